@@ -1,0 +1,250 @@
+"""The functions behind the magics: same names, same defaults."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
+from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
+from jupyter_train.handle import Run, execution_place
+from jupyter_train.listing import Comparison, RunTable
+from jupyter_train.panel.live import LivePanel, screen_here
+from jupyter_train.run import RunRecord
+from jupyter_train.store import RunWriter, Store, open_store
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Something typed, evaluated only once the seed is set, so that it is part of the run."""
+
+    text: str
+    evaluate: Callable[[], Any]
+
+
+def train(model: Any, data: Any = None, **options: Any) -> Run:
+    """Trains a model and gives its `Run`; the same as `%train`.
+
+    Args:
+        model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
+            one: it is called once the seed is set, so that the initial weights follow from the seed.
+        data: A LightningDataModule, DataLoader, Dataset, `(train, validation)` of those, `(X, y)`, a DataFrame
+            with `target=`, or a function giving one of them; None for a model with loaders of its own.
+        **options: Every option of `%train` and every argument of `pl.Trainer`, by name.
+
+    Raises:
+        UsageError: Something does not fit; nothing was recorded.
+        TrainingInterrupted: The kernel's Interrupt ended it; the run is kept.
+    """
+    expressions = options.pop("expressions", {})
+    config = TrainConfig.of(options, expressions)
+    return start(config, lambda _config: (_build(model), _build(data)))
+
+
+train.__signature__ = signature_of_train()  # type: ignore[attr-defined]
+
+
+def _build(given: Any) -> Any:
+    if isinstance(given, Expression):
+        return given.evaluate()
+    if inspect.isfunction(given) or inspect.ismethod(given):
+        return given()
+    return given
+
+
+def train_cli_file(
+    content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any
+) -> Run:
+    """Trains what a LightningCLI file describes.
+
+    Args:
+        content: The file as a mapping; a `fit:` root is understood.
+        model_class: The class whose arguments `model:` holds, when it names no `class_path`.
+        data_class: The same for `data:`.
+        **options: Options of `%train`, which win over the file.
+    """
+    root = content["fit"] if isinstance(content.get("fit"), Mapping) else content
+    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str)}
+    plain = {k: v for k, v in plain.items() if k not in ("default_root_dir", "enable_progress_bar", "logger")}
+    seed = root.get("seed_everything")
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        options.setdefault("seed", seed)
+    if "epochs" in options:
+        plain.pop("max_epochs", None)
+    expressions = options.pop("expressions", {})
+    config = TrainConfig.of({**plain, **options}, expressions)
+
+    def build(config: TrainConfig) -> tuple[Any, Any]:
+        from jupyter_train.training.cli_file import build as build_parts
+
+        parts = build_parts(content, model_class, data_class)
+        for name in ("default_root_dir", "enable_progress_bar", "barebones", "model_registry", "num_nodes"):
+            parts.trainer.pop(name, None)
+        config.trainer = parts.trainer | config.trainer
+        return parts.model, parts.datamodule
+
+    return start(config, build, ckpt_path=root.get("ckpt_path"))
+
+
+def start(
+    config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None
+) -> Run:
+    """Carries a run out in this process, its panel live meanwhile."""
+    panel = None if config.quiet else LivePanel(screen_here())
+    if panel is not None:
+        panel.loading("loading torch …")
+    try:
+        done = _carry_out(config, build, panel, ckpt_path)
+    finally:
+        if panel is not None:
+            panel.finish()
+    if done.error is not None:
+        raise done.error
+    shown_in = None if config.quiet else execution_place()
+    return Run(done.store, done.record.key, done.module, done.source, shown_in)
+
+
+@dataclass
+class _Ended:
+    store: Store
+    record: RunRecord
+    module: Any
+    source: Any
+    error: BaseException | None
+
+
+def _carry_out(
+    config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], panel: LivePanel | None,
+    ckpt_path: str | None,
+) -> _Ended:
+    from jupyter_train.execution.inline import Job, carry_out
+    from jupyter_train.mirrors.process import start_mirror
+    from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
+
+    store = open_store()
+
+    def on_start(record: RunRecord, writer: RunWriter) -> None:
+        if panel is not None:
+            panel.follow(store, record.key)
+        if config.wandb:
+            start_mirror("wandb", store.url, record.key, config.wandb, writer)
+
+    job = Job(
+        config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path
+    )
+    done = carry_out(store, job)
+    return _Ended(store, done.record, done.module, done.source, done.error)
+
+
+# -- runs --------------------------------------------------------------------------------------------
+
+
+def runs(limit: int = 50) -> RunTable:
+    """The newest runs of the store."""
+    store = open_store()
+    return RunTable(store, store.list_runs(limit))
+
+
+def get_run(word: str) -> Run:
+    """The run meant by a short name (`digits-k3f9`), a code, a name or a key.
+
+    Raises:
+        RunNotFoundError: None is meant.
+        AmbiguousRunError: Several are.
+    """
+    store = open_store()
+    return Run(store, store.find(word).key)
+
+
+def compare(*words: str | Run) -> Comparison:
+    """Runs laid over each other.
+
+    Raises:
+        UsageError: Fewer than two runs are named.
+    """
+    if len(words) < 2:
+        raise UsageError("comparing takes two runs or more: `%runs compare A B`")
+    store = open_store()
+    found = [word if isinstance(word, Run) else Run(store, store.find(word).key) for word in words]
+    return Comparison(store, found)
+
+
+def remove(*words: str) -> list[str]:
+    """Deletes runs, their folders and events; gives their names.
+
+    Raises:
+        RunStateError: One is alive or another user's; those before it are gone.
+    """
+    store = open_store()
+    records = [store.find(word) for word in words]
+    for record in records:
+        store.delete_run(record.key)
+    return [record.ref for record in records]
+
+
+def collect_garbage() -> dict[str, int]:
+    """Removes what dead runs left behind: temporary files, and rows whose folder is gone.
+
+    Returns:
+        `files` removed, `bytes` freed, `rows` removed.
+    """
+    store = open_store()
+    freed = {"files": 0, "bytes": 0, "rows": 0}
+    for record in store.list_runs(limit=1_000_000):
+        if store.status_of(record).is_live or record.user != store_user():
+            continue
+        folder = Path(record.folder)
+        if not folder.is_dir():
+            store.delete_run(record.key)
+            freed["rows"] += 1
+            continue
+        for leftover in folder.rglob(".*.tmp"):
+            freed["files"] += 1
+            freed["bytes"] += leftover.stat().st_size
+            leftover.unlink()
+    return freed
+
+
+def store_user() -> str:
+    """The user whose runs may be changed here."""
+    from jupyter_train.store.locations import user_name
+
+    return user_name()
+
+
+# -- repeating ---------------------------------------------------------------------------------------
+
+
+def retrain(
+    notebook: str | Path, parameters: Mapping[str, Any] | None = None, output: str | Path = "", **more: Any
+) -> Run:
+    """Repeats a notebook with papermill, recorded; the same as `%retrain`.
+
+    Args:
+        notebook: Path of the notebook; never written.
+        parameters: Values by name for its `parameters` cell.
+        output: Path of the executed copy; in the run's folder if empty.
+        **more: `kernel`, `timeout_s`, `html`.
+
+    Raises:
+        ParameterError: A name or value could carry code, or the notebook has no such parameter.
+        NotebookError: The file is no notebook.
+        CellFailedError: A cell failed; the output notebook is saved up to there.
+    """
+    from jupyter_train.notebook.retrain import repeat
+
+    try:
+        config = RetrainConfig(str(notebook), dict(parameters or {}), str(output), **more)
+    except TypeError as err:
+        raise OptionError(f"`retrain`: {err}") from None
+    store = open_store()
+    return Run(store, repeat(store, config).key)
+
+
+__all__ = [
+    "Expression", "JupyterTrainError", "ModelError", "collect_garbage", "compare", "get_run", "remove", "retrain",
+    "runs", "start", "train", "train_cli_file",
+]  # fmt: skip

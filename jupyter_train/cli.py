@@ -1,0 +1,190 @@
+"""`jupyter train <verb>`: the same functions, from a shell."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.exceptions import (
+    CellFailedError,
+    JupyterTrainError,
+    NotebookError,
+    StoreError,
+    TrainingInterrupted,
+    UsageError,
+)
+
+#: What a scheduler can act on.
+EXIT_CODES = {"ok": 0, "cell failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carries a command line out and gives its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.work(options) or 0)
+    except CellFailedError as err:
+        return _fail(err, EXIT_CODES["cell failed"])
+    except StoreError as err:
+        return _fail(err, EXIT_CODES["store"])
+    except (UsageError, NotebookError, JupyterTrainError) as err:
+        return _fail(err, EXIT_CODES["cannot be carried out as typed"])
+    except (KeyboardInterrupt, TrainingInterrupted):
+        return _fail("interrupted", EXIT_CODES["interrupted"])
+
+
+def _fail(err: object, code: int) -> int:
+    print(f"jupyter train: {err}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jupyter train", description="Notebook-native training for PyTorch Lightning.",
+        epilog="exit codes: " + ", ".join(f"{code} {words}" for words, code in EXIT_CODES.items()),
+    )  # fmt: skip
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    demo = verbs.add_parser("demo", help="train a model on handwritten digits, from a notebook, in under a minute")
+    demo.add_argument("-o", "--output", default="jupyter-train-demo", help="folder for the notebook and its copies")
+    demo.set_defaults(work=_demo)
+
+    retrain = verbs.add_parser("retrain", help="repeat a notebook with papermill, recorded")
+    retrain.add_argument("notebook")
+    retrain.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    retrain.add_argument("-o", "--output", default="")
+    retrain.add_argument("--kernel", default="")
+    retrain.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="limit for one cell")
+    retrain.add_argument("--html", action="store_true", help="also write an HTML copy")
+    retrain.set_defaults(work=_retrain)
+
+    runs = verbs.add_parser("runs", help="list, show, compare, note and remove runs")
+    _add_runs_verbs(runs)
+    return parser
+
+
+def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
+    verbs = runs.add_subparsers(dest="runs_verb", metavar="VERB")
+    runs.set_defaults(work=_list, limit=50)
+    listed = verbs.add_parser("list", help="the newest runs")
+    listed.add_argument("-n", "--limit", type=int, default=50)
+    listed.set_defaults(work=_list)
+    table: list[tuple[str, str, dict[str, Any], Callable[[argparse.Namespace], int | None]]] = [
+        ("show", "one run", {}, _show),
+        ("rm", "delete runs and their files", {"nargs": "+"}, _remove),
+    ]
+    for name, words, more, work in table:
+        verb = verbs.add_parser(name, help=words)
+        verb.add_argument("run", **more)
+        verb.set_defaults(work=work)
+    compare = verbs.add_parser("compare", help="options that differ, and best values")
+    compare.add_argument("run", nargs="+")
+    compare.add_argument("-o", "--output", default="", help="also draw the curves: .svg or .png")
+    compare.set_defaults(work=_compare)
+    note = verbs.add_parser("note", help="keep a note with a run")
+    note.add_argument("run")
+    note.add_argument("text", nargs="+")
+    note.set_defaults(work=_note)
+    verbs.add_parser("gc", help="remove what dead runs left behind").set_defaults(work=_collect)
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    from jupyter_train import api
+    from jupyter_train.config.retrain import parse_parameter
+
+    parameters = {name: parse_parameter(text) for name, text in options.parameter}
+    run = api.retrain(
+        options.notebook, parameters, options.output, kernel=options.kernel, timeout_s=options.timeout,
+        html=options.html,
+    )  # fmt: skip
+    _tell_repeated(run)
+    return 0
+
+
+def _tell_repeated(run: Any) -> None:
+    print(f"{run.ref} {run.status}")
+    for child in run.children:
+        best = child.best
+        shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch'] + 1})" if best else ""
+        print(f"  {child.ref} {child.status}{shown}")
+    print(f"  notebook  {run.record.summary['output']}")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from jupyter_train import api
+
+    began = time.monotonic()
+    folder = Path(options.output).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook = folder / "quickstart.ipynb"
+    shutil.copyfile(quickstart(), notebook)
+    print(f"repeating {notebook.name} on scikit-learn's handwritten digits …", file=sys.stderr)
+    run = api.retrain(notebook, {}, folder / "quickstart-executed.ipynb", html=True)
+    children = run.children
+    accuracy = max((child.metrics["val_acc"].max() for child in children if "val_acc" in child.metrics), default=0.0)
+    output = Path(run.record.summary["output"])
+    print(f"validation accuracy  {accuracy:.3f}")
+    print(f"run                  {', '.join(child.ref for child in children)}  (`jupyter train runs show {children[-1].ref}`)")
+    print(f"notebook             {output}")
+    print(f"HTML                 {output.with_suffix('.html')}")
+    print(f"took                 {time.monotonic() - began:.0f} s")
+    return 0 if accuracy >= 0.95 else 1
+
+
+def quickstart() -> Path:
+    """The quickstart notebook: inside the installed package, or beside it in a source tree."""
+    here = Path(__file__).parent
+    places = (here / "notebooks" / "quickstart.ipynb", here.parent / "notebooks" / "quickstart.ipynb")
+    for place in places:
+        if place.exists():
+            return place
+    raise NotebookError(f"the quickstart notebook is missing; expected it at `{places[0]}`")
+
+
+def _list(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    print(api.runs(options.limit))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    print(api.get_run(options.run))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    comparison = api.compare(*options.run)
+    print(comparison)
+    if options.output:
+        print(comparison.save_curves(options.output))
+
+
+def _note(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    api.get_run(options.run).notes = " ".join(options.text)
+
+
+def _remove(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    print("removed " + ", ".join(api.remove(*options.run)))
+
+
+def _collect(_options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    freed = api.collect_garbage()
+    print(f"{freed['files']} leftover files ({freed['bytes']:,} bytes) and {freed['rows']} empty rows removed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+"""What can be configured: every option declared once."""
+
+from __future__ import annotations
+
+from jupyter_train.config.direction import direction_of
+from jupyter_train.config.options import Option
+from jupyter_train.config.retrain import RetrainConfig
+from jupyter_train.config.train import TrainConfig, options_by_name, signature_of_train
+
+__all__ = ["Option", "RetrainConfig", "TrainConfig", "direction_of", "options_by_name", "signature_of_train"]

@@ -1,0 +1,183 @@
+"""An option: its name, how its text is read, and what its value may be."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.exceptions import OptionError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as the magic, the YAML cell, Python, the form and the record know it.
+
+    Attributes:
+        name: Python name; `--early-stop` is `early_stop`.
+        takes: Types a value may have, `object` for anything.
+        help: One line.
+        default: What holds when nothing is said.
+        is_expression: The text is an expression evaluated in the notebook (takes an object).
+        bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
+        choices: The only values allowed, when there are such.
+        repeats: May be given several times; the value is a list.
+        metavar: What help shows for the value.
+        check: Turns a value into its final form or raises `ValueError` with the expectation.
+    """
+
+    name: str
+    takes: tuple[type, ...]
+    help: str
+    default: Any = None
+    is_expression: bool = False
+    bare: Any = None
+    choices: tuple[str, ...] = ()
+    repeats: bool = False
+    metavar: str = ""
+    check: Callable[[Any], Any] | None = None
+    group: str = "run"
+
+    @property
+    def flag(self) -> str:
+        """How it is typed: `--early-stop`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def is_flag(self) -> bool:
+        """True when it may stand alone."""
+        return self.bare is not None
+
+    def parse(self, text: str) -> Any:
+        """The value meant by `text`, checked.
+
+        Raises:
+            OptionError: The text is not a value this option takes.
+        """
+        return self.validate(text if self.takes == (str,) else literal(text))
+
+    def validate(self, value: Any) -> Any:
+        """`value` in its final form.
+
+        Raises:
+            OptionError: The value is not one this option takes.
+        """
+        if self.repeats:
+            values = value if isinstance(value, list | tuple) else [value]
+            return [self._validate_one(item) for item in values]
+        return self._validate_one(value)
+
+    def _validate_one(self, value: Any) -> Any:
+        if value is None and self.default is None:
+            return None
+        if self.is_expression:
+            return value
+        value = self._as_declared(value)
+        if self.choices and value not in self.choices:
+            raise OptionError(f"`{self.flag} {value}`: expected one of {', '.join(self.choices)}")
+        if self.check is None:
+            return value
+        try:
+            return self.check(value)
+        except ValueError as err:
+            raise OptionError(f"`{self.flag} {value}`: expected {err}") from None
+
+    def _as_declared(self, value: Any) -> Any:
+        """`value` if it has a declared type; numpy scalars and whole floats are let through."""
+        if object in self.takes:
+            return value
+        item = getattr(value, "item", None)
+        if item is not None and getattr(value, "ndim", None) == 0:
+            value = item()
+        if isinstance(value, bool) and bool not in self.takes:
+            raise self._type_error(value)
+        if isinstance(value, self.takes):
+            return value
+        if isinstance(value, int) and float in self.takes:
+            return float(value)
+        if isinstance(value, float) and int in self.takes and value.is_integer():
+            return int(value)
+        if isinstance(value, Path) and str in self.takes:
+            return str(value)
+        raise self._type_error(value)
+
+    def _type_error(self, value: Any) -> OptionError:
+        wanted = " or ".join(_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes)
+        return OptionError(f"`{self.flag} {value}`: expected {wanted}, not {value!r}")
+
+
+_TYPE_WORDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+}
+
+_WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
+
+
+def literal(text: str) -> Any:
+    """The Python value a piece of text stands for: `3e-4` a float, `[0, 1]` a list, else the text itself."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, int | float | str | list | tuple | dict) else text
+
+
+def positive(value: float) -> float:
+    """`value`, when above zero."""
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError("a number above zero")
+    return value
+
+
+def at_least_one(value: int) -> int:
+    """`value`, when 1 or more."""
+    if value < 1:
+        raise ValueError("a whole number of 1 or more")
+    return value
+
+
+def seed(value: int) -> int:
+    """`value`, when numpy and torch accept it as a seed."""
+    if not 0 <= value < 2**32:
+        raise ValueError("a whole number from 0 to 4294967295")
+    return value
+
+
+def fractions(value: Any) -> tuple[float, float, float]:
+    """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (the validation share)."""
+    parts = value if isinstance(value, list | tuple) else str(value).split("/")
+    try:
+        shares = [float(part) for part in parts]
+    except (TypeError, ValueError):
+        raise ValueError("shares such as `0.8/0.2` or `0.7/0.15/0.15`") from None
+    if len(shares) == 1:
+        shares = [1 - shares[0], shares[0]]
+    if not 2 <= len(shares) <= 3 or shares[0] <= 0 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ValueError("shares that add up to 1, such as `0.8/0.2` or `0.7/0.15/0.15`")
+    return shares[0], shares[1], shares[2] if len(shares) == 3 else 0.0
+
+
+def early_stop(value: str) -> str:
+    """`METRIC` or `METRIC:PATIENCE`, checked."""
+    metric, _, patience = value.partition(":")
+    if not metric or (patience and not re.fullmatch(r"[1-9]\d*", patience)):
+        raise ValueError("`METRIC:PATIENCE` such as `val_loss:3`")
+    return value
+
+
+def run_name(value: str) -> str:
+    """A name of at most 80 printable letters."""
+    if not value.strip() or len(value) > 80 or not value.isprintable():
+        raise ValueError("1 to 80 printable characters")
+    return value

@@ -1,0 +1,238 @@
+"""`TrainConfig`: what a training run can be told, declared once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from jupyter_train.config import options as checks
+from jupyter_train.config.direction import direction_of
+from jupyter_train.config.options import Option
+from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_options
+from jupyter_train.exceptions import OptionError, did_you_mean
+
+
+def _option(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
+    """A dataclass field that carries its `Option`."""
+    kinds = takes if isinstance(takes, tuple) else (takes,)
+    metadata = {"option": {"takes": kinds, "help": words, **more}}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class TrainConfig:
+    """Everything `%train`, `%%train` and `train()` understand, with its checked values.
+
+    `trainer` holds the arguments of `pl.Trainer` that were given, by their own names;
+    `expressions` keeps the text of each value that was written as an expression.
+    """
+
+    epochs: int | None = _option(
+        int, "how many epochs; this, --max-steps or --max-time must be given", check=checks.at_least_one
+    )
+    batch_size: int = _option(int, "rows per batch, for arrays and frames", 32, check=checks.at_least_one)
+    seed: int | None = _option(int, "seed for everything; drawn and recorded if not given", check=checks.seed)
+    monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC")
+    mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
+    early_stop: str | None = _option(
+        str, "stop when METRIC has not improved for PATIENCE checks (3)", metavar="METRIC[:PATIENCE]",
+        check=checks.early_stop,
+    )
+    split: tuple[float, float, float] | None = _option(
+        (str, float, list, tuple), "shares of train/validation[/test] for arrays and frames (0.8/0.2)",
+        metavar="SHARES", check=checks.fractions,
+    )
+    encode: str | None = _option(
+        str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
+    )
+    target: str | None = _option(str, "the column to predict, for a DataFrame", metavar="COLUMN")
+    loss: Any = _option(
+        object, "loss for a plain nn.Module: cross_entropy, mse, ... or an expression", is_expression=True
+    )
+    optimizer: Any = _option(
+        object, "adam (default), adamw, sgd, ... or an expression, for a plain nn.Module", is_expression=True
+    )
+    lr: float | None = _option(float, "learning rate, for a plain nn.Module (1e-3)", check=checks.positive)
+    name: str | None = _option(str, "name of the run (default: the model's class)", check=checks.run_name)
+    tag: list[str] = _option(str, "a tag; may be repeated", [], repeats=True)
+    note: str | None = _option(str, "a note kept with the run")
+    wandb: str | bool | None = _option(
+        (str, bool), "mirror the run to Weights & Biases", bare=True, metavar="PROJECT"
+    )
+    logger: list[Any] = _option(
+        object, "an expression: a Lightning logger beside the run", [], repeats=True, is_expression=True
+    )
+    callback: list[Any] = _option(
+        object, "an expression: a Lightning callback; may be repeated", [], repeats=True, is_expression=True
+    )
+    reinit: bool = _option(bool, "start from the model's step-0 weights again", False, bare=True)
+    on_interrupt: str = _option(
+        str, "after the kernel's Interrupt: raise (stop the notebook) or return", "raise",
+        choices=("raise", "return"),
+    )
+    record: str = _option(
+        str, "how much source to keep: code=full, code=hash or code=none", "code=full",
+        choices=("code=full", "code=hash", "code=none"),
+    )
+    record_every: int | None = _option(
+        int, "record every N-th step (default: all, up to 1,000 points/s)", check=checks.at_least_one
+    )
+    quiet: bool = _option(bool, "show no panel", False, bare=True)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    expressions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], expressions: Mapping[str, str] | None = None) -> TrainConfig:
+        """A checked configuration from option names and values.
+
+        Args:
+            given: Values by option name; Trainer arguments by their own names.
+            expressions: What was typed for values that were expressions, for the record.
+
+        Raises:
+            OptionError: An option is unknown, refused, contradicts another, or has a bad value.
+        """
+        known = options_by_name()
+        own: dict[str, Any] = {}
+        trainer: dict[str, Any] = {}
+        for name, value in given.items():
+            option = known.get(name)
+            if option is None:
+                raise unknown_option(name)
+            _refuse(option)
+            target = trainer if option.group == "trainer" else own
+            if value is not None:
+                target[name] = option.validate(value)
+        config = cls(**own, trainer=trainer, expressions=dict(expressions or {}))
+        config._agree()
+        return config
+
+    def _agree(self) -> None:
+        """Settles options that speak of the same thing."""
+        if self.epochs is not None:
+            if self.trainer.get("max_epochs", self.epochs) != self.epochs:
+                raise OptionError(
+                    f"`--epochs {self.epochs}` and `--max-epochs {self.trainer['max_epochs']}` are the same "
+                    "option; give one of them"
+                )
+            self.trainer["max_epochs"] = self.epochs
+        self.epochs = self.trainer.get("max_epochs")
+        limits = ("max_epochs", "max_steps", "max_time", "fast_dev_run")
+        if not any(self.trainer.get(name) not in (None, False, 0) for name in limits if not self._is_open(name)):
+            raise OptionError(
+                "how long to train was not said; add `--epochs 10` (or `--max-steps N`, `--max-time 00:01:00:00`)"
+            )
+        for metric in {self.monitor, self.early_stop_metric} - {None}:
+            assert metric is not None
+            self.direction(metric)
+
+    def _is_open(self, name: str) -> bool:
+        """True for `max_steps=-1`, Lightning's way to say no limit."""
+        return name == "max_steps" and self.trainer.get(name) == -1
+
+    @property
+    def early_stop_metric(self) -> str | None:
+        """The metric named by `--early-stop`."""
+        return self.early_stop.partition(":")[0] if self.early_stop else None
+
+    @property
+    def early_stop_patience(self) -> int:
+        """How many checks without improvement end the run."""
+        patience = (self.early_stop or "").partition(":")[2]
+        return int(patience) if patience else 3
+
+    def direction(self, metric: str) -> str:
+        """`min` or `max` for `metric`: as said by `--mode`, else by its name.
+
+        Raises:
+            OptionError: The name does not tell and `--mode` was not given.
+        """
+        found = self.mode or direction_of(metric)
+        if found is None:
+            raise OptionError(
+                f"`{metric}`: its name does not tell which way is better; add `--mode min` or `--mode max`"
+            )
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The record: options that differ from their defaults, objects as short text."""
+        plain: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            if item.name in ("trainer", "expressions"):
+                continue
+            value = getattr(self, item.name)
+            default = item.default_factory() if item.default_factory is not MISSING else item.default
+            if value != default:
+                plain[item.name] = as_json(value)
+        passed = {name: value for name, value in self.trainer.items() if name != "max_epochs"}
+        plain.update({name: as_json(value) for name, value in passed.items()})
+        if self.expressions:
+            plain["expressions"] = dict(self.expressions)
+        return plain
+
+
+def as_json(value: Any) -> Any:
+    """`value` as plain JSON; what JSON cannot say becomes its repr, cut at 200 letters."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  a broken __repr__ of the user's must not stop the run
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+@functools.cache
+def own_options() -> tuple[Option, ...]:
+    """The options declared by `TrainConfig` itself, in order."""
+    found = []
+    for item in dataclasses.fields(TrainConfig):
+        declared = item.metadata.get("option")
+        if declared is not None:
+            default = None if item.default is MISSING else item.default
+            found.append(Option(name=item.name, default=default, **declared))
+    return tuple(found)
+
+
+@functools.cache
+def options_by_name() -> dict[str, Option]:
+    """Every option `%train` takes: our own, then `pl.Trainer`'s."""
+    own = {option.name: option for option in own_options()}
+    return own | {option.name: option for option in trainer_options() if option.name not in own}
+
+
+def unknown_option(name: str) -> OptionError:
+    """The error for an option nobody declared."""
+    flag = "--" + name.replace("_", "-")
+    close = did_you_mean(flag, [option.flag for option in options_by_name().values()])
+    return OptionError(f"unknown option `{flag}`.{close} `%train?` lists them all")
+
+
+def _refuse(option: Option) -> None:
+    decision = DECISIONS.get(option.name)
+    if option.group == "trainer" and decision is not None and decision.use is Use.REFUSED:
+        raise OptionError(f"`{option.flag}` is not taken: {decision.words}")
+
+
+@functools.cache
+def signature_of_train() -> inspect.Signature:
+    """The signature `train()` shows: model, data, then every option by keyword."""
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter("model", either), inspect.Parameter("data", either, default=None)]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
+        for name, option in options_by_name().items()
+    ]
+    return inspect.Signature(parameters)

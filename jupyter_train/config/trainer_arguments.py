@@ -1,0 +1,152 @@
+"""`pl.Trainer`'s arguments as options: read from the installed file, decided in one table."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import functools
+import importlib.util
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jupyter_train.config.options import Option
+
+
+class Use(enum.Enum):
+    """What becomes of a Trainer argument."""
+
+    PASSED = "passed on"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
+class Decision(NamedTuple):
+    """What becomes of one Trainer argument, and what help says about it."""
+
+    use: Use
+    words: str
+
+
+#: Every argument of `pl.Trainer.__init__`; a test compares this with the installed release.
+DECISIONS: dict[str, Decision] = {
+    "accelerator": Decision(Use.PASSED, "cpu, gpu, mps, tpu or auto"),
+    "strategy": Decision(Use.PASSED, "how several devices share the work"),
+    "devices": Decision(Use.PASSED, "how many devices, or which; one unless asked"),
+    "num_nodes": Decision(Use.REFUSED, "a notebook trains on one machine; use a job launcher for several"),
+    "precision": Decision(Use.PASSED, "32-true, 16-mixed, bf16-mixed, 64-true, ..."),
+    "logger": Decision(Use.REPLACED, "the run itself records; a logger object is added beside it"),
+    "callbacks": Decision(Use.REPLACED, "a list of callbacks, beside those of `--callback`"),
+    "fast_dev_run": Decision(Use.PASSED, "run N batches (1) of everything as a trial"),
+    "max_epochs": Decision(Use.PASSED, "stop after this many epochs; the same as --epochs"),
+    "min_epochs": Decision(Use.PASSED, "do not stop before this many epochs"),
+    "max_steps": Decision(Use.PASSED, "stop after this many optimizer steps"),
+    "min_steps": Decision(Use.PASSED, "do not stop before this many optimizer steps"),
+    "max_time": Decision(Use.PASSED, "stop after DD:HH:MM:SS"),
+    "limit_train_batches": Decision(Use.PASSED, "batches (or share) of the training data per epoch"),
+    "limit_val_batches": Decision(Use.PASSED, "batches (or share) of the validation data"),
+    "limit_test_batches": Decision(Use.PASSED, "batches (or share) of the test data"),
+    "limit_predict_batches": Decision(Use.PASSED, "batches (or share) when predicting"),
+    "overfit_batches": Decision(Use.PASSED, "train and validate on this many batches"),
+    "val_check_interval": Decision(Use.PASSED, "validate every N batches, share of an epoch, or time"),
+    "check_val_every_n_epoch": Decision(Use.PASSED, "validate every N epochs"),
+    "num_sanity_val_steps": Decision(Use.PASSED, "validation batches tried before training"),
+    "log_every_n_steps": Decision(Use.REPLACED, "the run records every step; this holds for loggers of yours"),
+    "enable_checkpointing": Decision(Use.REPLACED, "false keeps no checkpoint in the run"),
+    "enable_progress_bar": Decision(Use.REFUSED, "the panel shows progress; `--quiet` hides it"),
+    "enable_model_summary": Decision(Use.REPLACED, "the summary goes to the run's log"),
+    "accumulate_grad_batches": Decision(Use.PASSED, "batches per optimizer step"),
+    "gradient_clip_val": Decision(Use.PASSED, "clip gradients at this value"),
+    "gradient_clip_algorithm": Decision(Use.PASSED, "value or norm"),
+    "deterministic": Decision(Use.PASSED, "only deterministic operations (true, false, warn)"),
+    "benchmark": Decision(Use.PASSED, "let cuDNN look for the fastest algorithm"),
+    "inference_mode": Decision(Use.PASSED, "evaluate under inference_mode instead of no_grad"),
+    "use_distributed_sampler": Decision(Use.PASSED, "shard the data over devices"),
+    "profiler": Decision(Use.PASSED, "simple, advanced, pytorch, or an expression"),
+    "detect_anomaly": Decision(Use.PASSED, "stop with the place where a gradient became NaN"),
+    "barebones": Decision(Use.REFUSED, "it switches off logging, and with it the run's curves"),
+    "plugins": Decision(Use.PASSED, "an expression: plugins for precision, clusters, checkpoints"),
+    "sync_batchnorm": Decision(Use.PASSED, "share batch statistics between devices"),
+    "reload_dataloaders_every_n_epochs": Decision(Use.PASSED, "build the loaders anew every N epochs"),
+    "default_root_dir": Decision(Use.REPLACED, "files go to the run's folder; `JUPYTER_TRAIN_HOME` moves it"),
+    "enable_autolog_hparams": Decision(Use.PASSED, "log the module's hyperparameters when training starts"),
+    "model_registry": Decision(Use.REFUSED, "it uploads the model to a hub; export it yourself from the run"),
+}
+
+#: Arguments whose text is an expression, because they take objects.
+EXPRESSIONS = frozenset({"logger", "callbacks", "plugins"})
+#: Arguments that take a word or an object: a word with no call in it stays a word.
+WORDS_OR_OBJECTS = frozenset({"strategy", "profiler", "accelerator"})
+
+_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict}
+
+
+class Argument(NamedTuple):
+    """A Trainer argument as its source declares it."""
+
+    name: str
+    annotation: str
+    default: Any
+
+
+@functools.cache
+def trainer_arguments() -> tuple[Argument, ...]:
+    """The arguments of the installed `pl.Trainer`, in order, without importing it (7 ms).
+
+    Empty when pytorch-lightning is not installed.
+    """
+    spec = importlib.util.find_spec("pytorch_lightning")
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    source = Path(spec.submodule_search_locations[0], "trainer", "trainer.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == "Trainer":
+            return tuple(_arguments_of(node))
+    return ()
+
+
+def _arguments_of(trainer: ast.ClassDef) -> list[Argument]:
+    init = next(
+        node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
+    pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
+    return [
+        Argument(arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", _value_of(default))
+        for arg, default in pairs
+    ]
+
+
+def _value_of(node: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(node) if node is not None else MISSING
+    except ValueError:
+        return MISSING
+
+
+def _types_in(annotation: str) -> tuple[type, ...]:
+    """Plain types an annotation allows; `(object,)` when it names something we cannot check."""
+    names = {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
+    wrappers = {"Optional", "Union", "Any"}
+    if not names or not names <= set(_TYPES) | wrappers:
+        return (object,)
+    return tuple(_TYPES[name] for name in _TYPES if name in names) or (object,)
+
+
+@functools.cache
+def trainer_options() -> tuple[Option, ...]:
+    """Every Trainer argument as an option, `callbacks` and `logger` apart (declared in `train.py`)."""
+    return tuple(_option_of(argument) for argument in trainer_arguments() if argument.name != "logger")
+
+
+def _option_of(argument: Argument) -> Option:
+    takes = _types_in(argument.annotation) if argument.annotation else (object,)
+    unknown = Decision(Use.PASSED, "an argument of this release of pl.Trainer")
+    return Option(
+        name=argument.name,
+        takes=takes,
+        help=DECISIONS.get(argument.name, unknown).words,
+        default=None,
+        is_expression=argument.name in EXPRESSIONS,
+        bare=True if bool in takes else None,
+        group="trainer",
+    )

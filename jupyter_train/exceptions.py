@@ -1,0 +1,92 @@
+"""Every error this package raises on purpose, drawn as one tree.
+
+    JupyterTrainError
+    ├── UsageError            what was typed cannot be carried out
+    │   ├── OptionError       an option or its value
+    │   ├── ModelError        the model given
+    │   ├── DataError         the data given
+    │   └── ParameterError    a notebook parameter
+    ├── StoreError            the run store cannot be read or written
+    │   ├── StoreVersionError     written by a newer release
+    │   ├── RunNotFoundError      no run by that name
+    │   └── AmbiguousRunError     several runs by that name
+    ├── RunStateError         the run's status does not allow it
+    └── NotebookError         a notebook cannot be read or repeated
+        └── CellFailedError   one of its cells failed
+
+    TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop too
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class _OneLine(BaseException):
+    """Shown in a notebook as one readable line instead of a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class JupyterTrainError(_OneLine, Exception):
+    """Anything that goes wrong in a way we can explain: seen, expected, next thing to type."""
+
+
+class UsageError(JupyterTrainError, ValueError):
+    """What was typed cannot be carried out."""
+
+
+class OptionError(UsageError):
+    """An option is unknown or its value does not fit."""
+
+
+class ModelError(UsageError):
+    """The model given cannot be trained as asked."""
+
+
+class DataError(UsageError):
+    """The data given cannot be trained on as asked."""
+
+
+class ParameterError(UsageError):
+    """A notebook parameter has a bad name or value."""
+
+
+class StoreError(JupyterTrainError):
+    """The run store cannot be read or written."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer release."""
+
+
+class RunNotFoundError(StoreError, LookupError):
+    """No run answers to that name."""
+
+
+class AmbiguousRunError(StoreError, LookupError):
+    """Several runs answer to that name."""
+
+
+class RunStateError(JupyterTrainError):
+    """The run's status does not allow what was asked."""
+
+
+class NotebookError(JupyterTrainError):
+    """A notebook cannot be read or repeated."""
+
+
+class CellFailedError(NotebookError):
+    """A cell of the repeated notebook failed; the output notebook is saved."""
+
+
+class TrainingInterrupted(_OneLine, KeyboardInterrupt):
+    """The kernel's Interrupt ended the run; everything recorded so far is kept."""
+
+
+def did_you_mean(seen: str, known: Iterable[str]) -> str:
+    """Gives `` Did you mean `x`?`` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(seen, list(known), n=1, cutoff=0.6)
+    return f" Did you mean `{close[0]}`?" if close else ""

@@ -1,0 +1,1 @@
+"""Where a run is carried out: in the kernel, blocking."""

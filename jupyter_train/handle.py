@@ -1,0 +1,311 @@
+"""`Run`: what people hold. Its numbers, its weights, its panel."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import ModelError, RunStateError, StoreError
+from jupyter_train.panel.bundle import as_text, bundle
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.svg import svg
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store.central import Event
+from jupyter_train.store.metrics.reader import Checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """One run of the store.
+
+    Everything is read from the store when asked, so a handle is never stale. In the kernel that trained it,
+    the handle also knows the model.
+    """
+
+    def __init__(self, store: Store, key: str, module: Any = None, source: Any = None, shown_in: Any = None) -> None:
+        self._store = store
+        self._key = key
+        self._module = module
+        self._source = source
+        self._shown_in = shown_in
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def record(self) -> RunRecord:
+        """Its row in the store."""
+        return self._store.get(self._key)
+
+    @property
+    def key(self) -> str:
+        """UUIDv7."""
+        return self._key
+
+    @property
+    def ref(self) -> str:
+        """Its short name, such as `digits-k3f9`."""
+        return self.record.ref
+
+    @property
+    def status(self) -> RunStatus:
+        """Where it stands; LOST when its process is gone."""
+        return self._store.status_of(self.record)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Options it was started with; `expressions` keeps what was typed."""
+        return self.record.config
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return Path(self.record.folder)
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, oldest first."""
+        return self._store.events_of(self._key)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Cells, environment, data fingerprint, initial state."""
+        return RunFolder(self.record.folder).read_provenance()
+
+    @property
+    def log(self) -> str:
+        """What Lightning said while it trained."""
+        path = RunFolder(self.record.folder).log
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    @property
+    def notes(self) -> str:
+        """Free text kept with the run; assign to change it."""
+        return self.record.note
+
+    @notes.setter
+    def notes(self, text: str) -> None:
+        self._store.check_owner(self.record)
+        self._store.update(self._key, note=str(text))
+
+    @property
+    def children(self) -> list[Run]:
+        """Runs it started, oldest first: those of a repeated notebook."""
+        found = self._store.list_runs(limit=10_000, parent=self._key)
+        return [Run(self._store, record.key) for record in reversed(found)]
+
+    # -- its numbers ------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Every recorded value: one row per step (index `step`), `epoch`, then one column per metric.
+
+        Cells are NaN where a metric was not logged at that step. `run.metrics.to_csv(...)` and
+        `.to_parquet(...)` write it.
+        """
+        import pandas as pd
+
+        with MetricReader(RunFolder(self.record.folder).metrics) as reader:
+            series = {name: reader.points(name) for name in reader.counts()}
+        columns: dict[str, Any] = {"epoch": {p.step: p.epoch for points in series.values() for p in points}}
+        for name, points in series.items():
+            columns[name] = {point.step: point.value for point in points}
+        return pd.DataFrame(columns).sort_index().rename_axis("step")
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """`metric`, `value`, `epoch` and `step` of the best epoch; None before the first."""
+        found = self.record.summary.get("best")
+        return dict(found) if isinstance(found, dict) else None
+
+    @property
+    def last(self) -> dict[str, float | None]:
+        """The newest value of every metric; None for NaN."""
+        return dict(self.record.summary.get("last", {}))
+
+    # -- its weights ------------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The best checkpoint, else the last; None while there is none."""
+        found = self._checkpoint("best") or self._checkpoint("last")
+        return self.folder / found.path if found else None
+
+    def _checkpoint(self, kind: str) -> Checkpoint | None:
+        with MetricReader(RunFolder(self.record.folder).metrics) as reader:
+            found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
+        return found[-1] if found else None
+
+    def _weights(self, which: str) -> dict[str, Any]:
+        """Weights of a checkpoint, verified by its hash before anything is read from it."""
+        if which not in ("best", "last"):
+            raise ModelError(f"`{which}`: expected `best` or `last`")
+        import torch
+
+        from jupyter_train.training.checkpoint import file_hash
+
+        found = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
+        if found is None:
+            raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
+        path = self.folder / found.path
+        if not path.exists() or file_hash(path) != found.sha256:
+            raise StoreError(f"`{path}` is not the file the run recorded (its hash differs); it was not read")
+        content = torch.load(path, map_location="cpu", weights_only=False)  # ours: its hash is in the store
+        weights: dict[str, Any] = content["state_dict"]
+        return weights
+
+    def model(self, into: Any = None, which: str = "best") -> Any:
+        """The trained model: a copy with the best (or last) weights, in eval mode.
+
+        Args:
+            into: A model to load the weights into; needed in a kernel that did not train the run.
+            which: `best` or `last`.
+
+        Raises:
+            ModelError: No model is known here, or the weights do not fit it.
+            RunStateError: The run has no checkpoint.
+        """
+        module = self._module_for(into)
+        weights = self._weights(which)
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError as err:
+            raise ModelError(f"the weights of `{self.ref}` do not fit: {' '.join(str(err).split())[:300]}") from err
+        module.eval()
+        return module.module if _is_plain(module) else module
+
+    def _module_for(self, into: Any) -> Any:
+        if into is not None:
+            return _wrapped_like(into, self._weights("best"))
+        if self._module is None:
+            raise ModelError(
+                f"this kernel did not train `{self.ref}`; build the model and give it: `run.model(MyModel(...))`"
+            )
+        return _detached_copy(self._module)
+
+    def test(self, data: Any = None, which: str = "best") -> dict[str, float]:
+        """Metrics of the module's `test_step` over `data`.
+
+        Args:
+            data: Loader, Dataset, datamodule or arrays; the held-out test part of `--split` if None.
+            which: Weights to use, `best` or `last`.
+
+        Raises:
+            DataError: There is no test data.
+        """
+        from jupyter_train.training.evaluate import test
+
+        return test(self._evaluated(which), self._source, data, self._batch_size)
+
+    def predict(self, data: Any, which: str = "best") -> Any:
+        """Predictions over `data`, concatenated along the first axis.
+
+        Args:
+            data: An array or tensor of inputs, a frame (encoded as for training), a Dataset or a loader.
+            which: Weights to use, `best` or `last`.
+        """
+        from jupyter_train.training.evaluate import predict
+
+        return predict(self._evaluated(which), RunFolder(self.record.folder), data, self._batch_size)
+
+    @property
+    def _batch_size(self) -> int:
+        return int(self.config.get("batch_size", 32))
+
+    def _evaluated(self, which: str) -> Any:
+        module = self._module_for(None)
+        module.load_state_dict(self._weights(which))
+        return module
+
+    # -- its panel --------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Displays its panel."""
+        from IPython.display import display
+
+        display(bundle(snapshot(self._store, self._key)), raw=True)  # type: ignore[no-untyped-call]
+
+    def save_curves(self, path: str | Path) -> Path:
+        """Writes its curves as a picture; the ending says how: `.svg` or `.png`.
+
+        Raises:
+            StoreError: The ending is another, or there are no curves.
+        """
+        return write_picture(svg(snapshot(self._store, self._key)), path)
+
+    def _ipython_display_(self) -> None:
+        """A cell ending in the run that it trained shows one panel, not two."""
+        if self._shown_in is not None and self._shown_in == execution_place():
+            return
+        self.show()
+
+    def __repr__(self) -> str:
+        return as_text(snapshot(self._store, self._key))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+def execution_place() -> Any:
+    """The cell execution we are in: differs for every cell run; None outside a kernel."""
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return None if shell is None else (id(shell), shell.execution_count)
+
+
+def write_picture(drawn: str, path: str | Path) -> Path:
+    """Writes an SVG text as `.svg`, or rendered as `.png` at twice its size.
+
+    Raises:
+        StoreError: The ending is another, or nothing was drawn.
+    """
+    path = Path(path)
+    if not drawn:
+        raise StoreError("there are no curves yet")
+    if path.suffix == ".svg":
+        path.write_text(drawn, encoding="utf-8")
+    elif path.suffix == ".png":
+        import resvg_py
+
+        path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=drawn, zoom=2, background="white")))
+    else:
+        raise StoreError(f"`{path.name}`: expected a name ending in `.svg` or `.png`")
+    return path
+
+
+def _is_plain(module: Any) -> bool:
+    from jupyter_train.training.model import PlainModule
+
+    return isinstance(module, PlainModule)
+
+
+def _wrapped_like(into: Any, weights: dict[str, Any]) -> Any:
+    """`into`, as a plain module would have been wrapped when the weights were saved."""
+    import pytorch_lightning as pl
+    import torch
+
+    from jupyter_train.training.model import PlainModule
+
+    if isinstance(into, pl.LightningModule):
+        return into
+    if not isinstance(into, torch.nn.Module):
+        raise ModelError(f"`run.model(...)` takes a model, not a {type(into).__name__}")
+    is_wrapped = all(name.startswith("module.") for name in weights)
+    return PlainModule(into, torch.nn.functional.mse_loss, torch.optim.Adam) if is_wrapped else into
+
+
+def _detached_copy(module: Any) -> Any:
+    """A deep copy without the trainer it still refers to."""
+    trainer, module._trainer = getattr(module, "_trainer", None), None
+    try:
+        return copy.deepcopy(module)
+    finally:
+        module._trainer = trainer

@@ -1,0 +1,26 @@
+"""The magics: parse, call, show. No logic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def register(shell: Any) -> None:
+    """Adds the magics, their completion and the control-channel handler to a shell."""
+    from jupyter_train.magics.completion import complete
+    from jupyter_train.magics.control import listen
+    from jupyter_train.magics.magics import TrainMagics
+
+    shell.register_magics(TrainMagics(shell))
+    matchers = shell.Completer.custom_matchers
+    if complete not in matchers:
+        matchers.append(complete)
+    listen(shell)
+
+
+def unregister(shell: Any) -> None:
+    """Takes the completion away again (IPython keeps magics until it ends)."""
+    from jupyter_train.magics.completion import complete
+
+    if complete in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.remove(complete)

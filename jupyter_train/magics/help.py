@@ -1,0 +1,64 @@
+"""What `%train?` and its neighbours say, made from the options themselves."""
+
+from __future__ import annotations
+
+import textwrap
+
+from jupyter_train.config import Option
+from jupyter_train.config.train import own_options
+from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_options
+
+_TRAIN = """Trains a model and gives its run.
+
+    run = %train MODEL DATA --epochs 20 [options]
+
+MODEL  a LightningModule, an expression that makes one (`LitDigits(lr=lr)`: evaluated after the seed is set), or
+       a plain nn.Module with --loss
+DATA   a LightningDataModule, DataLoader, Dataset, (train, validation) of those, (X, y), or a DataFrame with --target
+
+A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
+"""
+
+RUNS_HELP = """Lists runs, shows, compares and removes them.
+
+    %runs                    the newest runs
+    %runs show RUN           its panel
+    %runs compare A B        curves over each other, options that differ
+    %runs note RUN TEXT      keeps a note with it
+    %runs rm RUN ...         deletes runs and their files
+    %runs gc                 removes what dead runs left behind
+
+RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key.
+"""
+
+RETRAIN_HELP = """Repeats a notebook with papermill, recorded.
+
+    run = %retrain NOTEBOOK -p NAME VALUE [-p NAME VALUE ...] [-o OUTPUT] [--kernel NAME] [--timeout SECONDS] [--html]
+
+The notebook is never written; the executed copy is replaced after every cell. VALUE is a number, text, true, false,
+a list or a mapping; {expr} is evaluated in the notebook. `run.children` are the runs it started.
+"""
+
+
+def train_help() -> str:
+    """The help of `%train`: own options, then `pl.Trainer`'s."""
+    passed = [option for option in trainer_options() if _use(option) is not Use.REFUSED]
+    refused = [option for option in trainer_options() if _use(option) is Use.REFUSED]
+    parts = [_TRAIN, "Options", *map(_entry, own_options()), "", "Arguments of pl.Trainer", *map(_entry, passed)]
+    return "\n".join([*parts, "", "Not taken", *map(_entry, refused)])
+
+
+def _use(option: Option) -> Use:
+    decision = DECISIONS.get(option.name)
+    return decision.use if decision is not None else Use.PASSED
+
+
+def _entry(option: Option) -> str:
+    value = option.metavar or ("|".join(option.choices) if option.choices else "" if option.is_flag else "VALUE")
+    head = f"  {option.flag}" + (f"[={value}]" if option.is_flag and value else f" {value}" if value else "")
+    words = option.help
+    if option.default not in (None, False, []):
+        words += f" (default: {option.default})"
+    return textwrap.fill(
+        words, 110, initial_indent=head.ljust(36) + " ", subsequent_indent=" " * 37, break_long_words=False
+    )

@@ -1,0 +1,44 @@
+"""`%train`, `%%train`, `%runs` and `%retrain`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help
+from jupyter_train.magics.namespace import Namespace
+
+
+@magics_class
+class TrainMagics(Magics):
+    """Parse, call, show."""
+
+    @no_var_expand
+    @line_cell_magic
+    def train(self, line: str, cell: str | None = None) -> Any:
+        """Replaced by the generated help."""
+        from jupyter_train.magics.train_request import TrainRequest
+
+        return TrainRequest(line, cell, Namespace(self.shell.user_ns)).run()
+
+    @no_var_expand
+    @line_magic
+    def runs(self, line: str) -> Any:
+        """Replaced by the generated help."""
+        from jupyter_train.magics.runs_request import carry_out
+
+        return carry_out(line)
+
+    @no_var_expand
+    @line_magic
+    def retrain(self, line: str) -> Any:
+        """Replaced by the generated help."""
+        from jupyter_train.magics.retrain_request import carry_out
+
+        return carry_out(line, Namespace(self.shell.user_ns))
+
+
+TrainMagics.train.__doc__ = train_help()
+TrainMagics.runs.__doc__ = RUNS_HELP
+TrainMagics.retrain.__doc__ = RETRAIN_HELP

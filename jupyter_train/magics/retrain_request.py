@@ -1,0 +1,61 @@
+"""`%retrain`: its line, read and carried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_train.api import retrain
+from jupyter_train.config.retrain import parse_parameter
+from jupyter_train.exceptions import OptionError, UsageError
+from jupyter_train.handle import Run
+from jupyter_train.magics.line import expression_in, split, unquoted
+from jupyter_train.magics.namespace import Namespace
+
+_OPTIONS = {"-o": "output", "--output": "output", "--kernel": "kernel", "--timeout": "timeout_s"}
+
+
+def carry_out(line: str, namespace: Namespace) -> Run:
+    """Repeats the notebook the line names.
+
+    Raises:
+        UsageError: The line names no notebook or lacks a value.
+    """
+    notebook, parameters, options = read(split(line), namespace)
+    return retrain(notebook, parameters, **options)
+
+
+def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Notebook, parameters and options of a line's words."""
+    notebook = ""
+    parameters: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        if word in ("-p", "--parameter"):
+            name, text = next(rest, None), next(rest, None)
+            if name is None or text is None:
+                raise OptionError("`-p` needs a name and a value: `-p lr 3e-4`")
+            parameters[name] = _value(text, namespace)
+        elif word == "--html":
+            options["html"] = True
+        elif word in _OPTIONS:
+            value = next(rest, None)
+            if value is None:
+                raise OptionError(f"`{word}` needs a value")
+            options[_OPTIONS[word]] = float(value) if word == "--timeout" else unquoted(value)
+        elif word.startswith("-"):
+            raise OptionError(f"unknown option `{word}`; `%retrain?` lists them")
+        elif notebook:
+            raise UsageError(f"`{word}`: one notebook at a time; parameters are written `-p NAME VALUE`")
+        else:
+            notebook = unquoted(word)
+    if not notebook:
+        raise UsageError("name the notebook: `%retrain nightly.ipynb -p lr 3e-4`")
+    return notebook, parameters, options
+
+
+def _value(text: str, namespace: Namespace | None) -> Any:
+    inside = expression_in(text) if namespace is not None else None
+    if inside is not None and namespace is not None:
+        return namespace.evaluate_option("-p", inside)
+    return parse_parameter(text)

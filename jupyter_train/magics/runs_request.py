@@ -1,0 +1,54 @@
+"""`%runs` and its verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_train import api
+from jupyter_train.exceptions import UsageError, did_you_mean
+from jupyter_train.magics.line import split, unquoted
+from jupyter_train.panel.numbers import size_text
+
+
+def carry_out(line: str) -> Any:
+    """Does what the line says and gives its result.
+
+    Raises:
+        UsageError: The verb is unknown or lacks its runs.
+    """
+    words = [unquoted(word) for word in split(line)]
+    if not words:
+        return api.runs()
+    verb, *rest = words
+    if verb not in VERBS:
+        raise UsageError(f"`%runs {verb}`: no such verb.{did_you_mean(verb, VERBS)} Known are: {', '.join(VERBS)}")
+    least, work = VERBS[verb]
+    if len(rest) < least:
+        raise UsageError(f"`%runs {verb}` needs {'a run' if least == 1 else f'{least} words'}; `%runs?` shows how")
+    return work(rest)
+
+
+def _note(words: list[str]) -> Any:
+    run = api.get_run(words[0])
+    run.notes = " ".join(words[1:])
+    return run
+
+
+def _removed(words: list[str]) -> str:
+    return "removed " + ", ".join(api.remove(*words))
+
+
+def _collected(_words: list[str]) -> str:
+    freed = api.collect_garbage()
+    return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
+
+
+VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
+    "list": (0, lambda _words: api.runs()),
+    "show": (1, lambda words: api.get_run(words[0])),
+    "compare": (2, lambda words: api.compare(*words)),
+    "note": (2, _note),
+    "rm": (1, _removed),
+    "gc": (0, _collected),
+}

@@ -1,0 +1,29 @@
+"""Starts a mirror: its own process and session, its output in the run folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from jupyter_train.store import RunWriter
+
+
+def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer: RunWriter) -> None:
+    """Starts `python -m jupyter_train.mirrors.KIND` for a run; a failure is an event, never an error."""
+    command = [sys.executable, "-m", f"jupyter_train.mirrors.{kind}", "--store", store_url, "--run", run]
+    if isinstance(option, str):
+        command += ["--project", option]
+    package_parent = str(Path(__file__).resolve().parents[2])
+    paths = [package_parent, os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    environment.pop("WANDB_SERVICE", None)  # the kernel's own wandb process is not the mirror's
+    try:
+        with open(writer.folder.path / f"mirror-{kind}.txt", "ab") as output:
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+                start_new_session=True, cwd=writer.folder.path,
+            )  # fmt: skip
+    except OSError as err:
+        writer.event("mirror", f"{kind}: not started ({err.strerror}); training goes on")

@@ -1,0 +1,63 @@
+"""Reads the `.wandb` files that the wandb client writes: what a mirror has already sent.
+
+A file is a 7-byte header, then LevelDB log blocks of 32 KB whose records are `wandb.proto` messages
+(wandb ships no Python reader for it).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_HEADER_BYTES = 7
+_BLOCK_BYTES = 32 * 1024
+_RECORD_HEADER = struct.Struct("<IHB")  # crc, length, type
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """Complete records of a file; a torn end is left out."""
+    content = path.read_bytes()
+    place = _HEADER_BYTES
+    parts: list[bytes] = []
+    while place + _RECORD_HEADER.size <= len(content):
+        left = _BLOCK_BYTES - place % _BLOCK_BYTES
+        if left < _RECORD_HEADER.size:
+            place += left
+            continue
+        _, length, kind = _RECORD_HEADER.unpack_from(content, place)
+        start = place + _RECORD_HEADER.size
+        if kind == 0 or start + length > len(content):
+            return
+        parts = parts if kind in (_MIDDLE, _LAST) else []
+        parts.append(content[start : start + length])
+        if kind in (_FULL, _LAST):
+            yield b"".join(parts)
+            parts = []
+        place = start + length
+
+
+def history_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows logged in a file, in order."""
+    from wandb.proto import wandb_internal_pb2
+
+    for blob in read_records(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(blob)
+        if record.WhichOneof("record_type") == "history":
+            yield {
+                (item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in record.history.item
+            }
+
+
+def sent_counts(folder: Path) -> Counter[str]:
+    """How many values of each series the files below `folder` hold: where a mirror goes on."""
+    counts: Counter[str] = Counter()
+    for path in sorted(folder.glob("wandb/*run-*/run-*.wandb")):
+        for row in history_rows(path):
+            counts.update(name for name in row if not name.startswith("_"))
+    return counts

@@ -1,0 +1,1 @@
+"""Notebooks as files and as what made a run: parameters, provenance, repeating."""

@@ -1,0 +1,56 @@
+"""What made a run: the cells executed before it, in order, and the notebook they stand in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from typing import Any
+
+NOTEBOOK_VARIABLE = "JUPYTER_TRAIN_NOTEBOOK"
+PARENT_VARIABLE = "JUPYTER_TRAIN_PARENT"
+_MOST_BYTES = 4 * 1024 * 1024
+
+
+def current_shell() -> Any:
+    """The IPython shell we run in; None outside one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def provenance(record: str) -> dict[str, Any]:
+    """Cells and notebook for a run's record.
+
+    Args:
+        record: `code=full` keeps the sources, `code=hash` their SHA-256, `code=none` nothing.
+    """
+    shell = current_shell()
+    cells = [] if shell is None or record == "code=none" else executed_cells(shell)
+    if record == "code=hash":
+        return {"cells": [{"sha256": hashlib.sha256(cell.encode()).hexdigest()} for cell in cells]}
+    return {"cells": [{"source": cell} for cell in cells]}
+
+
+def executed_cells(shell: Any) -> list[str]:
+    """Sources of the cells this shell has run, the current one last; the newest 4 MB of them."""
+    sources = [source for source in shell.history_manager.input_hist_raw if source]
+    kept: list[str] = []
+    size = 0
+    for source in reversed(sources):
+        size += len(source)
+        if size > _MOST_BYTES:
+            break
+        kept.append(source)
+    return kept[::-1]
+
+
+def notebook_path() -> str:
+    """Path of the notebook this kernel serves, as the server or papermill told it; empty if unknown."""
+    shell = current_shell()
+    told = shell.user_ns.get("__vsc_ipynb_file__", "") if shell is not None else ""
+    return os.environ.get(NOTEBOOK_VARIABLE) or os.environ.get("JPY_SESSION_NAME") or str(told)
+
+
+def parent_run() -> str | None:
+    """Key of the repeated notebook this kernel belongs to, if any."""
+    return os.environ.get(PARENT_VARIABLE) or None

@@ -1,0 +1,108 @@
+"""The output of a run: one mime bundle that every front end can show, with or without our extension."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import Any
+
+from jupyter_train.panel.numbers import value_text
+from jupyter_train.panel.status import notices, progress_words, status_words
+from jupyter_train.panel.svg import svg
+
+MIME_TYPE = "application/vnd.jupyter-train.run+json"
+_DOTS = {"running": "#3b82f6", "finished": "#2da44e", "stopped": "#7d8590", "failed": "#d1444c", "lost": "#d1444c",
+         "paused": "#e08700", "queued": "#7d8590"}  # fmt: skip
+_NOTICE = {"error": "#d1444c", "warning": "#b07503", "note": "#7d8590"}
+_GREY = "color:#7d8590"
+
+
+def bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The snapshot as our own mime type, HTML with a picture, and text."""
+    return {MIME_TYPE: snapshot, "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
+
+
+def loading_bundle(words: str) -> dict[str, Any]:
+    """What is shown from Enter until the first step: one calm line."""
+    shown = html.escape(words)
+    return {
+        MIME_TYPE: {"schema": 1, "run": "", "status": "loading", "message": words},
+        "text/html": f'<div style="font:13px system-ui,sans-serif;{_GREY};padding:6px 0">{shown}</div>',
+        "text/plain": words,
+    }
+
+
+def empty_bundle() -> dict[str, Any]:
+    """Takes a panel away again, when nothing came of it."""
+    return {"text/plain": "", "text/html": ""}
+
+
+def as_html(snapshot: dict[str, Any]) -> str:
+    """A table and a picture, inline styles only: survives JupyterLab's sanitizer, GitHub and nbconvert."""
+    dot = _DOTS.get(snapshot["status"], "#7d8590")
+    parts = [
+        '<div style="font:13px system-ui,sans-serif;max-width:880px">',
+        f'<div style="padding:4px 0"><span style="color:{dot}">&#9679;</span> <b>{html.escape(snapshot["ref"])}</b> '
+        f'<span style="color:{dot}">{html.escape(status_words(snapshot, is_saved=True))}</span></div>',
+        _table(snapshot),
+        _notices(snapshot),
+        _picture(snapshot),
+        _media(snapshot),
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def _table(snapshot: dict[str, Any]) -> str:
+    words = progress_words(snapshot)
+    if not words:
+        return ""
+    cells = "".join(
+        f'<td style="text-align:left;padding:2px 18px 6px 0;border:0"><span style="{_GREY}">{html.escape(label)}</span> '
+        f"<b>{html.escape(value)}</b></td>"
+        for label, value in words
+    )
+    return f'<table style="border-collapse:collapse;margin:0;border:0"><tr style="background:none">{cells}</tr></table>'
+
+
+def _notices(snapshot: dict[str, Any]) -> str:
+    return "".join(
+        f'<div style="color:{_NOTICE[kind]};padding:2px 0">{html.escape(text)}</div>' for kind, text in notices(snapshot)
+    )
+
+
+def _picture(snapshot: dict[str, Any]) -> str:
+    drawn = svg(snapshot)
+    if not drawn:
+        return ""
+    source = "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode()
+    return f'<img alt="{html.escape(alt_text(snapshot), quote=True)}" src="{source}" style="max-width:100%">'
+
+
+def _media(snapshot: dict[str, Any]) -> str:
+    shown = []
+    for medium in snapshot.get("media", []):
+        if medium.get("thumbnail"):
+            label = html.escape(f"{medium['name']} · step {medium['step']:,}", quote=True)
+            shown.append(
+                f'<td style="border:0;padding:2px 10px 2px 0"><img alt="{label}" src="{medium["thumbnail"]}"><br>'
+                f'<span style="{_GREY}">{label}</span></td>'
+            )
+    return f'<table style="border:0"><tr style="background:none">{"".join(shown)}</tr></table>' if shown else ""
+
+
+def alt_text(snapshot: dict[str, Any]) -> str:
+    """The picture in words: last values of every curve."""
+    values = [f"{one['name']} {value_text(one['last'])}" for family in snapshot["families"] for one in family["series"]]
+    return f"Curves of {snapshot['ref']}: " + ", ".join(values[:12])
+
+
+def as_text(snapshot: dict[str, Any]) -> str:
+    """The run in a few lines of text."""
+    head = f"{snapshot['ref']}  {status_words(snapshot, is_saved=True)}"
+    words = "  ".join(f"{label} {value}" for label, value in progress_words(snapshot))
+    lines = [head, words, *(text for _, text in notices(snapshot))]
+    series = [one for family in snapshot["families"] for one in family["series"]]
+    width = max((len(one["name"]) for one in series), default=0)
+    lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,183 @@
+"""A run as one bounded piece of JSON: what every view draws."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import time
+from typing import Any
+
+from jupyter_train.panel.families import order, place_of
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store.metrics.blocks import Bucket
+
+SCHEMA = 1
+MOST_BYTES = 40_000
+_MOST_BUCKETS = 150
+_MOST_SERIES = 32
+_MOST_EVENTS = 12
+_MOST_THUMBNAILS = 4
+_THUMBNAIL_PIXELS = 128
+_THUMBNAIL_BYTES = 6_000
+_SHOWN_EVENTS = frozenset(
+    {"nan", "warning", "continues", "early_stop", "checkpoint", "strided", "recovered", "mirror", "initial_state"}
+)
+
+
+def snapshot(store: Store, key: str, kernel: str = "") -> dict[str, Any]:
+    """The run as it stands in the store: at most `MOST_BYTES` of JSON, whatever its length.
+
+    Args:
+        store: Where the run is recorded.
+        key: The run's key.
+        kernel: Id of the kernel that trains it, for renderers that want to reach it.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    record = store.get(key)
+    base = _base(store, record, kernel)
+    buckets = _MOST_BUCKETS
+    while True:
+        found = base | _curves(record, buckets)
+        if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
+            return found
+        buckets //= 2
+
+
+def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
+    status = store.status_of(record)
+    events = [event for event in store.events_of(record.key) if event.kind in _SHOWN_EVENTS]
+    return {
+        "schema": SCHEMA,
+        "as_of": round(time.time(), 2),
+        "run": record.key,
+        "ref": record.ref,
+        "name": record.name,
+        "kernel": kernel,
+        "status": status.value,
+        "message": _cut(_message(record, status), 400),
+        "degraded": _cut(record.degraded, 200),
+        "created_at": record.created_at,
+        "duration_s": _rounded(record.duration_s),
+        "data": _cut(str(record.summary.get("data", "")), 200),
+        "best": _best(record),
+        "config": {name: _cut(str(value), 80) for name, value in list(record.config.items())[:24]},
+        "tags": [_cut(tag, 40) for tag in record.tags[:8]],
+        "note": _cut(record.note, 300),
+        "events": [
+            {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)} for event in events[-_MOST_EVENTS:]
+        ],
+    }
+
+
+def _message(record: RunRecord, status: RunStatus) -> str:
+    if status is RunStatus.LOST and not record.message:
+        return "its process is gone; everything recorded until then is kept"
+    return record.message
+
+
+def _best(record: RunRecord) -> dict[str, Any] | None:
+    best = record.summary.get("best")
+    if not isinstance(best, dict):
+        return None
+    return best | {"value": _rounded(best.get("value"))}
+
+
+def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
+    folder = RunFolder(record.folder)
+    with MetricReader(folder.metrics) as reader, reader.at_one_moment():
+        counts = reader.counts()
+        progress = reader.meta("progress") or {}
+        shown = list(counts)[:_MOST_SERIES]
+        each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
+        series = [_series(reader, name, counts[name], each) for name in shown]
+        media = reader.media()
+        checkpoints = reader.checkpoints()
+    families: dict[str, list[dict[str, Any]]] = {}
+    for one in series:
+        families.setdefault(place_of(one["name"]).family, []).append(one)
+    return {
+        "progress": {name: _rounded(value) for name, value in progress.items()},
+        "families": [{"name": name, "series": families[name]} for name in order(list(families))],
+        "hidden_series": len(counts) - len(shown),
+        "checkpoints": [{"kind": c.kind, "step": c.step, "size": c.size} for c in checkpoints],
+        "media": [_medium(folder, medium) for medium in media[-_MOST_THUMBNAILS:]],
+        "media_count": len(media),
+    }
+
+
+def _series(reader: MetricReader, name: str, count: int, most: int) -> dict[str, Any]:
+    """One series as columns: `steps` and `values`, with `lows` and `highs` where a value stands for several."""
+    picture = reader.picture(name, most)
+    columns: dict[str, Any] = {
+        "name": name,
+        "role": place_of(name).role,
+        "count": count,
+        "steps": [bucket.last_step for bucket in picture],
+        "epochs": [round(bucket.last_epoch, 2) for bucket in picture],
+        "values": [_rounded(bucket.mean) for bucket in picture],
+        "last": _rounded(_last(reader, name, count)),
+    }
+    if any(bucket.finite > 1 for bucket in picture):
+        columns["lows"] = [_rounded(bucket.low) for bucket in picture]
+        columns["highs"] = [_rounded(bucket.high) for bucket in picture]
+        columns["extremes"] = _extremes(picture)
+    return columns
+
+
+def _last(reader: MetricReader, name: str, count: int) -> float:
+    points = reader.points(name, count - 1)
+    return points[-1].value if points else math.nan
+
+
+def _extremes(picture: list[Bucket]) -> dict[str, list[Any]] | None:
+    finite = [bucket for bucket in picture if bucket.finite]
+    if not finite:
+        return None
+    low, high = min(finite, key=lambda b: b.low), max(finite, key=lambda b: b.high)
+    return {"low": [low.low_step, _rounded(low.low)], "high": [high.high_step, _rounded(high.high)]}
+
+
+def _medium(folder: RunFolder, medium: Any) -> dict[str, Any]:
+    shown = {"name": _cut(medium.name, 60), "step": medium.step, "kind": medium.kind, "caption": _cut(medium.caption, 80)}
+    if medium.kind in ("image", "figure"):
+        shown["thumbnail"] = _thumbnail(folder, medium.path)
+    return shown
+
+
+def _thumbnail(folder: RunFolder, path: str) -> str:
+    """A small PNG as a data URI; empty when it cannot be made small or Pillow is missing."""
+    try:
+        import io
+
+        from PIL import Image
+
+        with Image.open(folder.path / path) as picture:
+            picture = picture.convert("RGB")
+            picture.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
+            for quality in (70, 40):
+                buffer = io.BytesIO()
+                picture.save(buffer, format="JPEG", quality=quality)
+                if buffer.tell() <= _THUMBNAIL_BYTES:
+                    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    except (ImportError, OSError, ValueError):
+        return ""
+    return ""
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers at five significant digits, None for what JSON cannot say."""
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    if value == int(value) and abs(value) < 1e15:
+        return int(value)
+    return float(f"{value:.5g}") if abs(value) < 1e6 else round(value, 1)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,59 @@
+"""A snapshot's status in words: the same in every view."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from jupyter_train.panel.numbers import duration_text, value_text
+
+_LIVE = ("running", "paused")
+
+
+def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
+    """(label, value) pairs of the status line: epoch, step, speed, time left or taken, best."""
+    progress = snapshot.get("progress") or {}
+    is_live = snapshot["status"] in _LIVE
+    words = []
+    if progress.get("epoch") is not None:
+        words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
+    if progress.get("step") is not None:
+        words.append(("step", _of(progress["step"], progress.get("steps"))))
+    if progress.get("steps_per_s"):
+        words.append(("steps/s", value_text(round(progress["steps_per_s"]) or progress["steps_per_s"])))
+    if is_live and progress.get("eta_s") is not None:
+        words.append(("left", duration_text(progress["eta_s"])))
+    elif snapshot.get("duration_s") is not None:
+        words.append(("took", duration_text(snapshot["duration_s"])))
+    best = snapshot.get("best")
+    if best:
+        words.append((f"best {best['metric']}", f"{value_text(best['value'])} (epoch {best['epoch'] + 1})"))
+    return words
+
+
+def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
+    """`running`, or `was running at 14:05` in a view that may be read later."""
+    status = snapshot["status"]
+    if is_saved and status in _LIVE:
+        return f"was {status} at {time.strftime('%Y-%m-%d %H:%M', time.localtime(snapshot['as_of']))}"
+    stage = (snapshot.get("progress") or {}).get("stage")
+    if status == "running" and stage in ("validating", "checking", "starting"):
+        return {"checking": "checking validation", "starting": "starting"}.get(stage, stage)
+    return str(status)
+
+
+def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
+    """(kind, text) of what deserves a line: a failure first, then what happened along the way."""
+    lines = []
+    if snapshot.get("message"):
+        lines.append(("error" if snapshot["status"] in ("failed", "lost") else "note", snapshot["message"]))
+    if snapshot.get("degraded"):
+        lines.append(("warning", snapshot["degraded"]))
+    for event in snapshot.get("events", [])[-5:]:
+        kind = "warning" if event["kind"] in ("nan", "warning", "checkpoint") else "note"
+        lines.append((kind, event["text"]))
+    return lines
+
+
+def _of(value: Any, total: Any) -> str:
+    return f"{value:,}" if total is None else f"{value:,} / {total:,}"

@@ -1,0 +1,188 @@
+"""The curves as a still picture that reads well on white and on black."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+from jupyter_train.panel.numbers import value_text
+
+#: Blue and orange stay apart for every common colour blindness, and on both backgrounds.
+COLOURS = {"train": "#3b82f6", "val": "#e08700", "test": "#0f9d76", "other": "#3b82f6"}
+_MORE = ("#8b5cf6", "#d6456f", "#0f9d76", "#a3842c", "#5b7083")
+_TEXT = "#7d8590"
+_LINE = "#7d859040"
+WIDTH, HEIGHT = 430, 210
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 30, 24
+_MOST_CHARTS = 8
+
+
+def svg(snapshot: dict[str, Any]) -> str:
+    """All charts of a snapshot, two in a row; an empty string while there is no curve."""
+    families = [family for family in snapshot["families"] if _is_drawable(family)][:_MOST_CHARTS]
+    if not families:
+        return ""
+    columns = min(2, len(families))
+    rows = -(-len(families) // columns)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * columns} {HEIGHT * rows}" '
+        f'width="{WIDTH * columns}" height="{HEIGHT * rows}" font-family="system-ui,sans-serif" font-size="11">'
+    ]
+    for index, family in enumerate(families):
+        x, y = WIDTH * (index % columns), HEIGHT * (index // columns)
+        parts.append(f'<g transform="translate({x} {y})">{_chart(family, snapshot.get("best"))}</g>')
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _is_drawable(family: dict[str, Any]) -> bool:
+    is_constant = family["name"].startswith("lr") and all(len(one["steps"]) < 2 for one in family["series"])
+    return not is_constant and any(value is not None for one in family["series"] for value in one["values"])
+
+
+def colours_of(family: dict[str, Any]) -> list[str]:
+    """One colour per series: by role, further series of the same role get others."""
+    used: set[str] = set()
+    chosen = []
+    spare = iter(_MORE * 8)
+    for one in family["series"]:
+        colour = COLOURS[one["role"]]
+        if colour in used:
+            colour = next(spare)
+        used.add(colour)
+        chosen.append(colour)
+    return chosen
+
+
+def _chart(family: dict[str, Any], best: dict[str, Any] | None) -> str:
+    scale = _Scale(family)
+    colours = colours_of(family)
+    parts = [f'<text x="8" y="16" font-weight="600" font-size="12" fill="{_TEXT}">{html.escape(family["name"])}</text>']
+    parts += _legend(family, colours)
+    parts += _axes(scale)
+    for one, colour in zip(family["series"], colours, strict=True):
+        parts.append(_curve(one, colour, scale))
+    if best is not None:
+        parts.append(_best_marker(family, colours, best, scale))
+    return "".join(parts)
+
+
+class _Scale:
+    """Maps steps and values to pixels; logarithmic where a loss spans more than two decades."""
+
+    def __init__(self, family: dict[str, Any]) -> None:
+        steps = [step for one in family["series"] for step in one["steps"]]
+        values = [v for one in family["series"] for key in ("values", "lows", "highs") for v in one.get(key, [])]
+        finite = [value for value in values if value is not None]
+        self.first, self.last = min(steps), max(steps)
+        if self.first == self.last:
+            self.first, self.last = self.first - 1, self.last + 1
+        low, high = min(finite), max(finite)
+        self.is_log = low > 0 and high / low > 100
+        if low == high:
+            low, high = low - (abs(low) * 0.1 or 1), high + (abs(high) * 0.1 or 1)
+        self.low, self.high = (math.log10(low), math.log10(high)) if self.is_log else (low, high)
+        margin = 0.04 * (self.high - self.low)
+        self.low, self.high = self.low - margin, self.high + margin
+
+    def x(self, step: float) -> float:
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (step - self.first) / (self.last - self.first)
+
+    def y(self, value: float) -> float:
+        at = math.log10(max(value, 1e-300)) if self.is_log else value
+        share = min(1.0, max(0.0, (at - self.low) / (self.high - self.low)))
+        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share
+
+    def value_ticks(self) -> list[float]:
+        if self.is_log:
+            exponents = range(math.ceil(self.low), math.floor(self.high) + 1)
+            return [10.0**exponent for exponent in exponents] or [10**self.low, 10**self.high]
+        return nice_ticks(self.low, self.high, 5)
+
+    def step_ticks(self) -> list[float]:
+        return [tick for tick in nice_ticks(self.first, self.last, 5) if tick == int(tick)]
+
+
+def nice_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most about `most` round numbers between `low` and `high`."""
+    raw = (high - low) / most
+    size = 10.0 ** math.floor(math.log10(raw))
+    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw)
+    first = math.ceil(low / step)
+    return [round(tick * step, 12) for tick in range(first, math.floor(high / step) + 1)]
+
+
+def _axes(scale: _Scale) -> list[str]:
+    parts = []
+    for tick in scale.value_ticks():
+        y = scale.y(tick)
+        parts.append(f'<path d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}" stroke="{_LINE}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_TEXT}">{value_text(tick)}</text>')
+    for tick in scale.step_ticks():
+        x = min(max(scale.x(tick), _LEFT + 4), WIDTH - _RIGHT - 10)
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle" fill="{_TEXT}">{int(tick):,}</text>')
+    return parts
+
+
+def _legend(family: dict[str, Any], colours: list[str]) -> list[str]:
+    parts = []
+    x = float(WIDTH - _RIGHT)
+    for one, colour in reversed(list(zip(family["series"], colours, strict=True))[:4]):
+        label = f"{one['role'] if one['role'] != 'other' else one['name']} {value_text(one['last'])}"
+        x -= 6.2 * len(label)
+        parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{html.escape(label)}</text>')
+        parts.append(f'<path d="M{x - 18:.0f} 12H{x - 5:.0f}" stroke="{colour}" stroke-width="2"/>')
+        x -= 30
+    return parts
+
+
+def _curve(one: dict[str, Any], colour: str, scale: _Scale) -> str:
+    parts = []
+    if one.get("lows"):
+        parts.append(f'<path d="{_band(one, scale)}" fill="{colour}" fill-opacity=".18"/>')
+    parts.append(
+        f'<path d="{_path(one, scale)}" fill="none" stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
+    )
+    if len(one["steps"]) <= 30:
+        points = zip(one["steps"], one["values"], strict=True)
+        parts += [
+            f'<circle cx="{scale.x(step):.1f}" cy="{scale.y(value):.1f}" r="2.6" fill="{colour}"/>'
+            for step, value in points
+            if value is not None
+        ]
+    return "".join(parts)
+
+
+def _path(one: dict[str, Any], scale: _Scale) -> str:
+    """A line through the values, broken where one is missing."""
+    parts, pen = [], "M"
+    for step, value in zip(one["steps"], one["values"], strict=True):
+        if value is None:
+            pen = "M"
+            continue
+        parts.append(f"{pen}{scale.x(step):.0f} {scale.y(value):.1f}")
+        pen = "L"
+    return "".join(parts)
+
+
+def _band(one: dict[str, Any], scale: _Scale) -> str:
+    rows = [row for row in zip(one["steps"], one["lows"], one["highs"], strict=True) if row[1] is not None]
+    upper = [f"{scale.x(step):.0f} {scale.y(high):.0f}" for step, _, high in rows]
+    lower = [f"{scale.x(step):.0f} {scale.y(low):.0f}" for step, low, _ in reversed(rows)]
+    return "M" + "L".join(upper + lower) + "Z" if rows else ""
+
+
+def _best_marker(family: dict[str, Any], colours: list[str], best: dict[str, Any], scale: _Scale) -> str:
+    for one, colour in zip(family["series"], colours, strict=True):
+        if one["name"] == best["metric"] and best["value"] is not None and one["values"]:
+            step = _step_of_best(one, best)
+            at = f'cx="{scale.x(step):.1f}" cy="{scale.y(best["value"]):.1f}"'
+            return f'<circle {at} r="5.5" fill="none" stroke="{colour}" stroke-width="2"/>'
+    return ""
+
+
+def _step_of_best(one: dict[str, Any], best: dict[str, Any]) -> float:
+    """The recorded step of the best value (a checkpoint's step counts from one, a series' from zero)."""
+    known = [step for step in one["steps"] if step <= best["step"]]
+    return float(known[-1] if known else one["steps"][0])

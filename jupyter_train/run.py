@@ -1,0 +1,134 @@
+"""The Run as data: its record, its statuses and the arrows between them. No behaviour."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_train.exceptions import RunStateError
+
+
+class RunStatus(enum.StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    LOST = "lost"
+
+    @property
+    def is_live(self) -> bool:
+        """True while an owner should hold the run's lock."""
+        return self in _LIVE
+
+
+_LIVE = frozenset({RunStatus.RUNNING, RunStatus.PAUSED})
+_ENDED = frozenset({RunStatus.FINISHED, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.LOST})
+
+TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.LOST}),
+    RunStatus.RUNNING: _ENDED | {RunStatus.PAUSED},
+    RunStatus.PAUSED: _ENDED | {RunStatus.RUNNING},
+    RunStatus.FINISHED: frozenset({RunStatus.RUNNING}),
+    RunStatus.STOPPED: frozenset({RunStatus.RUNNING}),
+    RunStatus.FAILED: frozenset({RunStatus.RUNNING}),
+    RunStatus.LOST: frozenset({RunStatus.RUNNING}),
+}
+
+
+def check_transition(old: RunStatus, new: RunStatus) -> None:
+    """Raises when a run may not go from one status to another.
+
+    Raises:
+        RunStateError: The arrow is not in `TRANSITIONS`.
+    """
+    if new not in TRANSITIONS[old]:
+        allowed = ", ".join(sorted(TRANSITIONS[old]))
+        raise RunStateError(f"a run cannot go from `{old}` to `{new}`; from `{old}` it can go to: {allowed}")
+
+
+@dataclass
+class RunRecord:
+    """One row of the store: everything about a run but its curves and files.
+
+    Attributes:
+        key: UUIDv7, sortable by creation time.
+        kind: `train` for a fit, `retrain` for a repeated notebook.
+        config: Option values as plain JSON; `expressions` in it keeps what was typed.
+        summary: Progress, best and last values as of `heartbeat_at`.
+        degraded: Why recording is behind, or an empty string.
+    """
+
+    key: str
+    name: str
+    code: str
+    kind: str = "train"
+    status: RunStatus = RunStatus.QUEUED
+    attempt: int = 1
+    parent: str | None = None
+    user: str = ""
+    host: str = ""
+    pid: int = 0
+    created_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    heartbeat_at: float | None = None
+    folder: str = ""
+    notebook: str = ""
+    note: str = ""
+    message: str = ""
+    degraded: str = ""
+    size_bytes: int = 0
+    tags: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> str:
+        """The short name people type, such as `digits-k3f9`."""
+        return f"{self.name}-{self.code}"
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end (or to the last heartbeat while it runs)."""
+        if self.started_at is None:
+            return None
+        end = self.ended_at or self.heartbeat_at or self.started_at
+        return max(0.0, end - self.started_at)
+
+
+def new_key() -> str:
+    """A fresh UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def code_of(key: str, length: int = 4) -> str:
+    """The last `length` letters of the key's random part, in Crockford's base 32."""
+    value = uuid.UUID(key).int & ((1 << 62) - 1)
+    letters = []
+    for _ in range(length):
+        value, index = divmod(value, 32)
+        letters.append(_ALPHABET[index])
+    return "".join(letters)
+
+
+def slug(name: str) -> str:
+    """A run name safe in a shell, a path and a URL: `LitDigits` becomes `lit-digits`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    words = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-").lower()
+    return words[:40].rstrip("-") or "run"

@@ -1,0 +1,224 @@
+"""The central database as the package uses it: runs and their events, at a low rate."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from jupyter_train.exceptions import AmbiguousRunError, RunNotFoundError, RunStateError, did_you_mean
+from jupyter_train.run import RunRecord, RunStatus, check_transition, code_of, new_key, slug
+from jupyter_train.store import database, owner
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
+from jupyter_train.store.masking import mask, mask_tree
+from jupyter_train.store.schema import events, runs
+
+_FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something that happened to a run, with the step at which it did."""
+
+    at: float
+    step: int | None
+    kind: str
+    text: str
+    data: dict[str, Any]
+
+
+def open_store(url: str = "") -> Store:
+    """The store at `url` (default: where `JUPYTER_TRAIN_STORE` says), its tables up to date.
+
+    Raises:
+        StoreError: It cannot be read, or was written by a newer release.
+    """
+    store = Store(database.connect(url or store_url()))
+    database.bring_up_to_date(store.engine, store.has_live_runs)
+    return store
+
+
+class Store:
+    """Reads and writes runs and events. Safe to use from several threads and processes."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @property
+    def url(self) -> str:
+        """What another process opens to see the same store."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def create_run(self, name: str, **fields: Any) -> RunRecord:
+        """A new QUEUED run with its folder; secrets in its fields are masked.
+
+        Raises:
+            StoreError: The folder cannot be made.
+        """
+        key = new_key()
+        record = RunRecord(
+            key=key, name=slug(mask(name)), code="", user=user_name(), host=host_name(), pid=os.getpid(),
+            created_at=time.time(), **{field: mask_tree(value) for field, value in fields.items()},
+        )
+        record.code = self._free_code(record.name, key)
+        record.folder = str(RunFolder.create(runs_home(), f"{record.name}-{record.code}-{key[:8]}").path)
+        with self.engine.begin() as connection:
+            connection.execute(runs.insert().values(**_row_of(record)))
+        return record
+
+    def _free_code(self, name: str, key: str) -> str:
+        with self.engine.begin() as connection:
+            for length in range(4, 13):
+                code = code_of(key, length)
+                taken = sa.select(runs.c.key).where(runs.c.name == name, runs.c.code == code)
+                if connection.execute(taken).first() is None:
+                    return code
+        return key
+
+    def set_status(self, key: str, new: RunStatus, **fields: Any) -> None:
+        """Moves a run along one arrow, with other fields of the row, in one transaction.
+
+        Raises:
+            RunStateError: There is no such arrow.
+            RunNotFoundError: There is no such run.
+        """
+        values = {field: mask_tree(value) for field, value in fields.items()}
+        with self.engine.begin() as connection:
+            row = connection.execute(sa.select(runs.c.status).where(runs.c.key == key)).first()
+            if row is None:
+                raise RunNotFoundError(f"the store has no run `{key}`")
+            check_transition(RunStatus(row[0]), new)
+            values["status"] = new.value
+            connection.execute(runs.update().where(runs.c.key == key).values(**values))
+
+    def update(self, key: str, **fields: Any) -> None:
+        """Sets fields of a run's row; secrets are masked."""
+        values = {field: mask_tree(value) for field, value in fields.items()}
+        with self.engine.begin() as connection:
+            connection.execute(runs.update().where(runs.c.key == key).values(**values))
+
+    def add_events(self, key: str, new: Iterable[Event]) -> None:
+        """Appends events to a run."""
+        rows = [
+            {"run": key, "at": e.at, "step": e.step, "kind": e.kind, "text": mask(e.text), "data": mask_tree(e.data)}
+            for e in new
+        ]
+        if rows:
+            with self.engine.begin() as connection:
+                connection.execute(events.insert(), rows)
+
+    def delete_run(self, key: str) -> None:
+        """Removes a run's row, events and folder.
+
+        Raises:
+            RunStateError: The run is alive, or belongs to somebody else.
+        """
+        record = self.get(key)
+        self.check_owner(record)
+        if self.status_of(record).is_live:
+            raise RunStateError(f"`{record.ref}` is {record.status}; stop it before you delete it")
+        with self.engine.begin() as connection:
+            connection.execute(events.delete().where(events.c.run == key))
+            connection.execute(runs.delete().where(runs.c.key == key))
+        RunFolder(record.folder).delete()
+
+    def check_owner(self, record: RunRecord) -> None:
+        """Raises unless this user may change the run.
+
+        Raises:
+            RunStateError: It is another user's.
+        """
+        if record.user != user_name():
+            raise RunStateError(f"`{record.ref}` belongs to {record.user}; only they can change it")
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def get(self, key: str) -> RunRecord:
+        """The run with this key.
+
+        Raises:
+            RunNotFoundError: There is none.
+        """
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
+        if row is None:
+            raise RunNotFoundError(f"the store has no run `{key}`")
+        return _record_of(row)
+
+    def find(self, word: str) -> RunRecord:
+        """The run meant by a short name (`digits-k3f9`), a code, a name or a key.
+
+        Raises:
+            RunNotFoundError: None is meant.
+            AmbiguousRunError: Several are.
+        """
+        word = word.strip()
+        name, _, code = word.rpartition("-")
+        is_ref = sa.and_(runs.c.name == name, runs.c.code == code)
+        wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(runs).where(wanted).order_by(runs.c.created_at)).mappings().all()
+        found = [_record_of(row) for row in rows]
+        exact = [record for record in found if word in (record.key, record.ref)]
+        found = exact or found
+        if not found:
+            known = [record.ref for record in self.list_runs(limit=500)]
+            raise RunNotFoundError(f"no run is called `{word}`.{did_you_mean(word, known)} `%runs` lists them")
+        if len(found) > 1:
+            names = ", ".join(f"`{record.ref}`" for record in found[-8:])
+            raise AmbiguousRunError(f"`{word}` could be any of {len(found)} runs; say which: {names}")
+        return found[0]
+
+    def list_runs(self, limit: int = 100, kind: str | None = None, parent: str | None = None) -> list[RunRecord]:
+        """The newest runs first."""
+        query = sa.select(runs).order_by(runs.c.created_at.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
+        if parent is not None:
+            query = query.where(runs.c.parent == parent)
+        with self.engine.connect() as connection:
+            return [_record_of(row) for row in connection.execute(query).mappings()]
+
+    def events_of(self, key: str) -> list[Event]:
+        """All events of a run, oldest first."""
+        query = sa.select(events).where(events.c.run == key).order_by(events.c.id)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Event(row["at"], row["step"], row["kind"], row["text"], row["data"]) for row in rows]
+
+    def status_of(self, record: RunRecord) -> RunStatus:
+        """The status a reader should believe: LOST when the owner of a live run is dead.
+
+        On another host the lock says nothing; the recorded status is given unchanged.
+        """
+        if not record.status.is_live or record.host != host_name():
+            return record.status
+        return record.status if owner.is_held(Path(record.folder, "owner.lock")) else RunStatus.LOST
+
+    def has_live_runs(self) -> bool:
+        """True while any run's owner is alive."""
+        live = [status.value for status in RunStatus if status.is_live]
+        query = sa.select(runs.c.folder).where(runs.c.status.in_(live))
+        with self.engine.connect() as connection:
+            folders = connection.execute(query).scalars().all()
+        return any(owner.is_held(Path(folder, "owner.lock")) for folder in folders)
+
+
+def _row_of(record: RunRecord) -> dict[str, Any]:
+    row = {field: getattr(record, field) for field in _FIELDS}
+    row["status"] = record.status.value
+    return row
+
+
+def _record_of(row: Any) -> RunRecord:
+    values = {field: row[field] for field in _FIELDS}
+    values["status"] = RunStatus(values["status"])
+    return RunRecord(**values)

@@ -1,0 +1,134 @@
+"""Opening the central database: journal, locks, and bringing its tables up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from jupyter_train.exceptions import StoreError, StoreVersionError
+from jupyter_train.store.schema import HEAD, VERSION_TABLE, metadata
+
+BUSY_TIMEOUT_S = 20.0
+_WAL_IS_SAFE_FROM = (3, 51, 3)  # before it, WAL with several writers can corrupt (sqlite.org/wal.html)
+
+
+def connect(url: str) -> Engine:
+    """An engine for `url`; SQLite files get `BEGIN IMMEDIATE`, a busy timeout and mode 0600.
+
+    Raises:
+        StoreError: The folder or the file cannot be used.
+    """
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    path = Path(parsed.database or "")
+    _prepare_file(path)
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, poolclass=sa.pool.NullPool
+    )
+    sa.event.listen(engine, "connect", _on_connect)
+    sa.event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _prepare_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as err:
+        raise StoreError(
+            f"cannot create the run store `{path}` ({err.strerror}); set `JUPYTER_TRAIN_STORE` to a path you can "
+            "write to"
+        ) from err
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    wal = sqlite3.sqlite_version_info >= _WAL_IS_SAFE_FROM
+    connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def revision_of(engine: Engine) -> str | None:
+    """The schema revision the database is at; None for an empty one.
+
+    Raises:
+        StoreError: The file is not a readable database.
+    """
+    try:
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table(VERSION_TABLE):
+                return None
+            row = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).first()
+            return str(row[0]) if row else None
+    except sa.exc.DatabaseError as err:
+        raise StoreError(
+            f"the run store `{engine.url.database}` cannot be read ({_reason(err)}); move it away to start a new "
+            "one, or name another with `JUPYTER_TRAIN_STORE`"
+        ) from err
+
+
+def _reason(err: sa.exc.DatabaseError) -> str:
+    return str(err.orig) if err.orig is not None else str(err)
+
+
+def bring_up_to_date(engine: Engine, is_in_use: Callable[[], bool]) -> None:
+    """Creates or migrates the tables.
+
+    Args:
+        engine: The database.
+        is_in_use: Says whether a run is alive; then an older schema is left as it is.
+
+    Raises:
+        StoreVersionError: The database is newer than this release, or older and in use.
+        StoreError: The file is not a readable database.
+    """
+    revision = revision_of(engine)
+    if revision == HEAD:
+        return
+    if revision is None:
+        _create(engine)
+        return
+    if revision > HEAD:
+        raise StoreVersionError(
+            f"the run store `{engine.url.database}` was written by a newer jupyter_train (schema {revision}; this "
+            f"release knows {HEAD}); type `pip install -U jupyter-train`"
+        )
+    if is_in_use():
+        raise StoreVersionError(
+            f"the run store `{engine.url.database}` has the older schema {revision} and a run is still using it; "
+            "try again when that run has ended"
+        )
+    _migrate(engine)
+
+
+def _create(engine: Engine) -> None:
+    """All tables at once, at the newest revision; safe when several processes do it together."""
+    with engine.begin() as connection:
+        if sa.inspect(connection).has_table(VERSION_TABLE):
+            return
+        metadata.create_all(connection)
+        connection.execute(sa.text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(sa.text(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')"))
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)

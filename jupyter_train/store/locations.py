@@ -1,0 +1,80 @@
+"""Where the store and the run folders lie."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from pathlib import Path
+
+from jupyter_train.exceptions import StoreError
+
+STORE_VARIABLE = "JUPYTER_TRAIN_STORE"
+HOME_VARIABLE = "JUPYTER_TRAIN_HOME"
+_NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "glusterfs", "9p"})
+
+
+def store_url() -> str:
+    """The SQLAlchemy URL of the central database.
+
+    `JUPYTER_TRAIN_STORE` names a path or a URL; else it lies in Jupyter's data folder.
+    """
+    named = os.environ.get(STORE_VARIABLE, "")
+    if "://" in named:
+        return named
+    if named:
+        return f"sqlite:///{Path(named).expanduser().absolute()}"
+    from jupyter_core.paths import jupyter_data_dir
+
+    return f"sqlite:///{Path(jupyter_data_dir(), 'jupyter_train', 'store.db')}"
+
+
+def runs_home() -> Path:
+    """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` here."""
+    named = os.environ.get(HOME_VARIABLE, "")
+    return Path(named).expanduser().absolute() if named else Path.cwd() / "jupyter_train_runs"
+
+
+def make_private_folder(path: Path) -> Path:
+    """`path`, made with mode 0700 when missing.
+
+    Raises:
+        StoreError: It cannot be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as err:
+        raise StoreError(
+            f"cannot write to `{path}` ({err.strerror}); set `{HOME_VARIABLE}` to a folder you can write to"
+        ) from err
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StoreError(f"`{path}` is read-only; set `{HOME_VARIABLE}` to a folder you can write to")
+    return path
+
+
+def network_file_system(path: Path) -> str:
+    """The network file system `path` lies on, or an empty string (Linux only)."""
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in lines:
+        _, mount, system, *_ = line.split(" ")
+        inside = str(path) == mount or str(path).startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, system
+    return kind if kind in _NETWORK_FILE_SYSTEMS else ""
+
+
+def user_name() -> str:
+    """Who owns runs made by this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def host_name() -> str:
+    """The host that owner locks are good for."""
+    return socket.gethostname()

@@ -1,0 +1,146 @@
+"""The one writer of a run's curves: appends points and commits blocks, pyramid and progress together."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.store.metrics import file
+from jupyter_train.store.metrics.blocks import BUCKETS_PER_BLOCK, POINTS_PER_BLOCK, Point, Pyramid, pack
+from jupyter_train.store.metrics.blocks import unpack_buckets, unpack_points
+from jupyter_train.store.metrics.reader import Checkpoint, Medium
+
+
+class MetricAppender:
+    """Appends to `metrics.db`. `commit` is atomic; when it raises, nothing is lost and it can be called again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._pyramids: dict[str, Pyramid] = {}
+        self._ids: dict[str, int] = {}
+        self._meta: dict[str, Any] = {}
+        self._statements: list[tuple[str, tuple[Any, ...]]] = []
+        self._stored: dict[str, int] | None = None
+
+    def append(self, name: str, point: Point) -> None:
+        """Adds a point to a series; on disk after the next `commit`."""
+        pyramid = self._pyramids.get(name)
+        if pyramid is None:
+            pyramid = self._pyramids[name] = self._resume(name)
+        pyramid.append(point)
+
+    def set_meta(self, name: str, value: Any) -> None:
+        """Keeps a JSON value under a name; on disk after the next `commit`."""
+        self._meta[name] = value
+
+    def add_medium(self, medium: Medium) -> None:
+        """Records a logged file (its `id` is given by the database)."""
+        self._statements.append(
+            ("INSERT INTO media (name, step, kind, path, size, sha256, caption) VALUES (?,?,?,?,?,?,?)", medium[1:])
+        )
+
+    def add_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Announces a checkpoint that is complete on disk."""
+        self._statements.append(("INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?,?,?)", tuple(checkpoint)))
+
+    def remove_checkpoint(self, path: str) -> None:
+        """Withdraws a checkpoint, before its file is deleted."""
+        self._statements.append(("DELETE FROM checkpoints WHERE path = ?", (path,)))
+
+    @property
+    def is_dirty(self) -> bool:
+        """True while something waits for a commit."""
+        return bool(self._meta or self._statements or any(p.dirty for p in self._pyramids.values()))
+
+    def commit(self) -> None:
+        """Writes everything that waits, in one transaction.
+
+        Raises:
+            sqlite3.Error: The disk is full, the file locked or unwritable; everything still waits.
+        """
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._write(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._ids = {}
+            raise
+        for pyramid in self._pyramids.values():
+            pyramid.committed()
+        self._meta = {}
+        self._statements = []
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        for name, pyramid in self._pyramids.items():
+            if not pyramid.dirty:
+                continue
+            series = self._id_of(connection, name)
+            connection.executemany(
+                "INSERT OR REPLACE INTO blocks VALUES (?,?,?,?,?)",
+                [(series, *place, len(rows), pack(rows)) for place, rows in pyramid.dirty.items()],
+            )
+            connection.execute("UPDATE series SET count = ? WHERE id = ?", (pyramid.count, series))
+        connection.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?,?)", [(k, json.dumps(v)) for k, v in self._meta.items()]
+        )
+        for sql, values in self._statements:
+            connection.execute(sql, values)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = file.create(self._path)
+        return self._connection
+
+    def _id_of(self, connection: sqlite3.Connection, name: str) -> int:
+        if name not in self._ids:
+            connection.execute("INSERT OR IGNORE INTO series (name, count) VALUES (?, 0)", (name,))
+            row = connection.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()
+            self._ids[name] = int(row[0])
+        return self._ids[name]
+
+    def _resume(self, name: str) -> Pyramid:
+        """The series' growing end as stored, so that another attempt goes on where the last one ended."""
+        if self._stored is None:
+            self._stored = self._counts()
+        count = self._stored.get(name, 0)
+        if count == 0:
+            return Pyramid()
+        points = list(unpack_points(self._last(name, 0))) if count % POINTS_PER_BLOCK else []
+        levels = []
+        level = 1
+        while total := self._bucket_count(name, level):
+            tail = list(unpack_buckets(self._last(name, level))) if total % BUCKETS_PER_BLOCK else []
+            levels.append((tail, total))
+            level += 1
+        return Pyramid.resume(points, count, levels)
+
+    def _counts(self) -> dict[str, int]:
+        return dict(self._open().execute("SELECT name, count FROM series")) if self._path.exists() else {}
+
+    def _bucket_count(self, name: str, level: int) -> int:
+        row = self._rows("SELECT sum(count) FROM blocks WHERE series=? AND level=?", name, level)
+        return int(next(iter(row))[0] or 0)
+
+    def _last(self, name: str, level: int) -> bytes:
+        rows = self._rows(
+            "SELECT rows FROM blocks WHERE series=? AND level=? ORDER BY number DESC LIMIT 1", name, level
+        )
+        return bytes(next(iter(rows))[0])
+
+    def _rows(self, sql: str, name: str, level: int) -> Iterable[Any]:
+        connection = self._open()
+        series = connection.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()[0]
+        return connection.execute(sql, (series, level)).fetchall()

@@ -1,0 +1,178 @@
+"""How points and min/max buckets are packed into blobs, and how the pyramid is built.
+
+Level 0 holds every point. A bucket of level `k` covers `RADIX ** k` consecutive points, so a curve of
+any length can be opened by reading a few thousand entries. Only the standard library is used: the server
+extension reads this without numpy or torch.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+RADIX = 16
+POINTS_PER_BLOCK = 256
+BUCKETS_PER_BLOCK = 128
+
+_POINT_CODES = "qddd"  # step, epoch, value, unix time in seconds
+_BUCKET_CODES = "qqdddqdqdq"
+
+
+class Point(NamedTuple):
+    """One recorded value."""
+
+    step: int
+    epoch: float
+    value: float
+    time: float
+
+
+class Bucket(NamedTuple):
+    """The extremes of consecutive points; NaN when none of them is finite."""
+
+    first_step: int
+    last_step: int
+    first_epoch: float
+    last_epoch: float
+    low: float
+    low_step: int
+    high: float
+    high_step: int
+    mean: float
+    finite: int
+
+
+def pack(rows: Sequence[Point] | Sequence[Bucket]) -> bytes:
+    """Rows as one blob, column after column (little endian on every supported machine)."""
+    codes = _POINT_CODES if not rows or isinstance(rows[0], Point) else _BUCKET_CODES
+    columns = zip(*rows, strict=True)
+    return b"".join(array(code, column).tobytes() for code, column in zip(codes, columns, strict=True))
+
+
+def unpack_points(blob: bytes) -> Iterator[Point]:
+    """The points of a level-0 blob."""
+    return map(Point._make, zip(*_columns(blob, _POINT_CODES), strict=True))
+
+
+def unpack_buckets(blob: bytes) -> Iterator[Bucket]:
+    """The buckets of a blob above level 0."""
+    return map(Bucket._make, zip(*_columns(blob, _BUCKET_CODES), strict=True))
+
+
+def _columns(blob: bytes, codes: str) -> list[array[float]]:
+    count = len(blob) // (8 * len(codes))
+    columns = []
+    for index, code in enumerate(codes):
+        column: array[float] = array(code)
+        column.frombytes(blob[8 * count * index : 8 * count * (index + 1)])
+        columns.append(column)
+    return columns
+
+
+def bucket_of_points(points: Sequence[Point]) -> Bucket:
+    """One bucket over points."""
+    finite = [point for point in points if math.isfinite(point.value)]
+    first, last = points[0], points[-1]
+    if not finite:
+        return Bucket(
+            first.step, last.step, first.epoch, last.epoch, math.nan, first.step, math.nan, last.step, math.nan, 0
+        )
+    low = min(finite, key=lambda point: point.value)
+    high = max(finite, key=lambda point: point.value)
+    mean = math.fsum(point.value for point in finite) / len(finite)
+    return Bucket(
+        first.step, last.step, first.epoch, last.epoch,
+        low.value, low.step, high.value, high.step, mean, len(finite),
+    )  # fmt: skip
+
+
+def bucket_of_buckets(buckets: Sequence[Bucket]) -> Bucket:
+    """One bucket over buckets."""
+    finite = [bucket for bucket in buckets if bucket.finite]
+    first, last = buckets[0], buckets[-1]
+    if not finite:
+        return first._replace(last_step=last.last_step, last_epoch=last.last_epoch)
+    low = min(finite, key=lambda bucket: bucket.low)
+    high = max(finite, key=lambda bucket: bucket.high)
+    count = sum(bucket.finite for bucket in finite)
+    mean = math.fsum(bucket.mean * bucket.finite for bucket in finite) / count
+    return Bucket(
+        first.first_step, last.last_step, first.first_epoch, last.last_epoch,
+        low.low, low.low_step, high.high, high.high_step, mean, count,
+    )  # fmt: skip
+
+
+class Pyramid:
+    """The growing end of one series: turns appended points into blocks to write.
+
+    `dirty` maps (level, block number) to rows not yet committed; it is emptied by `committed()`, so a
+    failed transaction loses nothing and writing again changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.dirty: dict[tuple[int, int], list[Point] | list[Bucket]] = {}
+        self._tail: list[Point] = []
+        self._levels: list[_Level] = []
+        self._open_points: list[Point] = []
+
+    @classmethod
+    def resume(cls, points: Sequence[Point], count: int, levels: Sequence[tuple[Sequence[Bucket], int]]) -> Pyramid:
+        """The pyramid as it was after `count` points.
+
+        Args:
+            points: The rows of the last, partly filled level-0 block.
+            count: Points stored.
+            levels: For each level above 0, its last partly filled block and its number of buckets.
+        """
+        pyramid = cls()
+        pyramid.count = count
+        pyramid._tail = list(points)
+        pyramid._open_points = list(points)[len(points) - count % RADIX :] if count % RADIX else []
+        for buckets, total in levels:
+            level = _Level(total, list(buckets))
+            level.open = list(buckets)[len(buckets) - total % RADIX :] if total % RADIX else []
+            pyramid._levels.append(level)
+        return pyramid
+
+    def append(self, point: Point) -> None:
+        """Adds a point, and the buckets it completes."""
+        number = self.count // POINTS_PER_BLOCK
+        self._tail.append(point)
+        self.dirty[0, number] = self._tail
+        self.count += 1
+        if self.count % POINTS_PER_BLOCK == 0:
+            self._tail = []
+        self._open_points.append(point)
+        if len(self._open_points) == RADIX:
+            self._complete(0, bucket_of_points(self._open_points))
+            self._open_points = []
+
+    def _complete(self, index: int, bucket: Bucket) -> None:
+        if index == len(self._levels):
+            self._levels.append(_Level(0, []))
+        level = self._levels[index]
+        self.dirty[index + 1, level.count // BUCKETS_PER_BLOCK] = level.tail
+        level.tail.append(bucket)
+        level.count += 1
+        if level.count % BUCKETS_PER_BLOCK == 0:
+            level.tail = []
+        level.open.append(bucket)
+        if len(level.open) == RADIX:
+            self._complete(index + 1, bucket_of_buckets(level.open))
+            level.open = []
+
+    def committed(self) -> None:
+        """Says that everything dirty is on disk."""
+        self.dirty = {}
+
+
+class _Level:
+    """The growing end of one level of buckets."""
+
+    def __init__(self, count: int, tail: list[Bucket]) -> None:
+        self.count = count
+        self.tail = tail
+        self.open: list[Bucket] = []

@@ -1,0 +1,162 @@
+"""Reads a run's curves: all points, new points since a cursor, or a bounded picture of any length."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jupyter_train.store.metrics.blocks import (
+    BUCKETS_PER_BLOCK,
+    POINTS_PER_BLOCK,
+    RADIX,
+    Bucket,
+    Point,
+    bucket_of_buckets,
+    bucket_of_points,
+    unpack_buckets,
+    unpack_points,
+)
+from jupyter_train.store.metrics.file import open_for_reading
+
+
+class Medium(NamedTuple):
+    """An image, figure, table or folder logged by a run; `path` is relative to its folder."""
+
+    id: int
+    name: str
+    step: int
+    kind: str
+    path: str
+    size: int
+    sha256: str
+    caption: str
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint on disk; `path` is relative to the run folder."""
+
+    path: str
+    kind: str
+    step: int
+    epoch: int
+    value: float | None
+    size: int
+    sha256: str
+
+
+class MetricReader:
+    """Reads `metrics.db`; a missing file reads as empty. Use as a context manager or call `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
+        self._is_empty = not path.exists() or not self._has_tables()
+
+    def _has_tables(self) -> bool:
+        found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name='checkpoints'").fetchone()
+        return found is not None
+
+    def __enter__(self) -> MetricReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._connection.close()
+
+    def _query(self, sql: str, *values: object) -> list[Any]:
+        return [] if self._is_empty else self._connection.execute(sql, values).fetchall()
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Everything read inside comes from the same commit."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def counts(self) -> dict[str, int]:
+        """Number of points by series name, in order of appearance."""
+        return dict(self._query("SELECT name, count FROM series ORDER BY id"))
+
+    def meta(self, name: str) -> Any:
+        """A JSON value the writer keeps, such as `progress`; None when absent."""
+        rows = self._query("SELECT value FROM meta WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
+
+    def media(self) -> list[Medium]:
+        """Everything logged beside numbers, oldest first."""
+        return [Medium(*row) for row in self._query("SELECT * FROM media ORDER BY id")]
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Checkpoints on disk, oldest step first."""
+        return [Checkpoint(*row) for row in self._query("SELECT * FROM checkpoints ORDER BY step")]
+
+    def points(self, name: str, start: int = 0) -> list[Point]:
+        """Points of a series from the `start`-th on."""
+        first = start // POINTS_PER_BLOCK
+        rows = [
+            point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)
+        ]
+        return rows[start - first * POINTS_PER_BLOCK :]
+
+    def since(self, cursor: Mapping[str, int]) -> dict[str, list[Point]]:
+        """New points by series, for a reader that has seen `cursor[name]` of each."""
+        fresh = {name: count for name, count in self.counts().items() if count > cursor.get(name, 0)}
+        return {name: self.points(name, cursor.get(name, 0)) for name in fresh}
+
+    def picture(self, name: str, most: int) -> list[Bucket]:
+        """The whole series as at most `most` buckets of equal point count, the last one perhaps smaller.
+
+        Reads at most `RADIX * most` entries per level, whatever the length of the run.
+        """
+        total = self.counts().get(name, 0)
+        if total == 0:
+            return []
+        level = 0
+        while total // RADIX ** (level + 1) >= most:
+            level += 1
+        if level == 0:
+            points = self.points(name)
+            group = -(-total // most)
+            return [bucket_of_points(points[i : i + group]) for i in range(0, len(points), group)]
+        buckets = self._buckets_and_tail(name, level)
+        group = -(-len(buckets) // most)
+        if group == 1:
+            return buckets
+        return [bucket_of_buckets(buckets[i : i + group]) for i in range(0, len(buckets), group)]
+
+    def _buckets_and_tail(self, name: str, level: int) -> list[Bucket]:
+        """All buckets of `level`, then one for the points no complete bucket covers yet."""
+        buckets = [bucket for blob in self._blobs(name, level, 0) for bucket in unpack_buckets(blob)]
+        covered = len(buckets) * RADIX**level
+        rest: list[Bucket] = []
+        for lower in range(level - 1, 0, -1):
+            size = RADIX**lower
+            start = covered // size
+            found = self._buckets_from(name, lower, start)
+            rest += found
+            covered += len(found) * size
+        tail = self.points(name, covered)
+        if tail:
+            rest.append(bucket_of_points(tail))
+        return buckets + ([bucket_of_buckets(rest)] if rest else [])
+
+    def _buckets_from(self, name: str, level: int, start: int) -> list[Bucket]:
+        first = start // BUCKETS_PER_BLOCK
+        rows = [bucket for blob in self._blobs(name, level, first) for bucket in unpack_buckets(blob)]
+        return rows[start - first * BUCKETS_PER_BLOCK :]
+
+    def _blobs(self, name: str, level: int, first: int) -> Iterator[bytes]:
+        rows = self._query(
+            "SELECT rows FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = ? "
+            "AND number >= ? ORDER BY number",
+            name, level, first,
+        )  # fmt: skip
+        return (row[0] for row in rows)

@@ -1,0 +1,93 @@
+"""The owner's lock: held by the process that trains, free the moment it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import weakref
+from pathlib import Path
+
+from jupyter_train.exceptions import RunStateError
+
+_IS_WINDOWS = sys.platform == "win32"
+_held: weakref.WeakSet[OwnerLock]
+
+
+class OwnerLock:
+    """An exclusive OS lock on `owner.lock` in a run folder.
+
+    `flock` belongs to the open file, so a forked child (a DataLoader worker) would keep it alive after
+    its parent's death; children therefore close it as soon as they exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, patience_s: float = 2.0) -> None:
+        """Takes the lock.
+
+        Raises:
+            RunStateError: Another live process holds it.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + patience_s
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise RunStateError(f"`{self.path.parent.name}` is being trained by another live process")
+            time.sleep(0.02)
+        self._descriptor = descriptor
+        _held.add(self)
+
+    def release(self) -> None:
+        """Gives the lock back; harmless when not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        _held.discard(self)
+
+
+_held = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
+
+
+def is_held(path: Path) -> bool:
+    """True while a live process on this host holds the lock at `path`."""
+    if any(lock.path == path for lock in list(_held)):
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, shared: bool = False) -> bool:
+    if _IS_WINDOWS:
+        import msvcrt
+
+        with contextlib.suppress(OSError):
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            return True
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,261 @@
+"""The owner's writer thread: takes what training appends and commits it about every 200 ms."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from jupyter_train.exceptions import StoreError
+from jupyter_train.run import RunStatus
+from jupyter_train.store.central import Event, Store
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.masking import mask
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.metrics.reader import Checkpoint, Medium
+
+PERIOD_S = 0.2
+SUMMARY_PERIOD_S = 2.0
+CLOSE_PATIENCE_S = 5.0
+_FAULTS = (sqlite3.Error, OSError, sa.exc.SQLAlchemyError, StoreError)
+
+
+class Row(NamedTuple):
+    """Values of one moment: (name, value) pairs sharing a step."""
+
+    step: int
+    epoch: float
+    time: float
+    values: Sequence[tuple[str, Any]]
+
+
+class RunWriter:
+    """Everything a live run writes goes through here; appending never waits for a disk.
+
+    What cannot be written (disk full, file locked) waits in memory, the run is marked `degraded`, and the
+    next successful commit writes it all.
+    """
+
+    def __init__(
+        self, store: Store, key: str, folder: RunFolder, to_floats: Callable[[list[Any]], list[float]] | None = None
+    ) -> None:
+        self.folder = folder
+        self.degraded = ""
+        self.last: dict[str, float] = {}
+        self._store = store
+        self._key = key
+        self._to_floats = to_floats or _to_floats
+        self._rows: deque[Row] = deque()
+        self._actions: deque[Callable[[MetricAppender], None]] = deque()
+        self._events: deque[Event] = deque()
+        self._progress: dict[str, Any] = {}
+        self._summary: dict[str, Any] = {}
+        self._reported_nan: set[str] = set()
+        self._log = _LogFile(folder)
+        self._appender = MetricAppender(folder.metrics)
+        self._summary_due = 0.0
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._flushing = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name="jupyter_train writer", daemon=True)
+        self._thread.start()
+
+    # -- called by the training thread: append only -------------------------------------------
+
+    def add(self, row: Row) -> None:
+        """Appends metric values; they may be detached tensors."""
+        self._rows.append(row)
+
+    def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
+        """Appends an event."""
+        self._events.append(Event(time.time(), step, kind, text, data))
+
+    def log(self, text: str) -> None:
+        """Appends a line to the run's log."""
+        self._log.append(text)
+
+    def progress(self, **values: Any) -> None:
+        """Says where the run is; the newest values win."""
+        self._progress = values
+
+    def summary(self, **values: Any) -> None:
+        """Adds to the summary in the run's row, such as the best value."""
+        self._summary.update(values)
+
+    def medium(self, medium: Medium) -> None:
+        """Records a file already written to the run folder."""
+        self._actions.append(lambda appender: appender.add_medium(medium))
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Announces a checkpoint already complete on disk."""
+        self._actions.append(lambda appender: appender.add_checkpoint(checkpoint))
+
+    def without_checkpoint(self, path: str) -> None:
+        """Withdraws a checkpoint about to be deleted."""
+        self._actions.append(lambda appender: appender.remove_checkpoint(path))
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait(PERIOD_S)
+            self._wake.clear()
+            self.flush()
+
+    def flush(self) -> bool:
+        """Writes what waits; True when nothing is left. Never raises."""
+        with self._flushing:
+            try:
+                self._take()
+                self._commit()
+            except _FAULTS as err:
+                self._set_degraded(err)
+                return False
+            self._clear_degraded()
+            return True
+
+    def _take(self) -> None:
+        """Moves appended rows into the appender; values are brought to the host in one batch."""
+        rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        pairs = [(row, name, value) for row in rows for name, value in row.values]
+        floats = self._to_floats([value for _, _, value in pairs])
+        try:
+            for (row, name, _), value in zip(pairs, floats, strict=True):
+                self._appender.append(name, Point(row.step, row.epoch, value, row.time))
+                self.last[name] = value
+                if not math.isfinite(value):
+                    self._report_nan(name, value, row.step)
+        except _FAULTS:
+            self._rows.extendleft(reversed(rows))
+            raise
+        while self._actions:
+            self._actions.popleft()(self._appender)
+        self._appender.set_meta("progress", self._progress | {"at": time.time()})
+
+    def _report_nan(self, name: str, value: float, step: int) -> None:
+        if name not in self._reported_nan:
+            self._reported_nan.add(name)
+            kind = "NaN" if math.isnan(value) else "infinite"
+            self.event("nan", f"{name} became {kind} at step {step}", step, metric=name)
+
+    def _commit(self) -> None:
+        self._appender.commit()
+        self._log.flush()
+        if self._events:
+            taken = [self._events.popleft() for _ in range(len(self._events))]
+            try:
+                self._store.add_events(self._key, taken)
+            except _FAULTS:
+                self._events.extendleft(reversed(taken))
+                raise
+        if time.monotonic() >= self._summary_due:
+            self._write_summary()
+            self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
+
+    def summary_now(self) -> dict[str, Any]:
+        """The summary as it would be written now."""
+        last = {name: value if math.isfinite(value) else None for name, value in self.last.items()}
+        return {"progress": self._progress, "last": last, **self._summary}
+
+    def _write_summary(self) -> None:
+        self._store.update(
+            self._key, summary=self.summary_now(), heartbeat_at=time.time(), size_bytes=self.folder.size_bytes()
+        )
+
+    def _set_degraded(self, err: Exception) -> None:
+        text = f"recording waits: {mask(str(getattr(err, 'orig', None) or err))}"
+        if self.degraded != text:
+            self.degraded = text
+            with contextlib.suppress(*_FAULTS):
+                self._store.update(self._key, degraded=text)
+
+    def _clear_degraded(self) -> None:
+        if self.degraded:
+            self._store.update(self._key, degraded="")
+            self.degraded = ""
+            self.event("recovered", "recording caught up; nothing was lost")
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def close(self, status: RunStatus, message: str = "") -> bool:
+        """Writes the rest and the final status; True when all of it is on disk.
+
+        When the disk still refuses after a few seconds, a background thread goes on trying until it does.
+        """
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=30)
+        self._summary_due = 0.0
+        deadline = time.monotonic() + CLOSE_PATIENCE_S
+        while not self._finish(status, message):
+            if time.monotonic() > deadline:
+                threading.Thread(target=self._finish_later, args=(status, message), daemon=True).start()
+                return False
+            time.sleep(PERIOD_S)
+        return True
+
+    def _finish(self, status: RunStatus, message: str) -> bool:
+        if not self.flush():
+            return False
+        try:
+            if self._events:
+                self.flush()
+            self._store.set_status(
+                self._key, status, ended_at=time.time(), heartbeat_at=time.time(), message=message,
+                summary=self.summary_now(), size_bytes=self.folder.size_bytes(),
+            )  # fmt: skip
+        except _FAULTS as err:
+            self._set_degraded(err)
+            return False
+        self._appender.close()
+        return True
+
+    def _finish_later(self, status: RunStatus, message: str) -> None:
+        while not self._finish(status, message):
+            time.sleep(5 * PERIOD_S)
+
+
+class _LogFile:
+    """`log.txt`, appended to in batches, secrets masked, cut at a size that cannot fill a disk."""
+
+    MOST_BYTES = 16 * 1024 * 1024
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.log
+        self._lines: deque[str] = deque(maxlen=100_000)
+        self._size = self._path.stat().st_size if self._path.exists() else 0
+
+    def append(self, text: str) -> None:
+        if self._size < self.MOST_BYTES:
+            self._lines.append(text.rstrip("\n"))
+
+    def flush(self) -> None:
+        if not self._lines:
+            return
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        text = mask("\n".join(lines)) + "\n"
+        try:
+            with open(self._path, "a", encoding="utf-8", opener=_private) as file:
+                file.write(text)
+        except OSError:
+            self._lines.extendleft(reversed(lines))
+            raise
+        self._size += len(text)
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
+
+
+def _to_floats(values: list[Any]) -> list[float]:
+    return [float(value) for value in values]

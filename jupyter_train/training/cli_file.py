@@ -1,0 +1,102 @@
+"""LightningCLI files: built through Lightning's own CLI classes, as `python main.py fit --config` would."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+from jsonargparse import ArgumentError
+from pytorch_lightning.cli import LightningCLI
+
+from jupyter_train.exceptions import OptionError
+
+_SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+
+@dataclass
+class CliParts:
+    """What a LightningCLI file describes."""
+
+    model: pl.LightningModule
+    datamodule: pl.LightningDataModule | None
+    trainer: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    ckpt_path: str | None = None
+
+
+class _PartsCLI(LightningCLI):
+    """Builds model, data and trainer arguments, but no trainer: that one is ours to build."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        self.trainer_arguments = {**self._get(self.config_init, "trainer", default={}), **kwargs}
+
+
+def build(
+    content: Mapping[str, Any], model_class: type[Any] | None = None, data_class: type[Any] | None = None
+) -> CliParts:
+    """What a file's content describes.
+
+    Args:
+        content: The mapping in the file; a `fit:` root and a `ckpt_path` are understood.
+        model_class: Class whose arguments `model:` holds; None when `model:` names a `class_path`.
+        data_class: The same for `data:`.
+
+    Raises:
+        OptionError: LightningCLI does not accept it.
+    """
+    settings = dict(content)
+    if isinstance(settings.get("fit"), Mapping):
+        settings = {key: value for key, value in settings.items() if key not in _SUBCOMMANDS} | dict(settings["fit"])
+    settings = {key: value for key, value in settings.items() if key not in _SUBCOMMANDS}
+    ckpt_path = settings.pop("ckpt_path", None)
+    settings.pop("weights_only", None)
+    given = set(settings.get("trainer") or {})
+    has_data = "data" in settings
+    try:
+        with _no_arguments():
+            cli = _PartsCLI(
+                model_class, data_class, save_config_callback=None, run=False, args=settings,
+                seed_everything_default=False, parser_kwargs={"exit_on_error": False},
+            )  # fmt: skip
+    except (ArgumentError, SystemExit) as err:
+        raise OptionError(f"the file was not accepted by LightningCLI: {_cleaned(err)}") from err
+    trainer = {name: value for name, value in cli.trainer_arguments.items() if name in given and value is not None}
+    seed = cli.config.get("seed_everything")
+    return CliParts(
+        cli.model, cli.datamodule if has_data or data_class is not None else None, trainer,
+        None if isinstance(seed, bool) else seed, ckpt_path,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _no_arguments() -> Iterator[None]:
+    """LightningCLI warns when the process has arguments of its own, as a kernel always has."""
+    kept, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = kept
+
+
+def is_cli_file(content: Mapping[str, Any]) -> bool:
+    """True when a mapping has the shape of a LightningCLI file rather than of `%train` options."""
+    if isinstance(content.get("fit"), Mapping) or isinstance(content.get("trainer"), Mapping):
+        return True
+    if "seed_everything" in content:
+        return True
+    return any(isinstance(content.get(part), Mapping) for part in ("model", "data", "optimizer", "lr_scheduler"))
+
+
+def class_of(value: Any) -> type[Any] | None:
+    """`value` if it is a class; None otherwise."""
+    return value if inspect.isclass(value) else None
+
+
+def _cleaned(err: BaseException) -> str:
+    text = " ".join(str(err).split())
+    return text[:600] or "see the log"

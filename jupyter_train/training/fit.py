@@ -1,0 +1,187 @@
+"""One attempt at a run: fits the model and says how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
+from jupyter_train.run import RunStatus
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.checkpoint import RunCheckpoint, metric_not_logged
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
+from jupyter_train.training.logger import RunLogger
+from jupyter_train.training.output import captured
+from jupyter_train.training.recorder import Recorder
+from jupyter_train.training.source import DataSource
+from jupyter_train.training.trainer import log_every_n_steps, trainer_arguments, user_callbacks, user_loggers
+
+
+@dataclass
+class Outcome:
+    """How an attempt ended.
+
+    Attributes:
+        status: FINISHED, STOPPED or FAILED.
+        message: One line for the panel; the traceback's last line when it failed.
+        error: What to raise to the user; None when there is nothing to raise.
+        trainer: The trainer, for its counters; None when it could not be built.
+    """
+
+    status: RunStatus
+    message: str = ""
+    error: BaseException | None = None
+    trainer: pl.Trainer | None = None
+
+
+def fit(
+    module: pl.LightningModule, source: DataSource, config: TrainConfig, folder: RunFolder, writer: RunWriter,
+    ref: str, ckpt_path: str | None = None,
+) -> Outcome:
+    """Fits `module`; never raises for what happens in training."""
+    check_validation(module, source, config)
+    logger = RunLogger(writer, folder, ref, config.record_every)
+    checkpoint = RunCheckpoint(folder, writer, config, config.trainer.get("enable_checkpointing", True))
+
+    def tell(text: str) -> None:
+        writer.event("warning", text)
+
+    with InterruptWatch() as interrupt, captured(writer.log, tell):
+        try:
+            trainer = _build(config, folder, writer, logger, checkpoint, interrupt)
+        except Exception as err:  # noqa: BLE001  Lightning's own refusal of an argument, told as ours
+            return Outcome(RunStatus.FAILED, last_line(err), _as_option_error(err))
+        outcome = _carry_out(trainer, module, source, config, ckpt_path, interrupt)
+        _finish(trainer, checkpoint, outcome, writer)
+    return outcome
+
+
+def _build(
+    config: TrainConfig, folder: RunFolder, writer: RunWriter, logger: RunLogger, checkpoint: RunCheckpoint,
+    interrupt: InterruptWatch,
+) -> pl.Trainer:
+    others = user_loggers(config)
+    arguments = trainer_arguments(config, folder)
+    trainer = pl.Trainer(
+        **arguments,
+        logger=[logger, *others],
+        log_every_n_steps=1,
+        callbacks=[*user_callbacks(config), checkpoint],
+        enable_checkpointing=True,
+    )
+    takes_steps = bool(others) or trainer.strategy.root_device.type != "cpu"
+    trainer.log_every_n_steps = log_every_n_steps(config, takes_steps)
+    # first, so that it sees an Interrupt before anything else spends time on the batch
+    trainer.callbacks.insert(0, Recorder(writer, logger, interrupt, takes_steps))
+    return trainer
+
+
+def _carry_out(
+    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, config: TrainConfig, ckpt_path: str | None,
+    interrupt: InterruptWatch,
+) -> Outcome:
+    try:
+        trainer.fit(module, ckpt_path=ckpt_path, **source.loaders)
+    except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
+        _forget_frames(err)
+        return _interrupted(trainer, config)
+    except SystemExit as err:
+        if interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
+            _forget_frames(err)
+            return _interrupted(trainer, config)
+        return Outcome(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
+    except JupyterTrainError as err:
+        return Outcome(RunStatus.FAILED, str(err), err, trainer)
+    except Exception as err:  # noqa: BLE001  the user's code failed: recorded, then raised to them
+        clear = _explained(err, trainer, source)
+        message = str(clear) if isinstance(clear, JupyterTrainError) else last_line(clear)
+        return Outcome(RunStatus.FAILED, message, clear, trainer)
+    if trainer.interrupted:
+        return _interrupted(trainer, config)
+    return Outcome(RunStatus.FINISHED, "", None, trainer)
+
+
+def _interrupted(trainer: pl.Trainer, config: TrainConfig) -> Outcome:
+    text = f"interrupted at step {trainer.global_step}; everything recorded so far is kept"
+    error = TrainingInterrupted(text) if config.on_interrupt == "raise" else None
+    return Outcome(RunStatus.STOPPED, text, error, trainer)
+
+
+def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, writer: RunWriter) -> None:
+    """Keeps what there is, then lets go of the device's memory."""
+    try:
+        checkpoint.finish(trainer)
+    except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
+        writer.event("checkpoint", f"no last checkpoint: {last_line(err)}")
+        writer.log(traceback.format_exc())
+    if outcome.status is RunStatus.FAILED and outcome.error is not None:
+        writer.log("".join(traceback.format_exception(outcome.error)))
+    if outcome.status is not RunStatus.FINISHED:
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+
+def _forget_frames(err: BaseException | None) -> None:
+    """Lets go of batches and models that a traceback's frames would keep alive."""
+    seen: set[int] = set()
+    while err is not None and id(err) not in seen:
+        seen.add(id(err))
+        with contextlib.suppress(RuntimeError):
+            traceback.clear_frames(err.__traceback__)
+        err = err.__cause__ or err.__context__
+
+
+def last_line(err: BaseException) -> str:
+    """The traceback's last line, as one line."""
+    lines = traceback.format_exception_only(err)
+    return " ".join(lines[-1].split())[:500]
+
+
+def check_validation(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> None:
+    """Raises when a validation metric is asked for and nothing validates.
+
+    Raises:
+        DataError: There is no validation data.
+    """
+    for option, metric in (("--early-stop", config.early_stop_metric), ("--monitor", config.monitor)):
+        if metric is not None and metric.startswith("val") and not source.has_validation(module):
+            raise DataError(
+                f"`{option} {metric}` needs validation data and there is none; give `(train, validation)`, or watch "
+                "a training metric such as `train_loss`"
+            )
+
+
+def _explained(err: Exception, trainer: pl.Trainer, source: DataSource) -> BaseException:
+    """A clearer error where the cause is known; otherwise the error itself."""
+    text = str(err)
+    if isinstance(err, IndexError) and "Target" in text and "out of bounds" in text:
+        classes = f" ({source.classes} classes)" if source.classes else ""
+        clear = DataError(
+            f"{text.rstrip('.')}: the data{classes} names a class the model has no output for; make the last layer "
+            "as wide as there are classes"
+        )
+        clear.__cause__ = err
+        return clear
+    if isinstance(err, RuntimeError) and "Early stopping conditioned on metric" in text:
+        name = text.split("`")[1]
+        clear_option = OptionError("`--early-stop`: " + metric_not_logged(name, list(trainer.callback_metrics)))
+        clear_option.__cause__ = err
+        return clear_option
+    return err
+
+
+def _as_option_error(err: Exception) -> BaseException:
+    if isinstance(err, JupyterTrainError):
+        return err
+    clear = OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}")
+    clear.__cause__ = err
+    return clear

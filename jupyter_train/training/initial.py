@@ -1,0 +1,90 @@
+"""The step-0 weights: part of the run, so that it can be begun again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from jupyter_train.exceptions import ModelError
+from jupyter_train.store.folder import RunFolder, write_atomically
+
+MOST_BYTES_KEPT = 200 * 1024 * 1024
+_MARK = "_jupyter_train_run"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that last trained an instance, and how far."""
+
+    run: str
+    ref: str
+    step: int
+    folder: str
+
+
+def state_hash(module: nn.Module) -> str:
+    """SHA-256 over names, types, shapes and bytes of all parameters and buffers; empty while some are lazy."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if isinstance(tensor, UninitializedParameter):
+            return ""
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    return digest.hexdigest()
+
+
+def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
+    """Writes the step-0 weights into the run folder; large models keep their hash only.
+
+    Returns:
+        What the record says of it: `sha256`, `bytes` and `kept`.
+    """
+    digest = state_hash(module)
+    if not digest:
+        return {"sha256": "", "bytes": 0, "kept": False}
+    tensors = {k: v for k, v in module.state_dict().items() if isinstance(v, torch.Tensor)}
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    is_kept = size <= MOST_BYTES_KEPT
+    if is_kept:
+        buffer = io.BytesIO()
+        torch.save(tensors, buffer)
+        write_atomically(folder.checkpoints / "initial.pt", buffer.getvalue())
+    return {"sha256": digest, "bytes": size, "kept": is_kept}
+
+
+def origin_of(module: nn.Module) -> Origin | None:
+    """The run that trained this instance before; None for a fresh one."""
+    found = getattr(module, _MARK, None)
+    return found if isinstance(found, Origin) else None
+
+
+def mark(module: nn.Module, origin: Origin) -> None:
+    """Remembers on the instance which run trained it."""
+    object.__setattr__(module, _MARK, origin)
+
+
+def reinitialise(module: nn.Module) -> None:
+    """Puts back the weights the instance had before its first run.
+
+    Raises:
+        ModelError: They were not kept.
+    """
+    origin = origin_of(module)
+    if origin is None:
+        return
+    path = RunFolder(origin.folder).checkpoints / "initial.pt"
+    if not path.exists():
+        raise ModelError(
+            f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"
+        )
+    module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
+    object.__setattr__(module, _MARK, None)

@@ -1,0 +1,199 @@
+"""What may be given as a model, turned into a LightningModule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import nn
+from torch.nn import functional
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": functional.cross_entropy,
+    "nll": functional.nll_loss,
+    "bce_with_logits": functional.binary_cross_entropy_with_logits,
+    "bce": functional.binary_cross_entropy,
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "l1": functional.l1_loss,
+    "huber": functional.huber_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+}
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+}
+_CLASSIFIES = frozenset({functional.cross_entropy, functional.nll_loss})
+_LR_ATTRIBUTES = ("lr", "learning_rate")  # what Lightning's own learning-rate finder looks for
+
+
+class PlainModule(pl.LightningModule):
+    """A plain `nn.Module` with a loss and an optimizer; logs `train_loss`, `val_loss` and, for classes, `_acc`.
+
+    Batches are `(inputs, targets)`; the wrapped module is trained in place.
+    """
+
+    def __init__(self, module: nn.Module, loss: Loss, optimizer: Callable[..., torch.optim.Optimizer]) -> None:
+        super().__init__()
+        self.module = module
+        self._loss = loss
+        self._optimizer = optimizer
+        self._is_classifier = loss in _CLASSIFIES or isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss)
+
+    def forward(self, inputs: torch.Tensor) -> Any:
+        """The wrapped module's output."""
+        return self.module(inputs)
+
+    def _step(self, batch: Any, stage: str) -> torch.Tensor:
+        inputs, targets = batch
+        outputs = self(inputs)
+        if outputs.ndim == targets.ndim + 1 and outputs.shape[-1] == 1:
+            outputs = outputs.squeeze(-1)  # else a (n, 1) output against (n,) targets broadcasts to (n, n)
+        if not self._is_classifier and outputs.is_floating_point():
+            targets = targets.to(outputs.dtype)
+        loss = self._loss(outputs, targets)
+        self.log(f"{stage}_loss", loss)
+        if self._is_classifier and outputs.ndim == 2:
+            self.log(f"{stage}_acc", (outputs.argmax(1) == targets).float().mean())
+        return loss
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        """Loss of one batch."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Logs loss and accuracy of one batch."""
+        self._step(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Logs loss and accuracy of one batch."""
+        self._step(batch, "test")
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        """The module's output for a batch, targets left aside."""
+        return self(batch[0] if isinstance(batch, list | tuple) else batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimizer over the module's parameters."""
+        return self._optimizer(self.module.parameters())
+
+
+def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
+    """`model` as a LightningModule, with `--loss`, `--optimizer` and `--lr` applied.
+
+    Raises:
+        ModelError: It is a class, no module at all, or lacks what training needs.
+        OptionError: An option does not fit this kind of model.
+    """
+    if inspect.isclass(model):
+        raise ModelError(f"`{model.__name__}` is a class; write `{model.__name__}(...)` to make a model of it")
+    if isinstance(model, pl.LightningModule):
+        return _prepared(model, config)
+    if isinstance(model, nn.Module):
+        return _wrapped(model, config)
+    raise ModelError(
+        f"a {type(model).__name__} cannot be trained; expected a LightningModule, or an nn.Module with `--loss`"
+    )
+
+
+def _prepared(model: pl.LightningModule, config: TrainConfig) -> pl.LightningModule:
+    name = type(model).__name__
+    if not is_overridden("training_step", model):
+        raise ModelError(f"`{name}` has no `training_step`; define one that returns the loss of a batch")
+    if config.loss is not None:
+        raise OptionError(f"`--loss` is for a plain nn.Module; `{name}` computes its own loss in `training_step`")
+    if config.optimizer is not None:
+        make = optimizer_factory(config.optimizer, config.lr)
+        model.configure_optimizers = lambda: make(model.parameters())  # type: ignore[method-assign]
+    elif config.lr is not None:
+        _set_lr(model, config.lr)
+    if config.optimizer is None and not is_overridden("configure_optimizers", model):
+        raise ModelError(f"`{name}` has no `configure_optimizers`; define it, or add `--optimizer adam`")
+    return model
+
+
+def _set_lr(model: pl.LightningModule, lr: float) -> None:
+    """Sets the learning rate where Lightning's conventions keep it."""
+    places: list[Any] = [model]
+    if isinstance(getattr(model, "hparams", None), dict):
+        places.append(model.hparams)
+    found = False
+    for place in places:
+        for attribute in _LR_ATTRIBUTES:
+            if isinstance(place, dict) and attribute in place:
+                place[attribute] = lr
+                found = True
+            elif not isinstance(place, dict) and attribute in vars(place):
+                setattr(place, attribute, lr)
+                found = True
+    if not found:
+        raise OptionError(
+            f"`--lr {lr:g}`: `{type(model).__name__}` keeps no `lr` or `learning_rate`; give it one in `__init__` "
+            "(`self.lr = lr`, used in `configure_optimizers`), or choose `--optimizer` here as well"
+        )
+
+
+def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
+    name = type(model).__name__
+    if config.loss is None:
+        raise ModelError(
+            f"`{name}` is a plain nn.Module and has no loss of its own; add `--loss cross_entropy` (for classes) or "
+            "`--loss mse` (for numbers)"
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(f"`{name}` has no parameters to train")
+    return PlainModule(model, _loss(config.loss), optimizer_factory(config.optimizer or "adam", config.lr))
+
+
+def _loss(loss: Any) -> Loss:
+    if isinstance(loss, str):
+        if loss not in LOSSES:
+            raise OptionError(
+                f"`--loss {loss}`: no such loss.{did_you_mean(loss, LOSSES)} Known are {', '.join(LOSSES)}; or give "
+                "an expression such as `nn.CrossEntropyLoss(label_smoothing=0.1)`"
+            )
+        return LOSSES[loss]
+    if inspect.isclass(loss) or not callable(loss):
+        raise OptionError("`--loss`: expected a function or loss object taking `(outputs, targets)`")
+    return loss  # type: ignore[no-any-return]
+
+
+def optimizer_factory(optimizer: Any, lr: float | None) -> Callable[..., torch.optim.Optimizer]:
+    """What makes the optimizer over parameters.
+
+    Args:
+        optimizer: A known word, an Optimizer class, or a callable taking parameters.
+        lr: Learning rate; 1e-3 if None and the word or class is ours to call.
+
+    Raises:
+        OptionError: It is none of these.
+    """
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise OptionError(
+                f"`--optimizer {optimizer}`: no such optimizer.{did_you_mean(optimizer, OPTIMIZERS)} Known are "
+                f"{', '.join(OPTIMIZERS)}; or give an expression such as `torch.optim.LBFGS`"
+            )
+        optimizer = OPTIMIZERS[optimizer.lower()]
+    if isinstance(optimizer, torch.optim.Optimizer):
+        return lambda _parameters: optimizer
+    if inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer):
+        made: Any = optimizer
+        return lambda parameters: made(parameters, lr=1e-3 if lr is None else lr)
+    if callable(optimizer):
+        return lambda parameters: optimizer(parameters) if lr is None else optimizer(parameters, lr=lr)
+    raise OptionError("`--optimizer`: expected a word such as `adam`, an Optimizer class, or a callable")

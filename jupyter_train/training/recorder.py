@@ -1,0 +1,194 @@
+"""`Recorder`: the callback that follows a fit, tells the writer where it is, and obeys an Interrupt."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.interrupt import InterruptWatch, StopTraining
+from jupyter_train.training.logger import RunLogger
+
+_PROGRESS_PERIOD_S = 0.1
+
+
+class Recorder(pl.Callback):
+    """Records progress, learning rate and (where the module logs none) the training loss.
+
+    Args:
+        writer: The run's writer thread.
+        logger: Where step values go.
+        interrupt: Asked at every batch boundary.
+        takes_steps: Record step metrics here instead of through Lightning's logger calls, which copy every
+            value to the host: for devices other than the CPU, and when loggers of the user's keep their own pace.
+    """
+
+    def __init__(self, writer: RunWriter, logger: RunLogger, interrupt: InterruptWatch, takes_steps: bool) -> None:
+        self._writer = writer
+        self._logger = logger
+        self._interrupt = interrupt
+        self._takes_steps = takes_steps
+        self._stage = "starting"
+        self._began = 0.0
+        self._due = 0.0
+        self._rates = _Rate()
+        self._total_steps: float = math.inf
+        self._last_lr: dict[str, float] = {}
+        self._records_loss: bool | None = None
+        self._seen: dict[str, Any] = {}
+
+    # -- moments ----------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Knows now how long the fit will be."""
+        self._began = time.monotonic()
+        self._total_steps = total_steps(trainer)
+        self._stage = "training"
+        self._rates.restart(trainer.global_step)
+        self._tell(trainer)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Records the learning rate when it has changed."""
+        self._record_lr(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Records what the step logged, at most every 100 ms where the run is, and obeys an Interrupt."""
+        if self._takes_steps:
+            self._record_logged(trainer)
+        if self._records_loss is None:
+            self._records_loss = not _logs_loss(trainer)
+        if self._records_loss:
+            self._record_loss(trainer, outputs)
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + _PROGRESS_PERIOD_S
+            self._tell(trainer)
+        self._obey()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Says that it validates."""
+        self._stage = "checking" if trainer.sanity_checking else "validating"
+        self._tell(trainer)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Obeys an Interrupt."""
+        self._obey()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Says that it trains again."""
+        self._stage = "training"
+        self._rates.restart(trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Says which epoch ended."""
+        self._tell(trainer, epoch_ended=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Says why a run ended before its time."""
+        self._stage = "ended"
+        self._tell(trainer, epoch_ended=True)
+        for callback in trainer.early_stopping_callbacks:
+            if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+                text = f"stopped early: {callback.monitor} did not improve for {callback.wait_count} checks"
+                self._writer.event("early_stop", text, trainer.global_step)
+
+    # -- what is recorded -------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        if self._interrupt.is_asked:
+            raise StopTraining
+
+    def _record_lr(self, trainer: pl.Trainer) -> None:
+        optimizers = trainer.optimizers
+        many = len(optimizers) > 1
+        for number, optimizer in enumerate(optimizers):
+            groups = optimizer.param_groups
+            for index, group in enumerate(groups):
+                name = "lr" + (f"/{number}" if many else "") + (f"/group{index}" if len(groups) > 1 else "")
+                lr = group["lr"]
+                if self._last_lr.get(name) != lr:
+                    self._last_lr[name] = float(lr)
+                    self._logger.epoch = trainer.current_epoch
+                    self._logger.record([(name, float(lr))], trainer.global_step)
+
+    def _record_logged(self, trainer: pl.Trainer) -> None:
+        """Step values as tensors; which ones are of this step is told by their being new objects."""
+        logged = trainer.logged_metrics
+        fresh = [(name, value) for name, value in logged.items() if self._seen.get(name) is not value]
+        self._seen = dict(logged)
+        step_values = [(n, v.detach()) for n, v in fresh if isinstance(v, torch.Tensor) and v.numel() == 1]
+        self._logger.handled_elsewhere = set(self._logger.handled_elsewhere) | {name for name, _ in step_values}
+        self._logger.epoch = trainer.current_epoch
+        self._logger.record(step_values, trainer.global_step - 1)
+
+    def _record_loss(self, trainer: pl.Trainer, outputs: Any) -> None:
+        """The loss `training_step` returned, for modules that log none themselves."""
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+            self._logger.epoch = trainer.current_epoch
+            self._logger.record([("train_loss", loss.detach().clone())], max(0, trainer.global_step - 1))
+
+    def _tell(self, trainer: pl.Trainer, epoch_ended: bool = False) -> None:
+        step = trainer.global_step
+        done = trainer.current_epoch + (1 if epoch_ended and self._stage != "ended" else 0)
+        epochs = trainer.max_epochs if trainer.max_epochs not in (None, -1) else None
+        self._writer.progress(
+            stage=self._stage,
+            epoch=done if epoch_ended else done + 1,
+            epochs=epochs,
+            step=step,
+            steps=self._total_steps if math.isfinite(self._total_steps) else None,
+            steps_per_s=self._rates.now(step),
+            eta_s=self._eta_s(step),
+        )
+
+    def _eta_s(self, step: int) -> float | None:
+        """Seconds left, by the whole time so far (validation included)."""
+        if not step or not math.isfinite(self._total_steps):
+            return None
+        return max(0.0, (time.monotonic() - self._began) * (self._total_steps - step) / step)
+
+
+class _Rate:
+    """Steps per second of training alone."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._step = 0
+        self._rate: float | None = None
+
+    def restart(self, step: int) -> None:
+        self._at, self._step = time.monotonic(), step
+
+    def now(self, step: int) -> float | None:
+        elapsed = time.monotonic() - self._at
+        if step > self._step and elapsed > 0.05:
+            fresh = (step - self._step) / elapsed
+            self._rate = fresh if self._rate is None else 0.7 * self._rate + 0.3 * fresh
+            self.restart(step)
+        return self._rate
+
+
+def total_steps(trainer: pl.Trainer) -> float:
+    """Optimizer steps of the whole fit; `inf` where nothing bounds them but time."""
+    limits = [math.inf]
+    if trainer.max_steps not in (None, -1):
+        limits.append(trainer.max_steps)
+    if trainer.max_epochs not in (None, -1) and math.isfinite(trainer.num_training_batches):
+        per_epoch = math.ceil(trainer.num_training_batches / max(1, trainer.accumulate_grad_batches))
+        optimizers = 1 if trainer.lightning_module.automatic_optimization else max(1, len(trainer.optimizers))
+        limits.append(per_epoch * int(trainer.max_epochs or 0) * optimizers)
+    return min(limits)
+
+
+def _logs_loss(trainer: pl.Trainer) -> bool:
+    """True when the module itself logs a training loss (called inside the first training step)."""
+    names = [*trainer.logged_metrics, *trainer.callback_metrics]
+    return any("loss" in name.lower() and not name.lower().startswith("val") for name in names)

@@ -1,0 +1,63 @@
+"""Builds the `pl.Trainer` of a run: what was asked, with our logger, checkpoints and recorder in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.training.checkpoint import AtomicCheckpointIO
+
+_LIGHTNING_LOG_EVERY = 50
+
+
+def trainer_arguments(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
+    """Keyword arguments for `pl.Trainer`, our own callbacks and logger apart."""
+    given = dict(config.trainer)
+    for name in ("logger", "callbacks", "log_every_n_steps", "enable_checkpointing", "enable_model_summary"):
+        given.pop(name, None)
+    given.setdefault("devices", 1)
+    return given | {
+        "default_root_dir": str(folder.path),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "plugins": _plugins(given.get("plugins"), given.get("strategy")),
+    }
+
+
+def _plugins(given: Any, strategy: Any) -> list[Any]:
+    plugins = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+    has_own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
+    is_object = strategy is not None and not isinstance(strategy, str)
+    return plugins if has_own or is_object else [*plugins, AtomicCheckpointIO()]
+
+
+def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
+    """The user's callbacks, the early stopping asked for, and the model summary for the log."""
+    listed = config.trainer.get("callbacks") or []
+    callbacks = list(listed) if isinstance(listed, list | tuple) else [listed]
+    callbacks += config.callback
+    if config.early_stop_metric is not None:
+        metric = config.early_stop_metric
+        callbacks.append(
+            EarlyStopping(metric, mode=config.direction(metric), patience=config.early_stop_patience)
+        )
+    if config.trainer.get("enable_model_summary", True):
+        callbacks.append(ModelSummary())
+    return callbacks
+
+
+def user_loggers(config: TrainConfig) -> list[Any]:
+    """Loggers the user gave, untouched."""
+    listed = config.trainer.get("logger")
+    extra = list(listed) if isinstance(listed, list | tuple) else [listed] if listed not in (None, True, False) else []
+    return [*config.logger, *extra]
+
+
+def log_every_n_steps(config: TrainConfig, takes_steps: bool) -> int:
+    """Every step for our logger alone; the user's pace (50) when others listen or the recorder takes the steps."""
+    return int(config.trainer.get("log_every_n_steps") or _LIGHTNING_LOG_EVERY) if takes_steps else 1
