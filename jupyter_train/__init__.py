@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from jupyter_train.handle import Run
 
 __version__ = "0.1.0"
-__all__ = ["JupyterTrainError", "Run", "TrainingInterrupted", "compare", "get_run", "retrain", "runs", "train"]
+__all__ = [
+    "JupyterTrainError",
+    "Run",
+    "TrainingInterrupted",
+    "compare",
+    "get_run",
+    "retrain",
+    "runs",
+    "train",
+]
 
 _HOMES = {
     "Run": "jupyter_train.handle",

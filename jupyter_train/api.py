@@ -55,9 +55,7 @@ def _build(given: Any) -> Any:
     return given
 
 
-def train_cli_file(
-    content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any
-) -> Run:
+def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any) -> Run:
     """Trains what a LightningCLI file describes.
 
     Args:
@@ -89,9 +87,7 @@ def train_cli_file(
     return start(config, build, ckpt_path=root.get("ckpt_path"))
 
 
-def start(
-    config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None
-) -> Run:
+def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
     """Carries a run out in this process, its panel live meanwhile."""
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
@@ -117,7 +113,9 @@ class _Ended:
 
 
 def _carry_out(
-    config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], panel: LivePanel | None,
+    config: TrainConfig,
+    build: Callable[[TrainConfig], tuple[Any, Any]],
+    panel: LivePanel | None,
     ckpt_path: str | None,
 ) -> _Ended:
     from jupyter_train.execution.inline import Job, carry_out
@@ -132,9 +130,7 @@ def _carry_out(
         if config.wandb:
             start_mirror("wandb", store.url, record.key, config.wandb, writer)
 
-    job = Job(
-        config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path
-    )
+    job = Job(config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path)
     done = carry_out(store, job)
     return _Ended(store, done.record, done.module, done.source, done.error)
 

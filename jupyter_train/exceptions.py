@@ -1,20 +1,20 @@
 """Every error this package raises on purpose, drawn as one tree.
 
-    JupyterTrainError
-    ├── UsageError            what was typed cannot be carried out
-    │   ├── OptionError       an option or its value
-    │   ├── ModelError        the model given
-    │   ├── DataError         the data given
-    │   └── ParameterError    a notebook parameter
-    ├── StoreError            the run store cannot be read or written
-    │   ├── StoreVersionError     written by a newer release
-    │   ├── RunNotFoundError      no run by that name
-    │   └── AmbiguousRunError     several runs by that name
-    ├── RunStateError         the run's status does not allow it
-    └── NotebookError         a notebook cannot be read or repeated
-        └── CellFailedError   one of its cells failed
+JupyterTrainError
+├── UsageError            what was typed cannot be carried out
+│   ├── OptionError       an option or its value
+│   ├── ModelError        the model given
+│   ├── DataError         the data given
+│   └── ParameterError    a notebook parameter
+├── StoreError            the run store cannot be read or written
+│   ├── StoreVersionError     written by a newer release
+│   ├── RunNotFoundError      no run by that name
+│   └── AmbiguousRunError     several runs by that name
+├── RunStateError         the run's status does not allow it
+└── NotebookError         a notebook cannot be read or repeated
+    └── CellFailedError   one of its cells failed
 
-    TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop too
+TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop too
 """
 
 from __future__ import annotations

@@ -41,12 +41,16 @@ class TrainConfig:
     monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC")
     mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
     early_stop: str | None = _option(
-        str, "stop when METRIC has not improved for PATIENCE checks (3)", metavar="METRIC[:PATIENCE]",
+        str,
+        "stop when METRIC has not improved for PATIENCE checks (3)",
+        metavar="METRIC[:PATIENCE]",
         check=checks.early_stop,
     )
     split: tuple[float, float, float] | None = _option(
-        (str, float, list, tuple), "shares of train/validation[/test] for arrays and frames (0.8/0.2)",
-        metavar="SHARES", check=checks.fractions,
+        (str, float, list, tuple),
+        "shares of train/validation[/test] for arrays and frames (0.8/0.2)",
+        metavar="SHARES",
+        check=checks.fractions,
     )
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
@@ -62,9 +66,7 @@ class TrainConfig:
     name: str | None = _option(str, "name of the run (default: the model's class)", check=checks.run_name)
     tag: list[str] = _option(str, "a tag; may be repeated", [], repeats=True)
     note: str | None = _option(str, "a note kept with the run")
-    wandb: str | bool | None = _option(
-        (str, bool), "mirror the run to Weights & Biases", bare=True, metavar="PROJECT"
-    )
+    wandb: str | bool | None = _option((str, bool), "mirror the run to Weights & Biases", bare=True, metavar="PROJECT")
     logger: list[Any] = _option(
         object, "an expression: a Lightning logger beside the run", [], repeats=True, is_expression=True
     )
@@ -73,11 +75,15 @@ class TrainConfig:
     )
     reinit: bool = _option(bool, "start from the model's step-0 weights again", False, bare=True)
     on_interrupt: str = _option(
-        str, "after the kernel's Interrupt: raise (stop the notebook) or return", "raise",
+        str,
+        "after the kernel's Interrupt: raise (stop the notebook) or return",
+        "raise",
         choices=("raise", "return"),
     )
     record: str = _option(
-        str, "how much source to keep: code=full, code=hash or code=none", "code=full",
+        str,
+        "how much source to keep: code=full, code=hash or code=none",
+        "code=full",
         choices=("code=full", "code=hash", "code=none"),
     )
     record_every: int | None = _option(

@@ -106,9 +106,7 @@ def trainer_arguments() -> tuple[Argument, ...]:
 
 
 def _arguments_of(trainer: ast.ClassDef) -> list[Argument]:
-    init = next(
-        node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
-    )
+    init = next(node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
     return [
         Argument(arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", _value_of(default))

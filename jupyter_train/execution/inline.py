@@ -59,6 +59,7 @@ def carry_out(store: Store, job: Job) -> Done:
     from jupyter_train.training.fit import check_validation
     from jupyter_train.training.model import as_module
     from jupyter_train.training.source import as_source
+    from jupyter_train.training.trainer import check_arguments
 
     config = job.config
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
@@ -71,6 +72,7 @@ def carry_out(store: Store, job: Job) -> Done:
         module = as_module(model, config)
         source = as_source(data, config, module, config.seed)
         check_validation(module, source, config)
+        check_arguments(config)
         return _run(store, job, model, module, source)
     finally:
         kernel_state.restore()
@@ -97,7 +99,7 @@ def _run(store: Store, job: Job, model: Any, module: Any, source: Any) -> Done:
         _describe(job, folder, writer, source, initial.keep(model, folder))
         if origin is not None:
             text = f"continues from run {origin.ref} (step {origin.step:,})"
-            writer.event("continues", text, 0, run=origin.run, step=origin.step)
+            writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
         seeds.seed_all(config.seed)
         outcome = fit(module, source, config, folder, writer, record.ref, job.ckpt_path)
         steps = outcome.trainer.global_step if outcome.trainer is not None else 0
@@ -143,5 +145,3 @@ def _to_floats(values: list[Any]) -> list[float]:
         for index, number in zip(indices, batch.tolist(), strict=True):
             floats[index] = number
     return floats
-
-

@@ -28,7 +28,7 @@ def read(body: str) -> dict[str, Any]:
         UsageError: It is not YAML, not a mapping, or carries a tag that would build Python objects.
     """
     try:
-        content = yaml.load(body, _Loader)  # noqa: S506  a SafeLoader
+        content = yaml.load(body, _Loader)
     except yaml.constructor.ConstructorError as err:
         tag = re.search(r"'(tag:[^']+|![^']*)'", str(err.problem or ""))
         named = f" `{tag.group(1)}`" if tag else ""

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 MESSAGE = "jupyter_train_request"
 REPLY = "jupyter_train_reply"
+_AFTER_IDLE_S = 0.005
 
 
 def listen(shell: Any) -> None:
     """Answers our messages from now on; nothing happens outside ipykernel."""
     kernel = getattr(shell, "kernel", None)
     handlers = getattr(kernel, "control_handlers", None)
-    if handlers is None:
+    if kernel is None or handlers is None:
         return
 
     def handle(stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        kernel.session.send(stream, REPLY, answer(parent.get("content")), parent, ident)
+        content = parent.get("content")
+        kernel.session.send(stream, REPLY, answer(content), parent, ident)
+        with contextlib.suppress(RuntimeError):  # no loop in this thread: nothing to be said later
+            asyncio.get_running_loop().call_later(_AFTER_IDLE_S, say_busy, content)
 
     handlers[MESSAGE] = handle
 
 
+def say_busy(content: Any) -> None:
+    """Takes back the `idle` that ends every control message, while a cell trains."""
+    from jupyter_train.panel.live import WATCHERS
+
+    if isinstance(content, dict):
+        WATCHERS.say_busy(str(content.get("run")))
+
+
 def answer(content: Any) -> dict[str, Any]:
     """The reply to one request. Runs on the control thread: sets flags, nothing else."""
-    from jupyter_train.panel.live import watch
+    from jupyter_train.panel.live import WATCHERS
 
     if not isinstance(content, dict) or not isinstance(content.get("run"), str) or len(content["run"]) > 64:
         return {"status": "error", "message": "expected `run` and `verb`"}
     if content.get("verb") == "watch":
-        watch(content["run"])
+        WATCHERS.watch(content["run"])
         return {"status": "ok"}
     return {"status": "error", "message": "unknown verb; expected `watch`"}

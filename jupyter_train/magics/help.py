@@ -44,7 +44,14 @@ def train_help() -> str:
     """The help of `%train`: own options, then `pl.Trainer`'s."""
     passed = [option for option in trainer_options() if _use(option) is not Use.REFUSED]
     refused = [option for option in trainer_options() if _use(option) is Use.REFUSED]
-    parts = [_TRAIN, "Options", *map(_entry, own_options()), "", "Arguments of pl.Trainer", *map(_entry, passed)]
+    parts = [
+        _TRAIN,
+        "Options",
+        *map(_entry, own_options()),
+        "",
+        "Arguments of pl.Trainer",
+        *map(_entry, passed),
+    ]
     return "\n".join([*parts, "", "Not taken", *map(_entry, refused)])
 
 

@@ -14,13 +14,18 @@ from jupyter_train.magics.namespace import Namespace
 class TrainMagics(Magics):
     """Parse, call, show."""
 
+    @property
+    def _namespace(self) -> Namespace:
+        assert self.shell is not None
+        return Namespace(self.shell.user_ns)
+
     @no_var_expand
     @line_cell_magic
     def train(self, line: str, cell: str | None = None) -> Any:
         """Replaced by the generated help."""
         from jupyter_train.magics.train_request import TrainRequest
 
-        return TrainRequest(line, cell, Namespace(self.shell.user_ns)).run()
+        return TrainRequest(line, cell, self._namespace).run()
 
     @no_var_expand
     @line_magic
@@ -36,7 +41,7 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.retrain_request import carry_out
 
-        return carry_out(line, Namespace(self.shell.user_ns))
+        return carry_out(line, self._namespace)
 
 
 TrainMagics.train.__doc__ = train_help()

@@ -54,9 +54,9 @@ class TrainRequest:
         if not expressions:
             raise UsageError("name the model and the data: `%train model data --epochs 10`")
         if len(expressions) > 2:
+            named = ", ".join(f"`{text}`" for text in expressions)
             raise UsageError(
-                f"{len(expressions)} expressions were given ({', '.join(f'`{text}`' for text in expressions)}), expected "
-                "a model and its data; put brackets around what belongs together, as in `(X, y)`"
+                f"{len(expressions)} expressions were given ({named}), expected a model and its data; put brackets around what belongs together, as in `(X, y)`"
             )
         for text, what in zip(expressions, ("model", "data"), strict=False):
             self._namespace.check(text, what)

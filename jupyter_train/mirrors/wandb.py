@@ -51,8 +51,7 @@ class WandbMirror:
     def _start(self) -> Any:
         import wandb
 
-        mode = "online" if has_key() else "offline"
-        mode = os.environ.get("WANDB_MODE", mode)
+        mode: Any = os.environ.get("WANDB_MODE", "online" if has_key() else "offline")
         client = wandb.init(
             project=self._project, id=self._record.key.replace("-", ""), name=self._record.ref, resume="allow",
             dir=str(self._folder.path), mode=mode, config=_config(self._record), tags=self._record.tags or None,

@@ -43,15 +43,13 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 def history_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows logged in a file, in order."""
-    from wandb.proto import wandb_internal_pb2
+    from wandb.proto import wandb_internal_pb2 as messages
 
     for blob in read_records(path):
-        record = wandb_internal_pb2.Record()
+        record = messages.Record()  # type: ignore[attr-defined]  # generated per protobuf release
         record.ParseFromString(blob)
         if record.WhichOneof("record_type") == "history":
-            yield {
-                (item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in record.history.item
-            }
+            yield {(item.key or "/".join(item.nested_key)): json.loads(item.value_json) for item in record.history.item}
 
 
 def sent_counts(folder: Path) -> Counter[str]:

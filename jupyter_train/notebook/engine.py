@@ -48,8 +48,15 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
 
     @classmethod
     def execute_notebook(
-        cls, nb: Any, kernel_name: Any, output_path: Any = None, progress_bar: Any = True, log_output: bool = False,
-        autosave_cell_every: int = 30, jupyter_train_execution: NotebookExecution | None = None, **kwargs: Any,
+        cls,
+        nb: Any,
+        kernel_name: Any,
+        output_path: Any = None,
+        progress_bar: Any = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        jupyter_train_execution: NotebookExecution | None = None,
+        **kwargs: Any,
     ) -> Any:
         """Executes `nb`; the same arguments as papermill's own engines.
 
@@ -80,7 +87,8 @@ def save_notebook(nb: Any, path: Any) -> None:
     """Writes a notebook: atomically on a local path, through papermill's handlers elsewhere (`s3://`, ...)."""
     is_local = "://" not in str(path) and str(path) != "-" and Path(path).parent.is_dir()
     if is_local:
-        write_atomically(Path(path), nbformat.writes(nb).encode("utf-8"))
+        text = nbformat.writes(nb)  # type: ignore[no-untyped-call]
+        write_atomically(Path(path), text.encode("utf-8"))
     else:
         write_ipynb(nb, path)
 

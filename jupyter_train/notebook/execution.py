@@ -61,7 +61,11 @@ class NotebookExecution:
         execution.output = output or str(make_private_folder(folder.notebook) / path.name)
         now = time.time()
         store.set_status(
-            record.key, RunStatus.RUNNING, started_at=now, heartbeat_at=now, summary={"output": execution.output}
+            record.key,
+            RunStatus.RUNNING,
+            started_at=now,
+            heartbeat_at=now,
+            summary={"output": execution.output},
         )
         return execution
 
@@ -124,7 +128,10 @@ class NotebookExecution:
             return head, head.split(" · ")[0]
         shot = snapshot(self._store, children[-1].key)
         progress = shot.get("progress") or {}
-        return f"{head} · {line(shot)}", f"{self._cell} {shot['ref']} {shot['status']} {progress.get('epoch')}"
+        return (
+            f"{head} · {line(shot)}",
+            f"{self._cell} {shot['ref']} {shot['status']} {progress.get('epoch')}",
+        )
 
 
 class _Printer:

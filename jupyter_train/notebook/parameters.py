@@ -20,7 +20,7 @@ def read_notebook(path: Path) -> Any:
     if not path.is_file():
         raise NotebookError(f"there is no notebook `{path}`{_close_names(path)}")
     try:
-        content = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        content = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     except (nbformat.reader.NotJSONError, UnicodeDecodeError) as err:
         raise NotebookError(f"`{path}` is not a notebook: it is not JSON") from err
     except Exception as err:

@@ -93,7 +93,7 @@ def write_html(notebook: Path) -> Path:
     """Writes an HTML copy beside an executed notebook."""
     from nbconvert import HTMLExporter
 
-    content, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))
+    content, _ = HTMLExporter(template_name="lab").from_filename(str(notebook))  # type: ignore[no-untyped-call]
     target = notebook.with_suffix(".html")
     write_atomically(target, content.encode("utf-8"))
     return target

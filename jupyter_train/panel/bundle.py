@@ -7,6 +7,7 @@ import html
 from typing import Any
 
 from jupyter_train.panel.numbers import value_text
+from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import notices, progress_words, status_words
 from jupyter_train.panel.svg import svg
 
@@ -19,7 +20,7 @@ _GREY = "color:#7d8590"
 
 def bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
     """The snapshot as our own mime type, HTML with a picture, and text."""
-    return {MIME_TYPE: snapshot, "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
+    return {MIME_TYPE: packed(snapshot), "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
 
 
 def loading_bundle(words: str) -> dict[str, Any]:
@@ -58,8 +59,8 @@ def _table(snapshot: dict[str, Any]) -> str:
     if not words:
         return ""
     cells = "".join(
-        f'<td style="text-align:left;padding:2px 18px 6px 0;border:0"><span style="{_GREY}">{html.escape(label)}</span> '
-        f"<b>{html.escape(value)}</b></td>"
+        f'<td style="text-align:left;padding:2px 18px 6px 0;border:0"><span style="{_GREY}">{html.escape(label)}'
+        f"</span> <b>{html.escape(value)}</b></td>"
         for label, value in words
     )
     return f'<table style="border-collapse:collapse;margin:0;border:0"><tr style="background:none">{cells}</tr></table>'
@@ -67,7 +68,8 @@ def _table(snapshot: dict[str, Any]) -> str:
 
 def _notices(snapshot: dict[str, Any]) -> str:
     return "".join(
-        f'<div style="color:{_NOTICE[kind]};padding:2px 0">{html.escape(text)}</div>' for kind, text in notices(snapshot)
+        f'<div style="color:{_NOTICE[kind]};padding:2px 0">{html.escape(text)}</div>'
+        for kind, text in notices(snapshot)
     )
 
 

@@ -24,24 +24,60 @@ LEASE_S = 12.0
 #: A redraw may take this share of the time between redraws, so that drawing costs training nothing to speak of.
 _SHARE = 0.02
 
-_watched_until: dict[str, float] = {}
+
+class Watchers:
+    """Which runs somebody is looking at; renewed by renderers over the control channel."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._busy: dict[str, Callable[[], None]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, run: str, say_busy: Callable[[], None]) -> None:
+        """A cell is blocked by this run from now on."""
+        with self._lock:
+            self._busy[run] = say_busy
+
+    def say_busy(self, run: str) -> None:
+        """Says again that the kernel is busy, if it is.
+
+        Every control message ends with the kernel saying `idle`, which front ends take for the end of the cell.
+        The lock makes sure that nothing is said after the run's end.
+        """
+        with self._lock:
+            if run in self._busy:
+                self._busy[run]()
+
+    def watch(self, run: str, lease_s: float = LEASE_S) -> None:
+        """Somebody is looking at this run, for `lease_s` seconds from now."""
+        self._until[run] = time.monotonic() + lease_s
+
+    def is_watched(self, run: str) -> bool:
+        """True while a lease holds."""
+        return self._until.get(run, 0.0) > time.monotonic()
+
+    def end(self, run: str) -> None:
+        """The run has ended."""
+        with self._lock:
+            self._busy.pop(run, None)
+            self._until.pop(run, None)
 
 
-def watch(run: str, lease_s: float = LEASE_S) -> None:
-    """A renderer says that somebody is looking at this run; good for `lease_s` seconds."""
-    _watched_until[run] = time.monotonic() + min(lease_s, 60.0)
-
-
-def is_watched(run: str) -> bool:
-    """True while a renderer's lease holds."""
-    return _watched_until.get(run, 0.0) > time.monotonic()
+#: This kernel's watchers: the control thread renews leases, panels ask.
+WATCHERS = Watchers()
 
 
 class Screen(Protocol):
     """Where a panel is drawn."""
 
-    def show(self, content: dict[str, Any]) -> None:
-        """Draws a mime bundle in place of the one before."""
+    def loading(self, words: str) -> None:
+        """Says what is being waited for."""
+
+    def show(self, snapshot: dict[str, Any]) -> None:
+        """Draws a snapshot in place of what was there."""
+
+    def clear(self) -> None:
+        """Takes away what was drawn."""
 
 
 class NotebookScreen:
@@ -50,8 +86,19 @@ class NotebookScreen:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def show(self, content: dict[str, Any]) -> None:
-        """Displays the first bundle, updates with the next ones."""
+    def loading(self, words: str) -> None:
+        """One calm line."""
+        self._draw(loading_bundle(words))
+
+    def show(self, snapshot: dict[str, Any]) -> None:
+        """The run's bundle."""
+        self._draw(bundle(snapshot))
+
+    def clear(self) -> None:
+        """Nothing."""
+        self._draw(empty_bundle())
+
+    def _draw(self, content: dict[str, Any]) -> None:
         from IPython.display import display
 
         if self._handle is None:
@@ -82,6 +129,22 @@ def kernel_id() -> str:
     return found.group(1) if found else "kernel"
 
 
+def busy_sayer() -> Callable[[], None]:
+    """What publishes `busy` on behalf of the cell we are in; does nothing outside ipykernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return lambda: None
+    parent = kernel.get_parent()
+    content = {"execution_state": "busy"}
+
+    def say() -> None:
+        kernel.session.send(kernel.iopub_socket, "status", content, parent=parent)
+
+    return say
+
+
 class LivePanel:
     """The panel of one run: `loading`, then live from the store, then its last state.
 
@@ -98,17 +161,16 @@ class LivePanel:
 
     def loading(self, words: str) -> None:
         """Says what is being waited for."""
-        self._draw(lambda: loading_bundle(words))
+        self._try(lambda: self._screen.loading(words))
 
     def follow(self, store: Store, run: str) -> None:
         """Draws the run from now on."""
         self._store, self._run = store, run
-        watch(run, 3.0)  # whoever pressed Enter is looking, until their renderer has had time to say so
+        WATCHERS.watch(run, 3.0)  # whoever pressed Enter is looking, until their renderer has had time to say so
+        WATCHERS.begin(run, busy_sayer())
         # display() finds its cell through context variables; a bare thread would print into another cell
         context = contextvars.copy_context()
-        self._thread = threading.Thread(
-            target=context.run, args=(self._loop,), name="jupyter_train panel", daemon=True
-        )
+        self._thread = threading.Thread(target=context.run, args=(self._loop,), name="jupyter_train panel", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
@@ -117,28 +179,28 @@ class LivePanel:
         if self._thread is not None:
             self._thread.join(timeout=10)
         if self._run:
-            _watched_until.pop(self._run, None)
-            self._draw(self._content)
+            WATCHERS.end(self._run)
+            self._try(self._show)
         else:
-            self._draw(empty_bundle)
+            self._try(self._screen.clear)
 
     def _loop(self) -> None:
         next_quiet = time.monotonic() + UNWATCHED_PERIOD_S
         pause = 0.0
         while not self._ended.wait(max(WATCHED_PERIOD_S, pause)):
             now = time.monotonic()
-            if not is_watched(self._run) and now < next_quiet:
+            if not WATCHERS.is_watched(self._run) and now < next_quiet:
                 continue
             next_quiet = now + UNWATCHED_PERIOD_S
-            self._draw(self._content)
+            self._try(self._show)
             pause = (time.monotonic() - now) / _SHARE
 
-    def _content(self) -> dict[str, Any]:
+    def _show(self) -> None:
         assert self._store is not None
-        return bundle(snapshot(self._store, self._run, self._kernel))
+        self._screen.show(snapshot(self._store, self._run, self._kernel))
 
-    def _draw(self, content: Callable[[], dict[str, Any]]) -> None:
+    def _try(self, draw: Callable[[], None]) -> None:
         try:
-            self._screen.show(content())
+            draw()
         except Exception:  # noqa: BLE001  a view never kills training
             _log.warning("the panel could not be drawn; training goes on", exc_info=True)

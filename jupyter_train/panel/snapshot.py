@@ -11,7 +11,6 @@ from typing import Any
 from jupyter_train.panel.families import order, place_of
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store
-from jupyter_train.store.metrics.blocks import Bucket
 
 SCHEMA = 1
 MOST_BYTES = 40_000
@@ -22,7 +21,17 @@ _MOST_THUMBNAILS = 4
 _THUMBNAIL_PIXELS = 128
 _THUMBNAIL_BYTES = 6_000
 _SHOWN_EVENTS = frozenset(
-    {"nan", "warning", "continues", "early_stop", "checkpoint", "strided", "recovered", "mirror", "initial_state"}
+    {
+        "nan",
+        "warning",
+        "continues",
+        "early_stop",
+        "checkpoint",
+        "strided",
+        "recovered",
+        "mirror",
+        "initial_state",
+    }
 )
 
 
@@ -117,14 +126,12 @@ def _series(reader: MetricReader, name: str, count: int, most: int) -> dict[str,
         "role": place_of(name).role,
         "count": count,
         "steps": [bucket.last_step for bucket in picture],
-        "epochs": [round(bucket.last_epoch, 2) for bucket in picture],
         "values": [_rounded(bucket.mean) for bucket in picture],
         "last": _rounded(_last(reader, name, count)),
     }
     if any(bucket.finite > 1 for bucket in picture):
         columns["lows"] = [_rounded(bucket.low) for bucket in picture]
         columns["highs"] = [_rounded(bucket.high) for bucket in picture]
-        columns["extremes"] = _extremes(picture)
     return columns
 
 
@@ -133,16 +140,13 @@ def _last(reader: MetricReader, name: str, count: int) -> float:
     return points[-1].value if points else math.nan
 
 
-def _extremes(picture: list[Bucket]) -> dict[str, list[Any]] | None:
-    finite = [bucket for bucket in picture if bucket.finite]
-    if not finite:
-        return None
-    low, high = min(finite, key=lambda b: b.low), max(finite, key=lambda b: b.high)
-    return {"low": [low.low_step, _rounded(low.low)], "high": [high.high_step, _rounded(high.high)]}
-
-
 def _medium(folder: RunFolder, medium: Any) -> dict[str, Any]:
-    shown = {"name": _cut(medium.name, 60), "step": medium.step, "kind": medium.kind, "caption": _cut(medium.caption, 80)}
+    shown = {
+        "name": _cut(medium.name, 60),
+        "step": medium.step,
+        "kind": medium.kind,
+        "caption": _cut(medium.caption, 80),
+    }
     if medium.kind in ("image", "figure"):
         shown["thumbnail"] = _thumbnail(folder, medium.path)
     return shown
@@ -155,8 +159,8 @@ def _thumbnail(folder: RunFolder, path: str) -> str:
 
         from PIL import Image
 
-        with Image.open(folder.path / path) as picture:
-            picture = picture.convert("RGB")
+        with Image.open(folder.path / path) as stored:
+            picture = stored.convert("RGB")
             picture.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
             for quality in (70, 40):
                 buffer = io.BytesIO()
@@ -166,6 +170,24 @@ def _thumbnail(folder: RunFolder, path: str) -> str:
     except (ImportError, OSError, ValueError):
         return ""
     return ""
+
+
+def packed(found: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot as it travels and is saved: each column one text, `0.5,0.4,,0.3`.
+
+    A notebook file gives every item of a list a line of its own, which would treble the panel's size.
+    """
+    families = [
+        family | {"series": [{k: _packed_column(v) for k, v in one.items()} for one in family["series"]]}
+        for family in found["families"]
+    ]
+    return found | {"families": families}
+
+
+def _packed_column(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ",".join("" if item is None else f"{item}" for item in value)
 
 
 def _rounded(value: Any) -> Any:

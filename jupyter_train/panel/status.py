@@ -38,7 +38,7 @@ def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
         return f"was {status} at {time.strftime('%Y-%m-%d %H:%M', time.localtime(snapshot['as_of']))}"
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == "running" and stage in ("validating", "checking", "starting"):
-        return {"checking": "checking validation", "starting": "starting"}.get(stage, stage)
+        return {"checking": "checking validation"}.get(stage, str(stage))
     return str(status)
 
 

@@ -72,22 +72,23 @@ class _Scale:
     """Maps steps and values to pixels; logarithmic where a loss spans more than two decades."""
 
     def __init__(self, family: dict[str, Any]) -> None:
-        steps = [step for one in family["series"] for step in one["steps"]]
+        steps: list[float] = [step for one in family["series"] for step in one["steps"]]
         values = [v for one in family["series"] for key in ("values", "lows", "highs") for v in one.get(key, [])]
-        finite = [value for value in values if value is not None]
+        finite: list[float] = [value for value in values if value is not None]
         self.first, self.last = min(steps), max(steps)
         if self.first == self.last:
             self.first, self.last = self.first - 1, self.last + 1
         low, high = min(finite), max(finite)
         self.is_log = low > 0 and high / low > 100
         if low == high:
-            low, high = low - (abs(low) * 0.1 or 1), high + (abs(high) * 0.1 or 1)
+            room = abs(low) * 0.1 or 1.0
+            low, high = low - room, high + room
         self.low, self.high = (math.log10(low), math.log10(high)) if self.is_log else (low, high)
         margin = 0.04 * (self.high - self.low)
         self.low, self.high = self.low - margin, self.high + margin
 
     def x(self, step: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (step - self.first) / (self.last - self.first)
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (step - self.first) / float(self.last - self.first)
 
     def y(self, value: float) -> float:
         at = math.log10(max(value, 1e-300)) if self.is_log else value
@@ -118,7 +119,7 @@ def _axes(scale: _Scale) -> list[str]:
     for tick in scale.value_ticks():
         y = scale.y(tick)
         parts.append(f'<path d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}" stroke="{_LINE}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_TEXT}">{value_text(tick)}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_TEXT}">{tick:.4g}</text>')
     for tick in scale.step_ticks():
         x = min(max(scale.x(tick), _LEFT + 4), WIDTH - _RIGHT - 10)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle" fill="{_TEXT}">{int(tick):,}</text>')

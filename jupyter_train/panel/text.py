@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import Any, TextIO
 
-from jupyter_train.panel.bundle import MIME_TYPE
 from jupyter_train.panel.numbers import value_text
 from jupyter_train.panel.status import notices, progress_words, status_words
 
-_LIVE = ("running", "paused", "loading")
+_LIVE = ("running", "paused")
 
 
 class TerminalLine:
@@ -19,18 +18,22 @@ class TerminalLine:
         self._out = out
         self._is_terminal = out.isatty()
 
-    def show(self, content: dict[str, Any]) -> None:
+    def loading(self, words: str) -> None:
+        """Says what is being waited for."""
+        self._replace(words)
+
+    def show(self, snapshot: dict[str, Any]) -> None:
         """Rewrites the line; ends with the whole text once the run has ended."""
-        snapshot = content.get(MIME_TYPE)
-        if snapshot is None:
-            self._replace("")
-            return
         if snapshot["status"] in _LIVE:
             self._replace(line(snapshot))
             return
         self._replace("")
         self._out.write(table(snapshot) + "\n")
         self._out.flush()
+
+    def clear(self) -> None:
+        """Empties the line."""
+        self._replace("")
 
     def _replace(self, text: str) -> None:
         if self._is_terminal:
@@ -41,8 +44,6 @@ class TerminalLine:
 
 def line(snapshot: dict[str, Any]) -> str:
     """The run in one line: status, progress, newest values."""
-    if snapshot["status"] == "loading":
-        return str(snapshot["message"])
     progress = snapshot.get("progress") or {}
     words = [f"{label} {value}" for label, value in progress_words(snapshot)]
     newest = [

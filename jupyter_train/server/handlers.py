@@ -11,7 +11,7 @@ from tornado import web
 from tornado.ioloop import IOLoop
 
 from jupyter_train.exceptions import RunNotFoundError, StoreError
-from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.snapshot import packed, snapshot
 from jupyter_train.store import open_store
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
@@ -67,7 +67,7 @@ def _list(limit: int) -> list[dict[str, Any]]:
 
 
 def _snapshot(key: str) -> dict[str, Any]:
-    return snapshot(open_store(), key)
+    return packed(snapshot(open_store(), key))
 
 
 def routes() -> list[tuple[str, type[APIHandler]]]:

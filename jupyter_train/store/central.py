@@ -65,8 +65,14 @@ class Store:
         """
         key = new_key()
         record = RunRecord(
-            key=key, name=slug(mask(name)), code="", user=user_name(), host=host_name(), pid=os.getpid(),
-            created_at=time.time(), **{field: mask_tree(value) for field, value in fields.items()},
+            key=key,
+            name=slug(mask(name)),
+            code="",
+            user=user_name(),
+            host=host_name(),
+            pid=os.getpid(),
+            created_at=time.time(),
+            **{field: mask_tree(value) for field, value in fields.items()},
         )
         record.code = self._free_code(record.name, key)
         record.folder = str(RunFolder.create(runs_home(), f"{record.name}-{record.code}-{key[:8]}").path)
@@ -108,7 +114,14 @@ class Store:
     def add_events(self, key: str, new: Iterable[Event]) -> None:
         """Appends events to a run."""
         rows = [
-            {"run": key, "at": e.at, "step": e.step, "kind": e.kind, "text": mask(e.text), "data": mask_tree(e.data)}
+            {
+                "run": key,
+                "at": e.at,
+                "step": e.step,
+                "kind": e.kind,
+                "text": mask(e.text),
+                "data": mask_tree(e.data),
+            }
             for e in new
         ]
         if rows:

@@ -30,7 +30,9 @@ def connect(url: str) -> Engine:
     path = Path(parsed.database or "")
     _prepare_file(path)
     engine = sa.create_engine(
-        parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, poolclass=sa.pool.NullPool
+        parsed,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        poolclass=sa.pool.NullPool,
     )
     sa.event.listen(engine, "connect", _on_connect)
     sa.event.listen(engine, "begin", _on_begin)

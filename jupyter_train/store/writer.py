@@ -45,7 +45,11 @@ class RunWriter:
     """
 
     def __init__(
-        self, store: Store, key: str, folder: RunFolder, to_floats: Callable[[list[Any]], list[float]] | None = None
+        self,
+        store: Store,
+        key: str,
+        folder: RunFolder,
+        to_floats: Callable[[list[Any]], list[float]] | None = None,
     ) -> None:
         self.folder = folder
         self.degraded = ""
@@ -167,7 +171,10 @@ class RunWriter:
 
     def _write_summary(self) -> None:
         self._store.update(
-            self._key, summary=self.summary_now(), heartbeat_at=time.time(), size_bytes=self.folder.size_bytes()
+            self._key,
+            summary=self.summary_now(),
+            heartbeat_at=time.time(),
+            size_bytes=self.folder.size_bytes(),
         )
 
     def _set_degraded(self, err: Exception) -> None:

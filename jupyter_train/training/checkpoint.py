@@ -119,7 +119,12 @@ class RunCheckpoint(Checkpoint):
         if not self._is_better(value):
             return
         self.best_value = value
-        best = {"metric": self.monitor, "value": value, "epoch": trainer.current_epoch, "step": trainer.global_step}
+        best = {
+            "metric": self.monitor,
+            "value": value,
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+        }
         self._writer.summary(best=best | {"mode": self._direction()})
         if self._is_keeping:
             self._take(trainer, "best", value)
@@ -142,9 +147,9 @@ class RunCheckpoint(Checkpoint):
         named = self._config.monitor or self._config.early_stop_metric
         if named is None or named in trainer.callback_metrics:
             return
-        has_validated = not trainer.enable_validation or (trainer.current_epoch + 1) % (
-            trainer.check_val_every_n_epoch or 1
-        ) == 0
+        has_validated = (
+            not trainer.enable_validation or (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        )
         if has_validated:
             raise OptionError(metric_not_logged(named, list(trainer.callback_metrics)))
 

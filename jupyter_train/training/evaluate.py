@@ -18,7 +18,11 @@ from jupyter_train.training.table import Encoder
 
 def _quiet_trainer() -> pl.Trainer:
     return pl.Trainer(
-        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, devices=1
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        devices=1,
     )
 
 

@@ -43,11 +43,15 @@ class Outcome:
 
 
 def fit(
-    module: pl.LightningModule, source: DataSource, config: TrainConfig, folder: RunFolder, writer: RunWriter,
-    ref: str, ckpt_path: str | None = None,
+    module: pl.LightningModule,
+    source: DataSource,
+    config: TrainConfig,
+    folder: RunFolder,
+    writer: RunWriter,
+    ref: str,
+    ckpt_path: str | None = None,
 ) -> Outcome:
     """Fits `module`; never raises for what happens in training."""
-    check_validation(module, source, config)
     logger = RunLogger(writer, folder, ref, config.record_every)
     checkpoint = RunCheckpoint(folder, writer, config, config.trainer.get("enable_checkpointing", True))
 
@@ -57,15 +61,19 @@ def fit(
     with InterruptWatch() as interrupt, captured(writer.log, tell):
         try:
             trainer = _build(config, folder, writer, logger, checkpoint, interrupt)
-        except Exception as err:  # noqa: BLE001  Lightning's own refusal of an argument, told as ours
-            return Outcome(RunStatus.FAILED, last_line(err), _as_option_error(err))
+        except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
+            return Outcome(RunStatus.FAILED, last_line(err), err)
         outcome = _carry_out(trainer, module, source, config, ckpt_path, interrupt)
         _finish(trainer, checkpoint, outcome, writer)
     return outcome
 
 
 def _build(
-    config: TrainConfig, folder: RunFolder, writer: RunWriter, logger: RunLogger, checkpoint: RunCheckpoint,
+    config: TrainConfig,
+    folder: RunFolder,
+    writer: RunWriter,
+    logger: RunLogger,
+    checkpoint: RunCheckpoint,
     interrupt: InterruptWatch,
 ) -> pl.Trainer:
     others = user_loggers(config)
@@ -78,14 +86,19 @@ def _build(
         enable_checkpointing=True,
     )
     takes_steps = bool(others) or trainer.strategy.root_device.type != "cpu"
-    trainer.log_every_n_steps = log_every_n_steps(config, takes_steps)
+    pace: Any = trainer
+    pace.log_every_n_steps = log_every_n_steps(config, takes_steps)
     # first, so that it sees an Interrupt before anything else spends time on the batch
-    trainer.callbacks.insert(0, Recorder(writer, logger, interrupt, takes_steps))
+    pace.callbacks.insert(0, Recorder(writer, logger, interrupt, takes_steps))
     return trainer
 
 
 def _carry_out(
-    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, config: TrainConfig, ckpt_path: str | None,
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    source: DataSource,
+    config: TrainConfig,
+    ckpt_path: str | None,
     interrupt: InterruptWatch,
 ) -> Outcome:
     try:
@@ -126,7 +139,7 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, wr
         writer.log("".join(traceback.format_exception(outcome.error)))
     if outcome.status is not RunStatus.FINISHED:
         gc.collect()
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
 
 
@@ -177,11 +190,3 @@ def _explained(err: Exception, trainer: pl.Trainer, source: DataSource) -> BaseE
         clear_option.__cause__ = err
         return clear_option
     return err
-
-
-def _as_option_error(err: Exception) -> BaseException:
-    if isinstance(err, JupyterTrainError):
-        return err
-    clear = OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}")
-    clear.__cause__ = err
-    return clear

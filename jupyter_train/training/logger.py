@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning.loggers.logger import Logger
 
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
@@ -116,8 +117,12 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_table(
-        self, key: str, columns: list[str] | None = None, data: list[list[Any]] | None = None,
-        dataframe: Any = None, step: int | None = None,
+        self,
+        key: str,
+        columns: list[str] | None = None,
+        data: list[list[Any]] | None = None,
+        dataframe: Any = None,
+        step: int | None = None,
     ) -> None:
         """Keeps a table under `key`, as CSV."""
         import pandas as pd
@@ -209,7 +214,9 @@ class Experiment:
         step = self._logger._writer_step() if global_step is None else int(global_step)
         self._logger.record([(tag, scalar_value)], step)
 
-    def add_scalars(self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any) -> None:
+    def add_scalars(
+        self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
+    ) -> None:
         """Records several numbers under one tag."""
         for tag, value in tag_scalar_dict.items():
             self.add_scalar(f"{main_tag}/{tag}", value, global_step)
@@ -273,6 +280,7 @@ def _png_of(image: Any) -> bytes:
     """An image in any of the usual forms as PNG, at most 1,024 pixels a side."""
     from PIL import Image
 
+    picture: Image.Image
     if isinstance(image, str | Path):
         picture = Image.open(image)
     elif isinstance(image, Image.Image):

@@ -106,7 +106,7 @@ def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
     if isinstance(model, nn.Module):
         return _wrapped(model, config)
     raise ModelError(
-        f"a {type(model).__name__} cannot be trained; expected a LightningModule, or an nn.Module with `--loss`"
+        f"`{type(model).__name__}` objects cannot be trained; expected a LightningModule, or an nn.Module with `--loss`"
     )
 
 

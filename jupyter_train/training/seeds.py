@@ -29,9 +29,9 @@ class KernelRandomState:
 
     def __init__(self) -> None:
         self._python = random.getstate()
-        self._numpy: Any = np.random.get_state()  # noqa: NPY002  the global state is what users seed
+        self._numpy: Any = np.random.get_state()
         self._torch = torch.get_rng_state()
-        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
         self._variables = {name: os.environ.get(name) for name in _VARIABLES}
 
     def restore(self) -> None:

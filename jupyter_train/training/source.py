@@ -141,7 +141,7 @@ def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
     raise DataError(
-        f"a {type(part).__name__} is no training data; expected a LightningDataModule, DataLoader, Dataset, `(X, y)` "
+        f"`{type(part).__name__}` is no training data; expected a LightningDataModule, DataLoader, Dataset, `(X, y)` "
         "arrays, or a DataFrame with `--target COLUMN`"
     )
 
@@ -152,8 +152,11 @@ def _refuse_empty(dataset: Any) -> None:
 
 
 def _count_words(train: Any, validation: Any) -> str:
-    words = [f"{count:,} {name}" for name, part in (("train", train), ("validation", validation))
-             if (count := _rows_of(part))]
+    words = [
+        f"{count:,} {name}"
+        for name, part in (("train", train), ("validation", validation))
+        if (count := _rows_of(part))
+    ]
     return "rows: " + " / ".join(words) if words else ""
 
 
@@ -193,7 +196,7 @@ def predict_batches(data: Any, batch_size: int, encoder: Encoder | None) -> Any:
     try:
         inputs = torch.as_tensor(np.asarray(data))
     except (TypeError, ValueError) as err:
-        raise DataError(f"cannot predict on a {type(data).__name__}; give an array, a frame or a DataLoader") from err
+        raise DataError(f"cannot predict on `{type(data).__name__}`; give an array, a frame or a DataLoader") from err
     inputs = inputs.float() if inputs.dtype != torch.long else inputs
     return DataLoader(TensorDataset(inputs), batch_size=batch_size, collate_fn=_inputs_only)
 

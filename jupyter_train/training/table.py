@@ -72,9 +72,7 @@ class Encoder:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def parts_of_frame(
-    frame: Any, target: str | None, split: tuple[float, float, float], seed: int, encode: bool
-) -> Parts:
+def parts_of_frame(frame: Any, target: str | None, split: tuple[float, float, float], seed: int, encode: bool) -> Parts:
     """A DataFrame's rows, split and turned into tensors.
 
     Raises:
@@ -85,7 +83,9 @@ def parts_of_frame(
     if target is None:
         raise DataError(f"a DataFrame needs its target; add `--target {columns[-1] if columns else 'COLUMN'}`")
     if target not in columns:
-        raise DataError(f"`--target {target}`: no such column.{did_you_mean(target, columns)} Columns: {_names(columns)}")
+        raise DataError(
+            f"`--target {target}`: no such column.{did_you_mean(target, columns)} Columns: {_names(columns)}"
+        )
     _check_rows(len(frame))
     if frame[target].isna().any():
         count = int(frame[target].isna().sum())
@@ -138,9 +138,7 @@ def _fit(train: Any, target: Any, name: str) -> Encoder:
     return Encoder(medians, categories, name, labels)
 
 
-def parts_of_arrays(
-    features: Any, targets: Any, split: tuple[float, float, float], seed: int, encode: bool
-) -> Parts:
+def parts_of_arrays(features: Any, targets: Any, split: tuple[float, float, float], seed: int, encode: bool) -> Parts:
     """Arrays or tensors `(n, ...)` and `(n, ...)`, split and turned into float32 / int64 tensors.
 
     Raises:
@@ -241,7 +239,7 @@ def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any]) -> Parts:
     words = " / ".join(f"{len(index):,} {name}" for name, index in zip(names, rows, strict=True) if len(index))
     kind = ", stratified" if is_class else ""
     assert sets[0] is not None
-    classes = int(len(np.unique(targets))) if is_class else 0
+    classes = len(np.unique(targets)) if is_class else 0
     return Parts(sets[0], sets[1], sets[2], f"rows: {words}{kind}", classes=classes)
 
 

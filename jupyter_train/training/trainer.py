@@ -9,16 +9,27 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import OptionError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.checkpoint import AtomicCheckpointIO
+from jupyter_train.training.output import captured
 
 _LIGHTNING_LOG_EVERY = 50
+#: Arguments we set ourselves, using what was given.
+_OURS = (
+    "logger",
+    "callbacks",
+    "log_every_n_steps",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "default_root_dir",
+)
 
 
 def trainer_arguments(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
     """Keyword arguments for `pl.Trainer`, our own callbacks and logger apart."""
     given = dict(config.trainer)
-    for name in ("logger", "callbacks", "log_every_n_steps", "enable_checkpointing", "enable_model_summary"):
+    for name in _OURS:
         given.pop(name, None)
     given.setdefault("devices", 1)
     return given | {
@@ -27,6 +38,28 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
         "enable_model_summary": False,
         "plugins": _plugins(given.get("plugins"), given.get("strategy")),
     }
+
+
+def check_arguments(config: TrainConfig) -> None:
+    """Raises unless `pl.Trainer` takes the arguments given, before anything is recorded.
+
+    Raises:
+        OptionError: It does not; its own reason is given.
+    """
+    given = {name: value for name, value in config.trainer.items() if name not in _OURS}
+    given.setdefault("devices", 1)
+    try:
+        with captured(_ignored, _ignored):
+            pl.Trainer(
+                **given, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                enable_model_summary=False,
+            )  # fmt: skip
+    except Exception as err:
+        raise OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}") from err
+
+
+def _ignored(_text: str) -> None:
+    """Said again when the run begins."""
 
 
 def _plugins(given: Any, strategy: Any) -> list[Any]:
@@ -43,9 +76,7 @@ def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
     callbacks += config.callback
     if config.early_stop_metric is not None:
         metric = config.early_stop_metric
-        callbacks.append(
-            EarlyStopping(metric, mode=config.direction(metric), patience=config.early_stop_patience)
-        )
+        callbacks.append(EarlyStopping(metric, mode=config.direction(metric), patience=config.early_stop_patience))
     if config.trainer.get("enable_model_summary", True):
         callbacks.append(ModelSummary())
     return callbacks

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.store.metrics import file
-from jupyter_train.store.metrics.blocks import BUCKETS_PER_BLOCK, POINTS_PER_BLOCK, Point, Pyramid, pack
-from jupyter_train.store.metrics.blocks import unpack_buckets, unpack_points
+from jupyter_train.store.metrics.blocks import (
+    BUCKETS_PER_BLOCK,
+    POINTS_PER_BLOCK,
+    Point,
+    Pyramid,
+    pack,
+    unpack_buckets,
+    unpack_points,
+)
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
 
 
@@ -40,7 +47,10 @@ class MetricAppender:
     def add_medium(self, medium: Medium) -> None:
         """Records a logged file (its `id` is given by the database)."""
         self._statements.append(
-            ("INSERT INTO media (name, step, kind, path, size, sha256, caption) VALUES (?,?,?,?,?,?,?)", medium[1:])
+            (
+                "INSERT INTO media (name, step, kind, path, size, sha256, caption) VALUES (?,?,?,?,?,?,?)",
+                medium[1:],
+            )
         )
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -77,7 +77,16 @@ def bucket_of_points(points: Sequence[Point]) -> Bucket:
     first, last = points[0], points[-1]
     if not finite:
         return Bucket(
-            first.step, last.step, first.epoch, last.epoch, math.nan, first.step, math.nan, last.step, math.nan, 0
+            first.step,
+            last.step,
+            first.epoch,
+            last.epoch,
+            math.nan,
+            first.step,
+            math.nan,
+            last.step,
+            math.nan,
+            0,
         )
     low = min(finite, key=lambda point: point.value)
     high = max(finite, key=lambda point: point.value)

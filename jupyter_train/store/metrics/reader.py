@@ -101,9 +101,7 @@ class MetricReader:
     def points(self, name: str, start: int = 0) -> list[Point]:
         """Points of a series from the `start`-th on."""
         first = start // POINTS_PER_BLOCK
-        rows = [
-            point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)
-        ]
+        rows = [point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)]
         return rows[start - first * POINTS_PER_BLOCK :]
 
     def since(self, cursor: Mapping[str, int]) -> dict[str, list[Point]]:

@@ -1,0 +1,74 @@
+/**
+ * The top of a panel: name, status, progress bar, and the line of numbers.
+ */
+import { isLive, type ISnapshot } from '../protocol';
+import { element, setText } from './dom';
+import { progressWords, statusText } from './words';
+
+/** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
+export class Header {
+  readonly node = element('div', 'jt-Header');
+  private readonly _dot = element('span', 'jt-Dot');
+  private readonly _name = element('span', 'jt-Name');
+  private readonly _status = element('span', 'jt-Status');
+  private readonly _data = element('span', 'jt-Data');
+  private readonly _bar = element('div', 'jt-Bar');
+  private readonly _fill = element('div', 'jt-BarFill');
+  private readonly _numbers = element('div', 'jt-Numbers');
+  private readonly _cells = new Map<string, HTMLElement>();
+
+  constructor() {
+    const title = element('div', 'jt-Title');
+    title.append(this._dot, this._name, this._status, this._data);
+    this._status.setAttribute('role', 'status');
+    this._dot.setAttribute('aria-hidden', 'true');
+    this._bar.setAttribute('role', 'progressbar');
+    this._bar.setAttribute('aria-label', 'training progress');
+    this._bar.append(this._fill);
+    this.node.append(title, this._bar, this._numbers);
+  }
+
+  /** Shows a snapshot. */
+  update(snapshot: ISnapshot, isHeard: boolean): void {
+    this.node.dataset.status = snapshot.status;
+    setText(this._name, snapshot.ref);
+    setText(this._status, statusText(snapshot, isHeard));
+    setText(this._data, snapshot.data);
+    this._updateBar(snapshot);
+    this._updateNumbers(progressWords(snapshot));
+  }
+
+  private _updateBar(snapshot: ISnapshot): void {
+    const { step, steps } = snapshot.progress;
+    const isShown = isLive(snapshot.status) && step !== null && steps !== null && steps > 0;
+    this._bar.classList.toggle('jt-mod-done', !isShown);
+    const share = isShown ? Math.min(1, step / steps) : snapshot.status === 'finished' ? 1 : 0;
+    this._fill.style.transform = `scaleX(${share})`;
+    this._bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
+  }
+
+  private _updateNumbers(words: [string, string][]): void {
+    const shown = new Set(words.map(([label]) => label));
+    for (const [label, cell] of this._cells) {
+      if (!shown.has(label)) {
+        cell.remove();
+        this._cells.delete(label);
+      }
+    }
+    for (const [label, value] of words) {
+      setText(this._cell(label).lastElementChild ?? this._numbers, value);
+    }
+  }
+
+  private _cell(label: string): HTMLElement {
+    const known = this._cells.get(label);
+    if (known !== undefined) {
+      return known;
+    }
+    const cell = element('div', 'jt-Number');
+    cell.append(element('span', 'jt-Label', label), element('b', ''));
+    this._numbers.append(cell);
+    this._cells.set(label, cell);
+    return cell;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Registers the renderer of our mime type. An ordinary plugin rather than a mime extension, so that it can
+ * reach the application's kernels.
+ */
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IThemeManager } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+
+import { KernelLink } from '../api';
+import { RunPanel } from '../panel/panel';
+import { MIME_TYPE } from '../protocol';
+
+/** Before HTML, and before a widget view in the same bundle. */
+const RANK = -100;
+
+/** Draws `application/vnd.jupyter-train.run+json`, in trusted and untrusted notebooks alike. */
+export const rendererPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-train:renderer',
+  description: 'Draws the panel of a run.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry],
+  optional: [IThemeManager],
+  activate: (app: JupyterFrontEnd, registry: IRenderMimeRegistry, themes: IThemeManager | null) => {
+    registry.addFactory(
+      {
+        safe: true,
+        mimeTypes: [MIME_TYPE],
+        createRenderer: () => new RunPanel(new KernelLink(app), themes)
+      },
+      RANK
+    );
+  }
+};

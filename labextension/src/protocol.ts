@@ -1,0 +1,243 @@
+/**
+ * What the kernel sends: a bounded snapshot of a run. Nothing of it is trusted before `asSnapshot` has seen it.
+ */
+
+/** The mime type of a run's panel. */
+export const MIME_TYPE = 'application/vnd.jupyter-train.run+json';
+
+/** The schema this renderer knows. */
+export const SCHEMA = 1;
+
+/** A snapshot larger than this is not drawn. */
+export const MOST_LETTERS = 200_000;
+
+/** Statuses of a run, and `loading` before there is one. */
+export type Status =
+  'loading' | 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost';
+
+/** Which part of the data a series was measured on. */
+export type Role = 'train' | 'val' | 'test' | 'other';
+
+/** A number, or null where there was none (NaN, infinite). */
+export type Value = number | null;
+
+/** One series as columns of equal length. */
+export interface ISeries {
+  name: string;
+  role: Role;
+  count: number;
+  last: Value;
+  steps: number[];
+  values: Value[];
+  lows: Value[];
+  highs: Value[];
+}
+
+/** Series that share an axis. */
+export interface IFamily {
+  name: string;
+  series: ISeries[];
+}
+
+/** Where the run is. */
+export interface IProgress {
+  stage: string;
+  epoch: Value;
+  epochs: Value;
+  step: Value;
+  steps: Value;
+  stepsPerSecond: Value;
+  etaSeconds: Value;
+}
+
+/** The best epoch so far. */
+export interface IBest {
+  metric: string;
+  value: Value;
+  epoch: number;
+  step: number;
+}
+
+/** Something that happened along the way. */
+export interface IRunEvent {
+  step: Value;
+  kind: string;
+  text: string;
+}
+
+/** A logged image or figure. */
+export interface IMedium {
+  name: string;
+  step: number;
+  caption: string;
+  thumbnail: string;
+}
+
+/** A run as it stood at `asOf` (Unix time in seconds). */
+export interface ISnapshot {
+  run: string;
+  ref: string;
+  kernel: string;
+  status: Status;
+  message: string;
+  degraded: string;
+  asOf: number;
+  durationSeconds: Value;
+  data: string;
+  progress: IProgress;
+  best: IBest | null;
+  families: IFamily[];
+  hiddenSeries: number;
+  events: IRunEvent[];
+  media: IMedium[];
+}
+
+const STATUSES: readonly string[] = [
+  'loading',
+  'queued',
+  'running',
+  'paused',
+  'finished',
+  'stopped',
+  'failed',
+  'lost'
+];
+const ROLES: readonly string[] = ['train', 'val', 'test', 'other'];
+const MOST_FAMILIES = 32;
+const MOST_POINTS = 2000;
+
+/** True while the run's process should be alive. */
+export function isLive(status: Status): boolean {
+  return status === 'running' || status === 'paused';
+}
+
+type Unknown = Record<string, unknown>;
+
+/**
+ * The snapshot in a mime bundle's data; a text saying why there is none otherwise.
+ *
+ * @param data - Anything at all: saved notebooks come from anywhere.
+ */
+export function asSnapshot(data: unknown): ISnapshot | string {
+  if (!isRecord(data)) {
+    return 'This panel holds no run.';
+  }
+  if (data.schema !== SCHEMA) {
+    return 'This panel was saved by another version of jupyter_train; update it to see the run.';
+  }
+  if (JSON.stringify(data).length > MOST_LETTERS) {
+    return 'This panel is too large to be drawn.';
+  }
+  if (!STATUSES.includes(text(data.status))) {
+    return 'This panel holds no run.';
+  }
+  return {
+    run: text(data.run),
+    ref: text(data.ref),
+    kernel: text(data.kernel),
+    status: data.status as Status,
+    message: text(data.message),
+    degraded: text(data.degraded),
+    asOf: number(data.as_of) ?? 0,
+    durationSeconds: number(data.duration_s),
+    data: text(data.data),
+    progress: asProgress(data.progress),
+    best: asBest(data.best),
+    families: list(data.families).slice(0, MOST_FAMILIES).map(asFamily),
+    hiddenSeries: number(data.hidden_series) ?? 0,
+    events: list(data.events).map(asEvent),
+    media: list(data.media).map(asMedium)
+  };
+}
+
+function asProgress(found: unknown): IProgress {
+  const progress = isRecord(found) ? found : {};
+  return {
+    stage: text(progress.stage),
+    epoch: number(progress.epoch),
+    epochs: number(progress.epochs),
+    step: number(progress.step),
+    steps: number(progress.steps),
+    stepsPerSecond: number(progress.steps_per_s),
+    etaSeconds: number(progress.eta_s)
+  };
+}
+
+function asBest(found: unknown): IBest | null {
+  if (!isRecord(found) || typeof found.metric !== 'string') {
+    return null;
+  }
+  return {
+    metric: found.metric,
+    value: number(found.value),
+    epoch: number(found.epoch) ?? 0,
+    step: number(found.step) ?? 0
+  };
+}
+
+function asFamily(found: unknown): IFamily {
+  const family = isRecord(found) ? found : {};
+  return { name: text(family.name), series: list(family.series).map(asSeries) };
+}
+
+function asSeries(found: unknown): ISeries {
+  const series = isRecord(found) ? found : {};
+  const steps = column(series.steps).map(step => step ?? 0);
+  const fit = (values: Value[]): Value[] => steps.map((_, index) => values[index] ?? null);
+  const role = text(series.role);
+  return {
+    name: text(series.name),
+    role: ROLES.includes(role) ? (role as Role) : 'other',
+    count: number(series.count) ?? steps.length,
+    last: number(series.last),
+    steps,
+    values: fit(column(series.values)),
+    lows: series.lows === undefined ? [] : fit(column(series.lows)),
+    highs: series.highs === undefined ? [] : fit(column(series.highs))
+  };
+}
+
+/** A column is one text, `0.5,0.4,,0.3`: a notebook file gives every item of a list a line of its own. */
+function column(found: unknown): Value[] {
+  const letters = text(found);
+  if (letters === '') {
+    return [];
+  }
+  return letters
+    .split(',')
+    .slice(0, MOST_POINTS)
+    .map(item => (item === '' ? null : number(Number(item))));
+}
+
+function asEvent(found: unknown): IRunEvent {
+  const event = isRecord(found) ? found : {};
+  return { step: number(event.step), kind: text(event.kind), text: text(event.text) };
+}
+
+function asMedium(found: unknown): IMedium {
+  const medium = isRecord(found) ? found : {};
+  const thumbnail = text(medium.thumbnail);
+  const isPicture = /^data:image\/(png|jpeg);base64,[A-Za-z0-9+/=]*$/.test(thumbnail);
+  return {
+    name: text(medium.name),
+    step: number(medium.step) ?? 0,
+    caption: text(medium.caption),
+    thumbnail: isPicture ? thumbnail : ''
+  };
+}
+
+function isRecord(found: unknown): found is Unknown {
+  return typeof found === 'object' && found !== null && !Array.isArray(found);
+}
+
+function list(found: unknown): unknown[] {
+  return Array.isArray(found) ? found : [];
+}
+
+function text(found: unknown): string {
+  return typeof found === 'string' ? found : '';
+}
+
+function number(found: unknown): Value {
+  return typeof found === 'number' && Number.isFinite(found) ? found : null;
+}

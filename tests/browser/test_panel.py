@@ -1,0 +1,185 @@
+"""The panel in a real browser, in JupyterLab and Notebook 7."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import nbformat
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SETUP = """
+import time
+import torch, pytorch_lightning as pl
+from sklearn.datasets import load_digits
+%load_ext jupyter_train
+X, y = load_digits(return_X_y=True)
+X = (X / 16).astype("float32")
+torch.set_num_threads(1)
+
+class LitDigits(pl.LightningModule):
+    pause_s = 0.0
+    def __init__(self, hidden=32):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(64, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10))
+    def step(self, batch, stage):
+        outputs = self.net(batch[0])
+        loss = torch.nn.functional.cross_entropy(outputs, batch[1])
+        self.log_dict({f"{stage}_loss": loss, f"{stage}_acc": (outputs.argmax(1) == batch[1]).float().mean()})
+        return loss
+    def training_step(self, batch, batch_idx):
+        time.sleep(self.pause_s)
+        return self.step(batch, "train")
+    def validation_step(self, batch, batch_idx):
+        self.step(batch, "val")
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 3e-3)
+"""
+PANEL = ".jt-Panel:not(.jt-mod-line)"
+#: The step the panel shows now.
+STEP = """() => {
+  const cells = [...document.querySelectorAll('.jt-Number')];
+  const cell = cells.find(one => one.querySelector('.jt-Label').textContent === 'step');
+  return cell ? Number(cell.querySelector('b').textContent.split('/')[0].replace(/[^0-9]/g, '')) : -1;
+}"""
+
+
+def _slow_run(jupyter, epochs: int = 6, pause_s: float = 0.01) -> str:
+    name = jupyter.write_notebook(
+        [
+            SETUP,
+            f"LitDigits.pause_s = {pause_s}\nrun = %train LitDigits() (X,y) --epochs {epochs} --seed 1 --name digits",
+        ]
+    )
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    return name
+
+
+def test_curve_grows_while_the_cell_runs_and_stays_in_the_saved_notebook(jupyter) -> None:
+    name = _slow_run(jupyter)
+    page = jupyter.page
+    page.wait_for_selector(f"{PANEL} canvas")
+    page.wait_for_function(f"() => ({STEP})() > 20")
+    assert jupyter.is_busy()
+    first = page.evaluate(STEP)
+    page.evaluate("() => { document.querySelector('.jt-Panel').dataset.mark = 'the same element'; }")
+    page.wait_for_function(f"() => ({STEP})() > {first} + 40")
+    assert jupyter.is_busy()
+    if jupyter.application == "lab":
+        page.wait_for_function(f"() => ({STEP})() > 100")
+        jupyter.screenshot("running")
+    jupyter.wait_until_idle()
+    page.wait_for_selector(".jt-Header[data-status=finished]")
+    assert page.locator(".jt-Panel").count() == 1
+    assert page.evaluate("() => document.querySelector('.jt-Panel').dataset.mark") == "the same element"
+    assert page.locator(".jt-Notice.jt-mod-error").count() == 0
+    jupyter.screenshot("finished-light")
+    jupyter.set_theme("JupyterLab Dark")
+    jupyter.screenshot("finished-dark")
+    jupyter.set_theme("JupyterLab Light")
+    jupyter.save()
+    jupyter.shut_kernel_down()
+    jupyter.open(name, kernel=False)
+    page.wait_for_selector(f"{PANEL} canvas")
+    assert page.locator(".jt-Name").inner_text().startswith("digits-")
+    assert page.locator(".jt-Status").inner_text() == "finished"
+    output = nbformat.read(jupyter.server.work / name, 4).cells[1].outputs
+    assert [len(json.dumps(one.data)) < 30_000 for one in output] == [True]
+
+
+def test_a_cell_that_ends_in_train_shows_one_panel(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "%train LitDigits() (X,y) --epochs 1 --seed 1"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    jupyter.page.wait_for_selector(".jt-Header[data-status=finished]")
+    jupyter.wait_until_idle()
+    assert jupyter.page.locator(".jp-OutputArea-child").count() == 1
+
+
+def test_an_error_shows_one_line_and_no_panel(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "%train LitDigit() (X,y) --epochs 1"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    output = jupyter.page.locator(".jp-OutputArea-output", has_text="UsageError")
+    output.wait_for()
+    assert "Did you mean `LitDigits`?" in output.inner_text()
+    assert "Traceback" not in output.inner_text()
+    assert jupyter.page.locator(".jt-Panel").count() == 0
+
+
+def test_a_panel_in_an_untrusted_notebook_is_drawn_and_its_strings_are_text(jupyter) -> None:
+    from tests.browser.samples import hostile_bundle
+
+    name = jupyter.write_notebook(["1"])
+    path = jupyter.server.work / name
+    notebook = nbformat.read(path, 4)
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=hostile_bundle())]
+    nbformat.write(notebook, path)
+    jupyter.open(name, kernel=False)
+    jupyter.page.wait_for_selector(f"{PANEL} canvas")
+    assert "<img src=x onerror=" in jupyter.page.locator(".jt-Panel").inner_text()
+    assert jupyter.page.evaluate("() => window.hacked") is None
+    assert jupyter.page.locator(".jt-Panel img").count() == 0
+
+
+@pytest.mark.parametrize("application", ["lab"], indirect=True)
+def test_interrupt_stops_the_run_and_says_so_in_one_line(jupyter) -> None:
+    _slow_run(jupyter, epochs=200)
+    page = jupyter.page
+    page.wait_for_function(f"() => ({STEP})() > 20")
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    page.wait_for_selector(".jt-Header[data-status=stopped]")
+    text = page.locator(".jp-OutputArea-output", has_text="TrainingInterrupted").inner_text()
+    assert "interrupted at step" in text
+    assert "Traceback" not in text
+    jupyter.wait_until_idle()
+    jupyter.screenshot("stopped")
+
+
+@pytest.mark.parametrize("application", ["lab"], indirect=True)
+def test_failure_shows_its_last_line_first(jupyter) -> None:
+    broken = (
+        "class Broken(LitDigits):\n    def training_step(self, batch, i):\n        raise ValueError('a broken step')\n"
+    )
+    name = jupyter.write_notebook([SETUP + broken, "%train Broken() (X,y) --epochs 1 --seed 1"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    jupyter.page.wait_for_selector(".jt-Header[data-status=failed]")
+    assert jupyter.page.locator(".jt-Notice.jt-mod-error").inner_text() == "ValueError: a broken step"
+    jupyter.wait_until_idle()
+    time.sleep(0.1)
+    jupyter.screenshot("failed")
+
+
+@pytest.mark.parametrize("application", ["lab"], indirect=True)
+def test_the_static_picture_is_shown_without_the_extension(jupyter) -> None:
+    """What a front end without our renderer shows, in an untrusted notebook: the sanitizer keeps the picture."""
+    from tests.browser.samples import finished_bundle
+
+    name = jupyter.write_notebook(["1"])
+    path = jupyter.server.work / name
+    notebook = nbformat.read(path, 4)
+    data = finished_bundle()
+    del data["application/vnd.jupyter-train.run+json"]
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=data)]
+    nbformat.write(notebook, path)
+    jupyter.open(name, kernel=False)
+    picture = jupyter.page.locator(".jp-RenderedHTMLCommon img")
+    picture.wait_for()
+    width = picture.evaluate("async node => { await node.decode(); return node.naturalWidth; }")
+    assert width > 300
+    jupyter.screenshot("static-light")
+    jupyter.set_theme("JupyterLab Dark")
+    jupyter.screenshot("static-dark")
+    jupyter.set_theme("JupyterLab Light")
