@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore::FutureWarning",
         "ignore::ResourceWarning",
         "ignore:.*does not have many workers.*",
+        "ignore:You defined a `validation_step` but.*",
         "ignore:.*exists and is not empty.*",
         "ignore:The number of training batches.*",
         "ignore:Starting from v1.9.0.*",

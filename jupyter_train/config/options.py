@@ -53,12 +53,12 @@ class Option:
         return self.bare is not None
 
     def parse(self, text: str) -> Any:
-        """The value meant by `text`, checked.
+        """The value meant by `text`, checked; one item of the list for an option that repeats.
 
         Raises:
             OptionError: The text is not a value this option takes.
         """
-        return self.validate(text if self.takes == (str,) else literal(text))
+        return self._validate_one(text if self.takes == (str,) else literal(text))
 
     def validate(self, value: Any) -> Any:
         """`value` in its final form.

@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_train.config import options as checks
 from jupyter_train.config.direction import direction_of
 from jupyter_train.config.options import Option
-from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_options
+from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 
 
@@ -111,7 +111,8 @@ class TrainConfig:
             option = known.get(name)
             if option is None:
                 raise unknown_option(name)
-            _refuse(option)
+            if _is_refused(option, value):
+                continue
             target = trainer if option.group == "trainer" else own
             if value is not None:
                 target[name] = option.validate(value)
@@ -226,10 +227,19 @@ def unknown_option(name: str) -> OptionError:
     return OptionError(f"unknown option `{flag}`.{close} `%train?` lists them all")
 
 
-def _refuse(option: Option) -> None:
+def _is_refused(option: Option, value: Any) -> bool:
+    """True for a refused argument that asks for nothing (a file may spell out Lightning's defaults).
+
+    Raises:
+        OptionError: It asks for something we do not do.
+    """
     decision = DECISIONS.get(option.name)
-    if option.group == "trainer" and decision is not None and decision.use is Use.REFUSED:
-        raise OptionError(f"`{option.flag}` is not taken: {decision.words}")
+    if option.group != "trainer" or decision is None or decision.use is not Use.REFUSED:
+        return False
+    defaults = {argument.name: argument.default for argument in trainer_arguments()}
+    if value in (False, None) or value == defaults.get(option.name):
+        return True
+    raise OptionError(f"`{option.flag}` is not taken: {decision.words}")
 
 
 @functools.cache

@@ -104,7 +104,8 @@ def _run(store: Store, job: Job, model: Any, module: Any, source: Any) -> Done:
         outcome = fit(module, source, config, folder, writer, record.ref, job.ckpt_path)
         steps = outcome.trainer.global_step if outcome.trainer is not None else 0
         earlier = origin.step if origin is not None else 0
-        initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, record.folder))
+        first_folder = origin.initial_folder if origin is not None else record.folder
+        initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
         writer.close(outcome.status, outcome.message)
     finally:
         lock.release()

@@ -56,7 +56,8 @@ class TrainRequest:
         if len(expressions) > 2:
             named = ", ".join(f"`{text}`" for text in expressions)
             raise UsageError(
-                f"{len(expressions)} expressions were given ({named}), expected a model and its data; put brackets around what belongs together, as in `(X, y)`"
+                f"{len(expressions)} expressions were given ({named}), expected a model and its data; put "
+                "brackets around what belongs together, as in `(X, y)`"
             )
         for text, what in zip(expressions, ("model", "data"), strict=False):
             self._namespace.check(text, what)

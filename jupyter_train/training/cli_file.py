@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,10 +76,15 @@ def build(
 
 @contextlib.contextmanager
 def _no_arguments() -> Iterator[None]:
-    """LightningCLI warns when the process has arguments of its own, as a kernel always has."""
+    """LightningCLI warns when the process has arguments of its own, as a kernel always has.
+
+    It also warns that an optimizer in the file overrides the module's own: that is what it is in the file for.
+    """
     kept, sys.argv = sys.argv, sys.argv[:1]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*will be overridden by.*")
+            yield
     finally:
         sys.argv = kept
 

@@ -20,12 +20,12 @@ _MARK = "_jupyter_train_run"
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that last trained an instance, and how far."""
+    """The run that last trained an instance, how far, and the folder that keeps its very first weights."""
 
     run: str
     ref: str
     step: int
-    folder: str
+    initial_folder: str
 
 
 def state_hash(module: nn.Module) -> str:
@@ -81,7 +81,7 @@ def reinitialise(module: nn.Module) -> None:
     origin = origin_of(module)
     if origin is None:
         return
-    path = RunFolder(origin.folder).checkpoints / "initial.pt"
+    path = RunFolder(origin.initial_folder).checkpoints / "initial.pt"
     if not path.exists():
         raise ModelError(
             f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"

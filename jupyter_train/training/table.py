@@ -231,9 +231,9 @@ def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any
 
 
 def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any]) -> Parts:
-    x = torch.from_numpy(np.ascontiguousarray(features, dtype="float32"))
+    x = torch.from_numpy(np.array(features, dtype="float32"))  # a copy: frames give read-only arrays
     is_class = is_classes(targets)
-    y = torch.from_numpy(np.ascontiguousarray(targets, dtype="int64" if targets.dtype.kind in "iub" else "float32"))
+    y = torch.from_numpy(np.array(targets, dtype="int64" if targets.dtype.kind in "iub" else "float32"))
     sets = [TensorDataset(x[index], y[index]) if len(index) else None for index in map(torch.from_numpy, rows)]
     names = ("train", "validation", "test")
     words = " / ".join(f"{len(index):,} {name}" for name, index in zip(names, rows, strict=True) if len(index))

@@ -1,0 +1,83 @@
+"""The line's grammar: words, expressions, options."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_train.config import options_by_name
+from jupyter_train.exceptions import OptionError, UsageError
+from jupyter_train.magics.line import expression_in, parse, split, unquoted
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("net (X,y) --epochs 5", ["net", "(X,y)", "--epochs", "5"]),
+        ("Lit(lr = 1e-3, h=[1, 2]) ( X , y )", ["Lit(lr = 1e-3, h=[1, 2])", "( X , y )"]),
+        ("net data --note 'two words' --tag \"a b\"", ["net", "data", "--note", "'two words'", "--tag", '"a b"']),
+        ("net data --callback EarlyStopping('val loss', mode=\"min\")",
+         ["net", "data", "--callback", "EarlyStopping('val loss', mode=\"min\")"]),
+        ("f(')') d", ["f(')')", "d"]),
+        ("net df[df.x > 3] --target y", ["net", "df[df.x > 3]", "--target", "y"]),
+        ("net data --lr {lr * 2}", ["net", "data", "--lr", "{lr * 2}"]),
+        ("net data --note don't", ["net", "data", "--note", "don't"]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_words_are_split_outside_brackets_and_quotes(line: str, words: list[str]) -> None:
+    assert split(line) == words
+
+
+@pytest.mark.parametrize("line", ["net (X, y --epochs 3", "net 'abc", "Lit(a=[1) d"])
+def test_an_open_bracket_or_quote_is_named(line: str) -> None:
+    with pytest.raises(UsageError, match="closing"):
+        split(line)
+
+
+def _options(line: str) -> dict[str, str | None]:
+    return {given.option.name: given.text for given in parse(line, options_by_name()).options}
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("m d --epochs 5 --wandb=digits", {"epochs": "5", "wandb": "digits"}),
+        ("m d --wandb --epochs 5", {"wandb": None, "epochs": "5"}),
+        ("--detect-anomaly m d --epochs 1", {"detect_anomaly": None, "epochs": "1"}),
+        ("m d --benchmark false --fast-dev-run 3", {"benchmark": "false", "fast_dev_run": "3"}),
+        ("m d --early-stop val_loss:3", {"early_stop": "val_loss:3"}),
+        ("m d --val-check-interval=0.5", {"val_check_interval": "0.5"}),
+    ],
+)
+def test_options_and_their_values(line: str, options: dict[str, str | None]) -> None:
+    parsed = parse(line, options_by_name())
+    assert parsed.expressions == ["m", "d"]
+    assert _options(line) == options
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--wandb model data", "`--wandb=model`"),
+        ("m d --epochs", "`--epochs VALUE`"),
+        ("m d --epoch 3", "Did you mean `--epochs`"),
+        ("m d --wandb=", "has no value"),
+    ],
+)
+def test_bad_options_say_what_to_type(line: str, words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse(line, options_by_name())
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [("{lr}", "lr"), ("{ lr * 2 }", "lr * 2"), ("lr", None), ('{"days": 1}', None), ("{x for x in y}", None)],
+)
+def test_braces_hold_an_expression(text: str, inside: str | None) -> None:
+    assert expression_in(text) == inside
+
+
+@pytest.mark.parametrize(("text", "plain"), [("'a b'", "a b"), ('"a"', "a"), ("a'b", "a'b"), ("'a\\'b'", "a'b")])
+def test_quotes_are_taken_off(text: str, plain: str) -> None:
+    assert unquoted(text) == plain

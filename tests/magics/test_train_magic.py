@@ -1,0 +1,240 @@
+"""`%train` in a real shell: forms of model and data, one panel, clear errors, nothing recorded for a slip."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from jupyter_train import runs
+from jupyter_train.exceptions import JupyterTrainError
+from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+
+
+@pytest.fixture
+def namespace(shell):
+    """A notebook with models and data."""
+    images, labels = digits()
+    tensors = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
+    frame = pd.DataFrame(images[:, :8], columns=[f"p{i}" for i in range(8)]).assign(label=labels)
+    shell.user_ns.update(
+        LitDigits=LitDigits, DigitsData=DigitsData, images=images, labels=labels, X=images, y=labels, nn=torch.nn,
+        torch=torch, pd=pd, np=np, frame=frame, tensors=tensors, lr=3e-3,
+        loader=DataLoader(tensors, batch_size=64, shuffle=True), val_loader=DataLoader(tensors, batch_size=64),
+    )  # fmt: skip
+    return shell
+
+
+def train(shell, line: str, cell: str | None = None):
+    """The run of a magic, or its error."""
+    source = f"__run = %train {line} --quiet" if cell is None else f"%%train {line} --quiet\n{cell}"
+    result = shell.run_cell(source, store_history=True)
+    result.raise_error()
+    return shell.user_ns["__run"] if cell is None else result.result
+
+
+FORMS = {
+    "arrays": "LitDigits() (X,y)",
+    "tensors": "LitDigits() (torch.tensor(X),torch.tensor(y))",
+    "instance": "model (X,y)",
+    "datamodule": "LitDigits() DigitsData()",
+    "dataset": "LitDigits() tensors --batch-size 16",
+    "loader": "LitDigits() loader",
+    "loaders": "LitDigits() (loader,val_loader)",
+    "datasets": "LitDigits() (tensors,tensors)",
+    "list of arrays": "LitDigits() [X,y]",
+    "frame": "nn.Linear(8,10) frame --target label --loss cross_entropy",
+    "plain module": "nn.Linear(64,10) (X,y) --loss cross_entropy --optimizer sgd --lr 0.1",
+    "plain module, expressions": "nn.Linear(64,10) (X,y) --loss nn.CrossEntropyLoss(label_smoothing=0.1) "
+    "--optimizer torch.optim.AdamW",
+    "class path": "tests.models.LitDigits(hidden=8) (X,y)",
+    "optimizer for a module": "LitDigits() (X,y) --optimizer adamw --lr 1e-3",
+    "regression": "nn.Linear(64,1) (X,X.sum(axis=1)) --loss mse",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_form_of_model_and_data(namespace, form: str) -> None:
+    namespace.user_ns["model"] = LitDigits()
+    run = train(namespace, f"{FORMS[form]} --epochs 1 --seed 7")
+    assert run.status == "finished"
+    assert run.metrics["train_loss"].notna().sum() > 2
+    assert run.checkpoint is not None
+
+
+def test_a_frame_with_text_and_gaps_is_encoded_and_predicts_new_rows(namespace) -> None:
+    frame = namespace.user_ns["frame"].copy()
+    frame["kind"] = np.where(frame["label"] > 4, "high", "low")
+    frame.loc[3:9, "p1"] = np.nan
+    namespace.user_ns["frame"] = frame
+    run = train(namespace, "nn.Linear(10,10) frame --target label --loss cross_entropy --encode auto --epochs 1")
+    fresh = frame.drop(columns="label").head(5).assign(kind="never seen")
+    assert run.predict(fresh).shape == (5, 10)
+    assert "10 columns after encoding" in run.record.summary["data"]
+
+
+def test_split_is_by_seed_stratified_and_told(namespace) -> None:
+    first = train(namespace, "LitDigits() (X,y) --epochs 1 --seed 7 --split 0.5/0.25/0.25")
+    assert first.record.summary["data"] == "rows: 160 train / 80 validation / 80 test, stratified"
+    assert set(first.test()) == {"test_loss", "test_acc"}
+
+
+def test_values_in_braces_are_evaluated_and_recorded_with_their_text(namespace) -> None:
+    run = train(namespace, "LitDigits() (X,y) --epochs 1 --lr {lr*2}")
+    assert run.config["lr"] == 6e-3
+    assert run.config["expressions"] == {"lr": "lr*2", "model": "LitDigits()", "data": "(X,y)"}
+
+
+def test_ipython_expands_no_variables(namespace) -> None:
+    run = train(namespace, "LitDigits() (X,y) --epochs 1 --note $lr")
+    assert run.notes == "$lr"
+
+
+def test_yaml_body_means_the_same_as_the_line(namespace) -> None:
+    line = train(namespace, "LitDigits(lr=lr) (X,y) --epochs 2 --seed 11 --batch-size 64")
+    body = "model: LitDigits(lr=lr)\ndata: (X,y)\nepochs: 2\nseed: 11\nbatch-size: 64\n"
+    cell = train(namespace, "", body)
+    assert are_equal(weights(line._module), weights(cell._module))
+
+
+def test_the_kernels_random_state_is_put_back(namespace) -> None:
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())
+    train(namespace, "LitDigits() (X,y) --epochs 1 --seed 5")
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tolist() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_an_instance_trained_before_continues_and_reinit_begins_again(namespace) -> None:
+    model = namespace.user_ns["model"] = LitDigits()
+    first = train(namespace, "model (X,y) --epochs 1 --seed 5")
+    trained = weights(model)
+    second = train(namespace, "model (X,y) --epochs 1 --seed 5")
+    texts = [event.text for event in second.events if event.kind == "continues"]
+    assert texts == [f"continues from run {first.ref} (step 8)"]
+    assert not are_equal(trained, weights(model))
+    third = train(namespace, "model (X,y) --epochs 1 --seed 5 --reinit")
+    assert [event for event in third.events if event.kind == "continues"] == []
+    assert are_equal(trained, weights(model))
+
+
+def test_metrics_best_last_and_models(namespace) -> None:
+    run = train(namespace, "LitDigits() (X,y) --epochs 3 --seed 5")
+    assert list(run.metrics.columns) == ["epoch", "lr", "train_loss", "train_acc", "val_loss", "val_acc"]
+    assert run.best["value"] == pytest.approx(run.metrics["val_loss"].min(), abs=1e-6)
+    assert set(run.last) == set(run.metrics.columns) - {"epoch"}
+    model = run.model()
+    assert not model.training
+    assert run.predict(namespace.user_ns["X"][:7]).shape == (7, 10)
+    assert run.model(LitDigits()).hparams == {"hidden": 16, "lr": 3e-3}
+
+
+def test_a_damaged_checkpoint_is_not_read(namespace) -> None:
+    run = train(namespace, "LitDigits() (X,y) --epochs 1 --seed 5")
+    content = bytearray(run.checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    run.checkpoint.write_bytes(content)
+    with pytest.raises(JupyterTrainError, match="its hash differs"):
+        run.model()
+
+
+def test_lightnings_words_go_to_the_log_and_the_cell_stays_quiet(namespace, capfd) -> None:
+    run = train(namespace, "LitDigits() (X,y) --epochs 1 --seed 5")
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert "max_epochs=1" in run.log
+
+
+SLIPS = {
+    "LitDigits (X,y) --epochs 1": "write `LitDigits(...)`",
+    "LitDigit() (X,y) --epochs 1": "Did you mean `LitDigits`",
+    "LitDigits() XX --epochs 1": "`XX` is not defined",
+    "LitDigits() (X,y)": "add `--epochs 10`",
+    "LitDigits() (X,y) more --epochs 1": "3 expressions were given",
+    "--epochs 1": "name the model and the data",
+    "LitDigits() --epochs 1": "has no `train_dataloader`",
+    "nn.Linear(64,10) (X,y) --epochs 1": "--loss cross_entropy",
+    "nn.Linear(64,10) (X,y) --epochs 1 --loss cross_entropi": "Did you mean `cross_entropy`",
+    "LitDigits() (X,y) --epochs 1 --loss mse": "computes its own loss",
+    "nn.Linear(64,10) (X,y) --epochs 1 --loss mse --optimizer adamm": "Did you mean `adam",
+    "'text' (X,y) --epochs 1": "cannot be trained",
+    "LitDigits() frame --epochs 1": "--target label",
+    "LitDigits() frame --epochs 1 --target lable": "Did you mean `label`",
+    "LitDigits() frame.assign(kind='a') --epochs 1 --target label": "not numbers: `kind`",
+    "LitDigits() frame.assign(p1=np.nan) --epochs 1 --target label": "with empty (NaN) rows: `p1`",
+    "LitDigits() (X[:0],y[:0]) --epochs 1": "0 rows",
+    "LitDigits() torch.utils.data.TensorDataset(torch.zeros(0,64)) --epochs 1": "is empty",
+    "LitDigits() (X,y[:3]) --epochs 1": "same number of rows",
+    "LitDigits() (X*np.nan,y) --epochs 1": "NaN values",
+    "LitDigits() tensors --epochs 1 --early-stop val_loss": "needs validation data",
+    "LitDigits() loader --epochs 1 --split 0.5/0.5": "used as it is",
+    "LitDigits() (X,y) --epochs 1 --precision 17": "pl.Trainer does not take this",
+    "LitDigits() (X,y) --epochs 1 --epochs 2": "given twice",
+    "LitDigits() (X,y) --epochs {nope}": "`nope` is not defined",
+    "LitDigits() (X,y) --epochs 1 --callback 1/0": "ZeroDivisionError",
+}
+
+
+@pytest.mark.parametrize("line", SLIPS)
+def test_a_slip_is_a_clear_error_and_records_nothing(namespace, line: str) -> None:
+    with pytest.raises(JupyterTrainError) as caught:
+        train(namespace, line)
+    assert SLIPS[line] in str(caught.value)
+    assert len(runs()) == 0
+
+
+FAILURES = {
+    "LitDigits() (X,y) --epochs 1 --monitor val_f1": "Did you mean `val_acc`",
+    "LitDigits() (X,y) --epochs 1 --early-stop val_auc": "was never logged",
+    "nn.Linear(64,7) (X,y) --epochs 1 --loss cross_entropy": "make the last layer as wide",
+}
+
+
+@pytest.mark.parametrize("line", FAILURES)
+def test_what_shows_only_in_training_fails_the_run_with_the_same_words(namespace, line: str) -> None:
+    with pytest.raises(JupyterTrainError) as caught:
+        train(namespace, line)
+    assert FAILURES[line] in str(caught.value)
+    assert [(run.status, run.record.message) for run in runs()] == [("failed", str(caught.value))]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("- a\n- b", "holds a list"),
+        ("just text", "piece of text"),
+        ("model: !!python/object/apply:os.system ['true']", "YAML tags are refused"),
+        ("model: !LitDigits {}", "YAML tags are refused"),
+        ("model: [", "is not YAML"),
+        ("model: LitDigits()\ndata: (X,y)\nepochs: 1\nepocs: 3", "Did you mean `--epochs`"),
+        ("trainer:\n  max_epochs: 1\nmodel:\n  class_path: tests.models.LitDigit", "not accepted by LightningCLI"),
+    ],
+)
+def test_a_bad_body_is_a_clear_error(namespace, body: str, words: str) -> None:
+    with pytest.raises(JupyterTrainError) as caught:
+        train(namespace, "", body)
+    assert words in str(caught.value)
+    assert len(runs()) == 0
+
+
+def test_nan_loss_goes_on_and_says_at_which_step(namespace) -> None:
+    class Exploding(LitDigits):
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            return loss * float("nan") if self.global_step >= 3 else loss
+
+        def step(self, batch, stage):
+            loss = super().step(batch, stage)
+            if stage == "train" and self.global_step >= 3:
+                self.log("train_loss", loss * float("nan"))
+            return loss
+
+    namespace.user_ns["Exploding"] = Exploding
+    run = train(namespace, "Exploding() (X,y) --epochs 1 --seed 1")
+    assert run.status == "finished"
+    assert "train_loss became NaN at step 3" in [event.text for event in run.events]

@@ -1,0 +1,105 @@
+"""Curves: every point kept, any length opened as a bounded picture, nothing lost by a failed commit."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.metrics.reader import MetricReader
+
+LENGTHS = [1, 2, 15, 16, 17, 255, 256, 257, 2047, 2048, 2049, 4096, 5000, 33000]
+
+
+def _filled(path: Path, count: int, commit_every: int = 997) -> MetricAppender:
+    appender = MetricAppender(path)
+    for step in range(count):
+        appender.append("loss", Point(step, step / 100, math.sin(step) + step, step * 0.5))
+        if step % commit_every == 0:
+            appender.commit()
+    appender.commit()
+    return appender
+
+
+@pytest.mark.parametrize("count", LENGTHS)
+def test_every_point_comes_back(tmp_path: Path, count: int) -> None:
+    _filled(tmp_path / "metrics.db", count).close()
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        points = reader.points("loss")
+    assert points == [Point(step, step / 100, math.sin(step) + step, step * 0.5) for step in range(count)]
+
+
+@pytest.mark.parametrize("count", LENGTHS)
+@pytest.mark.parametrize("most", [1, 8, 150])
+def test_picture_is_bounded_and_covers_every_point(tmp_path: Path, count: int, most: int) -> None:
+    _filled(tmp_path / "metrics.db", count).close()
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        picture = reader.picture("loss", most)
+    values = [math.sin(step) + step for step in range(count)]
+    assert len(picture) <= most
+    assert sum(bucket.finite for bucket in picture) == count
+    assert (min(b.low for b in picture), max(b.high for b in picture)) == (min(values), max(values))
+    assert (picture[0].first_step, picture[-1].last_step) == (0, count - 1)
+    assert all(a.last_step < b.first_step for a, b in zip(picture, picture[1:], strict=False))
+    mean = sum(bucket.mean * bucket.finite for bucket in picture) / count
+    assert mean == pytest.approx(sum(values) / count)
+
+
+def test_nan_and_infinite_values_are_kept_and_left_out_of_extremes(tmp_path: Path) -> None:
+    appender = MetricAppender(tmp_path / "metrics.db")
+    for step, value in enumerate([1.0, math.nan, 3.0, math.inf, -math.inf]):
+        appender.append("loss", Point(step, 0.0, value, 0.0))
+    appender.commit()
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        bucket = reader.picture("loss", 1)[0]
+        assert [point.value for point in reader.points("loss")[3:]] == [math.inf, -math.inf]
+    assert (bucket.low, bucket.high, bucket.finite) == (1.0, 3.0, 2)
+
+
+@pytest.mark.parametrize("first", [1, 16, 255, 256, 300, 2048, 4099])
+def test_another_attempt_goes_on_where_the_last_one_ended(tmp_path: Path, first: int) -> None:
+    total = first + 3000
+    _filled(tmp_path / "one.db", total).close()
+    _filled(tmp_path / "two.db", first).close()
+    again = MetricAppender(tmp_path / "two.db")
+    for step in range(first, total):
+        again.append("loss", Point(step, step / 100, math.sin(step) + step, step * 0.5))
+    again.commit()
+    with MetricReader(tmp_path / "one.db") as one, MetricReader(tmp_path / "two.db") as two:
+        assert one.points("loss") == two.points("loss")
+        assert one.picture("loss", 20) == two.picture("loss", 20)
+
+
+def test_cursor_gives_only_what_is_new(tmp_path: Path) -> None:
+    appender = _filled(tmp_path / "metrics.db", 300)
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        assert reader.since({"loss": 300}) == {}
+        appender.append("loss", Point(300, 3.0, 7.0, 0.0))
+        appender.commit()
+        assert reader.since({"loss": 300}) == {"loss": [Point(300, 3.0, 7.0, 0.0)]}
+
+
+def test_a_failed_commit_loses_nothing_and_writes_nothing_twice(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    appender = _filled(path, 10)
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    appender._open().execute("PRAGMA busy_timeout=10")
+    for step in range(10, 900):
+        appender.append("loss", Point(step, 0.0, float(step), 0.0))
+    for _ in range(3):
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            appender.commit()
+    lock.execute("COMMIT")
+    appender.commit()
+    with MetricReader(path) as reader:
+        assert [point.step for point in reader.points("loss")] == list(range(900))
+
+
+def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:
+    with MetricReader(tmp_path / "none.db") as reader:
+        assert (reader.counts(), reader.picture("loss", 5), reader.meta("progress")) == ({}, [], None)
