@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
@@ -39,6 +40,7 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
         UsageError: Something does not fit; nothing was recorded.
         TrainingInterrupted: The kernel's Interrupt ended it; the run is kept.
     """
+    __tracebackhide__ = True  # a failure in the user's code is shown without our frames
     expressions = options.pop("expressions", {})
     config = TrainConfig.of(options, expressions)
     return start(config, lambda _config: (_build(model), _build(data)))
@@ -89,6 +91,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
 
 def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
     """Carries a run out in this process, its panel live meanwhile."""
+    __tracebackhide__ = True
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
         panel.loading("loading torch …")
@@ -98,9 +101,16 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
         if panel is not None:
             panel.finish()
     if done.error is not None:
-        raise done.error
+        raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
     return Run(done.store, done.record.key, done.module, done.source, shown_in)
+
+
+def _without_ours(found: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame that is not this package's."""
+    while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
+        found = found.tb_next
+    return found
 
 
 @dataclass

@@ -23,6 +23,7 @@ class TrainMagics(Magics):
     @line_cell_magic
     def train(self, line: str, cell: str | None = None) -> Any:
         """Replaced by the generated help."""
+        __tracebackhide__ = True
         from jupyter_train.magics.train_request import TrainRequest
 
         return TrainRequest(line, cell, self._namespace).run()

@@ -31,6 +31,7 @@ class TrainRequest:
         Raises:
             UsageError: Something does not fit.
         """
+        __tracebackhide__ = True
         if _is_cli_file(self._content):
             return self._run_cli_file()
         content = dict(self._content)

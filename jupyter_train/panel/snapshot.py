@@ -71,8 +71,6 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "degraded": _cut(record.degraded, 200),
         "created_at": record.created_at,
         "duration_s": _rounded(record.duration_s),
-        "data": _cut(str(record.summary.get("data", "")), 200),
-        "best": _best(record),
         "config": {name: _cut(str(value), 80) for name, value in list(record.config.items())[:24]},
         "tags": [_cut(tag, 40) for tag in record.tags[:8]],
         "note": _cut(record.note, 300),
@@ -88,8 +86,8 @@ def _message(record: RunRecord, status: RunStatus) -> str:
     return record.message
 
 
-def _best(record: RunRecord) -> dict[str, Any] | None:
-    best = record.summary.get("best")
+def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
+    best = summary.get("best")
     if not isinstance(best, dict):
         return None
     return best | {"value": _rounded(best.get("value"))}
@@ -100,6 +98,7 @@ def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
     with MetricReader(folder.metrics) as reader, reader.at_one_moment():
         counts = reader.counts()
         progress = reader.meta("progress") or {}
+        summary = record.summary | (reader.meta("summary") or {})
         shown = list(counts)[:_MOST_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
         series = [_series(reader, name, counts[name], each) for name in shown]
@@ -109,6 +108,8 @@ def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
     for one in series:
         families.setdefault(place_of(one["name"]).family, []).append(one)
     return {
+        "data": _cut(str(summary.get("data", "")), 200),
+        "best": _best(summary),
         "progress": {name: _rounded(value) for name, value in progress.items()},
         "families": [{"name": name, "series": families[name]} for name in order(list(families))],
         "hidden_series": len(counts) - len(shown),

@@ -143,6 +143,7 @@ class RunWriter:
         while self._actions:
             self._actions.popleft()(self._appender)
         self._appender.set_meta("progress", self._progress | {"at": time.time()})
+        self._appender.set_meta("summary", self._summary)
 
     def _report_nan(self, name: str, value: float, step: int) -> None:
         if name not in self._reported_nan:

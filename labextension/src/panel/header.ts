@@ -55,9 +55,13 @@ export class Header {
         this._cells.delete(label);
       }
     }
-    for (const [label, value] of words) {
-      setText(this._cell(label).lastElementChild ?? this._numbers, value);
-    }
+    words.forEach(([label, value], place) => {
+      const cell = this._cell(label);
+      setText(cell.lastElementChild ?? cell, value);
+      if (this._numbers.children[place] !== cell) {
+        this._numbers.insertBefore(cell, this._numbers.children[place] ?? null);
+      }
+    });
   }
 
   private _cell(label: string): HTMLElement {
@@ -67,7 +71,6 @@ export class Header {
     }
     const cell = element('div', 'jt-Number');
     cell.append(element('span', 'jt-Label', label), element('b', ''));
-    this._numbers.append(cell);
     this._cells.set(label, cell);
     return cell;
   }
