@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import ModelError, RunStateError, StoreError
+from jupyter_train.exceptions import ModelError, RunNotFoundError, RunStateError, StoreError
 from jupyter_train.panel.bundle import as_text, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
@@ -243,6 +243,12 @@ class Run:
         self.show()
 
     def __repr__(self) -> str:
+        try:
+            record = self.record
+        except RunNotFoundError:
+            return f"<Run {self._key}: no longer in the store>"
+        if record.status is RunStatus.QUEUED:
+            return f"{record.ref}  queued"
         return as_text(snapshot(self._store, self._key))
 
     def __eq__(self, other: object) -> bool:

@@ -113,21 +113,24 @@ def _run(store: Store, job: Job, model: Any, module: Any, source: Any) -> Done:
 
 
 def _describe(job: Job, folder: RunFolder, writer: RunWriter, source: Any, start: dict[str, Any]) -> None:
-    """Writes the provenance and what the panel says before the first step."""
+    """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.fingerprint import fingerprint
 
-    if source.encoder is not None:
-        source.encoder.save(folder)
     described = {
         **job.provenance,
         "environment": environment(),
         "data": fingerprint(source.content) | {"words": source.words},
         "initial_state": start,
     }
-    write_atomically(folder.provenance, json.dumps(mask_tree(described), indent=1).encode())
     writer.summary(data=source.words, initial_state=start)
     if start["bytes"] and not start["kept"]:
-        writer.event("initial_state", "the model is large: of its step-0 weights only the hash is kept", 0)
+        writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
+    try:
+        write_atomically(folder.provenance, json.dumps(mask_tree(described), indent=1).encode())
+        if source.encoder is not None:
+            source.encoder.save(folder)
+    except OSError as err:
+        writer.event("warning", f"the record of this run is incomplete: {err.strerror or err}", 0)
 
 
 def _to_floats(values: list[Any]) -> list[float]:

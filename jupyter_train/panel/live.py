@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 WATCHED_PERIOD_S = 0.25
 UNWATCHED_PERIOD_S = 30.0
 LEASE_S = 12.0
-#: A redraw may take this share of the time between redraws, so that drawing costs training nothing to speak of.
+#: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
 _SHARE = 0.02
 
 
@@ -192,8 +192,9 @@ class LivePanel:
             if not WATCHERS.is_watched(self._run) and now < next_quiet:
                 continue
             next_quiet = now + UNWATCHED_PERIOD_S
+            began = time.thread_time()
             self._try(self._show)
-            pause = (time.monotonic() - now) / _SHARE
+            pause = (time.thread_time() - began) / _SHARE
 
     def _show(self) -> None:
         assert self._store is not None

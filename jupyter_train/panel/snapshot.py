@@ -197,7 +197,7 @@ def _rounded(value: Any) -> Any:
         return value
     if not math.isfinite(value):
         return None
-    if value == int(value) and abs(value) < 1e15:
+    if value.is_integer() and abs(value) < 1e15:
         return int(value)
     return float(f"{value:.5g}") if abs(value) < 1e6 else round(value, 1)
 

@@ -17,7 +17,7 @@ from jupyter_train.exceptions import StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.masking import mask
+from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
@@ -62,6 +62,7 @@ class RunWriter:
         self._events: deque[Event] = deque()
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
+        self._summary_is_new = False
         self._reported_nan: set[str] = set()
         self._log = _LogFile(folder)
         self._appender = MetricAppender(folder.metrics)
@@ -93,6 +94,7 @@ class RunWriter:
     def summary(self, **values: Any) -> None:
         """Adds to the summary in the run's row, such as the best value."""
         self._summary.update(values)
+        self._summary_is_new = True
 
     def medium(self, medium: Medium) -> None:
         """Records a file already written to the run folder."""
@@ -143,7 +145,9 @@ class RunWriter:
         while self._actions:
             self._actions.popleft()(self._appender)
         self._appender.set_meta("progress", self._progress | {"at": time.time()})
-        self._appender.set_meta("summary", self._summary)
+        if self._summary_is_new:
+            self._summary_is_new = False
+            self._appender.set_meta("summary", mask_tree(self._summary))
 
     def _report_nan(self, name: str, value: float, step: int) -> None:
         if name not in self._reported_nan:

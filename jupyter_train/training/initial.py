@@ -43,7 +43,7 @@ def state_hash(module: nn.Module) -> str:
 
 
 def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
-    """Writes the step-0 weights into the run folder; large models keep their hash only.
+    """Writes the step-0 weights into the run folder; large models, and full disks, keep their hash only.
 
     Returns:
         What the record says of it: `sha256`, `bytes` and `kept`.
@@ -53,12 +53,19 @@ def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
         return {"sha256": "", "bytes": 0, "kept": False}
     tensors = {k: v for k, v in module.state_dict().items() if isinstance(v, torch.Tensor)}
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    is_kept = size <= MOST_BYTES_KEPT
-    if is_kept:
-        buffer = io.BytesIO()
-        torch.save(tensors, buffer)
-        write_atomically(folder.checkpoints / "initial.pt", buffer.getvalue())
+    is_kept = size <= MOST_BYTES_KEPT and _try_write(tensors, folder)
     return {"sha256": digest, "bytes": size, "kept": is_kept}
+
+
+def _try_write(tensors: dict[str, torch.Tensor], folder: RunFolder) -> bool:
+    """Writes the weights; False when the disk refuses, which must not keep anybody from training."""
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    try:
+        write_atomically(folder.checkpoints / "initial.pt", buffer.getvalue())
+    except OSError:
+        return False
+    return True
 
 
 def origin_of(module: nn.Module) -> Origin | None:

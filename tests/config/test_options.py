@@ -68,7 +68,7 @@ def test_literals_are_read_as_data_never_as_code(text: str, value: object) -> No
     ],
 )
 def test_bad_options_say_what_was_expected(given: dict[str, object], words: str) -> None:
-    with pytest.raises(OptionError, match=".*") as caught:
+    with pytest.raises(OptionError) as caught:
         TrainConfig.of(given)
     assert words in str(caught.value)
 

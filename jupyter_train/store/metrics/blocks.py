@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 RADIX = 16
@@ -59,6 +59,45 @@ def unpack_points(blob: bytes) -> Iterator[Point]:
 def unpack_buckets(blob: bytes) -> Iterator[Bucket]:
     """The buckets of a blob above level 0."""
     return map(Bucket._make, zip(*_columns(blob, _BUCKET_CODES), strict=True))
+
+
+def point_columns(blobs: Iterable[bytes]) -> list[array[float]]:
+    """Points of level-0 blobs as four columns: steps, epochs, values, times."""
+    columns: list[array[float]] = [array(code) for code in _POINT_CODES]
+    for blob in blobs:
+        for whole, part in zip(columns, _columns(blob, _POINT_CODES), strict=True):
+            whole.extend(part)
+    return columns
+
+
+def buckets_of_columns(columns: Sequence[array[float]], size: int) -> list[Bucket]:
+    """One bucket per `size` consecutive points. Drawn four times a second: no object per point."""
+    steps, epochs, values, _ = columns
+    buckets = []
+    for first in range(0, len(values), size):
+        part = values[first : first + size]
+        last = first + len(part) - 1
+        total = sum(part)
+        if not math.isfinite(total):
+            points = zip(*(column[first : last + 1] for column in columns), strict=True)
+            buckets.append(bucket_of_points(list(map(Point._make, points))))
+            continue
+        low, high = min(part), max(part)
+        buckets.append(
+            Bucket(
+                int(steps[first]),
+                int(steps[last]),
+                epochs[first],
+                epochs[last],
+                low,
+                int(steps[first + part.index(low)]),
+                high,
+                int(steps[first + part.index(high)]),
+                total / len(part),
+                len(part),
+            )
+        )
+    return buckets
 
 
 def _columns(blob: bytes, codes: str) -> list[array[float]]:

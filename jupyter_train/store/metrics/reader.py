@@ -17,6 +17,8 @@ from jupyter_train.store.metrics.blocks import (
     Point,
     bucket_of_buckets,
     bucket_of_points,
+    buckets_of_columns,
+    point_columns,
     unpack_buckets,
     unpack_points,
 )
@@ -121,9 +123,7 @@ class MetricReader:
         while total // RADIX ** (level + 1) >= most:
             level += 1
         if level == 0:
-            points = self.points(name)
-            group = -(-total // most)
-            return [bucket_of_points(points[i : i + group]) for i in range(0, len(points), group)]
+            return buckets_of_columns(point_columns(self._blobs(name, 0, 0)), -(-total // most))
         buckets = self._buckets_and_tail(name, level)
         group = -(-len(buckets) // most)
         if group == 1:

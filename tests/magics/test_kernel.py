@@ -1,0 +1,121 @@
+"""The extension in a real kernel: completion, the panel's first moments, Interrupt and queued cells."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.kernel import data_of, started
+
+MIME = "application/vnd.jupyter-train.run+json"
+pytestmark = pytest.mark.timeout(180)
+
+MODEL = """
+import torch, pytorch_lightning as pl, time
+from tests.models import LitDigits, digits
+data = digits()
+class Slow(LitDigits):
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.02)
+        return super().training_step(batch, batch_idx)
+"""
+
+
+@pytest.fixture
+def kernel(own_store, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    with started(str(own_store)) as found:
+        found.run("%load_ext jupyter_train")
+        yield found
+
+
+COMPLETIONS = [
+    ("%train net data --ep", "--epochs"),
+    ("run = %train net data --max-st", "--max-steps"),
+    ("for i in x:\n    run = %train net data --early", "--early-stop"),
+    ("%train net data --mode m", "max"),
+    ("%train net data --precision bf", "bf16-mixed"),
+    ("%train net data --early-stop val_", "val_loss"),
+    ("%train net data --on-interrupt=r", "--on-interrupt=return"),
+    ("%%train\nmodel: net\nepo", "epochs: "),
+    ("%%train\nmodel: net\nmode: mi", "min"),
+    ("%runs comp", "compare"),
+]
+
+
+def test_completion_of_options_choices_runs_and_metrics(kernel) -> None:
+    for cell, expected in COMPLETIONS:
+        assert expected in kernel.matches(cell), cell
+    from jupyter_train.store import open_store
+
+    ref = open_store().create_run("digits").ref
+    assert ref in kernel.matches(f"%runs show {ref[:4]}")
+    assert kernel.matches("x = '''\n%train --ep") == [] or "--epochs" not in kernel.matches("x = '''\n%train --ep")
+    modules = kernel.run("import sys; [n for n in ('torch', 'pandas', 'wandb', 'papermill') if n in sys.modules]")
+    assert data_of(modules)[-1]["text/plain"] == "[]"
+
+
+def test_the_panel_says_loading_before_torch_is_imported(kernel) -> None:
+    line = "%train tests.models.LitDigits() __import__('tests.models').models.digits() --epochs 1 --seed 1"
+    messages = kernel.run(line)
+    shown = [data for data in data_of(messages) if MIME in data]
+    assert shown[0][MIME] == {"schema": 1, "run": "", "status": "loading", "message": "loading torch …"}
+    assert shown[-1][MIME]["status"] == "finished"
+    assert len({m["content"]["transient"]["display_id"] for m in messages if "display_data" in m["msg_type"]}) == 1
+    assert [m["msg_type"] for m in messages].count("display_data") == 1
+    assert [m["msg_type"] for m in messages if m["msg_type"] in ("stream", "execute_result", "error")] == []
+
+
+def test_updates_follow_watchers(kernel) -> None:
+    kernel.run(MODEL)
+
+    def updates(watch: bool) -> int:
+        sent = kernel.client.execute("run = %train Slow() data --epochs 60 --seed 1")
+        deadline = time.monotonic() + 9.0
+        run, count = "", 0
+        while time.monotonic() < deadline:
+            try:
+                message = kernel.client.get_iopub_msg(timeout=0.5)
+            except Exception:  # noqa: BLE001  queue.Empty, of either client
+                continue
+            if message["msg_type"] == "update_display_data":
+                run = message["content"]["data"].get(MIME, {}).get("run", "")
+                count += time.monotonic() > deadline - 4.0
+            if watch and run:
+                ask = kernel.client.session.msg("jupyter_train_request", {"verb": "watch", "run": run})
+                kernel.client.control_channel.send(ask)
+        kernel.manager.interrupt_kernel()
+        kernel.collect(sent)
+        return count
+
+    assert updates(watch=False) == 0
+    assert updates(watch=True) >= 1
+
+
+def test_interrupt_stops_the_cell_and_the_queued_cells_and_the_next_run_works(kernel) -> None:
+    kernel.run(MODEL)
+    training = kernel.client.execute("%train Slow() data --epochs 500 --seed 1\nafter = 1")
+    queued = kernel.client.execute("queued = 1")
+    while True:
+        message = kernel.client.get_iopub_msg(timeout=60)
+        if message["msg_type"] == "update_display_data" and message["content"]["data"][MIME].get("run"):
+            break
+    kernel.manager.interrupt_kernel()
+    reply = kernel.reply(training)["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "TrainingInterrupted")
+    assert len(reply["traceback"]) == 1
+    assert kernel.reply(queued)["content"]["status"] in ("aborted", "error")
+    names = kernel.run("sorted({'after', 'queued'} & set(dir()))")
+    assert data_of(names)[-1]["text/plain"] == "[]"
+    again = kernel.run("run = %train LitDigits() data --epochs 1 --seed 1\nprint(run.status)")
+    assert "finished\n" in [m["content"].get("text") for m in again if m["msg_type"] == "stream"]
+
+
+def test_a_malformed_control_message_is_answered_with_an_error(kernel) -> None:
+    ask = kernel.client.session.msg("jupyter_train_request", {"verb": "explode", "run": "x"})
+    kernel.client.control_channel.send(ask)
+    reply = kernel.client.control_channel.get_msg(timeout=10)
+    assert reply["content"]["status"] == "error"

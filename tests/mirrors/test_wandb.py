@@ -1,0 +1,132 @@
+"""The W&B mirror: what it sends equals the store, row by row; killed and started again, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from jupyter_train import train
+from jupyter_train.mirrors.wandb import rows_of
+from jupyter_train.mirrors.wandb_file import history_rows, sent_counts
+from jupyter_train.run import RunStatus
+from jupyter_train.store import MetricReader, RunFolder, RunWriter
+from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.writer import Row
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.filterwarnings("ignore::UserWarning")]
+OWN = ("trainer/global_step", "epoch")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb-config"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
+
+
+def mirrored(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) pairs by series, as decoded from the offline files."""
+    found = defaultdict(list)
+    for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime):
+        for row in history_rows(path):
+            for name, value in row.items():
+                if name not in OWN and not name.startswith("_"):
+                    found[name].append((row["trainer/global_step"], float(value)))
+    return dict(found)
+
+
+def stored(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    with MetricReader(RunFolder(folder).metrics) as reader:
+        return {name: [(p.step, p.value) for p in reader.points(name)] for name in reader.counts()}
+
+
+def wait_for(condition, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def mirror(store, key: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "jupyter_train.mirrors.wandb", "--store", store.url, "--run", key]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_what_the_mirror_sends_equals_the_store() -> None:
+    run = train(LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
+    wait_for(lambda: mirrored(run.folder) == stored(run.folder))
+    texts = [event.text for event in run.events if event.kind == "mirror"]
+    assert len(texts) == 1
+    assert texts[0].startswith("W&B: offline, ")
+
+
+def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
+    record = store.create_run("digits")
+    folder = RunFolder(record.folder)
+    lock = OwnerLock(folder.lock)
+    lock.acquire()
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    writer = RunWriter(store, record.key, folder)
+    step = 0
+    for target in (300, 900):
+        process = mirror(store, record.key)
+        while sent_counts(folder.path)["loss"] < target:
+            for _ in range(20):
+                writer.add(Row(step, 0.0, time.time(), [("loss", step / 7), ("acc", step / 9)]))
+                step += 1
+            time.sleep(0.05)
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: _is_quiet(folder.path))
+    writer.close(RunStatus.FINISHED)
+    lock.release()
+    assert mirror(store, record.key).wait(timeout=120) == 0
+    assert mirrored(folder.path) == stored(folder.path)
+    assert len(stored(folder.path)["loss"]) == step
+
+
+def _is_quiet(folder: Path) -> bool:
+    """True when wandb's own process, orphaned by the kill, writes no more."""
+    before = sent_counts(folder)
+    time.sleep(1.0)
+    return sent_counts(folder) == before
+
+
+def test_a_run_is_finished_though_wandb_cannot_start(monkeypatch, tmp_path: Path) -> None:
+    from jupyter_train.mirrors import process
+
+    monkeypatch.setattr(process.sys, "executable", str(tmp_path / "no-python"))
+    run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True, wandb=True)
+    assert run.status == "finished"
+    assert [event.text for event in run.events if event.kind == "mirror"] == [
+        "wandb: not started (No such file or directory); training goes on"
+    ]
+
+
+def test_rows_keep_each_series_in_order_even_where_steps_go_back() -> None:
+    fresh = {
+        "loss": [Point(step, 0.0, float(index), 0.0) for index, step in enumerate([0, 1, 5, 3, 3, 6])],
+        "acc": [Point(step, 0.0, float(step), 0.0) for step in range(7)],
+    }
+    rows = rows_of(fresh, is_last=True)
+    assert [row["loss"] for _, row in rows if "loss" in row] == [0, 1, 2, 3, 4, 5]
+    assert [row["acc"] for _, row in rows if "acc" in row] == list(range(7))
+    assert [step for step, row in rows if "loss" in row] == [0, 1, 5, 3, 3, 6]
+
+
+def test_the_newest_step_waits_for_its_other_values() -> None:
+    fresh = {"loss": [Point(0, 0.0, 1.0, 0.0), Point(1, 0.0, 2.0, 0.0)]}
+    assert [step for step, _ in rows_of(fresh, is_last=False)] == [0]
+    assert [step for step, _ in rows_of(fresh, is_last=True)] == [0, 1]

@@ -1,0 +1,143 @@
+"""The bundle: bounded whatever the run, valid against its schema, harmless whatever its strings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from pathlib import Path
+
+import jsonschema
+import nbformat
+import pytest
+
+import jupyter_train.panel as panel
+from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, loading_bundle
+from jupyter_train.panel.families import place_of
+from jupyter_train.panel.numbers import duration_text, value_text
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.svg import nice_ticks, svg
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, RunWriter
+from jupyter_train.store.writer import Row
+from tests.browser.samples import HOSTILE, finished_bundle, hostile_bundle
+
+SCHEMA = json.loads((Path(panel.__file__).parent / "run.schema.json").read_text())
+
+
+def recorded(store, rows, **summary):
+    """A finished run of given rows: (step, [(name, value)])."""
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    writer = RunWriter(store, record.key, RunFolder(record.folder))
+    for step, values in rows:
+        writer.add(Row(step, step / 100, time.time(), values))
+    writer.summary(**summary)
+    writer.close(RunStatus.FINISHED)
+    return snapshot(store, record.key)
+
+
+SHAPES = {
+    "no point": [],
+    "one point": [(0, [("train_loss", 0.5)])],
+    "all NaN": [(step, [("train_loss", math.nan)]) for step in range(50)],
+    "some NaN and infinite": [(s, [("train_loss", [0.1, math.nan, math.inf, -1.0][s % 4])]) for s in range(50)],
+    "constant": [(step, [("train_loss", 1.0)]) for step in range(50)],
+    "tiny": [(step, [("train_loss", 1e-30 * (step + 1))]) for step in range(50)],
+    "huge": [(step, [("train_loss", 1e300 * (step + 1))]) for step in range(5)],
+    "zero": [(step, [("train_loss", 0.0)]) for step in range(50)],
+    "steps go back": [(step % 7, [("train_loss", float(step))]) for step in range(50)],
+    "60 metrics": [(step, [(f"metric{i}", float(i * step)) for i in range(60)]) for step in range(300)],
+    "long": [(step, [("train_loss", math.exp(-step / 9000)), ("train_acc", 0.5)]) for step in range(40_000)],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_curve_gives_a_valid_bounded_bundle(store, shape: str) -> None:
+    found = bundle(recorded(store, SHAPES[shape]))
+    jsonschema.validate(found[MIME_TYPE], SCHEMA)
+    assert len(json.dumps(found[MIME_TYPE])) <= 64_000
+    assert len(json.dumps(found)) <= 100_000
+    assert "nan" not in svg(recorded(store, SHAPES[shape])).lower()
+
+
+def test_the_loading_bundle_is_valid() -> None:
+    jsonschema.validate(loading_bundle("loading torch …")[MIME_TYPE], SCHEMA)
+
+
+def test_a_saved_panel_stays_small_in_the_file() -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%train")])
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=finished_bundle())]
+    assert len(nbformat.writes(notebook)) < 30_000
+
+
+def test_strings_of_the_user_are_escaped_everywhere() -> None:
+    found = hostile_bundle()
+    assert HOSTILE not in found["text/html"]
+    assert "onerror" not in re.sub(r"&lt;img src=x onerror=&quot;window.hacked=1&quot;&gt;", "", found["text/html"])
+    import base64
+
+    picture = re.search(r"base64,([^\"]+)", found["text/html"])
+    assert picture is not None
+    assert HOSTILE not in base64.b64decode(picture.group(1)).decode()
+
+
+def test_the_html_survives_a_sanitizer() -> None:
+    found = finished_bundle()["text/html"]
+    assert not re.search(r"<(script|style|svg|iframe|link)", found)
+    assert 'alt="Curves of digits-' in found
+
+
+def test_a_running_snapshot_is_saved_as_was_running(store) -> None:
+    record = store.create_run("digits")
+    folder = RunFolder(record.folder)
+    from jupyter_train.store.owner import OwnerLock
+
+    lock = OwnerLock(folder.lock)
+    lock.acquire()
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    found = snapshot(store, record.key)
+    assert "was running at" in as_html(found)
+    assert "was running at" in as_text(found)
+    lock.release()
+    assert snapshot(store, record.key)["status"] == "lost"
+
+
+def test_the_best_point_is_ringed(store) -> None:
+    best = {"metric": "val_loss", "value": 0.5, "epoch": 0, "step": 2, "mode": "min"}
+    found = recorded(store, [(1, [("val_loss", 0.5)]), (3, [("val_loss", 0.7)])], best=best)
+    assert 'r="5.5"' in svg(found)
+    assert ("best val_loss 0.500 (epoch 1)") in as_text(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("train_loss", ("loss", "train")), ("val/acc", ("acc", "val")), ("loss", ("loss", "other")),
+     ("train_loss_epoch", ("loss", "train")), ("acc_val", ("acc", "val")), ("valid.f1", ("f1", "val")),
+     ("val", ("val", "other")), ("lr", ("lr", "other")),
+     ("val_loss/dataloader_idx_0", ("loss_dataloader_idx_0", "val"))],
+)  # fmt: skip
+def test_train_and_val_of_a_metric_share_a_chart(name: str, place: tuple[str, str]) -> None:
+    assert place_of(name) == place
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.09312, "0.0931"), (0.5, "0.500"), (12345, "12,345"), (12345.6, "12,346"), (3e-5, "3.0e-5"), (0.0, "0"),
+     (1.5, "1.500"), (None, "–"), (-0.25, "-0.250"), (99.987, "99.99"), (float("nan"), "nan")],
+)  # fmt: skip
+def test_numbers_as_people_read_them(value: object, text: str) -> None:
+    assert value_text(value) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (75, "1:15"), (3700, "1:01:40"), (None, "–")])
+def test_durations(seconds: object, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 7), (1e-9, 2e-9), (0, 123456), (99.99, 100.01)])
+def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
+    ticks = nice_ticks(low, high, 5)
+    assert 2 <= len(ticks) <= 12
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
