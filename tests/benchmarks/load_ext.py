@@ -23,5 +23,10 @@ def measure() -> list[dict[str, object]]:
     for _ in range(REPEATS):
         done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True)
         times.append(1000 * float(done.stdout.splitlines()[-1]))
-    row = {"what": "%load_ext", "median ms": round(statistics.median(times)), "min": round(min(times)), "max": round(max(times))}
+    row = {
+        "what": "%load_ext",
+        "median ms": round(statistics.median(times)),
+        "min": round(min(times)),
+        "max": round(max(times)),
+    }
     return [row | {"target ms": 100}]

@@ -57,7 +57,11 @@ def measure() -> list[dict[str, object]]:
         connection.execute(runs.insert(), rows)
     return [
         {"what": "open a series of 10 M points (ms)", "median": opened, "target": 200},
-        {"what": "list the newest 100 of 10,000 runs (ms)", "median": _median_ms(lambda: store.list_runs(100)), "target": 50},
+        {
+            "what": "list the newest 100 of 10,000 runs (ms)",
+            "median": _median_ms(lambda: store.list_runs(100)),
+            "target": 50,
+        },
         {"what": "points written per second", "median": round(POINTS / written), "target": ""},
         {"what": "size of 10 M points (MiB)", "median": megabytes, "target": ""},
     ]

@@ -45,7 +45,17 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """Playwright runs a loop of its own; pytest-jupyter's fixture of this name would close it."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """pytest-jupyter's, which needs its loop; the server here is a process."""
+
+
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Jupyter server of the tests' own: config, data, runtime and store in a temporary folder."""
     home = tmp_path_factory.mktemp("jupyter")
@@ -104,7 +114,7 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
     raise RuntimeError(f"the Jupyter server did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
     """The system's Chromium, driven by Playwright."""
     from playwright.sync_api import sync_playwright
