@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import Any
 
@@ -17,6 +16,8 @@ def listen(shell: Any) -> None:
     handlers = getattr(kernel, "control_handlers", None)
     if kernel is None or handlers is None:
         return
+
+    import asyncio  # a kernel has it loaded; elsewhere it would be a third of what loading us takes
 
     def handle(stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         content = parent.get("content")

@@ -18,8 +18,15 @@ _NOTICE = {"error": "#d1444c", "warning": "#b07503", "note": "#7d8590"}
 _GREY = "color:#7d8590"
 
 
-def bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """The snapshot as our own mime type, HTML with a picture, and text."""
+def bundle(snapshot: dict[str, Any], still: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The snapshot as our own mime type, HTML with a picture, and text.
+
+    Args:
+        snapshot: The run.
+        still: An earlier bundle of the run, whose HTML and text are good enough for now.
+    """
+    if still is not None:
+        return still | {MIME_TYPE: packed(snapshot)}
     return {MIME_TYPE: packed(snapshot), "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
 
 

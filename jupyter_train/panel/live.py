@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from jupyter_train.panel.bundle import bundle, empty_bundle, loading_bundle
 from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.text import TerminalLine
 from jupyter_train.store import Store
 
@@ -20,9 +21,10 @@ _log = logging.getLogger(__name__)
 
 WATCHED_PERIOD_S = 0.25
 UNWATCHED_PERIOD_S = 30.0
+STILL_PERIOD_S = 5.0
 LEASE_S = 12.0
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
-_SHARE = 0.02
+_SHARE = 0.015
 
 
 class Watchers:
@@ -85,14 +87,20 @@ class NotebookScreen:
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._still: dict[str, Any] | None = None
+        self._still_until = 0.0
 
     def loading(self, words: str) -> None:
         """One calm line."""
         self._draw(loading_bundle(words))
 
     def show(self, snapshot: dict[str, Any]) -> None:
-        """The run's bundle."""
-        self._draw(bundle(snapshot))
+        """The run's bundle; its still picture is drawn anew every few seconds, and when the run has ended."""
+        now = time.monotonic()
+        if snapshot["status"] not in LIVE_STATUSES or now > self._still_until:
+            self._still, self._still_until = None, now + STILL_PERIOD_S
+        self._still = bundle(snapshot, self._still)
+        self._draw(self._still)
 
     def clear(self) -> None:
         """Nothing."""

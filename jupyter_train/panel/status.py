@@ -7,13 +7,14 @@ from typing import Any
 
 from jupyter_train.panel.numbers import duration_text, value_text
 
-_LIVE = ("running", "paused")
+#: Statuses in which a panel still moves.
+LIVE_STATUSES = ("running", "paused")
 
 
 def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     """(label, value) pairs of the status line: epoch, step, speed, time left or taken, best."""
     progress = snapshot.get("progress") or {}
-    is_live = snapshot["status"] in _LIVE
+    is_live = snapshot["status"] in LIVE_STATUSES
     words = []
     if progress.get("epoch") is not None:
         words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
@@ -34,7 +35,7 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
 def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     """`running`, or `was running at 14:05` in a view that may be read later."""
     status = snapshot["status"]
-    if is_saved and status in _LIVE:
+    if is_saved and status in LIVE_STATUSES:
         return f"was {status} at {time.strftime('%Y-%m-%d %H:%M', time.localtime(snapshot['as_of']))}"
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == "running" and stage in ("validating", "checking", "starting"):

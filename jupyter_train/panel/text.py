@@ -6,9 +6,7 @@ import shutil
 from typing import Any, TextIO
 
 from jupyter_train.panel.numbers import value_text
-from jupyter_train.panel.status import notices, progress_words, status_words
-
-_LIVE = ("running", "paused")
+from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, status_words
 
 
 class TerminalLine:
@@ -24,7 +22,7 @@ class TerminalLine:
 
     def show(self, snapshot: dict[str, Any]) -> None:
         """Rewrites the line; ends with the whole text once the run has ended."""
-        if snapshot["status"] in _LIVE:
+        if snapshot["status"] in LIVE_STATUSES:
             self._replace(line(snapshot))
             return
         self._replace("")

@@ -60,11 +60,15 @@ def _environment_secrets() -> list[str]:
 
 def mask(text: str) -> str:
     """`text` with every secret it recognises replaced by dots."""
-    if not text:
-        return text
-    for secret in _environment_secrets():
+    return _mask(text, _environment_secrets()) if text else text
+
+
+def _mask(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
         if secret in text:
             text = text.replace(secret, MASK)
+    if len(text) < _SHORTEST_SECRET:
+        return text
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     text = _URL_PASSWORD.sub(rf"\g<head>{MASK}\g<tail>", text)
@@ -74,16 +78,20 @@ def mask(text: str) -> str:
 
 def mask_tree(value: Any) -> Any:
     """`value` (plain JSON) with secrets in its strings, and under secret names, replaced by dots."""
+    return _mask_tree(value, _environment_secrets())
+
+
+def _mask_tree(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, str) and not hasattr(value, "value"):  # enums stay as they are
-        return mask(value)
+        return _mask(value, secrets)
     if isinstance(value, dict):
-        return {key: _mask_item(key, item) for key, item in value.items()}
+        return {key: _mask_item(key, item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [mask_tree(item) for item in value]
+        return [_mask_tree(item, secrets) for item in value]
     return value
 
 
-def _mask_item(key: Any, item: Any) -> Any:
+def _mask_item(key: Any, item: Any, secrets: list[str]) -> Any:
     if isinstance(key, str) and isinstance(item, str) and item and is_secret_name(key):
         return MASK
-    return mask_tree(item)
+    return _mask_tree(item, secrets)

@@ -30,6 +30,7 @@ def create(path: Path) -> sqlite3.Connection:
     """Opens `path` for its one writer, with its tables and mode 0600."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
     connection.execute("PRAGMA synchronous=FULL")
     connection.executescript(_TABLES)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
