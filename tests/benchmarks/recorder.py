@@ -111,6 +111,7 @@ def _ours(loader, is_watched: bool) -> float:
 
 def measure() -> list[dict[str, object]]:
     """Steps per second, and the median ratio to the two bare Trainers of the same round; those two show the noise."""
+    import pytorch_lightning  # noqa: F401  sets its log handlers up, which are taken away below
     import torch
 
     warnings.simplefilter("ignore")

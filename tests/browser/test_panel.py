@@ -183,3 +183,23 @@ def test_the_static_picture_is_shown_without_the_extension(jupyter) -> None:
     jupyter.set_theme("JupyterLab Dark")
     jupyter.screenshot("static-dark")
     jupyter.set_theme("JupyterLab Light")
+
+
+@pytest.mark.parametrize("application", ["lab"], indirect=True)
+def test_a_closed_tab_costs_the_server_no_memory(jupyter) -> None:
+    """Two minutes of training that nobody watches: less than 20 MB/h's worth of growth."""
+    import psutil
+
+    _slow_run(jupyter, epochs=100_000, pause_s=0.005)
+    page = jupyter.page
+    page.wait_for_function(f"() => ({STEP})() > 20")
+    page.close()
+    server = psutil.Process(jupyter.server.pid)
+    time.sleep(30)  # the lease ends, and what the closing tab left behind is collected
+    before = server.memory_info().rss
+    time.sleep(120)
+    grown = server.memory_info().rss - before
+    kernels = [child for child in server.children(recursive=True) if "ipykernel" in " ".join(child.cmdline())]
+    for kernel in kernels:
+        kernel.terminate()
+    assert grown < 20e6 / 3600 * 120

@@ -130,3 +130,23 @@ def test_the_newest_step_waits_for_its_other_values() -> None:
     fresh = {"loss": [Point(0, 0.0, 1.0, 0.0), Point(1, 0.0, 2.0, 0.0)]}
     assert [step for step, _ in rows_of(fresh, is_last=False)] == [0]
     assert [step for step, _ in rows_of(fresh, is_last=True)] == [0, 1]
+
+
+def test_the_real_client_syncs_the_same_rows_to_a_server(monkeypatch) -> None:
+    from tests.mirrors.standin import serving
+
+    with serving() as (stand_in, url):
+        monkeypatch.setenv("WANDB_MODE", "online")
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+        run = train(LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
+
+        def received() -> dict[str, list[tuple[int, float]]]:
+            found = defaultdict(list)
+            for row in stand_in.rows():
+                for name, value in row.items():
+                    if name not in OWN and not name.startswith("_"):
+                        found[name].append((row["trainer/global_step"], float(value)))
+            return dict(found)
+
+        wait_for(lambda: received() == stored(run.folder))
