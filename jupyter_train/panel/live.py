@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from jupyter_train.panel.bundle import bundle, empty_bundle, loading_bundle
-from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.snapshot import outline, with_curves
 from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.text import TerminalLine
+from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 WATCHED_PERIOD_S = 0.25
 UNWATCHED_PERIOD_S = 30.0
 STILL_PERIOD_S = 5.0
+OUTLINE_PERIOD_S = 1.5
 LEASE_S = 12.0
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
 _SHARE = 0.015
@@ -164,6 +166,8 @@ class LivePanel:
         self._store: Store | None = None
         self._run = ""
         self._kernel = kernel_id()
+        self._outline: tuple[RunRecord, dict[str, Any]] | None = None
+        self._outline_until = 0.0
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -206,7 +210,10 @@ class LivePanel:
 
     def _show(self) -> None:
         assert self._store is not None
-        self._screen.show(snapshot(self._store, self._run, self._kernel))
+        now = time.monotonic()
+        if self._outline is None or self._ended.is_set() or now > self._outline_until:
+            self._outline, self._outline_until = outline(self._store, self._run, self._kernel), now + OUTLINE_PERIOD_S
+        self._screen.show(with_curves(*self._outline))
 
     def _try(self, draw: Callable[[], None]) -> None:
         try:

@@ -46,8 +46,22 @@ def snapshot(store: Store, key: str, kernel: str = "") -> dict[str, Any]:
     Raises:
         RunNotFoundError: There is no such run.
     """
+    return with_curves(*outline(store, key, kernel))
+
+
+def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[str, Any]]:
+    """The record, and what of a snapshot comes from the central database: it changes slowly.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
     record = store.get(key)
-    base = _base(store, record, kernel)
+    return record, _base(store, record, kernel)
+
+
+def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot: an outline with the curves as they are now."""
+    base = base | {"as_of": round(time.time(), 2)}
     buckets = _MOST_BUCKETS
     while True:
         found = base | _curves(record, buckets)
@@ -61,7 +75,6 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
     events = [event for event in store.events_of(record.key) if event.kind in _SHOWN_EVENTS]
     return {
         "schema": SCHEMA,
-        "as_of": round(time.time(), 2),
         "run": record.key,
         "ref": record.ref,
         "name": record.name,

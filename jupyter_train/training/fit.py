@@ -22,6 +22,7 @@ from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.output import captured
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.source import DataSource
+from jupyter_train.training.steps import take_steps
 from jupyter_train.training.trainer import log_every_n_steps, trainer_arguments, user_callbacks, user_loggers
 
 
@@ -85,11 +86,11 @@ def _build(
         callbacks=[*user_callbacks(config), checkpoint],
         enable_checkpointing=True,
     )
-    takes_steps = bool(others) or trainer.strategy.root_device.type != "cpu"
+    takes_steps = take_steps(trainer, logger, bool(others))
     pace: Any = trainer
-    pace.log_every_n_steps = log_every_n_steps(config, takes_steps)
+    pace.log_every_n_steps = log_every_n_steps(config, bool(others) and takes_steps)
     # first, so that it sees an Interrupt before anything else spends time on the batch
-    pace.callbacks.insert(0, Recorder(writer, logger, interrupt, takes_steps))
+    pace.callbacks.insert(0, Recorder(writer, logger, interrupt))
     return trainer
 
 

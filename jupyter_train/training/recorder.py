@@ -24,15 +24,12 @@ class Recorder(pl.Callback):
         writer: The run's writer thread.
         logger: Where step values go.
         interrupt: Asked at every batch boundary.
-        takes_steps: Record step metrics here instead of through Lightning's logger calls, which copy every
-            value to the host: for devices other than the CPU, and when loggers of the user's keep their own pace.
     """
 
-    def __init__(self, writer: RunWriter, logger: RunLogger, interrupt: InterruptWatch, takes_steps: bool) -> None:
+    def __init__(self, writer: RunWriter, logger: RunLogger, interrupt: InterruptWatch) -> None:
         self._writer = writer
         self._logger = logger
         self._interrupt = interrupt
-        self._takes_steps = takes_steps
         self._stage = "starting"
         self._began = 0.0
         self._due = 0.0
@@ -40,7 +37,6 @@ class Recorder(pl.Callback):
         self._total_steps: float = math.inf
         self._last_lr: dict[str, float] = {}
         self._records_loss: bool | None = None
-        self._seen: dict[str, Any] = {}
 
     # -- moments ----------------------------------------------------------------------------------
 
@@ -59,9 +55,7 @@ class Recorder(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Records what the step logged, at most every 100 ms where the run is, and obeys an Interrupt."""
-        if self._takes_steps:
-            self._record_logged(trainer)
+        """Records, at most every 100 ms, where the run is, and obeys an Interrupt."""
         if self._records_loss is None:
             self._records_loss = not _logs_loss(trainer)
         if self._records_loss:
@@ -117,16 +111,6 @@ class Recorder(pl.Callback):
                     self._last_lr[name] = float(lr)
                     self._logger.epoch = trainer.current_epoch
                     self._logger.record([(name, float(lr))], trainer.global_step)
-
-    def _record_logged(self, trainer: pl.Trainer) -> None:
-        """Step values as tensors; which ones are of this step is told by their being new objects."""
-        logged = trainer.logged_metrics
-        fresh = [(name, value) for name, value in logged.items() if self._seen.get(name) is not value]
-        self._seen = dict(logged)
-        step_values = [(n, v.detach()) for n, v in fresh if isinstance(v, torch.Tensor) and v.numel() == 1]
-        self._logger.handled_elsewhere = set(self._logger.handled_elsewhere) | {name for name, _ in step_values}
-        self._logger.epoch = trainer.current_epoch
-        self._logger.record(step_values, trainer.global_step - 1)
 
     def _record_loss(self, trainer: pl.Trainer, outputs: Any) -> None:
         """The loss `training_step` returned, for modules that log none themselves."""

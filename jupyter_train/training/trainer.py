@@ -89,6 +89,6 @@ def user_loggers(config: TrainConfig) -> list[Any]:
     return [*config.logger, *extra]
 
 
-def log_every_n_steps(config: TrainConfig, takes_steps: bool) -> int:
-    """Every step for our logger alone; the user's pace (50) when others listen or the recorder takes the steps."""
-    return int(config.trainer.get("log_every_n_steps") or _LIGHTNING_LOG_EVERY) if takes_steps else 1
+def log_every_n_steps(config: TrainConfig, has_others: bool) -> int:
+    """Every step for our logger alone; the pace asked for (50) when others listen."""
+    return int(config.trainer.get("log_every_n_steps") or _LIGHTNING_LOG_EVERY) if has_others else 1

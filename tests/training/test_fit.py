@@ -358,3 +358,33 @@ def test_lazy_layers_and_workers() -> None:
 
     run = train(Lazy(), digits(), epochs=1, seed=1, quiet=True)
     assert run.provenance["initial_state"] == {"sha256": "", "bytes": 0, "kept": False}
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> None:
+    """Same names, steps and values as a stock CSVLogger asked at every step."""
+    import pandas as pd
+    from pytorch_lightning.loggers import CSVLogger
+
+    class Rich(LitDigits):
+        def step(self, batch, stage):
+            loss = super().step(batch, stage)
+            self.log(f"{stage}_both", loss * 2, on_step=True, on_epoch=True)
+            self.log(f"{stage}_silent", loss, logger=False)
+            return loss
+
+    csv = CSVLogger("csv")
+    options = {"logger": [csv], "log_every_n_steps": 1, "accumulate_grad_batches": accumulate}
+    run = train(Rich(), digits(), epochs=2, seed=1, quiet=True, **options)
+    theirs = pd.read_csv(f"{csv.log_dir}/metrics.csv").groupby("step").last()
+    ours = run.metrics.drop(columns=["epoch", "lr"])
+    assert set(ours.columns) == set(theirs.columns) - {"epoch"}
+    for name in ours.columns:
+        assert ours[name].dropna().tolist() == pytest.approx(theirs[name].dropna().tolist(), abs=1e-7), name
+        assert ours[name].dropna().index.tolist() == theirs[name].dropna().index.tolist(), name
+
+
+def test_an_untested_lightning_release_is_asked_through_its_logger(monkeypatch) -> None:
+    monkeypatch.setattr(pl, "__version__", "2.99.0")
+    run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
+    assert run.metrics["train_loss"].notna().sum() == 8
