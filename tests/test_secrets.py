@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 
 import pytest
 
 from jupyter_train import runs, train
+from jupyter_train.mirrors.wandb_file import sent_counts
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store.masking import MASK
@@ -38,9 +40,13 @@ def test_no_canary_is_found_in_store_folder_or_panel(own_store, shell, monkeypat
             raise RuntimeError(everything)
 
     with contextlib.suppress(RuntimeError):
-        train(Leaky(), digits(), epochs=1, seed=1, quiet=True, note=everything, tag=texts, name="secrets")
+        train(Leaky(), digits(), epochs=1, seed=1, quiet=True, note=everything, tag=texts, name="secrets", wandb=True)
     run = runs()[0]
     assert run.status == "failed"
+    deadline = time.monotonic() + 60
+    while sent_counts(run.folder)["train_loss"] < run.metrics["train_loss"].notna().sum():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     files = [path for path in own_store.rglob("*") if path.is_file() and path.parent.name != "checkpoints"]
     written = b"".join(path.read_bytes() for path in files)
     shown = json.dumps(bundle(snapshot(run._store, run.key)), ensure_ascii=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from jupyter_train.notebook.execution import NotebookExecution
 from jupyter_train.notebook.provenance import NOTEBOOK_VARIABLE, PARENT_VARIABLE
 from jupyter_train.store import open_store
 from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.masking import mask, mask_tree
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +28,15 @@ _log = logging.getLogger(__name__)
 class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
     """papermill's manager, except that a local output is replaced in one step and never half written."""
 
-    def __init__(self, nb: Any, execution: NotebookExecution | None, **more: Any) -> None:
+    def __init__(self, nb: Any, execution: NotebookExecution | None, masks: bool, **more: Any) -> None:
         self._execution = execution
+        self._masks = masks
         super().__init__(nb, **more)
 
     def save(self, **_: Any) -> None:
         """Writes the notebook as it stands now."""
         if self.output_path:
-            save_notebook(self.nb, self.output_path)
+            save_notebook(masked(self.nb) if self._masks else self.nb, self.output_path)
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: Any = None, **kwargs: Any) -> None:
@@ -69,8 +72,8 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
         execution = jupyter_train_execution or _try_recording(nb, kwargs.get("input_path") or about.get("input_path"))
         target = execution.output if jupyter_train_execution is not None and execution is not None else output_path
         manager = AtomicManager(
-            nb, execution, output_path=target, progress_bar=progress_bar, log_output=log_output,
-            autosave_cell_every=autosave_cell_every,
+            nb, execution, jupyter_train_execution is not None, output_path=target, progress_bar=progress_bar,
+            log_output=log_output, autosave_cell_every=autosave_cell_every,
         )  # fmt: skip
         manager.notebook_start()
         with _recorded(execution, manager):
@@ -81,6 +84,22 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
                 manager.notebook_complete()
                 manager.save()
         return manager.nb
+
+
+def masked(nb: Any) -> Any:
+    """A copy of a notebook with secrets in its sources and text outputs replaced by dots."""
+    copied = copy.deepcopy(nb)
+    for cell in copied.cells:
+        cell.source = mask(cell.source)
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output.text = mask(output.text)
+            if output.output_type == "error":
+                output.update(evalue=mask(output.evalue), traceback=mask_tree(list(output.traceback)))
+            data = output.get("data", {})
+            data.update({kind: mask_tree(value) for kind, value in data.items() if not kind.startswith("image/")})
+    copied.metadata.update(mask_tree(dict(copied.metadata)))
+    return copied
 
 
 def save_notebook(nb: Any, path: Any) -> None:

@@ -13,6 +13,7 @@ from jupyter_train.notebook.parameters import check_known, read_notebook
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.masking import mask
 
 
 def repeat(store: Store, config: RetrainConfig) -> RunRecord:
@@ -32,7 +33,7 @@ def repeat(store: Store, config: RetrainConfig) -> RunRecord:
     if config.html:
         write_html(Path(execution.output))
     if error is not None:
-        raise CellFailedError(f"{error} in `{path.name}`; the output up to there: {execution.output}")
+        raise CellFailedError(f"{mask(error)} in `{path.name}`; the output up to there: {execution.output}")
     return store.get(execution.record.key)
 
 

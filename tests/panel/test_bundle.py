@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -18,6 +19,7 @@ from jupyter_train.panel.families import place_of
 from jupyter_train.panel.numbers import duration_text, value_text
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import nice_ticks, svg
+from jupyter_train.panel.text import TerminalLine
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
 from jupyter_train.store.writer import Row
@@ -141,3 +143,33 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
     ticks = nice_ticks(low, high, 5)
     assert 2 <= len(ticks) <= 12
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_one_line_in_place_then_a_table(store) -> None:
+    found = recorded(store, [(0, [("train_loss", 0.5)]), (1, [("train_loss", 0.25)])])
+    out = Terminal()
+    line = TerminalLine(out)
+    line.loading("loading torch …")
+    line.show(found | {"status": "running", "progress": {"step": 1, "steps": 2, "epoch": 1, "epochs": 1}})
+    assert out.getvalue().count("\n") == 0
+    assert "▕██████······▏" in out.getvalue()
+    line.show(found)
+    assert out.getvalue().rstrip().endswith("train_loss       0.250       0.250       0.500")
+
+
+def test_a_pipe_shows_the_last_state_alone(store) -> None:
+    out = io.StringIO()
+    line = TerminalLine(out)
+    line.loading("loading torch …")
+    found = recorded(store, [(0, [("train_loss", 0.5)])])
+    line.show(found | {"status": "running"})
+    assert out.getvalue() == ""
+    line.show(found)
+    assert out.getvalue().startswith(found["ref"])

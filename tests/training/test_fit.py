@@ -388,3 +388,26 @@ def test_an_untested_lightning_release_is_asked_through_its_logger(monkeypatch) 
     monkeypatch.setattr(pl, "__version__", "2.99.0")
     run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
     assert run.metrics["train_loss"].notna().sum() == 8
+
+
+def test_record_every_keeps_each_nth_step_and_every_epoch_value() -> None:
+    run = train(LitDigits(), digits(), epochs=2, seed=1, quiet=True, record_every=4)
+    assert run.metrics["train_loss"].dropna().index.tolist() == [0, 4, 8, 12]
+    assert run.metrics["val_loss"].notna().sum() == 2
+
+
+def test_above_a_thousand_points_a_second_steps_are_strided_and_it_is_said() -> None:
+    from jupyter_train.training.logger import _Stride
+
+    said: list[tuple[str, str]] = []
+
+    class Writer:
+        def event(self, kind: str, text: str, *_: object, **__: object) -> None:
+            said.append((kind, text))
+
+    stride = _Stride(None, Writer())
+    kept = [step for step in range(9000) if stride.keep([("loss", 0.0)], step, 100.0 + step / 2500)]
+    assert kept[:2501] == list(range(2501))
+    assert all(step % 3 == 0 for step in kept[2600:])
+    assert said[0][0] == "strided"
+    assert "every 3. step is recorded" in said[0][1]
