@@ -120,7 +120,9 @@ def _carry_out(
         return Outcome(RunStatus.FAILED, message, clear, trainer)
     if trainer.interrupted:
         return _interrupted(trainer, config)
-    return Outcome(RunStatus.FINISHED, "", None, trainer)
+    asked = interrupt.is_asked and config.on_interrupt == "raise"
+    error = TrainingInterrupted("interrupted in the last step; the run had just finished") if asked else None
+    return Outcome(RunStatus.FINISHED, "", error, trainer)
 
 
 def _interrupted(trainer: pl.Trainer, config: TrainConfig) -> Outcome:

@@ -49,13 +49,14 @@ class Recorder(pl.Callback):
         self._tell(trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Records the learning rate when it has changed."""
+        """Obeys an Interrupt, so that the step before is whole; records the learning rate when it has changed."""
+        self._obey(trainer)
         self._record_lr(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Records, at most every 100 ms, where the run is, and obeys an Interrupt."""
+        """Records, at most every 100 ms, where the run is."""
         if self._records_loss is None:
             self._records_loss = not _logs_loss(trainer)
         if self._records_loss:
@@ -64,16 +65,15 @@ class Recorder(pl.Callback):
         if now >= self._due:
             self._due = now + _PROGRESS_PERIOD_S
             self._tell(trainer)
-        self._obey()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it validates."""
         self._stage = "checking" if trainer.sanity_checking else "validating"
         self._tell(trainer)
 
-    def on_validation_batch_end(self, *_: Any) -> None:
+    def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Obeys an Interrupt."""
-        self._obey()
+        self._obey(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it trains again."""
@@ -95,8 +95,9 @@ class Recorder(pl.Callback):
 
     # -- what is recorded -------------------------------------------------------------------------
 
-    def _obey(self) -> None:
+    def _obey(self, trainer: pl.Trainer) -> None:
         if self._interrupt.is_asked:
+            self._tell(trainer)
             raise StopTraining
 
     def _record_lr(self, trainer: pl.Trainer) -> None:

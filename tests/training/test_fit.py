@@ -144,10 +144,18 @@ def test_interrupt_stops_saves_and_raises_one_line() -> None:
         train(Slow(), digits(), epochs=50, seed=1, quiet=True)
     run = runs()[0]
     assert run.status == "stopped"
-    assert run.metrics["train_loss"].notna().sum() >= 5
+    assert run.metrics["train_loss"].notna().sum() == run.record.summary["progress"]["step"] == 6
     assert run.checkpoint is not None
     assert caught.value._render_traceback_() == [f"TrainingInterrupted: {run.record.message}"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_in_the_very_last_step_still_stops_the_cell() -> None:
+    with pytest.raises(TrainingInterrupted):
+        train(Slow(), digits(), max_steps=6, seed=1, quiet=True)
+    run = runs()[0]
+    assert run.status == "finished"
+    assert run.metrics["train_loss"].notna().sum() == 6
 
 
 def test_on_interrupt_return_goes_on() -> None:
