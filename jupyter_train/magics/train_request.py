@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyter_train.api import Expression, train, train_cli_file
 from jupyter_train.config import Option, options_by_name
+from jupyter_train.config.options import literal
 from jupyter_train.config.train import unknown_option
 from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError, UsageError
@@ -108,6 +109,8 @@ class TrainRequest:
     def _object(self, option: Option, text: str) -> Any:
         """An option that takes an object: a lone word nobody defined stays a word (`--loss cross_entropy`)."""
         is_word = text.replace("_", "").replace("-", "").replace(".", "").isalnum()
+        if is_word and not isinstance(literal(text), str):
+            return literal(text)  # `--logger false`
         if is_word and not self._namespace.has(text.split(".")[0]):
             return unquoted(text)
         if text[0] in "'\"":

@@ -139,7 +139,10 @@ def _fit(train: Any, target: Any, name: str) -> Encoder:
 
 
 def parts_of_arrays(features: Any, targets: Any, split: tuple[float, float, float], seed: int, encode: bool) -> Parts:
-    """Arrays or tensors `(n, ...)` and `(n, ...)`, split and turned into float32 / int64 tensors.
+    """Arrays or tensors `(n, ...)` and `(n, ...)`, split and turned into tensors.
+
+    Arrays of inputs become float32; a tensor of integers stays one (tokens for an embedding). Targets become
+    int64 or float32.
 
     Raises:
         DataError: Lengths differ, no rows, text, or NaN.
@@ -152,7 +155,8 @@ def parts_of_arrays(features: Any, targets: Any, split: tuple[float, float, floa
         return _encoded_arrays(x, y, split, seed)
     for name, array in (("X", x), ("y", y)):
         _refuse_array(name, array)
-    return _parts(x, y, split_rows(y, split, seed))
+    keeps_type = isinstance(features, torch.Tensor) and not features.is_floating_point()
+    return _parts(x, y, split_rows(y, split, seed), str(x.dtype) if keeps_type else "float32")
 
 
 def _encoded_arrays(x: Any, y: Any, split: tuple[float, float, float], seed: int) -> Parts:
@@ -230,8 +234,8 @@ def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any
     return np.sort(kept), np.sort(held_out)
 
 
-def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any]) -> Parts:
-    x = torch.from_numpy(np.array(features, dtype="float32"))  # a copy: frames give read-only arrays
+def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any], input_type: str = "float32") -> Parts:
+    x = torch.from_numpy(np.array(features, dtype=input_type))  # a copy: frames give read-only arrays
     is_class = is_classes(targets)
     y = torch.from_numpy(np.array(targets, dtype="int64" if targets.dtype.kind in "iub" else "float32"))
     sets = [TensorDataset(x[index], y[index]) if len(index) else None for index in map(torch.from_numpy, rows)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, ModelSummary
+from pytorch_lightning.callbacks import EarlyStopping, ModelSummary, ProgressBar
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from jupyter_train.config import TrainConfig
@@ -34,7 +34,7 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
     given.setdefault("devices", 1)
     return given | {
         "default_root_dir": str(folder.path),
-        "enable_progress_bar": False,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in user_callbacks(config)),
         "enable_model_summary": False,
         "plugins": _plugins(given.get("plugins"), given.get("strategy")),
     }
@@ -50,12 +50,17 @@ def check_arguments(config: TrainConfig) -> None:
     given.setdefault("devices", 1)
     try:
         with captured(_ignored, _ignored):
-            pl.Trainer(
+            trainer = pl.Trainer(
                 **given, logger=False, enable_checkpointing=False, enable_progress_bar=False,
                 enable_model_summary=False,
             )  # fmt: skip
     except Exception as err:
         raise OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}") from err
+    if trainer.world_size > 1:
+        raise OptionError(
+            f"`--devices {config.trainer.get('devices')}` asks for {trainer.world_size} devices; a run in the kernel "
+            "trains on one: leave `--devices` out, or name one"
+        )
 
 
 def _ignored(_text: str) -> None:
@@ -85,8 +90,8 @@ def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
 def user_loggers(config: TrainConfig) -> list[Any]:
     """Loggers the user gave, untouched."""
     listed = config.trainer.get("logger")
-    extra = list(listed) if isinstance(listed, list | tuple) else [listed] if listed not in (None, True, False) else []
-    return [*config.logger, *extra]
+    extra = list(listed) if isinstance(listed, list | tuple) else [listed]
+    return [logger for logger in [*config.logger, *extra] if logger is not None and not isinstance(logger, bool)]
 
 
 def log_every_n_steps(config: TrainConfig, has_others: bool) -> int:

@@ -7,6 +7,8 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
+import pytorch_lightning.demos.boring_classes
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -22,7 +24,8 @@ def namespace(shell):
     tensors = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
     frame = pd.DataFrame(images[:, :8], columns=[f"p{i}" for i in range(8)]).assign(label=labels)
     shell.user_ns.update(
-        LitDigits=LitDigits, DigitsData=DigitsData, images=images, labels=labels, X=images, y=labels, nn=torch.nn,
+        LitDigits=LitDigits, DigitsData=DigitsData, pl=pl,
+        images=images, labels=labels, X=images, y=labels, nn=torch.nn,
         torch=torch, pd=pd, np=np, frame=frame, tensors=tensors, lr=3e-3,
         loader=DataLoader(tensors, batch_size=64, shuffle=True), val_loader=DataLoader(tensors, batch_size=64),
     )  # fmt: skip
@@ -53,6 +56,12 @@ FORMS = {
     "--optimizer torch.optim.AdamW",
     "class path": "tests.models.LitDigits(hidden=8) (X,y)",
     "optimizer for a module": "LitDigits() (X,y) --optimizer adamw --lr 1e-3",
+    "tokens": "nn.Sequential(nn.Embedding(10,4),nn.Flatten(),nn.Linear(256,10)) "
+    "((torch.tensor(X)*9).long(),torch.tensor(y)) --loss cross_entropy",
+    "frame and series": "LitDigits() (pd.DataFrame(X),pd.Series(y))",
+    "no logger": "LitDigits() (X,y) --logger false",
+    "the module's own loaders": "pl.demos.boring_classes.BoringModel()",
+    "a progress bar of the user's": "LitDigits() (X,y) --callback pl.callbacks.TQDMProgressBar(refresh_rate=0)",
     "regression": "nn.Linear(64,1) (X,X.sum(axis=1)) --loss mse",
 }
 
@@ -175,6 +184,7 @@ SLIPS = {
     "LitDigits() loader --epochs 1 --split 0.5/0.5": "used as it is",
     "LitDigits() (X,y) --epochs 1 --precision 17": "pl.Trainer does not take this",
     "LitDigits() (X,y) --epochs 1 --epochs 2": "given twice",
+    "LitDigits() (X,y) --epochs 1 --devices 2 --accelerator cpu": "trains on one",
     "LitDigits() (X,y) --epochs {nope}": "`nope` is not defined",
     "LitDigits() (X,y) --epochs 1 --callback 1/0": "ZeroDivisionError",
 }
