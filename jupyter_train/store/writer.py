@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -63,6 +64,7 @@ class RunWriter:
         self._rows: deque[Row] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
+        self._obsolete: list[Path] = []
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
         self._summary_is_new = False
@@ -102,13 +104,20 @@ class RunWriter:
         """Records a file already written to the run folder."""
         self._actions.append(lambda appender: appender.add_medium(medium))
 
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Announces a checkpoint already complete on disk."""
-        self._actions.append(lambda appender: appender.add_checkpoint(checkpoint))
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "") -> None:
+        """Announces a checkpoint already complete on disk.
 
-    def without_checkpoint(self, path: str) -> None:
-        """Withdraws a checkpoint about to be deleted."""
-        self._actions.append(lambda appender: appender.remove_checkpoint(path))
+        The file it replaces is deleted once that is committed: whenever the process is killed, the store names
+        a file that is there.
+        """
+
+        def announce(appender: MetricAppender) -> None:
+            appender.add_checkpoint(checkpoint)
+            if instead_of:
+                appender.remove_checkpoint(instead_of)
+                self._obsolete.append(self.folder.path / instead_of)
+
+        self._actions.append(announce)
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -160,6 +169,8 @@ class RunWriter:
 
     def _commit(self) -> None:
         self._appender.commit()
+        while self._obsolete:
+            self._obsolete.pop().unlink(missing_ok=True)
         self._log.flush()
         if self._events:
             taken = [self._events.popleft() for _ in range(len(self._events))]

@@ -65,7 +65,7 @@ def file_hash(path: Path) -> str:
 
 
 class RunCheckpoint(Checkpoint):
-    """Keeps `best.ckpt` by the monitored metric and `last.ckpt`, announced in the store once complete.
+    """Keeps the best checkpoint by the monitored metric and the last one, announced in the store once complete.
 
     A better epoch is copied in memory at once and written when writing has its share of time (1 %), at the
     latest when training ends, however it ends. Very large models are written straight away instead.
@@ -79,6 +79,7 @@ class RunCheckpoint(Checkpoint):
         self._writer = writer
         self._is_keeping = is_keeping
         self._pending: dict[str, tuple[dict[str, Any], reader.Checkpoint]] = {}
+        self._saved: dict[str, str] = {}
         self._began = time.monotonic()
         self._spent_s = 0.0
         self._has_failed = False
@@ -155,12 +156,13 @@ class RunCheckpoint(Checkpoint):
 
     def _take(self, trainer: pl.Trainer, kind: str, value: float | None) -> None:
         """A copy of the training state as it is now."""
+        path = f"checkpoints/{kind}-step{trainer.global_step}.ckpt"
+        if self._saved.get(kind) == path:
+            return
         began = time.monotonic()
         content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
         size = sum(tensor.numel() * tensor.element_size() for tensor in content["state_dict"].values())
-        about = reader.Checkpoint(
-            f"checkpoints/{kind}.ckpt", kind, trainer.global_step, trainer.current_epoch, value, 0, ""
-        )
+        about = reader.Checkpoint(path, kind, trainer.global_step, trainer.current_epoch, value, 0, "")
         if size > _LARGE_BYTES or kind == "last":
             self._pending[kind] = (content, about)
             self._write_pending()
@@ -184,7 +186,9 @@ class RunCheckpoint(Checkpoint):
                 self._writer.event("checkpoint", f"checkpoint not saved: {err.strerror or err}; training goes on")
                 return
             del self._pending[kind]
-            self._writer.checkpoint(about._replace(size=path.stat().st_size, sha256=file_hash(path)))
+            about = about._replace(size=path.stat().st_size, sha256=file_hash(path))
+            self._writer.checkpoint(about, instead_of=self._saved.get(kind, ""))
+            self._saved[kind] = about.path
         self._spent_s += time.monotonic() - began
 
 
