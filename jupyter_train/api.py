@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
 from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel, screen_here
-from jupyter_train.run import RunRecord
-from jupyter_train.store import RunWriter, Store, open_store
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import RunWriter, Store
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _carry_out(
     from jupyter_train.mirrors.process import start_mirror
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
 
-    store = open_store()
+    store = _store()
 
     def on_start(record: RunRecord, writer: RunWriter) -> None:
         if panel is not None:
@@ -145,12 +147,19 @@ def _carry_out(
     return _Ended(store, done.record, done.module, done.source, done.error)
 
 
+def _store() -> Store:
+    """The store; its database library is imported here, after the panel's first word."""
+    from jupyter_train.store import open_store
+
+    return open_store()
+
+
 # -- runs --------------------------------------------------------------------------------------------
 
 
 def runs(limit: int = 50) -> RunTable:
     """The newest runs of the store."""
-    store = open_store()
+    store = _store()
     return RunTable(store, store.list_runs(limit))
 
 
@@ -161,7 +170,7 @@ def get_run(word: str) -> Run:
         RunNotFoundError: None is meant.
         AmbiguousRunError: Several are.
     """
-    store = open_store()
+    store = _store()
     return Run(store, store.find(word).key)
 
 
@@ -173,7 +182,7 @@ def compare(*words: str | Run) -> Comparison:
     """
     if len(words) < 2:
         raise UsageError("comparing takes two runs or more: `%runs compare A B`")
-    store = open_store()
+    store = _store()
     found = [word if isinstance(word, Run) else Run(store, store.find(word).key) for word in words]
     return Comparison(store, found)
 
@@ -184,7 +193,7 @@ def remove(*words: str) -> list[str]:
     Raises:
         RunStateError: One is alive or another user's; those before it are gone.
     """
-    store = open_store()
+    store = _store()
     records = [store.find(word) for word in words]
     for record in records:
         store.delete_run(record.key)
@@ -197,7 +206,7 @@ def collect_garbage() -> dict[str, int]:
     Returns:
         `files` removed, `bytes` freed, `rows` removed.
     """
-    store = open_store()
+    store = _store()
     freed = {"files": 0, "bytes": 0, "rows": 0}
     for record in store.list_runs(limit=1_000_000):
         if store.status_of(record).is_live or record.user != store_user():
@@ -246,7 +255,7 @@ def retrain(
         config = RetrainConfig(str(notebook), dict(parameters or {}), str(output), **more)
     except TypeError as err:
         raise OptionError(f"`retrain`: {err}") from None
-    store = open_store()
+    store = _store()
     return Run(store, repeat(store, config).key)
 
 

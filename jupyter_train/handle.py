@@ -11,12 +11,14 @@ from jupyter_train.panel.bundle import as_text, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import MetricReader, RunFolder, Store
-from jupyter_train.store.central import Event
-from jupyter_train.store.metrics.reader import Checkpoint
+from jupyter_train.store import MetricReader, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from jupyter_train.store import Store
+    from jupyter_train.store.central import Event
+    from jupyter_train.store.metrics.reader import Checkpoint
 
 
 class Run:

@@ -7,14 +7,16 @@ import html
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.handle import Run, write_picture
 from jupyter_train.panel.numbers import duration_text, size_text, value_text
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunRecord
-from jupyter_train.store import Store
+
+if TYPE_CHECKING:
+    from jupyter_train.store import Store
 
 _COLUMNS = ("run", "status", "best", "epochs", "took", "size", "when", "tags")
 _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jupyter_train.store import RunWriter
+if TYPE_CHECKING:
+    from jupyter_train.store import RunWriter
 
 
 def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer: RunWriter) -> None:

@@ -9,14 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_train.panel.bundle import bundle, empty_bundle, loading_bundle
 from jupyter_train.panel.snapshot import outline, with_curves
 from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.text import TerminalLine
-from jupyter_train.run import RunRecord
-from jupyter_train.store import Store
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ STILL_PERIOD_S = 5.0
 OUTLINE_PERIOD_S = 1.5
 LEASE_S = 12.0
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
-_SHARE = 0.015
+_SHARE = 0.008
 
 
 class Watchers:

@@ -6,11 +6,14 @@ import base64
 import json
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.panel.families import order, place_of
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store import MetricReader, RunFolder
+
+if TYPE_CHECKING:
+    from jupyter_train.store import Store
 
 SCHEMA = 1
 MOST_BYTES = 40_000

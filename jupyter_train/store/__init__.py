@@ -1,10 +1,32 @@
-"""The run store: what training writes and everything else reads."""
+"""The run store: what training writes and everything else reads.
+
+Names are imported when first used: a panel says `loading` before SQLAlchemy is.
+"""
 
 from __future__ import annotations
 
-from jupyter_train.store.central import Store, open_store
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.metrics.reader import MetricReader
-from jupyter_train.store.writer import RunWriter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_train.store.central import Store, open_store
+    from jupyter_train.store.folder import RunFolder
+    from jupyter_train.store.metrics.reader import MetricReader
+    from jupyter_train.store.writer import RunWriter
 
 __all__ = ["MetricReader", "RunFolder", "RunWriter", "Store", "open_store"]
+
+_HOMES = {
+    "MetricReader": "metrics.reader",
+    "RunFolder": "folder",
+    "RunWriter": "writer",
+    "Store": "central",
+    "open_store": "central",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module `jupyter_train.store` has no attribute `{name}`")
+    import importlib
+
+    return getattr(importlib.import_module(f"jupyter_train.store.{_HOMES[name]}"), name)
