@@ -34,15 +34,18 @@ _PATTERNS = tuple(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     )
 )
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]+:)(?P<secret>[^\s@/]+)(?P<tail>@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(
+    r"(?P<head>\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,200}:)(?P<secret>[^\s@/]{1,500})(?P<tail>@)", re.IGNORECASE
+)
 _BEARER = re.compile(r"(?P<head>\b(?:Bearer|Basic)\s+)(?P<secret>[A-Za-z0-9._~+/=-]{12,})")
 #: `api_key = "…"`, `"password": '…'`, `token=…`: the name says that the value is a secret.
 _ASSIGNED = re.compile(
-    r"(?P<head>\b[\w.-]*(?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|"
-    r"credential|auth[_-]?key)[\w-]*[\"']?\]?\s*(?:=|:)\s*[rbf]?(?P<quote>[\"']))(?P<secret>(?:(?!(?P=quote)).){4,})",
+    r"(?P<head>\b[\w.-]{0,30}(?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|"
+    r"credential|auth[_-]?key)[\w-]{0,60}[\"']?\]?\s*(?:=|:)\s*[rbf]?(?P<quote>[\"']))(?P<secret>(?:(?!(?P=quote)).){4,})",
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 6
+# every quantifier before a literal is bounded: outputs of 100 KB without a space are masked too
 
 
 def is_secret_name(name: str) -> bool:

@@ -54,6 +54,12 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert mask(text) == text
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", ["x", "a.", "api_key", "eyJ", "a-b.", "://", "sk-", "token=", "Bearer "])
+def test_long_text_without_a_space_is_masked_in_linear_time(unit: str) -> None:
+    mask(unit * (200_000 // len(unit)))
+
+
 def test_values_under_secret_names_are_masked_in_trees() -> None:
     tree = {"db": {"password": "hunter2", "host": "db"}, "list": ["glpat-canary00000000000005"], "n": 3}
     assert mask_tree(tree) == {"db": {"password": MASK, "host": "db"}, "list": [MASK], "n": 3}
