@@ -6,15 +6,22 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution.environment import environment
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.masking import mask_tree
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome
+
+_ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
 @dataclass
@@ -79,37 +86,60 @@ def carry_out(store: Store, job: Job) -> Done:
 
 
 def _run(store: Store, job: Job, model: Any, module: Any, source: Any) -> Done:
-    from jupyter_train.training import initial, seeds
-    from jupyter_train.training.fit import fit
-
     config = job.config
-    assert config.seed is not None
-    origin = initial.origin_of(model)
     record = store.create_run(
         config.name or type(model).__name__, config=config.to_json(), notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),
     )  # fmt: skip
-    folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock)
+    lock = OwnerLock(RunFolder(record.folder).lock)
     lock.acquire()
     try:
-        store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
-        writer = RunWriter(store, record.key, folder, _to_floats)
-        job.on_start(record, writer)
-        _describe(job, folder, writer, source, initial.keep(model, folder))
-        if origin is not None:
-            text = f"continues from run {origin.ref} (step {origin.step:,})"
-            writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
-        seeds.seed_all(config.seed)
-        outcome = fit(module, source, config, folder, writer, record.ref, job.ckpt_path)
-        steps = outcome.trainer.global_step if outcome.trainer is not None else 0
-        earlier = origin.step if origin is not None else 0
-        first_folder = origin.initial_folder if origin is not None else record.folder
-        initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
-        writer.close(outcome.status, outcome.message)
+        with InterruptWatch() as interrupt:
+            outcome = _attempt(store, job, model, module, source, record, interrupt)
     finally:
         lock.release()
     return Done(store.get(record.key), module, source, outcome.error)
+
+
+def _attempt(
+    store: Store, job: Job, model: Any, module: Any, source: Any, record: RunRecord, interrupt: InterruptWatch
+) -> Outcome:
+    """From the first row to the last; an Interrupt while the record is being closed waits until it is."""
+    from jupyter_train.training.fit import with_late_interrupt
+
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+    writer = RunWriter(store, record.key, RunFolder(record.folder), _to_floats)
+    try:
+        job.on_start(record, writer)
+        outcome = _fit(job, model, module, source, record, writer, interrupt)
+        writer.close(outcome.status, outcome.message)
+    except AbortTraining:
+        writer.close_later(RunStatus.STOPPED, _ABORTED)
+        raise TrainingInterrupted(_ABORTED) from None
+    return with_late_interrupt(outcome, interrupt, job.config)
+
+
+def _fit(
+    job: Job, model: Any, module: Any, source: Any, record: RunRecord, writer: RunWriter, interrupt: InterruptWatch
+) -> Outcome:
+    """The fit itself, and what is known of the model before and after it."""
+    from jupyter_train.training import initial, seeds
+    from jupyter_train.training.fit import fit
+
+    config, folder = job.config, writer.folder
+    assert config.seed is not None
+    origin = initial.origin_of(model)
+    _describe(job, folder, writer, source, initial.keep(model, folder))
+    if origin is not None:
+        text = f"continues from run {origin.ref} (step {origin.step:,})"
+        writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
+    seeds.seed_all(config.seed)
+    outcome = fit(module, source, config, folder, writer, record.ref, interrupt, job.ckpt_path)
+    steps = outcome.trainer.global_step if outcome.trainer is not None else 0
+    earlier = origin.step if origin is not None else 0
+    first_folder = origin.initial_folder if origin is not None else record.folder
+    initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
+    return outcome
 
 
 def _describe(job: Job, folder: RunFolder, writer: RunWriter, source: Any, start: dict[str, Any]) -> None:

@@ -57,7 +57,6 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, execution: Notebo
     from jupyter_train.notebook.engine import save_notebook
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    executed: list[Any] = []
     try:
         # the notebook goes in as an object: papermill would format braces in its path
         papermill.execute_notebook(
@@ -66,8 +65,7 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, execution: Notebo
             jupyter_train_execution=execution,
         )  # fmt: skip
     except PapermillExecutionError:
-        executed.append(read_notebook(Path(execution.output)))
-        return describe_failure(executed[0]) or "a cell failed"
+        return describe_failure(read_notebook(Path(execution.output))) or "a cell failed"
     except NotebookError:
         raise
     except Exception as err:

@@ -19,6 +19,8 @@ from jupyter_train.store.locations import host_name, runs_home, store_url, user_
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.schema import events, runs
 
+#: A run still QUEUED this long after it was made, with nobody holding its lock, never started.
+QUEUED_PATIENCE_S = 60.0
 _FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 
 
@@ -210,9 +212,11 @@ class Store:
     def status_of(self, record: RunRecord) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
 
-        On another host the lock says nothing; the recorded status is given unchanged.
+        A QUEUED run gets a minute for its owner to come. On another host the lock says nothing; the recorded
+        status is given unchanged.
         """
-        if not record.status.is_live or record.host != host_name():
+        is_late = record.status is RunStatus.QUEUED and time.time() - record.created_at > QUEUED_PATIENCE_S
+        if not (record.status.is_live or is_late) or record.host != host_name():
             return record.status
         return record.status if owner.is_held(Path(record.folder, "owner.lock")) else RunStatus.LOST
 

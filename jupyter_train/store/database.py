@@ -26,7 +26,9 @@ def connect(url: str) -> Engine:
     """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+        engine = sa.create_engine(parsed, pool_pre_ping=True)
+        sa.event.listen(engine, "handle_error", _on_error)
+        return engine
     path = Path(parsed.database or "")
     _prepare_file(path)
     engine = sa.create_engine(
@@ -36,6 +38,7 @@ def connect(url: str) -> Engine:
     )
     sa.event.listen(engine, "connect", _on_connect)
     sa.event.listen(engine, "begin", _on_begin)
+    sa.event.listen(engine, "handle_error", _on_error)
     return engine
 
 
@@ -62,6 +65,17 @@ def _on_begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _on_error(context: sa.ExceptionContext) -> Exception | None:
+    """A locked, full or unreachable database becomes a `StoreError`; everything else stays what it is."""
+    if not isinstance(context.sqlalchemy_exception, sa.exc.OperationalError):
+        return None
+    where = context.engine.url.database if context.engine is not None else ""
+    return StoreError(
+        f"the run store `{where}` does not answer ({context.original_exception}); nothing was changed. Try again, or "
+        "name another store with `JUPYTER_TRAIN_STORE`"
+    )
+
+
 def revision_of(engine: Engine) -> str | None:
     """The schema revision the database is at; None for an empty one.
 
@@ -74,15 +88,16 @@ def revision_of(engine: Engine) -> str | None:
                 return None
             row = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).first()
             return str(row[0]) if row else None
-    except sa.exc.DatabaseError as err:
+    except (sa.exc.DatabaseError, StoreError) as err:
         raise StoreError(
             f"the run store `{engine.url.database}` cannot be read ({_reason(err)}); move it away to start a new "
             "one, or name another with `JUPYTER_TRAIN_STORE`"
         ) from err
 
 
-def _reason(err: sa.exc.DatabaseError) -> str:
-    return str(err.orig) if err.orig is not None else str(err)
+def _reason(err: Exception) -> str:
+    cause = getattr(err, "orig", None) or err.__cause__ or err
+    return str(cause)
 
 
 def bring_up_to_date(engine: Engine, is_in_use: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from jupyter_train.exceptions import StoreError
+from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
@@ -222,10 +222,15 @@ class RunWriter:
         deadline = time.monotonic() + CLOSE_PATIENCE_S
         while not self._finish(status, message):
             if time.monotonic() > deadline:
-                threading.Thread(target=self._finish_later, args=(status, message), daemon=True).start()
+                self.close_later(status, message)
                 return False
             time.sleep(PERIOD_S)
         return True
+
+    def close_later(self, status: RunStatus, message: str = "") -> None:
+        """Closes in a thread of its own, which tries until the disk lets it."""
+        self._closing.set()
+        threading.Thread(target=self._finish_later, args=(status, message), daemon=True).start()
 
     def _finish(self, status: RunStatus, message: str) -> bool:
         if not self.flush():
@@ -244,8 +249,9 @@ class RunWriter:
         return True
 
     def _finish_later(self, status: RunStatus, message: str) -> None:
-        while not self._finish(status, message):
-            time.sleep(5 * PERIOD_S)
+        with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
+            while not self._finish(status, message):
+                time.sleep(5 * PERIOD_S)
 
 
 class _LogFile:

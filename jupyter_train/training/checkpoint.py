@@ -19,6 +19,7 @@ from jupyter_train.exceptions import OptionError, did_you_mean
 from jupyter_train.store.folder import RunFolder, sync_folder
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.hooks import lean
 
 #: Share of the training time that writing `last` and `best` may take before the end.
 _WRITING_SHARE = 0.01
@@ -64,6 +65,7 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+@lean
 class RunCheckpoint(Checkpoint):
     """Keeps the best checkpoint by the monitored metric and the last one, announced in the store once complete.
 

@@ -50,16 +50,21 @@ def fit(
     folder: RunFolder,
     writer: RunWriter,
     ref: str,
+    interrupt: InterruptWatch,
     ckpt_path: str | None = None,
 ) -> Outcome:
-    """Fits `module`; never raises for what happens in training."""
+    """Fits `module`; never raises for what happens in training.
+
+    Raises:
+        AbortTraining: A second Interrupt came while the last checkpoint was being written.
+    """
     logger = RunLogger(writer, folder, ref, config.record_every)
     checkpoint = RunCheckpoint(folder, writer, config, config.trainer.get("enable_checkpointing", True))
 
     def tell(text: str) -> None:
         writer.event("warning", text)
 
-    with InterruptWatch() as interrupt, captured(writer.log, tell):
+    with captured(writer.log, tell):
         try:
             trainer = _build(config, folder, writer, logger, checkpoint, interrupt)
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
@@ -120,9 +125,14 @@ def _carry_out(
         return Outcome(RunStatus.FAILED, message, clear, trainer)
     if trainer.interrupted:
         return _interrupted(trainer, config)
-    asked = interrupt.is_asked and config.on_interrupt == "raise"
-    error = TrainingInterrupted("interrupted in the last step; the run had just finished") if asked else None
-    return Outcome(RunStatus.FINISHED, "", error, trainer)
+    return Outcome(RunStatus.FINISHED, "", None, trainer)
+
+
+def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: TrainConfig) -> Outcome:
+    """The outcome, raising for an Interrupt that came when the last step was done."""
+    if outcome.status is RunStatus.FINISHED and interrupt.is_asked and config.on_interrupt == "raise":
+        outcome.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
+    return outcome
 
 
 def _interrupted(trainer: pl.Trainer, config: TrainConfig) -> Outcome:

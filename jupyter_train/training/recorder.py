@@ -11,12 +11,14 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
 
 _PROGRESS_PERIOD_S = 0.1
 
 
+@lean
 class Recorder(pl.Callback):
     """Records progress, learning rate and (where the module logs none) the training loss.
 

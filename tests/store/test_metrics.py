@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import MetricReader
+from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
 
 LENGTHS = [1, 2, 15, 16, 17, 255, 256, 257, 2047, 2048, 2049, 4096, 5000, 33000]
 
@@ -98,6 +98,29 @@ def test_a_failed_commit_loses_nothing_and_writes_nothing_twice(tmp_path: Path) 
     appender.commit()
     with MetricReader(path) as reader:
         assert [point.step for point in reader.points("loss")] == list(range(900))
+
+
+def test_a_fault_anywhere_inside_the_transaction_loses_nothing_and_writes_nothing_twice(tmp_path: Path) -> None:
+    """SQLite is interrupted after 1, 2, 4, … of its instructions, until a commit gets through."""
+    path = tmp_path / "metrics.db"
+    appender = _filled(path, 10)
+    connection = appender._open()
+    faults, instructions = 0, 1
+    for step in range(10, 900):
+        appender.append("loss", Point(step, 0.0, float(step), 0.0))
+        appender.append("other", Point(step, 0.0, -float(step), 0.0))
+    appender.add_checkpoint(Checkpoint("checkpoints/last.ckpt", "last", 5, 0.0, None, 7, "ab"))
+    while appender.is_dirty:
+        connection.set_progress_handler(lambda: 1, instructions)
+        try:
+            appender.commit()
+        except sqlite3.OperationalError:
+            faults, instructions = faults + 1, instructions * 2
+    assert faults > 3
+    with MetricReader(path) as reader:
+        assert [point.step for point in reader.points("loss")] == list(range(900))
+        assert [point.value for point in reader.points("other")] == [-float(step) for step in range(10, 900)]
+        assert len(reader.checkpoints()) == 1
 
 
 def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from jupyter_train.exceptions import (
     StoreVersionError,
 )
 from jupyter_train.run import RunStatus
-from jupyter_train.store import MetricReader, RunFolder, RunWriter, open_store
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, database, open_store
 from jupyter_train.store.database import connect
 from jupyter_train.store.owner import OwnerLock, is_held
 from jupyter_train.store.schema import HEAD, metadata
@@ -235,3 +235,27 @@ def test_nan_is_an_event_with_its_step(store) -> None:
     assert [(e.kind, e.step, e.text) for e in store.events_of(record.key)] == [
         ("nan", 7, "train_loss became NaN at step 7")
     ]
+
+
+def test_a_run_nobody_ever_started_is_lost_after_a_minute(store) -> None:
+    record = store.create_run("digits")
+    assert store.status_of(record) is RunStatus.QUEUED
+    record.created_at -= 61
+    assert store.status_of(record) is RunStatus.LOST
+
+
+def test_a_locked_central_store_is_said_in_words(store, own_store: Path, monkeypatch) -> None:
+    record = store.create_run("digits")
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    impatient = Store(database.connect(store.url))
+    lock = sqlite3.connect(store.engine.url.database, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    for change in (
+        lambda: impatient.create_run("other"),
+        lambda: impatient.set_status(record.key, RunStatus.RUNNING),
+        lambda: impatient.list_runs(),
+    ):
+        with pytest.raises(StoreError, match=r"does not answer \(database is locked\).*JUPYTER_TRAIN_STORE"):
+            change()
+    lock.execute("COMMIT")
+    assert [one.status for one in impatient.list_runs()] == [RunStatus.QUEUED]

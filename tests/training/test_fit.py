@@ -182,6 +182,29 @@ def test_a_second_interrupt_ends_at_once() -> None:
     assert runs()[0].status == "stopped"
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_an_interrupt_while_the_record_is_closed_leaves_no_run_that_seems_alive(presses: int, monkeypatch) -> None:
+    from jupyter_train.store import RunWriter
+
+    close = RunWriter.close
+
+    def interrupted_close(self, *arguments):
+        for _ in range(presses):
+            os.kill(os.getpid(), signal.SIGINT)
+        return close(self, *arguments)
+
+    monkeypatch.setattr(RunWriter, "close", interrupted_close)
+    with pytest.raises(TrainingInterrupted):
+        train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
+    run = runs()[0]
+    deadline = time.monotonic() + 30
+    while run.record.ended_at is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert run.status == ("finished" if presses == 1 else "stopped")
+    assert run.metrics["train_loss"].notna().sum() == 8
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_keyboard_interrupt_raised_by_the_users_code_is_an_interrupt() -> None:
     class Raises(LitDigits):
         def training_step(self, batch, batch_idx):
@@ -370,7 +393,7 @@ def test_lazy_layers_and_workers() -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> None:
-    """Same names, steps and values as a stock CSVLogger asked at every step."""
+    """Same names, steps and values as a stock Trainer's CSVLogger asked at every step."""
     import pandas as pd
     from pytorch_lightning.loggers import CSVLogger
 
@@ -382,8 +405,15 @@ def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> No
             return loss
 
     csv = CSVLogger("csv")
-    options = {"logger": [csv], "log_every_n_steps": 1, "accumulate_grad_batches": accumulate}
-    run = train(Rich(), digits(), epochs=2, seed=1, quiet=True, **options)
+    pl.seed_everything(1, workers=True, verbose=False)
+    stock = Rich()
+    pl.seed_everything(1, workers=True, verbose=False)
+    trainer = pl.Trainer(
+        max_epochs=2, logger=csv, log_every_n_steps=1, accumulate_grad_batches=accumulate, devices=1,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(stock, DigitsData())
+    run = train(lambda: Rich(), DigitsData(), epochs=2, seed=1, quiet=True, accumulate_grad_batches=accumulate)
     theirs = pd.read_csv(f"{csv.log_dir}/metrics.csv").groupby("step").last()
     ours = run.metrics.drop(columns=["epoch", "lr"])
     assert set(ours.columns) == set(theirs.columns) - {"epoch"}

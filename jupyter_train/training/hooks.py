@@ -1,0 +1,32 @@
+"""Hooks that a callback does not use, taken out of Lightning's way.
+
+Lightning calls every hook of every callback, empty ones too: 2.5 to 4 microseconds each, and a training step has
+six. It skips what is not callable (`trainer/call.py`, `_call_callback_hooks`).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import pytorch_lightning as pl
+
+_Callback = TypeVar("_Callback", bound=type[pl.Callback])
+
+_HOOKS_OF_A_BATCH = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+)
+
+
+def lean(callback: _Callback) -> _Callback:
+    """The same class, with the hooks of a batch that it does not define set to None."""
+    for name in _HOOKS_OF_A_BATCH:
+        if getattr(callback, name) is getattr(pl.Callback, name):
+            setattr(callback, name, None)
+    return callback
