@@ -13,7 +13,8 @@ from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
 from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
-from jupyter_train.panel.live import LivePanel, screen_here
+from jupyter_train.panel.live import LivePanel
+from jupyter_train.panel.screen import screen_here
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import ModelError, RunNotFoundError, RunStateError, StoreError
-from jupyter_train.panel.bundle import as_text, bundle
+from jupyter_train.panel.bundle import as_text
+from jupyter_train.panel.places import bundle_for_here
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunRecord, RunStatus
@@ -224,11 +225,16 @@ class Run:
 
     # -- its panel --------------------------------------------------------------------------------
 
-    def show(self) -> None:
-        """Displays its panel."""
+    def show(self, in_full: bool = False) -> None:
+        """Displays its panel.
+
+        Args:
+            in_full: A run that another cell already shows is shown here as a reference to it, which keeps the
+                notebook small; True shows all of it again.
+        """
         from IPython.display import display
 
-        display(bundle(snapshot(self._store, self._key)), raw=True)  # type: ignore[no-untyped-call]
+        display(bundle_for_here(self._store, self._key, in_full), raw=True)  # type: ignore[no-untyped-call]
 
     def save_curves(self, path: str | Path) -> Path:
         """Writes its curves as a picture; the ending says how: `.svg` or `.png`.

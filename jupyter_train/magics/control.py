@@ -30,7 +30,7 @@ def listen(shell: Any) -> None:
 
 def say_busy(content: Any) -> None:
     """Takes back the `idle` that ends every control message, while a cell trains."""
-    from jupyter_train.panel.live import WATCHERS
+    from jupyter_train.panel.watchers import WATCHERS
 
     if isinstance(content, dict):
         WATCHERS.say_busy(str(content.get("run")))
@@ -38,11 +38,16 @@ def say_busy(content: Any) -> None:
 
 def answer(content: Any) -> dict[str, Any]:
     """The reply to one request. Runs on the control thread: sets flags, nothing else."""
-    from jupyter_train.panel.live import WATCHERS
+    from jupyter_train.panel.watchers import WATCHERS
 
     if not isinstance(content, dict) or not isinstance(content.get("run"), str) or len(content["run"]) > 64:
         return {"status": "error", "message": "expected `run` and `verb`"}
-    if content.get("verb") == "watch":
-        WATCHERS.watch(content["run"])
+    run, verb = content["run"], content.get("verb")
+    if verb == "watch":
+        WATCHERS.watch(run)
         return {"status": "ok"}
-    return {"status": "error", "message": "unknown verb; expected `watch`"}
+    if verb == "snapshot":
+        WATCHERS.watch(run)
+        found = WATCHERS.newest(run)
+        return {"status": "ok", "snapshot": found} if found else {"status": "error", "message": "not trained here"}
+    return {"status": "error", "message": "unknown verb; expected `watch` or `snapshot`"}

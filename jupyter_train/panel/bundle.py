@@ -40,6 +40,20 @@ def loading_bundle(words: str) -> dict[str, Any]:
     }
 
 
+def reference_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """A second panel of a run: its numbers, and where its curves are; at most 2 KB."""
+    words = "; ".join(f"{label} {value}" for label, value in progress_words(snapshot))
+    said = f"{status_words(snapshot, is_saved=True)}  {words}"[:300]
+    where = "its curves are shown above, in the first panel of this run"
+    shown = {name: snapshot[name] for name in ("schema", "as_of", "run", "ref", "kernel")}
+    return {
+        MIME_TYPE: shown | {"status": "reference", "message": said},
+        "text/html": f'<div style="font:13px system-ui,sans-serif;padding:4px 0"><b>{html.escape(snapshot["ref"])}</b> '
+        f'{html.escape(said)} <span style="{_GREY}">({where})</span></div>',
+        "text/plain": f"{snapshot['ref']}  {said} ({where})",
+    }
+
+
 def empty_bundle() -> dict[str, Any]:
     """Takes a panel away again, when nothing came of it."""
     return {"text/plain": "", "text/html": ""}

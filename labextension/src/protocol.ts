@@ -11,9 +11,8 @@ export const SCHEMA = 1;
 /** A snapshot larger than this is not drawn. */
 export const MOST_LETTERS = 200_000;
 
-/** Statuses of a run, and `loading` before there is one. */
-export type Status =
-  'loading' | 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost';
+/** Statuses of a run. */
+export type Status = 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost';
 
 /** Which part of the data a series was measured on. */
 export type Role = 'train' | 'val' | 'test' | 'other';
@@ -92,8 +91,21 @@ export interface ISnapshot {
   media: IMedium[];
 }
 
+/** A second panel of a run: where the run is, not what it is. */
+export interface IReference {
+  run: string;
+  ref: string;
+  kernel: string;
+  text: string;
+}
+
+/** What an output can hold. */
+export type PanelContent =
+  | { kind: 'line'; text: string }
+  | { kind: 'reference'; reference: IReference }
+  | { kind: 'run'; snapshot: ISnapshot };
+
 const STATUSES: readonly string[] = [
-  'loading',
   'queued',
   'running',
   'paused',
@@ -114,28 +126,49 @@ export function isLive(status: Status): boolean {
 type Unknown = Record<string, unknown>;
 
 /**
- * The snapshot in a mime bundle's data; a text saying why there is none otherwise.
+ * What a mime bundle's data holds; a line saying why nothing is drawn where it holds nothing good.
  *
  * @param data - Anything at all: saved notebooks come from anywhere.
  */
-export function asSnapshot(data: unknown): ISnapshot | string {
+export function asPanel(data: unknown): PanelContent {
   if (!isRecord(data)) {
-    return 'This panel holds no run.';
+    return { kind: 'line', text: 'This panel holds no run.' };
   }
   if (data.schema !== SCHEMA) {
-    return 'This panel was saved by another version of jupyter_train; update it to see the run.';
+    const text =
+      'This panel was saved by another version of jupyter_train; update it to see the run.';
+    return { kind: 'line', text };
   }
   if (JSON.stringify(data).length > MOST_LETTERS) {
-    return 'This panel is too large to be drawn.';
+    return { kind: 'line', text: 'This panel is too large to be drawn.' };
+  }
+  if (data.status === 'loading') {
+    return { kind: 'line', text: text(data.message) };
+  }
+  if (data.status === 'reference') {
+    return { kind: 'reference', reference: asReference(data) };
   }
   if (!STATUSES.includes(text(data.status))) {
-    return 'This panel holds no run.';
+    return { kind: 'line', text: 'This panel holds no run.' };
   }
+  return { kind: 'run', snapshot: asSnapshot(data, data.status as Status) };
+}
+
+function asReference(data: Unknown): IReference {
   return {
     run: text(data.run),
     ref: text(data.ref),
     kernel: text(data.kernel),
-    status: data.status as Status,
+    text: text(data.message)
+  };
+}
+
+function asSnapshot(data: Unknown, status: Status): ISnapshot {
+  return {
+    run: text(data.run),
+    ref: text(data.ref),
+    kernel: text(data.kernel),
+    status,
     message: text(data.message),
     degraded: text(data.degraded),
     asOf: number(data.as_of) ?? 0,

@@ -82,7 +82,7 @@ def _sink():
     """A notebook output whose bundles are made, serialised as the kernel does, and thrown away."""
     import json
 
-    from jupyter_train.panel.live import NotebookScreen
+    from jupyter_train.panel.screen import NotebookScreen
 
     class Sink(NotebookScreen):
         def _draw(self, content) -> None:
@@ -93,11 +93,11 @@ def _sink():
 
 def _ours(loader, is_watched: bool) -> float:
     from jupyter_train import api
-    from jupyter_train.panel import live
+    from jupyter_train.panel.watchers import WATCHERS
 
-    kept = api.screen_here, live.WATCHERS.is_watched
+    kept = api.screen_here, WATCHERS.is_watched
     api.screen_here = _sink
-    live.WATCHERS.is_watched = lambda _run: is_watched
+    WATCHERS.is_watched = lambda _run: is_watched
     timer = _Timer()
     try:
         api.train(
@@ -105,7 +105,7 @@ def _ours(loader, is_watched: bool) -> float:
             enable_model_summary=False, callback=[timer.callback],
         )  # fmt: skip
     finally:
-        api.screen_here, live.WATCHERS.is_watched = kept
+        api.screen_here, WATCHERS.is_watched = kept
     return (EPOCHS - 1) * len(loader) / timer.kind.seconds
 
 

@@ -132,6 +132,45 @@ def test_a_panel_in_an_untrusted_notebook_is_drawn_and_its_strings_are_text(jupy
     assert jupyter.page.locator(".jt-Panel img").count() == 0
 
 
+def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "run = %train LitDigits() (X,y) --epochs 2 --seed 1", "run"])
+    jupyter.open(name)
+    for index in range(3):
+        jupyter.run_cell(index)
+        jupyter.wait_until_idle()
+    page = jupyter.page
+    page.wait_for_function(f"() => document.querySelectorAll('{PANEL} canvas').length >= 4")
+    assert page.locator(PANEL).count() == 2
+    jupyter.save()
+    path = jupyter.server.work / name
+    notebook = nbformat.read(path, 4)
+    assert len(json.dumps(notebook.cells[2].outputs[0].data, indent=1)) <= 2_000
+    notebook.cells[1].outputs = []  # and nobody trusts what was written elsewhere
+    nbformat.write(notebook, path)
+    jupyter.open(name, kernel=False)
+    page.locator(".jt-Link").wait_for()
+    assert page.locator("canvas").count() == 0
+    page.locator(".jt-Link").click()
+    page.wait_for_selector(f"{PANEL} canvas")
+    assert page.locator(".jt-Status").inner_text() == "finished"
+
+
+def test_a_page_reloaded_while_the_cell_runs_is_live_again(jupyter) -> None:
+    _slow_run(jupyter, epochs=200)
+    page = jupyter.page
+    page.wait_for_function(f"() => ({STEP})() > 20")
+    jupyter.save()
+    before = page.evaluate(STEP)
+    page.reload()
+    page.wait_for_function(f"() => ({STEP})() > {before} + 60")
+    first = page.evaluate(STEP)
+    page.wait_for_function(f"() => ({STEP})() > {first} + 20")
+    assert page.locator(".jt-Status").inner_text() in ("running", "validating")
+    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.interrupt()")
+    page.wait_for_selector(".jt-Header[data-status=stopped]")
+
+
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
 def test_interrupt_stops_the_run_and_says_so_in_one_line(jupyter) -> None:
     _slow_run(jupyter, epochs=200)

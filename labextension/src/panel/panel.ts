@@ -6,22 +6,30 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 import uPlot from 'uplot';
 
-import type { KernelLink } from '../api';
-import { asSnapshot, isLive, MIME_TYPE, type IFamily, type ISnapshot } from '../protocol';
+import type { RunSources } from '../api/sources';
+import {
+  asPanel,
+  isLive,
+  MIME_TYPE,
+  type IFamily,
+  type IReference,
+  type ISnapshot
+} from '../protocol';
 import { Chart } from './chart';
 import { element, setText } from './dom';
 import { Header } from './header';
 import { Media } from './media';
 import { Notices } from './notices';
+import type { SharedRuns } from './shared';
+import { Watch, type IWatched } from './watch';
 
-const LEASE_MS = 5_000;
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;
 
 let panels = 0;
 
 /** Draws `application/vnd.jupyter-train.run+json`; further snapshots change it in place. */
-export class RunPanel extends Widget implements IRenderMime.IRenderer {
+export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched {
   private readonly _header = new Header();
   private readonly _notices = new Notices();
   private readonly _media = new Media();
@@ -29,15 +37,20 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
   private readonly _line = element('div', 'jt-Line');
   private readonly _charts = new Map<string, Chart>();
   private readonly _sync = uPlot.sync(`jupyter-train-${panels++}`);
+  private readonly _watch: Watch;
+  private readonly _unsubscribe: () => void;
   private _snapshot: ISnapshot | null = null;
+  private _reference: IReference | null = null;
   private _isTrusted = false;
-  private _timer: number | null = null;
 
   constructor(
-    private readonly _kernels: KernelLink,
+    sources: RunSources,
+    private readonly _shared: SharedRuns,
     private readonly _themes: IThemeManager | null
   ) {
     super();
+    this._watch = new Watch(sources, this);
+    this._unsubscribe = this._shared.subscribe(this._onShared);
     this.addClass('jt-Panel');
     this.node.setAttribute('role', 'group');
     const parts = [this._header, this._notices].map(part => part.node);
@@ -45,16 +58,18 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
     this._themes?.themeChanged.connect(this._onTheme, this);
   }
 
-  /** Shows a bundle's snapshot. */
+  /** Shows a bundle. */
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this._isTrusted = model.trusted;
-    const found = asSnapshot(model.data[MIME_TYPE]);
-    if (typeof found === 'string') {
-      this._showLine(found);
-    } else if (found.status === 'loading') {
-      this._showLine(found.message);
+    const content = asPanel(model.data[MIME_TYPE]);
+    if (content.kind === 'line') {
+      this._showLine(content.text);
+    } else if (content.kind === 'reference') {
+      this._showReference(content.reference);
     } else {
-      this._show(found);
+      this._watch.heard();
+      this._show(content.snapshot);
+      this._shared.publish(content.snapshot);
     }
     return Promise.resolve();
   }
@@ -63,7 +78,8 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
     if (this.isDisposed) {
       return;
     }
-    this._stopLease();
+    this._watch.stop();
+    this._unsubscribe();
     this._themes?.themeChanged.disconnect(this._onTheme, this);
     this._charts.forEach(chart => chart.dispose());
     this._charts.clear();
@@ -75,6 +91,35 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
     setText(this._line, text);
   }
 
+  /** A second panel of a run draws what the first one knows; else it asks, in a trusted notebook or on a click. */
+  private _showReference(reference: IReference): void {
+    this._reference = reference;
+    const known = this._shared.get(reference.run);
+    if (known !== undefined) {
+      this._show(known);
+      return;
+    }
+    this._showLine(`${reference.ref}  ${reference.text}`);
+    if (this._isTrusted) {
+      this._askForReference(reference);
+    } else {
+      const button = element('button', 'jt-Link', 'Show its curves');
+      button.type = 'button';
+      button.addEventListener('click', () => this._onAskedFor(reference), { once: true });
+      this._line.append(' ', button);
+    }
+  }
+
+  private _onAskedFor(reference: IReference): void {
+    this._isTrusted = true;
+    this._askForReference(reference);
+  }
+
+  private _askForReference(reference: IReference): void {
+    this._watch.askSoon();
+    this._watch.follow(reference.run, reference.kernel);
+  }
+
   private _show(snapshot: ISnapshot): void {
     this._snapshot = snapshot;
     this.node.classList.remove('jt-mod-line');
@@ -83,10 +128,10 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
     this._showCharts(snapshot.families.filter(isWorthAChart));
-    if (isLive(snapshot.status) && snapshot.kernel !== '') {
-      this._startLease();
+    if (isLive(snapshot.status)) {
+      this._watch.follow(snapshot.run, snapshot.kernel);
     } else {
-      this._stopLease();
+      this._watch.stop();
     }
   }
 
@@ -121,29 +166,40 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer {
 
   // -- watching ---------------------------------------------------------------------------------
 
-  private _startLease(): void {
-    if (this._timer === null) {
-      this._timer = window.setInterval(this._renewLease, LEASE_MS);
-      this._renewLease();
+  /** An untrusted notebook's panel tells nobody anything. */
+  isLooking(): boolean {
+    return this._isTrusted && this.isVisible && !document.hidden;
+  }
+
+  onAnswer(data: unknown): void {
+    const content = asPanel(data);
+    if (content.kind === 'run') {
+      this._show(content.snapshot);
+      this._shared.publish(content.snapshot);
     }
   }
 
-  private _stopLease(): void {
-    if (this._timer !== null) {
-      window.clearInterval(this._timer);
-      this._timer = null;
+  onNobody(): void {
+    if (this._snapshot === null && this._reference !== null) {
+      this._watch.stop();
+      setText(
+        this._line,
+        `${this._reference.ref}  ${this._reference.text}  (this server does not know the run)`
+      );
     }
   }
 
-  /** Tells the kernel that somebody looks; an untrusted notebook's panel tells nobody anything. */
-  private readonly _renewLease = (): void => {
-    const snapshot = this._snapshot;
-    if (snapshot === null) {
-      return;
+  onTime(): void {
+    if (this._snapshot !== null) {
+      this._header.update(this._snapshot, this._isHeard(this._snapshot));
     }
-    this._header.update(snapshot, this._isHeard(snapshot));
-    if (this._isTrusted && this.isVisible && !document.hidden) {
-      this._kernels.watch(snapshot.kernel, snapshot.run);
+  }
+
+  private readonly _onShared = (snapshot: ISnapshot): void => {
+    const isOurs = this._reference?.run === snapshot.run || this._snapshot?.run === snapshot.run;
+    if (isOurs && snapshot !== this._snapshot && snapshot.asOf >= (this._snapshot?.asOf ?? 0)) {
+      this._watch.heard();
+      this._show(snapshot);
     }
   };
 

@@ -6,8 +6,11 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { IThemeManager } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
-import { KernelLink } from '../api';
+import { KernelLink } from '../api/kernel';
+import { ServerLink } from '../api/server';
+import { RunSources } from '../api/sources';
 import { RunPanel } from '../panel/panel';
+import { SharedRuns } from '../panel/shared';
 import { MIME_TYPE } from '../protocol';
 
 /** Before HTML, and before a widget view in the same bundle. */
@@ -21,11 +24,14 @@ export const rendererPlugin: JupyterFrontEndPlugin<void> = {
   requires: [IRenderMimeRegistry],
   optional: [IThemeManager],
   activate: (app: JupyterFrontEnd, registry: IRenderMimeRegistry, themes: IThemeManager | null) => {
+    const server = new ServerLink(app.serviceManager.serverSettings);
+    const sources = new RunSources(new KernelLink(app), server);
+    const shared = new SharedRuns();
     registry.addFactory(
       {
         safe: true,
         mimeTypes: [MIME_TYPE],
-        createRenderer: () => new RunPanel(new KernelLink(app), themes)
+        createRenderer: () => new RunPanel(sources, shared, themes)
       },
       RANK
     );

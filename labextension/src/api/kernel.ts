@@ -7,6 +7,13 @@ import { KernelMessage, type Kernel } from '@jupyterlab/services';
 import type { Widget } from '@lumino/widgets';
 
 const REQUEST = 'jupyter_train_request';
+const PATIENCE_MS = 3_000;
+
+/** What is asked of a kernel. */
+export interface IRequest {
+  verb: 'watch' | 'snapshot';
+  run: string;
+}
 
 /** What a document with a kernel looks like, without depending on the notebook package. */
 interface IWithKernel {
@@ -18,14 +25,14 @@ export class KernelLink {
   constructor(private readonly _app: JupyterFrontEnd) {}
 
   /**
-   * Says that somebody is looking at a run.
+   * Asks a kernel something.
    *
-   * @returns true when the kernel is one of this application's; false when there is nobody to tell.
+   * @returns its reply's content; null when the kernel is none of this application's, or does not answer.
    */
-  watch(kernelId: string, run: string): boolean {
+  async ask(kernelId: string, request: IRequest): Promise<Record<string, unknown> | null> {
     const kernel = this._find(kernelId);
     if (kernel === null || kernel.connectionStatus !== 'connected') {
-      return false;
+      return null;
     }
     const message = KernelMessage.createMessage({
       channel: 'control',
@@ -33,11 +40,18 @@ export class KernelLink {
       msgType: REQUEST as 'interrupt_request',
       session: kernel.clientId,
       username: kernel.username,
-      content: { verb: 'watch', run } as unknown as Record<string, never>
+      content: request as unknown as Record<string, never>
     });
     const future = kernel.sendControlMessage(message as KernelMessage.IControlMessage, true);
-    future.done.catch(() => undefined);
-    return true;
+    const timer = window.setTimeout(() => future.dispose(), PATIENCE_MS);
+    try {
+      const reply = await future.done;
+      return (reply?.content ?? null) as Record<string, unknown> | null;
+    } catch {
+      return null; // the kernel went away, or is too busy to answer in time
+    } finally {
+      window.clearTimeout(timer);
+    }
   }
 
   private _find(kernelId: string): Kernel.IKernelConnection | null {
