@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import ModelError, RunNotFoundError, RunStateError, StoreError
+from jupyter_train.exceptions import ModelError, RunNotFoundError, RunStateError
 from jupyter_train.panel.bundle import as_text
+from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.places import bundle_for_here
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
@@ -146,19 +146,12 @@ class Run:
         """Weights of a checkpoint, verified by its hash before anything is read from it."""
         if which not in ("best", "last"):
             raise ModelError(f"`{which}`: expected `best` or `last`")
-        import torch
-
-        from jupyter_train.training.checkpoint import file_hash
+        from jupyter_train.training.weights import read_weights
 
         found = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
         if found is None:
             raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
-        path = self.folder / found.path
-        if not path.exists() or file_hash(path) != found.sha256:
-            raise StoreError(f"`{path}` is not the file the run recorded (its hash differs); it was not read")
-        content = torch.load(path, map_location="cpu", weights_only=False)  # ours: its hash is in the store
-        weights: dict[str, Any] = content["state_dict"]
-        return weights
+        return read_weights(self.folder / found.path, found.sha256)
 
     def model(self, into: Any = None, which: str = "best") -> Any:
         """The trained model: a copy with the best (or last) weights, in eval mode.
@@ -171,23 +164,20 @@ class Run:
             ModelError: No model is known here, or the weights do not fit it.
             RunStateError: The run has no checkpoint.
         """
-        module = self._module_for(into)
-        weights = self._weights(which)
-        try:
-            module.load_state_dict(weights)
-        except RuntimeError as err:
-            raise ModelError(f"the weights of `{self.ref}` do not fit: {' '.join(str(err).split())[:300]}") from err
-        module.eval()
-        return module.module if _is_plain(module) else module
+        from jupyter_train.training.weights import load_weights
+
+        return load_weights(self._module_for(into), self._weights(which), self.ref)
 
     def _module_for(self, into: Any) -> Any:
+        from jupyter_train.training.weights import detached_copy, wrapped_like
+
         if into is not None:
-            return _wrapped_like(into, self._weights("best"))
+            return wrapped_like(into, self._weights("best"))
         if self._module is None:
             raise ModelError(
                 f"this kernel did not train `{self.ref}`; build the model and give it: `run.model(MyModel(...))`"
             )
-        return _detached_copy(self._module)
+        return detached_copy(self._module)
 
     def test(self, data: Any = None, which: str = "best") -> dict[str, float]:
         """Metrics of the module's `test_step` over `data`.
@@ -273,53 +263,3 @@ def execution_place() -> Any:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return None if shell is None else (id(shell), shell.execution_count)
-
-
-def write_picture(drawn: str, path: str | Path) -> Path:
-    """Writes an SVG text as `.svg`, or rendered as `.png` at twice its size.
-
-    Raises:
-        StoreError: The ending is another, or nothing was drawn.
-    """
-    path = Path(path)
-    if not drawn:
-        raise StoreError("there are no curves yet")
-    if path.suffix == ".svg":
-        path.write_text(drawn, encoding="utf-8")
-    elif path.suffix == ".png":
-        import resvg_py
-
-        path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=drawn, zoom=2, background="white")))
-    else:
-        raise StoreError(f"`{path.name}`: expected a name ending in `.svg` or `.png`")
-    return path
-
-
-def _is_plain(module: Any) -> bool:
-    from jupyter_train.training.model import PlainModule
-
-    return isinstance(module, PlainModule)
-
-
-def _wrapped_like(into: Any, weights: dict[str, Any]) -> Any:
-    """`into`, as a plain module would have been wrapped when the weights were saved."""
-    import pytorch_lightning as pl
-    import torch
-
-    from jupyter_train.training.model import PlainModule
-
-    if isinstance(into, pl.LightningModule):
-        return into
-    if not isinstance(into, torch.nn.Module):
-        raise ModelError(f"`run.model(...)` takes a model, not a {type(into).__name__}")
-    is_wrapped = all(name.startswith("module.") for name in weights)
-    return PlainModule(into, torch.nn.functional.mse_loss, torch.optim.Adam) if is_wrapped else into
-
-
-def _detached_copy(module: Any) -> Any:
-    """A deep copy without the trainer it still refers to."""
-    trainer, module._trainer = getattr(module, "_trainer", None), None
-    try:
-        return copy.deepcopy(module)
-    finally:
-        module._trainer = trainer

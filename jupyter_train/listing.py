@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.handle import Run, write_picture
+from jupyter_train.handle import Run
 from jupyter_train.panel.numbers import duration_text, size_text, value_text
+from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunRecord

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import time
-import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +20,10 @@ from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
 from jupyter_train.store.metrics.reader import Medium
 from jupyter_train.store.writer import Row, RunWriter
+from jupyter_train.training.experiment import Experiment
+from jupyter_train.training.images import png_of
 
 MOST_POINTS_PER_S = 1000.0
-_MOST_IMAGE_SIDE = 1024
 
 
 class RunLogger(Logger):
@@ -113,7 +113,7 @@ class RunLogger(Logger):
         """
         for index, image in enumerate(images if isinstance(images, list | tuple) else [images]):
             text = caption[index] if caption and index < len(caption) else ""
-            self._keep(key, step, "image", "png", _png_of(image), text)
+            self._keep(key, step, "image", "png", png_of(image), text)
 
     @rank_zero_only
     def log_table(
@@ -197,115 +197,3 @@ class _Stride:
             self._stride = stride
             text = f"{rate:,.0f} steps/s: from step {step} on every {stride}. step is recorded"
             self._writer.event("strided", text, step, stride=stride)
-
-
-class Experiment:
-    """The calls modules make on a logger's `experiment`, kept in the run.
-
-    Unknown calls do nothing and are said once.
-    """
-
-    def __init__(self, logger: RunLogger) -> None:
-        self._logger = logger
-        self._told: set[str] = set()
-
-    def add_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
-        """Records a number (TensorBoard's call)."""
-        step = self._logger._writer_step() if global_step is None else int(global_step)
-        self._logger.record([(tag, scalar_value)], step)
-
-    def add_scalars(
-        self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
-    ) -> None:
-        """Records several numbers under one tag."""
-        for tag, value in tag_scalar_dict.items():
-            self.add_scalar(f"{main_tag}/{tag}", value, global_step)
-
-    def add_image(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
-        """Keeps one image `(C, H, W)`, `(H, W, C)` or `(H, W)`."""
-        self._logger.log_image(tag, [img_tensor], step=global_step)
-
-    def add_images(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
-        """Keeps a batch of images `(N, C, H, W)`."""
-        self._logger.log_image(tag, list(img_tensor), step=global_step)
-
-    def add_figure(self, tag: str, figure: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
-        """Keeps a matplotlib figure, or several."""
-        for one in figure if isinstance(figure, list | tuple) else [figure]:
-            self._logger.keep_figure(tag, one, global_step)
-
-    def add_histogram(self, tag: str, values: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
-        """Keeps a histogram of values."""
-        self._logger.keep_histogram(tag, values, global_step)
-
-    def log(self, metrics: Mapping[str, Any], step: int | None = None, *_: Any, **__: Any) -> None:
-        """Records numbers (W&B's call); figures and images among them are kept too."""
-        at = self._logger._writer_step() if step is None else int(step)
-        for name, value in metrics.items():
-            if hasattr(value, "savefig"):
-                self._logger.keep_figure(name, value, at)
-            elif hasattr(value, "item") or isinstance(value, int | float):
-                self._logger.record([(name, value)], at)
-            else:
-                self._tell_once(f"log({name}: {type(value).__name__})")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Ignored(self, name)
-
-    def _tell_once(self, call: str) -> None:
-        if call not in self._told:
-            self._told.add(call)
-            warnings.warn(f"logger.experiment.{call}: not kept by the run", UserWarning, stacklevel=3)
-
-
-class _Ignored:
-    """An attribute of a tracker we do not know: may be called or looked into, does nothing."""
-
-    def __init__(self, experiment: Experiment, name: str) -> None:
-        self._experiment = experiment
-        self._name = name
-
-    def __call__(self, *_: Any, **__: Any) -> None:
-        self._experiment._tell_once(self._name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Ignored(self._experiment, f"{self._name}.{name}")
-
-
-def _png_of(image: Any) -> bytes:
-    """An image in any of the usual forms as PNG, at most 1,024 pixels a side."""
-    from PIL import Image
-
-    picture: Image.Image
-    if isinstance(image, str | Path):
-        picture = Image.open(image)
-    elif isinstance(image, Image.Image):
-        picture = image
-    else:
-        picture = Image.fromarray(_bytes_of(image))
-    picture.thumbnail((_MOST_IMAGE_SIDE, _MOST_IMAGE_SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _bytes_of(image: Any) -> Any:
-    """An array `(H, W)` or `(H, W, C)` of bytes."""
-    import numpy as np
-
-    array = image.detach().float().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
-        array = array.transpose(1, 2, 0)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim not in (2, 3):
-        raise ValueError(f"an image has shape (H, W), (H, W, C) or (C, H, W), not {array.shape}")
-    if array.dtype != np.uint8:
-        high = float(np.nanmax(array)) if array.size else 1.0
-        scale = 255.0 if high <= 1.0 + 1e-6 else 1.0
-        array = np.clip(np.nan_to_num(array) * scale, 0, 255).astype(np.uint8)
-    return array

@@ -82,6 +82,10 @@ def test_curve_grows_while_the_cell_runs_and_stays_in_the_saved_notebook(jupyter
     jupyter.screenshot("finished-light")
     jupyter.set_theme("JupyterLab Dark")
     jupyter.screenshot("finished-dark")
+    assert page.evaluate(
+        "() => [...document.querySelectorAll('.jt-Plot')].every("
+        "host => host.querySelector('.u-wrap').clientWidth === host.clientWidth)"
+    )
     jupyter.set_theme("JupyterLab Light")
     jupyter.save()
     jupyter.shut_kernel_down()

@@ -26,6 +26,7 @@ export class Chart {
   private _best: IBest | null = null;
   private _drawnAs = '';
   private _isLog: boolean | null = null;
+  private _lastWidth = 400;
   private _values: HTMLElement[] = [];
 
   constructor(private readonly _sync: uPlot.SyncPubSub) {
@@ -98,8 +99,7 @@ export class Chart {
   private _create(family: IFamily, data: uPlot.AlignedData, isLog: boolean): void {
     this._plot?.destroy();
     const colours = coloursOf(family, this.node);
-    const width = Math.max(200, this._host.clientWidth);
-    this._plot = new uPlot(this._options(family, colours, isLog, width), data, this._host);
+    this._plot = new uPlot(this._options(family, colours, isLog, this._width()), data, this._host);
     this._buildLegend(family, colours);
   }
 
@@ -111,7 +111,7 @@ export class Chart {
   ): uPlot.Options {
     const css = getComputedStyle(this.node);
     const text = css.getPropertyValue('--jp-ui-font-color2').trim() || '#888';
-    const grid = { stroke: css.getPropertyValue('--jp-border-color3').trim() || '#8884', width: 1 };
+    const grid = { stroke: css.getPropertyValue('--jt-line').trim() || '#8884', width: 1 };
     const font = `11px ${css.getPropertyValue('--jp-ui-font-family').trim() || 'sans-serif'}`;
     const axis = { stroke: text, font, grid, ticks: { show: false } };
     return {
@@ -190,9 +190,15 @@ export class Chart {
     ctx.restore();
   }
 
+  /** The room there is; the last known one while the page is hidden, as it is when the theme changes. */
+  private _width(): number {
+    this._lastWidth = this._host.clientWidth || this._lastWidth;
+    return this._lastWidth;
+  }
+
   private _fit(): void {
-    const width = this._host.clientWidth;
-    if (this._plot !== null && width > 0 && width !== this._plot.width) {
+    const width = this._width();
+    if (this._plot !== null && width !== this._plot.width) {
       this._plot.setSize({ width, height: HEIGHT });
     }
   }

@@ -1,0 +1,64 @@
+"""Weights of a run: read from a verified checkpoint, loaded into a model."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from jupyter_train.exceptions import ModelError, StoreError
+from jupyter_train.training.checkpoint import file_hash
+from jupyter_train.training.model import PlainModule
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, Any]:
+    """The `state_dict` of a checkpoint, read only when the file is the one that was recorded.
+
+    Raises:
+        StoreError: The file is gone, or its hash differs.
+    """
+    if not path.exists() or file_hash(path) != sha256:
+        raise StoreError(f"`{path}` is not the file the run recorded (its hash differs); it was not read")
+    content = torch.load(path, map_location="cpu", weights_only=False)  # ours: its hash is in the store
+    weights: dict[str, Any] = content["state_dict"]
+    return weights
+
+
+def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) -> Any:
+    """The module with these weights, in eval mode; the module inside, where a plain one was wrapped.
+
+    Raises:
+        ModelError: The weights do not fit.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as err:
+        raise ModelError(f"the weights of `{ref}` do not fit: {' '.join(str(err).split())[:300]}") from err
+    module.eval()
+    return module.module if isinstance(module, PlainModule) else module
+
+
+def wrapped_like(into: Any, weights: dict[str, Any]) -> Any:
+    """`into`, as a plain module would have been wrapped when the weights were saved.
+
+    Raises:
+        ModelError: It is no module.
+    """
+    if isinstance(into, pl.LightningModule):
+        return into
+    if not isinstance(into, torch.nn.Module):
+        raise ModelError(f"`run.model(...)` takes a model, not a {type(into).__name__}")
+    is_wrapped = all(name.startswith("module.") for name in weights)
+    return PlainModule(into, torch.nn.functional.mse_loss, torch.optim.Adam) if is_wrapped else into
+
+
+def detached_copy(module: Any) -> Any:
+    """A deep copy without the trainer it still refers to."""
+    trainer, module._trainer = getattr(module, "_trainer", None), None
+    try:
+        return copy.deepcopy(module)
+    finally:
+        module._trainer = trainer
