@@ -64,7 +64,7 @@ def carry_out(store: Store, job: Job) -> Done:
     """
     from jupyter_train.training import initial, seeds
     from jupyter_train.training.fit import check_validation
-    from jupyter_train.training.model import as_module
+    from jupyter_train.training.model import as_module, unwrapped
     from jupyter_train.training.source import as_source
     from jupyter_train.training.trainer import check_arguments
 
@@ -74,6 +74,7 @@ def carry_out(store: Store, job: Job) -> Done:
     try:
         seeds.seed_all(config.seed)
         model, data = job.build(config)
+        model = unwrapped(model)
         if config.reinit:
             initial.reinitialise(model)
         module = as_module(model, config)

@@ -92,6 +92,15 @@ class PlainModule(pl.LightningModule):
         return self._optimizer(self.module.parameters())
 
 
+def unwrapped(model: Any) -> Any:
+    """The LightningModule inside the output of `torch.compile`, which runs compiled; anything else as it is."""
+    if isinstance(getattr(model, "_orig_mod", None), pl.LightningModule):
+        from pytorch_lightning.utilities.compile import from_compiled
+
+        return from_compiled(model)
+    return model
+
+
 def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
     """`model` as a LightningModule, with `--loss`, `--optimizer` and `--lr` applied.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.compile import to_uncompiled
 
 from jupyter_train.exceptions import ModelError, StoreError
 from jupyter_train.training.checkpoint import file_hash
@@ -56,9 +57,11 @@ def wrapped_like(into: Any, weights: dict[str, Any]) -> Any:
 
 
 def detached_copy(module: Any) -> Any:
-    """A deep copy without the trainer it still refers to."""
+    """A deep copy without the trainer it still refers to; a compiled module's copy is not compiled."""
     trainer, module._trainer = getattr(module, "_trainer", None), None
     try:
-        return copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     finally:
         module._trainer = trainer
+    # a compiled function cannot be copied: it would go on running with the original's weights
+    return to_uncompiled(copied) if getattr(copied, "_compiler_ctx", None) else copied

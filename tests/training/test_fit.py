@@ -124,6 +124,21 @@ def test_images_figures_tables_and_histograms_land_in_the_run_folder() -> None:
     assert sum(bool(medium.get("thumbnail")) for medium in shown) >= 2
 
 
+def test_a_compiled_module_is_trained_and_its_copy_has_the_trained_weights() -> None:
+    class Silent(LitDigits):  # torch 2.13 cannot trace `self.log`, in stock Lightning either
+        def step(self, batch, stage):
+            return torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    compiled = torch.compile(Silent(), backend="eager")
+    run = train(compiled, digits(), epochs=1, seed=1, quiet=True)
+    assert run.record.name == "silent"
+    model = run.model(which="last")
+    with torch.no_grad():
+        next(model.parameters()).zero_()
+        image = torch.from_numpy(digits()[0][:1])
+        assert not torch.equal(model(image), compiled._orig_mod.eval()(image))
+
+
 # -- Interrupt ----------------------------------------------------------------------------------------
 
 
