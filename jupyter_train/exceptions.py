@@ -5,12 +5,14 @@ JupyterTrainError
 │   ├── OptionError       an option or its value
 │   ├── ModelError        the model given
 │   ├── DataError         the data given
-│   └── ParameterError    a notebook parameter
+│   ├── ParameterError    a notebook parameter
+│   └── CommandError      a command to a running fit
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
 │   ├── RunNotFoundError      no run by that name
 │   └── AmbiguousRunError     several runs by that name
 ├── RunStateError         the run's status does not allow it
+│   └── CommandRefusedError   the running fit could not do it
 └── NotebookError         a notebook cannot be read or repeated
     └── CellFailedError   one of its cells failed
 
@@ -54,6 +56,10 @@ class ParameterError(UsageError):
     """A notebook parameter has a bad name or value."""
 
 
+class CommandError(UsageError):
+    """A command to a running fit is unknown, or its arguments do not fit."""
+
+
 class StoreError(JupyterTrainError):
     """The run store cannot be read or written."""
 
@@ -72,6 +78,10 @@ class AmbiguousRunError(StoreError, LookupError):
 
 class RunStateError(JupyterTrainError):
     """The run's status does not allow what was asked."""
+
+
+class CommandRefusedError(RunStateError):
+    """The running fit could not carry a command out; the message says why."""
 
 
 class NotebookError(JupyterTrainError):

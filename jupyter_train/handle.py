@@ -213,6 +213,55 @@ class Run:
         module.load_state_dict(self._weights(which))
         return module
 
+    # -- steering it while it trains --------------------------------------------------------------
+
+    def stop(self, wait_s: float = 10.0) -> str:
+        """Ends it well: validates, keeps the best and the last weights. See `tell` for what these give and raise."""
+        return self.tell("stop", wait_s=wait_s)
+
+    def pause(self, wait_s: float = 10.0) -> str:
+        """Lets it wait at the next batch boundary."""
+        return self.tell("pause", wait_s=wait_s)
+
+    def resume(self, wait_s: float = 10.0) -> str:
+        """Lets it go on after a pause."""
+        return self.tell("resume", wait_s=wait_s)
+
+    def set_lr(
+        self, lr: float | None = None, *, factor: float | None = None, group: int | None = None, wait_s: float = 10.0
+    ) -> str:
+        """Sets its learning rate, or multiplies it.
+
+        With a schedule, what is left of the schedule keeps its shape and is scaled by the same factor.
+
+        Args:
+            lr: The new rate.
+            factor: What to multiply the rate by instead.
+            group: Index of one parameter group, counted over all optimizers; all if None.
+            wait_s: See `tell`.
+        """
+        return self.tell("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
+
+    def tell(self, verb: str, wait_s: float = 10.0, **arguments: Any) -> str:
+        """Asks the running fit for something and gives its answer.
+
+        Args:
+            verb: `pause`, `resume`, `stop`, `checkpoint`, `validate`, `set_lr` (`lr` or `factor`, `group`),
+                `set_max_epochs` (`epochs`) or `set_patience` (`patience`).
+            wait_s: How long to wait for the answer, in seconds; a command goes on waiting after that.
+            **arguments: What the verb takes.
+
+        Raises:
+            CommandError: There is no such command, or its arguments do not fit.
+            RunStateError: The run is not being trained, or belongs to somebody else.
+            CommandRefusedError: The fit could not do it; the message says why.
+        """
+        from jupyter_train.config.commands import command
+        from jupyter_train.store import commands
+
+        row = commands.add(self._store, self._key, command(verb, arguments))
+        return commands.wait_for_answer(self._store, self._key, row, wait_s)
+
     # -- its panel --------------------------------------------------------------------------------
 
     def show(self, in_full: bool = False) -> None:

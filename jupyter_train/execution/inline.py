@@ -14,12 +14,13 @@ from jupyter_train.execution.environment import environment
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.masking import mask_tree
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.training.fit import Outcome
+    from jupyter_train.training.fit import Outcome, Surroundings
 
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
@@ -106,28 +107,32 @@ def _attempt(
     store: Store, job: Job, model: Any, module: Any, source: Any, record: RunRecord, interrupt: InterruptWatch
 ) -> Outcome:
     """From the first row to the last; an Interrupt while the record is being closed waits until it is."""
-    from jupyter_train.training.fit import with_late_interrupt
+    from jupyter_train.training.fit import Surroundings, with_late_interrupt
 
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
-    writer = RunWriter(store, record.key, RunFolder(record.folder), _to_floats)
+    folder = RunFolder(record.folder)
+    writer = RunWriter(store, record.key, folder, _to_floats)
+    mailbox = Mailbox(store, record.key, folder)
+    writer.at_every_flush(mailbox.exchange)
+    around = Surroundings(job.config, folder, writer, mailbox, record.ref, interrupt, job.ckpt_path)
     try:
         job.on_start(record, writer)
-        outcome = _fit(job, model, module, source, record, writer, interrupt)
+        outcome = _fit(job, model, module, source, record, around)
+        mailbox.close()
         writer.close(outcome.status, outcome.message)
     except AbortTraining:
+        mailbox.close()
         writer.close_later(RunStatus.STOPPED, _ABORTED)
         raise TrainingInterrupted(_ABORTED) from None
     return with_late_interrupt(outcome, interrupt, job.config)
 
 
-def _fit(
-    job: Job, model: Any, module: Any, source: Any, record: RunRecord, writer: RunWriter, interrupt: InterruptWatch
-) -> Outcome:
+def _fit(job: Job, model: Any, module: Any, source: Any, record: RunRecord, around: Surroundings) -> Outcome:
     """The fit itself, and what is known of the model before and after it."""
     from jupyter_train.training import initial, seeds
     from jupyter_train.training.fit import fit
 
-    config, folder = job.config, writer.folder
+    config, folder, writer = job.config, around.folder, around.writer
     assert config.seed is not None
     origin = initial.origin_of(model)
     _describe(job, folder, writer, source, initial.keep(model, folder))
@@ -135,7 +140,7 @@ def _fit(
         text = f"continues from run {origin.ref} (step {origin.step:,})"
         writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
     seeds.seed_all(config.seed)
-    outcome = fit(module, source, config, folder, writer, record.ref, interrupt, job.ckpt_path)
+    outcome = fit(module, source, around)
     steps = outcome.trainer.global_step if outcome.trainer is not None else 0
     earlier = origin.step if origin is not None else 0
     first_folder = origin.initial_folder if origin is not None else record.folder

@@ -25,7 +25,9 @@ _THUMBNAIL_PIXELS = 128
 _THUMBNAIL_BYTES = 6_000
 _SHOWN_EVENTS = frozenset(
     {
+        "command",
         "nan",
+        "refused",
         "warning",
         "continues",
         "early_stop",

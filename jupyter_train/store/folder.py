@@ -68,6 +68,16 @@ class RunFolder:
         """The owner's lock."""
         return self.path / "owner.lock"
 
+    @property
+    def command_flag(self) -> Path:
+        """Touched whenever a command is added, so that the owner need not ask the database."""
+        return self.path / "commands"
+
+    def raise_command_flag(self) -> None:
+        """Says that a command waits; a folder that is out of reach does not matter."""
+        with contextlib.suppress(OSError):
+            self.command_flag.touch(mode=0o600)
+
     def size_bytes(self) -> int:
         """Bytes of all files; 0 for a folder that is gone."""
         total = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 #: The newest revision in `migrations/versions`; a test compares the two.
-HEAD = "0001"
+HEAD = "0002"
 #: Optuna's tables use Alembic's default name, so ours is another.
 VERSION_TABLE = "jupyter_train_version"
 
@@ -53,4 +53,20 @@ events = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
     sa.Index("ix_events_run", "run", "id"),
+)
+
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.String(36), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("user", sa.String(120), nullable=False),
+    sa.Column("source", sa.String(32), nullable=False),
+    sa.Column("verb", sa.String(32), nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("step", sa.BigInteger),
+    sa.Index("ix_commands_run", "run", "state"),
 )

@@ -65,6 +65,7 @@ class RunWriter:
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._obsolete: list[Path] = []
+        self._also: list[Callable[[], None]] = []
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
         self._summary_is_new = False
@@ -103,6 +104,10 @@ class RunWriter:
     def medium(self, medium: Medium) -> None:
         """Records a file already written to the run folder."""
         self._actions.append(lambda appender: appender.add_medium(medium))
+
+    def at_every_flush(self, work: Callable[[], None]) -> None:
+        """Does this too whenever it writes; what fails in the store is tried again."""
+        self._also.append(work)
 
     def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "") -> None:
         """Announces a checkpoint already complete on disk.
@@ -179,6 +184,8 @@ class RunWriter:
             except _FAULTS:
                 self._events.extendleft(reversed(taken))
                 raise
+        for work in self._also:
+            work()
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S

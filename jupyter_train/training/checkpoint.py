@@ -109,6 +109,19 @@ class RunCheckpoint(Checkpoint):
         self._take(trainer, "last", None)
         self._write_pending()
 
+    def take_now(self, trainer: pl.Trainer) -> str:
+        """Writes a checkpoint of this moment, which is kept; gives its name.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        about = reader.Checkpoint(
+            f"checkpoints/manual-step{trainer.global_step}.ckpt", "manual", trainer.global_step, trainer.current_epoch,
+            None, 0, "",
+        )  # fmt: skip
+        self._write(trainer._checkpoint_connector.dump_checkpoint(weights_only=False), about)
+        return Path(about.path).name
+
     # -- what -------------------------------------------------------------------------------------
 
     def _look(self, trainer: pl.Trainer) -> None:
@@ -180,18 +193,21 @@ class RunCheckpoint(Checkpoint):
     def _write_pending(self) -> None:
         began = time.monotonic()
         for kind, (content, about) in list(self._pending.items()):
-            path = self._folder.path / about.path
             try:
-                save_atomically(content, path)
+                self._write(content, about, instead_of=self._saved.get(kind, ""))
             except OSError as err:
                 self._has_failed = True
                 self._writer.event("checkpoint", f"checkpoint not saved: {err.strerror or err}; training goes on")
                 return
             del self._pending[kind]
-            about = about._replace(size=path.stat().st_size, sha256=file_hash(path))
-            self._writer.checkpoint(about, instead_of=self._saved.get(kind, ""))
             self._saved[kind] = about.path
         self._spent_s += time.monotonic() - began
+
+    def _write(self, content: Any, about: reader.Checkpoint, instead_of: str = "") -> None:
+        """Writes a checkpoint and announces it with its size and hash."""
+        path = self._folder.path / about.path
+        save_atomically(content, path)
+        self._writer.checkpoint(about._replace(size=path.stat().st_size, sha256=file_hash(path)), instead_of)
 
 
 def _copied(content: Any) -> Any:

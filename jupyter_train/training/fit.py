@@ -15,6 +15,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.run import RunStatus
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoint import RunCheckpoint, metric_not_logged
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
@@ -22,6 +23,7 @@ from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.output import captured
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.source import DataSource
+from jupyter_train.training.steering import Steering
 from jupyter_train.training.steps import take_steps
 from jupyter_train.training.trainer import log_every_n_steps, trainer_arguments, user_callbacks, user_loggers
 
@@ -43,47 +45,57 @@ class Outcome:
     trainer: pl.Trainer | None = None
 
 
-def fit(
-    module: pl.LightningModule,
-    source: DataSource,
-    config: TrainConfig,
-    folder: RunFolder,
-    writer: RunWriter,
-    ref: str,
-    interrupt: InterruptWatch,
-    ckpt_path: str | None = None,
-) -> Outcome:
+@dataclass
+class Surroundings:
+    """What a fit is given besides model and data.
+
+    Attributes:
+        config: Checked options.
+        folder: The run's folder.
+        writer: Records it.
+        mailbox: Commands come from here.
+        ref: The run's short name.
+        interrupt: Says whether the user pressed Interrupt.
+        ckpt_path: A Lightning checkpoint to start from.
+    """
+
+    config: TrainConfig
+    folder: RunFolder
+    writer: RunWriter
+    mailbox: Mailbox
+    ref: str
+    interrupt: InterruptWatch
+    ckpt_path: str | None = None
+
+
+def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) -> Outcome:
     """Fits `module`; never raises for what happens in training.
 
     Raises:
         AbortTraining: A second Interrupt came while the last checkpoint was being written.
     """
-    logger = RunLogger(writer, folder, ref, config.record_every)
-    checkpoint = RunCheckpoint(folder, writer, config, config.trainer.get("enable_checkpointing", True))
+    config, writer = around.config, around.writer
+    checkpoint = RunCheckpoint(around.folder, writer, config, config.trainer.get("enable_checkpointing", True))
+    steering = Steering(around.mailbox, writer, checkpoint, around.interrupt)
 
     def tell(text: str) -> None:
         writer.event("warning", text)
 
     with captured(writer.log, tell):
         try:
-            trainer = _build(config, folder, writer, logger, checkpoint, interrupt)
+            trainer = _build(around, checkpoint, steering)
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
             return Outcome(RunStatus.FAILED, last_line(err), err)
-        outcome = _carry_out(trainer, module, source, config, ckpt_path, interrupt)
+        outcome = _carry_out(trainer, module, source, around, steering)
         _finish(trainer, checkpoint, outcome, writer)
     return outcome
 
 
-def _build(
-    config: TrainConfig,
-    folder: RunFolder,
-    writer: RunWriter,
-    logger: RunLogger,
-    checkpoint: RunCheckpoint,
-    interrupt: InterruptWatch,
-) -> pl.Trainer:
+def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) -> pl.Trainer:
+    config, writer = around.config, around.writer
+    logger = RunLogger(writer, around.folder, around.ref, config.record_every)
     others = user_loggers(config)
-    arguments = trainer_arguments(config, folder)
+    arguments = trainer_arguments(config, around.folder)
     trainer = pl.Trainer(
         **arguments,
         logger=[logger, *others],
@@ -95,27 +107,22 @@ def _build(
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and takes_steps)
     # first, so that it sees an Interrupt before anything else spends time on the batch
-    pace.callbacks.insert(0, Recorder(writer, logger, interrupt))
+    pace.callbacks.insert(0, Recorder(writer, logger, steering, around.interrupt))
     return trainer
 
 
 def _carry_out(
-    trainer: pl.Trainer,
-    module: pl.LightningModule,
-    source: DataSource,
-    config: TrainConfig,
-    ckpt_path: str | None,
-    interrupt: InterruptWatch,
+    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, around: Surroundings, steering: Steering
 ) -> Outcome:
     try:
-        trainer.fit(module, ckpt_path=ckpt_path, **source.loaders)
+        trainer.fit(module, ckpt_path=around.ckpt_path, **source.loaders)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
         _forget_frames(err)
-        return _interrupted(trainer, config)
+        return _ended_early(trainer, around, steering)
     except SystemExit as err:
-        if interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
+        if around.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
             _forget_frames(err)
-            return _interrupted(trainer, config)
+            return _ended_early(trainer, around, steering)
         return Outcome(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
     except JupyterTrainError as err:
         return Outcome(RunStatus.FAILED, str(err), err, trainer)
@@ -123,8 +130,8 @@ def _carry_out(
         clear = _explained(err, trainer, source)
         message = str(clear) if isinstance(clear, JupyterTrainError) else last_line(clear)
         return Outcome(RunStatus.FAILED, message, clear, trainer)
-    if trainer.interrupted:
-        return _interrupted(trainer, config)
+    if trainer.interrupted or steering.stopped:
+        return _ended_early(trainer, around, steering)
     return Outcome(RunStatus.FINISHED, "", None, trainer)
 
 
@@ -135,9 +142,12 @@ def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: Tra
     return outcome
 
 
-def _interrupted(trainer: pl.Trainer, config: TrainConfig) -> Outcome:
+def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) -> Outcome:
+    """After a Stop the cell goes on; after an Interrupt it does not."""
+    if steering.stopped and not around.interrupt.is_asked:
+        return Outcome(RunStatus.STOPPED, steering.stopped, None, trainer)
     text = f"interrupted at step {trainer.global_step}; everything recorded so far is kept"
-    error = TrainingInterrupted(text) if config.on_interrupt == "raise" else None
+    error = TrainingInterrupted(text) if around.config.on_interrupt == "raise" else None
     return Outcome(RunStatus.STOPPED, text, error, trainer)
 
 

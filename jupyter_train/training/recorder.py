@@ -14,6 +14,7 @@ from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
+from jupyter_train.training.steering import Steering
 
 _PROGRESS_PERIOD_S = 0.1
 
@@ -25,12 +26,14 @@ class Recorder(pl.Callback):
     Args:
         writer: The run's writer thread.
         logger: Where step values go.
+        steering: Carries out commands at every batch boundary.
         interrupt: Asked at every batch boundary.
     """
 
-    def __init__(self, writer: RunWriter, logger: RunLogger, interrupt: InterruptWatch) -> None:
+    def __init__(self, writer: RunWriter, logger: RunLogger, steering: Steering, interrupt: InterruptWatch) -> None:
         self._writer = writer
         self._logger = logger
+        self._steering = steering
         self._interrupt = interrupt
         self._stage = "starting"
         self._began = 0.0
@@ -53,12 +56,13 @@ class Recorder(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Obeys an Interrupt, so that the step before is whole; records the learning rate when it has changed."""
         self._obey(trainer)
+        self._followed(trainer, self._steering.obey(trainer))
         self._record_lr(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Records, at most every 100 ms, where the run is."""
+        """Records, at most every 100 ms, where the run is; carries out commands before Lightning looks what is due."""
         if self._records_loss is None:
             self._records_loss = not _logs_loss(trainer)
         if self._records_loss:
@@ -67,6 +71,7 @@ class Recorder(pl.Callback):
         if now >= self._due:
             self._due = now + _PROGRESS_PERIOD_S
             self._tell(trainer)
+        self._followed(trainer, self._steering.obey_after_batch(trainer))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it validates."""
@@ -74,8 +79,9 @@ class Recorder(pl.Callback):
         self._tell(trainer)
 
     def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Obeys an Interrupt."""
+        """Obeys an Interrupt, and commands."""
         self._obey(trainer)
+        self._steering.obey_in_validation(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it trains again."""
@@ -101,6 +107,13 @@ class Recorder(pl.Callback):
         if self._interrupt.is_asked:
             self._tell(trainer)
             raise StopTraining
+
+    def _followed(self, trainer: pl.Trainer, is_changed: bool) -> None:
+        """After a command the end may be elsewhere, and a pause is not speed."""
+        if is_changed:
+            self._total_steps = total_steps(trainer)
+            self._rates.restart(trainer.global_step)
+            self._tell(trainer)
 
     def _record_lr(self, trainer: pl.Trainer) -> None:
         optimizers = trainer.optimizers
@@ -140,7 +153,8 @@ class Recorder(pl.Callback):
         """Seconds left, by the whole time so far (validation included)."""
         if not step or not math.isfinite(self._total_steps):
             return None
-        return max(0.0, (time.monotonic() - self._began) * (self._total_steps - step) / step)
+        spent_s = time.monotonic() - self._began - self._steering.paused_s
+        return max(0.0, spent_s * (self._total_steps - step) / step)
 
 
 class _Rate:

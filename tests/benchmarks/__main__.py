@@ -1,4 +1,4 @@
-"""One entry point: `python -m tests.benchmarks [load_ext start recorder output store]`. Prints tables, writes JSON."""
+"""One entry point: `python -m tests.benchmarks [NAME ...]`, all if none is named. Prints tables, writes JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-NAMES = ("load_ext", "start", "recorder", "output", "store")
+NAMES = ("load_ext", "start", "recorder", "recorder_parts", "output", "store")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -1,18 +1,26 @@
 """What recorder, store and panel cost: the same Trainer with everything of ours off, interleaved.
 
-The toy model of the field notes: digits, batch 32, one thread, no checkpoints on either side.
+The toy model of the field notes: digits, batch 32, one thread, no checkpoints on either side. Each kind trains in a
+process of its own, one at a time, a slice of about a second each, the others stopped meanwhile (SIGSTOP): so the
+machine's own slow changes fall on all kinds alike. Starting is not in it; `start` measures that.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 
-EPOCHS = 16
-REPEATS = 16
+SLICE_EPOCHS = 8
+ROUNDS = 40
 BARE = "Trainer, everything off"
+KINDS = {BARE: "bare", f"{BARE}, again": "bare", "%train, nobody watching": "unwatched",
+         "%train, panel watched": "watched"}  # fmt: skip
 
 
 def _model():
@@ -46,36 +54,21 @@ def _loader():
     return DataLoader(TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)), batch_size=32, shuffle=True)
 
 
-class _Timer:
-    """Seconds of the epochs themselves: start and end of the run are measured elsewhere."""
-
-    def __init__(self):
-        import pytorch_lightning as pl
-
-        class Callback(pl.Callback):
-            seconds = 0.0
-
-            def on_train_epoch_start(self, trainer, module):
-                self.began = time.perf_counter()
-
-            def on_train_epoch_end(self, trainer, module):
-                if trainer.current_epoch > 0:
-                    Callback.seconds += time.perf_counter() - self.began
-
-        self.kind = Callback
-        self.callback = Callback()
-
-
-def _stock(loader) -> float:
+def _pacer():
+    """A callback that says how long a slice of epochs took, then waits to be told to go on."""
     import pytorch_lightning as pl
 
-    timer = _Timer()
-    trainer = pl.Trainer(
-        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, devices=1, accelerator="cpu", callbacks=[timer.callback],
-    )  # fmt: skip
-    trainer.fit(_model(), loader)
-    return (EPOCHS - 1) * len(loader) / timer.kind.seconds
+    answers = os.dup(1)
+
+    class Pacer(pl.Callback):
+        def on_train_epoch_start(self, trainer, module):
+            if trainer.current_epoch % SLICE_EPOCHS == 0:
+                spent = time.perf_counter() - self.began if trainer.current_epoch else 0.0
+                os.write(answers, f"{spent}\n".encode())
+                os.read(0, 1)
+                self.began = time.perf_counter()
+
+    return Pacer()
 
 
 def _sink():
@@ -91,49 +84,69 @@ def _sink():
     return Sink()
 
 
-def _ours(loader, is_watched: bool) -> float:
+def _train_bare() -> None:
+    import pytorch_lightning as pl
+
+    trainer = pl.Trainer(
+        max_epochs=100_000, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, devices=1, accelerator="cpu", callbacks=[_pacer()],
+    )  # fmt: skip
+    trainer.fit(_model(), _loader())
+
+
+def _train_ours(is_watched: bool) -> None:
     from jupyter_train import api
     from jupyter_train.panel.watchers import WATCHERS
 
-    kept = api.screen_here, WATCHERS.is_watched
     api.screen_here = _sink
     WATCHERS.is_watched = lambda _run: is_watched
-    timer = _Timer()
-    try:
-        api.train(
-            _model(), loader, epochs=EPOCHS, seed=1, enable_checkpointing=False, accelerator="cpu",
-            enable_model_summary=False, callback=[timer.callback],
-        )  # fmt: skip
-    finally:
-        api.screen_here, WATCHERS.is_watched = kept
-    return (EPOCHS - 1) * len(loader) / timer.kind.seconds
+    api.train(
+        _model(), _loader(), epochs=100_000, seed=1, enable_checkpointing=False, accelerator="cpu",
+        enable_model_summary=False, callback=[_pacer()],
+    )  # fmt: skip
+
+
+class _Trainee:
+    """A process that trains slice by slice, and is stopped in between."""
+
+    def __init__(self, kind: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.recorder", kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._answer()
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def steps_per_s(self) -> float:
+        """Trains one slice."""
+        os.kill(self._process.pid, signal.SIGCONT)
+        os.write(self._process.stdin.fileno(), b".")
+        spent = self._answer()
+        os.kill(self._process.pid, signal.SIGSTOP)
+        return SLICE_EPOCHS * 57 / spent
+
+    def _answer(self) -> float:
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def measure() -> list[dict[str, object]]:
     """Steps per second, and the median ratio to the two bare Trainers of the same round; those two show the noise."""
-    import pytorch_lightning  # noqa: F401  sets its log handlers up, which are taken away below
-    import torch
-
-    warnings.simplefilter("ignore")
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).handlers = []
-        logging.getLogger(name).propagate = False
-    torch.set_num_threads(1)
-    loader = _loader()
-    kinds = {
-        BARE: lambda: _stock(loader),
-        f"{BARE}, again": lambda: _stock(loader),
-        "%train, nobody watching": lambda: _ours(loader, False),
-        "%train, panel watched": lambda: _ours(loader, True),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in kinds}
-    for name in kinds:
-        kinds[name]()  # warm
-    for number in range(REPEATS):
-        shift = number % len(kinds)  # no kind always runs after the same other one
-        names = [*kinds][shift:] + [*kinds][:shift]
-        for name in names:
-            rates[name].append(kinds[name]())
+    trainees = {name: _Trainee(kind) for name, kind in KINDS.items()}
+    rates: dict[str, list[float]] = {name: [] for name in KINDS}
+    try:
+        for number in range(-2, ROUNDS):
+            shift = number % len(KINDS)  # no kind always runs after the same other one
+            for name in [*KINDS][shift:] + [*KINDS][:shift]:
+                rate = trainees[name].steps_per_s()
+                if number >= 0:  # the first two rounds warm up
+                    rates[name].append(rate)
+    finally:
+        for trainee in trainees.values():
+            trainee.end()
     base = [(one + two) / 2 for one, two in zip(rates[BARE], rates[f"{BARE}, again"], strict=True)]
     return [_row(name, values, base) for name, values in rates.items()]
 
@@ -148,3 +161,23 @@ def _row(name: str, values: list[float], base: list[float]) -> dict[str, object]
         "quartiles": f"{low:.3f} to {high:.3f}",
         "target": "" if name.startswith(BARE) else ">= 0.95",
     }
+
+
+def be_quiet() -> None:
+    """One thread, and nothing of what Lightning says."""
+    import pytorch_lightning  # noqa: F401  sets its log handlers up, which are taken away below
+    import torch
+
+    warnings.simplefilter("ignore")
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = False
+    torch.set_num_threads(1)
+
+
+if __name__ == "__main__":
+    be_quiet()
+    if sys.argv[1] == "bare":
+        _train_bare()
+    else:
+        _train_ours(is_watched=sys.argv[1] == "watched")

@@ -1,0 +1,121 @@
+"""What a running fit can be told, declared once: for the panel, Python, `%runs`, the shell and the server's routes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_train.exceptions import CommandError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing that can be asked of a run.
+
+    Attributes:
+        name: As typed: `set-lr`; in Python and JSON `set_lr`.
+        help: One line.
+        arguments: Name to the check that gives a value its final form.
+        check: Says what is wrong with the arguments together, or gives an empty string.
+    """
+
+    name: str
+    help: str
+    arguments: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Any]], str] = lambda _given: ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb with its checked arguments.
+
+    Attributes:
+        verb: One of `VERBS`.
+        arguments: Plain JSON values by name.
+        source: Who asked: `panel`, `python`, `command line`.
+        row: Its row in the store; 0 while it has none.
+    """
+
+    verb: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    source: str = "python"
+    row: int = 0
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return float(value)
+
+
+def _positive(value: Any) -> float:
+    if (number := _number(value)) <= 0:
+        raise ValueError("a number above 0")
+    return number
+
+
+def _count(least: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        number = _number(value)
+        if number < least or not number.is_integer():
+            raise ValueError(f"a whole number of {least} or more")
+        return int(number)
+
+    return check
+
+
+def _one_of_lr_and_factor(given: Mapping[str, Any]) -> str:
+    return "" if ("lr" in given) != ("factor" in given) else "give one of `lr` and `factor`"
+
+
+def _needs(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda given: "" if name in given else f"`{name}` is missing"
+
+
+VERBS: dict[str, Verb] = {
+    verb.name.replace("-", "_"): verb
+    for verb in (
+        Verb("pause", "wait at the next batch boundary"),
+        Verb("resume", "go on after a pause"),
+        Verb("stop", "end well: validate, keep the best and the last weights"),
+        Verb("checkpoint", "write a checkpoint of this moment"),
+        Verb("validate", "validate now"),
+        Verb(
+            "set-lr",
+            "set the learning rate, or multiply it; a schedule goes on scaled by the same factor",
+            {"lr": _positive, "factor": _positive, "group": _count(0)},
+            _one_of_lr_and_factor,
+        ),
+        Verb("set-max-epochs", "train for so many epochs in all", {"epochs": _count(1)}, _needs("epochs")),
+        Verb("set-patience", "patience of early stopping", {"patience": _count(0)}, _needs("patience")),
+    )
+}
+
+
+def command(verb: str, arguments: Mapping[str, Any] | None = None, source: str = "python") -> Command:
+    """A checked command.
+
+    Raises:
+        CommandError: The verb is unknown, an argument is, or a value cannot be.
+    """
+    name = verb.replace("-", "_")
+    known = VERBS.get(name)
+    if known is None:
+        raise CommandError(f"`{verb}`: no such command.{did_you_mean(name, VERBS)} Known are: {', '.join(VERBS)}")
+    given: dict[str, Any] = {}
+    for key, value in (arguments or {}).items():
+        check = known.arguments.get(key)
+        if check is None:
+            expected = ", ".join(f"`{one}`" for one in known.arguments) or "no arguments"
+            raise CommandError(f"`{known.name}` takes {expected}, not `{key}`")
+        if value is None:
+            continue
+        try:
+            given[key] = check(value)
+        except ValueError as err:
+            raise CommandError(f"`{known.name}`: `{key}` is {value!r}; expected {err}") from None
+    if problem := known.check(given):
+        raise CommandError(f"`{known.name}`: {problem}")
+    return Command(name, given, source)

@@ -1,0 +1,107 @@
+"""Commands to running fits: rows that anybody may add and the run's owner answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+
+from jupyter_train.config.commands import Command
+from jupyter_train.exceptions import CommandRefusedError, RunStateError
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.locations import user_name
+from jupyter_train.store.schema import commands
+
+if TYPE_CHECKING:
+    from jupyter_train.store.central import Store
+
+WAITING, APPLIED, REFUSED = "waiting", "applied", "refused"
+_LOOK_S = 0.05
+
+
+class Answer(NamedTuple):
+    """What became of a command: `state` is `waiting`, `applied` or `refused`."""
+
+    state: str
+    text: str
+    step: int | None
+
+
+def add(store: Store, run: str, command: Command) -> int:
+    """Adds a waiting command and gives its row.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        RunStateError: The run is not alive, or another user's.
+    """
+    record = store.get(run)
+    store.check_owner(record)
+    status = store.status_of(record)
+    if not status.is_live:
+        raise RunStateError(f"`{record.ref}` is {status}; only a running fit takes commands")
+    values = {
+        "run": run, "at": time.time(), "user": user_name(), "source": command.source, "verb": command.verb,
+        "arguments": command.arguments, "state": WAITING, "answer": "", "step": None,
+    }  # fmt: skip
+    with store.engine.begin() as connection:
+        key = connection.execute(commands.insert().values(**values)).inserted_primary_key
+    RunFolder(record.folder).raise_command_flag()
+    return int(key[0]) if key else 0
+
+
+def waiting(store: Store, run: str) -> list[Command]:
+    """Commands of a run that nobody has answered, oldest first."""
+    query = sa.select(commands).where(commands.c.run == run, commands.c.state == WAITING).order_by(commands.c.id)
+    with store.engine.connect() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [Command(row["verb"], row["arguments"], row["source"], row["id"]) for row in rows]
+
+
+def answer(store: Store, run: str, command: Command, given: Answer) -> None:
+    """Says what became of a command; one that came over the control channel gets its row now."""
+    said: dict[str, Any] = {"state": given.state, "answer": given.text, "step": given.step}
+    with store.engine.begin() as connection:
+        if command.row:
+            connection.execute(commands.update().where(commands.c.id == command.row).values(**said))
+            return
+        whole = {"run": run, "at": time.time(), "user": user_name(), "source": command.source,
+                 "verb": command.verb, "arguments": command.arguments, **said}  # fmt: skip
+        connection.execute(commands.insert().values(**whole))
+
+
+def refuse_waiting(store: Store, run: str, given: Answer) -> None:
+    """Gives the same answer to everything that waits for a run."""
+    said: dict[str, Any] = {"state": given.state, "answer": given.text, "step": given.step}
+    with store.engine.begin() as connection:
+        unanswered = sa.and_(commands.c.run == run, commands.c.state == WAITING)
+        connection.execute(commands.update().where(unanswered).values(**said))
+
+
+def answer_of(store: Store, row: int) -> Answer:
+    """What became of a command so far."""
+    query = sa.select(commands.c.state, commands.c.answer, commands.c.step).where(commands.c.id == row)
+    with store.engine.connect() as connection:
+        found = connection.execute(query).first()
+    return Answer(*found) if found else Answer(REFUSED, "the run was deleted", None)
+
+
+def wait_for_answer(store: Store, run: str, row: int, wait_s: float) -> str:
+    """What the fit answers to a command, or that it has not answered yet.
+
+    Raises:
+        CommandRefusedError: It could not do it, or ended first.
+    """
+    deadline = time.monotonic() + wait_s
+    while True:
+        is_live = store.status_of(store.get(run)).is_live
+        found = answer_of(store, row)
+        if found.state == APPLIED:
+            return found.text
+        if found.state == REFUSED:
+            raise CommandRefusedError(found.text)
+        if not is_live:
+            raise CommandRefusedError("the fit had just ended")
+        if time.monotonic() > deadline:
+            return "asked; the run does it at its next batch boundary"
+        time.sleep(_LOOK_S)

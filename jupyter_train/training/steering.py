@@ -1,0 +1,200 @@
+"""Carries out commands to a running fit, between two batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+
+from jupyter_train.config.commands import Command
+from jupyter_train.exceptions import CommandRefusedError
+from jupyter_train.run import RunStatus
+from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.checkpoint import RunCheckpoint
+from jupyter_train.training.interrupt import InterruptWatch, StopTraining
+from jupyter_train.training.learning_rate import set_learning_rate
+
+_PAUSED_LOOK_S = 0.05
+#: What is done as soon as a batch has ended: Lightning looks right then whether to stop and whether to validate.
+_AT_END = frozenset({"stop", "validate"})
+_FROM = {"panel": "from the panel", "python": "from Python", "command line": "from the command line"}
+
+
+class Steering:
+    """Takes commands out of the inbox at batch boundaries; each is recorded with its step and answered.
+
+    Args:
+        mailbox: Where commands arrive and answers go.
+        writer: Records events.
+        checkpoint: Writes a checkpoint when asked.
+        interrupt: Ends a pause.
+    """
+
+    def __init__(
+        self, mailbox: Mailbox, writer: RunWriter, checkpoint: RunCheckpoint, interrupt: InterruptWatch
+    ) -> None:
+        self.stopped = ""
+        self.paused_s = 0.0
+        self._mailbox = mailbox
+        self._inbox = mailbox.inbox
+        self._writer = writer
+        self._checkpoint = checkpoint
+        self._interrupt = interrupt
+        self._is_paused = False
+        self._rates_to_hold: list[dict[str, Any]] = []
+        self._verbs: dict[str, Callable[..., str]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "checkpoint": self._take_checkpoint,
+            "validate": _validate,
+            "set_lr": self._set_lr,
+            "set_max_epochs": _set_max_epochs,
+            "set_patience": _set_patience,
+        }
+
+    def obey(self, trainer: pl.Trainer) -> bool:
+        """Before a batch: carries out what waits, and waits itself while paused; True when there was anything.
+
+        Raises:
+            StopTraining: An Interrupt ended a pause.
+        """
+        for arguments in self._rates_to_hold:
+            set_learning_rate(trainer, **arguments)
+        self._rates_to_hold.clear()
+        return self._obey(trainer, frozenset(self._verbs))
+
+    def obey_after_batch(self, trainer: pl.Trainer) -> bool:
+        """After a batch: what Lightning must know before it decides what comes next."""
+        return self._obey(trainer, _AT_END)
+
+    def obey_in_validation(self, trainer: pl.Trainer) -> None:
+        """Between two validation batches; a stop ends the fit there and then.
+
+        Raises:
+            StopTraining: The run was stopped, or an Interrupt ended a pause.
+        """
+        if self._obey(trainer, frozenset(self._verbs)) and self.stopped:
+            raise StopTraining
+
+    # -- how --------------------------------------------------------------------------------------
+
+    def _obey(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
+        if not self._inbox:
+            return False
+        is_any = self._carry_out_all(trainer, verbs)
+        if self._is_paused:
+            self._wait(trainer, verbs)
+        return is_any
+
+    def _carry_out_all(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
+        taken = self._inbox.take(verbs)
+        for command in taken:
+            self._carry_out(command, trainer)
+        return bool(taken)
+
+    def _carry_out(self, command: Command, trainer: pl.Trainer) -> None:
+        step = trainer.global_step
+        try:
+            done = self._verbs[command.verb](trainer, **command.arguments)
+        except CommandRefusedError as err:
+            self._writer.event("refused", f"{command.verb.replace('_', '-')}: {err}", step, verb=command.verb)
+            self._mailbox.answered(command, Answer(REFUSED, str(err), step))
+            return
+        text = f"{done} at step {step:,} ({_FROM.get(command.source, command.source)})"
+        self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)
+        self._mailbox.answered(command, Answer(APPLIED, text, step))
+
+    def _wait(self, trainer: pl.Trainer, verbs: frozenset[str]) -> None:
+        """Blocks until resumed, stopped or interrupted; other commands are carried out meanwhile."""
+        began = time.monotonic()
+        self._mailbox.set_status(RunStatus.PAUSED)
+        try:
+            while self._is_paused and not self._interrupt.is_asked:
+                time.sleep(_PAUSED_LOOK_S)
+                self._carry_out_all(trainer, verbs)
+        finally:
+            self._is_paused = False
+            self._mailbox.set_status(RunStatus.RUNNING)
+            self.paused_s += time.monotonic() - began
+        if self._interrupt.is_asked:
+            raise StopTraining
+
+    # -- what -------------------------------------------------------------------------------------
+
+    def _pause(self, _trainer: pl.Trainer) -> str:
+        if self._is_paused:
+            raise CommandRefusedError("the run is paused already")
+        self._is_paused = True
+        return "paused"
+
+    def _resume(self, _trainer: pl.Trainer) -> str:
+        if not self._is_paused:
+            raise CommandRefusedError("the run is not paused")
+        self._is_paused = False
+        return "resumed"
+
+    def _stop(self, trainer: pl.Trainer) -> str:
+        self._is_paused = False
+        self.stopped = f"stopped at step {trainer.global_step:,}; the best and the last weights are kept"
+        trainer.should_stop = True
+        # a stop that somebody asked for outranks --min-epochs and --min-steps
+        trainer.fit_loop.min_epochs = 0
+        trainer.fit_loop.epoch_loop.min_steps = None
+        return "stopped"
+
+    def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:
+        """Sets the rate now; one set during validation is set again for the next batch.
+
+        A scheduler that steps once an epoch does so after validation, and would change it.
+        """
+        done = set_learning_rate(trainer, **arguments)
+        if trainer.validating and "lr" in arguments:
+            self._rates_to_hold.append(arguments)
+        return done
+
+    def _take_checkpoint(self, trainer: pl.Trainer) -> str:
+        try:
+            return f"checkpoint {self._checkpoint.take_now(trainer)} written"
+        except OSError as err:
+            raise CommandRefusedError(f"no checkpoint could be written: {err.strerror or err}") from err
+
+
+def _set_max_epochs(trainer: pl.Trainer, epochs: int) -> str:
+    running = trainer.current_epoch + 1
+    if epochs < running:
+        raise CommandRefusedError(f"epoch {running} is already running; give {running} or more, or stop the run")
+    trainer.fit_loop.max_epochs = epochs
+    return f"epochs set to {epochs}"
+
+
+def _set_patience(trainer: pl.Trainer, patience: int) -> str:
+    stoppers: list[Any] = [one for one in trainer.early_stopping_callbacks if isinstance(one, EarlyStopping)]
+    if not stoppers:
+        raise CommandRefusedError("the run does not stop early; it was started without `--early-stop`")
+    for stopper in stoppers:
+        stopper.patience = patience
+    return f"patience set to {patience}"
+
+
+def _validate(trainer: pl.Trainer) -> str:
+    """Makes Lightning think that a validation is due after this batch, once."""
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    if trainer.validating or trainer.sanity_checking:
+        raise CommandRefusedError("the run is validating already")
+    if not trainer.enable_validation:
+        raise CommandRefusedError("there is no validation data, or no `validation_step`")
+    if not hasattr(epoch_loop, "_should_check_val_fx"):
+        raise CommandRefusedError("this pytorch-lightning release cannot be told to validate out of turn")
+
+    def once(_fetcher: Any) -> bool:
+        del epoch_loop._should_check_val_fx  # the class's own holds again
+        return True
+
+    epoch_loop._should_check_val_fx = once
+    return "validation asked for"

@@ -1,0 +1,278 @@
+"""Steering a running fit: every command, applied at a batch boundary, recorded with its step, answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from jupyter_train import get_run, runs, train
+from jupyter_train.config.commands import Command, command
+from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError
+from jupyter_train.store import commands, open_store
+from jupyter_train.store.inbox import LOCAL
+from tests.models import LitDigits, digits
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+class Steered(LitDigits):
+    """Sends itself commands at given steps, as the control channel would: 8 steps an epoch."""
+
+    def __init__(self, plan: dict[int, list[Command]], schedule: Callable[[Any], Any] | None = None) -> None:
+        super().__init__()
+        self.plan, self.schedule, self.rates = plan, schedule, []
+
+    def training_step(self, batch, batch_idx):
+        for one in self.plan.pop(self.global_step, []):
+            LOCAL.of(runs()[0].key).put(one)
+        self.rates.append(self.optimizers().param_groups[0]["lr"])
+        return super().training_step(batch, batch_idx)
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        if self.schedule is None:
+            return optimizer
+        return [optimizer], [{"scheduler": self.schedule(optimizer), "interval": "step"}]
+
+
+def _told(verb: str, **arguments: Any) -> Command:
+    return command(verb, arguments, "panel")
+
+
+def _steered(plan: dict[int, list[Command]], schedule=None, **options: Any):
+    model = Steered(plan, schedule)
+    run = train(model, digits(), seed=1, quiet=True, **{"epochs": 3, **options})
+    return run, model
+
+
+def _said(run, kind: str = "command") -> list[tuple[int | None, str]]:
+    return [(event.step, event.text) for event in run.events if event.kind == kind]
+
+
+def test_stop_ends_well_and_the_cell_goes_on() -> None:
+    run, _ = _steered({10: [_told("stop")]})
+    assert (run.status, run.record.summary["progress"]["step"]) == ("stopped", 11)
+    assert run.record.message == "stopped at step 11; the best and the last weights are kept"
+    assert _said(run) == [(11, "stopped at step 11 (from the panel)")]
+    assert run.metrics["val_loss"].notna().sum() == 2  # the last one because of the stop
+    assert run.checkpoint is not None
+
+
+def test_stop_outranks_min_epochs() -> None:
+    run, _ = _steered({2: [_told("stop")]}, min_epochs=2)
+    assert run.record.summary["progress"]["step"] == 3
+
+
+def test_a_checkpoint_of_the_moment_is_kept_beside_best_and_last() -> None:
+    run, _ = _steered({4: [_told("checkpoint")]})
+    assert _said(run) == [(5, "checkpoint manual-step5.ckpt written at step 5 (from the panel)")]
+    content = torch.load(run.folder / "checkpoints" / "manual-step5.ckpt", weights_only=False)
+    assert content["global_step"] == 5
+
+
+def test_validate_now_validates_once_out_of_turn() -> None:
+    run, _ = _steered({2: [_told("validate")]}, epochs=1)
+    assert run.metrics["val_loss"].dropna().index.tolist() == [2, 7]
+
+
+def test_max_epochs_and_patience_can_be_changed() -> None:
+    run, _ = _steered({2: [_told("set_max_epochs", epochs=5)]})
+    assert run.record.summary["progress"] | {"at": 0} == run.record.summary["progress"] | {"at": 0, "epochs": 5}
+    assert run.metrics["train_loss"].notna().sum() == 40
+    run, model = _steered({2: [_told("set_patience", patience=9)]}, early_stop="val_loss:2")
+    assert model.trainer.early_stopping_callback.patience == 9
+
+
+def test_a_learning_rate_is_set_exactly_and_recorded() -> None:
+    run, model = _steered({3: [_told("set_lr", lr=0.02)]}, epochs=1)
+    assert model.rates == [0.1] * 4 + [0.02] * 4
+    assert run.metrics["lr"].dropna().to_dict() == {0: 0.1, 4: 0.02}
+    assert _said(run) == [(4, "learning rate set to 0.02 at step 4 (from the panel)")]
+
+
+SCHEDULES: dict[str, Callable[[Any], Any]] = {
+    "StepLR": lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5),
+    "ExponentialLR": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9),
+    "LambdaLR": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+    "CosineAnnealingLR": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 16, 0.001),
+    "CosineAnnealingWarmRestarts": lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 5, eta_min=0.001),
+    "OneCycleLR": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.4, total_steps=16, cycle_momentum=False),
+    "CyclicLR": lambda o: torch.optim.lr_scheduler.CyclicLR(o, 0.01, 0.1, 3, cycle_momentum=False),
+    "LinearLR": lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.1, 1.0, 10),
+    "PolynomialLR": lambda o: torch.optim.lr_scheduler.PolynomialLR(o, 16, 2.0),
+    "SequentialLR": lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o,
+        [torch.optim.lr_scheduler.LinearLR(o, 0.1, 1.0, 4), torch.optim.lr_scheduler.CosineAnnealingLR(o, 12)],
+        milestones=[4],
+    ),
+    "ChainedScheduler": lambda o: torch.optim.lr_scheduler.ChainedScheduler(
+        [torch.optim.lr_scheduler.ConstantLR(o, 0.5, 4), torch.optim.lr_scheduler.ExponentialLR(o, 0.9)]
+    ),
+}
+
+
+@pytest.mark.parametrize("at", [2, 6])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rest_of_a_schedule_keeps_its_shape_and_is_scaled(name: str, at: int) -> None:
+    _, plain = _steered({}, SCHEDULES[name], epochs=2)
+    _, scaled = _steered({at: [_told("set_lr", factor=0.5)]}, SCHEDULES[name], epochs=2)
+    assert scaled.rates[: at + 1] == plain.rates[: at + 1]
+    assert scaled.rates[at + 1 :] == pytest.approx([0.5 * rate for rate in plain.rates[at + 1 :]], rel=1e-9)
+
+
+def test_setting_a_rate_scales_the_rest_by_what_that_is() -> None:
+    _, plain = _steered({}, SCHEDULES["ExponentialLR"], epochs=1)
+    _, told = _steered({3: [_told("set_lr", lr=0.5)]}, SCHEDULES["ExponentialLR"], epochs=1)
+    assert told.rates[:4] == plain.rates[:4]
+    assert told.rates[4:] == pytest.approx([0.5 * 0.9**step for step in range(4)], rel=1e-12)
+
+
+def test_a_rate_set_during_validation_holds_for_the_next_batch() -> None:
+    class InValidation(Steered):
+        def validation_step(self, batch, batch_idx):
+            if not self.trainer.sanity_checking and self.current_epoch == 0 and batch_idx == 0:
+                LOCAL.of(runs()[0].key).put(_told("set_lr", lr=0.5))
+            return super().validation_step(batch, batch_idx)
+
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+            return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.1)]  # steps after validation
+
+    model = InValidation({})
+    train(model, digits(), epochs=3, seed=1, quiet=True)
+    assert model.rates == pytest.approx([0.1] * 8 + [0.5] * 8 + [0.05] * 8)
+
+
+REFUSED = {
+    "unknown group": (_told("set_lr", lr=0.1, group=3), "no parameter group 3; known: 0 alone"),
+    "patience": (_told("set_patience", patience=3), "without `--early-stop`"),
+    "an epoch that has begun": (_told("set_max_epochs", epochs=1), "epoch 2 is already running"),
+    "resume": (_told("resume"), "not paused"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_apply_is_refused_with_the_reason_and_training_goes_on(case: str) -> None:
+    asked, words = REFUSED[case]
+    run, _ = _steered({10: [asked]})
+    assert run.status == "finished"
+    assert [words in text for _, text in _said(run, "refused")] == [True]
+    assert _said(run) == []
+
+
+def test_validating_without_validation_data_is_refused() -> None:
+    run, _ = _steered({1: [_told("validate")]}, epochs=1, split="1/0")
+    assert "no validation data" in _said(run, "refused")[0][1]
+
+
+WRONG = {
+    "unknown": ("jump", {}, "no such command. Did you mean"),
+    "a rate of 0": ("set_lr", {"lr": 0}, "expected a number above 0"),
+    "NaN": ("set_lr", {"lr": float("nan")}, "expected a number"),
+    "text": ("set_lr", {"lr": "high"}, "expected a number"),
+    "both": ("set_lr", {"lr": 1, "factor": 2}, "one of `lr` and `factor`"),
+    "neither": ("set-lr", {}, "one of `lr` and `factor`"),
+    "no epochs": ("set_max_epochs", {}, "`epochs` is missing"),
+    "half an epoch": ("set_max_epochs", {"epochs": 1.5}, "whole number"),
+    "an argument of another": ("stop", {"lr": 1}, "takes no arguments, not `lr`"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_command_that_makes_no_sense_is_refused_before_it_is_sent(case: str) -> None:
+    verb, arguments, words = WRONG[case]
+    with pytest.raises(CommandError, match=words.replace("(", "[(]") if case != "unknown" else "no such command"):
+        command(verb, arguments)
+
+
+class Endless(LitDigits):
+    """Trains until somebody stops it."""
+
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.002)
+        return super().training_step(batch, batch_idx)
+
+
+def _asking(work: Callable[[Any], None]) -> tuple[Any, list[BaseException]]:
+    """Trains while `work` asks for things through the store, from another thread."""
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        deadline = time.monotonic() + 60
+        while not (len(runs()) and runs()[0].status == "running") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        try:
+            work(get_run(runs()[0].key))
+        except BaseException as err:  # noqa: BLE001  raised again by whoever asked
+            failures.append(err)
+        finally:
+            if runs()[0].status in ("running", "paused"):
+                runs()[0].stop()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    run = train(Endless(), digits(), epochs=100_000, seed=1, quiet=True)
+    thread.join()
+    return run, failures
+
+
+def test_commands_through_the_store_are_answered() -> None:
+    answers: list[str] = []
+
+    def work(run) -> None:
+        answers.append(run.pause())
+        assert run.status == "paused"
+        paused_at = run.record.summary.get("progress", {}).get("step")
+        with pytest.raises(CommandRefusedError, match="paused already"):
+            run.pause()
+        answers.append(run.set_lr(factor=0.5))
+        answers.append(run.resume())
+        deadline = time.monotonic() + 30
+        while run.status != "running" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        answers.append(run.stop())
+        assert paused_at is None or paused_at > 0
+
+    run, failures = _asking(work)
+    assert failures == []
+    assert [answer.split(" at step")[0] for answer in answers] == [
+        "paused",
+        "learning rate multiplied by 0.5",
+        "resumed",
+        "stopped",
+    ]
+    steps = [step for step, _ in _said(run)]
+    assert steps[0] == steps[1] == steps[2]  # nothing was trained while paused
+    assert run.status == "stopped"
+
+
+def test_a_run_that_is_over_takes_no_commands() -> None:
+    run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
+    with pytest.raises(RunStateError, match="is finished; only a running fit takes commands"):
+        run.stop()
+
+
+def test_another_users_run_takes_no_commands(monkeypatch) -> None:
+    def work(run) -> None:
+        with monkeypatch.context() as somebody_else:
+            somebody_else.setattr("jupyter_train.store.central.user_name", lambda: "mallory")
+            with pytest.raises(RunStateError, match="belongs to"):
+                run.stop()
+
+    assert _asking(work)[1] == []
+
+
+def test_a_command_that_comes_too_late_is_answered() -> None:
+    class Late(LitDigits):
+        def on_train_end(self):
+            store = open_store()
+            self.row = commands.add(store, runs()[0].key, command("pause"))
+
+    model = Late()
+    train(model, digits(), epochs=1, seed=1, quiet=True)
+    assert commands.answer_of(open_store(), model.row)[:2] == ("refused", "the fit had just ended")
