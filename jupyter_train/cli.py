@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.config.commands import VERBS as COMMANDS
+from jupyter_train.config.commands import parse_arguments
 from jupyter_train.exceptions import (
     CellFailedError,
     JupyterTrainError,
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--html", action="store_true", help="also write an HTML copy")
     retrain.set_defaults(work=_retrain)
 
-    runs = verbs.add_parser("runs", help="list, show, compare, note and remove runs")
+    runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
     _add_runs_verbs(runs)
     return parser
 
@@ -90,6 +92,12 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
     note.add_argument("run")
     note.add_argument("text", nargs="+")
     note.set_defaults(work=_note)
+    for asked in COMMANDS.values():
+        command = verbs.add_parser(asked.name, help=asked.help)
+        command.add_argument("run")
+        command.set_defaults(work=_tell, command=asked.name, argument=[])
+        if asked.arguments:
+            command.add_argument("argument", nargs="+", help=" or ".join(f"{name}=VALUE" for name in asked.arguments))
     verbs.add_parser("gc", help="remove what dead runs left behind").set_defaults(work=_collect)
 
 
@@ -178,6 +186,13 @@ def _remove(options: argparse.Namespace) -> None:
     from jupyter_train import api
 
     print("removed " + ", ".join(api.remove(*options.run)))
+
+
+def _tell(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+
+    arguments = parse_arguments(options.command, options.argument)
+    print(api.get_run(options.run).tell(options.command, source="command line", **arguments))
 
 
 def _collect(_options: argparse.Namespace) -> None:

@@ -242,13 +242,14 @@ class Run:
         """
         return self.tell("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
 
-    def tell(self, verb: str, wait_s: float = 10.0, **arguments: Any) -> str:
+    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
         """Asks the running fit for something and gives its answer.
 
         Args:
             verb: `pause`, `resume`, `stop`, `checkpoint`, `validate`, `set_lr` (`lr` or `factor`, `group`),
                 `set_max_epochs` (`epochs`) or `set_patience` (`patience`).
             wait_s: How long to wait for the answer, in seconds; a command goes on waiting after that.
+            source: Who asks, for the record.
             **arguments: What the verb takes.
 
         Raises:
@@ -259,7 +260,7 @@ class Run:
         from jupyter_train.config.commands import command
         from jupyter_train.store import commands
 
-        row = commands.add(self._store, self._key, command(verb, arguments))
+        row = commands.add(self._store, self._key, command(verb, arguments, source))
         return commands.wait_for_answer(self._store, self._key, row, wait_s)
 
     # -- its panel --------------------------------------------------------------------------------

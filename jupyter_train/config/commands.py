@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_train.config.options import literal
 from jupyter_train.exceptions import CommandError, did_you_mean
 
 
@@ -19,12 +20,14 @@ class Verb:
         help: One line.
         arguments: Name to the check that gives a value its final form.
         check: Says what is wrong with the arguments together, or gives an empty string.
+        mark: What stands beside its line in a chart.
     """
 
     name: str
     help: str
     arguments: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], str] = lambda _given: ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,19 +80,24 @@ def _needs(name: str) -> Callable[[Mapping[str, Any]], str]:
 VERBS: dict[str, Verb] = {
     verb.name.replace("-", "_"): verb
     for verb in (
-        Verb("pause", "wait at the next batch boundary"),
+        Verb("pause", "wait at the next batch boundary", mark="pause"),
         Verb("resume", "go on after a pause"),
-        Verb("stop", "end well: validate, keep the best and the last weights"),
-        Verb("checkpoint", "write a checkpoint of this moment"),
+        Verb("stop", "end well: validate, keep the best and the last weights", mark="stop"),
+        Verb("checkpoint", "write a checkpoint of this moment", mark="checkpoint"),
         Verb("validate", "validate now"),
         Verb(
             "set-lr",
             "set the learning rate, or multiply it; a schedule goes on scaled by the same factor",
             {"lr": _positive, "factor": _positive, "group": _count(0)},
             _one_of_lr_and_factor,
+            mark="LR",
         ),
-        Verb("set-max-epochs", "train for so many epochs in all", {"epochs": _count(1)}, _needs("epochs")),
-        Verb("set-patience", "patience of early stopping", {"patience": _count(0)}, _needs("patience")),
+        Verb(
+            "set-max-epochs", "train for so many epochs in all", {"epochs": _count(1)}, _needs("epochs"), mark="epochs"
+        ),
+        Verb(
+            "set-patience", "patience of early stopping", {"patience": _count(0)}, _needs("patience"), mark="patience"
+        ),
     )
 }
 
@@ -119,3 +127,22 @@ def command(verb: str, arguments: Mapping[str, Any] | None = None, source: str =
     if problem := known.check(given):
         raise CommandError(f"`{known.name}`: {problem}")
     return Command(name, given, source)
+
+
+def parse_arguments(verb: str, words: Sequence[str]) -> dict[str, Any]:
+    """Arguments as they are typed: `1e-3`, or `factor=0.5 group=1`.
+
+    Raises:
+        CommandError: The verb takes no such argument.
+    """
+    known = VERBS.get(verb.replace("-", "_"))
+    names = list(known.arguments) if known is not None else []
+    given: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            if not names or names[0] in given:
+                raise CommandError(f"`{verb} {' '.join(words)}`: `{word}` is one word too many")
+            name, text = names[0], word
+        given[name] = literal(text)
+    return given

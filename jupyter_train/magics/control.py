@@ -8,6 +8,7 @@ from typing import Any
 MESSAGE = "jupyter_train_request"
 REPLY = "jupyter_train_reply"
 _AFTER_IDLE_S = 0.005
+_ELSEWHERE = {"status": "elsewhere", "message": "this kernel does not train the run"}
 
 
 def listen(shell: Any) -> None:
@@ -49,5 +50,27 @@ def answer(content: Any) -> dict[str, Any]:
     if verb == "snapshot":
         WATCHERS.watch(run)
         found = WATCHERS.newest(run)
-        return {"status": "ok", "snapshot": found} if found else {"status": "error", "message": "not trained here"}
-    return {"status": "error", "message": "unknown verb; expected `watch` or `snapshot`"}
+        return {"status": "ok", "snapshot": found} if found else dict(_ELSEWHERE)
+    if verb == "command":
+        return _pass_on(run, content.get("command"), content.get("arguments"))
+    return {"status": "error", "message": "unknown verb; expected `watch`, `snapshot` or `command`"}
+
+
+def _pass_on(run: str, verb: Any, arguments: Any) -> dict[str, Any]:
+    """Puts a command where the training thread looks at its next batch boundary."""
+    from jupyter_train.config.commands import command
+    from jupyter_train.exceptions import CommandError
+    from jupyter_train.panel.watchers import WATCHERS
+    from jupyter_train.store.inbox import LOCAL
+
+    if not isinstance(verb, str) or not isinstance(arguments, dict):
+        return {"status": "error", "message": "expected `command` and `arguments`"}
+    inbox = LOCAL.of(run)
+    if inbox is None:
+        return dict(_ELSEWHERE)
+    try:
+        inbox.put(command(verb, arguments, "panel"))
+    except CommandError as err:
+        return {"status": "error", "message": str(err)}
+    WATCHERS.nudge(run)
+    return {"status": "ok", "message": "asked"}

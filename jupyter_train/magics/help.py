@@ -19,7 +19,7 @@ DATA   a LightningDataModule, DataLoader, Dataset, (train, validation) of those,
 A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
 """
 
-RUNS_HELP = """Lists runs, shows, compares and removes them.
+RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
 
     %runs                    the newest runs
     %runs show RUN           its panel
@@ -27,6 +27,15 @@ RUNS_HELP = """Lists runs, shows, compares and removes them.
     %runs note RUN TEXT      keeps a note with it
     %runs rm RUN ...         deletes runs and their files
     %runs gc                 removes what dead runs left behind
+
+While a run trains (in another notebook, or from a shell: `jupyter train runs stop RUN`):
+
+    %runs stop RUN           ends it well; its cell goes on
+    %runs pause RUN          waits at the next batch; `%runs resume RUN` goes on
+    %runs set-lr RUN 1e-3    or `factor=0.5`, `group=1`; a schedule goes on scaled by the same factor
+    %runs checkpoint RUN     writes a checkpoint of this moment
+    %runs validate RUN       validates now
+    %runs set-max-epochs RUN 30 ; %runs set-patience RUN 5
 
 RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key.
 """

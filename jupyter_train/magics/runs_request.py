@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_train import api
+from jupyter_train.config.commands import VERBS as COMMANDS
+from jupyter_train.config.commands import parse_arguments
 from jupyter_train.exceptions import UsageError, did_you_mean
 from jupyter_train.magics.line import split, unquoted
 from jupyter_train.panel.numbers import size_text
@@ -44,6 +46,13 @@ def _collected(_words: list[str]) -> str:
     return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
 
 
+def _telling(verb: str) -> Callable[[list[str]], str]:
+    def work(words: list[str]) -> str:
+        return api.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
+
+    return work
+
+
 VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
     "list": (0, lambda _words: api.runs()),
     "show": (1, lambda words: api.get_run(words[0])),
@@ -51,4 +60,5 @@ VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
     "note": (2, _note),
     "rm": (1, _removed),
     "gc": (0, _collected),
+    **{verb.name: (1, _telling(verb.name)) for verb in COMMANDS.values()},
 }

@@ -72,7 +72,10 @@ class LivePanel:
     def _loop(self) -> None:
         next_quiet = time.monotonic() + UNWATCHED_PERIOD_S
         pause = 0.0
-        while not self._ended.wait(max(WATCHED_PERIOD_S, pause)):
+        while not self._ended.wait(WATCHED_PERIOD_S):
+            pause -= WATCHED_PERIOD_S
+            if pause > 0 and not WATCHERS.is_nudged(self._run):
+                continue
             now = time.monotonic()
             if not WATCHERS.is_watched(self._run) and now < next_quiet:
                 continue
@@ -84,7 +87,8 @@ class LivePanel:
     def _show(self) -> None:
         assert self._store is not None
         now = time.monotonic()
-        if self._outline is None or self._ended.is_set() or now > self._outline_until:
+        is_stale = now > self._outline_until or self._ended.is_set() or WATCHERS.is_nudged(self._run)
+        if self._outline is None or is_stale:
             self._outline, self._outline_until = outline(self._store, self._run, self._kernel), now + OUTLINE_PERIOD_S
         found = with_curves(*self._outline)
         WATCHERS.drawn(self._run, packed(found))

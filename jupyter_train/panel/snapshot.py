@@ -8,18 +8,21 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config.commands import VERBS
 from jupyter_train.panel.families import order, place_of
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
+    from jupyter_train.store.central import Event
 
 SCHEMA = 1
 MOST_BYTES = 40_000
 _MOST_BUCKETS = 150
 _MOST_SERIES = 32
 _MOST_EVENTS = 12
+_MOST_MARKS = 24
 _MOST_THUMBNAILS = 4
 _THUMBNAIL_PIXELS = 128
 _THUMBNAIL_BYTES = 6_000
@@ -95,7 +98,14 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "events": [
             {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)} for event in events[-_MOST_EVENTS:]
         ],
+        "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MOST_MARKS:],
     }
+
+
+def _mark(event: Event) -> str:
+    """What stands beside a command's line in the charts; empty where none is drawn."""
+    verb = VERBS.get(str(event.data.get("verb")))
+    return verb.mark if event.kind == "command" and verb is not None and event.step is not None else ""
 
 
 def _message(record: RunRecord, status: RunStatus) -> str:

@@ -50,10 +50,16 @@ def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("error" if snapshot["status"] in ("failed", "lost") else "note", snapshot["message"]))
     if snapshot.get("degraded"):
         lines.append(("warning", snapshot["degraded"]))
-    for event in snapshot.get("events", [])[-5:]:
-        kind = "warning" if event["kind"] in ("nan", "warning", "checkpoint") else "note"
+    for event in _worth_a_line(snapshot.get("events", []))[-5:]:
+        kind = "warning" if event["kind"] in ("nan", "warning", "checkpoint", "refused") else "note"
         lines.append((kind, event["text"]))
     return lines
+
+
+def _worth_a_line(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Commands stand as marks in the charts; only the newest is also said."""
+    newest = next((event for event in reversed(events) if event["kind"] == "command"), None)
+    return [event for event in events if event["kind"] != "command" or event is newest]
 
 
 def _of(value: Any, total: Any) -> str:

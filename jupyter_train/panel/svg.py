@@ -31,7 +31,7 @@ def svg(snapshot: dict[str, Any]) -> str:
     ]
     for index, family in enumerate(families):
         x, y = WIDTH * (index % columns), HEIGHT * (index // columns)
-        parts.append(f'<g transform="translate({x} {y})">{_chart(family, snapshot.get("best"))}</g>')
+        parts.append(f'<g transform="translate({x} {y})">{_chart(family, snapshot)}</g>')
     parts.append("</svg>")
     return "".join(parts)
 
@@ -55,17 +55,36 @@ def colours_of(family: dict[str, Any]) -> list[str]:
     return chosen
 
 
-def _chart(family: dict[str, Any], best: dict[str, Any] | None) -> str:
-    scale = _Scale(family)
+def _chart(family: dict[str, Any], snapshot: dict[str, Any]) -> str:
+    family = _held(family, (snapshot.get("progress") or {}).get("step"))
+    scale, best = _Scale(family), snapshot.get("best")
     colours = colours_of(family)
     parts = [f'<text x="8" y="16" font-weight="600" font-size="12" fill="{_TEXT}">{html.escape(family["name"])}</text>']
     parts += _legend(family, colours)
     parts += _axes(scale)
+    parts += _marks(snapshot.get("marks", []), scale)
     for one, colour in zip(family["series"], colours, strict=True):
         parts.append(_curve(one, colour, scale))
     if best is not None:
         parts.append(_best_marker(family, colours, best, scale))
     return "".join(parts)
+
+
+def _is_rate(name: str) -> bool:
+    return name == "lr" or name.startswith("lr/")
+
+
+def _held(family: dict[str, Any], step: int | None) -> dict[str, Any]:
+    """A learning rate is recorded when it changes: its last value holds until the run's newest step."""
+    if step is None or not _is_rate(family["name"]):
+        return family
+    held = []
+    for one in family["series"]:
+        if one["steps"] and one["steps"][-1] < step:
+            columns = {key: [*one[key], one["values"][-1]] for key in ("values", "lows", "highs") if one.get(key)}
+            one = one | columns | {"steps": [*one["steps"], step]}
+        held.append(one)
+    return family | {"series": held}
 
 
 class _Scale:
@@ -126,6 +145,24 @@ def _axes(scale: _Scale) -> list[str]:
     return parts
 
 
+def _marks(marks: list[dict[str, Any]], scale: _Scale) -> list[str]:
+    """A dashed line where a command was carried out, its label beside it where there is room."""
+    parts, taken = [], 0.0
+    for mark in marks:
+        if not scale.first <= mark["step"] <= scale.last:
+            continue
+        x = scale.x(mark["step"])
+        parts.append(
+            f'<path d="M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}" stroke="{_TEXT}" stroke-dasharray="3 3" opacity=".7"/>'
+        )
+        width = 6.0 * len(mark["label"])
+        left = x + 4 if x + width < WIDTH - _RIGHT else x - width - 2
+        if left > taken:
+            parts.append(f'<text x="{left:.1f}" y="{_TOP + 9}" fill="{_TEXT}">{html.escape(mark["label"])}</text>')
+            taken = left + width
+    return parts
+
+
 def _legend(family: dict[str, Any], colours: list[str]) -> list[str]:
     parts = []
     x = float(WIDTH - _RIGHT)
@@ -145,7 +182,7 @@ def _curve(one: dict[str, Any], colour: str, scale: _Scale) -> str:
     parts.append(
         f'<path d="{_path(one, scale)}" fill="none" stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
     )
-    if len(one["steps"]) <= 30:
+    if len(one["steps"]) <= 30 and not _is_rate(one["name"]):
         points = zip(one["steps"], one["values"], strict=True)
         parts += [
             f'<circle cx="{scale.x(step):.1f}" cy="{scale.y(value):.1f}" r="2.6" fill="{colour}"/>'
@@ -156,13 +193,14 @@ def _curve(one: dict[str, Any], colour: str, scale: _Scale) -> str:
 
 
 def _path(one: dict[str, Any], scale: _Scale) -> str:
-    """A line through the values, broken where one is missing."""
+    """A line through the values, broken where one is missing; a learning rate goes in steps."""
     parts, pen = [], "M"
     for step, value in zip(one["steps"], one["values"], strict=True):
         if value is None:
             pen = "M"
             continue
-        parts.append(f"{pen}{scale.x(step):.0f} {scale.y(value):.1f}")
+        x, y = f"{scale.x(step):.0f}", f"{scale.y(value):.1f}"
+        parts.append(f"H{x}V{y}" if pen == "L" and _is_rate(one["name"]) else f"{pen}{x} {y}")
         pen = "L"
     return "".join(parts)
 

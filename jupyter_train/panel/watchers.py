@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 LEASE_S = 12.0
+#: How long a panel is drawn as often as possible after somebody asked for something.
+NUDGE_S = 2.0
 
 
 class Watchers:
@@ -16,6 +18,7 @@ class Watchers:
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         self._busy: dict[str, Callable[[], None]] = {}
+        self._nudged_until: dict[str, float] = {}
         self._newest: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -42,6 +45,14 @@ class Watchers:
         """True while a lease holds."""
         return self._until.get(run, 0.0) > time.monotonic()
 
+    def nudge(self, run: str) -> None:
+        """Something is about to change that somebody waits to see."""
+        self._nudged_until[run] = time.monotonic() + NUDGE_S
+
+    def is_nudged(self, run: str) -> bool:
+        """True for a short time after a nudge."""
+        return self._nudged_until.get(run, 0.0) > time.monotonic()
+
     def drawn(self, run: str, packed: dict[str, Any]) -> None:
         """Keeps the newest snapshot, for renderers that no update reaches: a page reloaded while the cell runs."""
         self._newest[run] = packed
@@ -55,6 +66,7 @@ class Watchers:
         with self._lock:
             self._busy.pop(run, None)
             self._until.pop(run, None)
+            self._nudged_until.pop(run, None)
 
 
 #: This kernel's watchers: the control thread renews leases, panels ask.

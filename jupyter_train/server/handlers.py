@@ -10,12 +10,16 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_train.exceptions import RunNotFoundError, StoreError
+from jupyter_train.config.commands import command
+from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
 from jupyter_train.panel.snapshot import packed, snapshot
-from jupyter_train.store import open_store
+from jupyter_train.store import commands, open_store
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
+_MOST_BODY_BYTES = 4096
+#: An answer that comes within this time is given at once; else the panel sees it in the run's events.
+_ANSWER_WAIT_S = 2.0
 
 
 class RunsHandler(APIHandler):
@@ -43,6 +47,48 @@ class SnapshotHandler(APIHandler):
         except RunNotFoundError as err:
             raise web.HTTPError(404, "no such run") from err
         self.finish(json.dumps(found))
+
+
+class CommandsHandler(APIHandler):
+    """`POST api/runs/KEY/commands`: asks a running fit for something."""
+
+    @web.authenticated
+    async def post(self, key: str) -> None:
+        """Takes `{"verb": ..., "arguments": {...}}`; 202 with the answer, 409 with the reason it was refused."""
+        if not _KEY.match(key):
+            raise web.HTTPError(400, "expected a run's key")
+        verb, arguments = _command_in(self.request.body)
+        try:
+            answer = await _in_thread(_tell, key, verb, arguments)
+        except RunNotFoundError as err:
+            raise web.HTTPError(404, "no such run") from err
+        except CommandError as err:
+            raise web.HTTPError(400, str(err)) from err
+        except RunStateError as err:
+            self.set_status(409)
+            self.finish(json.dumps({"message": str(err)}))
+            return
+        self.set_status(202)
+        self.finish(json.dumps({"message": answer}))
+
+
+def _command_in(body: bytes) -> tuple[str, dict[str, Any]]:
+    if len(body) > _MOST_BODY_BYTES:
+        raise web.HTTPError(413, f"expected at most {_MOST_BODY_BYTES:,} bytes")
+    try:
+        content = json.loads(body)
+        verb, arguments = content["verb"], content.get("arguments", {})
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        raise web.HTTPError(400, "expected `verb` and `arguments`") from err
+    if not isinstance(verb, str) or not isinstance(arguments, dict):
+        raise web.HTTPError(400, "expected `verb` and `arguments`")
+    return verb, arguments
+
+
+def _tell(key: str, verb: str, arguments: dict[str, Any]) -> str:
+    store = open_store()
+    row = commands.add(store, key, command(verb, arguments, "panel"))
+    return commands.wait_for_answer(store, key, row, _ANSWER_WAIT_S)
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:
@@ -75,4 +121,5 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
     return [
         (r"/jupyter-train/api/runs", RunsHandler),
         (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),
     ]

@@ -64,6 +64,12 @@ export interface IRunEvent {
   text: string;
 }
 
+/** A command, drawn where it happened. */
+export interface IMark {
+  step: number;
+  label: string;
+}
+
 /** A logged image or figure. */
 export interface IMedium {
   name: string;
@@ -88,6 +94,7 @@ export interface ISnapshot {
   families: IFamily[];
   hiddenSeries: number;
   events: IRunEvent[];
+  marks: IMark[];
   media: IMedium[];
 }
 
@@ -117,6 +124,7 @@ const STATUSES: readonly string[] = [
 const ROLES: readonly string[] = ['train', 'val', 'test', 'other'];
 const MOST_FAMILIES = 32;
 const MOST_POINTS = 2000;
+const MOST_MARKS = 64;
 
 /** True while the run's process should be alive. */
 export function isLive(status: Status): boolean {
@@ -179,6 +187,7 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     families: list(data.families).slice(0, MOST_FAMILIES).map(asFamily),
     hiddenSeries: number(data.hidden_series) ?? 0,
     events: list(data.events).map(asEvent),
+    marks: list(data.marks).slice(0, MOST_MARKS).map(asMark),
     media: list(data.media).map(asMedium)
   };
 }
@@ -245,6 +254,11 @@ function column(found: unknown): Value[] {
 function asEvent(found: unknown): IRunEvent {
   const event = isRecord(found) ? found : {};
   return { step: number(event.step), kind: text(event.kind), text: text(event.text) };
+}
+
+function asMark(found: unknown): IMark {
+  const mark = isRecord(found) ? found : {};
+  return { step: number(mark.step) ?? 0, label: text(mark.label).slice(0, 24) };
 }
 
 function asMedium(found: unknown): IMedium {

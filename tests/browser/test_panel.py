@@ -9,60 +9,13 @@ import nbformat
 import psutil
 import pytest
 
+from tests.browser.training import PANEL, SETUP, STEP, slow_run
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-SETUP = """
-import time
-import torch, pytorch_lightning as pl
-from sklearn.datasets import load_digits
-%load_ext jupyter_train
-X, y = load_digits(return_X_y=True)
-X = (X / 16).astype("float32")
-torch.set_num_threads(1)
-
-class LitDigits(pl.LightningModule):
-    pause_s = 0.0
-    def __init__(self, hidden=32):
-        super().__init__()
-        self.net = torch.nn.Sequential(torch.nn.Linear(64, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10))
-    def step(self, batch, stage):
-        outputs = self.net(batch[0])
-        loss = torch.nn.functional.cross_entropy(outputs, batch[1])
-        self.log_dict({f"{stage}_loss": loss, f"{stage}_acc": (outputs.argmax(1) == batch[1]).float().mean()})
-        return loss
-    def training_step(self, batch, batch_idx):
-        time.sleep(self.pause_s)
-        return self.step(batch, "train")
-    def validation_step(self, batch, batch_idx):
-        self.step(batch, "val")
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), 3e-3)
-"""
-PANEL = ".jt-Panel:not(.jt-mod-line)"
-#: The step the panel shows now.
-STEP = """() => {
-  const cells = [...document.querySelectorAll('.jt-Number')];
-  const cell = cells.find(one => one.querySelector('.jt-Label').textContent === 'step');
-  return cell ? Number(cell.querySelector('b').textContent.split('/')[0].replace(/[^0-9]/g, '')) : -1;
-}"""
-
-
-def _slow_run(jupyter, epochs: int = 6, pause_s: float = 0.01) -> str:
-    name = jupyter.write_notebook(
-        [
-            SETUP,
-            f"LitDigits.pause_s = {pause_s}\nrun = %train LitDigits() (X,y) --epochs {epochs} --seed 1 --name digits",
-        ]
-    )
-    jupyter.open(name)
-    jupyter.run_cell(0)
-    jupyter.wait_until_idle()
-    jupyter.run_cell(1)
-    return name
 
 
 def test_curve_grows_while_the_cell_runs_and_stays_in_the_saved_notebook(jupyter) -> None:
-    name = _slow_run(jupyter)
+    name = slow_run(jupyter)
     page = jupyter.page
     page.wait_for_selector(f"{PANEL} canvas")
     page.wait_for_function(f"() => ({STEP})() > 20")
@@ -160,7 +113,7 @@ def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jup
 
 
 def test_a_page_reloaded_while_the_cell_runs_is_live_again(jupyter) -> None:
-    _slow_run(jupyter, epochs=200)
+    slow_run(jupyter, epochs=200)
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")
     jupyter.save()
@@ -177,7 +130,7 @@ def test_a_page_reloaded_while_the_cell_runs_is_live_again(jupyter) -> None:
 
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
 def test_interrupt_stops_the_run_and_says_so_in_one_line(jupyter) -> None:
-    _slow_run(jupyter, epochs=200)
+    slow_run(jupyter, epochs=200)
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
@@ -237,7 +190,7 @@ def test_a_closed_tab_costs_the_server_no_memory(jupyter) -> None:
     """
     from jupyter_client.blocking.client import BlockingKernelClient
 
-    _slow_run(jupyter, epochs=100_000, pause_s=0.005)
+    slow_run(jupyter, epochs=100_000, pause_s=0.005)
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")
     files = sorted((jupyter.server.home / "runtime").glob("kernel-*.json"), key=lambda path: path.stat().st_mtime)

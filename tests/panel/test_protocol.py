@@ -85,7 +85,7 @@ def test_anything_at_all_is_read_without_an_error() -> None:
 def test_the_renderer_reads_only_what_the_schema_names() -> None:
     """A field renamed on one side alone is noticed."""
     text = (LABEXTENSION / "src" / "protocol.ts").read_text()
-    read = set(re.findall(r"\b(?:data|progress|found|family|series|event|medium)\.([a-z_]+)\b", text))
+    read = set(re.findall(r"\b(?:data|progress|found|family|series|event|mark|medium)\.([a-z_]+)\b", text))
     assert read - _names(SCHEMA) == set()
 
 

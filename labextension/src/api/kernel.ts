@@ -10,10 +10,9 @@ const REQUEST = 'jupyter_train_request';
 const PATIENCE_MS = 3_000;
 
 /** What is asked of a kernel. */
-export interface IRequest {
-  verb: 'watch' | 'snapshot';
-  run: string;
-}
+export type Request =
+  | { verb: 'watch' | 'snapshot'; run: string }
+  | { verb: 'command'; run: string; command: string; arguments: Record<string, number> };
 
 /** What a document with a kernel looks like, without depending on the notebook package. */
 interface IWithKernel {
@@ -29,7 +28,7 @@ export class KernelLink {
    *
    * @returns its reply's content; null when the kernel is none of this application's, or does not answer.
    */
-  async ask(kernelId: string, request: IRequest): Promise<Record<string, unknown> | null> {
+  async ask(kernelId: string, request: Request): Promise<Record<string, unknown> | null> {
     const kernel = this._find(kernelId);
     if (kernel === null || kernel.connectionStatus !== 'connected') {
       return null;

@@ -3,18 +3,47 @@
  */
 import { ServerConnection } from '@jupyterlab/services';
 
-/** Reads runs through the Jupyter server. */
+/** What became of something asked. */
+export interface IAnswer {
+  isDone: boolean;
+  message: string;
+}
+
+/** Reads and steers runs through the Jupyter server. */
 export class ServerLink {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   /** @returns a run's snapshot as it stands in the store; null when this server knows no such run. */
   async snapshot(run: string): Promise<unknown> {
-    const url = `${this._settings.baseUrl}jupyter-train/api/runs/${encodeURIComponent(run)}/snapshot`;
     try {
-      const response = await ServerConnection.makeRequest(url, {}, this._settings);
+      const response = await this._request(run, 'snapshot');
       return response.ok ? await response.json() : null;
     } catch {
       return null; // the server is gone, or has no extension of ours
     }
   }
+
+  /** Asks the run's owner for something, through the store. */
+  async tell(run: string, command: string, given: Record<string, number>): Promise<IAnswer> {
+    const body = JSON.stringify({ verb: command, arguments: given });
+    try {
+      const response = await this._request(run, 'commands', { method: 'POST', body });
+      const content: unknown = await response.json().catch(() => null);
+      return { isDone: response.ok, message: messageIn(content) };
+    } catch {
+      return { isDone: false, message: 'the Jupyter server does not answer' };
+    }
+  }
+
+  private _request(run: string, what: string, init: RequestInit = {}): Promise<Response> {
+    const url = `${this._settings.baseUrl}jupyter-train/api/runs/${encodeURIComponent(run)}/${what}`;
+    return ServerConnection.makeRequest(url, init, this._settings);
+  }
+}
+
+/** The `message` of a reply, whatever it is. */
+export function messageIn(content: unknown): string {
+  const message =
+    typeof content === 'object' && content !== null ? Reflect.get(content, 'message') : null;
+  return typeof message === 'string' ? message : 'the run does not answer';
 }

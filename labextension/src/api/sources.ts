@@ -3,7 +3,7 @@
  * is right for remote kernels too, then the server's store.
  */
 import type { KernelLink } from './kernel';
-import type { ServerLink } from './server';
+import { messageIn, type IAnswer, type ServerLink } from './server';
 
 /** Asks those who may know a run, in order. */
 export class RunSources {
@@ -23,5 +23,22 @@ export class RunSources {
   async newest(run: string, kernel: string): Promise<unknown> {
     const reply = kernel === '' ? null : await this._kernels.ask(kernel, { verb: 'snapshot', run });
     return reply?.snapshot ?? this._server.snapshot(run);
+  }
+
+  /** Asks a running fit for something: over the kernel's control channel if it trains there, else through the store. */
+  async tell(
+    run: string,
+    kernel: string,
+    command: string,
+    given: Record<string, number>
+  ): Promise<IAnswer> {
+    const reply =
+      kernel === ''
+        ? null
+        : await this._kernels.ask(kernel, { verb: 'command', run, command, arguments: given });
+    if (reply === null || reply.status === 'elsewhere') {
+      return this._server.tell(run, command, given);
+    }
+    return { isDone: reply.status === 'ok', message: messageIn(reply) };
   }
 }

@@ -3,7 +3,7 @@
  */
 import uPlot from 'uplot';
 
-import type { IBest, IFamily, ISeries, Role, Value } from '../protocol';
+import type { IBest, IFamily, IMark, ISeries, Role, Value } from '../protocol';
 import { element, setText } from './dom';
 import { valueText } from './words';
 
@@ -24,6 +24,7 @@ export class Chart {
   private _plot: uPlot | null = null;
   private _family: IFamily | null = null;
   private _best: IBest | null = null;
+  private _marks: IMark[] = [];
   private _drawnAs = '';
   private _isLog: boolean | null = null;
   private _lastWidth = 400;
@@ -39,10 +40,17 @@ export class Chart {
     this._resize.observe(this._host);
   }
 
-  /** Shows a family; `best` is ringed where it belongs to one of its series. */
-  update(family: IFamily, best: IBest | null): void {
-    this._family = family;
+  /**
+   * Shows a family.
+   *
+   * @param best - Ringed where it belongs to one of the series.
+   * @param marks - Commands, drawn as lines.
+   * @param step - Where the run is: a learning rate is recorded when it changes and holds until now.
+   */
+  update(family: IFamily, best: IBest | null, marks: IMark[], step: Value): void {
+    this._family = isRate(family) ? heldUntil(family, step) : family;
     this._best = best;
+    this._marks = marks;
     this._draw();
   }
 
@@ -122,12 +130,24 @@ export class Chart {
       scales: { x: { time: false, range: xRange }, y: isLog ? { distr: 3 } : { range: yRange } },
       axes: [
         { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(stepText), size: 26 },
-        { ...axis, values: (_, ticks) => ticks.map(tickText), size: 52, space: 34 }
+        {
+          ...axis,
+          ...(isLog ? decades(grid) : {}),
+          values: (_, ticks) => ticks.map(tickText),
+          size: 52,
+          space: 34
+        }
       ],
-      series: [{}, ...family.series.flatMap((one, index) => linesOf(one, colours[index] ?? text))],
+      series: [
+        {},
+        ...family.series.flatMap((one, index) =>
+          linesOf(one, colours[index] ?? text, isRate(family))
+        )
+      ],
       bands: bandsOf(family.series, colours),
       hooks: {
         setCursor: [plot => this._updateLegend(plot.cursor.idx ?? null)],
+        drawClear: [plot => this._drawMarks(plot, text, font)],
         draw: [plot => this._ringBest(plot, colours)]
       }
     };
@@ -167,6 +187,39 @@ export class Chart {
       }
     }
     return null;
+  }
+
+  /** A dashed line where a command was carried out, its label beside it where there is room. */
+  private _drawMarks(plot: uPlot, colour: string, font: string): void {
+    const { ctx, bbox } = plot;
+    const ratio = devicePixelRatio;
+    let taken = -Infinity;
+    ctx.save();
+    ctx.strokeStyle = colour;
+    ctx.fillStyle = colour;
+    ctx.lineWidth = ratio;
+    ctx.font = font.replace(/^\d+/, size => String(Number(size) * ratio));
+    ctx.textBaseline = 'top';
+    ctx.setLineDash([3 * ratio, 3 * ratio]);
+    for (const mark of this._marks) {
+      const x = plot.valToPos(mark.step, 'x', true);
+      if (x < bbox.left || x > bbox.left + bbox.width) {
+        continue;
+      }
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      const width = ctx.measureText(mark.label).width + 4 * ratio;
+      const isInside = x + width < bbox.left + bbox.width;
+      const from = isInside ? x + 4 * ratio : x - width;
+      if (from > taken) {
+        ctx.textAlign = 'left';
+        ctx.fillText(mark.label, from, bbox.top);
+        taken = from + width;
+      }
+    }
+    ctx.restore();
   }
 
   private _ringBest(plot: uPlot, colours: string[]): void {
@@ -220,19 +273,54 @@ function alignedOf(series: ISeries[]): uPlot.AlignedData {
   return [steps, ...columns];
 }
 
-function linesOf(one: ISeries, colour: string): uPlot.Series[] {
+function isRate(family: IFamily): boolean {
+  return /^lr\b/.test(family.name);
+}
+
+/** A rate's series with its last value repeated where the run is now. */
+function heldUntil(family: IFamily, step: Value): IFamily {
+  const series = family.series.map(one => {
+    const end = one.steps[one.steps.length - 1] ?? 0;
+    if (step === null || step <= end) {
+      return one;
+    }
+    const last = one.values[one.values.length - 1] ?? null;
+    return {
+      ...one,
+      steps: [...one.steps, step],
+      values: [...one.values, last],
+      lows: one.lows.length === 0 ? [] : [...one.lows, last],
+      highs: one.highs.length === 0 ? [] : [...one.highs, last]
+    };
+  });
+  return { ...family, series };
+}
+
+function linesOf(one: ISeries, colour: string, isStepped: boolean): uPlot.Series[] {
   const edge: uPlot.Series = {
     stroke: 'transparent',
     width: 0,
     spanGaps: true,
     points: { show: false }
   };
-  const dots = { show: one.steps.length <= MOST_DOTS, size: 5, fill: colour, stroke: colour };
-  return [
-    { label: one.name, stroke: colour, width: 1.8, spanGaps: true, points: dots },
-    { ...edge },
-    { ...edge }
-  ];
+  const dots = {
+    show: one.steps.length <= MOST_DOTS && !isStepped,
+    size: 5,
+    fill: colour,
+    stroke: colour
+  };
+  const line: uPlot.Series = {
+    label: one.name,
+    stroke: colour,
+    width: 1.8,
+    spanGaps: true,
+    points: dots
+  };
+  const stepped = uPlot.paths.stepped;
+  if (isStepped && stepped !== undefined) {
+    line.paths = stepped({ align: 1 });
+  }
+  return [line, { ...edge }, { ...edge }];
 }
 
 function bandsOf(series: ISeries[], colours: string[]): uPlot.Band[] {
@@ -260,6 +348,15 @@ function coloursOf(family: IFamily, node: HTMLElement): string[] {
     }
     return read(EXTRA_COLOURS[extra++ % EXTRA_COLOURS.length] ?? '--jt-other');
   });
+}
+
+/** On a logarithmic axis a line for each power of ten, not for all nine values between. */
+function decades(grid: uPlot.Axis.Grid): uPlot.Axis {
+  const filter = (_: uPlot, ticks: number[]): (number | null)[] => {
+    const whole = ticks.map(tick => (Number.isInteger(Math.log10(tick)) ? tick : null));
+    return whole.filter(tick => tick !== null).length < 2 ? ticks : whole;
+  };
+  return { grid: { ...grid, filter }, filter };
 }
 
 function faint(colour: string): string {

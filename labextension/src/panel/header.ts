@@ -17,15 +17,20 @@ export class Header {
   private readonly _numbers = element('div', 'jt-Numbers');
   private readonly _cells = new Map<string, HTMLElement>();
 
-  constructor() {
+  /**
+   * @param controls - What stands at the right of the title while the run can be steered.
+   */
+  constructor(controls: HTMLElement) {
     const title = element('div', 'jt-Title');
-    title.append(this._dot, this._name, this._status, this._data);
+    title.append(this._dot, this._name, this._status, controls);
+    const line = element('div', 'jt-NumbersLine');
+    line.append(this._numbers, this._data);
     this._status.setAttribute('role', 'status');
     this._dot.setAttribute('aria-hidden', 'true');
     this._bar.setAttribute('role', 'progressbar');
     this._bar.setAttribute('aria-label', 'training progress');
     this._bar.append(this._fill);
-    this.node.append(title, this._bar, this._numbers);
+    this.node.append(title, this._bar, line);
   }
 
   /** Shows a snapshot. */

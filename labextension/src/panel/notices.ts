@@ -1,12 +1,12 @@
 /**
  * What deserves a line: why a run failed, and what happened along the way.
  */
-import type { ISnapshot } from '../protocol';
+import type { IRunEvent, ISnapshot } from '../protocol';
 import { element } from './dom';
 
 type Kind = 'error' | 'warning' | 'note';
 
-const WARNINGS: readonly string[] = ['nan', 'warning', 'checkpoint'];
+const WARNINGS: readonly string[] = ['nan', 'warning', 'checkpoint', 'refused'];
 const MOST_LINES = 6;
 
 /** The lines below the numbers; rebuilt only when they change. */
@@ -37,11 +37,17 @@ function linesOf(snapshot: ISnapshot): [Kind, string][] {
   if (snapshot.degraded !== '') {
     lines.push(['warning', snapshot.degraded]);
   }
-  for (const event of snapshot.events.slice(-MOST_LINES)) {
+  for (const event of worthALine(snapshot.events).slice(-MOST_LINES)) {
     lines.push([WARNINGS.includes(event.kind) ? 'warning' : 'note', event.text]);
   }
   if (snapshot.hiddenSeries > 0) {
     lines.push(['note', `${snapshot.hiddenSeries} more series in run.metrics`]);
   }
   return lines;
+}
+
+/** Commands stand as marks in the charts; only the newest is also said. */
+function worthALine(events: IRunEvent[]): IRunEvent[] {
+  const newest = events.filter(event => event.kind === 'command').pop();
+  return events.filter(event => event.kind !== 'command' || event === newest);
 }

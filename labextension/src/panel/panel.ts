@@ -16,6 +16,7 @@ import {
   type ISnapshot
 } from '../protocol';
 import { Chart } from './chart';
+import { Controls, type Arguments } from './controls';
 import { element, setText } from './dom';
 import { Header } from './header';
 import { Media } from './media';
@@ -30,7 +31,12 @@ let panels = 0;
 
 /** Draws `application/vnd.jupyter-train.run+json`; further snapshots change it in place. */
 export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched {
-  private readonly _header = new Header();
+  private readonly _answer = element('div', 'jt-Answer');
+  private readonly _controls = new Controls(
+    (verb, given) => void this._tell(verb, given),
+    text => setText(this._answer, text)
+  );
+  private readonly _header = new Header(this._controls.node);
   private readonly _notices = new Notices();
   private readonly _media = new Media();
   private readonly _grid = element('div', 'jt-Charts');
@@ -44,17 +50,24 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   private _isTrusted = false;
 
   constructor(
-    sources: RunSources,
+    private readonly _sources: RunSources,
     private readonly _shared: SharedRuns,
     private readonly _themes: IThemeManager | null
   ) {
     super();
-    this._watch = new Watch(sources, this);
+    this._watch = new Watch(this._sources, this);
     this._unsubscribe = this._shared.subscribe(this._onShared);
     this.addClass('jt-Panel');
     this.node.setAttribute('role', 'group');
-    const parts = [this._header, this._notices].map(part => part.node);
-    this.node.append(this._line, ...parts, this._grid, this._media.node);
+    this._answer.setAttribute('role', 'alert');
+    this.node.append(
+      this._line,
+      this._header.node,
+      this._answer,
+      this._notices.node,
+      this._grid,
+      this._media.node
+    );
     this._themes?.themeChanged.connect(this._onTheme, this);
   }
 
@@ -125,6 +138,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this.node.classList.remove('jt-mod-line');
     this.node.setAttribute('aria-label', `run ${snapshot.ref}`);
     this._header.update(snapshot, this._isHeard(snapshot));
+    this._updateControls(snapshot);
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
     this._showCharts(snapshot.families.filter(isWorthAChart));
@@ -145,7 +159,12 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       }
     }
     for (const family of families) {
-      this._chart(family.name).update(family, this._snapshot?.best ?? null);
+      this._chart(family.name).update(
+        family,
+        this._snapshot?.best ?? null,
+        this._snapshot?.marks ?? [],
+        this._snapshot?.progress.step ?? null
+      );
     }
   }
 
@@ -162,6 +181,28 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
 
   private _isHeard(snapshot: ISnapshot): boolean {
     return Date.now() / 1000 - snapshot.asOf < SILENCE_S;
+  }
+
+  // -- steering ---------------------------------------------------------------------------------
+
+  /** An untrusted notebook's panel, and one that nobody updates, has no buttons. */
+  private _updateControls(snapshot: ISnapshot): void {
+    const isUsable = isLive(snapshot.status) && this._isTrusted && this._isHeard(snapshot);
+    this._controls.node.hidden = !isUsable;
+    if (isUsable) {
+      this._controls.update(snapshot);
+    } else {
+      setText(this._answer, '');
+    }
+  }
+
+  private async _tell(command: string, given: Arguments): Promise<void> {
+    const snapshot = this._snapshot;
+    if (snapshot === null) {
+      return;
+    }
+    const answer = await this._sources.tell(snapshot.run, snapshot.kernel, command, given);
+    setText(this._answer, answer.isDone ? '' : answer.message);
   }
 
   // -- watching ---------------------------------------------------------------------------------
@@ -192,6 +233,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   onTime(): void {
     if (this._snapshot !== null) {
       this._header.update(this._snapshot, this._isHeard(this._snapshot));
+      this._updateControls(this._snapshot);
     }
   }
 
