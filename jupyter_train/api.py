@@ -17,6 +17,7 @@ from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
 
 if TYPE_CHECKING:
+    from jupyter_train.execution.job import Job
     from jupyter_train.run import RunRecord
     from jupyter_train.store import RunWriter, Store
 
@@ -93,7 +94,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
 
 
 def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
-    """Carries a run out in this process, its panel live meanwhile."""
+    """Carries a run out, its panel live meanwhile: in this process, or with `detach` in one of its own."""
     __tracebackhide__ = True
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
@@ -102,7 +103,7 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
         done = _carry_out(config, build, panel, ckpt_path)
     finally:
         if panel is not None:
-            panel.finish()
+            panel.finish()  # a panel that follows from afar ends when its run does
     if done.error is not None:
         raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
@@ -131,21 +132,30 @@ def _carry_out(
     panel: LivePanel | None,
     ckpt_path: str | None,
 ) -> _Ended:
-    from jupyter_train.execution.inline import Job, carry_out
-    from jupyter_train.mirrors.process import start_mirror
+    from jupyter_train.execution.inline import carry_out
+    from jupyter_train.execution.job import Job
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
 
     store = _store()
 
-    def on_start(record: RunRecord, writer: RunWriter) -> None:
+    def on_start(record: RunRecord, _writer: RunWriter) -> None:
         if panel is not None:
             panel.follow(store, record.key)
-        if config.wandb:
-            start_mirror("wandb", store.url, record.key, config.wandb, writer)
 
     job = Job(config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path)
+    if config.detach:
+        return _launch(store, job, panel)
     done = carry_out(store, job)
     return _Ended(store, done.record, done.module, done.source, done.error)
+
+
+def _launch(store: Store, job: Job, panel: LivePanel | None) -> _Ended:
+    from jupyter_train.execution.process import launch
+
+    launched = launch(store, job)
+    if panel is not None:
+        panel.follow_from_afar(store, launched.record.key)
+    return _Ended(store, launched.record, launched.prepared.module, launched.prepared.source, None)
 
 
 def _store() -> Store:
@@ -173,6 +183,22 @@ def get_run(word: str) -> Run:
     """
     store = _store()
     return Run(store, store.find(word).key)
+
+
+def attach(word: str) -> Run:
+    """The run meant by a word, its panel live here until the run ends.
+
+    Raises:
+        RunNotFoundError: None is meant.
+        AmbiguousRunError: Several are.
+    """
+    run = get_run(word)
+    if not run.status.is_live:
+        return run
+    panel = LivePanel(screen_here())
+    panel.loading(f"attaching to {run.ref} …")
+    panel.follow_from_afar(_store(), run.key)
+    return Run(_store(), run.key, shown_in=execution_place())
 
 
 def compare(*words: str | Run) -> Comparison:
@@ -261,6 +287,6 @@ def retrain(
 
 
 __all__ = [
-    "Expression", "JupyterTrainError", "ModelError", "collect_garbage", "compare", "get_run", "remove", "retrain",
+    "Expression", "JupyterTrainError", "ModelError", "attach", "collect_garbage", "compare", "get_run", "remove", "retrain",
     "runs", "start", "train", "train_cli_file",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.store.central import Event
     from jupyter_train.store.metrics.reader import Checkpoint
+
+_LOOK_S = 0.2
 
 
 class Run:
@@ -212,6 +215,43 @@ class Run:
         module = self._module_for(None)
         module.load_state_dict(self._weights(which))
         return module
+
+    # -- waiting for it -----------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float | None = None) -> Run:
+        """Waits until it has ended, and gives itself; an Interrupt ends the waiting, not the run.
+
+        Args:
+            timeout_s: How long to wait, in seconds; without an end if None.
+
+        Raises:
+            TimeoutError: It has not ended in that time.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (status := self.status).is_live or status is RunStatus.QUEUED:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"`{self.ref}` is still {status} after {timeout_s:g} s")
+            time.sleep(_LOOK_S)
+        return self
+
+    def load_into(self, model: Any, which: str = "last") -> Any:
+        """Loads its weights into a model, in place, and gives the model.
+
+        Args:
+            model: The model to load into.
+            which: `last` or `best`.
+
+        Raises:
+            ModelError: The weights do not fit.
+            RunStateError: The run has no checkpoint.
+        """
+        from jupyter_train.training.weights import load_weights, wrapped_like
+
+        weights = self._weights(which)
+        was_training = model.training
+        load_weights(wrapped_like(model, weights), weights, self.ref)
+        model.train(was_training)
+        return model
 
     # -- steering it while it trains --------------------------------------------------------------
 

@@ -89,6 +89,9 @@ class TrainConfig:
     record_every: int | None = _option(
         int, "record every N-th step (default: all, up to 1,000 points/s)", check=checks.at_least_one
     )
+    detach: bool = _option(
+        bool, "train in a process of its own: the kernel is free at once, and may end", False, bare=True
+    )
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)

@@ -23,6 +23,7 @@ RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
 
     %runs                    the newest runs
     %runs show RUN           its panel
+    %runs attach RUN         its panel, live until it ends, for a run in its own process (`%train ... --detach`)
     %runs compare A B        curves over each other, options that differ
     %runs note RUN TEXT      keeps a note with it
     %runs rm RUN ...         deletes runs and their files

@@ -56,6 +56,7 @@ def _telling(verb: str) -> Callable[[list[str]], str]:
 VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
     "list": (0, lambda _words: api.runs()),
     "show": (1, lambda words: api.get_run(words[0])),
+    "attach": (1, lambda words: api.attach(words[0])),
     "compare": (2, lambda words: api.compare(*words)),
     "note": (2, _note),
     "rm": (1, _removed),

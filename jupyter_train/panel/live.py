@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.exceptions import RunNotFoundError, StoreError
 from jupyter_train.panel.places import PLACES
 from jupyter_train.panel.screen import Screen, busy_sayer, cell_id, kernel_id
 from jupyter_train.panel.snapshot import outline, packed, with_curves
 from jupyter_train.panel.watchers import WATCHERS
+from jupyter_train.run import RunStatus
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -23,6 +25,7 @@ _log = logging.getLogger(__name__)
 WATCHED_PERIOD_S = 0.25
 UNWATCHED_PERIOD_S = 30.0
 OUTLINE_PERIOD_S = 1.5
+_LOOK_S = 0.5
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
 _SHARE = 0.008
 
@@ -41,6 +44,7 @@ class LivePanel:
         self._outline: tuple[RunRecord, dict[str, Any]] | None = None
         self._outline_until = 0.0
         self._ended = threading.Event()
+        self._is_afar = False
         self._thread: threading.Thread | None = None
 
     def loading(self, words: str) -> None:
@@ -49,17 +53,27 @@ class LivePanel:
 
     def follow(self, store: Store, run: str) -> None:
         """Draws the run from now on."""
+        WATCHERS.begin(run, busy_sayer())
+        self._start(store, run, self._loop)
+
+    def follow_from_afar(self, store: Store, run: str) -> None:
+        """Draws a run that another process trains, until it ends; the cell goes on meanwhile."""
+        self._is_afar = True
+        self._start(store, run, self._loop_until_it_ends)
+
+    def _start(self, store: Store, run: str, loop: Callable[[], None]) -> None:
         self._store, self._run = store, run
         PLACES.full_at(run, cell_id())
         WATCHERS.watch(run, 3.0)  # whoever pressed Enter is looking, until their renderer has had time to say so
-        WATCHERS.begin(run, busy_sayer())
         # display() finds its cell through context variables; a bare thread would print into another cell
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._loop,), name="jupyter_train panel", daemon=True)
+        self._thread = threading.Thread(target=context.run, args=(loop,), name="jupyter_train panel", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """Draws the last state, always."""
+        """Draws the last state, always; a run that another process trains goes on being drawn instead."""
+        if self._is_afar:
+            return
         self._ended.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
@@ -83,6 +97,26 @@ class LivePanel:
             began = time.thread_time()
             self._try(self._show)
             pause = (time.thread_time() - began) / _SHARE
+
+    def _loop_until_it_ends(self) -> None:
+        threading.Thread(target=self._wait_for_the_end, name="jupyter_train wait", daemon=True).start()
+        self._try(self._show)
+        self._loop()
+        self._try(self._show)
+        WATCHERS.end(self._run)
+
+    def _wait_for_the_end(self) -> None:
+        assert self._store is not None
+        while not self._ended.wait(_LOOK_S):
+            try:
+                status = self._store.status_of(self._store.get(self._run))
+            except RunNotFoundError:
+                break  # somebody deleted it
+            except StoreError:
+                continue
+            if status is not RunStatus.QUEUED and not status.is_live:
+                break
+        self._ended.set()
 
     def _show(self) -> None:
         assert self._store is not None

@@ -1,0 +1,113 @@
+"""One attempt at a run, in the process that owns it: recorded from the first row to the last."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.execution.environment import environment
+from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.mirrors.process import start_mirror
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, RunWriter, Store
+from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masking import mask_tree
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome, Surroundings
+
+_ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
+
+
+def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, interrupt: InterruptWatch) -> Outcome:
+    """From the first row to the last; an Interrupt while the record is being closed waits until it is.
+
+    The caller holds the run's owner lock.
+
+    Raises:
+        TrainingInterrupted: The user pressed Interrupt twice.
+    """
+    from jupyter_train.training.fit import Surroundings, with_late_interrupt
+
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+    folder = RunFolder(record.folder)
+    writer = RunWriter(store, record.key, folder, _to_floats)
+    mailbox = Mailbox(store, record.key, folder)
+    writer.at_every_flush(mailbox.exchange)
+    around = Surroundings(job.config, folder, writer, mailbox, record.ref, interrupt, job.ckpt_path)
+    try:
+        job.on_start(record, writer)
+        if job.config.wandb:
+            start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
+        outcome = _fit(job, prepared, record, around)
+        mailbox.close()
+        writer.close(outcome.status, outcome.message)
+    except AbortTraining:
+        mailbox.close()
+        writer.close_later(RunStatus.STOPPED, _ABORTED)
+        raise TrainingInterrupted(_ABORTED) from None
+    return with_late_interrupt(outcome, interrupt, job.config)
+
+
+def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings) -> Outcome:
+    """The fit itself, and what is known of the model before and after it."""
+    from jupyter_train.training import initial, seeds
+    from jupyter_train.training.fit import fit
+
+    config, folder, writer, model = job.config, around.folder, around.writer, prepared.model
+    assert config.seed is not None
+    origin = initial.origin_of(model)
+    _describe(job, folder, writer, prepared.source, initial.keep(model, folder))
+    if origin is not None:
+        text = f"continues from run {origin.ref} (step {origin.step:,})"
+        writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
+    seeds.seed_all(config.seed)
+    outcome = fit(prepared.module, prepared.source, around)
+    steps = outcome.trainer.global_step if outcome.trainer is not None else 0
+    earlier = origin.step if origin is not None else 0
+    first_folder = origin.initial_folder if origin is not None else record.folder
+    initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
+    return outcome
+
+
+def _describe(job: Job, folder: RunFolder, writer: RunWriter, source: Any, start: dict[str, Any]) -> None:
+    """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
+    from jupyter_train.training.fingerprint import fingerprint
+
+    described = {
+        **job.provenance,
+        "environment": environment(),
+        "data": fingerprint(source.content) | {"words": source.words},
+        "initial_state": start,
+    }
+    writer.summary(data=source.words, initial_state=start)
+    if start["bytes"] and not start["kept"]:
+        writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
+    try:
+        write_atomically(folder.provenance, json.dumps(mask_tree(described), indent=1).encode())
+        if source.encoder is not None:
+            source.encoder.save(folder)
+    except OSError as err:
+        writer.event("warning", f"the record of this run is incomplete: {err.strerror or err}", 0)
+
+
+def _to_floats(values: list[Any]) -> list[float]:
+    """Numbers of any kind as floats; tensors on a device are copied in one batch per device."""
+    import torch
+
+    floats = [0.0] * len(values)
+    on_device: dict[Any, list[int]] = {}
+    for index, value in enumerate(values):
+        if isinstance(value, torch.Tensor) and value.device.type != "cpu":
+            on_device.setdefault(value.device, []).append(index)
+        else:
+            floats[index] = float(value)
+    for indices in on_device.values():
+        batch = torch.stack([values[index].detach().double().reshape(()) for index in indices]).cpu()
+        for index, number in zip(indices, batch.tolist(), strict=True):
+            floats[index] = number
+    return floats

@@ -1,0 +1,91 @@
+"""A run about to be carried out, wherever that will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.run import RunRecord
+
+if TYPE_CHECKING:
+    from jupyter_train.store import RunWriter, Store
+
+
+@dataclass
+class Job:
+    """A run about to be carried out.
+
+    Attributes:
+        config: Checked options.
+        build: Gives `(model, data)`; called once the seed is set, so that an expression is part of the run.
+        notebook: Path of the notebook, if known.
+        parent: Key of the run that started this one, such as a repeated notebook.
+        provenance: Cells and parameters, as plain JSON.
+        on_start: Called with the record once the run exists.
+    """
+
+    config: TrainConfig
+    build: Callable[[TrainConfig], tuple[Any, Any]]
+    notebook: str = ""
+    parent: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    on_start: Callable[[RunRecord, RunWriter], None] = lambda _record, _writer: None
+    ckpt_path: str | None = None
+
+
+@dataclass
+class Prepared:
+    """What is trained, checked and in its final form.
+
+    Attributes:
+        model: As given, with compiled modules unwrapped.
+        data: As given.
+        module: The LightningModule that is fitted.
+        source: The loaders.
+    """
+
+    model: Any
+    data: Any
+    module: Any
+    source: Any
+
+
+def prepare(job: Job) -> Prepared:
+    """Builds model and data under the run's seed, and checks that they fit the options.
+
+    Raises:
+        JupyterTrainError: They do not.
+    """
+    from jupyter_train.training import initial, seeds
+    from jupyter_train.training.fit import check_validation
+    from jupyter_train.training.model import as_module, unwrapped
+    from jupyter_train.training.source import as_source
+    from jupyter_train.training.trainer import check_arguments
+
+    config = job.config
+    config.seed = seeds.draw_seed() if config.seed is None else config.seed
+    seeds.seed_all(config.seed)
+    model, data = job.build(config)
+    model = unwrapped(model)
+    if config.reinit:
+        initial.reinitialise(model)
+    module = as_module(model, config)
+    source = as_source(data, config, module, config.seed)
+    check_validation(module, source, config)
+    check_arguments(config)
+    return Prepared(model, data, module, source)
+
+
+def create(store: Store, job: Job, model: Any) -> RunRecord:
+    """A QUEUED run for the job.
+
+    Raises:
+        StoreError: It cannot be recorded.
+    """
+    config = job.config
+    return store.create_run(
+        config.name or type(model).__name__, config=config.to_json(), notebook=job.notebook,
+        parent=job.parent, note=config.note or "", tags=list(config.tag),
+    )  # fmt: skip

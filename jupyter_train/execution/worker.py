@@ -1,0 +1,78 @@
+"""The process of a detached run: `python -m jupyter_train.execution.worker RUN STORE SHA256`."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+from jupyter_train.execution import payload
+from jupyter_train.execution.job import Job, prepare
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, RunWriter, Store, open_store
+from jupyter_train.store.owner import OwnerLock
+
+_MOST_LINE = 4000
+
+
+def main(run: str, store_url: str, sha256: str) -> int:
+    """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
+    store = open_store(store_url)
+    folder = RunFolder(store.get(run).folder)
+    lock = OwnerLock(folder.lock)
+    lock.acquire()
+    try:
+        store.update(run, pid=os.getpid())
+        return _train(store, store.get(run), folder, sha256)
+    finally:
+        lock.release()
+
+
+def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> int:
+    payload.enter(folder)
+    from jupyter_train.execution.attempt import attempt
+    from jupyter_train.training.fit import last_line
+    from jupyter_train.training.interrupt import InterruptWatch
+
+    content = payload.read(folder, sha256)
+    job = Job(
+        content["options"], lambda _options: (content["model"], content["data"]), content["notebook"],
+        content["parent"], content["provenance"], _take_output, content["ckpt_path"],
+    )  # fmt: skip
+    try:
+        prepared = prepare(job)
+    except Exception as err:
+        store.set_status(record.key, RunStatus.FAILED, message=last_line(err))
+        raise
+    with InterruptWatch() as interrupt:
+        outcome = attempt(store, job, prepared, record, interrupt)
+    if outcome.status is RunStatus.FINISHED:
+        payload.discard(folder)
+    return 0
+
+
+def _take_output(_record: RunRecord, writer: RunWriter) -> None:
+    """From now on everything printed, by this process and its children, goes to the run's log."""
+    faulthandler.enable(file=os.fdopen(os.dup(2), "w"))  # a crash is still written to the file we were started with
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(writing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    threading.Thread(target=_log_lines, args=(reading, writer.log), name="jupyter_train output", daemon=True).start()
+
+
+def _log_lines(reading: int, log: Callable[[str], None]) -> None:
+    """Lines as they are printed; the log is bounded, and a printer faster than it has to wait."""
+    with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
+        while line := stream.readline(_MOST_LINE):
+            log(line.decode("utf-8", "replace"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))
