@@ -287,6 +287,6 @@ def retrain(
 
 
 __all__ = [
-    "Expression", "JupyterTrainError", "ModelError", "attach", "collect_garbage", "compare", "get_run", "remove", "retrain",
-    "runs", "start", "train", "train_cli_file",
+    "Expression", "JupyterTrainError", "ModelError", "attach", "collect_garbage", "compare", "get_run", "remove",
+    "retrain", "runs", "start", "train", "train_cli_file",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from jupyter_train.store.folder import RunFolder, write_atomically
 
 _NAME = "payload.pickle"
 _PLACE = "payload.json"
-_MOST_DEPTH = 4
+_MOST_DEPTH = 8
+#: Where torch keeps what a user reads as `model.layer`.
+_INSIDE_MODULES = re.compile(r"\._(modules|parameters|buffers)(?=[.\[])")
 
 
 def pickled(content: dict[str, Any]) -> bytes:
@@ -30,9 +33,10 @@ def pickled(content: dict[str, Any]) -> bytes:
         return bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
     except Exception as err:
         place, cause = _culprit(content, "", err, _MOST_DEPTH)
+        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
         raise UsageError(
-            f"`{place}` cannot be taken to another process ({type(cause).__name__}: {' '.join(str(cause).split())[:200]}); "
-            "take it away, or train without `--detach`"
+            f"`{_INSIDE_MODULES.sub('', place)}` cannot be taken to another process ({reason}); take it away, or train "
+            "without `--detach`"
         ) from err
 
 
@@ -53,6 +57,10 @@ def _parts(found: Any) -> list[tuple[str, Any]]:
     if isinstance(found, list | tuple):
         return [(f"[{index}]", part) for index, part in enumerate(found)]
     return [(f".{key}", part) for key, part in vars(found).items()] if hasattr(found, "__dict__") else []
+
+
+def _label(key: Any) -> str:
+    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
 
 
 def _problem(part: Any) -> Exception | None:

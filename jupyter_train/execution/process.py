@@ -98,5 +98,5 @@ def _words(code: int, record: RunRecord) -> str:
         )
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return f"its process was ended by {name}; everything recorded until then is kept"
+        return f"its process was ended by {name}"
     return f"its process ended with exit code {code}" + (f": {lines[-1][:300]}" if lines else "")

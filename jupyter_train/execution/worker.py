@@ -6,6 +6,8 @@ import faulthandler
 import os
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable
 
 from jupyter_train.execution import payload
@@ -46,8 +48,15 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
     except Exception as err:
         store.set_status(record.key, RunStatus.FAILED, message=last_line(err))
         raise
-    with InterruptWatch() as interrupt:
-        outcome = attempt(store, job, prepared, record, interrupt)
+    crash = os.dup(2)  # once the output is taken, this still is the file we were started with
+    faulthandler.enable(file=crash)
+    try:
+        with InterruptWatch() as interrupt:
+            outcome = attempt(store, job, prepared, record, interrupt)
+    except BaseException as err:
+        os.write(crash, traceback.format_exc().encode())
+        store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=last_line(err))
+        raise
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)
     return 0
@@ -55,15 +64,16 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
 
 def _take_output(_record: RunRecord, writer: RunWriter) -> None:
     """From now on everything printed, by this process and its children, goes to the run's log."""
-    faulthandler.enable(file=os.fdopen(os.dup(2), "w"))  # a crash is still written to the file we were started with
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(writing, 1)
     os.dup2(writing, 2)
     os.close(writing)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+        for number in (1, 2)
+    )
     threading.Thread(target=_log_lines, args=(reading, writer.log), name="jupyter_train output", daemon=True).start()
 
 

@@ -12,6 +12,7 @@ from tornado.ioloop import IOLoop
 
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
+from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import packed, snapshot
 from jupyter_train.store import commands, open_store
 
@@ -44,6 +45,21 @@ class SnapshotHandler(APIHandler):
             raise web.HTTPError(400, "expected a run's key")
         try:
             found = await _in_thread(_snapshot, key)
+        except RunNotFoundError as err:
+            raise web.HTTPError(404, "no such run") from err
+        self.finish(json.dumps(found))
+
+
+class BundleHandler(APIHandler):
+    """`GET api/runs/KEY/bundle`: the whole output of a run, as a kernel would publish it."""
+
+    @web.authenticated
+    async def get(self, key: str) -> None:
+        """The run's mime bundle."""
+        if not _KEY.match(key):
+            raise web.HTTPError(400, "expected a run's key")
+        try:
+            found = await _in_thread(_bundle, key)
         except RunNotFoundError as err:
             raise web.HTTPError(404, "no such run") from err
         self.finish(json.dumps(found))
@@ -116,10 +132,15 @@ def _snapshot(key: str) -> dict[str, Any]:
     return packed(snapshot(open_store(), key))
 
 
+def _bundle(key: str) -> dict[str, Any]:
+    return bundle(snapshot(open_store(), key))
+
+
 def routes() -> list[tuple[str, type[APIHandler]]]:
     """Our routes, below the server's base URL."""
     return [
         (r"/jupyter-train/api/runs", RunsHandler),
         (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/bundle", BundleHandler),
         (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),
     ]

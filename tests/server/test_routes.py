@@ -7,7 +7,11 @@ import json
 import pytest
 import tornado.httpclient
 
-from jupyter_train.store import open_store
+from jupyter_train.run import RunStatus
+from jupyter_train.server import handlers
+from jupyter_train.server.handlers import routes
+from jupyter_train.store import RunFolder, commands, open_store
+from jupyter_train.store.owner import OwnerLock
 
 
 @pytest.fixture
@@ -15,7 +19,13 @@ def jp_server_config():
     return {"ServerApp": {"jpserver_extensions": {"jupyter_train": True}}}
 
 
-PATHS = ["jupyter-train/api/runs", "jupyter-train/api/runs/0199a3c2-0000-7000-8000-000000000000/snapshot"]
+KEY = "0199a3c2-0000-7000-8000-000000000000"
+PATHS = [
+    "jupyter-train/api/runs",
+    f"jupyter-train/api/runs/{KEY}/snapshot",
+    f"jupyter-train/api/runs/{KEY}/bundle",
+    f"jupyter-train/api/runs/{KEY}/commands",
+]
 
 
 async def test_runs_are_listed(jp_fetch, own_store) -> None:
@@ -29,6 +39,12 @@ async def test_a_snapshot_is_served(jp_fetch, own_store) -> None:
     record = open_store().create_run("digits")
     answer = await jp_fetch("jupyter-train", "api", "runs", record.key, "snapshot")
     assert json.loads(answer.body)["ref"] == record.ref
+
+
+async def test_a_bundle_is_served_as_a_kernel_would_publish_it(jp_fetch, own_store) -> None:
+    record = open_store().create_run("digits")
+    answer = await jp_fetch("jupyter-train", "api", "runs", record.key, "bundle")
+    assert set(json.loads(answer.body)) == {"application/vnd.jupyter-train.run+json", "text/html", "text/plain"}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -73,3 +89,89 @@ async def test_an_unreadable_store_is_a_503(jp_fetch, own_store) -> None:
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
         await jp_fetch("jupyter-train", "api", "runs")
     assert caught.value.code == 503
+
+
+def test_every_route_is_among_those_tried_without_a_token() -> None:
+    assert [path.replace("([^/]+)", KEY).strip("/") for path, _ in routes()] == PATHS
+
+
+@pytest.fixture
+def live_run(own_store):
+    """A run whose owner is this process, as a fit would be."""
+    store = open_store()
+    record = store.create_run("digits")
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    store.set_status(record.key, RunStatus.RUNNING)
+    yield record
+    lock.release()
+
+
+async def _post(jp_fetch, key: str, body: str):
+    return await jp_fetch("jupyter-train", "api", "runs", key, "commands", method="POST", body=body)
+
+
+async def test_a_command_becomes_a_row_that_the_owner_can_take(jp_fetch, live_run, monkeypatch) -> None:
+    monkeypatch.setattr(handlers, "_ANSWER_WAIT_S", 0.0)
+    answer = await _post(jp_fetch, live_run.key, '{"verb": "set_lr", "arguments": {"factor": 0.5}}')
+    assert (answer.code, json.loads(answer.body)["message"]) == (
+        202,
+        "asked; the run does it at its next batch boundary",
+    )
+    assert [(one.verb, one.arguments, one.source) for one in commands.waiting(open_store(), live_run.key)] == [
+        ("set_lr", {"factor": 0.5}, "panel")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("", 400),
+        ("[]", 400),
+        ("7", 400),
+        ("{not json", 400),
+        ('{"verb": 5}', 400),
+        ('{"verb": "stop", "arguments": []}', 400),
+        ('{"verb": "__class__", "arguments": {}}', 400),
+        ('{"verb": "set_lr", "arguments": {"lr": -1}}', 400),
+        ('{"verb": "stop", "arguments": {"' + "x" * 5000 + '": 1}}', 413),
+    ],
+)
+async def test_a_hostile_command_is_answered_and_leaves_no_row(jp_fetch, live_run, body, code) -> None:
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await _post(jp_fetch, live_run.key, body)
+    assert caught.value.code == code
+    assert commands.waiting(open_store(), live_run.key) == []
+
+
+async def test_a_run_that_is_over_answers_with_the_reason(jp_fetch, own_store) -> None:
+    store = open_store()
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.STOPPED)
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await _post(jp_fetch, record.key, '{"verb": "stop"}')
+    assert caught.value.code == 409
+    assert "is stopped; only a running fit takes commands" in json.loads(caught.value.response.body)["message"]
+
+
+async def test_an_unknown_run_takes_no_command(jp_fetch, own_store) -> None:
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await _post(jp_fetch, KEY, '{"verb": "stop"}')
+    assert caught.value.code == 404
+
+
+async def test_a_live_run_keeps_the_server_awake_and_a_dead_one_does_not(jp_serverapp, own_store) -> None:
+    [app] = jp_serverapp.extension_manager.extension_apps["jupyter_train"]
+    store = open_store()
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING)  # and nobody holds its lock: its owner is dead
+    asleep = jp_serverapp.web_app.last_activity()
+    await app.report_activity()
+    assert jp_serverapp.web_app.last_activity() == asleep
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    try:
+        await app.report_activity()
+    finally:
+        lock.release()
+    assert jp_serverapp.web_app.last_activity() > asleep

@@ -2,6 +2,10 @@
  * The way from a panel to the run store: the server extension's routes, behind the server's login.
  */
 import { ServerConnection } from '@jupyterlab/services';
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+
+/** The output of a run: our mime type, HTML and text. */
+export type Bundle = IRenderMime.IMimeModel['data'];
 
 /** What became of something asked. */
 export interface IAnswer {
@@ -14,9 +18,19 @@ export class ServerLink {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   /** @returns a run's snapshot as it stands in the store; null when this server knows no such run. */
-  async snapshot(run: string): Promise<unknown> {
+  snapshot(run: string): Promise<unknown> {
+    return this._read(run, 'snapshot');
+  }
+
+  /** @returns the whole mime bundle of a run, to be kept in a document; null when this server knows no such run. */
+  async bundle(run: string): Promise<Bundle | null> {
+    const found = await this._read(run, 'bundle');
+    return typeof found === 'object' && found !== null ? (found as Bundle) : null;
+  }
+
+  private async _read(run: string, what: string): Promise<unknown> {
     try {
-      const response = await this._request(run, 'snapshot');
+      const response = await this._request(run, what);
       return response.ok ? await response.json() : null;
     } catch {
       return null; // the server is gone, or has no extension of ours

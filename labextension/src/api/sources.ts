@@ -3,7 +3,7 @@
  * is right for remote kernels too, then the server's store.
  */
 import type { KernelLink } from './kernel';
-import { messageIn, type IAnswer, type ServerLink } from './server';
+import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server';
 
 /** Asks those who may know a run, in order. */
 export class RunSources {
@@ -23,6 +23,11 @@ export class RunSources {
   async newest(run: string, kernel: string): Promise<unknown> {
     const reply = kernel === '' ? null : await this._kernels.ask(kernel, { verb: 'snapshot', run });
     return reply?.snapshot ?? this._server.snapshot(run);
+  }
+
+  /** @returns what a document keeps of a run that has ended; null when the server does not know it. */
+  final(run: string): Promise<Bundle | null> {
+    return this._server.bundle(run);
   }
 
   /** Asks a running fit for something: over the kernel's control channel if it trains there, else through the store. */

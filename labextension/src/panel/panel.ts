@@ -47,6 +47,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   private readonly _unsubscribe: () => void;
   private _snapshot: ISnapshot | null = null;
   private _reference: IReference | null = null;
+  private _model: IRenderMime.IMimeModel | null = null;
   private _isTrusted = false;
 
   constructor(
@@ -74,6 +75,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   /** Shows a bundle. */
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this._isTrusted = model.trusted;
+    this._model = model;
     const content = asPanel(model.data[MIME_TYPE]);
     if (content.kind === 'line') {
       this._showLine(content.text);
@@ -217,6 +219,17 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     if (content.kind === 'run') {
       this._show(content.snapshot);
       this._shared.publish(content.snapshot);
+      if (!isLive(content.snapshot.status) && this._reference === null) {
+        void this._keep(content.snapshot.run);
+      }
+    }
+  }
+
+  /** Writes the last state into the document: the kernel that would have done it is gone, or was reloaded away. */
+  private async _keep(run: string): Promise<void> {
+    const data = await this._sources.final(run);
+    if (data !== null && !this.isDisposed && this._model !== null) {
+      this._model.setData({ data });
     }
   }
 

@@ -1,0 +1,177 @@
+"""Runs in a process of their own: the same weights, whatever happens to the process that started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from jupyter_train import get_run, runs, train
+from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError
+from jupyter_train.execution import payload
+from jupyter_train.store import RunFolder, open_store
+from tests.kernel import data_of, started
+from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
+
+
+class Talking(LitDigits):
+    """Prints from Python and from below it."""
+
+    def on_train_epoch_start(self):
+        print("epoch", self.current_epoch)
+        os.write(2, b"from below\n")
+
+
+class Slow(LitDigits):
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.01)
+        return super().training_step(batch, batch_idx)
+
+
+class Failing(LitDigits):
+    def training_step(self, batch, batch_idx):
+        if self.global_step == 3:
+            self.fail()
+        return super().training_step(batch, batch_idx)
+
+    def fail(self):
+        raise ValueError("a broken step")
+
+
+class Exiting(Failing):
+    def fail(self):
+        raise SystemExit(7)
+
+
+class Dying(Failing):
+    def fail(self):
+        time.sleep(1.5)  # until what was trained so far is committed
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _until(is_so, run, timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so(run):
+        assert time.monotonic() < deadline, (run.status, run.record.message, run.log)
+        time.sleep(0.05)
+
+
+def _has_begun(run) -> bool:
+    return bool(run.record.summary.get("progress", {}).get("step"))
+
+
+def test_a_detached_run_gives_the_weights_of_an_inline_one() -> None:
+    run = train(lambda: Talking(), DigitsData(), epochs=2, seed=1, quiet=True, detach=True)
+    inline = train(lambda: Talking(), DigitsData(), epochs=2, seed=1, quiet=True)
+    assert run.wait(120) is run
+    assert run.status == "finished"
+    assert are_equal(weights(run.load_into(LitDigits())), weights(inline._module))
+    assert are_equal(weights(run.model(which="last")), weights(inline._module))
+    assert run.metrics["train_loss"].tolist() == inline.metrics["train_loss"].tolist()
+    assert run.provenance["initial_state"] == inline.provenance["initial_state"]
+    assert [line for line in run.log.splitlines() if line in ("epoch 0", "epoch 1", "from below")] == [
+        "epoch 0",
+        "from below",
+        "epoch 1",
+        "from below",
+    ]
+    assert not (run.folder / "payload.pickle").exists()
+
+
+HOW_IT_ENDS = {
+    "exception": (Failing, "ValueError: a broken step"),
+    "sys.exit": (Exiting, "SystemExit: 7"),
+    "signal": (Dying, "killed (SIGKILL)"),
+}
+
+
+@pytest.mark.parametrize("how", HOW_IT_ENDS)
+def test_how_a_run_failed_is_told_apart_and_its_rows_are_kept(how: str) -> None:
+    model, words = HOW_IT_ENDS[how]
+    run = train(model(), digits(), epochs=2, seed=1, quiet=True, detach=True).wait(120)
+    _until(lambda run: run.status == "failed", run)  # a moment `lost`, until who started it has asked why
+    assert words in run.record.message
+    assert run.metrics["train_loss"].notna().sum() == 3
+
+
+def test_what_cannot_be_pickled_is_named_before_anything_starts() -> None:
+    model = LitDigits()
+    model.net[0].guard = threading.Lock()
+    with pytest.raises(JupyterTrainError, match=r"`model\.net\.0\.guard`|`model\.net\['0'\]\.guard` cannot be taken"):
+        train(model, digits(), epochs=1, quiet=True, detach=True)
+    assert len(runs()) == 0
+
+
+def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
+    folder = RunFolder(tmp_path)
+    digest = payload.write(folder, payload.pickled({"model": 1}))
+    assert payload.read(folder, digest) == {"model": 1}
+    (tmp_path / "payload.pickle").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
+    with pytest.raises(StoreError, match="was not read"):
+        payload.read(folder, digest)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_a_detached_run_is_steered_through_the_store() -> None:
+    run = train(Slow(), digits(), epochs=10_000, seed=1, quiet=True, detach=True)
+    _until(_has_begun, run)
+    assert run.pause().startswith("paused at step")
+    assert run.status == "paused"
+    assert run.set_lr(0.5).startswith("learning rate set to 0.5")
+    assert run.resume().startswith("resumed")
+    assert run.stop().startswith("stopped at step")
+    run.wait(60)
+    assert (run.status, run.metrics["lr"].dropna().tolist()[-1]) == ("stopped", 0.5)
+    with pytest.raises(RunStateError):
+        run.stop()
+
+
+CELLS = """
+%load_ext jupyter_train
+import os, time, torch, pytorch_lightning as pl
+from sklearn.datasets import load_digits
+X, y = load_digits(return_X_y=True)
+X = (X / 16).astype("float32")
+scale = lambda x: x * 1.0
+LIVE = ("queued", "running")
+def wait():
+    time.sleep(0.01)
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+    def training_step(self, batch, batch_idx):
+        wait()
+        loss = torch.nn.functional.cross_entropy(self.layer(scale(batch[0])), batch[1])
+        self.log("train_loss", loss)
+        return loss
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+"""
+
+
+def test_classes_of_the_notebook_train_on_when_the_kernel_is_killed_and_can_be_attached_to(own_store) -> None:
+    with started(str(own_store)) as kernel:
+        kernel.run(CELLS)
+        kernel.run("run = %train Net() (X, y) --epochs 10000 --seed 1 --detach --name digits")
+        assert "the kernel is free: True" in str(kernel.run("print('the kernel is free:', run.status in LIVE)"))
+        run = get_run(open_store().list_runs()[0].key)
+        _until(_has_begun, run)
+        os.kill(kernel.manager.provisioner.pid, signal.SIGKILL)
+    before = run.record.summary["progress"]["step"]
+    _until(lambda run: run.record.summary["progress"]["step"] > before + 20, run)
+    assert run.status == "running"
+    with started(str(own_store)) as another:
+        another.run("%load_ext jupyter_train")
+        shown = data_of(another.run("%runs attach digits"))
+        assert [data["application/vnd.jupyter-train.run+json"]["status"] for data in shown][:1] == ["loading"]
+        assert "stopped at step" in str(another.run("%runs stop digits"))
+        run.wait(60)
+    assert run.status == "stopped"
+    _until(lambda run: not psutil.pid_exists(run.record.pid), run)
