@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from jupyter_train import get_run, runs, train
+from jupyter_train.cli import main
 from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError
 from jupyter_train.execution import payload
 from jupyter_train.store import RunFolder, open_store
@@ -118,16 +119,23 @@ def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
     assert not (tmp_path / "hacked").exists()
 
 
-def test_a_detached_run_is_steered_through_the_store() -> None:
+def test_a_detached_run_is_steered_through_the_store_and_from_a_shell(capsys) -> None:
     run = train(Slow(), digits(), epochs=10_000, seed=1, quiet=True, detach=True)
     _until(_has_begun, run)
     assert run.pause().startswith("paused at step")
     assert run.status == "paused"
     assert run.set_lr(0.5).startswith("learning rate set to 0.5")
     assert run.resume().startswith("resumed")
-    assert run.stop().startswith("stopped at step")
+    assert main(["runs", "set-lr", run.ref, "factor=0.5"]) == 0
+    assert "multiplied by 0.5 at step" in capsys.readouterr().out
+    assert main(["runs", "set-lr", run.ref, "0"]) == 2
+    assert "expected a number above 0" in capsys.readouterr().err
+    assert main(["runs", "stop", run.ref]) == 0
+    assert "(from the command line)" in capsys.readouterr().out
     run.wait(60)
-    assert (run.status, run.metrics["lr"].dropna().tolist()[-1]) == ("stopped", 0.5)
+    assert main(["runs", "stop", run.ref]) == 2
+    assert "is stopped; only a running fit takes commands" in capsys.readouterr().err
+    assert (run.status, run.metrics["lr"].dropna().tolist()[-1]) == ("stopped", 0.25)
     with pytest.raises(RunStateError):
         run.stop()
 
