@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError,
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
-from jupyter_train.panel.screen import screen_here
+from jupyter_train.panel.screen import kernel_id, screen_here
 
 if TYPE_CHECKING:
     from jupyter_train.execution.job import Job
@@ -154,8 +155,17 @@ def _launch(store: Store, job: Job, panel: LivePanel | None) -> _Ended:
 
     launched = launch(store, job)
     if panel is not None:
-        panel.follow_from_afar(store, launched.record.key)
+        _follow(panel, store, launched.record)
     return _Ended(store, launched.record, launched.prepared.module, launched.prepared.source, None)
+
+
+def _follow(panel: LivePanel, store: Store, record: RunRecord) -> None:
+    """Live in a notebook; one line in a terminal, where a moving one would write over what is being typed."""
+    if kernel_id():
+        panel.follow_from_afar(store, record.key)
+        return
+    panel.finish()
+    sys.stderr.write(f"{record.ref} trains in its own process; `%runs show {record.ref}` shows it\n")
 
 
 def _store() -> Store:
@@ -195,6 +205,8 @@ def attach(word: str) -> Run:
     run = get_run(word)
     if not run.status.is_live:
         return run
+    if not kernel_id():
+        return run.wait()
     panel = LivePanel(screen_here())
     panel.loading(f"attaching to {run.ref} …")
     panel.follow_from_afar(_store(), run.key)

@@ -134,6 +134,7 @@ def _recorded(execution: NotebookExecution | None, manager: NotebookExecutionMan
     try:
         with execution.following(len(manager.nb.cells)):
             yield
+            execution.wait_for_runs()
     except BaseException as err:
         execution.end(manager.nb, err)
         raise

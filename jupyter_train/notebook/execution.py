@@ -86,9 +86,26 @@ class NotebookExecution:
             ended.set()
             thread.join(timeout=10)
 
+    def wait_for_runs(self) -> None:
+        """Waits for detached runs that the notebook left behind: it is done when they are."""
+        while any(self._is_under_way(child) for child in self._children()):
+            time.sleep(_POLL_S)
+
+    def _is_under_way(self, child: RunRecord) -> bool:
+        status = self._store.status_of(child)
+        return status.is_live or status is RunStatus.QUEUED
+
+    def failed_run(self) -> str:
+        """What went wrong in a detached run; empty when nothing did. Others raise in their cell."""
+        for child in self._children():
+            status = self._store.status_of(child)
+            if child.config.get("detach") and status in (RunStatus.FAILED, RunStatus.LOST):
+                return f"`{child.ref}` {status}" + (f": {child.message}" if child.message else "")
+        return ""
+
     def end(self, nb: Any, error: BaseException | None) -> None:
         """Writes how it ended."""
-        failure = describe_failure(nb)
+        failure = describe_failure(nb) or self.failed_run()
         if isinstance(error, KeyboardInterrupt):
             status, message = RunStatus.STOPPED, "interrupted"
         elif failure or error is not None:

@@ -29,10 +29,10 @@ def repeat(store: Store, config: RetrainConfig) -> RunRecord:
     check_known(notebook, path, config.parameters)
     output = _output_path(path, config.output)
     execution = NotebookExecution.begin(store, str(path), config.parameters, shows_progress=True, output=output)
-    error = _execute(notebook, path, config, execution)
+    error = _execute(notebook, path, config, execution) or execution.failed_run()
     if config.html:
         write_html(Path(execution.output))
-    if error is not None:
+    if error:
         raise CellFailedError(f"{mask(error)} in `{path.name}`; the output up to there: {execution.output}")
     return store.get(execution.record.key)
 

@@ -14,11 +14,14 @@ from jupyter_train.config.commands import command
 from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import packed, snapshot
-from jupyter_train.store import commands, open_store
+from jupyter_train.store import RunFolder, commands, open_store
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
 _MOST_BODY_BYTES = 4096
+_MOST_NOTE_LETTERS = 10_000
+_MOST_LOG_BYTES = 16_384
+_MOST_EVENTS = 200
 #: An answer that comes within this time is given at once; else the panel sees it in the run's events.
 _ANSWER_WAIT_S = 2.0
 
@@ -63,6 +66,36 @@ class BundleHandler(APIHandler):
         except RunNotFoundError as err:
             raise web.HTTPError(404, "no such run") from err
         self.finish(json.dumps(found))
+
+
+class DetailsHandler(APIHandler):
+    """`api/runs/KEY/details`: what a panel shows when asked for more; the note can be changed."""
+
+    @web.authenticated
+    async def get(self, key: str) -> None:
+        """`events`, `log` (its end), `environment`, `config` and `note`."""
+        await self._answer(key, _details, key)
+
+    @web.authenticated
+    async def patch(self, key: str) -> None:
+        """Takes `{"note": text}`."""
+        try:
+            note = json.loads(self.request.body)["note"]
+        except (ValueError, TypeError, KeyError) as err:
+            raise web.HTTPError(400, "expected `note`") from err
+        if not isinstance(note, str) or len(note) > _MOST_NOTE_LETTERS:
+            raise web.HTTPError(400, f"note: expected a text of at most {_MOST_NOTE_LETTERS:,} letters")
+        await self._answer(key, _set_note, key, note)
+
+    async def _answer(self, key: str, work: Any, *arguments: Any) -> None:
+        if not _KEY.match(key):
+            raise web.HTTPError(400, "expected a run's key")
+        try:
+            self.finish(json.dumps(await _in_thread(work, *arguments)))
+        except RunNotFoundError as err:
+            raise web.HTTPError(404, "no such run") from err
+        except RunStateError as err:
+            raise web.HTTPError(409, str(err)) from err
 
 
 class CommandsHandler(APIHandler):
@@ -136,6 +169,28 @@ def _bundle(key: str) -> dict[str, Any]:
     return bundle(snapshot(open_store(), key))
 
 
+def _details(key: str) -> dict[str, Any]:
+    store = open_store()
+    record = store.get(key)
+    folder = RunFolder(record.folder)
+    events = store.events_of(key)[-_MOST_EVENTS:]
+    found = folder.read_provenance().get("environment")
+    return {
+        "events": [{"at": event.at, "step": event.step, "kind": event.kind, "text": event.text} for event in events],
+        "log": folder.end_of_log(_MOST_LOG_BYTES),
+        "environment": found if isinstance(found, dict) else {},
+        "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
+        "note": record.note,
+    }
+
+
+def _set_note(key: str, note: str) -> dict[str, Any]:
+    store = open_store()
+    store.check_owner(store.get(key))
+    store.update(key, note=note)
+    return {"note": store.get(key).note}
+
+
 def routes() -> list[tuple[str, type[APIHandler]]]:
     """Our routes, below the server's base URL."""
     return [
@@ -143,4 +198,5 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
         (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
         (r"/jupyter-train/api/runs/([^/]+)/bundle", BundleHandler),
         (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/details", DetailsHandler),
     ]

@@ -91,6 +91,17 @@ class RunFolder:
         """Removes the folder and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def end_of_log(self, most_bytes: int) -> str:
+        """The last lines of the log, whole ones; empty when there is none."""
+        try:
+            with open(self.log, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - most_bytes))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return text.partition("\n")[2] if size > most_bytes else text
+
     def read_provenance(self) -> dict[str, Any]:
         """The provenance record; empty when there is none."""
         try:

@@ -112,6 +112,15 @@ export type PanelContent =
   | { kind: 'reference'; reference: IReference }
   | { kind: 'run'; snapshot: ISnapshot };
 
+/** What a panel shows when asked for more. */
+export interface IDetails {
+  note: string;
+  log: string;
+  config: Record<string, unknown>;
+  environment: Record<string, unknown>;
+  events: IRunEvent[];
+}
+
 const STATUSES: readonly string[] = [
   'queued',
   'running',
@@ -160,6 +169,20 @@ export function asPanel(data: unknown): PanelContent {
     return { kind: 'line', text: 'This panel holds no run.' };
   }
   return { kind: 'run', snapshot: asSnapshot(data, data.status as Status) };
+}
+
+/** Details as the server sends them; null for anything else. */
+export function asDetails(content: unknown): IDetails | null {
+  if (!isRecord(content)) {
+    return null;
+  }
+  return {
+    note: text(content.note),
+    log: text(content.log),
+    config: isRecord(content.config) ? content.config : {},
+    environment: isRecord(content.environment) ? content.environment : {},
+    events: list(content.events).map(asEvent)
+  };
 }
 
 function asReference(data: Unknown): IReference {

@@ -112,6 +112,33 @@ def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jup
     assert page.locator(".jt-Status").inner_text() == "finished"
 
 
+def test_details_epochs_and_smoothing(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "run = %train LitDigits() (X,y) --epochs 4 --seed 1 --name digits"])
+    jupyter.open(name)
+    for index in range(2):
+        jupyter.run_cell(index)
+        jupyter.wait_until_idle()
+    page = jupyter.page
+    page.wait_for_selector(".jt-Header[data-status=finished]")
+    page.locator(".jt-DetailsSummary").click()
+    page.locator(".jt-Part", has_text="options").wait_for()
+    assert "epochs\t4" in page.locator(".jt-Part", has_text="options").inner_text()
+    assert "torch" in page.locator(".jt-Part", has_text="environment").inner_text()
+    assert "Trainer.fit" in page.locator(".jt-Log").inner_text()
+    page.locator(".jt-Note").fill("<b>the good one</b>")
+    page.locator(".jt-Note").blur()
+    page.locator(".jt-DetailsBody", has_text="kept").wait_for()
+    page.locator(".jt-Slider").fill("0.9")
+    page.locator(".jt-ViewBar .jt-ScaleButton").click()
+    page.locator(".jt-ViewBar .jt-ScaleButton", has_text="per epoch").wait_for()
+    jupyter.screenshot("details-light")
+    page.locator(".jt-DetailsSummary").click()
+    jupyter.screenshot("epochs-light")
+    jupyter.run_cell(0)
+    page.locator(".jt-DetailsSummary").click()
+    page.wait_for_function("() => document.querySelector('.jt-Note')?.value === '<b>the good one</b>'")
+
+
 def test_a_page_reloaded_while_the_cell_runs_is_live_again(jupyter) -> None:
     slow_run(jupyter, epochs=200)
     page = jupyter.page

@@ -233,3 +233,16 @@ def test_cell_failed_error_is_raised_in_python(tmp_path: Path) -> None:
     source = write(tmp_path / "broken.ipynb", ["1/0"])
     with pytest.raises(CellFailedError, match="ZeroDivisionError"):
         retrain(source)
+
+
+def test_repeating_waits_for_detached_runs_and_fails_when_one_does(tmp_path: Path, capsys) -> None:
+    source = write(tmp_path / "good.ipynb", [TRAIN, "run = %train LitDigits() data --epochs 2 --seed 3 --detach"])
+    run = retrain(source, {}, tmp_path / "out.ipynb")
+    assert (run.status, [child.status for child in run.children]) == ("finished", ["finished"])
+    broken = (
+        "class Broken(LitDigits):\n    def training_step(self, batch, i):\n        raise ValueError('on purpose')\n"
+    )
+    source = write(tmp_path / "bad.ipynb", [TRAIN + broken, "run = %train Broken() data --epochs 2 --detach"])
+    assert main(["retrain", str(source), "-o", str(tmp_path / "out.ipynb")]) == 1
+    assert "failed: ValueError: on purpose in `bad.ipynb`" in capsys.readouterr().err
+    assert runs()[1].status == "failed"

@@ -11,6 +11,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.server import handlers
 from jupyter_train.server.handlers import routes
 from jupyter_train.store import RunFolder, commands, open_store
+from jupyter_train.store.central import Event
 from jupyter_train.store.owner import OwnerLock
 
 
@@ -25,6 +26,7 @@ PATHS = [
     f"jupyter-train/api/runs/{KEY}/snapshot",
     f"jupyter-train/api/runs/{KEY}/bundle",
     f"jupyter-train/api/runs/{KEY}/commands",
+    f"jupyter-train/api/runs/{KEY}/details",
 ]
 
 
@@ -175,3 +177,35 @@ async def test_a_live_run_keeps_the_server_awake_and_a_dead_one_does_not(jp_serv
     finally:
         lock.release()
     assert jp_serverapp.web_app.last_activity() > asleep
+
+
+async def _note(jp_fetch, key: str, body: str):
+    return await jp_fetch("jupyter-train", "api", "runs", key, "details", method="PATCH", body=body)
+
+
+async def test_details_hold_the_end_of_the_log_and_a_note_that_can_be_changed(jp_fetch, own_store) -> None:
+    store = open_store()
+    record = store.create_run("digits", config={"epochs": 3, "mode": None})
+    store.add_events(record.key, [Event(1.0, 5, "warning", "a word", {})])
+    RunFolder(record.folder).log.write_text("first\n" + "x" * 80 + "\n" * 2 + "y" * 40_000 + "\nlast\n")
+    found = json.loads((await jp_fetch("jupyter-train", "api", "runs", record.key, "details")).body)
+    assert (found["log"], found["config"], found["note"]) == ("last\n", {"epochs": 3}, "")
+    assert found["events"] == [{"at": 1.0, "step": 5, "kind": "warning", "text": "a word"}]
+    await _note(jp_fetch, record.key, '{"note": "<b>good</b>"}')
+    assert store.get(record.key).note == "<b>good</b>"
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"note": 5}', '{"note": "' + "x" * 10_001 + '"}'])
+async def test_a_hostile_note_is_refused(jp_fetch, own_store, body: str) -> None:
+    record = open_store().create_run("digits", note="mine")
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await _note(jp_fetch, record.key, body)
+    assert (caught.value.code, open_store().get(record.key).note) == (400, "mine")
+
+
+async def test_another_users_note_is_left_alone(jp_fetch, own_store, monkeypatch) -> None:
+    record = open_store().create_run("digits", note="mine")
+    monkeypatch.setattr("jupyter_train.store.central.user_name", lambda: "mallory")
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await _note(jp_fetch, record.key, '{"note": "theirs"}')
+    assert (caught.value.code, open_store().get(record.key).note) == (409, "mine")

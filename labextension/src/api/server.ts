@@ -28,6 +28,16 @@ export class ServerLink {
     return typeof found === 'object' && found !== null ? (found as Bundle) : null;
   }
 
+  /** @returns what a panel shows when asked for more, not yet checked. */
+  details(run: string): Promise<unknown> {
+    return this._read(run, 'details');
+  }
+
+  /** Keeps a note with a run. */
+  note(run: string, note: string): Promise<IAnswer> {
+    return this._send(run, 'details', 'PATCH', { note });
+  }
+
   private async _read(run: string, what: string): Promise<unknown> {
     try {
       const response = await this._request(run, what);
@@ -38,10 +48,14 @@ export class ServerLink {
   }
 
   /** Asks the run's owner for something, through the store. */
-  async tell(run: string, command: string, given: Record<string, number>): Promise<IAnswer> {
-    const body = JSON.stringify({ verb: command, arguments: given });
+  tell(run: string, command: string, given: Record<string, number>): Promise<IAnswer> {
+    return this._send(run, 'commands', 'POST', { verb: command, arguments: given });
+  }
+
+  private async _send(run: string, what: string, method: string, body: object): Promise<IAnswer> {
     try {
-      const response = await this._request(run, 'commands', { method: 'POST', body });
+      const init = { method, body: JSON.stringify(body) };
+      const response = await this._request(run, what, init);
       const content: unknown = await response.json().catch(() => null);
       return { isDone: response.ok, message: messageIn(content) };
     } catch {

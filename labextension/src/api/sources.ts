@@ -2,8 +2,11 @@
  * Where a run's newest state can be had when no update arrives by itself: the kernel that trains it first, which
  * is right for remote kernels too, then the server's store.
  */
+import { asDetails, type IDetails } from '../protocol';
 import type { KernelLink } from './kernel';
 import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server';
+
+export type { IDetails };
 
 /** Asks those who may know a run, in order. */
 export class RunSources {
@@ -28,6 +31,16 @@ export class RunSources {
   /** @returns what a document keeps of a run that has ended; null when the server does not know it. */
   final(run: string): Promise<Bundle | null> {
     return this._server.bundle(run);
+  }
+
+  /** @returns what a panel shows when asked for more; null when the server does not know the run. */
+  async details(run: string): Promise<IDetails | null> {
+    return asDetails(await this._server.details(run));
+  }
+
+  /** Keeps a note with a run. */
+  note(run: string, text: string): Promise<IAnswer> {
+    return this._server.note(run, text);
   }
 
   /** Asks a running fit for something: over the kernel's control channel if it trains there, else through the store. */

@@ -17,11 +17,13 @@ import {
 } from '../protocol';
 import { Chart } from './chart';
 import { Controls, type Arguments } from './controls';
+import { Details } from './details';
 import { element, setText } from './dom';
 import { Header } from './header';
 import { Media } from './media';
 import { Notices } from './notices';
 import type { SharedRuns } from './shared';
+import { PLAIN_VIEW, ViewBar, type IView } from './view';
 import { Watch, type IWatched } from './watch';
 
 /** Without news for this long, a running run `was running at …`. */
@@ -43,8 +45,11 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   private readonly _line = element('div', 'jt-Line');
   private readonly _charts = new Map<string, Chart>();
   private readonly _sync = uPlot.sync(`jupyter-train-${panels++}`);
+  private readonly _viewBar = new ViewBar(view => this._setView(view));
+  private readonly _details: Details;
   private readonly _watch: Watch;
   private readonly _unsubscribe: () => void;
+  private _view: IView = PLAIN_VIEW;
   private _snapshot: ISnapshot | null = null;
   private _reference: IReference | null = null;
   private _model: IRenderMime.IMimeModel | null = null;
@@ -56,18 +61,22 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     private readonly _themes: IThemeManager | null
   ) {
     super();
+    this._details = new Details(this._sources);
     this._watch = new Watch(this._sources, this);
     this._unsubscribe = this._shared.subscribe(this._onShared);
     this.addClass('jt-Panel');
     this.node.setAttribute('role', 'group');
     this._answer.setAttribute('role', 'alert');
+    const foot = element('div', 'jt-Foot');
+    foot.append(this._details.node, this._viewBar.node);
     this.node.append(
       this._line,
       this._header.node,
       this._answer,
       this._notices.node,
       this._grid,
-      this._media.node
+      this._media.node,
+      foot
     );
     this._themes?.themeChanged.connect(this._onTheme, this);
   }
@@ -143,6 +152,8 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._updateControls(snapshot);
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
+    this._details.update(snapshot.run);
+    this._viewBar.update(snapshot);
     this._showCharts(snapshot.families.filter(isWorthAChart));
     if (isLive(snapshot.status)) {
       this._watch.follow(snapshot.run, snapshot.kernel);
@@ -176,9 +187,15 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       return known;
     }
     const chart = new Chart(this._sync);
+    chart.setView(this._view);
     this._charts.set(name, chart);
     this._grid.append(chart.node);
     return chart;
+  }
+
+  private _setView(view: IView): void {
+    this._view = view;
+    this._charts.forEach(chart => chart.setView(view));
   }
 
   private _isHeard(snapshot: ISnapshot): boolean {
