@@ -83,9 +83,10 @@ class Run:
 
     @property
     def log(self) -> str:
-        """What Lightning said while it trained."""
-        path = RunFolder(self.record.folder).log
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        """What Lightning said while it trained, and what a detached run printed; its newest 8 MB at least."""
+        folder = RunFolder(self.record.folder)
+        parts = (folder.older_log, folder.log)
+        return "".join(path.read_text(encoding="utf-8", errors="replace") for path in parts if path.exists())
 
     @property
     def notes(self) -> str:

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def older_log(self) -> Path:
+        """What was said before `log` was begun anew."""
+        return self.path / "log-older.txt"
+
+    @property
     def provenance(self) -> Path:
         """Cells, environment, data fingerprint."""
         return self.path / "provenance.json"

@@ -18,6 +18,7 @@ from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
@@ -70,7 +71,7 @@ class RunWriter:
         self._summary: dict[str, Any] = {}
         self._summary_is_new = False
         self._reported_nan: set[str] = set()
-        self._log = _LogFile(folder)
+        self._log = LogFile(folder)
         self._appender = MetricAppender(folder.metrics)
         self._summary_due = 0.0
         self._closing = threading.Event()
@@ -259,40 +260,6 @@ class RunWriter:
         with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
             while not self._finish(status, message):
                 time.sleep(5 * PERIOD_S)
-
-
-class _LogFile:
-    """`log.txt`, appended to in batches, secrets masked, cut at a size that cannot fill a disk."""
-
-    MOST_BYTES = 16 * 1024 * 1024
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.log
-        self._lines: deque[str] = deque(maxlen=100_000)
-        self._size = self._path.stat().st_size if self._path.exists() else 0
-
-    def append(self, text: str) -> None:
-        if self._size < self.MOST_BYTES:
-            self._lines.append(text.rstrip("\n"))
-
-    def flush(self) -> None:
-        if not self._lines:
-            return
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        text = mask("\n".join(lines)) + "\n"
-        try:
-            with open(self._path, "a", encoding="utf-8", opener=_private) as file:
-                file.write(text)
-        except OSError:
-            self._lines.extendleft(reversed(lines))
-            raise
-        self._size += len(text)
-
-
-def _private(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o600)
 
 
 def _to_floats(values: list[Any]) -> list[float]:

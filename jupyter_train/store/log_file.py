@@ -1,0 +1,78 @@
+"""A run's log: appended to in batches, secrets masked, never larger than two files' worth."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.masking import mask
+
+
+class LogFile:
+    """Takes lines from any thread; `flush` writes them.
+
+    Whoever prints faster than the log is written loses the oldest of the lines that wait, and the log says how
+    many. A full file becomes the older one and the one before it goes: the newest lines are always there.
+    """
+
+    MOST_BYTES = 8 * 1024 * 1024
+    MOST_WAITING = 1024 * 1024
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.log
+        self._older = folder.older_log
+        self._lines: deque[str] = deque()
+        self._waiting = 0
+        self._left_out = 0
+        self._lock = threading.Lock()
+        self._size = self._path.stat().st_size if self._path.exists() else 0
+
+    def append(self, text: str) -> None:
+        """Adds a line, or several."""
+        text = text.rstrip("\n")[: self.MOST_WAITING]
+        with self._lock:
+            self._lines.append(text)
+            self._waiting += len(text) + 1
+            while self._waiting > self.MOST_WAITING and len(self._lines) > 1:
+                self._waiting -= len(self._lines.popleft()) + 1
+                self._left_out += 1
+
+    def flush(self) -> None:
+        """Writes what waits.
+
+        Raises:
+            OSError: It cannot be written; the lines wait on.
+        """
+        with self._lock:
+            lines, left_out = list(self._lines), self._left_out
+            self._lines.clear()
+            self._waiting = self._left_out = 0
+        if not lines:
+            return
+        head = f"… {left_out:,} lines left out\n" if left_out else ""
+        content = (head + mask("\n".join(lines)) + "\n").encode("utf-8", "backslashreplace")
+        try:
+            self._write(content)
+        except OSError:
+            for line in reversed(lines):
+                self._put_back(line)
+            raise
+
+    def _write(self, content: bytes) -> None:
+        if self._size and self._size + len(content) > self.MOST_BYTES:
+            os.replace(self._path, self._older)
+            self._size = 0
+        with open(self._path, "ab", opener=_private) as file:
+            file.write(content)
+        self._size += len(content)
+
+    def _put_back(self, line: str) -> None:
+        with self._lock:
+            self._lines.appendleft(line)
+            self._waiting += len(line) + 1
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
