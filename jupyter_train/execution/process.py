@@ -17,6 +17,7 @@ from jupyter_train.execution import payload
 from jupyter_train.execution.job import Job, Prepared, create, prepare
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
+from jupyter_train.store.locations import STORE_VARIABLE
 
 CRASH_FILE = "crash.txt"
 
@@ -60,7 +61,12 @@ def launch(store: Store, job: Job) -> Launched:
     )
     record = create(store, job, prepared.model)
     folder = RunFolder(record.folder)
-    process = _start(store, record, folder, payload.write(folder, content))
+    try:
+        process = _start(store, record, folder, payload.write(folder, content))
+    except OSError as err:
+        message = f"its process could not be started: {err.strerror or err}"
+        store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=message)
+        raise StoreError(f"`{record.ref}`: {message}") from err
     watcher = threading.Thread(target=_tell_how_it_ended, args=(process, store, record.key), daemon=True)
     watcher.start()
     return Launched(record, prepared)
@@ -69,7 +75,8 @@ def launch(store: Store, job: Job) -> Launched:
 def _start(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> subprocess.Popen[bytes]:
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    command = [sys.executable, "-m", "jupyter_train.execution.worker", record.key, store.url, sha256]
+    environment[STORE_VARIABLE] = store.url  # not in the arguments: everybody on the machine can read those
+    command = [sys.executable, "-m", "jupyter_train.execution.worker", record.key, sha256]
     descriptor = os.open(folder.path / CRASH_FILE, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The process of a detached run: `python -m jupyter_train.execution.worker RUN STORE SHA256`."""
+"""A detached run's process: `python -m jupyter_train.execution.worker RUN SHA256`; the environment names the store."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from jupyter_train.store.owner import OwnerLock
 _MOST_LINE = 4000
 
 
-def main(run: str, store_url: str, sha256: str) -> int:
+def main(run: str, sha256: str) -> int:
     """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
-    store = open_store(store_url)
+    store = open_store()
     folder = RunFolder(store.get(run).folder)
     lock = OwnerLock(folder.lock)
     lock.acquire()
@@ -78,11 +78,11 @@ def _take_output(_record: RunRecord, writer: RunWriter) -> None:
 
 
 def _log_lines(reading: int, log: Callable[[str], None]) -> None:
-    """Lines as they are printed; the log is bounded, and a printer faster than it has to wait."""
+    """Lines as they are printed; the log keeps the newest of them."""
     with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
         while line := stream.readline(_MOST_LINE):
             log(line.decode("utf-8", "replace"))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:3]))

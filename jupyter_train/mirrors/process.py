@@ -8,18 +8,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_train.store.locations import STORE_VARIABLE
+
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter
 
 
 def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer: RunWriter) -> None:
     """Starts `python -m jupyter_train.mirrors.KIND` for a run; a failure is an event, never an error."""
-    command = [sys.executable, "-m", f"jupyter_train.mirrors.{kind}", "--store", store_url, "--run", run]
+    command = [sys.executable, "-m", f"jupyter_train.mirrors.{kind}", "--run", run]
     if isinstance(option, str):
         command += ["--project", option]
     package_parent = str(Path(__file__).resolve().parents[2])
     paths = [package_parent, os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    environment[STORE_VARIABLE] = store_url  # not in the arguments: everybody on the machine can read those
     environment.pop("WANDB_SERVICE", None)  # the kernel's own wandb process is not the mirror's
     try:
         with open(writer.folder.path / f"mirror-{kind}.txt", "ab") as output:

@@ -124,7 +124,7 @@ def _config(record: RunRecord) -> dict[str, Any]:
 def main() -> None:
     """Entry point of the mirror's process."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--store", required=True)
+    parser.add_argument("--store", default="", help="default: the one the environment names")
     parser.add_argument("--run", required=True)
     parser.add_argument("--project", default="")
     options = parser.parse_args()

@@ -10,6 +10,8 @@ from typing import Any
 LEASE_S = 12.0
 #: How long a panel is drawn as often as possible after somebody asked for something.
 NUDGE_S = 2.0
+#: Of so many runs the newest snapshot is kept.
+_MOST_KEPT = 16
 
 
 class Watchers:
@@ -55,7 +57,10 @@ class Watchers:
 
     def drawn(self, run: str, packed: dict[str, Any]) -> None:
         """Keeps the newest snapshot, for renderers that no update reaches: a page reloaded while the cell runs."""
+        self._newest.pop(run, None)
         self._newest[run] = packed
+        while len(self._newest) > _MOST_KEPT:
+            self._newest.pop(next(iter(self._newest)))
 
     def newest(self, run: str) -> dict[str, Any] | None:
         """The newest packed snapshot of a run this kernel trains or has trained."""

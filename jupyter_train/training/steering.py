@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -103,12 +104,19 @@ class Steering:
         try:
             done = self._verbs[command.verb](trainer, **command.arguments)
         except CommandRefusedError as err:
-            self._writer.event("refused", f"{command.verb.replace('_', '-')}: {err}", step, verb=command.verb)
-            self._mailbox.answered(command, Answer(REFUSED, str(err), step))
+            self._refuse(command, str(err), step)
+            return
+        except Exception as err:  # noqa: BLE001  a hook of the user's may run; a command never ends the training
+            self._writer.log(traceback.format_exc())
+            self._refuse(command, " ".join(traceback.format_exception_only(err)[-1].split())[:300], step)
             return
         text = f"{done} at step {step:,} ({_FROM.get(command.source, command.source)})"
         self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)
         self._mailbox.answered(command, Answer(APPLIED, text, step))
+
+    def _refuse(self, command: Command, reason: str, step: int) -> None:
+        self._writer.event("refused", f"{command.verb.replace('_', '-')}: {reason}", step, verb=command.verb)
+        self._mailbox.answered(command, Answer(REFUSED, reason, step))
 
     def _wait(self, trainer: pl.Trainer, verbs: frozenset[str]) -> None:
         """Blocks until resumed, stopped or interrupted; other commands are carried out meanwhile."""

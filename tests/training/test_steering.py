@@ -165,6 +165,17 @@ def test_what_cannot_apply_is_refused_with_the_reason_and_training_goes_on(case:
     assert _said(run) == []
 
 
+def test_a_command_whose_hook_fails_is_refused_and_training_goes_on() -> None:
+    class Unwilling(Steered):
+        def on_save_checkpoint(self, checkpoint):
+            if self.global_step == 4:
+                raise ValueError("not now")
+
+    run = train(Unwilling({3: [_told("checkpoint")]}), digits(), epochs=1, seed=1, quiet=True)
+    assert run.status == "finished"
+    assert _said(run, "refused") == [(4, "checkpoint: ValueError: not now")]
+
+
 def test_validating_without_validation_data_is_refused() -> None:
     run, _ = _steered({1: [_told("validate")]}, epochs=1, split="1/0")
     assert "no validation data" in _said(run, "refused")[0][1]
