@@ -18,7 +18,7 @@ from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import kernel_id, screen_here
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.job import Job
+    from jupyter_train.execution.job import Done
     from jupyter_train.run import RunRecord
     from jupyter_train.store import RunWriter, Store
 
@@ -108,7 +108,7 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     if done.error is not None:
         raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
-    return Run(done.store, done.record.key, done.module, done.source, shown_in)
+    return Run(_store(), done.record.key, done.module, done.source, shown_in)
 
 
 def _without_ours(found: TracebackType | None) -> TracebackType | None:
@@ -118,48 +118,29 @@ def _without_ours(found: TracebackType | None) -> TracebackType | None:
     return found
 
 
-@dataclass
-class _Ended:
-    store: Store
-    record: RunRecord
-    module: Any
-    source: Any
-    error: BaseException | None
-
-
 def _carry_out(
     config: TrainConfig,
     build: Callable[[TrainConfig], tuple[Any, Any]],
     panel: LivePanel | None,
     ckpt_path: str | None,
-) -> _Ended:
-    from jupyter_train.execution.inline import carry_out
+) -> Done:
     from jupyter_train.execution.job import Job
+    from jupyter_train.execution.place import carry_out
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
 
     store = _store()
 
-    def on_start(record: RunRecord, _writer: RunWriter) -> None:
-        if panel is not None:
+    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        if panel is not None and config.detach:
+            _follow_from_afar(panel, store, record)
+        elif panel is not None:
             panel.follow(store, record.key)
 
     job = Job(config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path)
-    if config.detach:
-        return _launch(store, job, panel)
-    done = carry_out(store, job)
-    return _Ended(store, done.record, done.module, done.source, done.error)
+    return carry_out(store, job)
 
 
-def _launch(store: Store, job: Job, panel: LivePanel | None) -> _Ended:
-    from jupyter_train.execution.process import launch
-
-    launched = launch(store, job)
-    if panel is not None:
-        _follow(panel, store, launched.record)
-    return _Ended(store, launched.record, launched.prepared.module, launched.prepared.source, None)
-
-
-def _follow(panel: LivePanel, store: Store, record: RunRecord) -> None:
+def _follow_from_afar(panel: LivePanel, store: Store, record: RunRecord) -> None:
     """Live in a notebook; one line in a terminal, where a moving one would write over what is being typed."""
     if kernel_id():
         panel.follow_from_afar(store, record.key)

@@ -13,6 +13,7 @@ JupyterTrainError
 │   └── AmbiguousRunError     several runs by that name
 ├── RunStateError         the run's status does not allow it
 │   └── CommandRefusedError   the running fit could not do it
+├── ProcessFailedError    training failed in the run's own process
 └── NotebookError         a notebook cannot be read or repeated
     └── CellFailedError   one of its cells failed
 
@@ -82,6 +83,10 @@ class RunStateError(JupyterTrainError):
 
 class CommandRefusedError(RunStateError):
     """The running fit could not carry a command out; the message says why."""
+
+
+class ProcessFailedError(JupyterTrainError, RuntimeError):
+    """Training failed in the run's own process; its traceback is in the run's log."""
 
 
 class NotebookError(JupyterTrainError):

@@ -1,1 +1,1 @@
-"""Where a run is carried out: in the kernel, blocking."""
+"""Where a run is carried out: in the kernel, or in a process of its own."""

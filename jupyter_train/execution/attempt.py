@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.execution import crash
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.mirrors.process import start_mirror
@@ -32,18 +33,25 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
         TrainingInterrupted: The user pressed Interrupt twice.
     """
     from jupyter_train.training.fit import Surroundings, with_late_interrupt
+    from jupyter_train.training.ranks import SharedInbox
 
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
     folder = RunFolder(record.folder)
     writer = RunWriter(store, record.key, folder, _to_floats)
     mailbox = Mailbox(store, record.key, folder)
     writer.at_every_flush(mailbox.exchange)
-    around = Surroundings(job.config, folder, writer, mailbox, record.ref, interrupt, job.ckpt_path)
+    is_spread = prepared.world_size > 1
+    around = Surroundings(
+        job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
+        interrupt, job.ckpt_path, prepared.world_size,
+    )  # fmt: skip
     try:
         job.on_start(record, writer)
         if job.config.wandb:
             start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
         outcome = _fit(job, prepared, record, around)
+        if is_spread and isinstance(outcome.error, RuntimeError):  # a connection that broke: the other side knows why
+            outcome.message = crash.rank_words(folder.path) or outcome.message
         mailbox.close()
         writer.close(outcome.status, outcome.message)
     except AbortTraining:

@@ -23,7 +23,8 @@ class Job:
         notebook: Path of the notebook, if known.
         parent: Key of the run that started this one, such as a repeated notebook.
         provenance: Cells and parameters, as plain JSON.
-        on_start: Called with the record once the run exists.
+        on_start: Called once the run exists, with its record and, in the process that trains it, its writer.
+        ckpt_path: A Lightning checkpoint to start from.
     """
 
     config: TrainConfig
@@ -31,8 +32,25 @@ class Job:
     notebook: str = ""
     parent: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
-    on_start: Callable[[RunRecord, RunWriter], None] = lambda _record, _writer: None
+    on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
     ckpt_path: str | None = None
+
+
+@dataclass
+class Done:
+    """What is left in this process of a run that has ended, or that trains elsewhere.
+
+    Attributes:
+        record: Its row.
+        module: The LightningModule of this process.
+        source: The loaders.
+        error: What to raise to the user; None when there is nothing to raise.
+    """
+
+    record: RunRecord
+    module: Any
+    source: Any
+    error: BaseException | None = None
 
 
 @dataclass
@@ -44,12 +62,14 @@ class Prepared:
         data: As given.
         module: The LightningModule that is fitted.
         source: The loaders.
+        world_size: How many processes train it together.
     """
 
     model: Any
     data: Any
     module: Any
     source: Any
+    world_size: int = 1
 
 
 def prepare(job: Job) -> Prepared:
@@ -74,8 +94,7 @@ def prepare(job: Job) -> Prepared:
     module = as_module(model, config)
     source = as_source(data, config, module, config.seed)
     check_validation(module, source, config)
-    check_arguments(config)
-    return Prepared(model, data, module, source)
+    return Prepared(model, data, module, source, check_arguments(config))
 
 
 def create(store: Store, job: Job, model: Any) -> RunRecord:

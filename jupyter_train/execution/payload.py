@@ -51,9 +51,7 @@ def _culprit(found: Any, name: str, err: Exception, depth: int) -> tuple[str, Ex
 
 def _parts(found: Any) -> list[tuple[str, Any]]:
     if isinstance(found, dict):
-        return [
-            (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]", found[key]) for key in found
-        ]
+        return [(_label(key), part) for key, part in found.items()]
     if isinstance(found, list | tuple):
         return [(f"[{index}]", part) for index, part in enumerate(found)]
     return [(f".{key}", part) for key, part in vars(found).items()] if hasattr(found, "__dict__") else []

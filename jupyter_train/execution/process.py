@@ -1,4 +1,4 @@
-"""Carries a run out in a process of its own, which survives this one."""
+"""Carries a run out in a process of its own, which survives this one; or waits for it and brings the weights back."""
 
 from __future__ import annotations
 
@@ -9,45 +9,83 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from jupyter_train.exceptions import RunStateError, StoreError
-from jupyter_train.execution import payload
-from jupyter_train.execution.job import Job, Prepared, create, prepare
+from jupyter_train.config.commands import command
+from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
+from jupyter_train.execution import crash, payload
+from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store
+from jupyter_train.store import RunFolder, Store, commands
 from jupyter_train.store.locations import STORE_VARIABLE
 
-CRASH_FILE = "crash.txt"
+#: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
+OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
+_LOOK_S = 0.05
+_ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
-@dataclass
 class Launched:
-    """A run that trains elsewhere by now.
+    """A run that trains elsewhere by now; says why its process died without a word, as long as we live.
 
-    Attributes:
+    Args:
+        store: Where the run is recorded.
         record: Its row as it was when the process started.
         prepared: The model and data of this process, untouched.
+        process: Its process, the first of a session of its own.
     """
 
-    record: RunRecord
-    prepared: Prepared
+    def __init__(self, store: Store, record: RunRecord, prepared: Prepared, process: subprocess.Popen[bytes]) -> None:
+        self.record = record
+        self._store = store
+        self._prepared = prepared
+        self._process = process
+        self._is_aborted = False
+        self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
+        self._watcher.start()
+
+    def done(self, error: BaseException | None = None) -> Done:
+        """The run as it stands, with the model and data of this process."""
+        return Done(self._store.get(self.record.key), self._prepared.module, self._prepared.source, error)
+
+    def is_ended(self) -> bool:
+        """True once its process is gone and its last status is in the store."""
+        return not self._watcher.is_alive()
+
+    def ask_to_stop(self) -> bool:
+        """Asks it to end well; False while it cannot hear."""
+        try:
+            commands.add(self._store, self.record.key, command("stop", {}, "interrupt"))
+        except (RunStateError, StoreError):
+            return False
+        return True
+
+    def abort(self) -> None:
+        """Ends its processes at once."""
+        self._is_aborted = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # not reaped yet, or this raises: never a stranger's
+        self._watcher.join()
+
+    def _tell_how_it_ended(self) -> None:
+        code = self._process.wait()
+        with contextlib.suppress(StoreError, RunStateError):
+            record = self._store.get(self.record.key)
+            if code and (record.status.is_live or record.status is RunStatus.QUEUED):
+                status, words = RunStatus.FAILED, crash.words(code, Path(record.folder))
+                if self._is_aborted:
+                    status, words = RunStatus.STOPPED, _ABORTED
+                self._store.set_status(record.key, status, ended_at=time.time(), message=words)
 
 
-def launch(store: Store, job: Job) -> Launched:
+def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
     """Starts a worker for the job and gives the run at once.
 
     Raises:
-        JupyterTrainError: Model, data or options do not fit, or cannot be taken to another process; no run was made.
+        UsageError: Something cannot be taken to another process; no run was made.
+        StoreError: The process could not be started.
     """
-    from jupyter_train.training import seeds
-
-    kernel_state = seeds.KernelRandomState()
-    try:
-        prepared = prepare(job)
-    finally:
-        kernel_state.restore()
     content = payload.pickled(
         {
             "model": prepared.model,
@@ -67,17 +105,67 @@ def launch(store: Store, job: Job) -> Launched:
         message = f"its process could not be started: {err.strerror or err}"
         store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=message)
         raise StoreError(f"`{record.ref}`: {message}") from err
-    watcher = threading.Thread(target=_tell_how_it_ended, args=(process, store, record.key), daemon=True)
-    watcher.start()
-    return Launched(record, prepared)
+    job.on_start(record, None)
+    return Launched(store, record, prepared, process)
+
+
+def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
+    """Launches the job, waits until it has ended, and loads its last weights into the model of this process.
+
+    Raises:
+        TrainingInterrupted: The user pressed Interrupt twice.
+    """
+    from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+
+    launched = launch(store, job, prepared)
+    with InterruptWatch() as interrupt:
+        try:
+            is_told = False
+            while not launched.is_ended():
+                if interrupt.is_asked and not is_told:
+                    is_told = launched.ask_to_stop()
+                time.sleep(_LOOK_S)
+        except AbortTraining:
+            launched.abort()
+            raise TrainingInterrupted(_ABORTED) from None
+        record = store.get(launched.record.key)
+        _bring_back(record, prepared)
+        return launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+
+
+def _bring_back(record: RunRecord, prepared: Prepared) -> None:
+    """The last weights, and the note which run they are from, in the model that was given."""
+    from jupyter_train.store import MetricReader
+    from jupyter_train.training import initial
+    from jupyter_train.training.weights import load_weights, read_weights
+
+    folder = RunFolder(record.folder)
+    with MetricReader(folder.metrics) as reader:
+        found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == "last"]
+    if not found:
+        return
+    load_weights(prepared.module, read_weights(folder.path / found[-1].path, found[-1].sha256), record.ref)
+    prepared.module.train()
+    origin: Any = initial.origin_of(prepared.model)
+    earlier, first_folder = (origin.step, origin.initial_folder) if origin is not None else (0, record.folder)
+    initial.mark(prepared.model, initial.Origin(record.key, record.ref, earlier + found[-1].step, first_folder))
+
+
+def _error_of(record: RunRecord, is_interrupted: bool) -> BaseException | None:
+    if is_interrupted:
+        return TrainingInterrupted(f"interrupted; `{record.ref}` is {record.status}, what it recorded is kept")
+    if record.status is RunStatus.FAILED:
+        return ProcessFailedError(f"{record.message}; `get_run('{record.ref}').log` has the traceback")
+    return None
 
 
 def _start(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> subprocess.Popen[bytes]:
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     environment[STORE_VARIABLE] = store.url  # not in the arguments: everybody on the machine can read those
+    environment.pop(OWNED_VARIABLE, None)
     command = [sys.executable, "-m", "jupyter_train.execution.worker", record.key, sha256]
-    descriptor = os.open(folder.path / CRASH_FILE, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    descriptor = os.open(crash.crash_file(folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=environment,
@@ -85,25 +173,3 @@ def _start(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> s
         )  # fmt: skip
     finally:
         os.close(descriptor)
-
-
-def _tell_how_it_ended(process: subprocess.Popen[bytes], store: Store, run: str) -> None:
-    """Says why a worker died without a word, as long as somebody is here who knows its exit status."""
-    code = process.wait()
-    with contextlib.suppress(StoreError, RunStateError):
-        record = store.get(run)
-        if code and (record.status.is_live or record.status is RunStatus.QUEUED):
-            store.set_status(run, RunStatus.FAILED, ended_at=time.time(), message=_words(code, record))
-
-
-def _words(code: int, record: RunRecord) -> str:
-    crash = Path(record.folder, CRASH_FILE)
-    lines = crash.read_text(encoding="utf-8", errors="replace").strip().splitlines() if crash.exists() else []
-    if code == -signal.SIGKILL:
-        return (
-            "its process was killed (SIGKILL); the system does that when memory runs out. Everything until then is kept"
-        )
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return f"its process was ended by {name}"
-    return f"its process ended with exit code {code}" + (f": {lines[-1][:300]}" if lines else "")

@@ -10,19 +10,23 @@ import time
 import traceback
 from collections.abc import Callable
 
-from jupyter_train.execution import payload
+from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Job, prepare
+from jupyter_train.execution.process import OWNED_VARIABLE
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
 
 _MOST_LINE = 4000
+_LOOK_S = 0.5
 
 
 def main(run: str, sha256: str) -> int:
     """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
     store = open_store()
     folder = RunFolder(store.get(run).folder)
+    if os.environ.get(OWNED_VARIABLE) == run:
+        return _share(folder, sha256)
     lock = OwnerLock(folder.lock)
     lock.acquire()
     try:
@@ -33,28 +37,24 @@ def main(run: str, sha256: str) -> int:
 
 
 def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> int:
-    payload.enter(folder)
+    job = _job(folder, sha256)
     from jupyter_train.execution.attempt import attempt
     from jupyter_train.training.fit import last_line
     from jupyter_train.training.interrupt import InterruptWatch
 
-    content = payload.read(folder, sha256)
-    job = Job(
-        content["options"], lambda _options: (content["model"], content["data"]), content["notebook"],
-        content["parent"], content["provenance"], _take_output, content["ckpt_path"],
-    )  # fmt: skip
+    os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
         prepared = prepare(job)
     except Exception as err:
         store.set_status(record.key, RunStatus.FAILED, message=last_line(err))
         raise
-    crash = os.dup(2)  # once the output is taken, this still is the file we were started with
-    faulthandler.enable(file=crash)
+    started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
+    faulthandler.enable(file=started_with)
     try:
         with InterruptWatch() as interrupt:
             outcome = attempt(store, job, prepared, record, interrupt)
     except BaseException as err:
-        os.write(crash, traceback.format_exc().encode())
+        os.write(started_with, traceback.format_exc().encode())
         store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=last_line(err))
         raise
     if outcome.status is RunStatus.FINISHED:
@@ -62,8 +62,47 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
     return 0
 
 
-def _take_output(_record: RunRecord, writer: RunWriter) -> None:
+def _job(folder: RunFolder, sha256: str) -> Job:
+    payload.enter(folder)
+    content = payload.read(folder, sha256)
+    return Job(
+        content["options"], lambda _options: (content["model"], content["data"]), content["notebook"],
+        content["parent"], content["provenance"], _take_output, content["ckpt_path"],
+    )  # fmt: skip
+
+
+def _share(folder: RunFolder, sha256: str) -> int:
+    """Trains along with the process that owns the run; what goes wrong here is written where that one's end is told."""
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    job = _job(folder, sha256)
+    from jupyter_train.training.fit import Surroundings, fit, last_line
+    from jupyter_train.training.interrupt import InterruptWatch
+    from jupyter_train.training.ranks import NoMailbox, NoWriter, SharedInbox
+
+    prepared = prepare(job)
+    around = Surroundings(
+        job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
+        prepared.world_size, is_owner=False,
+    )  # fmt: skip
+    outcome = fit(prepared.module, prepared.source, around)
+    if outcome.error is None:
+        return 0
+    text = "".join(traceback.format_exception(outcome.error))
+    sys.stderr.write(text)
+    crash.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, last_line(outcome.error))
+    return 1
+
+
+def _leave_with(parent: int) -> None:
+    """Ends this process when the one that owns the run has died: nobody records what it does any more."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+def _take_output(_record: RunRecord, writer: RunWriter | None) -> None:
     """From now on everything printed, by this process and its children, goes to the run's log."""
+    assert writer is not None
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

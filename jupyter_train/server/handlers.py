@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
@@ -18,7 +19,6 @@ from jupyter_train.store import RunFolder, commands, open_store
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
-_MOST_BODY_BYTES = 4096
 _MOST_NOTE_LETTERS = 10_000
 _MOST_LOG_BYTES = 16_384
 _MOST_EVENTS = 200
@@ -26,7 +26,24 @@ _MOST_EVENTS = 200
 _ANSWER_WAIT_S = 2.0
 
 
-class RunsHandler(APIHandler):
+class _Handler(APIHandler):
+    """What all routes ask for before they do anything: a request of our own pages, with a body that fits."""
+
+    most_body_bytes = 4096
+
+    async def prepare(self) -> None:
+        """Refuses pages of another origin, and bodies that are too large."""
+        try:
+            await super().prepare()
+        except web.HTTPError as err:
+            if err.status_code != 404:
+                raise
+            raise web.HTTPError(403, "a page of another origin asked") from err  # Jupyter says "not found" there
+        if len(self.request.body) > self.most_body_bytes:
+            raise web.HTTPError(413, f"expected at most {self.most_body_bytes:,} bytes")
+
+
+class RunsHandler(_Handler):
     """`GET api/runs`: the newest runs."""
 
     @web.authenticated
@@ -38,43 +55,52 @@ class RunsHandler(APIHandler):
         self.finish(json.dumps({"runs": await _in_thread(_list, int(limit))}))
 
 
-class SnapshotHandler(APIHandler):
+class _RunHandler(_Handler):
+    """What is below one run's key: a bad key is 400, a missing run 404, a run that does not allow it 409."""
+
+    async def answer(self, key: str, work: Callable[..., Any], *arguments: Any) -> None:
+        """Sends what `work(key, *arguments)` gives, as JSON."""
+        if not _KEY.match(key):
+            raise web.HTTPError(400, "expected a run's key")
+        try:
+            found = await _in_thread(work, key, *arguments)
+        except RunNotFoundError as err:
+            raise web.HTTPError(404, "no such run") from err
+        except CommandError as err:
+            raise web.HTTPError(400, str(err)) from err
+        except RunStateError as err:
+            self.set_status(409)
+            found = {"message": str(err)}
+        self.finish(json.dumps(found))
+
+
+class SnapshotHandler(_RunHandler):
     """`GET api/runs/KEY/snapshot`: what a panel draws."""
 
     @web.authenticated
     async def get(self, key: str) -> None:
         """The run's snapshot."""
-        if not _KEY.match(key):
-            raise web.HTTPError(400, "expected a run's key")
-        try:
-            found = await _in_thread(_snapshot, key)
-        except RunNotFoundError as err:
-            raise web.HTTPError(404, "no such run") from err
-        self.finish(json.dumps(found))
+        await self.answer(key, _snapshot)
 
 
-class BundleHandler(APIHandler):
+class BundleHandler(_RunHandler):
     """`GET api/runs/KEY/bundle`: the whole output of a run, as a kernel would publish it."""
 
     @web.authenticated
     async def get(self, key: str) -> None:
         """The run's mime bundle."""
-        if not _KEY.match(key):
-            raise web.HTTPError(400, "expected a run's key")
-        try:
-            found = await _in_thread(_bundle, key)
-        except RunNotFoundError as err:
-            raise web.HTTPError(404, "no such run") from err
-        self.finish(json.dumps(found))
+        await self.answer(key, _bundle)
 
 
-class DetailsHandler(APIHandler):
+class DetailsHandler(_RunHandler):
     """`api/runs/KEY/details`: what a panel shows when asked for more; the note can be changed."""
+
+    most_body_bytes = 65_536
 
     @web.authenticated
     async def get(self, key: str) -> None:
         """`events`, `log` (its end), `environment`, `config` and `note`."""
-        await self._answer(key, _details, key)
+        await self.answer(key, _details)
 
     @web.authenticated
     async def patch(self, key: str) -> None:
@@ -85,45 +111,20 @@ class DetailsHandler(APIHandler):
             raise web.HTTPError(400, "expected `note`") from err
         if not isinstance(note, str) or len(note) > _MOST_NOTE_LETTERS:
             raise web.HTTPError(400, f"note: expected a text of at most {_MOST_NOTE_LETTERS:,} letters")
-        await self._answer(key, _set_note, key, note)
-
-    async def _answer(self, key: str, work: Any, *arguments: Any) -> None:
-        if not _KEY.match(key):
-            raise web.HTTPError(400, "expected a run's key")
-        try:
-            self.finish(json.dumps(await _in_thread(work, *arguments)))
-        except RunNotFoundError as err:
-            raise web.HTTPError(404, "no such run") from err
-        except RunStateError as err:
-            raise web.HTTPError(409, str(err)) from err
+        await self.answer(key, _set_note, note)
 
 
-class CommandsHandler(APIHandler):
+class CommandsHandler(_RunHandler):
     """`POST api/runs/KEY/commands`: asks a running fit for something."""
 
     @web.authenticated
     async def post(self, key: str) -> None:
         """Takes `{"verb": ..., "arguments": {...}}`; 202 with the answer, 409 with the reason it was refused."""
-        if not _KEY.match(key):
-            raise web.HTTPError(400, "expected a run's key")
-        verb, arguments = _command_in(self.request.body)
-        try:
-            answer = await _in_thread(_tell, key, verb, arguments)
-        except RunNotFoundError as err:
-            raise web.HTTPError(404, "no such run") from err
-        except CommandError as err:
-            raise web.HTTPError(400, str(err)) from err
-        except RunStateError as err:
-            self.set_status(409)
-            self.finish(json.dumps({"message": str(err)}))
-            return
         self.set_status(202)
-        self.finish(json.dumps({"message": answer}))
+        await self.answer(key, _tell, *_command_in(self.request.body))
 
 
 def _command_in(body: bytes) -> tuple[str, dict[str, Any]]:
-    if len(body) > _MOST_BODY_BYTES:
-        raise web.HTTPError(413, f"expected at most {_MOST_BODY_BYTES:,} bytes")
     try:
         content = json.loads(body)
         verb, arguments = content["verb"], content.get("arguments", {})
@@ -134,10 +135,10 @@ def _command_in(body: bytes) -> tuple[str, dict[str, Any]]:
     return verb, arguments
 
 
-def _tell(key: str, verb: str, arguments: dict[str, Any]) -> str:
+def _tell(key: str, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     store = open_store()
     row = commands.add(store, key, command(verb, arguments, "panel"))
-    return commands.wait_for_answer(store, key, row, _ANSWER_WAIT_S)
+    return {"message": commands.wait_for_answer(store, key, row, _ANSWER_WAIT_S)}
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:

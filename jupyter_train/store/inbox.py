@@ -28,6 +28,9 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self.waiting)
 
+    def agree(self) -> None:
+        """Called at the end of every batch: where several processes train together, all are given what came."""
+
     def take(self, verbs: Container[str] | None = None) -> list[Command]:
         """What waits, oldest first: all, or the named verbs; the others stay."""
         taken: list[Command] = []

@@ -119,7 +119,8 @@ class RunCheckpoint(Checkpoint):
             f"checkpoints/manual-step{trainer.global_step}.ckpt", "manual", trainer.global_step, trainer.current_epoch,
             None, 0, "",
         )  # fmt: skip
-        self._write(trainer._checkpoint_connector.dump_checkpoint(weights_only=False), about)
+        if trainer.is_global_zero:
+            self._write(trainer._checkpoint_connector.dump_checkpoint(weights_only=False), about)
         return Path(about.path).name
 
     # -- what -------------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.run import RunStatus
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoint import RunCheckpoint, metric_not_logged
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.output import captured
+from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.source import DataSource
 from jupyter_train.training.steering import Steering
@@ -53,19 +55,25 @@ class Surroundings:
         config: Checked options.
         folder: The run's folder.
         writer: Records it.
-        mailbox: Commands come from here.
+        inbox: Commands come from here.
+        mailbox: Answers go here.
         ref: The run's short name.
         interrupt: Says whether the user pressed Interrupt.
         ckpt_path: A Lightning checkpoint to start from.
+        world_size: How many processes train together.
+        is_owner: Whether this one of them records the run.
     """
 
     config: TrainConfig
     folder: RunFolder
     writer: RunWriter
-    mailbox: Mailbox
+    inbox: Inbox
+    mailbox: Mailbox | NoMailbox
     ref: str
     interrupt: InterruptWatch
     ckpt_path: str | None = None
+    world_size: int = 1
+    is_owner: bool = True
 
 
 def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) -> Outcome:
@@ -75,8 +83,9 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
         AbortTraining: A second Interrupt came while the last checkpoint was being written.
     """
     config, writer = around.config, around.writer
-    checkpoint = RunCheckpoint(around.folder, writer, config, config.trainer.get("enable_checkpointing", True))
-    steering = Steering(around.mailbox, writer, checkpoint, around.interrupt)
+    is_keeping = around.is_owner and config.trainer.get("enable_checkpointing", True)
+    checkpoint = RunCheckpoint(around.folder, writer, config, is_keeping)
+    steering = Steering(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
 
     def tell(text: str) -> None:
         writer.event("warning", text)
@@ -95,7 +104,7 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
     config, writer = around.config, around.writer
     logger = RunLogger(writer, around.folder, around.ref, config.record_every)
     others = user_loggers(config)
-    arguments = trainer_arguments(config, around.folder)
+    arguments = trainer_arguments(config, around.folder, around.world_size)
     trainer = pl.Trainer(
         **arguments,
         logger=[logger, *others],

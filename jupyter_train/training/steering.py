@@ -14,11 +14,13 @@ from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoint import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.learning_rate import set_learning_rate
+from jupyter_train.training.ranks import NoMailbox
 
 _PAUSED_LOOK_S = 0.05
 #: What is done as soon as a batch has ended: Lightning looks right then whether to stop and whether to validate.
@@ -30,19 +32,25 @@ class Steering:
     """Takes commands out of the inbox at batch boundaries; each is recorded with its step and answered.
 
     Args:
-        mailbox: Where commands arrive and answers go.
+        inbox: Where commands arrive.
+        mailbox: Where answers go.
         writer: Records events.
         checkpoint: Writes a checkpoint when asked.
         interrupt: Ends a pause.
     """
 
     def __init__(
-        self, mailbox: Mailbox, writer: RunWriter, checkpoint: RunCheckpoint, interrupt: InterruptWatch
+        self,
+        inbox: Inbox,
+        mailbox: Mailbox | NoMailbox,
+        writer: RunWriter,
+        checkpoint: RunCheckpoint,
+        interrupt: InterruptWatch,
     ) -> None:
         self.stopped = ""
         self.paused_s = 0.0
         self._mailbox = mailbox
-        self._inbox = mailbox.inbox
+        self._inbox = inbox
         self._writer = writer
         self._checkpoint = checkpoint
         self._interrupt = interrupt
@@ -72,6 +80,7 @@ class Steering:
 
     def obey_after_batch(self, trainer: pl.Trainer) -> bool:
         """After a batch: what Lightning must know before it decides what comes next."""
+        self._inbox.agree()
         return self._obey(trainer, _AT_END)
 
     def obey_in_validation(self, trainer: pl.Trainer) -> None:
@@ -125,6 +134,7 @@ class Steering:
         try:
             while self._is_paused and not self._interrupt.is_asked:
                 time.sleep(_PAUSED_LOOK_S)
+                self._inbox.agree()
                 self._carry_out_all(trainer, verbs)
         finally:
             self._is_paused = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping, ModelSummary, ProgressBar
 from pytorch_lightning.plugins.io import CheckpointIO
 
@@ -13,6 +14,7 @@ from jupyter_train.exceptions import OptionError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.checkpoint import AtomicCheckpointIO
 from jupyter_train.training.output import captured
+from jupyter_train.training.ranks import check_ranks, strategy_for_processes
 
 _LIGHTNING_LOG_EVERY = 50
 #: Arguments we set ourselves, using what was given.
@@ -26,28 +28,40 @@ _OURS = (
 )
 
 
-def trainer_arguments(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
-    """Keyword arguments for `pl.Trainer`, our own callbacks and logger apart."""
+def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -> dict[str, Any]:
+    """Keyword arguments for `pl.Trainer`, our own callbacks and logger apart.
+
+    Args:
+        config: Checked options.
+        folder: The run's folder.
+        world_size: How many processes train together; more than one are started by Lightning's `ddp`.
+    """
     given = dict(config.trainer)
     for name in _OURS:
         given.pop(name, None)
     given.setdefault("devices", 1)
+    plugins = _plugins(given.get("plugins"), given.get("strategy"))
+    if world_size > 1:
+        given["strategy"] = strategy_for_processes(given.get("strategy"))
+        plugins.append(LightningEnvironment())  # else a batch system's variables, or a launcher's, would be believed
     return given | {
         "default_root_dir": str(folder.path),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in user_callbacks(config)),
         "enable_model_summary": False,
-        "plugins": _plugins(given.get("plugins"), given.get("strategy")),
+        "plugins": plugins,
     }
 
 
-def check_arguments(config: TrainConfig) -> None:
-    """Raises unless `pl.Trainer` takes the arguments given, before anything is recorded.
+def check_arguments(config: TrainConfig) -> int:
+    """How many processes the arguments ask for; raises unless `pl.Trainer` takes them, before anything is recorded.
 
     Raises:
         OptionError: It does not; its own reason is given.
     """
     given = {name: value for name, value in config.trainer.items() if name not in _OURS}
     given.setdefault("devices", 1)
+    if strategy_for_processes(given.get("strategy")) == "ddp":
+        given.pop("strategy", None)  # a notebook's own process cannot start one; the run's can
     try:
         with captured(_ignored, _ignored):
             trainer = pl.Trainer(
@@ -56,11 +70,8 @@ def check_arguments(config: TrainConfig) -> None:
             )  # fmt: skip
     except Exception as err:
         raise OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}") from err
-    if trainer.world_size > 1:
-        raise OptionError(
-            f"`--devices {config.trainer.get('devices')}` asks for {trainer.world_size} devices; a run in the kernel "
-            "trains on one: leave `--devices` out, or name one"
-        )
+    check_ranks(trainer, config)
+    return trainer.world_size
 
 
 def _ignored(_text: str) -> None:

@@ -1,8 +1,10 @@
 """What recorder, store and panel cost: the same Trainer with everything of ours off, interleaved.
 
 The toy model of the field notes: digits, batch 32, one thread, no checkpoints on either side. Each kind trains in a
-process of its own, one at a time, a slice of about a second each, the others stopped meanwhile (SIGSTOP): so the
-machine's own slow changes fall on all kinds alike. Starting is not in it; `start` measures that.
+process of its own, one at a time, a slice of a second or two each, the others stopped meanwhile (SIGSTOP): so the
+machine's own slow changes fall on all kinds alike. Two processes of the same kind differ by a few percent for as long
+as they live (where their memory came to lie), so each kind is started afresh several times. Starting is not in it;
+`start` measures that.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import sys
 import time
 import warnings
 
-SLICE_EPOCHS = 8
-ROUNDS = 40
+SLICE_EPOCHS = 16
+GENERATIONS = 6
+ROUNDS = 8
 BARE = "Trainer, everything off"
 KINDS = {BARE: "bare", f"{BARE}, again": "bare", "%train, nobody watching": "unwatched",
          "%train, panel watched": "watched"}  # fmt: skip
@@ -135,20 +138,25 @@ class _Trainee:
 
 def measure() -> list[dict[str, object]]:
     """Steps per second, and the median ratio to the two bare Trainers of the same round; those two show the noise."""
-    trainees = {name: _Trainee(kind) for name, kind in KINDS.items()}
     rates: dict[str, list[float]] = {name: [] for name in KINDS}
+    for _ in range(GENERATIONS):
+        _measure_generation(rates)
+    base = [(one + two) / 2 for one, two in zip(rates[BARE], rates[f"{BARE}, again"], strict=True)]
+    return [_row(name, values, base) for name, values in rates.items()]
+
+
+def _measure_generation(rates: dict[str, list[float]]) -> None:
+    trainees = {name: _Trainee(kind) for name, kind in KINDS.items()}
     try:
-        for number in range(-2, ROUNDS):
+        for number in range(-1, ROUNDS):
             shift = number % len(KINDS)  # no kind always runs after the same other one
             for name in [*KINDS][shift:] + [*KINDS][:shift]:
                 rate = trainees[name].steps_per_s()
-                if number >= 0:  # the first two rounds warm up
+                if number >= 0:  # the first round warms up
                     rates[name].append(rate)
     finally:
         for trainee in trainees.values():
             trainee.end()
-    base = [(one + two) / 2 for one, two in zip(rates[BARE], rates[f"{BARE}, again"], strict=True)]
-    return [_row(name, values, base) for name, values in rates.items()]
 
 
 def _row(name: str, values: list[float], base: list[float]) -> dict[str, object]:

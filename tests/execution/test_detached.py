@@ -15,6 +15,7 @@ from jupyter_train.cli import main
 from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError
 from jupyter_train.execution import payload
 from jupyter_train.store import RunFolder, open_store
+from tests.execution.waiting import has_begun, until
 from tests.kernel import data_of, started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
 
@@ -56,17 +57,6 @@ class Dying(Failing):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _until(is_so, run, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so(run):
-        assert time.monotonic() < deadline, (run.status, run.record.message, run.log)
-        time.sleep(0.05)
-
-
-def _has_begun(run) -> bool:
-    return bool(run.record.summary.get("progress", {}).get("step"))
-
-
 def test_a_detached_run_gives_the_weights_of_an_inline_one() -> None:
     run = train(lambda: Talking(), DigitsData(), epochs=2, seed=1, quiet=True, detach=True)
     inline = train(lambda: Talking(), DigitsData(), epochs=2, seed=1, quiet=True)
@@ -96,7 +86,7 @@ HOW_IT_ENDS = {
 def test_how_a_run_failed_is_told_apart_and_its_rows_are_kept(how: str) -> None:
     model, words = HOW_IT_ENDS[how]
     run = train(model(), digits(), epochs=2, seed=1, quiet=True, detach=True).wait(120)
-    _until(lambda run: run.status == "failed", run)  # a moment `lost`, until who started it has asked why
+    until(lambda run: run.status == "failed", run)  # a moment `lost`, until who started it has asked why
     assert words in run.record.message
     assert run.metrics["train_loss"].notna().sum() == 3
 
@@ -121,7 +111,7 @@ def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
 
 def test_a_detached_run_is_steered_through_the_store_and_from_a_shell(capsys) -> None:
     run = train(Slow(), digits(), epochs=10_000, seed=1, quiet=True, detach=True)
-    _until(_has_begun, run)
+    until(has_begun, run)
     assert run.pause().startswith("paused at step")
     assert run.status == "paused"
     assert run.set_lr(0.5).startswith("learning rate set to 0.5")
@@ -170,10 +160,10 @@ def test_classes_of_the_notebook_train_on_when_the_kernel_is_killed_and_can_be_a
         kernel.run("run = %train Net() (X, y) --epochs 10000 --seed 1 --detach --name digits")
         assert "the kernel is free: True" in str(kernel.run("print('the kernel is free:', run.status in LIVE)"))
         run = get_run(open_store().list_runs()[0].key)
-        _until(_has_begun, run)
+        until(has_begun, run)
         os.kill(kernel.manager.provisioner.pid, signal.SIGKILL)
     before = run.record.summary["progress"]["step"]
-    _until(lambda run: run.record.summary["progress"]["step"] > before + 20, run)
+    until(lambda run: run.record.summary["progress"]["step"] > before + 20, run)
     assert run.status == "running"
     with started(str(own_store)) as another:
         another.run("%load_ext jupyter_train")
@@ -182,4 +172,4 @@ def test_classes_of_the_notebook_train_on_when_the_kernel_is_killed_and_can_be_a
         assert "stopped at step" in str(another.run("%runs stop digits"))
         run.wait(60)
     assert run.status == "stopped"
-    _until(lambda run: not psutil.pid_exists(run.record.pid), run)
+    until(lambda run: not psutil.pid_exists(run.record.pid), run)

@@ -62,6 +62,54 @@ async def test_nobody_gets_in_without_the_token(
     assert caught.value.code in (403, 405)
 
 
+async def _login(http_server_client, jp_base_url, jp_serverapp) -> str:
+    """What a browser holds after the login, its XSRF cookie apart."""
+    url = f"{jp_base_url}api/status?token={jp_serverapp.identity_provider.token}"
+    answer = await http_server_client.fetch(url)
+    found = [cookie.split(";")[0] for cookie in answer.headers.get_list("Set-Cookie")]
+    return "; ".join(cookie for cookie in found if not cookie.startswith("_xsrf"))
+
+
+def _walk(jp_serverapp) -> list[str]:
+    """Our routes as the running application knows them."""
+    found: list[str] = []
+    routers = [jp_serverapp.web_app.default_router]
+    while routers:
+        for rule in routers.pop().rules:
+            if hasattr(rule.target, "rules"):
+                routers.append(rule.target)
+            pattern = getattr(getattr(rule.matcher, "regex", None), "pattern", "")
+            if "jupyter-train" in pattern:
+                found.append(pattern.removesuffix("$").replace("([^/]+)", KEY))
+    return found
+
+
+async def test_every_route_of_the_application_refuses_foreign_pages_and_forged_requests(
+    jp_serverapp, http_server_client, jp_base_url, live_run
+) -> None:
+    paths = [path.replace(KEY, live_run.key) for path in _walk(jp_serverapp)]
+    assert len(paths) == len(routes())
+    forged = {"Cookie": await _login(http_server_client, jp_base_url, jp_serverapp)}
+    foreign = forged | {"Origin": "http://evil.example"}
+    body = '{"verb": "stop", "arguments": {}, "note": "evil"}'
+    answers: dict[str, int] = {}
+    for path in paths:
+        for verb in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            sent = body if verb in ("POST", "PUT", "PATCH") else None
+            for name, headers in (("foreign", foreign), ("forged", forged)):
+                if name == "forged" and verb in ("GET", "HEAD"):
+                    continue  # reading needs no XSRF cookie; another origin cannot read the answer
+                answer = await http_server_client.fetch(
+                    path, method=verb, body=sent, headers=headers, raise_error=False, follow_redirects=False
+                )
+                answers[f"{name} {verb} {path}"] = answer.code
+    assert {request: code for request, code in answers.items() if code != 403} == {}
+    assert commands.waiting(open_store(), live_run.key) == []
+    assert open_store().get(live_run.key).note == ""
+    mine = await http_server_client.fetch(paths[0], headers=forged)
+    assert mine.code == 200  # the cookies are good: it was the origin, or the missing XSRF cookie
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

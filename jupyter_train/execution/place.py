@@ -1,0 +1,30 @@
+"""Chooses where a run is carried out: here, or in a process of its own."""
+
+from __future__ import annotations
+
+from jupyter_train.execution import inline, process
+from jupyter_train.execution.job import Done, Job, prepare
+from jupyter_train.store import Store
+
+
+def carry_out(store: Store, job: Job) -> Done:
+    """Trains and gives what is left; a detached run trains on after that. The error to raise is in the result.
+
+    The random state of this process is as before.
+
+    Raises:
+        JupyterTrainError: Model, data or options do not fit, or cannot be taken to another process; no run was made.
+        TrainingInterrupted: The user pressed Interrupt twice.
+    """
+    from jupyter_train.training import seeds
+
+    kernel_state = seeds.KernelRandomState()
+    try:
+        prepared = prepare(job)
+        if job.config.detach:
+            return process.launch(store, job, prepared).done()
+        if prepared.world_size > 1:
+            return process.carry_out(store, job, prepared)
+        return inline.carry_out(store, job, prepared)
+    finally:
+        kernel_state.restore()

@@ -1,0 +1,119 @@
+"""A fit spread over several processes: the first owns the record, the others do what it does and record nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.config.commands import Command
+from jupyter_train.exceptions import OptionError
+from jupyter_train.run import RunStatus
+from jupyter_train.store.commands import Answer
+from jupyter_train.store.inbox import Inbox
+from jupyter_train.store.metrics.reader import Checkpoint, Medium
+from jupyter_train.store.writer import Row, RunWriter
+
+#: Ways to start the processes that only make sense inside a notebook; ours start from a process of the run's own.
+_NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
+
+
+def strategy_for_processes(strategy: Any) -> Any:
+    """The strategy as a run's own process takes it: how it shares the work is kept, how it starts is ours."""
+    if strategy in (None, "auto"):
+        return "ddp"
+    for name in _NOTEBOOK_STARTS:
+        if isinstance(strategy, str) and strategy.startswith(name):
+            return "ddp" + strategy.removeprefix(name)
+    return strategy
+
+
+def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
+    """Raises when the processes asked for cannot be recorded as one run.
+
+    Raises:
+        OptionError: Several machines, a strategy that splits the weights, or no checkpoint to bring them back with.
+    """
+    if trainer.num_nodes > 1:
+        raise OptionError("`--num-nodes`: a run trains on one machine; give `--devices N` alone")
+    if trainer.world_size == 1:
+        return
+    if not isinstance(trainer.strategy, DDPStrategy):
+        name = type(trainer.strategy).__name__
+        raise OptionError(
+            f"`--strategy`: {name} splits a model's weights over processes; a run keeps whole ones: `ddp`"
+        )
+    if not config.trainer.get("enable_checkpointing", True):
+        raise OptionError(
+            f"`--devices {config.trainer.get('devices')}` brings the weights back in a checkpoint; take "
+            "`--enable-checkpointing false` away"
+        )
+
+
+class SharedInbox(Inbox):
+    """An inbox whose content is the same in every process, so that all obey between the same two batches.
+
+    Args:
+        source: Where commands arrive, in the process that owns the run; None in the others.
+    """
+
+    def __init__(self, source: Inbox | None) -> None:
+        super().__init__()
+        self._source = source
+        self._group: Any = None
+
+    def agree(self) -> None:
+        """Gives every process what has come; all of them call this together."""
+        if not dist.is_initialized():
+            return
+        if self._group is None:
+            self._group = dist.new_group(backend="gloo")
+        new = self._source.take() if self._source is not None else []
+        count = torch.tensor([len(new)])
+        dist.broadcast(count, src=0, group=self._group)
+        if count.item():
+            commands: list[Any] = [new]
+            dist.broadcast_object_list(commands, src=0, group=self._group)
+            self.waiting.extend(commands[0])
+
+
+class NoMailbox:
+    """What a process that does not own the run has for a mailbox: nobody to answer."""
+
+    def answered(self, command: Command, given: Answer) -> None:
+        """The owner answers."""
+
+    def set_status(self, status: RunStatus) -> None:
+        """The owner says it."""
+
+
+class NoWriter(RunWriter):
+    """What a process that does not own the run has for a writer: everything is recorded once, by the owner."""
+
+    def __init__(self) -> None:
+        """No thread, no files."""
+
+    def add(self, row: Row) -> None:
+        """Nothing."""
+
+    def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
+        """Nothing."""
+
+    def log(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, **values: Any) -> None:
+        """Nothing."""
+
+    def summary(self, **values: Any) -> None:
+        """Nothing."""
+
+    def medium(self, medium: Medium) -> None:
+        """Nothing."""
+
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "") -> None:
+        """Nothing."""

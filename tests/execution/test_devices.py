@@ -1,0 +1,153 @@
+"""Runs spread over two processes on the CPU: one run, the weights of stock Lightning, steered together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+import torch
+
+from jupyter_train import get_run, runs, train
+from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
+from jupyter_train.execution import worker
+from jupyter_train.store import open_store
+from tests.execution.waiting import has_begun, until
+from tests.kernel import started
+from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
+ON_TWO = {"devices": 2, "accelerator": "cpu", "seed": 1, "quiet": True}
+
+STOCK = """
+import sys
+import pytorch_lightning as pl
+import torch
+from tests.models import DigitsData, LitDigits
+pl.seed_everything(1, workers=True)
+model = LitDigits()
+pl.Trainer(max_epochs=2, devices=2, accelerator="cpu", strategy="ddp", logger=False, enable_checkpointing=False,
+           enable_progress_bar=False).fit(model, DigitsData())
+torch.save([tensor for tensor in model.state_dict().values()], sys.argv[1])
+"""
+
+
+class Slow(LitDigits):
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.02)
+        return super().training_step(batch, batch_idx)
+
+
+class OneFails(Slow):
+    def training_step(self, batch, batch_idx):
+        if self.global_rank == 1 and self.global_step == 3:
+            raise ValueError("broken on the second")
+        return super().training_step(batch, batch_idx)
+
+
+def test_two_processes_train_the_model_in_place_to_the_weights_of_stock_lightning(tmp_path) -> None:
+    (tmp_path / "stock.py").write_text(STOCK)
+    command = [sys.executable, str(tmp_path / "stock.py"), str(tmp_path / "weights.pt")]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    made = []
+
+    def build():
+        made.append(LitDigits())
+        return made[0]
+
+    run = train(build, DigitsData(), epochs=2, num_sanity_val_steps=0, **ON_TWO)
+    assert run.status == "finished"
+    assert are_equal(weights(made[0]), torch.load(tmp_path / "weights.pt"))
+    assert run.record.summary["progress"]["steps"] == 10  # 320 rows in batches of 32, halved
+    assert run.metrics["train_loss"].notna().sum() == 10
+    assert [record.key for record in open_store().list_runs()] == [run.key]
+    assert not (run.folder / "payload.pickle").exists()
+    again = train(made[0], DigitsData(), epochs=1, seed=1, quiet=True)
+    assert f"continues from run {run.ref} (step 10)" in [event.text for event in again.events]
+
+
+def test_both_processes_obey_between_the_same_two_batches() -> None:
+    run = train(Slow(), digits(), epochs=10_000, detach=True, **ON_TWO)
+    until(has_begun, run)
+    _, at_step = run.pause().removesuffix(" (from Python)").split("paused")
+    assert at_step in run.set_lr(0.25)  # nothing trains meanwhile, in either process
+    assert run.set_lr(0.5).startswith("learning rate set to 0.5")
+    assert run.tell("checkpoint").startswith("checkpoint manual-step")
+    assert run.tell("set_max_epochs", epochs=2000).startswith("epochs set to 2000")
+    assert at_step in run.tell("set_max_epochs", epochs=2001)
+    assert run.resume().startswith("resumed")
+    assert "validation asked for" in run.tell("validate")
+    assert run.stop().startswith("stopped")
+    assert run.wait(60).status == "stopped"
+    processes = [process for process in psutil.process_iter(["cmdline"]) if run.key in (process.info["cmdline"] or [])]
+    psutil.wait_procs(processes, timeout=20)
+    assert not [process for process in processes if process.is_running()]
+
+
+def test_what_failed_in_the_second_process_is_told() -> None:
+    with pytest.raises(JupyterTrainError, match="rank 1: ValueError: broken on the second"):
+        train(OneFails(), digits(), epochs=10, **ON_TWO)
+    run = get_run(runs()[0].key)
+    assert run.status == "failed"
+    assert "raise ValueError" in run.log
+
+
+def test_the_second_process_leaves_when_the_first_is_killed() -> None:
+    run = train(Slow(), digits(), epochs=10_000, detach=True, **ON_TWO)
+    until(has_begun, run)
+    run.pause()
+    others = psutil.Process(run.record.pid).children(recursive=True)
+    assert len(others) == 1
+    os.kill(run.record.pid, signal.SIGKILL)
+    assert psutil.wait_procs(others, timeout=20)[1] == []
+    until(lambda run: run.status == "failed", run)
+    assert "killed (SIGKILL)" in run.record.message
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_interrupt_ends_both_processes_and_the_cell(presses: int) -> None:
+    def press() -> None:
+        until(lambda _: bool(runs()) and has_begun(get_run(runs()[0].key)), None)
+        for _ in range(presses):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.005)
+
+    threading.Thread(target=press, daemon=True).start()
+    model = Slow()
+    before = weights(model)
+    with pytest.raises(TrainingInterrupted, match="interrupted twice" if presses == 2 else "is stopped"):
+        train(model, digits(), epochs=10_000, **ON_TWO)
+    run = get_run(runs()[0].key)
+    assert run.status == "stopped"
+    assert are_equal(weights(model), before) == (presses == 2)
+
+
+CELL = """
+%load_ext jupyter_train
+import torch, pytorch_lightning as pl
+from sklearn.datasets import load_digits
+X, y = load_digits(return_X_y=True)
+net = torch.nn.Sequential(torch.nn.Linear(64, 10))
+before = net[0].weight.detach().clone()
+run = %train net ((X/16).astype('float32'),y) --loss cross_entropy --epochs 2 --devices 2 --accelerator cpu --seed 1
+print(run.status, bool((net[0].weight != before).any()))
+"""
+
+
+def test_a_cell_of_a_notebook_trains_on_two_devices(own_store) -> None:
+    with started(str(own_store)) as kernel:
+        messages = kernel.run(CELL, timeout_s=180)
+    assert "finished True" in str(messages)
+
+
+def test_a_worker_takes_nobody_elses_run_for_its_own(monkeypatch) -> None:
+    """The variable that marks a shared run travels to every child process; only the same run is shared."""
+    run = train(LitDigits(), digits(), epochs=1, quiet=True, seed=1)
+    monkeypatch.setenv("JUPYTER_TRAIN_OWNED_RUN", "another")
+    with pytest.raises(FileNotFoundError, match=r"payload\.json"):  # it would train; its payload is gone
+        worker.main(run.key, "0" * 64)
