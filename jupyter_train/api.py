@@ -15,7 +15,7 @@ from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError,
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
-from jupyter_train.panel.screen import kernel_id, screen_here
+from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
 
 if TYPE_CHECKING:
     from jupyter_train.execution.job import Done
@@ -136,7 +136,15 @@ def _carry_out(
         elif panel is not None:
             panel.follow(store, record.key)
 
-    job = Job(config, build, notebook_path(), parent_run(), provenance(config.record), on_start, ckpt_path)
+    job = Job(
+        config,
+        build,
+        notebook_path(),
+        parent_run(),
+        {**provenance(config.record), "cell": cell_id()},
+        on_start,
+        ckpt_path,
+    )
     return carry_out(store, job)
 
 

@@ -92,7 +92,7 @@ def _describe(job: Job, folder: RunFolder, writer: RunWriter, source: Any, start
         "data": fingerprint(source.content) | {"words": source.words},
         "initial_state": start,
     }
-    writer.summary(data=source.words, initial_state=start)
+    writer.summary(data=source.words, initial_state=start, cell=job.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:
         writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
     try:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 from tornado.ioloop import IOLoop
 
@@ -15,7 +15,10 @@ from jupyter_train.config.commands import command
 from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import packed, snapshot
+from jupyter_train.server.rows import row_of
+from jupyter_train.server.stream import RunStreamHandler
 from jupyter_train.store import RunFolder, commands, open_store
+from jupyter_train.store.outlines import outlines
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
@@ -31,7 +34,12 @@ class _Handler(APIHandler):
 
     most_body_bytes = 4096
 
-    async def prepare(self) -> None:
+    @property
+    def root(self) -> str:
+        """The folder this server serves."""
+        return str(self.settings.get("server_root_dir", ""))
+
+    async def prepare(self) -> None:  # type: ignore[override,unused-ignore]
         """Refuses pages of another origin, and bodies that are too large."""
         try:
             await super().prepare()
@@ -48,11 +56,11 @@ class RunsHandler(_Handler):
 
     @web.authenticated
     async def get(self) -> None:
-        """A list of runs: key, ref, status, best, created_at, duration_s, size_bytes."""
+        """A list of runs as `rows.row_of` describes them."""
         limit = self.get_query_argument("limit", "100")
         if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MOST_RUNS:
             raise web.HTTPError(400, f"limit: expected 1 to {_MOST_RUNS}")
-        self.finish(json.dumps({"runs": await _in_thread(_list, int(limit))}))
+        self.finish(json.dumps({"runs": await _in_thread(_list, int(limit), self.root)}))
 
 
 class _RunHandler(_Handler):
@@ -72,6 +80,15 @@ class _RunHandler(_Handler):
             self.set_status(409)
             found = {"message": str(err)}
         self.finish(json.dumps(found))
+
+
+class RunHandler(_RunHandler):
+    """`DELETE api/runs/KEY`: removes a run that is over, and its folder."""
+
+    @web.authenticated
+    async def delete(self, key: str) -> None:
+        """409 with the reason when it is alive, or another user's."""
+        await self.answer(key, _delete)
 
 
 class SnapshotHandler(_RunHandler):
@@ -150,16 +167,9 @@ async def _in_thread(work: Any, *arguments: Any) -> Any:
         raise web.HTTPError(503, str(err)) from err
 
 
-def _list(limit: int) -> list[dict[str, Any]]:
+def _list(limit: int, root: str) -> list[dict[str, Any]]:
     store = open_store()
-    return [
-        {
-            "key": record.key, "ref": record.ref, "status": store.status_of(record).value, "kind": record.kind,
-            "best": record.summary.get("best"), "created_at": record.created_at, "duration_s": record.duration_s,
-            "size_bytes": record.size_bytes, "tags": record.tags, "parent": record.parent,
-        }
-        for record in store.list_runs(limit)
-    ]  # fmt: skip
+    return [row_of(store, outline, root) for outline in outlines(store, limit)]
 
 
 def _snapshot(key: str) -> dict[str, Any]:
@@ -192,10 +202,17 @@ def _set_note(key: str, note: str) -> dict[str, Any]:
     return {"note": store.get(key).note}
 
 
-def routes() -> list[tuple[str, type[APIHandler]]]:
+def _delete(key: str) -> dict[str, Any]:
+    open_store().delete_run(key)
+    return {"message": "deleted"}
+
+
+def routes() -> list[tuple[str, type[JupyterHandler]]]:
     """Our routes, below the server's base URL."""
     return [
         (r"/jupyter-train/api/runs", RunsHandler),
+        (r"/jupyter-train/api/stream", RunStreamHandler),
+        (r"/jupyter-train/api/runs/([^/]+)", RunHandler),
         (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
         (r"/jupyter-train/api/runs/([^/]+)/bundle", BundleHandler),
         (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -18,6 +18,9 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.schema import events, runs
+
+if TYPE_CHECKING:
+    from jupyter_train.store.outlines import Outline
 
 #: A run still QUEUED this long after it was made, with nobody holding its lock, never started.
 QUEUED_PATIENCE_S = 60.0
@@ -209,7 +212,7 @@ class Store:
             rows = connection.execute(query).mappings().all()
         return [Event(row["at"], row["step"], row["kind"], row["text"], row["data"]) for row in rows]
 
-    def status_of(self, record: RunRecord) -> RunStatus:
+    def status_of(self, record: RunRecord | Outline) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
 
         A QUEUED run gets a minute for its owner to come. On another host the lock says nothing; the recorded

@@ -23,6 +23,7 @@ from jupyter_train.training.hooks import lean
 
 #: Share of the training time that writing `last` and `best` may take before the end.
 _WRITING_SHARE = 0.01
+_MOST_TRAIL = 32
 _LARGE_BYTES = 256 * 1024 * 1024
 
 
@@ -86,6 +87,7 @@ class RunCheckpoint(Checkpoint):
         self._spent_s = 0.0
         self._has_failed = False
         self._seen_at = -1
+        self._trail: list[float] = []
 
     # -- when -------------------------------------------------------------------------------------
 
@@ -133,6 +135,7 @@ class RunCheckpoint(Checkpoint):
             return
         value = float(metrics[self.monitor])
         self._seen_at = trainer.global_step
+        self._remember(value)
         if not self._is_better(value):
             return
         self.best_value = value
@@ -147,6 +150,14 @@ class RunCheckpoint(Checkpoint):
             self._take(trainer, "best", value)
             if self._is_due():
                 self._write_pending()
+
+    def _remember(self, value: float) -> None:
+        """The way the metric went, in a few numbers: what a list draws of a run."""
+        if math.isfinite(value):
+            self._trail.append(float(f"{value:.4g}"))
+        if len(self._trail) > _MOST_TRAIL:
+            self._trail = self._trail[::2]
+        self._writer.summary(trail=self._trail.copy())
 
     def _direction(self) -> str:
         assert self.monitor is not None

@@ -23,6 +23,8 @@ def jp_server_config():
 KEY = "0199a3c2-0000-7000-8000-000000000000"
 PATHS = [
     "jupyter-train/api/runs",
+    "jupyter-train/api/stream",
+    f"jupyter-train/api/runs/{KEY}",
     f"jupyter-train/api/runs/{KEY}/snapshot",
     f"jupyter-train/api/runs/{KEY}/bundle",
     f"jupyter-train/api/runs/{KEY}/commands",
@@ -103,7 +105,9 @@ async def test_every_route_of_the_application_refuses_foreign_pages_and_forged_r
                     path, method=verb, body=sent, headers=headers, raise_error=False, follow_redirects=False
                 )
                 answers[f"{name} {verb} {path}"] = answer.code
-    assert {request: code for request, code in answers.items() if code != 403} == {}
+    unknown = {name for name in answers if name.endswith("stream") and " GET " not in name}  # verbs a websocket lacks
+    refused = {name: {403, 404} if name in unknown else {403} for name in answers}
+    assert {name: code for name, code in answers.items() if code not in refused[name]} == {}
     assert commands.waiting(open_store(), live_run.key) == []
     assert open_store().get(live_run.key).note == ""
     mine = await http_server_client.fetch(paths[0], headers=forged)
@@ -131,6 +135,41 @@ async def test_a_bad_limit_is_a_400(jp_fetch, own_store, limit) -> None:
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
         await jp_fetch("jupyter-train", "api", "runs", params={"limit": limit})
     assert caught.value.code == 400
+
+
+async def test_the_stream_sends_every_run_then_what_changes(jp_ws_fetch, live_run) -> None:
+    store = open_store()
+    first = await jp_ws_fetch("jupyter-train", "api", "stream")
+    assert [row["ref"] for row in json.loads(await first.read_message())["runs"]] == [live_run.ref]
+    other = store.create_run("second", summary={"best": {"metric": "val_acc", "value": 0.5}, "trail": [0.1, 0.5]})
+    [row] = json.loads(await first.read_message())["runs"]
+    assert (row["ref"], row["metric"], row["best"], row["trail"]) == (other.ref, "val_acc", 0.5, [0.1, 0.5])
+    store.set_status(live_run.key, RunStatus.PAUSED)
+    [row] = json.loads(await first.read_message())["runs"]
+    assert (row["key"], row["status"]) == (live_run.key, "paused")
+    store.delete_run(other.key)
+    assert json.loads(await first.read_message()) == {"runs": [], "gone": [other.key]}
+    first.close()
+
+
+async def test_a_long_list_is_streamed_in_parts(jp_ws_fetch, own_store, monkeypatch) -> None:
+    monkeypatch.setattr("jupyter_train.server.stream._MOST_ROWS_A_MESSAGE", 4)
+    made = {open_store().create_run("digits").key for _ in range(10)}
+    stream = await jp_ws_fetch("jupyter-train", "api", "stream")
+    parts = [json.loads(await stream.read_message())["runs"] for _ in range(3)]
+    assert [len(part) for part in parts] == [4, 4, 2]
+    assert {row["key"] for part in parts for row in part} == made
+    stream.close()
+
+
+async def test_a_run_that_is_over_is_deleted_and_a_live_one_is_not(jp_fetch, live_run) -> None:
+    record = open_store().create_run("digits")
+    await jp_fetch("jupyter-train", "api", "runs", record.key, method="DELETE")
+    assert [left.key for left in open_store().list_runs()] == [live_run.key]
+    assert not RunFolder(record.folder).path.exists()
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await jp_fetch("jupyter-train", "api", "runs", live_run.key, method="DELETE")
+    assert (caught.value.code, open_store().get(live_run.key).ref) == (409, live_run.ref)
 
 
 async def test_an_unreadable_store_is_a_503(jp_fetch, own_store) -> None:

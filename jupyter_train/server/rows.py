@@ -1,0 +1,76 @@
+"""Rows of the sidebar's list: one run each, as small JSON."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_train.store import Store
+from jupyter_train.store.outlines import Outline, count, outlines
+
+#: A list never holds more.
+MOST_ROWS = 20_000
+_RECENT_S = 15.0
+
+
+def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
+    """What the list shows of a run; `notebook` is relative to the server's root, empty when it lies outside."""
+    summary = outline.summary
+    best, progress = summary.get("best") or {}, summary.get("progress") or {}
+    return {
+        "key": outline.key,
+        "ref": f"{outline.name}-{outline.code}",
+        "status": store.status_of(outline).value,
+        "kind": outline.kind,
+        "metric": best.get("metric", ""),
+        "best": best.get("value"),
+        "trail": summary.get("trail", []),
+        "epoch": progress.get("epoch"),
+        "epochs": progress.get("epochs"),
+        "created_at": outline.created_at,
+        "duration_s": _duration_s(outline),
+        "size_bytes": outline.size_bytes,
+        "tags": outline.tags,
+        "notebook": _below(outline.notebook, root),
+        "cell": summary.get("cell", ""),
+    }
+
+
+def _duration_s(outline: Outline) -> float | None:
+    if outline.started_at is None:
+        return None
+    return max(0.0, (outline.ended_at or outline.heartbeat_at or outline.started_at) - outline.started_at)
+
+
+def _below(notebook: str, root: str) -> str:
+    if not notebook or not root:
+        return ""
+    relative = os.path.relpath(notebook, root)
+    return "" if relative.startswith("..") else relative.replace(os.sep, "/")
+
+
+class Changes:
+    """What changed in the list since it was asked before; one for each reader."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._sent: dict[str, int] = {}
+
+    def look(self, store: Store) -> tuple[Iterator[dict[str, Any]], list[str]]:
+        """Rows that are new or another, and keys of runs that are gone."""
+        is_all = min(count(store), MOST_ROWS) != len(self._sent)
+        found = outlines(store, MOST_ROWS, None if is_all else time.time() - _RECENT_S)
+        gone = [*(set(self._sent) - {outline.key for outline in found})] if is_all else []
+        for key in gone:
+            del self._sent[key]
+        return self._changed(store, found), gone
+
+    def _changed(self, store: Store, found: list[Outline]) -> Iterator[dict[str, Any]]:
+        for outline in found:
+            status = store.status_of(outline)
+            mark = hash((status, *outline))
+            if self._sent.get(outline.key) != mark:
+                self._sent[outline.key] = mark
+                yield row_of(store, outline, self._root)

@@ -1,0 +1,70 @@
+"""A websocket that sends every run of the store, then what changes, while somebody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+from typing import Any
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+from tornado import web
+from tornado.ioloop import IOLoop
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from jupyter_train.exceptions import StoreError
+from jupyter_train.server.rows import Changes
+from jupyter_train.store import open_store
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+_MOST_ROWS_A_MESSAGE = 500
+
+
+class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
+    """`WS api/stream`: messages `{"runs": [...], "gone": [...]}`; what it is sent is ignored."""
+
+    _feeding: asyncio.Task[None] | None = None
+
+    async def prepare(self) -> None:  # type: ignore[override,unused-ignore]
+        """Lets in who is logged in, from our own pages."""
+        await super().prepare()
+        if self.current_user is None or not self.check_origin():
+            raise web.HTTPError(403)
+
+    def open(self, *_arguments: Any, **_options: Any) -> None:
+        """Begins to send."""
+        super().open()
+        self._feeding = asyncio.ensure_future(self._feed())
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing is asked here."""
+
+    def on_close(self) -> None:
+        """Ends the sending."""
+        if self._feeding is not None:
+            self._feeding.cancel()
+
+    async def _feed(self) -> None:
+        changes = Changes(str(self.settings.get("server_root_dir", "")))
+        with contextlib.suppress(WebSocketClosedError, asyncio.CancelledError):
+            while True:
+                await self._send_changes(changes)
+                await asyncio.sleep(_LOOK_S)
+
+    async def _send_changes(self, changes: Changes) -> None:
+        loop = IOLoop.current()
+        try:
+            rows, gone = await loop.run_in_executor(None, lambda: changes.look(open_store()))
+            while part := await loop.run_in_executor(None, lambda: [*itertools.islice(rows, _MOST_ROWS_A_MESSAGE)]):
+                await self.write_message(json.dumps({"runs": part, "gone": []}))
+        except StoreError as err:
+            _log.debug("the run store cannot be read", exc_info=True)
+            await self.write_message(json.dumps({"message": str(err)}))
+            return
+        if gone:
+            await self.write_message(json.dumps({"runs": [], "gone": gone}))
