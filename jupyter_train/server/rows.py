@@ -26,6 +26,7 @@ def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
         "kind": outline.kind,
         "metric": best.get("metric", ""),
         "best": best.get("value"),
+        "mode": best.get("mode", ""),
         "trail": summary.get("trail", []),
         "epoch": progress.get("epoch"),
         "epochs": progress.get("epochs"),

@@ -1,6 +1,7 @@
 /**
- * jupyter_train in JupyterLab and Notebook 7: a renderer for runs.
+ * jupyter_train in JupyterLab and Notebook 7: a renderer for runs, and the list of all of them.
  */
 import { rendererPlugin } from './plugins/renderer';
+import { runsPlugin } from './plugins/runs';
 
-export default [rendererPlugin];
+export default [rendererPlugin, runsPlugin];

@@ -135,7 +135,12 @@ const MOST_FAMILIES = 32;
 const MOST_POINTS = 2000;
 const MOST_MARKS = 64;
 
-/** True while the run's process should be alive. */
+/** True for a status of a run. */
+export function isStatus(found: unknown): found is Status {
+  return typeof found === 'string' && STATUSES.includes(found);
+}
+
+/** True while a process trains the run. */
 export function isLive(status: Status): boolean {
   return status === 'running' || status === 'paused';
 }

@@ -52,9 +52,17 @@ export class ServerLink {
     return this._send(run, 'commands', 'POST', { verb: command, arguments: given });
   }
 
-  private async _send(run: string, what: string, method: string, body: object): Promise<IAnswer> {
+  private async _send(
+    run: string,
+    what: string,
+    method: string,
+    body: object | null
+  ): Promise<IAnswer> {
     try {
-      const init = { method, body: JSON.stringify(body) };
+      const init: RequestInit = { method };
+      if (body !== null) {
+        init.body = JSON.stringify(body);
+      }
       const response = await this._request(run, what, init);
       const content: unknown = await response.json().catch(() => null);
       return { isDone: response.ok, message: messageIn(content) };
@@ -63,8 +71,14 @@ export class ServerLink {
     }
   }
 
+  /** Removes a run that is over. */
+  remove(run: string): Promise<IAnswer> {
+    return this._send(run, '', 'DELETE', null);
+  }
+
   private _request(run: string, what: string, init: RequestInit = {}): Promise<Response> {
-    const url = `${this._settings.baseUrl}jupyter-train/api/runs/${encodeURIComponent(run)}/${what}`;
+    const path = [encodeURIComponent(run), what].filter(Boolean).join('/');
+    const url = `${this._settings.baseUrl}jupyter-train/api/runs/${path}`;
     return ServerConnection.makeRequest(url, init, this._settings);
   }
 }

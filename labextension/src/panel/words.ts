@@ -34,6 +34,18 @@ export function durationText(seconds: Value): string {
   return hours > 0 ? `${hours}:${parts.join(':')}` : `${Number(parts[0])}:${parts[1] ?? '00'}`;
 }
 
+/** `1536` as `2 KB`, `3400000` as `3.4 MB`. */
+export function sizeText(bytes: number): string {
+  const units = ['KB', 'MB', 'GB', 'TB'];
+  let [size, unit] = [bytes / 1000, 0];
+  while (size >= 999.5 && unit < units.length - 1) {
+    [size, unit] = [size / 1000, unit + 1];
+  }
+  return bytes === 0
+    ? '–'
+    : `${size < 9.95 && unit > 0 ? size.toFixed(1) : Math.ceil(size)} ${units[unit]}`;
+}
+
 /** `7 / 20`, or `7` when there is no known end. */
 export function ofText(value: Value, total: Value): string {
   const words = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));

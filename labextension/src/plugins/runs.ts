@@ -1,0 +1,134 @@
+/**
+ * The sidebar of runs, its commands, and the status bar's count of running ones.
+ */
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, IThemeManager, MainAreaWidget } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { LabIcon } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+
+import { ServerLink } from '../api/server';
+import { RunStream } from '../api/stream';
+import { setText } from '../panel/dom';
+import { CompareTab } from '../runs/compare';
+import { RunsModel } from '../runs/model';
+import { RunsSidebar } from '../runs/sidebar';
+import type { IRunRow } from '../rows';
+
+const SHOW = 'jupyter-train:show-runs';
+const CATEGORY = 'Training';
+
+const icon = new LabIcon({
+  name: 'jupyter-train:runs',
+  svgstr:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3" style="fill: none" ' +
+    'stroke="#616161" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" ' +
+    'd="M4 3v17h17M7 8c3 8 6 8 13 9"/></svg>'
+});
+
+/** Adds the sidebar. */
+export const runsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-train:runs',
+  description: 'Lists every run of the store.',
+  autoStart: true,
+  optional: [ICommandPalette, IStatusBar, IThemeManager, ILayoutRestorer],
+  activate: (
+    app: JupyterFrontEnd,
+    palette: ICommandPalette | null,
+    statusBar: IStatusBar | null,
+    themes: IThemeManager | null,
+    restorer: ILayoutRestorer | null
+  ) => {
+    const settings = app.serviceManager.serverSettings;
+    const server = new ServerLink(settings);
+    const model = new RunsModel();
+    const sidebar = new RunsSidebar(model, server, {
+      compare: rows => showCompared(app, server, themes, rows),
+      openNotebook: row => openNotebook(app, row)
+    });
+    sidebar.id = 'jupyter-train-runs';
+    sidebar.title.icon = icon;
+    sidebar.title.caption = 'Runs';
+    app.shell.add(sidebar, 'left', { rank: 550, type: 'Runs' });
+    restorer?.add(sidebar, sidebar.id);
+    app.commands.addCommand(SHOW, {
+      label: 'Show Runs',
+      caption: 'Every run of the store, live',
+      execute: () => app.shell.activateById(sidebar.id)
+    });
+    palette?.addItem({ command: SHOW, category: CATEGORY });
+    statusBar?.registerStatusItem('jupyter-train:running', countOf(app, model));
+    const stream = new RunStream(
+      settings,
+      () => model.begin(),
+      changes => model.apply(changes),
+      () => model.pause()
+    );
+    sidebar.disposed.connect(() => stream.dispose());
+  }
+};
+
+/** How many runs are alive, in the status bar; a click shows them. */
+function countOf(app: JupyterFrontEnd, model: RunsModel): IStatusBar.IItem {
+  const item = new Widget({ node: document.createElement('button') });
+  item.addClass('jt-StatusItem');
+  item.node.addEventListener('click', () => void app.commands.execute(SHOW));
+  const update = (): void => {
+    setText(item.node, model.live === 1 ? '1 run training' : `${model.live} runs training`);
+  };
+  model.changed.connect(update);
+  update();
+  return {
+    item,
+    align: 'left',
+    rank: 100,
+    isActive: () => model.live > 0,
+    activeStateChanged: model.changed
+  };
+}
+
+function showCompared(
+  app: JupyterFrontEnd,
+  server: ServerLink,
+  themes: IThemeManager | null,
+  rows: IRunRow[]
+): void {
+  const content = new CompareTab(
+    server,
+    rows.map(row => row.key)
+  );
+  const tab = new MainAreaWidget({ content });
+  const [first] = rows;
+  tab.title.label = rows.length === 1 ? (first?.ref ?? '') : `${rows.length} runs compared`;
+  tab.title.icon = icon;
+  tab.title.closable = true;
+  const redraw = (): void => content.redraw();
+  themes?.themeChanged.connect(redraw);
+  content.disposed.connect(() => themes?.themeChanged.disconnect(redraw));
+  app.shell.add(tab, 'main');
+  app.shell.activateById(tab.id);
+}
+
+/** In JupyterLab a tab, scrolled to the cell; where there is only one notebook a page, another page. */
+function openNotebook(app: JupyterFrontEnd, row: IRunRow): void {
+  if (!app.commands.hasCommand('docmanager:open') || app.name !== 'JupyterLab') {
+    window.open(
+      `${PageConfig.getBaseUrl()}notebooks/${encodeURI(row.notebook)}`,
+      '_blank',
+      'noopener'
+    );
+    return;
+  }
+  void app.commands.execute('docmanager:open', { path: row.notebook }).then((widget: unknown) => {
+    const reveal: unknown =
+      widget instanceof Widget ? Reflect.get(widget, 'setFragment') : undefined;
+    if (typeof reveal === 'function' && row.cell !== '') {
+      reveal.call(widget, `#cell-id=${row.cell}`);
+    }
+  });
+}

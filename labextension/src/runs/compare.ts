@@ -1,0 +1,114 @@
+/**
+ * A tab with several runs laid over each other: one chart per metric, one colour per run.
+ */
+import { Widget } from '@lumino/widgets';
+import uPlot from 'uplot';
+
+import type { ServerLink } from '../api/server';
+import { Chart } from '../panel/chart';
+import { element, setText } from '../panel/dom';
+import { ofText, valueText } from '../panel/words';
+import { asPanel, isLive, type IFamily, type ISnapshot } from '../protocol';
+
+const LOOK_MS = 2_000;
+const MOST_RUNS = 12;
+
+/** The curves of some runs; live as long as one of them is. */
+export class CompareTab extends Widget {
+  private readonly _sync = uPlot.sync(`jt-compare-${Math.random()}`);
+  private readonly _table = element('table', 'jt-CompareTable');
+  private readonly _note = element('div', 'jt-RunsNote');
+  private readonly _charts = new Map<string, Chart>();
+  private readonly _host = element('div', 'jt-Charts');
+  private _timer = 0;
+
+  constructor(
+    private readonly _server: ServerLink,
+    private readonly _keys: string[]
+  ) {
+    super();
+    this.addClass('jt-Compare');
+    this.addClass('jt-Colours');
+    this._note.setAttribute('role', 'status');
+    this.node.tabIndex = 0;
+    this.node.append(this._note, this._table, this._host);
+    setText(this._note, 'loading …');
+    void this._look();
+  }
+
+  /** Draws anew, with the colours of the theme as it is now. */
+  redraw(): void {
+    for (const chart of this._charts.values()) {
+      chart.redraw();
+    }
+  }
+
+  /** Lets go of everything. */
+  override dispose(): void {
+    window.clearTimeout(this._timer);
+    for (const chart of this._charts.values()) {
+      chart.dispose();
+    }
+    super.dispose();
+  }
+
+  private async _look(): Promise<void> {
+    const answers = await Promise.all(
+      this._keys.slice(0, MOST_RUNS).map(key => this._server.snapshot(key))
+    );
+    if (this.isDisposed) {
+      return;
+    }
+    const found = answers.map(asPanel).flatMap(one => (one.kind === 'run' ? [one.snapshot] : []));
+    this._show(found);
+    if (found.some(one => isLive(one.status))) {
+      this._timer = window.setTimeout(() => void this._look(), LOOK_MS);
+    }
+  }
+
+  private _show(found: ISnapshot[]): void {
+    const left = this._keys.length - MOST_RUNS;
+    const notes = [
+      found.length < Math.min(this._keys.length, MOST_RUNS) ? 'Some of these runs are gone.' : '',
+      left > 0 ? `The first ${MOST_RUNS} runs are shown; ${left} more were selected.` : ''
+    ];
+    setText(this._note, notes.filter(Boolean).join(' '));
+    this._note.hidden = this._note.textContent === '';
+    this._showTable(found);
+    for (const family of familiesOf(found)) {
+      let chart = this._charts.get(family.name);
+      if (chart === undefined) {
+        chart = new Chart(this._sync);
+        this._charts.set(family.name, chart);
+        this._host.append(chart.node);
+      }
+      chart.update(family, null, [], Math.max(0, ...found.map(one => one.progress.step ?? 0)));
+    }
+  }
+
+  private _showTable(found: ISnapshot[]): void {
+    const head = element('tr', '');
+    head.append(...['run', 'status', 'epoch', 'best'].map(text => element('th', '', text)));
+    const rows = found.map(one => {
+      const row = element('tr', '');
+      const best = one.best === null ? '–' : `${one.best.metric} ${valueText(one.best.value)}`;
+      const cells = [one.ref, one.status, ofText(one.progress.epoch, one.progress.epochs), best];
+      row.append(...cells.map(text => element('td', '', text)));
+      return row;
+    });
+    this._table.replaceChildren(head, ...rows);
+  }
+}
+
+/** One family per metric, with a series per run. */
+function familiesOf(found: ISnapshot[]): IFamily[] {
+  const byName = new Map<string, IFamily>();
+  for (const snapshot of found) {
+    for (const series of snapshot.families.flatMap(family => family.series)) {
+      const family = byName.get(series.name) ?? { name: series.name, series: [] };
+      family.series.push({ ...series, name: snapshot.ref, role: 'other' });
+      byName.set(series.name, family);
+    }
+  }
+  return [...byName.values()];
+}

@@ -1,0 +1,149 @@
+/**
+ * The sidebar: filter, order, the list, and what can be done with the selected runs.
+ */
+import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import { Widget } from '@lumino/widgets';
+
+import type { ServerLink } from '../api/server';
+import { element, setText } from '../panel/dom';
+import { isLive } from '../protocol';
+import type { IRunRow } from '../rows';
+import { RunList } from './list';
+import { SORTS, type RunsModel, type Sort } from './model';
+
+const HOW_TO_BEGIN =
+  'No runs yet. In a notebook: %load_ext jupyter_train, then %train model data --epochs 5';
+
+/** What the sidebar cannot do by itself. */
+export interface IRunActions {
+  /** Lays runs over each other in a tab. */
+  compare(rows: IRunRow[]): void;
+  /** Opens a run's notebook, at its cell. */
+  openNotebook(row: IRunRow): void;
+}
+
+/** Every run of the store. */
+export class RunsSidebar extends Widget {
+  private readonly _list: RunList;
+  private readonly _count = element('span', 'jt-RunsCount');
+  private readonly _note = element('div', 'jt-RunsNote');
+  private readonly _buttons: Record<'compare' | 'open' | 'stop' | 'delete', HTMLButtonElement>;
+
+  constructor(
+    private readonly _model: RunsModel,
+    private readonly _server: ServerLink,
+    private readonly _actions: IRunActions
+  ) {
+    super();
+    this.addClass('jt-Runs');
+    this.addClass('jt-Colours');
+    this._list = new RunList(_model, () => this._open());
+    this._buttons = {
+      compare: this._button('Compare', () => this._actions.compare(this._model.selected)),
+      open: this._button('Open notebook', () => this._open()),
+      stop: this._button('Stop', () => void this._stop()),
+      delete: this._button('Delete', () => void this._delete())
+    };
+    this._note.setAttribute('role', 'status');
+    const actions = element('div', 'jt-RunsActions');
+    actions.append(...Object.values(this._buttons));
+    this.node.append(this._head(), this._note, this._list.node, actions);
+    this._model.changed.connect(this._onChanged, this);
+    this._onChanged();
+  }
+
+  /** Lets go of everything. */
+  override dispose(): void {
+    this._model.changed.disconnect(this._onChanged, this);
+    this._list.dispose();
+    super.dispose();
+  }
+
+  private _head(): HTMLElement {
+    const head = element('div', 'jt-RunsHead');
+    const title = element('h2', 'jt-RunsTitle', 'Runs');
+    title.append(this._count);
+    const filter = element('input', 'jt-RunsFilter');
+    filter.type = 'search';
+    filter.placeholder = 'Filter: name, status, tag …';
+    filter.setAttribute('aria-label', 'Filter runs');
+    filter.addEventListener('input', () => {
+      this._model.filter = filter.value.trim();
+    });
+    const sort = element('select', 'jt-RunsSort');
+    sort.setAttribute('aria-label', 'Sort runs by');
+    for (const [name, words] of Object.entries(SORTS)) {
+      const option = element('option', '', words);
+      option.value = name;
+      sort.append(option);
+    }
+    sort.addEventListener('change', () => {
+      this._model.sort = sort.value as Sort;
+    });
+    head.append(title, filter, sort);
+    return head;
+  }
+
+  private _button(words: string, onClick: () => void): HTMLButtonElement {
+    const button = element('button', 'jt-Button', words);
+    button.type = 'button';
+    button.addEventListener('click', onClick);
+    return button;
+  }
+
+  private _onChanged(): void {
+    const { shown, total, selected, message } = this._model;
+    setText(this._count, total === shown.length ? String(total) : `${shown.length} of ${total}`);
+    const isEmpty = total === 0 && message === '';
+    const nothing = shown.length === 0 && total > 0 ? 'No run passes the filter.' : '';
+    setText(this._note, message || (isEmpty ? HOW_TO_BEGIN : nothing));
+    this._note.hidden = this._note.textContent === '';
+    const lives = selected.filter(row => isLive(row.status)).length;
+    this._buttons.compare.disabled = selected.length === 0;
+    setText(this._buttons.compare, selected.length === 1 ? 'Show' : 'Compare');
+    this._buttons.open.disabled = selected.length !== 1 || selected[0]?.notebook === '';
+    this._buttons.stop.disabled = lives === 0;
+    this._buttons.delete.disabled = selected.length === 0 || lives > 0;
+  }
+
+  private _open(): void {
+    const [row] = this._model.selected;
+    if (row !== undefined && row.notebook !== '') {
+      this._actions.openNotebook(row);
+    }
+  }
+
+  private async _stop(): Promise<void> {
+    const lives = this._model.selected.filter(row => isLive(row.status));
+    const answers = await Promise.all(lives.map(row => this._server.tell(row.key, 'stop', {})));
+    await tellFailures('Not stopped', lives, answers);
+  }
+
+  private async _delete(): Promise<void> {
+    const rows = this._model.selected;
+    const names = rows.slice(0, 8).map(row => row.ref);
+    const more = rows.length > names.length ? ` and ${rows.length - names.length} more` : '';
+    const answer = await showDialog({
+      title: rows.length === 1 ? 'Delete this run?' : `Delete ${rows.length} runs?`,
+      body: `${names.join(', ')}${more}: curves, checkpoints and logs are removed for good.`,
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Delete' })]
+    });
+    if (answer.button.accept) {
+      const answers = await Promise.all(rows.map(row => this._server.remove(row.key)));
+      await tellFailures('Not deleted', rows, answers);
+    }
+  }
+}
+
+async function tellFailures(
+  title: string,
+  rows: IRunRow[],
+  answers: { isDone: boolean; message: string }[]
+): Promise<void> {
+  const failed = answers.flatMap((answer, index) =>
+    answer.isDone ? [] : [`${rows[index]?.ref ?? ''}: ${answer.message}`]
+  );
+  if (failed.length > 0) {
+    await showErrorMessage(title, failed.join('\n'));
+  }
+}
