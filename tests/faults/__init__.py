@@ -1,0 +1,1 @@
+"""Faults injected from outside: kills at random moments."""
