@@ -181,3 +181,11 @@ def run_name(value: str) -> str:
     if not value.strip() or len(value) > 80 or not value.isprintable():
         raise ValueError("1 to 80 printable characters")
     return value
+
+
+def target(value: str) -> str:
+    """A command or a URL with a host."""
+    scheme, is_url, rest = value.partition("://")
+    if not value.strip() or (is_url and (scheme not in ("http", "https") or not rest.strip("/"))):
+        raise ValueError("a shell command, or a URL such as `https://example.org/hook`")
+    return value

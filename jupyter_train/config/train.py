@@ -92,6 +92,9 @@ class TrainConfig:
     detach: bool = _option(
         bool, "train in a process of its own: the kernel is free at once, and may end", False, bare=True
     )
+    notify: str | None = _option(
+        str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
+    )
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import crash
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.execution.notify import notify
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
@@ -54,6 +55,7 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
             outcome.message = crash.rank_words(folder.path) or outcome.message
         mailbox.close()
         writer.close(outcome.status, outcome.message)
+        notify(store, record.key, job.config.notify)
     except AbortTraining:
         mailbox.close()
         writer.close_later(RunStatus.STOPPED, _ABORTED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.execution.notify import shown
 from jupyter_train.run import RunRecord
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
         StoreError: It cannot be recorded.
     """
     config = job.config
+    recorded = config.to_json()
+    if config.notify:
+        recorded["notify"] = shown(config.notify)  # its address may be a secret
     return store.create_run(
-        config.name or type(model).__name__, config=config.to_json(), notebook=job.notebook,
+        config.name or type(model).__name__, config=recorded, notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),
     )  # fmt: skip

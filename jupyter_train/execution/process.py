@@ -16,6 +16,7 @@ from jupyter_train.config.commands import command
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
+from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, commands
 from jupyter_train.store.locations import STORE_VARIABLE
@@ -34,13 +35,22 @@ class Launched:
         record: Its row as it was when the process started.
         prepared: The model and data of this process, untouched.
         process: Its process, the first of a session of its own.
+        target: Who is told when it died without telling them itself.
     """
 
-    def __init__(self, store: Store, record: RunRecord, prepared: Prepared, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        record: RunRecord,
+        prepared: Prepared,
+        process: subprocess.Popen[bytes],
+        target: str | None,
+    ) -> None:
         self.record = record
         self._store = store
         self._prepared = prepared
         self._process = process
+        self._notify = target
         self._is_aborted = False
         self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
         self._watcher.start()
@@ -77,6 +87,7 @@ class Launched:
                 if self._is_aborted:
                     status, words = RunStatus.STOPPED, _ABORTED
                 self._store.set_status(record.key, status, ended_at=time.time(), message=words)
+                notify(self._store, record.key, self._notify)
 
 
 def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
@@ -106,7 +117,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=message)
         raise StoreError(f"`{record.ref}`: {message}") from err
     job.on_start(record, None)
-    return Launched(store, record, prepared, process)
+    return Launched(store, record, prepared, process, job.config.notify)
 
 
 def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:

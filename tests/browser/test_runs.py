@@ -71,9 +71,7 @@ def test_runs_are_listed_compared_and_deleted(jupyter) -> None:
     page.locator(".jp-Dialog", has_text="removed for good").wait_for()
     page.locator(".jp-Dialog .jp-mod-warn").click()
     _run(jupyter, names[0]).wait_for(state="hidden")
-    assert [record.name for record in _store(jupyter).list_runs() if record.name in names] == [
-        names[1]
-    ]
+    assert [record.name for record in _store(jupyter).list_runs() if record.name in names] == [names[1]]
 
 
 def test_a_live_run_is_seen_stopped_and_found_again_from_the_list(jupyter) -> None:

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 def _click(page, name: str) -> None:
-    page.locator(".jt-Button", has_text=name).click()
+    page.locator(".jt-Panel .jt-Button", has_text=name).click()
 
 
 def _wait_for_notice(page, text: str) -> None:
@@ -77,6 +77,6 @@ def test_a_reloaded_page_steers_the_run_it_left(jupyter) -> None:
     page.wait_for_function(f"() => ({STEP})() > 20")
     jupyter.save()
     page.reload()
-    page.locator(".jt-Button", has_text="Stop").wait_for()
+    page.locator(".jt-Panel .jt-Button", has_text="Stop").wait_for()
     _click(page, "Stop")
     page.wait_for_selector(".jt-Header[data-status=stopped]")

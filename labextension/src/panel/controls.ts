@@ -26,7 +26,8 @@ export class Controls {
 
   constructor(
     private readonly _tell: Tell,
-    private readonly _say: Say
+    private readonly _say: Say,
+    bell: HTMLElement
   ) {
     this.node.setAttribute('role', 'toolbar');
     this.node.setAttribute('aria-label', 'controls of the run');
@@ -51,7 +52,7 @@ export class Controls {
     );
     const stop = button('Stop', 'stop the run; its cell goes on', () => this._tell('stop', {}));
     stop.classList.add('jt-mod-stop');
-    this.node.append(this._rate, checkpoint, this._pause, stop);
+    this.node.append(this._rate, bell, checkpoint, this._pause, stop);
   }
 
   /** Shows the state of a run that can be steered. */

@@ -15,6 +15,7 @@ import {
   type IReference,
   type ISnapshot
 } from '../protocol';
+import { Bell } from './bell';
 import { Chart } from './chart';
 import { Controls, type Arguments } from './controls';
 import { Details } from './details';
@@ -34,9 +35,11 @@ let panels = 0;
 /** Draws `application/vnd.jupyter-train.run+json`; further snapshots change it in place. */
 export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched {
   private readonly _answer = element('div', 'jt-Answer');
+  private readonly _bell = new Bell(text => setText(this._answer, text));
   private readonly _controls = new Controls(
     (verb, given) => void this._tell(verb, given),
-    text => setText(this._answer, text)
+    text => setText(this._answer, text),
+    this._bell.node
   );
   private readonly _header = new Header(this._controls.node);
   private readonly _notices = new Notices();
@@ -145,6 +148,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   }
 
   private _show(snapshot: ISnapshot): void {
+    this._bell.update(snapshot);
     this._snapshot = snapshot;
     this.node.classList.remove('jt-mod-line');
     this.node.setAttribute('aria-label', `run ${snapshot.ref}`);
