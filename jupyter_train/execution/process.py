@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,13 +16,13 @@ from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreErr
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.starting import STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, commands
 from jupyter_train.store.locations import STORE_VARIABLE
 
-#: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
-OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
 _LOOK_S = 0.05
+_BEGUN_LOOK_S = 0.5
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
@@ -54,6 +53,7 @@ class Launched:
         self._is_aborted = False
         self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
         self._watcher.start()
+        threading.Thread(target=STANDBY.prepare, args=(self._has_begun,), daemon=True).start()
 
     def done(self, error: BaseException | None = None) -> Done:
         """The run as it stands, with the model and data of this process."""
@@ -62,6 +62,15 @@ class Launched:
     def is_ended(self) -> bool:
         """True once its process is gone and its last status is in the store."""
         return not self._watcher.is_alive()
+
+    def _has_begun(self) -> bool:
+        """Waits until it trains; False when it ended before."""
+        while not self.is_ended():
+            with contextlib.suppress(StoreError):
+                if self._store.get(self.record.key).summary.get("progress", {}).get("step"):
+                    return True
+            time.sleep(_BEGUN_LOOK_S)
+        return False
 
     def ask_to_stop(self) -> bool:
         """Asks it to end well; False while it cannot hear."""
@@ -111,7 +120,9 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
     record = create(store, job, prepared.model)
     folder = RunFolder(record.folder)
     try:
-        process = _start(store, record, folder, payload.write(folder, content))
+        sha256 = payload.write(folder, content)
+        # the store's address is not in the arguments: everybody on the machine can read those
+        process = start(record.key, sha256, folder.path, {STORE_VARIABLE: store.url})
     except OSError as err:
         message = f"its process could not be started: {err.strerror or err}"
         store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=message)
@@ -168,19 +179,3 @@ def _error_of(record: RunRecord, is_interrupted: bool) -> BaseException | None:
     if record.status is RunStatus.FAILED:
         return ProcessFailedError(f"{record.message}; `get_run('{record.ref}').log` has the traceback")
     return None
-
-
-def _start(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> subprocess.Popen[bytes]:
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    environment[STORE_VARIABLE] = store.url  # not in the arguments: everybody on the machine can read those
-    environment.pop(OWNED_VARIABLE, None)
-    command = [sys.executable, "-m", "jupyter_train.execution.worker", record.key, sha256]
-    descriptor = os.open(crash.crash_file(folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=environment,
-            start_new_session=True,  # else a restart of the kernel would take it along
-        )  # fmt: skip
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Job, prepare
-from jupyter_train.execution.process import OWNED_VARIABLE
+from jupyter_train.execution.standing_by import wait_for_job
+from jupyter_train.execution.starting import OWNED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
@@ -123,5 +124,16 @@ def _log_lines(reading: int, log: Callable[[str], None]) -> None:
             log(line.decode("utf-8", "replace"))
 
 
+def _arguments() -> tuple[str, str]:
+    """The run and its payload's hash, as typed or, for a process that stands by, as told."""
+    if sys.argv[1] != STAND_BY:
+        return sys.argv[1], sys.argv[2]
+    job = wait_for_job(sys.argv[2:])
+    if job is None:
+        sys.exit(0)
+    sys.argv[1:] = job  # Lightning starts further processes with the same
+    return job
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*_arguments()))

@@ -1,0 +1,51 @@
+"""A worker that waits for its job: imports what every run needs, then reads one line."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import sys
+from pathlib import Path
+
+from jupyter_train.execution.crash import crash_file
+
+_PATIENCE_S = 600.0
+
+
+#: Ours, with torch and Lightning behind them.
+_NEEDED = ("fit", "fingerprint", "initial", "model", "seeds", "source", "table")
+
+
+def wait_for_job(likely: list[str]) -> tuple[str, str] | None:
+    """The run and its payload's hash; None when nobody gave one in ten minutes, or whoever could is gone.
+
+    Args:
+        likely: Modules to import besides.
+    """
+    for name in [f"jupyter_train.training.{part}" for part in _NEEDED] + ["jupyter_train.execution.attempt", *likely]:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if not select.select([0], [], [], _PATIENCE_S)[0]:
+        return None
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        return None
+    job = json.loads(line)
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    _stand_in(Path(job["folder"]))
+    return job["run"], job["sha256"]
+
+
+def _stand_in(folder: Path) -> None:
+    """From now on the same files as a worker that was started for this run."""
+    crash = os.open(crash_file(folder), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(crash, 1)
+    os.dup2(crash, 2)
+    os.dup2(nothing, 0)
+    os.close(crash)
+    os.close(nothing)

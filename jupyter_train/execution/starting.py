@@ -1,0 +1,140 @@
+"""Starts workers: from the second one on, a process that has torch imported already and waited for a job.
+
+Such a process is no fork: it runs no torch operation and touches no device before it has its job, and it is a session
+of its own from the beginning, so that it outlives the kernel like any other worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyter_train.execution.crash import crash_file
+
+#: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
+OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
+#: What a worker is started with instead of a run while there is none.
+STAND_BY = "--stand-by"
+_COMMAND = [sys.executable, "-m", "jupyter_train.execution.worker"]
+#: Read while torch is imported; a process that was started with others is of no use.
+_READ_AT_IMPORT = ("OMP_", "MKL_", "CUDA_", "PYTORCH_", "TORCH_", "NCCL_", "KMP_", "OPENBLAS_", "LD_", "PYTHONPATH")
+_PACKAGES = ("torch", "pytorch-lightning", "jupyter-train")
+#: Imported in advance too where this process has them: unpickling models and data needs them more often than not.
+_LIKELY = ("cloudpickle", "pandas", "scipy", "sklearn.model_selection", "torchmetrics")
+_LEAST_FREE_BYTES = 2 * 1024**3
+
+
+def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the process that carries a run out.
+
+    Args:
+        run: Its key.
+        sha256: Hash of its payload.
+        folder: Its folder.
+        extra: Environment variables to add.
+
+    Raises:
+        OSError: It could not be started.
+    """
+    environment = _environment() | extra
+    descriptor = os.open(crash_file(folder), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    try:
+        warm = STANDBY.take()
+        if warm is not None and _hand_over(warm, run, sha256, folder, environment):
+            return warm
+        return subprocess.Popen(
+            [*_COMMAND, run, sha256], stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=environment,
+            start_new_session=True,  # else a restart of the kernel would take it along
+        )  # fmt: skip
+    finally:
+        os.close(descriptor)
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    environment.pop(OWNED_VARIABLE, None)
+    return environment
+
+
+def _hand_over(
+    process: subprocess.Popen[bytes], run: str, sha256: str, folder: Path, environment: dict[str, str]
+) -> bool:
+    """Gives a waiting process its job; False when it is gone."""
+    assert process.stdin is not None
+    job = {"run": run, "sha256": sha256, "folder": str(folder), "environment": environment}
+    try:
+        with process.stdin as stream:
+            stream.write(json.dumps(job).encode() + b"\n")
+    except OSError:
+        process.kill()
+        process.wait()
+        return False
+    return True
+
+
+class Standby:
+    """At most one process that waits for a job, for as long as this process lives and it is of use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._made_for: tuple[object, ...] = ()
+
+    def prepare(self, is_quiet: Callable[[], bool]) -> None:
+        """Starts one, once the machine is not busy with starting something else.
+
+        Args:
+            is_quiet: Waits for that; False when it never came to be.
+        """
+        if is_quiet() and _has_room():
+            with self._lock, contextlib.suppress(OSError):
+                if self._process is None or self._process.poll() is not None:
+                    self._made_for = _surroundings()
+                    likely = [name for name in _LIKELY if name in sys.modules]
+                    self._process = subprocess.Popen(
+                        [*_COMMAND, STAND_BY, *likely], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL, env=_environment(), start_new_session=True,
+                    )  # fmt: skip
+
+    def take(self) -> subprocess.Popen[bytes] | None:
+        """The process that waits, if there is one and nothing it imported has changed since."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return None
+        if self._made_for == _surroundings():
+            return process
+        process.kill()
+        process.wait()
+        return None
+
+
+def _surroundings() -> tuple[object, ...]:
+    """What a process that has imported torch cannot change any more."""
+    variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT))
+    return (tuple(variables), tuple(_version(name) for name in _PACKAGES))
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _has_room() -> bool:
+    import psutil
+
+    return bool(psutil.virtual_memory().available > _LEAST_FREE_BYTES)
+
+
+#: This process's.
+STANDBY = Standby()
