@@ -35,12 +35,14 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
     """
     from jupyter_train.training.fit import Surroundings, with_late_interrupt
     from jupyter_train.training.ranks import SharedInbox
+    from jupyter_train.training.resources import Resources
 
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
     folder = RunFolder(record.folder)
     writer = RunWriter(store, record.key, folder, _to_floats)
     mailbox = Mailbox(store, record.key, folder)
     writer.at_every_flush(mailbox.exchange)
+    writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1
     around = Surroundings(
         job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,

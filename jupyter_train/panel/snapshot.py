@@ -121,6 +121,11 @@ def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
     return best | {"value": _rounded(best.get("value"))}
 
 
+def _resources(summary: dict[str, Any]) -> dict[str, list[Any]]:
+    found = summary.get("resources")
+    return {name: list(values) for name, values in found.items()} if isinstance(found, dict) else {}
+
+
 def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
     folder = RunFolder(record.folder)
     with MetricReader(folder.metrics) as reader, reader.at_one_moment():
@@ -139,6 +144,7 @@ def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
         "data": _cut(str(summary.get("data", "")), 200),
         "best": _best(summary),
         "progress": {name: _rounded(value) for name, value in progress.items()},
+        "resources": _resources(summary),
         "families": [{"name": name, "series": families[name]} for name in order(list(families))],
         "hidden_series": len(counts) - len(shown),
         "checkpoints": [{"kind": c.kind, "step": c.step, "size": c.size} for c in checkpoints],
@@ -210,7 +216,8 @@ def packed(found: dict[str, Any]) -> dict[str, Any]:
         family | {"series": [{k: _packed_column(v) for k, v in one.items()} for one in family["series"]]}
         for family in found["families"]
     ]
-    return found | {"families": families}
+    resources = {name: _packed_column(values) for name, values in found["resources"].items()}
+    return found | {"families": families, "resources": resources}
 
 
 def _packed_column(value: Any) -> Any:

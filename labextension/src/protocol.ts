@@ -49,6 +49,14 @@ export interface IProgress {
   etaSeconds: Value;
 }
 
+/** What the fit takes of its machine, over time; a column is empty where nothing was measured. */
+export interface IResources {
+  cpuPercent: Value[];
+  memoryGb: Value[];
+  gpuPercent: Value[];
+  gpuMemoryGb: Value[];
+}
+
 /** The best epoch so far. */
 export interface IBest {
   metric: string;
@@ -90,6 +98,7 @@ export interface ISnapshot {
   durationSeconds: Value;
   data: string;
   progress: IProgress;
+  resources: IResources;
   best: IBest | null;
   families: IFamily[];
   hiddenSeries: number;
@@ -211,6 +220,7 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     durationSeconds: number(data.duration_s),
     data: text(data.data),
     progress: asProgress(data.progress),
+    resources: asResources(data.resources),
     best: asBest(data.best),
     families: list(data.families).slice(0, MOST_FAMILIES).map(asFamily),
     hiddenSeries: number(data.hidden_series) ?? 0,
@@ -230,6 +240,16 @@ function asProgress(found: unknown): IProgress {
     steps: number(progress.steps),
     stepsPerSecond: number(progress.steps_per_s),
     etaSeconds: number(progress.eta_s)
+  };
+}
+
+function asResources(found: unknown): IResources {
+  const resources = isRecord(found) ? found : {};
+  return {
+    cpuPercent: column(resources.cpu_percent),
+    memoryGb: column(resources.memory_gb),
+    gpuPercent: column(resources.gpu_percent),
+    gpuMemoryGb: column(resources.gpu_memory_gb)
   };
 }
 

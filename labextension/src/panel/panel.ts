@@ -23,6 +23,7 @@ import { element, setText } from './dom';
 import { Header } from './header';
 import { Media } from './media';
 import { Notices } from './notices';
+import { Resources } from './resources';
 import type { SharedRuns } from './shared';
 import { PLAIN_VIEW, ViewBar, type IView } from './view';
 import { Watch, type IWatched } from './watch';
@@ -43,6 +44,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   );
   private readonly _header = new Header(this._controls.node);
   private readonly _notices = new Notices();
+  private readonly _resources = new Resources();
   private readonly _media = new Media();
   private readonly _grid = element('div', 'jt-Charts');
   private readonly _line = element('div', 'jt-Line');
@@ -75,6 +77,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this.node.append(
       this._line,
       this._header.node,
+      this._resources.node,
       this._answer,
       this._notices.node,
       this._grid,
@@ -154,6 +157,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this.node.setAttribute('aria-label', `run ${snapshot.ref}`);
     this._header.update(snapshot, this._isHeard(snapshot));
     this._updateControls(snapshot);
+    this._resources.update(snapshot.resources);
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
     this._details.update(snapshot.run);

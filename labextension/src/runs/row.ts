@@ -2,15 +2,13 @@
  * One line of the list: built once, filled again for another run while somebody scrolls.
  */
 import { element, setText } from '../panel/dom';
+import { Spark } from '../panel/spark';
 import { durationText, ofText, sizeText, valueText } from '../panel/words';
 import { isLive } from '../protocol';
 import type { IRunRow } from '../rows';
 
 /** Pixels; the list counts on it. */
 export const ROW_HEIGHT = 46;
-
-const SVG = 'http://www.w3.org/2000/svg';
-const [TRAIL_WIDTH, TRAIL_HEIGHT] = [44, 16];
 
 /** A run as an option of a list box. */
 export class RunLine {
@@ -19,20 +17,15 @@ export class RunLine {
   private readonly _metric = element('span', 'jt-RunMetric');
   private readonly _best = element('b', 'jt-RunBest');
   private readonly _status = element('span', 'jt-RunStatus');
-  private readonly _trail = document.createElementNS(SVG, 'polyline');
+  private readonly _trail = new Spark(44, 16);
   private readonly _numbers = element('span', 'jt-RunNumbers');
 
   constructor() {
     this.node.setAttribute('role', 'option');
     const top = element('div', 'jt-RunTop');
     top.append(element('i', 'jt-Dot'), this._ref, this._metric, this._best);
-    const drawing = document.createElementNS(SVG, 'svg');
-    drawing.setAttribute('class', 'jt-RunTrail');
-    drawing.setAttribute('viewBox', `0 0 ${TRAIL_WIDTH} ${TRAIL_HEIGHT}`);
-    drawing.setAttribute('aria-hidden', 'true');
-    drawing.append(this._trail);
     const below = element('div', 'jt-RunBelow');
-    below.append(this._status, this._numbers, drawing);
+    below.append(this._status, this._numbers, this._trail.node);
     this.node.append(top, below);
   }
 
@@ -57,7 +50,7 @@ export class RunLine {
         .filter(text => text !== '–')
         .join(' · ')
     );
-    this._trail.setAttribute('points', pointsOf(row.trail));
+    this._trail.show(row.trail);
   }
 }
 
@@ -65,17 +58,4 @@ function statusOf(row: IRunRow): string {
   return isLive(row.status) && row.epoch !== null
     ? `${row.status}, epoch ${ofText(row.epoch, row.epochs)}`
     : row.status;
-}
-
-/** A curve of a few points, as wide and as high as there is room. */
-function pointsOf(trail: number[]): string {
-  if (trail.length < 2) {
-    return '';
-  }
-  const [low, high] = [Math.min(...trail), Math.max(...trail)];
-  const across = TRAIL_WIDTH / (trail.length - 1);
-  const up = (TRAIL_HEIGHT - 2) / (high - low || 1);
-  return trail
-    .map((value, at) => `${(at * across).toFixed(1)},${(1 + (high - value) * up).toFixed(1)}`)
-    .join(' ');
 }

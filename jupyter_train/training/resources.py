@@ -1,0 +1,74 @@
+"""What a fit takes of its machine: processor, memory and GPU, sampled by time and kept in a few numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import psutil
+import torch
+
+from jupyter_train.store.writer import RunWriter
+
+_PERIOD_S = 2.0
+_MOST_SAMPLES = 40
+
+
+class Resources:
+    """Samples this process and its children; when there are too many samples, every second one is kept.
+
+    Args:
+        writer: Records the samples in the run's summary.
+    """
+
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
+        self._known: dict[int, psutil.Process] = {}
+        self._period_s = _PERIOD_S
+        self._due = time.monotonic() + _PERIOD_S
+        self._samples: list[dict[str, float | None]] = []
+        with contextlib.suppress(psutil.Error):
+            self._usage()  # the first answer of a processor's share is always 0
+
+    def sample(self) -> None:
+        """Samples, if it is time to; called by the writer's thread."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._period_s
+        with contextlib.suppress(psutil.Error):
+            self._samples.append(self._usage())
+            if len(self._samples) > _MOST_SAMPLES:
+                self._samples = self._samples[::2]
+                self._period_s *= 2
+            self._writer.summary(resources=self._columns())
+
+    def _columns(self) -> dict[str, Any]:
+        names = [name for name in self._samples[-1] if any(sample.get(name) is not None for sample in self._samples)]
+        return {name: [sample.get(name) for sample in self._samples] for name in names}
+
+    def _usage(self) -> dict[str, float | None]:
+        own = psutil.Process()
+        self._known = {
+            process.pid: self._known.get(process.pid, process) for process in [own, *own.children(recursive=True)]
+        }
+        share, memory = 0.0, 0
+        for process in self._known.values():
+            with contextlib.suppress(psutil.Error):  # a DataLoader worker may just have ended
+                share += process.cpu_percent(None)
+                memory += process.memory_info().rss
+        share /= psutil.cpu_count() or 1
+        return {"cpu_percent": round(share, 1), "memory_gb": round(memory / 2**30, 2)} | _gpu_usage()
+
+
+def _gpu_usage() -> dict[str, float | None]:
+    """Of the GPUs this process uses: their busiest one's share (through NVML, where it is installed), memory taken."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return {}
+    devices = [index for index in range(torch.cuda.device_count()) if torch.cuda.memory_reserved(index)]
+    share: float | None = None
+    with contextlib.suppress(Exception):  # no NVML, a driver of another release, a device in MIG mode
+        share = float(max(torch.cuda.utilization(index) for index in devices))
+    memory = sum(torch.cuda.memory_reserved(index) for index in devices)
+    return {"gpu_percent": share, "gpu_memory_gb": round(memory / 2**30, 2)}
