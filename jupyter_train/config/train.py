@@ -95,6 +95,7 @@ class TrainConfig:
     notify: str | None = _option(
         str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
     )
+    form: bool = _option(bool, "show all of this as a form instead of training", False, bare=True)
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)
@@ -128,6 +129,8 @@ class TrainConfig:
 
     def _agree(self) -> None:
         """Settles options that speak of the same thing."""
+        if self.form:
+            raise OptionError("`--form` is for the line: `%train --form model data`")
         if self.epochs is not None:
             if self.trainer.get("max_epochs", self.epochs) != self.epochs:
                 raise OptionError(

@@ -12,6 +12,7 @@ from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.handle import Run
 from jupyter_train.magics import body as yaml_body
+from jupyter_train.magics.form_request import show_form
 from jupyter_train.magics.line import Given, expression_in, parse, unquoted
 from jupyter_train.magics.namespace import Namespace
 
@@ -26,13 +27,16 @@ class TrainRequest:
         self._content = yaml_body.read(body) if body is not None else {}
         self._typed: dict[str, str] = {}
 
-    def run(self) -> Run:
-        """Trains.
+    def run(self) -> Run | None:
+        """Trains; or shows a form, and gives nothing.
 
         Raises:
             UsageError: Something does not fit.
         """
         __tracebackhide__ = True
+        if any(given.option.name == "form" for given in self._parsed.options):
+            show_form(self._parsed, self._namespace, lambda line: TrainRequest(line, None, self._namespace).run())
+            return None
         if _is_cli_file(self._content):
             return self._run_cli_file()
         content = dict(self._content)

@@ -1,0 +1,114 @@
+"""The form: fields from the options and the model's `__init__`, the line that says the same, problems told beside."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from jupyter_train.config import options_by_name
+from jupyter_train.exceptions import ModelError, OptionError
+from jupyter_train.panel.form import MIME_TYPE, USUAL, TrainForm, fields_of_model, line_of
+
+
+class Net:
+    def __init__(self, hidden: int, lr: float = 1e-3, act: Literal["relu", "tanh"] = "relu", norm: bool = False, **_):
+        pass
+
+
+def _form(started=None, given=None, arguments=None, model=Net) -> TrainForm:
+    return TrainForm("Net", model, "(X, y)", given or {}, arguments or {}, started or (lambda line: None))
+
+
+def _row(form: TrainForm, name: str):
+    return next(row for row in form._rows if row.field.name == name)
+
+
+def test_the_usual_options_come_first_and_every_other_is_there() -> None:
+    form = _form()
+    assert [row.field.name for row in form._options] == [options_by_name()[name].flag for name in USUAL]
+    names = [row.field.name for row in form._rows]
+    assert len(names) == len(set(names))
+    assert {"--devices", "--precision", "--notify", "--wandb"} <= set(names)
+    assert "--detach" not in names
+
+
+def test_a_model_class_gives_a_field_for_each_argument() -> None:
+    found = {field.name: (field.hint, field.choices) for field in fields_of_model(Net, {})}
+    assert found == {
+        "hidden": ("needed", ()), "lr": ("0.001", ()), "act": ("'relu'", ("", "'relu'", "'tanh'")),
+        "norm": ("False", ("", "True", "False")),
+    }  # fmt: skip
+    assert fields_of_model("no class", {}) == []
+
+
+def test_the_line_says_what_was_filled_in_and_trains_the_same() -> None:
+    form = _form(given={"epochs": "5"}, arguments={"hidden": "32"})
+    _row(form, "act")._widget.value = "'tanh'"
+    _row(form, "--early-stop")._widget.value = "val_loss:3"
+    _row(form, "--tag")._widget.value = "two words"
+    _row(form, "--reinit")._widget.value = True
+    assert form.line == (
+        "run = %train Net(hidden=32,act='tanh') (X, y) --epochs 5 --early-stop val_loss:3 --tag \"two words\" --reinit"
+    )
+    assert form._bundle()["text/plain"] == form.line
+    assert "widget-view" not in str(form._bundle())
+
+
+def test_a_line_keeps_an_instance_as_it_is_and_gives_a_flag_its_value() -> None:
+    assert line_of("model", "", {}, {"--wandb": "digits", "--lr": "{lr}"}) == (
+        "run = %train model --wandb=digits --lr {lr}"
+    )
+    assert _form(model=None).line.startswith("run = %train Net (X, y)")
+
+
+WRONG = {
+    "--epochs": ("0", "a whole number of 1 or more"),
+    "--lr": ("fast", "expected a number"),
+    "--split": ("0.5/0.9", "add up to 1"),
+    "hidden": ("1.5", "expected a whole number"),
+    "lr": ("1e-3)", "unmatched"),
+    "model": ("", "name the model"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_problem_is_told_beside_its_field_and_nothing_starts_until_it_is_gone(name: str) -> None:
+    text, words = WRONG[name]
+    form = _form(arguments={"hidden": "32"})
+    row = _row(form, name)
+    before = row._widget.value
+    row._widget.value = text
+    assert words in row._problem.value
+    assert form._button.disabled
+    row._widget.value = before
+    assert (row._problem.value, form._button.disabled) == ("", False)
+
+
+def test_start_trains_the_line_detached_and_says_what_went_wrong() -> None:
+    lines = []
+
+    def started(line: str) -> None:
+        lines.append(line)
+        raise ModelError("<img src=x onerror=alert(1)>")
+
+    form = _form(started, {"epochs": "5"})
+    form._start()
+    assert lines == [" Net() (X, y) --epochs 5 --detach"]
+    assert "&lt;img" in form._message.value
+    assert "jt-FormBad" in form._message.value
+    assert not form._button.disabled
+
+
+def test_the_saved_form_is_text_alone() -> None:
+    form = _form(given={"note": "<script>alert(1)</script>"})
+    bundle = form._bundle()
+    assert set(bundle) == {MIME_TYPE, "text/html", "text/plain"}
+    assert "<script>" not in bundle["text/html"]
+
+
+def test_a_form_is_no_option_of_the_function() -> None:
+    from jupyter_train import train
+
+    with pytest.raises(OptionError, match="%train --form model data"):
+        train(None, None, form=True)
