@@ -68,7 +68,7 @@ def _is_passed(name: str) -> bool:
 def _field_of(option: Option, value: str) -> Field:
     is_switch = option.bare is True and option.takes == (bool,)
     default = "" if option.default in (None, [], False) else str(option.default)
-    hint = option.metavar or default
+    hint = option.metavar or default or option.help.partition(":")[0]
 
     def check(text: str) -> None:
         if not option.is_expression and not (text.startswith("{") and text.endswith("}")):

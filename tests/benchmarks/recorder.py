@@ -19,8 +19,8 @@ import time
 import warnings
 
 SLICE_EPOCHS = 16
-GENERATIONS = 6
-ROUNDS = 8
+GENERATIONS = 8
+ROUNDS = 5
 BARE = "Trainer, everything off"
 KINDS = {BARE: "bare", f"{BARE}, again": "bare", "%train, nobody watching": "unwatched",
          "%train, panel watched": "watched"}  # fmt: skip
