@@ -38,11 +38,11 @@ def notify(store: Store, run: str, target: str | None) -> None:
 
 
 def shown(target: str) -> str:
-    """A target without what may be secret in it: the host of a URL, the first word of a command."""
+    """A target without what may be secret in it: the host of a URL, the first word of a command that sets nothing."""
     if _is_url(target):
         parts = urlsplit(target)
         return f"{parts.scheme}://{parts.hostname}/…"
-    return target.split()[0]
+    return next((word for word in target.split() if "=" not in word), "a command")
 
 
 def _is_url(target: str) -> bool:

@@ -84,7 +84,8 @@ class Launched:
         """Ends its processes at once."""
         self._is_aborted = True
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # not reaped yet, or this raises: never a stranger's
+            if self._process.poll() is None:  # not reaped, so that its number is still its own
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._watcher.join()
 
     def _tell_how_it_ended(self) -> None:

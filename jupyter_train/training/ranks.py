@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.commands import Command
@@ -30,6 +30,13 @@ def strategy_for_processes(strategy: Any) -> Any:
         if isinstance(strategy, str) and strategy.startswith(name):
             return "ddp" + strategy.removeprefix(name)
     return strategy
+
+
+def is_ddp(strategy: Any) -> bool:
+    """True for Lightning's `ddp` in any form, by name or as an object."""
+    if isinstance(strategy, str):
+        return strategy.startswith("ddp") and strategy in StrategyRegistry.available_strategies()
+    return isinstance(strategy, DDPStrategy)
 
 
 def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import Any
 
@@ -50,9 +51,9 @@ class Resources:
 
     def _usage(self) -> dict[str, float | None]:
         own = psutil.Process()
-        self._known = {
-            process.pid: self._known.get(process.pid, process) for process in [own, *own.children(recursive=True)]
-        }
+        # DataLoader workers and other ranks; not the detached runs and servers that this process also started
+        family = [own, *(child for child in own.children(recursive=True) if _session(child.pid) == os.getsid(0))]
+        self._known = {process.pid: self._known.get(process.pid, process) for process in family}
         share, memory = 0.0, 0
         for process in self._known.values():
             with contextlib.suppress(psutil.Error):  # a DataLoader worker may just have ended
@@ -60,6 +61,13 @@ class Resources:
                 memory += process.memory_info().rss
         share /= psutil.cpu_count() or 1
         return {"cpu_percent": round(share, 1), "memory_gb": round(memory / 2**30, 2)} | _gpu_usage()
+
+
+def _session(process: int) -> int:
+    try:
+        return os.getsid(process)
+    except OSError:  # it has just ended
+        return 0
 
 
 def _gpu_usage() -> dict[str, float | None]:

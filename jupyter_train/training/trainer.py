@@ -14,7 +14,7 @@ from jupyter_train.exceptions import OptionError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.checkpoint import AtomicCheckpointIO
 from jupyter_train.training.output import captured
-from jupyter_train.training.ranks import check_ranks, strategy_for_processes
+from jupyter_train.training.ranks import check_ranks, is_ddp, strategy_for_processes
 
 _LIGHTNING_LOG_EVERY = 50
 #: Arguments we set ourselves, using what was given.
@@ -44,6 +44,8 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -
     if world_size > 1:
         given["strategy"] = strategy_for_processes(given.get("strategy"))
         plugins.append(LightningEnvironment())  # else a batch system's variables, or a launcher's, would be believed
+    elif is_ddp(given.get("strategy")):
+        given.pop("strategy")  # one process shares with nobody, and a notebook could not start it this way
     return given | {
         "default_root_dir": str(folder.path),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in user_callbacks(config)),
@@ -60,8 +62,8 @@ def check_arguments(config: TrainConfig) -> int:
     """
     given = {name: value for name, value in config.trainer.items() if name not in _OURS}
     given.setdefault("devices", 1)
-    if strategy_for_processes(given.get("strategy")) == "ddp":
-        given.pop("strategy", None)  # a notebook's own process cannot start one; the run's can
+    if is_ddp(given.get("strategy")):
+        given.pop("strategy")  # a notebook's own process cannot start one; the run's can
     try:
         with captured(_ignored, _ignored):
             trainer = pl.Trainer(

@@ -12,11 +12,13 @@ import time
 import psutil
 import pytest
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
 from jupyter_train.execution import worker
 from jupyter_train.store import open_store
+from jupyter_train.training.ranks import is_ddp, strategy_for_processes
 from tests.execution.waiting import has_begun, until
 from tests.kernel import started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
@@ -28,6 +30,7 @@ STOCK = """
 import sys
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from tests.models import DigitsData, LitDigits
 pl.seed_everything(1, workers=True)
 model = LitDigits()
@@ -143,6 +146,38 @@ def test_a_cell_of_a_notebook_trains_on_two_devices(own_store) -> None:
     with started(str(own_store)) as kernel:
         messages = kernel.run(CELL, timeout_s=180)
     assert "finished True" in str(messages)
+
+
+STRATEGIES = ["ddp", "ddp_notebook", "ddp_find_unused_parameters_true", DDPStrategy(find_unused_parameters=True)]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_device_shares_with_nobody_whatever_the_strategy(strategy) -> None:
+    run = train(LitDigits(), digits(64), epochs=1, seed=1, quiet=True, accelerator="cpu", strategy=strategy)
+    assert run.status == "finished"
+
+
+def test_every_form_of_ddp_is_started_by_the_run_itself() -> None:
+    forms = {
+        None: "ddp",
+        "auto": "ddp",
+        "ddp_notebook": "ddp",
+        "ddp_spawn": "ddp",
+        "ddp_notebook_find_unused_parameters_true": "ddp_find_unused_parameters_true",
+    }
+    for given, wanted in forms.items():
+        assert strategy_for_processes(given) == wanted
+    assert strategy_for_processes(STRATEGIES[-1]) is STRATEGIES[-1]
+    assert not is_ddp("ddpx")
+    assert not is_ddp("fsdp")
+
+
+def test_a_strategy_object_trains_on_two_processes() -> None:
+    model = LitDigits()
+    before = weights(model)
+    run = train(model, digits(64), epochs=1, strategy=DDPStrategy(find_unused_parameters=True), **ON_TWO)
+    assert run.status == "finished"
+    assert not are_equal(weights(model), before)
 
 
 def test_a_worker_takes_nobody_elses_run_for_its_own(monkeypatch) -> None:

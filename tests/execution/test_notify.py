@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import OptionError
+from jupyter_train.execution.notify import shown
 from tests.execution.test_detached import Dying, Failing
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
@@ -73,6 +74,11 @@ def test_nobody_there_harms_nothing(told) -> None:
         run = train(LitDigits(), digits(64), epochs=1, quiet=True, notify=target)
         assert run.status == "finished"
         assert any(words in event.text for event in run.events if event.kind == "warning")
+
+
+def test_what_may_be_secret_in_a_target_is_not_shown() -> None:
+    assert shown("TOKEN=s3cret curl -H $TOKEN x") == "curl"
+    assert shown("https://me:s3cret@example.org/hook/s3cret?s3cret") == "https://example.org/…"
 
 
 @pytest.mark.parametrize("target", ["", "  ", "ftp://x", "https://"])

@@ -184,7 +184,7 @@ SLIPS = {
     "LitDigits() loader --epochs 1 --split 0.5/0.5": "used as it is",
     "LitDigits() (X,y) --epochs 1 --precision 17": "pl.Trainer does not take this",
     "LitDigits() (X,y) --epochs 1 --epochs 2": "given twice",
-    "LitDigits() (X,y) --epochs 1 --devices 2 --accelerator cpu --num-nodes 2": "a run trains on one machine",
+    "LitDigits() (X,y) --epochs 1 --devices 2 --accelerator cpu --num-nodes 2": "a notebook trains on one machine",
     "LitDigits() (X,y) --epochs 1 --devices 2 --accelerator cpu --enable-checkpointing false": "in a checkpoint",
     "LitDigits() (X,y) --epochs {nope}": "`nope` is not defined",
     "LitDigits() (X,y) --epochs 1 --callback 1/0": "ZeroDivisionError",
