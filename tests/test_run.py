@@ -10,7 +10,7 @@ import pytest
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.run import TRANSITIONS, RunStatus, check_transition, code_of, new_key, slug
 
-ALLOWED = [(old, new) for old, news in TRANSITIONS.items() for new in news]
+ALLOWED = [(old, new) for old, news in TRANSITIONS.items() for new in sorted(news)]
 REFUSED = [(old, new) for old in RunStatus for new in RunStatus if new not in TRANSITIONS[old]]
 
 
