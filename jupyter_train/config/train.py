@@ -92,6 +92,7 @@ class TrainConfig:
     detach: bool = _option(
         bool, "train in a process of its own: the kernel is free at once, and may end", False, bare=True
     )
+    yes: bool = _option(bool, "with `--detach`: take along more than 1 GB that the code names", False, bare=True)
     notify: str | None = _option(
         str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
     )

@@ -73,6 +73,8 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings) 
     config, folder, writer, model = job.config, around.folder, around.writer, prepared.model
     assert config.seed is not None
     origin = initial.origin_of(model)
+    for remark in job.remarks:
+        writer.event("warning", remark, 0)
     _describe(job, folder, writer, prepared.source, initial.keep(model, folder))
     if origin is not None:
         text = f"continues from run {origin.ref} (step {origin.step:,})"

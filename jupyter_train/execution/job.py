@@ -26,6 +26,7 @@ class Job:
         provenance: Cells and parameters, as plain JSON.
         on_start: Called once the run exists, with its record and, in the process that trains it, its writer.
         ckpt_path: A Lightning checkpoint to start from.
+        remarks: What the user shall be told before the first step.
     """
 
     config: TrainConfig
@@ -35,6 +36,7 @@ class Job:
     provenance: dict[str, Any] = field(default_factory=dict)
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
     ckpt_path: str | None = None
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a run in its own process needs of this one: model, data and options, pickled by value into its folder."""
+"""What a run in its own process needs of this one, in its folder: model, data, options, and where it stands."""
 
 from __future__ import annotations
 
@@ -6,96 +6,60 @@ import hashlib
 import json
 import os
 import pickle
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.exceptions import StoreError, UsageError
+from jupyter_train.exceptions import StoreError
+from jupyter_train.execution.pickling import Pickled
+from jupyter_train.store import arrays
 from jupyter_train.store.folder import RunFolder, write_atomically
 
 _NAME = "payload.pickle"
 _PLACE = "payload.json"
-_MOST_DEPTH = 8
-#: Where torch keeps what a user reads as `model.layer`.
-_INSIDE_MODULES = re.compile(r"\._(modules|parameters|buffers)(?=[.\[])")
 
 
-def pickled(content: dict[str, Any]) -> bytes:
-    """`content` as bytes that another process can read, with classes and functions of the notebook by value.
+def write(folder: RunFolder, content: Pickled) -> str:
+    """Writes a payload into the run folder; gives the SHA-256 of its file, which names its arrays by theirs.
 
     Raises:
-        UsageError: Something in it cannot be pickled; it is named by attribute.
+        OSError: It cannot be written.
     """
-    import cloudpickle
-
-    try:
-        return bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
-    except Exception as err:
-        place, cause = _culprit(content, "", err, _MOST_DEPTH)
-        reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
-        raise UsageError(
-            f"`{_INSIDE_MODULES.sub('', place)}` cannot be taken to another process ({reason}); take it away, or train "
-            "without `--detach`"
-        ) from err
-
-
-def _culprit(found: Any, name: str, err: Exception, depth: int) -> tuple[str, Exception]:
-    """The innermost attribute, item or element that cannot be pickled."""
-    for label, part in _parts(found) if depth else []:
-        problem = _problem(part)
-        if problem is not None:
-            return _culprit(part, f"{name}{label}".lstrip("."), problem, depth - 1)
-    return name or type(found).__name__, err
-
-
-def _parts(found: Any) -> list[tuple[str, Any]]:
-    if isinstance(found, dict):
-        return [(_label(key), part) for key, part in found.items()]
-    if isinstance(found, list | tuple):
-        return [(f"[{index}]", part) for index, part in enumerate(found)]
-    return [(f".{key}", part) for key, part in vars(found).items()] if hasattr(found, "__dict__") else []
-
-
-def _label(key: Any) -> str:
-    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
-
-
-def _problem(part: Any) -> Exception | None:
-    import cloudpickle
-
-    try:
-        cloudpickle.dumps(part)
-    except Exception as err:  # noqa: BLE001  as above
-        return err
-    return None
-
-
-def write(folder: RunFolder, payload: bytes) -> str:
-    """Writes a payload into the run folder; gives its SHA-256."""
+    names = [arrays.keep(folder, array) for array in content.arrays]
+    payload = json.dumps(names).encode() + b"\n" + content.stream
     write_atomically(folder.path / _NAME, payload)
-    place = {"cwd": os.getcwd(), "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path]}
+    place = {
+        "cwd": os.getcwd(),
+        "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path],
+        "remarks": content.remarks,
+    }
     write_atomically(folder.path / _PLACE, json.dumps(place).encode())
     return hashlib.sha256(payload).hexdigest()
 
 
-def enter(folder: RunFolder) -> None:
-    """Makes this process stand where the payload was made: working folder and import path."""
+def enter(folder: RunFolder) -> list[str]:
+    """Makes this process stand where the payload was made: working folder and import path.
+
+    Returns:
+        What the user shall be told of it.
+    """
     place = json.loads((folder.path / _PLACE).read_text(encoding="utf-8"))
     os.chdir(place["cwd"])
     sys.path[:] = list(dict.fromkeys([*place["path"], *sys.path]))
+    return [str(remark) for remark in place["remarks"]]
 
 
 def read(folder: RunFolder, sha256: str) -> dict[str, Any]:
-    """A payload of this very run: nothing else is unpickled.
+    """A payload of this very run: nothing else is unpickled. Large arrays are mapped, not read.
 
     Raises:
-        StoreError: The file is not the one that was written.
+        StoreError: A file is not the one that was written.
     """
     payload = (folder.path / _NAME).read_bytes()
     if hashlib.sha256(payload).hexdigest() != sha256:
         raise StoreError(f"`{folder.path / _NAME}` is not what was written there; it was not read")
-    content: dict[str, Any] = pickle.loads(payload)
+    names, _, stream = payload.partition(b"\n")
+    content: dict[str, Any] = pickle.loads(stream, buffers=[arrays.mapped(folder, name) for name in json.loads(names)])
     return content
 
 
@@ -103,3 +67,4 @@ def discard(folder: RunFolder) -> None:
     """Deletes a payload that nobody needs any more."""
     for name in (_NAME, _PLACE):
         (folder.path / name).unlink(missing_ok=True)
+    arrays.let_go(folder)

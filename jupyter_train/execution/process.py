@@ -16,10 +16,11 @@ from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreErr
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.pickling import pickled
 from jupyter_train.execution.starting import STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, commands
-from jupyter_train.store.locations import STORE_VARIABLE
+from jupyter_train.store import RunFolder, Store, arrays, commands
+from jupyter_train.store.locations import STORE_VARIABLE, runs_home
 
 _LOOK_S = 0.05
 _BEGUN_LOOK_S = 0.5
@@ -107,7 +108,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         UsageError: Something cannot be taken to another process; no run was made.
         StoreError: The process could not be started.
     """
-    content = payload.pickled(
+    content = pickled(
         {
             "model": prepared.model,
             "data": prepared.data,
@@ -116,8 +117,10 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
             "notebook": job.notebook,
             "parent": job.parent,
             "ckpt_path": job.ckpt_path,
-        }
+        },
+        job.config.yes,
     )
+    arrays.check_room(runs_home(), content.size)
     record = create(store, job, prepared.model)
     folder = RunFolder(record.folder)
     try:

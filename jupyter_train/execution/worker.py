@@ -64,11 +64,12 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
 
 
 def _job(folder: RunFolder, sha256: str) -> Job:
-    payload.enter(folder)
+    remarks = payload.enter(folder)
     content = payload.read(folder, sha256)
     return Job(
         content["options"], lambda _options: (content["model"], content["data"]), content["notebook"],
         content["parent"], content["provenance"], _take_output, content["ckpt_path"],
+        remarks,
     )  # fmt: skip
 
 

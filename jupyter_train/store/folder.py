@@ -116,7 +116,7 @@ class RunFolder:
         return found if isinstance(found, dict) else {}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Writes `path` so that a reader sees the old or the new content, whatever happens.
 
     The temporary file lies in the target's folder (another file system cannot be renamed into place).

@@ -12,9 +12,8 @@ import pytest
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.cli import main
-from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError
-from jupyter_train.execution import payload
-from jupyter_train.store import RunFolder, open_store
+from jupyter_train.exceptions import JupyterTrainError, RunStateError
+from jupyter_train.store import open_store
 from tests.execution.waiting import has_begun, until
 from tests.kernel import data_of, started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
@@ -97,16 +96,6 @@ def test_what_cannot_be_pickled_is_named_before_anything_starts() -> None:
     with pytest.raises(JupyterTrainError, match=r"`model\.net\.0\.guard`|`model\.net\['0'\]\.guard` cannot be taken"):
         train(model, digits(), epochs=1, quiet=True, detach=True)
     assert len(runs()) == 0
-
-
-def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
-    folder = RunFolder(tmp_path)
-    digest = payload.write(folder, payload.pickled({"model": 1}))
-    assert payload.read(folder, digest) == {"model": 1}
-    (tmp_path / "payload.pickle").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
-    with pytest.raises(StoreError, match="was not read"):
-        payload.read(folder, digest)
-    assert not (tmp_path / "hacked").exists()
 
 
 def test_a_detached_run_is_steered_through_the_store_and_from_a_shell(capsys) -> None:

@@ -1,0 +1,141 @@
+"""What a process of its own is given: pickled by value, large arrays once, nothing unpickled that somebody changed."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from jupyter_train import runs, train
+from jupyter_train.exceptions import StoreError, UsageError
+from jupyter_train.execution import payload, pickling
+from jupyter_train.execution.pickling import pickled
+from jupyter_train.store import RunFolder, arrays
+from tests.execution.waiting import until
+from tests.models import LitDigits, digits
+
+ROWS = 40_000
+
+
+def folder_in(home, name: str) -> RunFolder:
+    return RunFolder.create(home, name)
+
+
+def shared(home) -> list[str]:
+    return sorted(path.name for path in (home / ".arrays").iterdir())
+
+
+def through(folder: RunFolder, content):
+    return payload.read(folder, payload.write(folder, pickled(content)))
+
+
+def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
+    folder = folder_in(tmp_path, "a")
+    digest = payload.write(folder, pickled({"model": 1}))
+    assert payload.read(folder, digest) == {"model": 1}
+    (folder.path / "payload.pickle").write_bytes(b"[]\ncos\nsystem\n(S'touch hacked'\ntR.")
+    with pytest.raises(StoreError, match="not what was written"):
+        payload.read(folder, digest)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_an_array_that_somebody_changed_is_not_read(tmp_path) -> None:
+    folder = folder_in(tmp_path, "a")
+    digest = payload.write(folder, pickled({"data": np.ones((ROWS, 10))}))
+    (only,) = (folder.path / "arrays").iterdir()
+    only.write_bytes(b"x" + only.read_bytes()[1:])
+    with pytest.raises(StoreError, match="not what was written"):
+        payload.read(folder, digest)
+
+
+def test_arrays_tensors_and_frames_arrive_whole_and_can_be_written(tmp_path) -> None:
+    generator = np.random.default_rng(1)
+    array = generator.normal(size=(ROWS, 8))
+    tensor = torch.randn(ROWS, 16, dtype=torch.bfloat16)
+    frame = pd.DataFrame(generator.normal(size=(ROWS, 4)), columns=list("abcd")).assign(word="x")
+    strange = {"turned": array.T, "every other": tensor[::2], "none": torch.empty(0), "one": torch.tensor(3)}
+    found = through(folder_in(tmp_path, "a"), {"array": array, "tensor": tensor, "frame": frame, **strange})
+    assert np.array_equal(found["array"], array)
+    assert torch.equal(found["tensor"], tensor)
+    pd.testing.assert_frame_equal(found["frame"], frame)
+    assert np.array_equal(found["turned"], array.T)
+    assert torch.equal(found["every other"], tensor[::2])
+    assert found["none"].shape == (0,)
+    assert found["one"] == 3
+    found["array"][0] = found["tensor"][0] = 7
+    found["frame"].loc[0, "a"] = 7
+    assert len(shared(tmp_path)) >= 3
+
+
+def test_tensors_that_share_memory_share_it_on_the_other_side(tmp_path) -> None:
+    whole = torch.randn(ROWS, 16)
+    layer = torch.nn.Linear(1000, 1000)
+    tied = torch.nn.Sequential(layer, layer)
+    found = through(folder_in(tmp_path, "a"), {"whole": whole, "part": whole[5:], "model": tied})
+    found["whole"][5] = 9
+    assert torch.equal(found["part"][0], torch.full((16,), 9.0))
+    assert found["model"][0].weight is found["model"][1].weight
+    assert torch.equal(found["model"][0].weight, layer.weight)
+
+
+def test_the_same_data_lies_on_disk_once_and_goes_with_its_last_run(tmp_path) -> None:
+    data = np.arange(ROWS * 10, dtype="float64")
+    first, second = folder_in(tmp_path, "a"), folder_in(tmp_path, "b")
+    for folder in (first, second):
+        payload.write(folder, pickled({"data": data}))
+    (name,) = shared(tmp_path)
+    assert (tmp_path / ".arrays" / name).stat().st_nlink == 3
+    payload.discard(first)
+    assert shared(tmp_path) == [name]
+    assert np.array_equal(np.frombuffer(arrays.mapped(second, name)), data)
+    second.delete()
+    arrays.sweep(tmp_path)
+    assert shared(tmp_path) == []
+
+
+def test_a_detached_run_takes_large_data_apart_and_gives_it_up_when_finished(own_store) -> None:
+    x, y = digits(64)
+    wide = np.tile(x, (300, 1)).astype("float32")
+    run = train(LitDigits(), (wide, np.tile(y, 300)), max_steps=2, epochs=None, seed=1, quiet=True, detach=True)
+    run.wait()
+    assert run.status == "finished", run.log
+    until(lambda run: not (run.folder / "payload.pickle").exists() and shared(run.folder.parent) == [], run)
+
+
+@pytest.fixture
+def of_the_notebook(monkeypatch):
+    """A function defined in a notebook that names globals of it."""
+    notebook = types.ModuleType("__main__")
+    source = "def look(batch):\n    return sum(large[i] + small[i] + batch.unused for i in range(2))"
+    exec(source, notebook.__dict__)
+    monkeypatch.setattr(pickling, "_NAMED_BYTES", 1_000_000)
+    monkeypatch.setattr(pickling, "_ASKED_BYTES", 3_000_000)
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    notebook.small = np.zeros(1000)
+    notebook.unused = np.zeros(1_000_000)
+    return notebook
+
+
+def test_what_the_code_names_is_told_when_it_is_large(of_the_notebook) -> None:
+    of_the_notebook.large = np.zeros(250_000)
+    assert pickled({"model": of_the_notebook.look}).remarks == ["copied because the code names it: `large` (2 MB)"]
+    passed = {"model": of_the_notebook.look, "data": of_the_notebook.large}
+    assert pickled(passed).remarks == []  # it was given; nobody needs to be told
+
+
+def test_what_the_code_names_and_is_huge_needs_a_yes(of_the_notebook) -> None:
+    of_the_notebook.large = np.zeros(500_000)
+    with pytest.raises(UsageError, match=r"the code names `large` .*say `--yes`"):
+        pickled({"model": of_the_notebook.look})
+    assert pickled({"model": of_the_notebook.look}, is_large_welcome=True).size > 4_000_000
+
+
+def test_a_run_that_would_fill_the_disk_is_refused_before_it_is_made(monkeypatch) -> None:
+    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10_000))
+    with pytest.raises(StoreError, match=r"needs 0\.0 GB .* set JUPYTER_TRAIN_HOME"):
+        train(LitDigits(), digits(), epochs=1, quiet=True, detach=True)
+    assert len(runs()) == 0
