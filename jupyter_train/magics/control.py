@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 MESSAGE = "jupyter_train_request"
@@ -38,7 +39,7 @@ def say_busy(content: Any) -> None:
 
 
 def answer(content: Any) -> dict[str, Any]:
-    """The reply to one request. Runs on the control thread: sets flags, nothing else."""
+    """The reply to one request. Runs on the control thread: sets flags, or reads what somebody wants to see."""
     from jupyter_train.panel.watchers import WATCHERS
 
     if not isinstance(content, dict) or not isinstance(content.get("run"), str) or len(content["run"]) > 64:
@@ -53,7 +54,47 @@ def answer(content: Any) -> dict[str, Any]:
         return {"status": "ok", "snapshot": found} if found else dict(_ELSEWHERE)
     if verb == "command":
         return _pass_on(run, content.get("command"), content.get("arguments"))
-    return {"status": "error", "message": "unknown verb; expected `watch`, `snapshot` or `command`"}
+    if isinstance(verb, str) and verb in _LOOKS:
+        return _look(run, _LOOKS[verb], content) if WATCHERS.newest(run) else dict(_ELSEWHERE)
+    return {"status": "error", "message": f"unknown verb; expected `watch`, `snapshot`, `command`, {_LOOK_NAMES}"}
+
+
+def _look(run: str, look: Callable[[Any, str, dict[str, Any]], Any], content: dict[str, Any]) -> dict[str, Any]:
+    """Reads the store, for a panel whose server cannot see this kernel's disk."""
+    from jupyter_train.exceptions import JupyterTrainError
+    from jupyter_train.store import open_store
+
+    try:
+        return {"status": "ok", "found": look(open_store(), run, content)}
+    except (JupyterTrainError, ValueError) as err:
+        return {"status": "error", "message": str(err)}
+
+
+def _curves(store: Any, run: str, content: dict[str, Any]) -> Any:
+    from jupyter_train.panel import curves
+    from jupyter_train.store import RunFolder
+
+    first, last = content.get("first"), content.get("last")
+    if not isinstance(first, int) or not isinstance(last, int):
+        raise ValueError("expected steps as `first` and `last`")
+    curves.check_window(first, last)
+    return curves.between(RunFolder(store.get(run).folder).metrics, first, last)
+
+
+def _details(store: Any, run: str, _content: dict[str, Any]) -> Any:
+    from jupyter_train.panel.details import details
+
+    return details(store, run)
+
+
+def _note(store: Any, run: str, content: dict[str, Any]) -> Any:
+    from jupyter_train.panel.details import checked_note, set_note
+
+    return set_note(store, run, checked_note(content.get("note")))
+
+
+_LOOKS: dict[Any, Callable[[Any, str, dict[str, Any]], Any]] = {"curves": _curves, "details": _details, "note": _note}
+_LOOK_NAMES = ", ".join(f"`{name}`" for name in _LOOKS)
 
 
 def _pass_on(run: str, verb: Any, arguments: Any) -> dict[str, Any]:

@@ -42,3 +42,14 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return ""
+
+
+def rounded(value: Any) -> Any:
+    """Numbers at five significant digits, None for what JSON cannot say."""
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    if value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    return float(f"{value:.5g}") if abs(value) < 1e6 else round(value, 1)

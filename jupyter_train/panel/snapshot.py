@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
-from jupyter_train.panel.families import order, place_of
+from jupyter_train.panel import curves
+from jupyter_train.panel.numbers import rounded
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MOST_BYTES = 40_000
 _MOST_BUCKETS = 150
-_MOST_SERIES = 32
 _MOST_EVENTS = 12
 _MOST_MARKS = 24
 _MOST_THUMBNAILS = 4
@@ -91,7 +90,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "message": _cut(_message(record, status), 400),
         "degraded": _cut(record.degraded, 200),
         "created_at": record.created_at,
-        "duration_s": _rounded(record.duration_s),
+        "duration_s": rounded(record.duration_s),
         "config": {name: _cut(str(value), 80) for name, value in list(record.config.items())[:24]},
         "tags": [_cut(tag, 40) for tag in record.tags[:8]],
         "note": _cut(record.note, 300),
@@ -118,7 +117,7 @@ def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
     best = summary.get("best")
     if not isinstance(best, dict):
         return None
-    return best | {"value": _rounded(best.get("value"))}
+    return best | {"value": rounded(best.get("value"))}
 
 
 def _resources(summary: dict[str, Any]) -> dict[str, list[Any]]:
@@ -132,47 +131,22 @@ def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
         counts = reader.counts()
         progress = reader.meta("progress") or {}
         summary = record.summary | (reader.meta("summary") or {})
-        shown = list(counts)[:_MOST_SERIES]
+        shown = list(counts)[: curves.MOST_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
-        series = [_series(reader, name, counts[name], each) for name in shown]
+        series = [curves.series(reader, name, counts[name], reader.picture(name, each)) for name in shown]
         media = reader.media()
         checkpoints = reader.checkpoints()
-    families: dict[str, list[dict[str, Any]]] = {}
-    for one in series:
-        families.setdefault(place_of(one["name"]).family, []).append(one)
     return {
         "data": _cut(str(summary.get("data", "")), 200),
         "best": _best(summary),
-        "progress": {name: _rounded(value) for name, value in progress.items()},
+        "progress": {name: rounded(value) for name, value in progress.items()},
         "resources": _resources(summary),
-        "families": [{"name": name, "series": families[name]} for name in order(list(families))],
+        "families": curves.families(series),
         "hidden_series": len(counts) - len(shown),
         "checkpoints": [{"kind": c.kind, "step": c.step, "size": c.size} for c in checkpoints],
         "media": [_medium(folder, medium) for medium in media[-_MOST_THUMBNAILS:]],
         "media_count": len(media),
     }
-
-
-def _series(reader: MetricReader, name: str, count: int, most: int) -> dict[str, Any]:
-    """One series as columns: `steps` and `values`, with `lows` and `highs` where a value stands for several."""
-    picture = reader.picture(name, most)
-    columns: dict[str, Any] = {
-        "name": name,
-        "role": place_of(name).role,
-        "count": count,
-        "steps": [bucket.last_step for bucket in picture],
-        "values": [_rounded(bucket.mean) for bucket in picture],
-        "last": _rounded(_last(reader, name, count)),
-    }
-    if any(bucket.finite > 1 for bucket in picture):
-        columns["lows"] = [_rounded(bucket.low) for bucket in picture]
-        columns["highs"] = [_rounded(bucket.high) for bucket in picture]
-    return columns
-
-
-def _last(reader: MetricReader, name: str, count: int) -> float:
-    points = reader.points(name, count - 1)
-    return points[-1].value if points else math.nan
 
 
 def _medium(folder: RunFolder, medium: Any) -> dict[str, Any]:
@@ -212,29 +186,8 @@ def packed(found: dict[str, Any]) -> dict[str, Any]:
 
     A notebook file gives every item of a list a line of its own, which would treble the panel's size.
     """
-    families = [
-        family | {"series": [{k: _packed_column(v) for k, v in one.items()} for one in family["series"]]}
-        for family in found["families"]
-    ]
-    resources = {name: _packed_column(values) for name, values in found["resources"].items()}
-    return found | {"families": families, "resources": resources}
-
-
-def _packed_column(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return ",".join("" if item is None else f"{item}" for item in value)
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers at five significant digits, None for what JSON cannot say."""
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None
-    if value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return float(f"{value:.5g}") if abs(value) < 1e6 else round(value, 1)
+    resources = {name: curves.column_text(values) for name, values in found["resources"].items()}
+    return found | {"families": curves.packed(found["families"]), "resources": resources}
 
 
 def _cut(text: str, most: int) -> str:

@@ -13,7 +13,9 @@ from tornado.ioloop import IOLoop
 
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
+from jupyter_train.panel import curves
 from jupyter_train.panel.bundle import bundle
+from jupyter_train.panel.details import NOTE_RULE, checked_note, details, set_note
 from jupyter_train.panel.snapshot import packed, snapshot
 from jupyter_train.server.rows import row_of
 from jupyter_train.server.stream import RunStreamHandler
@@ -22,9 +24,6 @@ from jupyter_train.store.outlines import outlines
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
-_MOST_NOTE_LETTERS = 10_000
-_MOST_LOG_BYTES = 16_384
-_MOST_EVENTS = 200
 #: An answer that comes within this time is given at once; else the panel sees it in the run's events.
 _ANSWER_WAIT_S = 2.0
 
@@ -100,6 +99,20 @@ class SnapshotHandler(_RunHandler):
         await self.answer(key, _snapshot)
 
 
+class CurvesHandler(_RunHandler):
+    """`GET api/runs/KEY/curves?first=STEP&last=STEP`: a window of the curves, as closely as it can be drawn."""
+
+    @web.authenticated
+    async def get(self, key: str) -> None:
+        """`families` as in a snapshot."""
+        try:
+            first, last = (int(self.get_argument(name)) for name in ("first", "last"))
+            curves.check_window(first, last)
+        except ValueError as err:
+            raise web.HTTPError(400, "expected steps as `first` and `last`") from err
+        await self.answer(key, _curves, first, last)
+
+
 class BundleHandler(_RunHandler):
     """`GET api/runs/KEY/bundle`: the whole output of a run, as a kernel would publish it."""
 
@@ -123,11 +136,9 @@ class DetailsHandler(_RunHandler):
     async def patch(self, key: str) -> None:
         """Takes `{"note": text}`."""
         try:
-            note = json.loads(self.request.body)["note"]
+            note = checked_note(json.loads(self.request.body)["note"])
         except (ValueError, TypeError, KeyError) as err:
-            raise web.HTTPError(400, "expected `note`") from err
-        if not isinstance(note, str) or len(note) > _MOST_NOTE_LETTERS:
-            raise web.HTTPError(400, f"note: expected a text of at most {_MOST_NOTE_LETTERS:,} letters")
+            raise web.HTTPError(400, f"expected `note`, {NOTE_RULE}") from err
         await self.answer(key, _set_note, note)
 
 
@@ -181,25 +192,15 @@ def _bundle(key: str) -> dict[str, Any]:
 
 
 def _details(key: str) -> dict[str, Any]:
-    store = open_store()
-    record = store.get(key)
-    folder = RunFolder(record.folder)
-    events = store.events_of(key)[-_MOST_EVENTS:]
-    found = folder.read_provenance().get("environment")
-    return {
-        "events": [{"at": event.at, "step": event.step, "kind": event.kind, "text": event.text} for event in events],
-        "log": folder.end_of_log(_MOST_LOG_BYTES),
-        "environment": found if isinstance(found, dict) else {},
-        "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
-        "note": record.note,
-    }
+    return details(open_store(), key)
 
 
 def _set_note(key: str, note: str) -> dict[str, Any]:
-    store = open_store()
-    store.check_owner(store.get(key))
-    store.update(key, note=note)
-    return {"note": store.get(key).note}
+    return set_note(open_store(), key, note)
+
+
+def _curves(key: str, first: int, last: int) -> dict[str, Any]:
+    return curves.between(RunFolder(open_store().get(key).folder).metrics, first, last)
 
 
 def _delete(key: str) -> dict[str, Any]:
@@ -214,6 +215,7 @@ def routes() -> list[tuple[str, type[JupyterHandler]]]:
         (r"/jupyter-train/api/stream", RunStreamHandler),
         (r"/jupyter-train/api/runs/([^/]+)", RunHandler),
         (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/curves", CurvesHandler),
         (r"/jupyter-train/api/runs/([^/]+)/bundle", BundleHandler),
         (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),
         (r"/jupyter-train/api/runs/([^/]+)/details", DetailsHandler),

@@ -199,6 +199,14 @@ export function asDetails(content: unknown): IDetails | null {
   };
 }
 
+/** The families of a window as server and kernel send them; null for anything else. */
+export function asCurves(content: unknown): IFamily[] | null {
+  if (!isRecord(content) || !Array.isArray(content.families)) {
+    return null;
+  }
+  return content.families.slice(0, MOST_FAMILIES).map(asFamily);
+}
+
 function asReference(data: Unknown): IReference {
   return {
     run: text(data.run),

@@ -12,6 +12,8 @@ from jupyter_train.server import handlers
 from jupyter_train.server.handlers import routes
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.central import Event
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.owner import OwnerLock
 
 
@@ -26,6 +28,7 @@ PATHS = [
     "jupyter-train/api/stream",
     f"jupyter-train/api/runs/{KEY}",
     f"jupyter-train/api/runs/{KEY}/snapshot",
+    f"jupyter-train/api/runs/{KEY}/curves",
     f"jupyter-train/api/runs/{KEY}/bundle",
     f"jupyter-train/api/runs/{KEY}/commands",
     f"jupyter-train/api/runs/{KEY}/details",
@@ -43,6 +46,31 @@ async def test_a_snapshot_is_served(jp_fetch, own_store) -> None:
     record = open_store().create_run("digits")
     answer = await jp_fetch("jupyter-train", "api", "runs", record.key, "snapshot")
     assert json.loads(answer.body)["ref"] == record.ref
+
+
+async def test_a_window_of_the_curves_is_served(jp_fetch, own_store) -> None:
+    record = open_store().create_run("digits")
+    appender = MetricAppender(RunFolder(record.folder).metrics)
+    for step in range(3000):
+        appender.append("train_loss", Point(step, 0.0, 1 / (step + 1), 0.0))
+    appender.commit()
+    appender.close()
+    answer = await jp_fetch(
+        "jupyter-train", "api", "runs", record.key, "curves", params={"first": "1000", "last": "1009"}
+    )
+    (family,) = json.loads(answer.body)["families"]
+    assert family["name"] == "loss"
+    assert family["series"][0]["steps"] == "999,1000,1001,1002,1003,1004,1005,1006,1007,1008,1009,1010"
+
+
+@pytest.mark.parametrize("query", ["", "first=1", "first=2&last=1", "first=-1&last=3", "first=a&last=b",
+                                   "first=0&last=99999999999999999999999", "first=1e3&last=2e3"])  # fmt: skip
+async def test_a_window_of_nonsense_is_refused(jp_fetch, own_store, query) -> None:
+    record = open_store().create_run("digits")
+    given = dict(part.split("=") for part in query.split("&") if part)
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await jp_fetch("jupyter-train", "api", "runs", record.key, "curves", params=given)
+    assert caught.value.code == 400
 
 
 async def test_a_bundle_is_served_as_a_kernel_would_publish_it(jp_fetch, own_store) -> None:

@@ -49,6 +49,31 @@ def test_picture_is_bounded_and_covers_every_point(tmp_path: Path, count: int, m
     assert mean == pytest.approx(sum(values) / count)
 
 
+@pytest.mark.parametrize("count", LENGTHS)
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 99), (250, 261), (2040, 4100), (4000, 10**9), (10**6, 10**7)])
+@pytest.mark.parametrize("most", [8, 400])
+def test_a_window_is_bounded_and_covers_every_point_in_it(
+    tmp_path: Path, count: int, first: int, last: int, most: int
+) -> None:
+    appender = MetricAppender(tmp_path / "metrics.db")
+    for place in range(count):
+        appender.append("loss", Point(3 * place, 0.0, math.sin(place), 0.0))  # every third step has a value
+    appender.commit()
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        window = reader.window("loss", first, last, most)
+    inside = [place for place in range(count) if first <= 3 * place <= last]
+    before, after = first - 1 >= 0, 3 * (count - 1) > last
+    assert len(window) <= most + 2
+    if inside:
+        assert window[0].first_step <= (3 * inside[0] - 3 if before else 0)
+        assert window[-1].last_step >= (3 * inside[-1] + 3 if after else 3 * inside[-1])
+        assert min(bucket.low for bucket in window) <= min(math.sin(place) for place in inside)
+        wide = sum(bucket.finite for bucket in window)
+        assert len(inside) <= wide <= len(inside) + 2 * max(1, 16 * len(inside) // most) + 2
+    if len(inside) <= most - 2:
+        assert all(bucket.finite == 1 for bucket in window)
+
+
 def test_nan_and_infinite_values_are_kept_and_left_out_of_extremes(tmp_path: Path) -> None:
     appender = MetricAppender(tmp_path / "metrics.db")
     for step, value in enumerate([1.0, math.nan, 3.0, math.inf, -math.inf]):

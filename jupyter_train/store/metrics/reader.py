@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ from jupyter_train.store.metrics.blocks import (
     unpack_points,
 )
 from jupyter_train.store.metrics.file import open_for_reading
+
+#: More than any series has of anything.
+_ALL = 1 << 40
 
 
 class Medium(NamedTuple):
@@ -116,29 +120,55 @@ class MetricReader:
 
         Reads at most `RADIX * most` entries per level, whatever the length of the run.
         """
+        return self._picture(name, 0, self.counts().get(name, 0), most)
+
+    def window(self, name: str, first_step: int, last_step: int, most: int) -> list[Bucket]:
+        """As `picture`, of the steps from `first_step` to `last_step` and the nearest point on either side."""
         total = self.counts().get(name, 0)
-        if total == 0:
+        start = max(0, self._points_before(name, first_step, total) - 1)
+        return self._picture(name, start, min(total, self._points_before(name, last_step + 1, total) + 1), most)
+
+    def _picture(self, name: str, start: int, end: int, most: int) -> list[Bucket]:
+        """The points from the `start`-th to before the `end`-th; wider by less than a bucket where they are many."""
+        if end <= start:
             return []
         level = 0
-        while total // RADIX ** (level + 1) >= most:
+        while (end - start) // RADIX ** (level + 1) >= most:
             level += 1
         if level == 0:
-            return buckets_of_columns(point_columns(self._blobs(name, 0, 0)), -(-total // most))
-        buckets = self._buckets_and_tail(name, level)
+            first = start // POINTS_PER_BLOCK
+            columns = point_columns(self._blobs(name, 0, first, (end - 1) // POINTS_PER_BLOCK))
+            before = first * POINTS_PER_BLOCK
+            columns = [column[start - before : end - before] for column in columns]
+            return buckets_of_columns(columns, -(-(end - start) // most))
+        size = RADIX**level
+        buckets = self._buckets_and_tail(name, level, start // size, -(-end // size))
         group = -(-len(buckets) // most)
         if group == 1:
             return buckets
         return [bucket_of_buckets(buckets[i : i + group]) for i in range(0, len(buckets), group)]
 
-    def _buckets_and_tail(self, name: str, level: int) -> list[Bucket]:
-        """All buckets of `level`, then one for the points no complete bucket covers yet."""
-        buckets = [bucket for blob in self._blobs(name, level, 0) for bucket in unpack_buckets(blob)]
-        covered = len(buckets) * RADIX**level
+    def _points_before(self, name: str, step: int, total: int) -> int:
+        """How many of a series' points are of an earlier step; steps never go back."""
+
+        def first_of(number: int) -> int:
+            return next(unpack_points(next(self._blobs(name, 0, number, number)))).step
+
+        blocks = range(-(-total // POINTS_PER_BLOCK))
+        block = max(0, bisect_left(blocks, step, key=first_of) - 1)
+        found = unpack_points(next(self._blobs(name, 0, block, block), b""))
+        return block * POINTS_PER_BLOCK + bisect_left([point.step for point in found], step)
+
+    def _buckets_and_tail(self, name: str, level: int, start: int, end: int) -> list[Bucket]:
+        """The buckets of `level` from `start` to before `end`; the last for the points no complete one covers yet."""
+        buckets = self._buckets_from(name, level, start, end)
+        if len(buckets) == end - start:
+            return buckets
+        covered = (start + len(buckets)) * RADIX**level
         rest: list[Bucket] = []
         for lower in range(level - 1, 0, -1):
             size = RADIX**lower
-            start = covered // size
-            found = self._buckets_from(name, lower, start)
+            found = self._buckets_from(name, lower, covered // size)
             rest += found
             covered += len(found) * size
         tail = self.points(name, covered)
@@ -146,15 +176,16 @@ class MetricReader:
             rest.append(bucket_of_points(tail))
         return buckets + ([bucket_of_buckets(rest)] if rest else [])
 
-    def _buckets_from(self, name: str, level: int, start: int) -> list[Bucket]:
+    def _buckets_from(self, name: str, level: int, start: int, end: int = _ALL) -> list[Bucket]:
         first = start // BUCKETS_PER_BLOCK
-        rows = [bucket for blob in self._blobs(name, level, first) for bucket in unpack_buckets(blob)]
-        return rows[start - first * BUCKETS_PER_BLOCK :]
+        blobs = self._blobs(name, level, first, (end - 1) // BUCKETS_PER_BLOCK)
+        rows = [bucket for blob in blobs for bucket in unpack_buckets(blob)]
+        return rows[start - first * BUCKETS_PER_BLOCK : end - first * BUCKETS_PER_BLOCK]
 
-    def _blobs(self, name: str, level: int, first: int) -> Iterator[bytes]:
+    def _blobs(self, name: str, level: int, first: int, last: int = _ALL) -> Iterator[bytes]:
         rows = self._query(
             "SELECT rows FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = ? "
-            "AND number >= ? ORDER BY number",
-            name, level, first,
+            "AND number BETWEEN ? AND ? ORDER BY number",
+            name, level, first, last,
         )  # fmt: skip
         return (row[0] for row in rows)

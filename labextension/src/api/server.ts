@@ -28,6 +28,11 @@ export class ServerLink {
     return typeof found === 'object' && found !== null ? (found as Bundle) : null;
   }
 
+  /** @returns the curves between two steps, not yet checked; null when this server knows no such run. */
+  curves(run: string, first: number, last: number): Promise<unknown> {
+    return this._read(run, `curves?first=${first}&last=${last}`);
+  }
+
   /** @returns what a panel shows when asked for more, not yet checked. */
   details(run: string): Promise<unknown> {
     return this._read(run, 'details');

@@ -2,8 +2,8 @@
  * Where a run's newest state can be had when no update arrives by itself: the kernel that trains it first, which
  * is right for remote kernels too, then the server's store.
  */
-import { asDetails, type IDetails } from '../protocol';
-import type { KernelLink } from './kernel';
+import { asCurves, asDetails, type IDetails, type IFamily } from '../protocol';
+import type { KernelLink, Request } from './kernel';
 import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server';
 
 export type { IDetails };
@@ -33,14 +33,37 @@ export class RunSources {
     return this._server.bundle(run);
   }
 
-  /** @returns what a panel shows when asked for more; null when the server does not know the run. */
-  async details(run: string): Promise<IDetails | null> {
-    return asDetails(await this._server.details(run));
+  /** @returns the curves between two steps; null when nobody knows them. */
+  async curves(
+    run: string,
+    kernel: string,
+    first: number,
+    last: number
+  ): Promise<IFamily[] | null> {
+    const found =
+      (await this._server.curves(run, first, last)) ??
+      (await this._look(kernel, { verb: 'curves', run, first, last }));
+    return asCurves(found);
+  }
+
+  /** @returns what a panel shows when asked for more; null when nobody knows the run. */
+  async details(run: string, kernel: string): Promise<IDetails | null> {
+    const found = await this._server.details(run);
+    return asDetails(found ?? (await this._look(kernel, { verb: 'details', run })));
   }
 
   /** Keeps a note with a run. */
-  note(run: string, text: string): Promise<IAnswer> {
-    return this._server.note(run, text);
+  async note(run: string, kernel: string, text: string): Promise<IAnswer> {
+    const answer = await this._server.note(run, text);
+    const isKept =
+      !answer.isDone && (await this._look(kernel, { verb: 'note', run, note: text })) !== null;
+    return isKept ? { isDone: true, message: '' } : answer;
+  }
+
+  /** What the kernel that trains a run reads for us where the server cannot see its disk. */
+  private async _look(kernel: string, request: Request): Promise<unknown> {
+    const reply = kernel === '' ? null : await this._kernels.ask(kernel, request);
+    return reply?.found ?? null;
   }
 
   /** Asks a running fit for something: over the kernel's control channel if it trains there, else through the store. */

@@ -15,15 +15,17 @@ import {
   isRate,
   isWide,
   linesOf,
-  stepText,
-  tickText,
+  tickTexts,
   xRange,
   yRange
 } from './series';
 import { PLAIN_VIEW, viewed, type IView } from './view';
 import { valueText } from './words';
+import type { IZoomed } from './zoom';
 
 const HEIGHT = 180;
+/** A shorter drag was a click. In pixels. */
+const LEAST_DRAG = 5;
 
 /** A family drawn in its own element; updated in place as long as its series stay the same. */
 export class Chart {
@@ -43,11 +45,20 @@ export class Chart {
   private _lastWidth = 400;
   private _values: HTMLElement[] = [];
 
-  constructor(private readonly _sync: uPlot.SyncPubSub) {
+  /**
+   * @param _sync - The charts that share a cursor.
+   * @param _zoom - Told which steps somebody wants to see.
+   */
+  constructor(
+    private readonly _sync: uPlot.SyncPubSub,
+    private readonly _zoom: IZoomed
+  ) {
     const head = element('div', 'jt-ChartHead');
     this._scale.type = 'button';
     this._scale.addEventListener('click', this._onScale);
     head.append(this._title, this._scale, this._legend);
+    this._host.title = 'drag to zoom, double-click to see all';
+    this._host.addEventListener('wheel', this._onWheel, { passive: false });
     this.node.append(head, this._host);
     this._resize = new ResizeObserver(() => this._fit());
     this._resize.observe(this._host);
@@ -83,6 +94,7 @@ export class Chart {
   dispose(): void {
     this._resize.disconnect();
     this._scale.removeEventListener('click', this._onScale);
+    this._host.removeEventListener('wheel', this._onWheel);
     this._plot?.destroy();
     this._plot = null;
   }
@@ -90,6 +102,41 @@ export class Chart {
   private readonly _onScale = (): void => {
     this._isLog = !this._usesLog();
     this.redraw();
+  };
+
+  /** What was selected becomes the window; double-click gives everything back. */
+  private _onSelect(plot: uPlot): void {
+    const { left, width } = plot.select;
+    if (width >= LEAST_DRAG) {
+      const unit = this._view.stepsPerUnit;
+      const [first, last] = [left, left + width].map(place => plot.posToVal(place, 'x') * unit);
+      plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+      this._zoom.set({ first: first ?? 0, last: last ?? 0 });
+    }
+  }
+
+  /** A sideways wheel, or one with Shift, moves the window. */
+  private readonly _onWheel = (event: WheelEvent): void => {
+    const by = event.shiftKey && event.deltaX === 0 ? event.deltaY : event.deltaX;
+    if (
+      this._view.window !== null &&
+      Math.abs(by) > (event.shiftKey ? 0 : Math.abs(event.deltaY))
+    ) {
+      event.preventDefault();
+      this._zoom.pan(by / this._width());
+    }
+  };
+
+  private _showAll(): null {
+    this._zoom.set(null);
+    return null;
+  }
+
+  private readonly _xRange: uPlot.Range.Function = (plot, low, high) => {
+    const { window, stepsPerUnit } = this._view;
+    return window === null
+      ? xRange(plot, low, high)
+      : [window.first / stepsPerUnit, window.last / stepsPerUnit];
   };
 
   private _usesLog(): boolean {
@@ -145,14 +192,22 @@ export class Chart {
       width,
       height: HEIGHT,
       legend: { show: false },
-      cursor: { sync: { key: this._sync.key }, points: { size: 6 }, drag: { x: true, y: false } },
-      scales: { x: { time: false, range: xRange }, y: isLog ? { distr: 3 } : { range: yRange } },
+      cursor: {
+        sync: { key: this._sync.key },
+        points: { size: 6 },
+        drag: { x: true, y: false, setScale: false },
+        bind: { dblclick: () => () => this._showAll() }
+      },
+      scales: {
+        x: { time: false, range: this._xRange },
+        y: isLog ? { distr: 3 } : { range: yRange }
+      },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(stepText), size: 26 },
+        { ...axis, grid: { show: false }, values: (_, ticks) => tickTexts(ticks), size: 26 },
         {
           ...axis,
           ...(isLog ? decades(grid) : {}),
-          values: (_, ticks) => ticks.map(tickText),
+          values: (_, ticks) => tickTexts(ticks),
           size: 52,
           space: 34
         }
@@ -165,6 +220,7 @@ export class Chart {
       ],
       bands: bandsOf(family.series, colours),
       hooks: {
+        setSelect: [plot => this._onSelect(plot)],
         setCursor: [plot => this._updateLegend(plot.cursor.idx ?? null)],
         drawClear: [plot => this._drawMarks(plot, text, font)],
         draw: [plot => this._ringBest(plot, colours)]
@@ -257,8 +313,10 @@ export class Chart {
     ctx.strokeStyle = colours[place] ?? '';
     ctx.lineWidth = 2 * ratio;
     const x = plot.valToPos(step / this._view.stepsPerUnit, 'x', true);
-    ctx.arc(x, plot.valToPos(best.value, 'y', true), 5.5 * ratio, 0, 2 * Math.PI);
-    ctx.stroke();
+    if (x >= plot.bbox.left && x <= plot.bbox.left + plot.bbox.width) {
+      ctx.arc(x, plot.valToPos(best.value, 'y', true), 5.5 * ratio, 0, 2 * Math.PI);
+      ctx.stroke();
+    }
     ctx.restore();
   }
 

@@ -11,6 +11,7 @@ export class Details {
   private readonly _note = element('textarea', 'jt-Note');
   private readonly _said = element('span', 'jt-Label');
   private _run = '';
+  private _kernel = '';
 
   constructor(private readonly _sources: RunSources) {
     const summary = element('summary', 'jt-DetailsSummary', 'details');
@@ -25,15 +26,16 @@ export class Details {
   }
 
   /** Which run it speaks of. */
-  update(run: string): void {
+  update(run: string, kernel: string): void {
     this._run = run;
+    this._kernel = kernel;
   }
 
   private async _load(): Promise<void> {
     if (!this.node.open) {
       return;
     }
-    const found = await this._sources.details(this._run);
+    const found = await this._sources.details(this._run, this._kernel);
     if (found === null) {
       this._body.replaceChildren(element('div', 'jt-Label', 'this server does not know the run'));
       return;
@@ -44,7 +46,7 @@ export class Details {
   }
 
   private async _keepNote(): Promise<void> {
-    const answer = await this._sources.note(this._run, this._note.value);
+    const answer = await this._sources.note(this._run, this._kernel, this._note.value);
     setText(this._said, answer.isDone ? 'kept' : answer.message);
   }
 }

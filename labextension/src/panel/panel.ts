@@ -25,8 +25,9 @@ import { Media } from './media';
 import { Notices } from './notices';
 import { Resources } from './resources';
 import type { SharedRuns } from './shared';
-import { PLAIN_VIEW, ViewBar, type IView } from './view';
+import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
 import { Watch, type IWatched } from './watch';
+import { Zoom } from './zoom';
 
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;
@@ -50,7 +51,11 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   private readonly _line = element('div', 'jt-Line');
   private readonly _charts = new Map<string, Chart>();
   private readonly _sync = uPlot.sync(`jupyter-train-${panels++}`);
-  private readonly _viewBar = new ViewBar(view => this._setView(view));
+  private readonly _zoom = new Zoom(
+    window => this._askWindow(window),
+    () => this._onZoom()
+  );
+  private readonly _viewBar = new ViewBar(this._zoom.node, view => this._setView(view));
   private readonly _details: Details;
   private readonly _watch: Watch;
   private readonly _unsubscribe: () => void;
@@ -109,6 +114,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       return;
     }
     this._watch.stop();
+    this._zoom.dispose();
     this._unsubscribe();
     this._themes?.themeChanged.disconnect(this._onTheme, this);
     this._charts.forEach(chart => chart.dispose());
@@ -160,7 +166,8 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._resources.update(snapshot.resources);
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
-    this._details.update(snapshot.run);
+    this._details.update(snapshot.run, snapshot.kernel);
+    this._zoom.update(snapshot.families, isLive(snapshot.status));
     this._viewBar.update(snapshot);
     this._showCharts(snapshot.families.filter(isWorthAChart));
     if (isLive(snapshot.status)) {
@@ -181,7 +188,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     }
     for (const family of families) {
       this._chart(family.name).update(
-        family,
+        this._zoom.closest(family),
         this._snapshot?.best ?? null,
         this._snapshot?.marks ?? [],
         this._snapshot?.progress.step ?? null
@@ -194,16 +201,33 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     if (known !== undefined) {
       return known;
     }
-    const chart = new Chart(this._sync);
+    const chart = new Chart(this._sync, this._zoom);
     chart.setView(this._view);
     this._charts.set(name, chart);
     this._grid.append(chart.node);
     return chart;
   }
 
-  private _setView(view: IView): void {
+  private _setView(chosen: Partial<IView>): void {
+    const view = { ...this._view, ...chosen };
     this._view = view;
     this._charts.forEach(chart => chart.setView(view));
+  }
+
+  private _onZoom(): void {
+    this._setView({ window: this._zoom.window });
+    if (this._snapshot !== null) {
+      this._showCharts(this._snapshot.families.filter(isWorthAChart));
+    }
+  }
+
+  /** An untrusted notebook's panel asks nobody: it magnifies what it has. */
+  private async _askWindow(window: IWindow): Promise<IFamily[] | null> {
+    const snapshot = this._snapshot;
+    if (snapshot === null || !this._isTrusted) {
+      return null;
+    }
+    return this._sources.curves(snapshot.run, snapshot.kernel, window.first, window.last);
   }
 
   private _isHeard(snapshot: ISnapshot): boolean {

@@ -155,7 +155,23 @@ export function stepText(step: number): string {
   return Number.isInteger(step) ? step.toLocaleString('en-US') : '';
 }
 
-/** A tick of the vertical axis. */
-export function tickText(tick: number | null): string {
-  return tick === null ? '' : String(Number(tick.toPrecision(3)));
+/** The labels of a vertical axis: as many digits as tell one tick from the next, and no more. */
+export function tickTexts(ticks: (number | null)[]): string[] {
+  const known = ticks.filter((tick): tick is number => tick !== null);
+  const gaps = known.slice(1).map((tick, index) => Math.abs(tick - (known[index] ?? 0)));
+  const gap = Math.min(...gaps);
+  const unit = Math.max(...known.map(Math.abs)) >= 1e6 ? 1e6 : 1;
+  const digits = Number.isFinite(gap) ? Math.ceil(-Math.log10(gap / unit) - 1e-9) : 3;
+  const format = new Intl.NumberFormat('en', {
+    maximumFractionDigits: Math.max(0, Math.min(8, digits))
+  });
+  return ticks.map(tick => (tick === null ? '' : tickText(tick, unit, format)));
+}
+
+function tickText(tick: number, unit: number, format: Intl.NumberFormat): string {
+  const size = Math.abs(tick);
+  if (size >= 1e9 || (size > 0 && size < 1e-4)) {
+    return String(Number(tick.toExponential(2))).replace('e+', 'e');
+  }
+  return format.format(tick / unit) + (unit > 1 && tick !== 0 ? 'M' : '');
 }

@@ -7,16 +7,24 @@ import { element, setText } from './dom';
 /** Fewer points than this are never smoothed: there is nothing to smooth in ten epochs of validation. */
 const LEAST_POINTS = 30;
 
+/** Some steps of a run, both ends included. */
+export interface IWindow {
+  first: number;
+  last: number;
+}
+
 /** A way to look at the charts. */
 export interface IView {
   /** 0 for the values as they are, towards 1 for ever slower averages. */
   smoothing: number;
   /** How many steps one unit of the horizontal axis is: 1, or the steps of an epoch. */
   stepsPerUnit: number;
+  /** The steps shown; null for all. */
+  window: IWindow | null;
 }
 
 /** The view a panel starts with. */
-export const PLAIN_VIEW: IView = { smoothing: 0, stepsPerUnit: 1 };
+export const PLAIN_VIEW: IView = { smoothing: 0, stepsPerUnit: 1, window: null };
 
 /** The line below the charts that changes the view. */
 export class ViewBar {
@@ -26,7 +34,14 @@ export class ViewBar {
   private _stepsPerEpoch = 0;
   private _isByEpoch = false;
 
-  constructor(private readonly _onChange: (view: IView) => void) {
+  /**
+   * @param zoom - Stands before the rest while charts are zoomed.
+   * @param _onChange - Told what was chosen.
+   */
+  constructor(
+    zoom: HTMLElement,
+    private readonly _onChange: (view: Pick<IView, 'smoothing' | 'stepsPerUnit'>) => void
+  ) {
     const label = element('label', 'jt-Label', 'smoothing ');
     this._slider.type = 'range';
     this._slider.min = '0';
@@ -37,7 +52,7 @@ export class ViewBar {
     label.append(this._slider);
     this._axis.type = 'button';
     this._axis.addEventListener('click', this._onAxis);
-    this.node.append(label, this._axis);
+    this.node.append(zoom, label, this._axis);
     this._showAxis();
   }
 

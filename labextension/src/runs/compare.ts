@@ -7,8 +7,10 @@ import uPlot from 'uplot';
 import type { ServerLink } from '../api/server';
 import { Chart } from '../panel/chart';
 import { element, setText } from '../panel/dom';
+import { PLAIN_VIEW, type IWindow } from '../panel/view';
 import { ofText, valueText } from '../panel/words';
-import { asPanel, isLive, type IFamily, type ISnapshot } from '../protocol';
+import { Zoom } from '../panel/zoom';
+import { asCurves, asPanel, isLive, type IFamily, type ISnapshot } from '../protocol';
 
 const LOOK_MS = 2_000;
 const MOST_RUNS = 12;
@@ -20,6 +22,11 @@ export class CompareTab extends Widget {
   private readonly _note = element('div', 'jt-RunsNote');
   private readonly _charts = new Map<string, Chart>();
   private readonly _host = element('div', 'jt-Charts');
+  private readonly _zoom = new Zoom(
+    window => this._askWindow(window),
+    () => this._onZoom()
+  );
+  private _found: ISnapshot[] = [];
   private _timer = 0;
 
   constructor(
@@ -31,7 +38,7 @@ export class CompareTab extends Widget {
     this.addClass('jt-Colours');
     this._note.setAttribute('role', 'status');
     this.node.tabIndex = 0;
-    this.node.append(this._note, this._table, this._host);
+    this.node.append(this._note, this._table, this._zoom.node, this._host);
     setText(this._note, 'loading …');
     void this._look();
   }
@@ -46,6 +53,7 @@ export class CompareTab extends Widget {
   /** Lets go of everything. */
   override dispose(): void {
     window.clearTimeout(this._timer);
+    this._zoom.dispose();
     for (const chart of this._charts.values()) {
       chart.dispose();
     }
@@ -75,15 +83,42 @@ export class CompareTab extends Widget {
     setText(this._note, notes.filter(Boolean).join(' '));
     this._note.hidden = this._note.textContent === '';
     this._showTable(found);
-    for (const family of familiesOf(found)) {
+    this._found = found;
+    const families = familiesOf(found);
+    this._zoom.update(
+      families,
+      found.some(one => isLive(one.status))
+    );
+    for (const family of families) {
       let chart = this._charts.get(family.name);
       if (chart === undefined) {
-        chart = new Chart(this._sync);
+        chart = new Chart(this._sync, this._zoom);
+        chart.setView({ ...PLAIN_VIEW, window: this._zoom.window });
         this._charts.set(family.name, chart);
         this._host.append(chart.node);
       }
-      chart.update(family, null, [], Math.max(0, ...found.map(one => one.progress.step ?? 0)));
+      chart.update(
+        this._zoom.closest(family),
+        null,
+        [],
+        Math.max(0, ...found.map(one => one.progress.step ?? 0))
+      );
     }
+  }
+
+  private _onZoom(): void {
+    this._charts.forEach(chart => chart.setView({ ...PLAIN_VIEW, window: this._zoom.window }));
+    this._show(this._found);
+  }
+
+  private async _askWindow({ first, last }: IWindow): Promise<IFamily[] | null> {
+    const answers = await Promise.all(
+      this._found.map(async ({ run, ref, families }) => {
+        const closest = asCurves(await this._server.curves(run, first, last));
+        return { ref, families: closest ?? families };
+      })
+    );
+    return familiesOf(answers);
   }
 
   private _showTable(found: ISnapshot[]): void {
@@ -101,7 +136,7 @@ export class CompareTab extends Widget {
 }
 
 /** One family per metric, with a series per run. */
-function familiesOf(found: ISnapshot[]): IFamily[] {
+function familiesOf(found: Pick<ISnapshot, 'ref' | 'families'>[]): IFamily[] {
   const byName = new Map<string, IFamily>();
   for (const snapshot of found) {
     for (const series of snapshot.families.flatMap(family => family.series)) {

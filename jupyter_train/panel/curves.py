@@ -1,0 +1,93 @@
+"""A run's curves as columns: all of them, or a window of steps as closely as it can be drawn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.panel.families import order, place_of
+from jupyter_train.panel.numbers import rounded
+from jupyter_train.store import MetricReader
+from jupyter_train.store.metrics.blocks import Bucket
+
+#: Further series are counted, not drawn.
+MOST_SERIES = 32
+_MOST_IN_WINDOW = 400
+_MOST_OF_ALL = 6_400
+_MOST_STEPS = 1 << 52
+
+
+def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
+    """The part of a run's curves that a chart zoomed to some steps shows, packed.
+
+    Args:
+        metrics: The run's `metrics.db`.
+        first_step: Where the window begins.
+        last_step: Where it ends; included.
+
+    Returns:
+        `first`, `last` and `families`, at most 400 points a series, which stand for several where there are more.
+    """
+    with MetricReader(metrics) as reader, reader.at_one_moment():
+        counts = dict(list(reader.counts().items())[:MOST_SERIES])
+        most = min(_MOST_IN_WINDOW, _MOST_OF_ALL // max(1, len(counts)))
+        found = [
+            series(reader, name, count, reader.window(name, first_step, last_step, most))
+            for name, count in counts.items()
+        ]
+    return {"first": first_step, "last": last_step, "families": packed(families(found))}
+
+
+def check_window(first_step: int, last_step: int) -> None:
+    """Refuses what no run has.
+
+    Raises:
+        ValueError: The window ends before it begins, or lies where no step can be.
+    """
+    if not 0 <= first_step <= last_step < _MOST_STEPS:
+        raise ValueError(f"expected steps from 0 to below {_MOST_STEPS:,}, the first one first")
+
+
+def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -> dict[str, Any]:
+    """One series as columns: `steps` and `values`, with `lows` and `highs` where a value stands for several."""
+    columns: dict[str, Any] = {
+        "name": name,
+        "role": place_of(name).role,
+        "count": count,
+        "steps": [bucket.last_step for bucket in picture],
+        "values": [rounded(bucket.mean) for bucket in picture],
+        "last": rounded(_last(reader, name, count)),
+    }
+    if any(bucket.finite > 1 for bucket in picture):
+        columns["lows"] = [rounded(bucket.low) for bucket in picture]
+        columns["highs"] = [rounded(bucket.high) for bucket in picture]
+    return columns
+
+
+def _last(reader: MetricReader, name: str, count: int) -> float:
+    points = reader.points(name, count - 1)
+    return points[-1].value if points else math.nan
+
+
+def families(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Series by the chart they belong to, in the order of the charts."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for one in found:
+        grouped.setdefault(place_of(one["name"]).family, []).append(one)
+    return [{"name": name, "series": grouped[name]} for name in order(list(grouped))]
+
+
+def packed(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Families with each column as one text."""
+    return [
+        family | {"series": [{name: column_text(value) for name, value in one.items()} for one in family["series"]]}
+        for family in found
+    ]
+
+
+def column_text(value: Any) -> Any:
+    """A column as a text; anything else as it is."""
+    if not isinstance(value, list):
+        return value
+    return ",".join("" if item is None else f"{item}" for item in value)

@@ -1,0 +1,57 @@
+"""What a panel shows of a run when asked for more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.store import RunFolder
+
+if TYPE_CHECKING:
+    from jupyter_train.store import Store
+
+_MOST_EVENTS = 200
+_MOST_LOG_BYTES = 16_384
+_MOST_NOTE_LETTERS = 10_000
+NOTE_RULE = f"a text of at most {_MOST_NOTE_LETTERS:,} letters"
+
+
+def details(store: Store, key: str) -> dict[str, Any]:
+    """`events`, `log` (its end), `environment`, `config` and `note`.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    record = store.get(key)
+    folder = RunFolder(record.folder)
+    events = store.events_of(key)[-_MOST_EVENTS:]
+    found = folder.read_provenance().get("environment")
+    return {
+        "events": [{"at": event.at, "step": event.step, "kind": event.kind, "text": event.text} for event in events],
+        "log": folder.end_of_log(_MOST_LOG_BYTES),
+        "environment": found if isinstance(found, dict) else {},
+        "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
+        "note": record.note,
+    }
+
+
+def checked_note(note: object) -> str:
+    """The note.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(note, str) or len(note) > _MOST_NOTE_LETTERS:
+        raise ValueError(NOTE_RULE)
+    return note
+
+
+def set_note(store: Store, key: str, note: str) -> dict[str, Any]:
+    """Keeps a note with a run; gives it as it is kept.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        StoreError: It is another user's.
+    """
+    store.check_owner(store.get(key))
+    store.update(key, note=note)
+    return {"note": store.get(key).note}
