@@ -87,13 +87,22 @@ def _details(store: Any, run: str, _content: dict[str, Any]) -> Any:
     return details(store, run)
 
 
+def _bundle(store: Any, run: str, _content: dict[str, Any]) -> Any:
+    from jupyter_train.panel.bundle import bundle
+    from jupyter_train.panel.snapshot import snapshot
+
+    return bundle(snapshot(store, run))
+
+
 def _note(store: Any, run: str, content: dict[str, Any]) -> Any:
     from jupyter_train.panel.details import checked_note, set_note
 
     return set_note(store, run, checked_note(content.get("note")))
 
 
-_LOOKS: dict[Any, Callable[[Any, str, dict[str, Any]], Any]] = {"curves": _curves, "details": _details, "note": _note}
+_LOOKS: dict[str, Callable[[Any, str, dict[str, Any]], Any]] = {
+    "curves": _curves, "details": _details, "bundle": _bundle, "note": _note,
+}  # fmt: skip
 _LOOK_NAMES = ", ".join(f"`{name}`" for name in _LOOKS)
 
 

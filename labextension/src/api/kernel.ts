@@ -11,7 +11,7 @@ const PATIENCE_MS = 3_000;
 
 /** What is asked of a kernel. */
 export type Request =
-  | { verb: 'watch' | 'snapshot' | 'details'; run: string }
+  | { verb: 'watch' | 'snapshot' | 'details' | 'bundle'; run: string }
   | { verb: 'curves'; run: string; first: number; last: number }
   | { verb: 'note'; run: string; note: string }
   | { verb: 'command'; run: string; command: string; arguments: Record<string, number> };

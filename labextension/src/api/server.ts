@@ -22,10 +22,9 @@ export class ServerLink {
     return this._read(run, 'snapshot');
   }
 
-  /** @returns the whole mime bundle of a run, to be kept in a document; null when this server knows no such run. */
-  async bundle(run: string): Promise<Bundle | null> {
-    const found = await this._read(run, 'bundle');
-    return typeof found === 'object' && found !== null ? (found as Bundle) : null;
+  /** @returns the whole mime bundle of a run, not yet checked; null when this server knows no such run. */
+  bundle(run: string): Promise<unknown> {
+    return this._read(run, 'bundle');
   }
 
   /** @returns the curves between two steps, not yet checked; null when this server knows no such run. */

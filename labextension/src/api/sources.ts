@@ -28,9 +28,11 @@ export class RunSources {
     return reply?.snapshot ?? this._server.snapshot(run);
   }
 
-  /** @returns what a document keeps of a run that has ended; null when the server does not know it. */
-  final(run: string): Promise<Bundle | null> {
-    return this._server.bundle(run);
+  /** @returns what a document keeps of a run that has ended; null when nobody knows it. */
+  async final(run: string, kernel: string): Promise<Bundle | null> {
+    const found =
+      (await this._server.bundle(run)) ?? (await this._look(kernel, { verb: 'bundle', run }));
+    return typeof found === 'object' && found !== null ? (found as Bundle) : null;
   }
 
   /** @returns the curves between two steps; null when nobody knows them. */

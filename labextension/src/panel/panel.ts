@@ -269,14 +269,14 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       this._show(content.snapshot);
       this._shared.publish(content.snapshot);
       if (!isLive(content.snapshot.status) && this._reference === null) {
-        void this._keep(content.snapshot.run);
+        void this._keep(content.snapshot);
       }
     }
   }
 
   /** Writes the last state into the document: the kernel that would have done it is gone, or was reloaded away. */
-  private async _keep(run: string): Promise<void> {
-    const data = await this._sources.final(run);
+  private async _keep({ run, kernel }: ISnapshot): Promise<void> {
+    const data = await this._sources.final(run, kernel);
     if (data !== null && !this.isDisposed && this._model !== null) {
       this._model.setData({ data });
     }
