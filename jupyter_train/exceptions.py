@@ -81,6 +81,10 @@ class RunStateError(JupyterTrainError):
     """The run's status does not allow what was asked."""
 
 
+class FencedError(RunStateError):
+    """Another process has taken the run over; what this one writes is refused."""
+
+
 class CommandRefusedError(RunStateError):
     """The running fit could not carry a command out; the message says why."""
 

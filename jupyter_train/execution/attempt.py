@@ -37,10 +37,10 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
     from jupyter_train.training.ranks import SharedInbox
     from jupyter_train.training.resources import Resources
 
-    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+    store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=time.time(), heartbeat_at=time.time())
     folder = RunFolder(record.folder)
-    writer = RunWriter(store, record.key, folder, _to_floats)
-    mailbox = Mailbox(store, record.key, folder)
+    writer = RunWriter(store, record.key, folder, _to_floats, record.attempt)
+    mailbox = Mailbox(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)
     writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1

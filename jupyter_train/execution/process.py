@@ -97,7 +97,7 @@ class Launched:
                 status, words = RunStatus.FAILED, crash.words(code, Path(record.folder))
                 if self._is_aborted:
                     status, words = RunStatus.STOPPED, _ABORTED
-                self._store.set_status(record.key, status, ended_at=time.time(), message=words)
+                self._store.set_status(record.key, status, self.record.attempt, ended_at=time.time(), message=words)
                 notify(self._store, record.key, self._notify)
 
 

@@ -47,7 +47,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
     try:
         prepared = prepare(job)
     except Exception as err:
-        store.set_status(record.key, RunStatus.FAILED, message=last_line(err))
+        store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
         raise
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
@@ -56,7 +56,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> i
             outcome = attempt(store, job, prepared, record, interrupt)
     except BaseException as err:
         os.write(started_with, traceback.format_exc().encode())
-        store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=last_line(err))
+        store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
 from jupyter_train.panel import curves
-from jupyter_train.panel.numbers import rounded
+from jupyter_train.panel.numbers import duration_text, rounded
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store.locations import host_name
+from jupyter_train.store.owner import LEASE_S, silence_s
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -110,6 +112,8 @@ def _mark(event: Event) -> str:
 def _message(record: RunRecord, status: RunStatus) -> str:
     if status is RunStatus.LOST and not record.message:
         return "its process is gone; everything recorded until then is kept"
+    if status.is_live and record.host != host_name() and silence_s(record) > LEASE_S:
+        return f"unreachable: {record.host} has not been heard of for {duration_text(silence_s(record))}"
     return record.message
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from jupyter_train.exceptions import AmbiguousRunError, RunNotFoundError, RunStateError, did_you_mean
+from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
 from jupyter_train.run import RunRecord, RunStatus, check_transition, code_of, new_key, slug
 from jupyter_train.store import database, owner
 from jupyter_train.store.folder import RunFolder
@@ -94,15 +94,23 @@ class Store:
                     return code
         return key
 
-    def set_status(self, key: str, new: RunStatus, **fields: Any) -> None:
+    def set_status(self, key: str, new: RunStatus, fence: int | None = None, **fields: Any) -> None:
         """Moves a run along one arrow, with other fields of the row, in one transaction.
+
+        Args:
+            key: The run.
+            new: Where it goes.
+            fence: The attempt for which this is said; None where nobody owns the run.
+            fields: Other fields of its row; secrets are masked.
 
         Raises:
             RunStateError: There is no such arrow.
+            FencedError: A later attempt has begun.
             RunNotFoundError: There is no such run.
         """
         values = {field: mask_tree(value) for field, value in fields.items()}
         with self.engine.begin() as connection:
+            _check_fence(connection, key, fence)
             row = connection.execute(sa.select(runs.c.status).where(runs.c.key == key)).first()
             if row is None:
                 raise RunNotFoundError(f"the store has no run `{key}`")
@@ -110,14 +118,23 @@ class Store:
             values["status"] = new.value
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
 
-    def update(self, key: str, **fields: Any) -> None:
-        """Sets fields of a run's row; secrets are masked."""
+    def update(self, key: str, fence: int | None = None, **fields: Any) -> None:
+        """Sets fields of a run's row; secrets are masked.
+
+        Raises:
+            FencedError: A later attempt than `fence` has begun.
+        """
         values = {field: mask_tree(value) for field, value in fields.items()}
         with self.engine.begin() as connection:
+            _check_fence(connection, key, fence)
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
 
-    def add_events(self, key: str, new: Iterable[Event]) -> None:
-        """Appends events to a run."""
+    def add_events(self, key: str, new: Iterable[Event], fence: int | None = None) -> None:
+        """Appends events to a run.
+
+        Raises:
+            FencedError: A later attempt than `fence` has begun.
+        """
         rows = [
             {
                 "run": key,
@@ -131,7 +148,38 @@ class Store:
         ]
         if rows:
             with self.engine.begin() as connection:
+                _check_fence(connection, key, fence)
                 connection.execute(events.insert(), rows)
+
+    def begin_attempt(self, seen: RunRecord) -> RunRecord:
+        """Makes this process the owner of a run that has none any more: the next attempt, RUNNING.
+
+        The caller holds the owner lock. Whoever still writes for an earlier attempt is refused from now on.
+
+        Args:
+            seen: The run as it was when it was found without an owner.
+
+        Raises:
+            RunStateError: It has another owner by now, or never began.
+        """
+        attempt = seen.attempt + 1
+        with self.engine.begin() as connection:
+            row = connection.execute(sa.select(runs.c.status, runs.c.attempt).where(runs.c.key == seen.key)).first()
+            if row is None or row.attempt != seen.attempt or row.status != seen.status.value:
+                raise RunStateError(f"`{seen.ref}` has been taken over by another process in the meantime")
+            now = time.time()
+            if seen.status.is_live:
+                lost = {"step": None, "kind": "lost", "data": {"attempt": seen.attempt}, "at": now, "run": seen.key}
+                lost["text"] = f"attempt {seen.attempt} was lost: its process is gone, or no longer answers"
+                connection.execute(events.insert(), [lost])
+            else:
+                check_transition(seen.status, RunStatus.RUNNING)
+            values = {
+                "status": RunStatus.RUNNING.value, "attempt": attempt, "host": host_name(), "pid": os.getpid(),
+                "started_at": now, "heartbeat_at": now, "ended_at": None, "message": "", "degraded": "",
+            }  # fmt: skip
+            connection.execute(runs.update().where(runs.c.key == seen.key).values(**values))
+        return self.get(seen.key)
 
     def delete_run(self, key: str) -> None:
         """Removes a run's row, events and folder.
@@ -242,3 +290,11 @@ def _record_of(row: Any) -> RunRecord:
     values = {field: row[field] for field in _FIELDS}
     values["status"] = RunStatus(values["status"])
     return RunRecord(**values)
+
+
+def _check_fence(connection: sa.Connection, key: str, fence: int | None) -> None:
+    if fence is None:
+        return
+    row = connection.execute(sa.select(runs.c.attempt).where(runs.c.key == key)).first()
+    if row is not None and row.attempt > fence:
+        raise FencedError(f"attempt {row.attempt} of this run has begun elsewhere; attempt {fence} records no more")

@@ -21,10 +21,11 @@ _ASK_PERIOD_S = 2.0
 class Mailbox:
     """Commands in, answers and statuses out. `exchange` runs on the writer's thread; the rest only appends."""
 
-    def __init__(self, store: Store, run: str, folder: RunFolder) -> None:
+    def __init__(self, store: Store, run: str, folder: RunFolder, attempt: int = 1) -> None:
         self.inbox: Inbox = LOCAL.open(run)
         self._store = store
         self._run = run
+        self._attempt = attempt
         self._flag = folder.command_flag
         self._flag_at = 0.0
         self._due = 0.0
@@ -36,7 +37,7 @@ class Mailbox:
 
     def set_status(self, status: RunStatus) -> None:
         """Says that the run is paused, or running again."""
-        self._outgoing.append(lambda: self._store.set_status(self._run, status))
+        self._outgoing.append(lambda: self._store.set_status(self._run, status, self._attempt))
 
     def exchange(self) -> None:
         """Delivers what waits and takes new commands; raises what the store raises, and nothing is lost then."""

@@ -10,9 +10,17 @@ import weakref
 from pathlib import Path
 
 from jupyter_train.exceptions import RunStateError
+from jupyter_train.run import RunRecord
 
+#: An owner that has not been heard of for this long may be replaced, even where its process seems to live.
+LEASE_S = 30.0
 _IS_WINDOWS = sys.platform == "win32"
 _held: weakref.WeakSet[OwnerLock]
+
+
+def silence_s(record: RunRecord) -> float:
+    """Seconds since a live run's owner was last heard of."""
+    return max(0.0, time.time() - (record.heartbeat_at or record.started_at or record.created_at))
 
 
 class OwnerLock:

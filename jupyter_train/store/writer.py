@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from jupyter_train.exceptions import RunStateError, StoreError
+from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
@@ -46,7 +46,8 @@ class RunWriter:
     """Everything a live run writes goes through here; appending never waits for a disk.
 
     What cannot be written (disk full, file locked) waits in memory, the run is marked `degraded`, and the
-    next successful commit writes it all.
+    next successful commit writes it all. Once a later attempt has begun elsewhere, nothing is written any more:
+    `fenced` says so.
     """
 
     def __init__(
@@ -55,9 +56,12 @@ class RunWriter:
         key: str,
         folder: RunFolder,
         to_floats: Callable[[list[Any]], list[float]] | None = None,
+        attempt: int = 1,
     ) -> None:
         self.folder = folder
         self.degraded = ""
+        self.fenced = ""
+        self._attempt = attempt
         self.last: dict[str, float] = {}
         self._store = store
         self._key = key
@@ -72,7 +76,7 @@ class RunWriter:
         self._summary_is_new = False
         self._reported_nan: set[str] = set()
         self._log = LogFile(folder)
-        self._appender = MetricAppender(folder.metrics)
+        self._appender = MetricAppender(folder.metrics, attempt)
         self._summary_due = 0.0
         self._closing = threading.Event()
         self._flushing = threading.Lock()
@@ -135,11 +139,16 @@ class RunWriter:
             pause = min(MOST_PERIOD_S, max(PERIOD_S, (time.thread_time() - began) / _SHARE))
 
     def flush(self) -> bool:
-        """Writes what waits; True when nothing is left. Never raises."""
+        """Writes what waits; True when nothing is left to be written. Never raises."""
         with self._flushing:
+            if self.fenced:
+                return True
             try:
                 self._take()
                 self._commit()
+            except FencedError as err:
+                self._shut_out(err)
+                return True
             except _FAULTS as err:
                 self._set_degraded(err)
                 return False
@@ -181,7 +190,7 @@ class RunWriter:
         if self._events:
             taken = [self._events.popleft() for _ in range(len(self._events))]
             try:
-                self._store.add_events(self._key, taken)
+                self._store.add_events(self._key, taken, self._attempt)
             except _FAULTS:
                 self._events.extendleft(reversed(taken))
                 raise
@@ -199,21 +208,31 @@ class RunWriter:
     def _write_summary(self) -> None:
         self._store.update(
             self._key,
+            self._attempt,
             summary=self.summary_now(),
             heartbeat_at=time.time(),
             size_bytes=self.folder.size_bytes(),
         )
 
+    def _shut_out(self, err: FencedError) -> None:
+        """Another process owns the run now: what waits here is not its history."""
+        self.fenced = str(err)
+        self._closing.set()
+        self._rows.clear()
+        self._actions.clear()
+        self._events.clear()
+        self._obsolete.clear()
+
     def _set_degraded(self, err: Exception) -> None:
         text = f"recording waits: {mask(str(getattr(err, 'orig', None) or err))}"
         if self.degraded != text:
             self.degraded = text
-            with contextlib.suppress(*_FAULTS):
-                self._store.update(self._key, degraded=text)
+            with contextlib.suppress(*_FAULTS, FencedError):
+                self._store.update(self._key, self._attempt, degraded=text)
 
     def _clear_degraded(self) -> None:
         if self.degraded:
-            self._store.update(self._key, degraded="")
+            self._store.update(self._key, self._attempt, degraded="")
             self.degraded = ""
             self.event("recovered", "recording caught up; nothing was lost")
 
@@ -243,13 +262,18 @@ class RunWriter:
     def _finish(self, status: RunStatus, message: str) -> bool:
         if not self.flush():
             return False
+        if self.fenced:
+            self._appender.close()
+            return True
         try:
             if self._events:
                 self.flush()
             self._store.set_status(
-                self._key, status, ended_at=time.time(), heartbeat_at=time.time(), message=message,
+                self._key, status, self._attempt, ended_at=time.time(), heartbeat_at=time.time(), message=message,
                 summary=self.summary_now(), size_bytes=self.folder.size_bytes(),
             )  # fmt: skip
+        except FencedError as err:
+            self._shut_out(err)
         except _FAULTS as err:
             self._set_degraded(err)
             return False

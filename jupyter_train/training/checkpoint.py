@@ -106,7 +106,7 @@ class RunCheckpoint(Checkpoint):
 
     def finish(self, trainer: pl.Trainer) -> None:
         """Takes `last` and writes what waits; called however training ended."""
-        if not self._is_keeping or trainer.global_step == 0 or self._has_failed:
+        if not self._is_keeping or trainer.global_step == 0 or self._has_failed or self._writer.fenced:
             return
         self._take(trainer, "last", None)
         self._write_pending()

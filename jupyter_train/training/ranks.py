@@ -103,6 +103,7 @@ class NoWriter(RunWriter):
 
     def __init__(self) -> None:
         """No thread, no files."""
+        self.fenced = ""
 
     def add(self, row: Row) -> None:
         """Nothing."""

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
+from jupyter_train.exceptions import FencedError
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
@@ -107,6 +108,8 @@ class Recorder(pl.Callback):
         if self._interrupt.is_asked:
             self._tell(trainer)
             raise StopTraining
+        if self._writer.fenced:
+            raise FencedError(self._writer.fenced)
 
     def _followed(self, trainer: pl.Trainer, is_changed: bool) -> None:
         """After a command the end may be elsewhere, and a pause is not speed."""

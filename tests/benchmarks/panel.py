@@ -137,7 +137,7 @@ def _closed(jupyter: Jupyter) -> dict[str, Any]:
     return {
         "what": f"server memory, tab closed for {seconds:.0f} s (MB)",
         "value": round(grown, 2),
-        "target": 20 * seconds / 3600,
+        "target": round(20 * seconds / 3600, 2),
     }
 
 
@@ -154,4 +154,4 @@ def measure() -> list[dict[str, object]]:
             rows += _draw(jupyter, points)
         rows += [_received(jupyter), _closed(jupyter)]
         jupyter.close()
-    return [{"target": ""} | row for row in rows]
+    return [row | {"target": row.get("target", "")} for row in rows]

@@ -22,10 +22,16 @@ from jupyter_train.store.metrics.reader import Checkpoint, Medium
 
 
 class MetricAppender:
-    """Appends to `metrics.db`. `commit` is atomic; when it raises, nothing is lost and it can be called again."""
+    """Appends to `metrics.db`. `commit` is atomic; when it raises, nothing is lost and it can be called again.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file; made if it is not there.
+        attempt: The attempt that this process carries out; a later one's process shuts it out.
+    """
+
+    def __init__(self, path: Path, attempt: int = 1) -> None:
         self._path = path
+        self._attempt = attempt
         self._connection: sqlite3.Connection | None = None
         self._pyramids: dict[str, Pyramid] = {}
         self._ids: dict[str, int] = {}
@@ -71,10 +77,12 @@ class MetricAppender:
 
         Raises:
             sqlite3.Error: The disk is full, the file locked or unwritable; everything still waits.
+            FencedError: A later attempt has begun; nothing was written, and nothing ever will be.
         """
         connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:
+            file.check_attempt(connection, self._attempt)
             self._write(connection)
             connection.execute("COMMIT")
         except BaseException:

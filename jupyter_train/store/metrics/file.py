@@ -6,6 +6,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from jupyter_train.exceptions import FencedError
+
 FORMAT = 1
 
 _TABLES = """
@@ -35,6 +37,34 @@ def create(path: Path) -> sqlite3.Connection:
     connection.executescript(_TABLES)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
     return connection
+
+
+def check_attempt(connection: sqlite3.Connection, attempt: int) -> None:
+    """Raises when a later attempt has begun; to be called inside the transaction that writes.
+
+    Raises:
+        FencedError: It has.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE name = 'attempt'").fetchone()
+    if row is not None and int(row[0]) > attempt:
+        raise FencedError(f"attempt {row[0]} of this run has begun elsewhere; attempt {attempt} records no more")
+
+
+def begin_attempt(path: Path, attempt: int) -> None:
+    """Shuts out everybody who writes for an earlier attempt, from now on.
+
+    Raises:
+        FencedError: A later one has begun already.
+        sqlite3.Error: The file cannot be written.
+    """
+    connection = create(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        check_attempt(connection, attempt)
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('attempt', ?)", (str(attempt),))
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

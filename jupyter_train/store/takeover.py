@@ -1,0 +1,55 @@
+"""Makes this process the owner of a run whose own one is dead, or has hung for longer than its lease."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_train.exceptions import RunStateError
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store.central import Store
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.locations import host_name
+from jupyter_train.store.metrics.file import begin_attempt
+from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
+
+
+def take_over(store: Store, key: str, lease_s: float = LEASE_S) -> tuple[RunRecord, OwnerLock]:
+    """Begins the next attempt of a run that nobody trains.
+
+    What an earlier owner still writes when it wakes up is refused: the attempt's number is checked in the transaction
+    of each of its writes.
+
+    Returns:
+        The run, RUNNING, and its owner lock, held.
+
+    Raises:
+        RunStateError: Somebody trains it, it is another user's, or it never began.
+        RunNotFoundError: There is no such run.
+    """
+    record = store.get(key)
+    store.check_owner(record)
+    folder = RunFolder(record.folder)
+    if record.status is RunStatus.QUEUED:
+        raise RunStateError(f"`{record.ref}` has not begun; there is nothing to go on from")
+    if record.status.is_live:
+        _check_silent(record, folder.lock, lease_s)
+    lock = OwnerLock(folder.lock)
+    lock.acquire()
+    try:
+        record = store.begin_attempt(record)
+        begin_attempt(folder.metrics, record.attempt)
+    except BaseException:
+        lock.release()
+        raise
+    return record, lock
+
+
+def _check_silent(record: RunRecord, lock: Path, lease_s: float) -> None:
+    silence = silence_s(record)
+    if record.host != host_name():
+        if silence <= lease_s:
+            raise RunStateError(f"`{record.ref}` is being trained on {record.host}")
+    elif is_held(lock):
+        if silence <= lease_s:
+            raise RunStateError(f"`{record.ref}` is being trained by process {record.pid}; stop it first")
+        lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
