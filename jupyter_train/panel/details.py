@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.store import RunFolder
 
 if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
+    from jupyter_train.store.central import Event
 
 _MOST_EVENTS = 200
 _MOST_LOG_BYTES = 16_384
 _MOST_NOTE_LETTERS = 10_000
+_MIRRORED = "W&B: "
 NOTE_RULE = f"a text of at most {_MOST_NOTE_LETTERS:,} letters"
 
 
 def details(store: Store, key: str) -> dict[str, Any]:
-    """`events`, `log` (its end), `environment`, `config` and `note`.
+    """`events`, `log` (its end), `environment`, `config`, `note`, and `links` to where more of it lies.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -31,7 +34,20 @@ def details(store: Store, key: str) -> dict[str, Any]:
         "environment": found if isinstance(found, dict) else {},
         "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
         "note": record.note,
+        "links": _links(record, events),
     }
+
+
+def _links(record: RunRecord, events: list[Event]) -> list[dict[str, str]]:
+    """Each with `name` and `text`, and with `url` where a browser can go there."""
+    mirrored = next((event.text for event in reversed(events) if event.text.startswith(_MIRRORED)), "")
+    place = mirrored.removeprefix(_MIRRORED)
+    found = [
+        {"name": "notebook", "text": record.notebook},
+        {"name": "folder", "text": record.folder},
+        {"name": "W&B", "text": place} | ({"url": place} if place.startswith(("https://", "http://")) else {}),
+    ]
+    return [link for link in found if link["text"]]
 
 
 def checked_note(note: object) -> str:

@@ -254,19 +254,18 @@ class _Row:
 
         self.field = field
         self._problem = widgets.HTML()
-        label = widgets.Label(field.name, layout={"width": "150px"})
+        # the widgets' own descriptions are labels that a screen reader finds
+        look = {"description": field.name, "style": {"description_width": "150px"}, "layout": {"width": "380px"}}
         self._widget: Any
         if field.is_switch:
-            self._widget = widgets.Checkbox(bool(field.value), indent=False, layout={"width": "220px"})
+            self._widget = widgets.Checkbox(bool(field.value), **look)
         elif field.choices:
             value = field.value if field.value in field.choices else ""
-            self._widget = widgets.Dropdown(options=field.choices, value=value, layout={"width": "220px"})
+            self._widget = widgets.Dropdown(options=field.choices, value=value, **look)
         else:
-            self._widget = widgets.Text(
-                field.value, placeholder=field.hint, continuous_update=False, layout={"width": "220px"}
-            )
+            self._widget = widgets.Text(field.value, placeholder=field.hint, continuous_update=False, **look)
         self._widget.tooltip = field.help
-        self.box = widgets.HBox([label, self._widget, self._problem])
+        self.box = widgets.HBox([self._widget, self._problem])
 
     @property
     def text(self) -> str:

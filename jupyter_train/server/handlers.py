@@ -17,7 +17,7 @@ from jupyter_train.panel import curves
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.details import NOTE_RULE, checked_note, details, set_note
 from jupyter_train.panel.snapshot import packed, snapshot
-from jupyter_train.server.rows import row_of
+from jupyter_train.server.rows import below, row_of
 from jupyter_train.server.stream import RunStreamHandler
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.outlines import outlines
@@ -130,7 +130,7 @@ class DetailsHandler(_RunHandler):
     @web.authenticated
     async def get(self, key: str) -> None:
         """`events`, `log` (its end), `environment`, `config` and `note`."""
-        await self.answer(key, _details)
+        await self.answer(key, _details, self.root)
 
     @web.authenticated
     async def patch(self, key: str) -> None:
@@ -191,8 +191,12 @@ def _bundle(key: str) -> dict[str, Any]:
     return bundle(snapshot(open_store(), key))
 
 
-def _details(key: str) -> dict[str, Any]:
-    return details(open_store(), key)
+def _details(key: str, root: str) -> dict[str, Any]:
+    found = details(open_store(), key)
+    for link in found["links"]:
+        if link["name"] == "notebook":
+            link["path"] = below(link["text"], root)  # what the application can open
+    return found
 
 
 def _set_note(key: str, note: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
         "duration_s": _duration_s(outline),
         "size_bytes": outline.size_bytes,
         "tags": outline.tags,
-        "notebook": _below(outline.notebook, root),
+        "notebook": below(outline.notebook, root),
         "cell": summary.get("cell", ""),
     }
 
@@ -45,7 +45,8 @@ def _duration_s(outline: Outline) -> float | None:
     return max(0.0, (outline.ended_at or outline.heartbeat_at or outline.started_at) - outline.started_at)
 
 
-def _below(notebook: str, root: str) -> str:
+def below(notebook: str, root: str) -> str:
+    """A notebook's path relative to the server's root; empty when it lies outside."""
     if not notebook or not root:
         return ""
     relative = os.path.relpath(notebook, root)

@@ -121,6 +121,16 @@ export type PanelContent =
   | { kind: 'reference'; reference: IReference }
   | { kind: 'run'; snapshot: ISnapshot };
 
+/** Where more of a run lies. */
+export interface ILink {
+  name: string;
+  text: string;
+  /** Where a browser can go; empty where it cannot. */
+  url: string;
+  /** What the application can open, below the server's root; empty where it cannot. */
+  path: string;
+}
+
 /** What a panel shows when asked for more. */
 export interface IDetails {
   note: string;
@@ -128,6 +138,7 @@ export interface IDetails {
   config: Record<string, unknown>;
   environment: Record<string, unknown>;
   events: IRunEvent[];
+  links: ILink[];
 }
 
 const STATUSES: readonly string[] = [
@@ -195,7 +206,8 @@ export function asDetails(content: unknown): IDetails | null {
     log: text(content.log),
     config: isRecord(content.config) ? content.config : {},
     environment: isRecord(content.environment) ? content.environment : {},
-    events: list(content.events).map(asEvent)
+    events: list(content.events).map(asEvent),
+    links: list(content.links).map(asLink)
   };
 }
 
@@ -310,6 +322,17 @@ function column(found: unknown): Value[] {
 function asEvent(found: unknown): IRunEvent {
   const event = isRecord(found) ? found : {};
   return { step: number(event.step), kind: text(event.kind), text: text(event.text) };
+}
+
+function asLink(found: unknown): ILink {
+  const link = isRecord(found) ? found : {};
+  const url = text(link.url);
+  return {
+    name: text(link.name),
+    text: text(link.text),
+    url: /^https?:\/\//.test(url) ? url : '',
+    path: text(link.path)
+  };
 }
 
 function asMark(found: unknown): IMark {

@@ -11,7 +11,18 @@ import tempfile
 import time
 from pathlib import Path
 
-NAMES = ("load_ext", "start", "recorder", "recorder_parts", "output", "store", "list_runs", "detached", "panel")
+NAMES = (
+    "load_ext",
+    "start",
+    "recorder",
+    "recorder_switched",
+    "recorder_parts",
+    "output",
+    "store",
+    "list_runs",
+    "detached",
+    "panel",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.jupyter import SCREENSHOTS
 from tests.browser.test_runs import SHOW, TRAIN, _run, _train
-from tests.browser.training import STEP, slow_run
+from tests.browser.training import SETUP, STEP, slow_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -27,6 +27,8 @@ def _violations(page, place: str) -> list[str]:
     return page.evaluate(VIOLATIONS, place)
 
 
+MOVING = """() => document.getAnimations()
+  .filter(one => one.effect?.target?.closest?.('.jt-Panel')).length"""
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 
 
@@ -54,6 +56,7 @@ def test_a_live_panel_has_no_serious_violation_and_fits_three_hundred_pixels(jup
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")
     assert _violations(page, ".jt-Panel") == []
+    assert page.evaluate(MOVING) == 0  # nothing that a reader who asked for less motion would have to bear
     page.evaluate("() => { document.querySelector('.jt-Panel').style.maxWidth = '300px'; }")
     page.wait_for_function("() => document.querySelector('.jt-Panel .uplot').clientWidth <= 300")
     wide = page.evaluate("""() => [...document.querySelectorAll('.jt-Panel *')].filter(node => node.offsetParent
@@ -64,6 +67,20 @@ def test_a_live_panel_has_no_serious_violation_and_fits_three_hundred_pixels(jup
     page.locator(".jt-Panel .jt-Button", has_text="Stop").click()
     page.wait_for_selector(".jt-Header[data-status=stopped]")
     jupyter.wait_until_idle()
+
+
+@pytest.mark.parametrize("application", ["lab"], indirect=True)
+def test_a_form_has_no_serious_violation(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "%train --form LitDigits() (X,y)"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    jupyter.page.locator(".jt-Form").wait_for()
+    jupyter.page.get_by_label("epochs", exact=True).fill("many")
+    jupyter.page.get_by_label("epochs", exact=True).press("Enter")
+    jupyter.page.locator(".jt-FormBad", has_text="expected a whole number").wait_for()
+    assert _violations(jupyter.page, ".jt-FormView") == []
 
 
 NOTIFIED = """() => {

@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 def _field(page, name: str):
-    row = page.locator(".jt-Form .widget-hbox", has=page.get_by_text(name, exact=True)).first
-    return row.locator("input, select").first
+    """By its label, as a screen reader finds it."""
+    return page.locator(".jt-Form").get_by_label(name, exact=True).first
 
 
 def _fill(page, name: str, text: str) -> None:

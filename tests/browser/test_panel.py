@@ -124,6 +124,9 @@ def test_details_epochs_and_smoothing(jupyter) -> None:
     page.locator(".jt-Part", has_text="options").wait_for()
     assert "epochs\t4" in page.locator(".jt-Part", has_text="options").inner_text()
     assert "torch" in page.locator(".jt-Part", has_text="environment").inner_text()
+    link = page.locator(".jt-Part", has_text="links").get_by_role("link", name=name)
+    place = "lab/tree" if jupyter.application == "lab" else "notebooks"
+    assert link.get_attribute("href") == f"{jupyter.server.url}/{place}/{name}"
     assert "Trainer.fit" in page.locator(".jt-Log").inner_text()
     page.locator(".jt-Note").fill("<b>the good one</b>")
     page.locator(".jt-Note").blur()

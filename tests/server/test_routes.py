@@ -310,6 +310,22 @@ async def test_details_hold_the_end_of_the_log_and_a_note_that_can_be_changed(jp
     assert store.get(record.key).note == "<b>good</b>"
 
 
+@pytest.mark.parametrize("place", ["https://wandb.example/runs/1", "javascript:alert(1)", "offline, /tmp/wandb"])
+async def test_details_name_the_places_where_more_of_a_run_lies(jp_fetch, jp_root_dir, own_store, place) -> None:
+    store = open_store()
+    inside = store.create_run("digits", notebook=str(jp_root_dir / "deep" / "a b.ipynb"))
+    outside = store.create_run("digits", notebook=str(jp_root_dir.parent / "other.ipynb"))
+    store.add_events(inside.key, [Event(1.0, None, "mirror", f"W&B: {place}", {})])
+    found = json.loads((await jp_fetch("jupyter-train", "api", "runs", inside.key, "details")).body)["links"]
+    assert {link["name"]: link["text"] for link in found} == {
+        "notebook": inside.notebook, "folder": inside.folder, "W&B": place,
+    }  # fmt: skip
+    assert found[0]["path"] == "deep/a b.ipynb"
+    assert found[2].get("url", "") == (place if place.startswith("https") else "")
+    found = json.loads((await jp_fetch("jupyter-train", "api", "runs", outside.key, "details")).body)["links"]
+    assert [(link["name"], link.get("path")) for link in found] == [("notebook", ""), ("folder", None)]
+
+
 @pytest.mark.parametrize("body", ["", "[]", '{"note": 5}', '{"note": "' + "x" * 10_001 + '"}'])
 async def test_a_hostile_note_is_refused(jp_fetch, own_store, body: str) -> None:
     record = open_store().create_run("digits", note="mine")

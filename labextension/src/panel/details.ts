@@ -1,7 +1,10 @@
 /**
  * What a panel shows when asked for more: note, options, events, log, environment. Read when it is opened.
  */
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+
 import type { IDetails, RunSources } from '../api/sources';
+import type { ILink } from '../protocol';
 import { element, setText } from './dom';
 
 /** A part that opens and closes; asks for its content each time it is opened. */
@@ -57,11 +60,38 @@ function partsOf(found: IDetails): HTMLElement[] {
     return [step, event.text] as [string, string];
   });
   return [
+    linksOf(found.links),
     tableOf('options', Object.entries(found.config).map(shown)),
     tableOf('events', events),
     logOf(found.log),
     tableOf('environment', Object.entries(found.environment).map(shown))
   ].filter((part): part is HTMLElement => part !== null);
+}
+
+/** Where more of the run lies; a notebook opens in this application. */
+function linksOf(links: ILink[]): HTMLElement | null {
+  const part = tableOf(
+    'links',
+    links.map(link => [link.name, link.text])
+  );
+  links.forEach((link, index) => {
+    const url = link.url || (link.path && notebookUrl(link.path));
+    const cell = part?.querySelectorAll('td')[index];
+    if (url !== '' && cell !== undefined) {
+      const anchor = element('a', 'jt-Link', link.text);
+      anchor.href = url;
+      anchor.target = '_blank';
+      anchor.rel = 'noopener noreferrer';
+      cell.replaceChildren(anchor);
+    }
+  });
+  return part;
+}
+
+function notebookUrl(path: string): string {
+  const isLab = PageConfig.getOption('notebookPage') === '';
+  const place = isLab ? 'lab/tree' : 'notebooks';
+  return URLExt.join(PageConfig.getBaseUrl(), place, URLExt.encodeParts(path));
 }
 
 function shown([name, value]: [string, unknown]): [string, string] {
