@@ -18,8 +18,8 @@ from typing import Any
 
 from tests.benchmarks.recorder import _loader, _model, _sink, be_quiet
 
-BLOCK_EPOCHS = 8
-PAIRS = 90
+BLOCK_EPOCHS = 4
+PAIRS = 240
 KINDS = {"nothing, twice": "null", "%train, nobody watching": "unwatched", "%train, panel watched": "watched"}
 _DRAWS = 2000
 
