@@ -8,7 +8,7 @@ import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from jupyter_train.exceptions import UsageError
@@ -19,6 +19,8 @@ _LEAST_APART = 1 << 20
 _NAMED_BYTES = 100_000_000
 _ASKED_BYTES = 1_000_000_000
 _NAMES_SHOWN = 5
+_MOST_LOOKED_AT = 20_000
+_NEVER_LOOKED_INTO = (type, ModuleType, FunctionType, str, int, float, complex, type(None))
 #: Where torch keeps what a user reads as `model.layer`.
 _INSIDE_MODULES = re.compile(r"\._(modules|parameters|buffers)(?=[.\[])")
 
@@ -146,12 +148,21 @@ def _sizes(captured: dict[str, Any], content: dict[str, Any]) -> dict[str, int]:
     return {name: size for name, size in sorted(sizes.items()) if size >= _NAMED_BYTES}
 
 
-def _arrays(found: Any, depth: int = _MOST_DEPTH) -> list[Any]:
-    if _nbytes(found):
-        return [found]
-    if not depth or isinstance(found, type | FunctionType):
-        return []
-    return [array for _, part in _parts(found) for array in _arrays(part, depth - 1)]
+def _arrays(found: Any) -> list[Any]:
+    """The arrays, tensors and frames in an object, each once; of a very large object those found first."""
+    arrays: list[Any] = []
+    seen: set[int] = set()
+    waiting = [found]
+    while waiting and len(seen) < _MOST_LOOKED_AT:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, _NEVER_LOOKED_INTO):
+            continue
+        seen.add(id(part))
+        if _nbytes(part):
+            arrays.append(part)
+        else:
+            waiting += [inner for _, inner in _parts(part)]
+    return arrays
 
 
 def _nbytes(found: Any) -> int:

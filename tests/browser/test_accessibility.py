@@ -77,8 +77,8 @@ def test_a_form_has_no_serious_violation(jupyter) -> None:
     jupyter.wait_until_idle()
     jupyter.run_cell(1)
     jupyter.page.locator(".jt-Form").wait_for()
-    jupyter.page.get_by_label("epochs", exact=True).fill("many")
-    jupyter.page.get_by_label("epochs", exact=True).press("Enter")
+    jupyter.page.get_by_label("--epochs", exact=True).fill("many")
+    jupyter.page.get_by_label("--epochs", exact=True).press("Enter")
     jupyter.page.locator(".jt-FormBad", has_text="expected a whole number").wait_for()
     assert _violations(jupyter.page, ".jt-FormView") == []
 

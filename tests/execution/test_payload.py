@@ -127,6 +127,14 @@ def test_what_the_code_names_is_told_when_it_is_large(of_the_notebook) -> None:
     assert pickled(passed).remarks == []  # it was given; nobody needs to be told
 
 
+def test_modules_and_objects_that_refer_to_each_other_are_not_walked_for_ever(of_the_notebook) -> None:
+    circle = types.SimpleNamespace(torch=torch, items=[types.SimpleNamespace() for _ in range(50)])
+    for item in circle.items:
+        item.all, item.back = circle.items, circle
+    of_the_notebook.large, of_the_notebook.small = torch, circle
+    assert pickled({"model": of_the_notebook.look, "data": circle}).remarks == []
+
+
 def test_what_the_code_names_and_is_huge_needs_a_yes(of_the_notebook) -> None:
     of_the_notebook.large = np.zeros(500_000)
     with pytest.raises(UsageError, match=r"the code names `large` .*say `--yes`"):
