@@ -78,7 +78,7 @@ function linksOf(links: ILink[]): HTMLElement | null {
     const url = link.url || (link.path && notebookUrl(link.path));
     const cell = part?.querySelectorAll('td')[index];
     if (url !== '' && cell !== undefined) {
-      const anchor = element('a', 'jt-Link', link.text);
+      const anchor = element('a', 'jt-Link', link.path || link.text);
       anchor.href = url;
       anchor.target = '_blank';
       anchor.rel = 'noopener noreferrer';
