@@ -16,6 +16,10 @@ _KERNEL_IS_READY = """() => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session?.kernel;
   return kernel && kernel.status === 'idle' && kernel.connectionStatus === 'connected';
 }"""
+#: The document, not only the page, has a run's panel at this status.
+_IS_KEPT = """status => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells
+  .flatMap(cell => cell.outputs ?? [])
+  .some(output => output.data?.['application/vnd.jupyter-train.run+json']?.status === status)"""
 _KERNEL_IS_BUSY = """() =>
   window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.status === 'busy'"""
 
@@ -80,6 +84,11 @@ class Jupyter:
 
     def save(self) -> None:
         self.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.save(); }")
+
+    def save_once_kept(self, status: str) -> None:
+        """Saves the document when a panel's last state has reached it, which the page may show a moment earlier."""
+        self.page.wait_for_function(_IS_KEPT, arg=status)
+        self.save()
 
     def shut_kernel_down(self) -> None:
         self.page.evaluate(

@@ -70,7 +70,7 @@ def test_a_kernel_on_another_disk_is_followed_and_steered_over_its_control_chann
     _click(page, "Stop")
     page.wait_for_selector(".jt-Header[data-status=stopped]")
     jupyter.wait_until_idle()
-    jupyter.save()
+    jupyter.save_once_kept("stopped")
     steps = page.evaluate(STEP)
     jupyter.shut_kernel_down()
     page.reload()

@@ -31,6 +31,8 @@ import { Zoom } from './zoom';
 
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;
+/** The last state of a run is asked for until somebody has it: a busy kernel does not always answer in time. */
+const KEEP_AFTER_MS = [0, 1_000, 4_000, 10_000];
 
 let panels = 0;
 
@@ -276,9 +278,16 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
 
   /** Writes the last state into the document: the kernel that would have done it is gone, or was reloaded away. */
   private async _keep({ run, kernel }: ISnapshot): Promise<void> {
-    const data = await this._sources.final(run, kernel);
-    if (data !== null && !this.isDisposed && this._model !== null) {
-      this._model.setData({ data });
+    for (const wait of KEEP_AFTER_MS) {
+      await new Promise(resolve => window.setTimeout(resolve, wait));
+      const data = await this._sources.final(run, kernel);
+      if (this.isDisposed || this._model === null) {
+        return;
+      }
+      if (data !== null) {
+        this._model.setData({ data });
+        return;
+      }
     }
   }
 
