@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_train.exceptions import RunStateError
@@ -9,15 +11,28 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.central import Store
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name
-from jupyter_train.store.metrics.file import begin_attempt
+from jupyter_train.store.metrics.reader import Checkpoint
+from jupyter_train.store.metrics.rewind import begin_attempt
 from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
 
 
-def take_over(store: Store, key: str, lease_s: float = LEASE_S) -> tuple[RunRecord, OwnerLock]:
+#: Gives the checkpoint at which the next attempt goes on; None where it has to begin at step 0.
+Choose = Callable[[RunRecord], Checkpoint | None]
+
+
+def take_over(
+    store: Store, key: str, lease_s: float = LEASE_S, choose: Choose | None = None
+) -> tuple[RunRecord, OwnerLock]:
     """Begins the next attempt of a run that nobody trains.
 
     What an earlier owner still writes when it wakes up is refused: the attempt's number is checked in the transaction
     of each of its writes.
+
+    Args:
+        store: Where the run is recorded.
+        key: The run.
+        lease_s: How long, in seconds, an owner that seems to live may be silent.
+        choose: Takes the history back to a checkpoint; without it, it stays as it is.
 
     Returns:
         The run, RUNNING, and its owner lock, held.
@@ -36,8 +51,12 @@ def take_over(store: Store, key: str, lease_s: float = LEASE_S) -> tuple[RunReco
     lock = OwnerLock(folder.lock)
     lock.acquire()
     try:
+        found = choose(record) if choose is not None else None
         record = store.begin_attempt(record)
-        begin_attempt(folder.metrics, record.attempt)
+        is_anew = choose is not None and found is None
+        for path in begin_attempt(folder.metrics, record.attempt, found, is_anew):
+            with contextlib.suppress(OSError):
+                (folder.path / path).unlink()
     except BaseException:
         lock.release()
         raise

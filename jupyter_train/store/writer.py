@@ -22,7 +22,8 @@ from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import Checkpoint, Medium
+from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
+from jupyter_train.store.verification import Verification
 
 PERIOD_S = 0.2
 #: On a busy machine the writer waits longer, so that it takes about 1 % of a processor; never past 1 s in all.
@@ -42,6 +43,13 @@ class Row(NamedTuple):
     values: Sequence[tuple[str, Any]]
 
 
+class Marker:
+    """A moment of the history: once all rows before it are with the writer, it knows how many those are."""
+
+    def __init__(self) -> None:
+        self.place: Place | None = None
+
+
 class RunWriter:
     """Everything a live run writes goes through here; appending never waits for a disk.
 
@@ -57,8 +65,10 @@ class RunWriter:
         folder: RunFolder,
         to_floats: Callable[[list[Any]], list[float]] | None = None,
         attempt: int = 1,
+        verification: Verification | None = None,
     ) -> None:
         self.folder = folder
+        self.verification = verification
         self.degraded = ""
         self.fenced = ""
         self._attempt = attempt
@@ -66,7 +76,7 @@ class RunWriter:
         self._store = store
         self._key = key
         self._to_floats = to_floats or _to_floats
-        self._rows: deque[Row] = deque()
+        self._rows: deque[Row | Marker] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._obsolete: list[Path] = []
@@ -88,6 +98,12 @@ class RunWriter:
     def add(self, row: Row) -> None:
         """Appends metric values; they may be detached tensors."""
         self._rows.append(row)
+
+    def mark(self) -> Marker:
+        """Marks this moment: everything appended so far lies before it."""
+        marker = Marker()
+        self._rows.append(marker)
+        return marker
 
     def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
         """Appends an event."""
@@ -114,15 +130,21 @@ class RunWriter:
         """Does this too whenever it writes; what fails in the store is tried again."""
         self._also.append(work)
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "") -> None:
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "", at: Marker | None = None) -> None:
         """Announces a checkpoint already complete on disk.
 
         The file it replaces is deleted once that is committed: whenever the process is killed, the store names
         a file that is there.
+
+        Args:
+            checkpoint: The checkpoint.
+            instead_of: Path, in the run's folder, of the one it replaces.
+            at: The moment of the history at which it was taken.
         """
 
         def announce(appender: MetricAppender) -> None:
-            appender.add_checkpoint(checkpoint)
+            place = at.place if at is not None and at.place is not None else appender.place()
+            appender.add_checkpoint(checkpoint._replace(place=place.to_text()))
             if instead_of:
                 appender.remove_checkpoint(instead_of)
                 self._obsolete.append(self.folder.path / instead_of)
@@ -157,24 +179,41 @@ class RunWriter:
 
     def _take(self) -> None:
         """Moves appended rows into the appender; values are brought to the host in one batch."""
-        rows = [self._rows.popleft() for _ in range(len(self._rows))]
-        pairs = [(row, name, value) for row in rows for name, value in row.values]
-        floats = self._to_floats([value for _, _, value in pairs])
+        taken = [self._rows.popleft() for _ in range(len(self._rows))]
+        rows = [row for row in taken if isinstance(row, Row)]
         try:
-            for (row, name, _), value in zip(pairs, floats, strict=True):
-                self._appender.append(name, Point(row.step, row.epoch, value, row.time))
-                self.last[name] = value
-                if not math.isfinite(value):
-                    self._report_nan(name, value, row.step)
+            self._appender.prepare({name for row in rows for name, _ in row.values})
         except _FAULTS:
-            self._rows.extendleft(reversed(rows))
+            self._rows.extendleft(reversed(taken))
             raise
+        floats = iter(self._to_floats([value for row in rows for _, value in row.values]))
+        for row in taken:
+            if isinstance(row, Marker):
+                row.place = self._appender.place()
+                continue
+            for (name, _), value in zip(row.values, floats, strict=False):
+                self._append(name, Point(row.step, row.epoch, value, row.time))
         while self._actions:
             self._actions.popleft()(self._appender)
         self._appender.set_meta("progress", self._progress | {"at": time.time()})
         if self._summary_is_new:
             self._summary_is_new = False
             self._appender.set_meta("summary", mask_tree(self._summary))
+
+    def _append(self, name: str, point: Point) -> None:
+        self._appender.append(name, point)
+        self.last[name] = point.value
+        if not math.isfinite(point.value):
+            self._report_nan(name, point.value, point.step)
+        if self.verification is not None:
+            self._verify(self.verification, name, point)
+
+    def _verify(self, verification: Verification, name: str, point: Point) -> None:
+        was_over = verification.is_over
+        if not verification.see(name, point) or (verification.is_over and not was_over):
+            self.event("verified", f"attempt {verification.attempt} {verification.words}", point.step)
+        self.summary(resume={"attempt": verification.attempt, "from_step": verification.from_step,
+                             "verdict": verification.verdict, "words": verification.words})  # fmt: skip
 
     def _report_nan(self, name: str, value: float, step: int) -> None:
         if name not in self._reported_nan:

@@ -18,7 +18,13 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.reader import Checkpoint, Medium
+from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
+
+
+_ADD_CHECKPOINT = (
+    "INSERT OR REPLACE INTO checkpoints (path, kind, step, epoch, value, size, sha256, attempt, place) "
+    "VALUES (?,?,?,?,?,?,?,?,?)"
+)
 
 
 class MetricAppender:
@@ -38,13 +44,26 @@ class MetricAppender:
         self._meta: dict[str, Any] = {}
         self._statements: list[tuple[str, tuple[Any, ...]]] = []
         self._stored: dict[str, int] | None = None
+        self._media = 0
+        self._media_before: int | None = None
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Makes sure that points can be added to these series; the only part of it that reads the file.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
+        self._stored_counts()
+        self._stored_media()
+        for name in names:
+            if name not in self._pyramids:
+                self._pyramids[name] = self._resume(name)
 
     def append(self, name: str, point: Point) -> None:
         """Adds a point to a series; on disk after the next `commit`."""
-        pyramid = self._pyramids.get(name)
-        if pyramid is None:
-            pyramid = self._pyramids[name] = self._resume(name)
-        pyramid.append(point)
+        if name not in self._pyramids:
+            self.prepare([name])
+        self._pyramids[name].append(point)
 
     def set_meta(self, name: str, value: Any) -> None:
         """Keeps a JSON value under a name; on disk after the next `commit`."""
@@ -52,6 +71,7 @@ class MetricAppender:
 
     def add_medium(self, medium: Medium) -> None:
         """Records a logged file (its `id` is given by the database)."""
+        self._media += 1
         self._statements.append(
             (
                 "INSERT INTO media (name, step, kind, path, size, sha256, caption) VALUES (?,?,?,?,?,?,?)",
@@ -61,11 +81,16 @@ class MetricAppender:
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Announces a checkpoint that is complete on disk."""
-        self._statements.append(("INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?,?,?)", tuple(checkpoint)))
+        self._statements.append((_ADD_CHECKPOINT, tuple(checkpoint._replace(attempt=self._attempt))))
 
     def remove_checkpoint(self, path: str) -> None:
         """Withdraws a checkpoint, before its file is deleted."""
         self._statements.append(("DELETE FROM checkpoints WHERE path = ?", (path,)))
+
+    def place(self) -> Place:
+        """How much has been appended so far, committed or not."""
+        points = {**self._stored_counts(), **{name: pyramid.count for name, pyramid in self._pyramids.items()}}
+        return Place(points, self._stored_media() + self._media)
 
     @property
     def is_dirty(self) -> bool:
@@ -131,9 +156,7 @@ class MetricAppender:
 
     def _resume(self, name: str) -> Pyramid:
         """The series' growing end as stored, so that another attempt goes on where the last one ended."""
-        if self._stored is None:
-            self._stored = self._counts()
-        count = self._stored.get(name, 0)
+        count = self._stored_counts().get(name, 0)
         if count == 0:
             return Pyramid()
         points = list(unpack_points(self._last(name, 0))) if count % POINTS_PER_BLOCK else []
@@ -145,8 +168,17 @@ class MetricAppender:
             level += 1
         return Pyramid.resume(points, count, levels)
 
-    def _counts(self) -> dict[str, int]:
-        return dict(self._open().execute("SELECT name, count FROM series")) if self._path.exists() else {}
+    def _stored_counts(self) -> dict[str, int]:
+        """Points by series when this attempt began."""
+        if self._stored is None:
+            self._stored = dict(self._open().execute("SELECT name, count FROM series")) if self._path.exists() else {}
+        return self._stored
+
+    def _stored_media(self) -> int:
+        if self._media_before is None:
+            rows = self._open().execute("SELECT count(*) FROM media") if self._path.exists() else [(0,)]
+            self._media_before = int(next(iter(rows))[0])
+        return self._media_before
 
     def _bucket_count(self, name: str, level: int) -> int:
         row = self._rows("SELECT sum(count) FROM blocks WHERE series=? AND level=?", name, level)

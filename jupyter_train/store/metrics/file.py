@@ -23,9 +23,19 @@ CREATE TABLE IF NOT EXISTS media (
 );
 CREATE TABLE IF NOT EXISTS checkpoints (
     path TEXT PRIMARY KEY, kind TEXT NOT NULL, step INTEGER NOT NULL, epoch INTEGER NOT NULL,
-    value REAL, size INTEGER NOT NULL, sha256 TEXT NOT NULL
+    value REAL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 1, place TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS attempts (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT NULL, place TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS superseded (
+    attempt INTEGER NOT NULL, series TEXT NOT NULL, number INTEGER NOT NULL, rows BLOB NOT NULL,
+    PRIMARY KEY (attempt, series, number)
 );
 """
+#: Columns that files of earlier releases lack.
+_LATER = {"checkpoints": {"attempt": "INTEGER NOT NULL DEFAULT 1", "place": "TEXT NOT NULL DEFAULT ''"}}
 
 
 def create(path: Path) -> sqlite3.Connection:
@@ -35,8 +45,17 @@ def create(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
     connection.execute("PRAGMA synchronous=FULL")
     connection.executescript(_TABLES)
+    _add_later_columns(connection)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
     return connection
+
+
+def _add_later_columns(connection: sqlite3.Connection) -> None:
+    for table, columns in _LATER.items():
+        known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name, kind in columns.items():
+            if name not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 def check_attempt(connection: sqlite3.Connection, attempt: int) -> None:
@@ -48,23 +67,6 @@ def check_attempt(connection: sqlite3.Connection, attempt: int) -> None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'attempt'").fetchone()
     if row is not None and int(row[0]) > attempt:
         raise FencedError(f"attempt {row[0]} of this run has begun elsewhere; attempt {attempt} records no more")
-
-
-def begin_attempt(path: Path, attempt: int) -> None:
-    """Shuts out everybody who writes for an earlier attempt, from now on.
-
-    Raises:
-        FencedError: A later one has begun already.
-        sqlite3.Error: The file cannot be written.
-    """
-    connection = create(path)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        check_attempt(connection, attempt)
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('attempt', ?)", (str(attempt),))
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

@@ -43,7 +43,7 @@ class Medium(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint on disk; `path` is relative to the run folder."""
+    """A checkpoint on disk; `path` is relative to the run folder, `place` says how much had been recorded before it."""
 
     path: str
     kind: str
@@ -52,6 +52,35 @@ class Checkpoint(NamedTuple):
     value: float | None
     size: int
     sha256: str
+    attempt: int = 1
+    place: str = ""
+
+
+class Place(NamedTuple):
+    """How much of a run's history lies before one moment: points by series, and media."""
+
+    points: dict[str, int]
+    media: int
+
+    def to_text(self) -> str:
+        """As it is stored."""
+        return json.dumps({"points": self.points, "media": self.media})
+
+    @classmethod
+    def of_text(cls, text: str) -> Place:
+        """As it was stored; the very beginning for an empty text."""
+        found = json.loads(text) if text else {}
+        return cls(dict(found.get("points", {})), int(found.get("media", 0)))
+
+
+class Attempt(NamedTuple):
+    """One attempt at a run after the first: where it went on from, and how much of the history lies before it."""
+
+    number: int
+    at: float
+    step: int
+    checkpoint: str
+    place: str
 
 
 class MetricReader:
@@ -59,11 +88,10 @@ class MetricReader:
 
     def __init__(self, path: Path) -> None:
         self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
-        self._is_empty = not path.exists() or not self._has_tables()
+        self._is_empty = not path.exists() or not self._has("checkpoints")
 
-    def _has_tables(self) -> bool:
-        found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name='checkpoints'").fetchone()
-        return found is not None
+    def _has(self, table: str) -> bool:
+        return self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
     def __enter__(self) -> MetricReader:
         return self
@@ -102,7 +130,24 @@ class MetricReader:
 
     def checkpoints(self) -> list[Checkpoint]:
         """Checkpoints on disk, oldest step first."""
-        return [Checkpoint(*row) for row in self._query("SELECT * FROM checkpoints ORDER BY step")]
+        if self._is_empty:
+            return []
+        columns = ", ".join(Checkpoint._fields if self._has("attempts") else Checkpoint._fields[:7])
+        return [Checkpoint(*row) for row in self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")]
+
+    def attempts(self) -> list[Attempt]:
+        """Every attempt but the first, oldest first."""
+        if self._is_empty or not self._has("attempts"):
+            return []
+        return [Attempt(*row) for row in self._query("SELECT * FROM attempts ORDER BY number")]
+
+    def superseded(self, attempt: int) -> dict[str, list[Point]]:
+        """Points by series that an attempt recorded and a later one, which began before them, did again."""
+        rows = self._query("SELECT series, rows FROM superseded WHERE attempt = ? ORDER BY series, number", attempt)
+        found: dict[str, list[Point]] = {}
+        for name, blob in rows:
+            found.setdefault(name, []).extend(unpack_points(blob))
+        return found
 
     def points(self, name: str, start: int = 0) -> list[Point]:
         """Points of a series from the `start`-th on."""
