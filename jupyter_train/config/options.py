@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import re
 from collections.abc import Callable
@@ -44,8 +45,8 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """How it is typed: `--early-stop`."""
-        return "--" + self.name.replace("_", "-")
+        """How it is typed: `--early-stop`; `--from` for `from_`, which Python could not take without the line."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def is_flag(self) -> bool:
@@ -108,6 +109,12 @@ class Option:
     def _type_error(self, value: Any) -> OptionError:
         wanted = " or ".join(_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes)
         return OptionError(f"`{self.flag} {value}`: expected {wanted}, not {value!r}")
+
+
+def python_name(word: str) -> str:
+    """The name of an option as typed: `early_stop` for `--early-stop`, `from_` for `from`."""
+    name = word.removeprefix("--").replace("-", "_")
+    return name + "_" if keyword.iskeyword(name) else name
 
 
 _TYPE_WORDS: dict[type, str] = {
@@ -180,6 +187,13 @@ def run_name(value: str) -> str:
     """A name of at most 80 printable letters."""
     if not value.strip() or len(value) > 80 or not value.isprintable():
         raise ValueError("1 to 80 printable characters")
+    return value
+
+
+def place(value: str) -> str:
+    """`best`, `last` or a step."""
+    if value not in ("best", "last") and not re.fullmatch(r"\d+", value):
+        raise ValueError("`best`, `last` or a step such as `1200`")
     return value
 
 

@@ -73,6 +73,22 @@ class TrainConfig:
     callback: list[Any] = _option(
         object, "an expression: a Lightning callback; may be repeated", [], repeats=True, is_expression=True
     )
+    checkpoint: str = _option(
+        str, "how checkpoints are written: async (training goes on meanwhile) or sync (where memory is short)",
+        "async", choices=("async", "sync"),
+    )  # fmt: skip
+    checkpoint_minutes: float = _option(
+        float, "at most so many minutes between two checkpoints: what a kill may cost", 5.0, check=checks.positive
+    )
+    keep_best: int = _option(int, "how many of the best checkpoints to keep", 1, check=checks.at_least_one)
+    resume: str | None = _option(
+        str, "go on with this run where it was broken off; a finished one with more --epochs", metavar="RUN"
+    )
+    from_: str | None = _option(
+        str, "with --resume: the checkpoint to go on from: best, last or a step (the newest valid one)",
+        metavar="best|last|STEP", check=checks.place,
+    )  # fmt: skip
+    force: bool = _option(bool, "with --resume: go on although data, code or options have changed", False, bare=True)
     reinit: bool = _option(bool, "start from the model's step-0 weights again", False, bare=True)
     on_interrupt: str = _option(
         str,

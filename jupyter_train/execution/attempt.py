@@ -46,7 +46,7 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
     is_spread = prepared.world_size > 1
     around = Surroundings(
         job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
-        interrupt, job.ckpt_path, prepared.world_size,
+        interrupt, job.ckpt_path, attempt=record.attempt, world_size=prepared.world_size,
     )  # fmt: skip
     try:
         job.on_start(record, writer)

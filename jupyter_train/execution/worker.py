@@ -84,7 +84,7 @@ def _share(folder: RunFolder, sha256: str) -> int:
     prepared = prepare(job)
     around = Surroundings(
         job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
-        prepared.world_size, is_owner=False,
+        world_size=prepared.world_size, is_owner=False,
     )  # fmt: skip
     outcome = fit(prepared.module, prepared.source, around)
     if outcome.error is None:

@@ -8,6 +8,7 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from jupyter_train.config import Option, options_by_name
+from jupyter_train.config.options import python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
@@ -55,13 +56,13 @@ def _starting(word: str, known: Any) -> list[str]:
 def _in_train_line(rest: str, word: str) -> tuple[list[str], str]:
     if word.startswith("--"):
         name, has_value, value = word[2:].partition("=")
-        option = options_by_name().get(name.replace("-", "_"))
+        option = options_by_name().get(python_name(name))
         if has_value and option is not None:
             return [f"--{name}={choice}" for choice in _starting(value, _values_of(option))], word
         return _starting(word, [option.flag for option in _offered()]), word
     words = rest.split()
     previous = words[-1] if not word and words else words[-2] if len(words) > 1 else ""
-    option = options_by_name().get(previous[2:].replace("-", "_")) if previous.startswith("--") else None
+    option = options_by_name().get(python_name(previous)) if previous.startswith("--") else None
     return (_starting(word, _values_of(option)), word) if option is not None else ([], word)
 
 
@@ -77,6 +78,8 @@ def _values_of(option: Option) -> tuple[str, ...]:
         return tuple(metric_names())
     if option.takes == (bool,):
         return ("true", "false")
+    if option.name == "resume":
+        return tuple(run_names())
     return _WELL_KNOWN.get(option.name, ())
 
 
@@ -104,7 +107,7 @@ def _in_body(line: str) -> tuple[list[str], str]:
         names = ["model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"]
         names += [option.name for option in _offered()]
         return [f"{known}: " for known in dict.fromkeys(names) if known.startswith(name) and name], name
-    option = options_by_name().get(name.replace("-", "_"))
+    option = options_by_name().get(python_name(name))
     value = found["value"]
     return (_starting(value, _values_of(option)) if option is not None else []), value
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jupyter_train.config import Option
+from jupyter_train.config.options import python_name
 from jupyter_train.config.train import unknown_option
 from jupyter_train.exceptions import OptionError, UsageError
 
@@ -82,9 +83,9 @@ def parse(line: str, known: dict[str, Option]) -> Line:
             parsed.expressions.append(word.text)
             continue
         name, has_value, value = word.text[2:].partition("=")
-        option = known.get(name.replace("-", "_"))
+        option = known.get(python_name(name))
         if option is None:
-            raise unknown_option(name.replace("-", "_"))
+            raise unknown_option(python_name(name))
         text: str | None = value if has_value else None
         if text is None and _takes_next(option, word.following):
             text = next(words).text

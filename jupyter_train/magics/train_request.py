@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_train.api import Expression, train, train_cli_file
 from jupyter_train.config import Option, options_by_name
-from jupyter_train.config.options import literal
+from jupyter_train.config.options import literal, python_name
 from jupyter_train.config.train import unknown_option
 from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError, UsageError
@@ -89,7 +89,7 @@ class TrainRequest:
     def _body_options(self, content: dict[str, Any]) -> dict[str, Any]:
         options = {}
         for name, value in content.items():
-            option = self._known.get(name.replace("-", "_"))
+            option = self._known.get(python_name(name))
             if option is None:
                 raise unknown_option(name)
             items = value if option.repeats and isinstance(value, list) else [value]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config import Option, options_by_name
-from jupyter_train.config.options import literal
+from jupyter_train.config.options import literal, python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
 from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.panel.screen import kernel_id
@@ -129,7 +129,7 @@ def line_of(model: str, data: str, arguments: dict[str, str], options: dict[str,
     named = ",".join(f"{name}={text}" for name, text in arguments.items())
     words = [model + (f"({named})" if named else ""), data]
     for flag, text in options.items():
-        option = options_by_name()[flag.removeprefix("--").replace("-", "_")]
+        option = options_by_name()[python_name(flag)]
         words.append(flag if not text else f"{flag}={_quoted(text)}" if option.is_flag else f"{flag} {_quoted(text)}")
     return " ".join(["run = %train", *(word for word in words if word)])
 

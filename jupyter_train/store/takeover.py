@@ -15,7 +15,6 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.metrics.rewind import begin_attempt
 from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
 
-
 #: Gives the checkpoint at which the next attempt goes on; None where it has to begin at step 0.
 Choose = Callable[[RunRecord], Checkpoint | None]
 

@@ -18,15 +18,18 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training.checkpoint import RunCheckpoint, metric_not_logged
+from jupyter_train.training.checkpoints.keeper import RunCheckpoint, metric_not_logged
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
+from jupyter_train.training.moments import before, is_tested, listen
+from jupyter_train.training.order import Orders
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
+from jupyter_train.training.resumption import Resumption
 from jupyter_train.training.source import DataSource
 from jupyter_train.training.steering import Steering
-from jupyter_train.training.steps import take_steps
+from jupyter_train.training.steps import StepValues
 from jupyter_train.training.trainer import log_every_n_steps, trainer_arguments, user_callbacks, user_loggers
 
 
@@ -60,6 +63,8 @@ class Surroundings:
         ref: The run's short name.
         interrupt: Says whether the user pressed Interrupt.
         ckpt_path: A Lightning checkpoint to start from.
+        resumption: A checkpoint of a run to go on from.
+        attempt: The number of this attempt.
         world_size: How many processes train together.
         is_owner: Whether this one of them records the run.
     """
@@ -72,6 +77,8 @@ class Surroundings:
     ref: str
     interrupt: InterruptWatch
     ckpt_path: str | None = None
+    resumption: Resumption | None = None
+    attempt: int = 1
     world_size: int = 1
     is_owner: bool = True
 
@@ -112,19 +119,43 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
         callbacks=[*user_callbacks(config), checkpoint],
         enable_checkpointing=True,
     )
-    takes_steps = take_steps(trainer, logger, bool(others))
+    recorder = Recorder(writer, logger, steering, around.interrupt, checkpoint)
     pace: Any = trainer
-    pace.log_every_n_steps = log_every_n_steps(config, bool(others) and takes_steps)
+    pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())
+    if is_tested():
+        recorder.is_told(StepValues(trainer, logger, bool(others)))
+        listen(trainer, recorder)
+        _put_in_order(trainer, around, checkpoint)
     # first, so that it sees an Interrupt before anything else spends time on the batch
-    pace.callbacks.insert(0, Recorder(writer, logger, steering, around.interrupt))
+    pace.callbacks.insert(0, recorder)
     return trainer
+
+
+def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunCheckpoint) -> None:
+    """The order of samples follows from the seed; a resumed fit goes on in the middle of it."""
+    resumption = around.resumption
+    seed = around.config.seed
+    assert seed is not None
+    orders = Orders(seed, resumption.batches if resumption is not None else 0)
+    orders.watch(trainer)
+    checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
+    if resumption is not None:
+        resumption.prepare(trainer, orders, around.config)
+        checkpoint.goes_on_from(resumption.path)
+    before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
+
+
+def _tell_remarks(orders: Orders, writer: RunWriter) -> None:
+    for remark in dict.fromkeys(orders.remarks):
+        writer.event("order", f"{remark}; a resumed run may differ", 0)
 
 
 def _carry_out(
     trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, around: Surroundings, steering: Steering
 ) -> Outcome:
     try:
-        trainer.fit(module, ckpt_path=around.ckpt_path, **source.loaders)
+        path = around.resumption.path if around.resumption is not None else around.ckpt_path
+        trainer.fit(module, ckpt_path=path, **source.loaders)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
         _forget_frames(err)
         return _ended_early(trainer, around, steering)

@@ -49,6 +49,15 @@ class RunLogger(Logger):
         self._experiment = Experiment(self)
 
     @property
+    def stride(self) -> dict[str, Any]:
+        """Which steps are recorded from now on, for a checkpoint."""
+        return {"every": self._stride.every, "seen": self._stride.first_seen.copy()}
+
+    @stride.setter
+    def stride(self, found: dict[str, Any]) -> None:
+        self._stride.every, self._stride.first_seen = found["every"], dict(found["seen"])
+
+    @property
     def name(self) -> str:
         """The run's short name."""
         return self._name
@@ -168,22 +177,22 @@ class _Stride:
         self._writer = writer
         self._window_start = 0.0
         self._rows = 0
-        self._stride = every_n_steps or 1
-        self._first_seen: dict[str, int] = {}
+        self.every = every_n_steps or 1
+        self.first_seen: dict[str, int] = {}
 
     def keep(self, values: list[tuple[str, Any]], step: int, now: float) -> list[tuple[str, Any]]:
         self.last_step = step
         if self._every is None:
             self._measure(step, now)
-        if self._stride == 1:
+        if self.every == 1:
             return values
         return [pair for pair in values if self._is_due(pair[0], step)]
 
     def _is_due(self, name: str, step: int) -> bool:
         """Rare series (once an epoch) are always kept; frequent ones every N-th step."""
-        last = self._first_seen.get(name)
-        self._first_seen[name] = step
-        return last is None or step - last > 1 or step % self._stride == 0
+        last = self.first_seen.get(name)
+        self.first_seen[name] = step
+        return last is None or step - last > 1 or step % self.every == 0
 
     def _measure(self, step: int, now: float) -> None:
         self._rows += 1
@@ -192,8 +201,8 @@ class _Stride:
             return
         rate = self._rows / elapsed if self._window_start else 0.0
         self._window_start, self._rows = now, 0
-        stride = max(self._stride, -(-int(rate) // int(MOST_POINTS_PER_S)))
-        if stride > self._stride:
-            self._stride = stride
+        stride = max(self.every, -(-int(rate) // int(MOST_POINTS_PER_S)))
+        if stride > self.every:
+            self.every = stride
             text = f"{rate:,.0f} steps/s: from step {step} on every {stride}. step is recorded"
             self._writer.event("strided", text, step, stride=stride)

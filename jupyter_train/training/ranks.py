@@ -16,7 +16,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store.commands import Answer
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
-from jupyter_train.store.writer import Row, RunWriter
+from jupyter_train.store.writer import Marker, Row, RunWriter
 
 #: Ways to start the processes that only make sense inside a notebook; ours start from a process of the run's own.
 _NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
@@ -123,5 +123,9 @@ class NoWriter(RunWriter):
     def medium(self, medium: Medium) -> None:
         """Nothing."""
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "") -> None:
+    def mark(self) -> Marker:
+        """A moment of nobody's history."""
+        return Marker()
+
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "", at: Marker | None = None) -> None:
         """Nothing."""

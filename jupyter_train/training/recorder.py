@@ -12,10 +12,13 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from jupyter_train.exceptions import FencedError
 from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
+from jupyter_train.training.moments import Moment
 from jupyter_train.training.steering import Steering
+from jupyter_train.training.steps import StepValues
 
 _PROGRESS_PERIOD_S = 0.1
 
@@ -29,9 +32,21 @@ class Recorder(pl.Callback):
         logger: Where step values go.
         steering: Carries out commands at every batch boundary.
         interrupt: Asked at every batch boundary.
+        checkpoint: Told of the moments at which it may take one.
     """
 
-    def __init__(self, writer: RunWriter, logger: RunLogger, steering: Steering, interrupt: InterruptWatch) -> None:
+    def __init__(
+        self,
+        writer: RunWriter,
+        logger: RunLogger,
+        steering: Steering,
+        interrupt: InterruptWatch,
+        checkpoint: RunCheckpoint,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._is_told_moments = False
+        self._steps: StepValues | None = None
+        self._began_at_step = 0
         self._writer = writer
         self._logger = logger
         self._steering = steering
@@ -49,30 +64,62 @@ class Recorder(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Knows now how long the fit will be."""
         self._began = time.monotonic()
+        self._began_at_step = trainer.global_step
         self._total_steps = total_steps(trainer)
         self._stage = "training"
         self._rates.restart(trainer.global_step)
         self._tell(trainer)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Obeys an Interrupt, so that the step before is whole; records the learning rate when it has changed."""
+    def before_batch(self, trainer: pl.Trainer) -> None:
+        """Obeys an Interrupt, so that the step before is whole, and commands; records a changed learning rate."""
         self._obey(trainer)
         self._followed(trainer, self._steering.obey(trainer))
         self._record_lr(trainer)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Records, at most every 100 ms, where the run is; carries out commands before Lightning looks what is due."""
-        if self._records_loss is None:
-            self._records_loss = not _logs_loss(trainer)
-        if self._records_loss:
-            self._record_loss(trainer, outputs)
+    def after_step(self, trainer: pl.Trainer) -> None:
+        """Records the step, and, at most every 100 ms, where the run is; obeys what Lightning asks for next."""
+        if self._steps is not None:
+            self._steps.take()
         now = time.monotonic()
         if now >= self._due:
             self._due = now + _PROGRESS_PERIOD_S
             self._tell(trainer)
         self._followed(trainer, self._steering.obey_after_batch(trainer))
+
+    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+        """Lets checkpoints be taken."""
+        self._checkpoint.at(moment, trainer)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Stands in for `before_batch` on releases of Lightning whose loops are not known."""
+        self.before_batch(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Records the loss of modules that log none."""
+        if self._records_loss is None:
+            self._records_loss = not _logs_loss(trainer)
+        if self._records_loss:
+            self._record_loss(trainer, outputs)
+        if not self._is_told_moments:
+            self.after_step(trainer)
+        elif not self._records_loss:
+            self._skip("on_train_batch_end")
+
+    def _skip(self, hook: str) -> None:
+        """Makes Lightning pass over one of our hooks: it skips what cannot be called."""
+        setattr(self, hook, None)
+
+    def is_told(self, steps: StepValues | None) -> None:
+        """From now on `before_batch` and `after_step` are called by themselves.
+
+        Args:
+            steps: Takes each step's values; None where Lightning asks our logger for them.
+        """
+        self._is_told_moments = True
+        self._steps = steps
+        self._skip("on_train_batch_start")
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it validates."""
@@ -92,6 +139,8 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says which epoch ended."""
         self._tell(trainer, epoch_ended=True)
+        if not self._is_told_moments:
+            self._checkpoint.at(Moment.BETWEEN_EPOCHS, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says why a run ended before its time."""
@@ -102,11 +151,24 @@ class Recorder(pl.Callback):
                 text = f"stopped early: {callback.monitor} did not improve for {callback.wait_count} checks"
                 self._writer.event("early_stop", text, trainer.global_step)
 
+    # -- Lightning's record of it -----------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know, so that it records what an unbroken one would have."""
+        return {"last_lr": self._last_lr.copy(), "records_loss": self._records_loss, "stride": self._logger.stride}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._last_lr = dict(state_dict["last_lr"])
+        self._records_loss = state_dict["records_loss"]
+        self._logger.stride = state_dict["stride"]
+
     # -- what is recorded -------------------------------------------------------------------------
 
     def _obey(self, trainer: pl.Trainer) -> None:
         if self._interrupt.is_asked:
             self._tell(trainer)
+            self._checkpoint.take_last(trainer)
             raise StopTraining
         if self._writer.fenced:
             raise FencedError(self._writer.fenced)
@@ -157,7 +219,8 @@ class Recorder(pl.Callback):
         if not step or not math.isfinite(self._total_steps):
             return None
         spent_s = time.monotonic() - self._began - self._steering.paused_s
-        return max(0.0, spent_s * (self._total_steps - step) / step)
+        done = step - self._began_at_step
+        return max(0.0, spent_s * (self._total_steps - step) / done) if done else None
 
 
 class _Rate:

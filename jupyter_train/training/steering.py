@@ -17,7 +17,7 @@ from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training.checkpoint import RunCheckpoint
+from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.learning_rate import set_learning_rate
 from jupyter_train.training.ranks import NoMailbox
@@ -90,6 +90,7 @@ class Steering:
             StopTraining: The run was stopped, or an Interrupt ended a pause.
         """
         if self._obey(trainer, frozenset(self._verbs)) and self.stopped:
+            self._checkpoint.take_last(trainer)
             raise StopTraining
 
     # -- how --------------------------------------------------------------------------------------
@@ -141,6 +142,7 @@ class Steering:
             self._mailbox.set_status(RunStatus.RUNNING)
             self.paused_s += time.monotonic() - began
         if self._interrupt.is_asked:
+            self._checkpoint.take_last(trainer)
             raise StopTraining
 
     # -- what -------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ class Steering:
         try:
             return f"checkpoint {self._checkpoint.take_now(trainer)} written"
         except OSError as err:
-            raise CommandRefusedError(f"no checkpoint could be written: {err.strerror or err}") from err
+            raise CommandRefusedError(str(err.strerror or err)) from err
 
 
 def _set_max_epochs(trainer: pl.Trainer, epochs: int) -> str:

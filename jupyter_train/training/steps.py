@@ -7,6 +7,7 @@ tested with; on others the logger is asked at every step instead.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,37 +15,40 @@ import torch
 
 from jupyter_train.training.logger import RunLogger
 
-_TESTED = ("2.6.",)
 
-
-def take_steps(trainer: pl.Trainer, logger: RunLogger, has_others: bool) -> bool:
-    """Makes the run record every step's values; False when this Lightning release is not known well enough.
+class StepValues:
+    """Records every step's values, instead of Lightning's own call or (with loggers of the user's) before it.
 
     Args:
         trainer: The trainer, not yet fitting.
         logger: Where the values go.
         has_others: True when loggers of the user's must still be called, at their own pace.
     """
-    connector: Any = getattr(trainer, "_logger_connector", None)
-    if not str(getattr(pl, "__version__", "")).startswith(_TESTED) or not hasattr(
-        connector, "update_train_step_metrics"
-    ):
-        return False
-    theirs = connector.update_train_step_metrics
-    fit_loop = trainer.fit_loop
 
-    def update_train_step_metrics() -> None:
+    def __init__(self, trainer: pl.Trainer, logger: RunLogger, has_others: bool) -> None:
+        connector: Any = trainer._logger_connector
+        self._trainer = trainer
+        self._logger = logger
+        self._theirs: Callable[[], None] | None = connector.update_train_step_metrics if has_others else None
+        connector.update_train_step_metrics = _nothing
+
+    def take(self) -> None:
+        """Takes the values of the step that has just ended; none while gradients are still accumulated."""
+        trainer = self._trainer
+        fit_loop = trainer.fit_loop
         if fit_loop._should_accumulate() and trainer.lightning_module.automatic_optimization:
             return
+        logger = self._logger
         values = step_values(trainer)
         logger.epoch = trainer.current_epoch
         logger.record(values, fit_loop.epoch_loop._batches_that_stepped)
-        if has_others:
+        if self._theirs is not None:
             logger.handled_elsewhere = {*logger.handled_elsewhere, *(name for name, _ in values)}
-            theirs()
+            self._theirs()
 
-    connector.update_train_step_metrics = update_train_step_metrics
-    return True
+
+def _nothing() -> None:
+    """What Lightning calls instead."""
 
 
 def step_values(trainer: pl.Trainer) -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store.folder import RunFolder
-from jupyter_train.training.checkpoint import AtomicCheckpointIO
+from jupyter_train.training.checkpoints.io import AtomicCheckpointIO
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import check_ranks, is_ddp, strategy_for_processes
 

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.compile import to_uncompiled
 
-from jupyter_train.exceptions import ModelError, StoreError
-from jupyter_train.training.checkpoint import file_hash
+from jupyter_train.exceptions import ModelError
+from jupyter_train.training.checkpoints.format import read_plain
 from jupyter_train.training.model import PlainModule
 
 
@@ -21,10 +21,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Any]:
     Raises:
         StoreError: The file is gone, or its hash differs.
     """
-    if not path.exists() or file_hash(path) != sha256:
-        raise StoreError(f"`{path}` is not the file the run recorded (its hash differs); it was not read")
-    content = torch.load(path, map_location="cpu", weights_only=False)  # ours: its hash is in the store
-    weights: dict[str, Any] = content["state_dict"]
+    weights: dict[str, Any] = read_plain(path, sha256)["state_dict"]
     return weights
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import pytorch_lightning as pl
 
-from jupyter_train.training.checkpoint import RunCheckpoint
+from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.recorder import Recorder
 from tests.models import DigitsData, LitDigits

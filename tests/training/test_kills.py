@@ -14,7 +14,7 @@ import pytest
 
 from jupyter_train import runs
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.training.checkpoint import file_hash
+from jupyter_train.training.checkpoints.format import file_hash
 
 #: Checkpoints after every epoch, however long writing takes, so that a kill often falls into one.
 _TRAINS = textwrap.dedent(

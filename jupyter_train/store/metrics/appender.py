@@ -20,7 +20,6 @@ from jupyter_train.store.metrics.blocks import (
 )
 from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
 
-
 _ADD_CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints (path, kind, step, epoch, value, size, sha256, attempt, place) "
     "VALUES (?,?,?,?,?,?,?,?,?)"

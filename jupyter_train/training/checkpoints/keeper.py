@@ -1,0 +1,387 @@
+"""Which checkpoints a run keeps: the best by the monitored metric, the last, one every few minutes, and any asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+
+from jupyter_train.config import TrainConfig, direction_of
+from jupyter_train.exceptions import OptionError, did_you_mean
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.metrics import reader
+from jupyter_train.store.writer import RunWriter
+from jupyter_train.training import randomness, state
+from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
+from jupyter_train.training.hooks import lean
+from jupyter_train.training.interrupt import StopTraining
+from jupyter_train.training.moments import Moment
+
+#: Share of the training time that checkpoints may take before the end.
+_WRITING_SHARE = 0.01
+#: Never more often than this, however cheap they are.
+_LEAST_PERIOD_S = 2.0
+_MOST_TRAIL = 32
+#: How often the slower random generators are looked at.
+_LOOK_AT_ALL_S = 0.25
+#: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
+_ROOM = 2.0
+
+
+@lean
+class RunCheckpoint(Checkpoint):
+    """Takes checkpoints at moments when nothing is half done, and says in the store which there are.
+
+    A better epoch is copied in memory at once and written when writing has its share of time (1 %), at the latest
+    when training ends, however it ends.
+
+    Args:
+        folder: The run's folder.
+        writer: Announces what is complete.
+        config: Monitored metric, how many of the best to keep, how often to write.
+        is_keeping: False where nothing is kept, or another process keeps it.
+    """
+
+    def __init__(self, folder: RunFolder, writer: RunWriter, config: TrainConfig, is_keeping: bool) -> None:
+        self.monitor: str | None = config.monitor or config.early_stop_metric
+        self.best_value: float | None = None
+        self.extra: Callable[[], dict[str, Any]] = dict
+        self._config = config
+        self._folder = folder
+        self._writer = writer
+        self._is_keeping = is_keeping
+        self._saver = Saver(folder, writer, config.checkpoint == "async")
+        self._lock = threading.Lock()
+        self._best: list[tuple[float, str]] = []
+        self._last_on_disk = ""
+        self._last_taken: tuple[int, Moment] | None = None
+        self._names: set[str] = set()
+        self._pending_best: tuple[float, Snapshot] | None = None
+        self._improved_to: float | None = None
+        self._clean = _Clean()
+        self._began = time.monotonic()
+        self._spent_s = 0.0
+        self._due = self._began + _LEAST_PERIOD_S
+        self._most_period_s = 60.0 * config.checkpoint_minutes
+        self._seen_at = -1
+        self._trail: list[float] = []
+
+    # -- when -------------------------------------------------------------------------------------
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compares the monitored metric."""
+        if not trainer.sanity_checking:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compares a metric of training."""
+        self._look(trainer)
+        self._check_monitor(trainer)
+
+    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+        """Takes what is due; called whenever nothing of the fit is half done."""
+        if not self._is_keeping:
+            return
+        self._clean.note(trainer, moment)
+        if self._improved_to is not None:
+            self._take_best(trainer, moment)
+        if time.monotonic() >= self._due:
+            self._write_best()
+            self._take_last(trainer, moment)
+        elif moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer):
+            self._take_last(trainer, moment)  # a longer run would go on here, before the epoch's end
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Keeps what there is when the user's code fails, unless the failing batch has changed it already."""
+        is_theirs = isinstance(exception, Exception) and not isinstance(exception, StopTraining)
+        if is_theirs and self._may_take and trainer.global_step and self._clean.is_unchanged(trainer):
+            self._take_last(trainer, self._clean.moment, self._clean.random(), must_wait=True)
+
+    def take_last(self, trainer: pl.Trainer) -> None:
+        """A checkpoint to go on from, at the end of a batch or inside a validation; written before this returns."""
+        if self._may_take and trainer.global_step:
+            self._take_last(trainer, self._moment_of(trainer), must_wait=True)
+
+    def take_now(self, trainer: pl.Trainer) -> str:
+        """Writes a checkpoint of this moment, which is kept; gives its name.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        moment = self._moment_of(trainer)
+        if not trainer.is_global_zero:
+            return ""
+        snapshot = self._snapshot(trainer, "manual", moment, self._random_at(moment))
+        if not self._saver.save("manual", snapshot, must_wait=True):
+            raise OSError(self._saver.problem)
+        return snapshot.about.path.rpartition("/")[2]
+
+    def finish(self, trainer: pl.Trainer) -> None:
+        """Takes `last` and writes what waits; called however training ended."""
+        if not self._may_take or trainer.global_step == 0:
+            return
+        is_whole = trainer.state.finished
+        if is_whole and self._improved_to is not None:
+            self._take_best(trainer, Moment.BETWEEN_EPOCHS)
+        self._write_best()
+        if is_whole and not self._has_last_of(trainer):
+            self._take_last(trainer, Moment.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
+        self._saver.wait()
+
+    @property
+    def _may_take(self) -> bool:
+        return self._is_keeping and not self._writer.fenced
+
+    def _moment_of(self, trainer: pl.Trainer) -> Moment:
+        return Moment.BEFORE_VALIDATION if trainer.validating else Moment.BETWEEN_BATCHES
+
+    def _has_last_of(self, trainer: pl.Trainer) -> bool:
+        """Whether the last checkpoint is one from which a longer run would go on."""
+        if self._last_taken is None or self._last_taken[0] != trainer.global_step:
+            return False
+        return self._last_taken[1] is Moment.BETWEEN_EPOCHS or _ends_inside_an_epoch(trainer)
+
+    # -- what -------------------------------------------------------------------------------------
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        metrics = trainer.callback_metrics
+        if self.monitor is None:
+            self.monitor = choose_monitor(list(metrics))
+        if self.monitor is None or self.monitor not in metrics or self._seen_at == trainer.global_step:
+            return
+        value = float(metrics[self.monitor])
+        self._seen_at = trainer.global_step
+        self._remember(value)
+        if self._is_better(value):
+            self.best_value = value
+            found = {"metric": self.monitor, "value": value, "epoch": trainer.current_epoch}
+            self._writer.summary(best=found | {"step": trainer.global_step, "mode": self._direction()})
+        if self._is_worth_keeping(value):
+            self._improved_to = value
+
+    def _remember(self, value: float) -> None:
+        """The way the metric went, in a few numbers: what a list draws of a run."""
+        if math.isfinite(value):
+            self._trail.append(float(f"{value:.4g}"))
+        if len(self._trail) > _MOST_TRAIL:
+            self._trail = self._trail[::2]
+        self._writer.summary(trail=self._trail.copy())
+
+    def _direction(self) -> str:
+        assert self.monitor is not None
+        return self._config.direction(self.monitor)
+
+    def _is_better(self, value: float) -> bool:
+        return not math.isnan(value) and (self.best_value is None or self._beats(value, self.best_value))
+
+    def _beats(self, value: float, other: float) -> bool:
+        return value < other if self._direction() == "min" else value > other
+
+    def _is_worth_keeping(self, value: float) -> bool:
+        """Whether a value is among the best that are kept."""
+        if math.isnan(value):
+            return False
+        kept = [one for one, _ in self._best] + ([self._pending_best[0]] if self._pending_best else [])
+        return len(kept) < self._config.keep_best or any(self._beats(value, one) for one in kept)
+
+    def _check_monitor(self, trainer: pl.Trainer) -> None:
+        """A named metric must have been logged by the end of the first epoch that validated."""
+        named = self._config.monitor or self._config.early_stop_metric
+        if named is None or named in trainer.callback_metrics:
+            return
+        has_validated = (
+            not trainer.enable_validation or (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        )
+        if has_validated:
+            raise OptionError(metric_not_logged(named, list(trainer.callback_metrics)))
+
+    def _take_best(self, trainer: pl.Trainer, moment: Moment) -> None:
+        value, self._improved_to = self._improved_to, None
+        assert value is not None
+        if self._pending_best is not None and self._config.keep_best > 1:
+            self._write_best()
+        snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, not self._saver.is_async)
+        self._pending_best = (value, snapshot)
+        if not self._saver.is_async:
+            self._write_best()
+
+    def _write_best(self) -> None:
+        if self._pending_best is None:
+            return
+        (value, snapshot), self._pending_best = self._pending_best, None
+        one = (value, snapshot.about.path)
+        with self._lock:
+            self._best.append(one)
+
+        def replaced() -> str:
+            with self._lock:
+                self._best.sort(key=lambda item: item[0], reverse=self._direction() == "max")
+                dropped = self._best[self._config.keep_best :]
+                del self._best[self._config.keep_best :]
+            return dropped[0][1] if dropped else ""
+
+        def failed() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._best.remove(one)
+
+        snapshot.replaced, snapshot.failed = replaced, failed
+        self._saver.save(one[1], snapshot)
+
+    def _take_last(
+        self, trainer: pl.Trainer, moment: Moment, random: dict[str, Any] | None = None, must_wait: bool = False
+    ) -> None:
+        if self._last_taken == (trainer.global_step, moment):
+            if must_wait:
+                self._saver.wait()
+            return
+        began = time.monotonic()
+        must_wait = must_wait or not self._saver.is_async
+        snapshot = self._snapshot(trainer, "last", moment, random or self._random_at(moment), is_shared=must_wait)
+
+        def replaced() -> str:
+            before, self._last_on_disk = self._last_on_disk, snapshot.about.path
+            return before
+
+        snapshot.replaced = replaced
+        self._last_taken = (trainer.global_step, moment)
+        if not self._saver.save("last", snapshot, must_wait):
+            self._last_taken = None
+        self._spent_s += time.monotonic() - began
+        self._plan()
+
+    def _plan(self) -> None:
+        """When the next one is due: within the time share, within the minutes that a kill may cost."""
+        now = time.monotonic()
+        needed = (self._spent_s + self._saver.spent_s) / _WRITING_SHARE - (now - self._began)
+        self._due = now + min(max(needed, _LEAST_PERIOD_S), self._most_period_s)
+
+    def _random_at(self, moment: Moment) -> dict[str, Any]:
+        return (
+            self._clean.random() if moment is Moment.BEFORE_VALIDATION else {**randomness.capture(), "is_exact": True}
+        )
+
+    def _snapshot(
+        self,
+        trainer: pl.Trainer,
+        kind: str,
+        moment: Moment,
+        random: dict[str, Any],
+        value: float | None = None,
+        is_shared: bool = False,
+    ) -> Snapshot:
+        """A checkpoint of this moment, copied unless it is written before training goes on."""
+        content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
+        content["loops"] = state.settled(content["loops"], moment)
+        content[OURS] = {**state.capture(trainer, moment), **self.extra(), "random": random}
+        if moment is Moment.BEFORE_VALIDATION and self._clean.metrics is not None:
+            content[OURS]["metrics"] = self._clean.metrics
+        has_room = size_of(content) * _ROOM <= psutil.virtual_memory().available
+        about = reader.Checkpoint(
+            self._path(kind, trainer.global_step), kind, trainer.global_step, trainer.current_epoch, value, 0, ""
+        )
+        is_copied = has_room and not is_shared
+        snapshot = Snapshot(copied(content) if is_copied else content, about, self._writer.mark())
+        if not is_copied and not is_shared:
+            self._saver.be_sync()
+        return snapshot
+
+    def _path(self, kind: str, step: int) -> str:
+        """A name no other checkpoint of the run has had: what the store says of a file must stay true of it."""
+        path, number = f"checkpoints/{kind}-step{step}.ckpt", 1
+        while path in self._names or (self._folder.path / path).exists():
+            number += 1
+            path = f"checkpoints/{kind}-step{step}-{number}.ckpt"
+        self._names.add(path)
+        return path
+
+    # -- Lightning's record of it -----------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know of the checkpoints so far."""
+        with self._lock:
+            best = [list(one) for one in self._best]
+        return {"monitor": self.monitor, "best_value": self.best_value, "best": best, "trail": self._trail.copy(),
+                "seen_at": self._seen_at}  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.monitor = self._config.monitor or self._config.early_stop_metric or state_dict["monitor"]
+        self._best = [(value, path) for value, path in state_dict["best"] if (self._folder.path / path).exists()]
+        self.best_value = state_dict["best_value"] if self._best else None
+        self._trail = list(state_dict["trail"])
+        self._seen_at = state_dict["seen_at"]
+
+    def goes_on_from(self, path: str) -> None:
+        """The checkpoint a resumed run began with; the next `last` replaces it if it is one."""
+        if "/last-" in path:
+            self._last_on_disk = path
+
+
+class _Clean:
+    """The newest moment at which nothing was half done."""
+
+    def __init__(self) -> None:
+        self.moment = Moment.BETWEEN_BATCHES
+        self.metrics: dict[str, Any] | None = None
+        self._step = -1
+        self._torch: torch.Tensor | None = None
+        self._whole: dict[str, Any] | None = None
+        self._whole_at = 0.0
+        self._is_whole_of_now = False
+
+    def note(self, trainer: pl.Trainer, moment: Moment) -> None:
+        """This is one. Torch's generator is looked at each time, the slower ones now and then."""
+        now = time.monotonic()
+        self.moment = moment
+        self._step = trainer.global_step
+        self._torch = randomness.torch_state()
+        is_validation = moment is Moment.BEFORE_VALIDATION
+        self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
+        if self._is_whole_of_now:
+            self._whole, self._whole_at = randomness.capture(), now
+        self.metrics = state.held_metrics(trainer) if is_validation else None
+
+    def is_unchanged(self, trainer: pl.Trainer) -> bool:
+        """False once an optimizer has stepped since."""
+        return bool(trainer.global_step == self._step)
+
+    def random(self) -> dict[str, Any]:
+        """The random state of that moment, and whether all of it is known to be."""
+        now = randomness.capture()
+        if self._whole is None or self._torch is None:
+            return {**now, "is_exact": False}
+        if self._is_whole_of_now:
+            return {**self._whole, "is_exact": True}
+        is_exact = randomness.is_same_but_for_torch(now, self._whole)
+        return {**now, "torch": self._torch, "is_exact": is_exact}
+
+
+def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
+    """True when `max_steps` ends the fit before the epoch's last batch."""
+    is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
+    return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def choose_monitor(names: list[str]) -> str | None:
+    """The metric that tells the best epoch when none was named: a validation loss, then any that can tell."""
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        return (not name.startswith(("val", "valid", "dev")), "loss" not in name, name.endswith("_step"))
+
+    known = [name for name in names if direction_of(name) is not None]
+    return min(known, key=rank) if known else None
+
+
+def metric_not_logged(name: str, logged: list[str]) -> str:
+    """The message for a metric nobody logs."""
+    known = ", ".join(f"`{metric}`" for metric in sorted(logged)) or "none"
+    return f"`{name}` was never logged.{did_you_mean(name, logged)} Logged are: {known}"

@@ -1,0 +1,105 @@
+"""The moments of a fit at which nothing is half done, where Lightning has no hook of its own.
+
+Between `on_train_batch_end` and the next `on_train_batch_start` Lightning validates, steps plateau schedulers and
+counts; a checkpoint taken inside a hook does not know which of these are over. Its loops are touched only on releases
+this was tested with; on others the hooks of a batch serve, and a checkpoint is not known to be exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+
+_TESTED = ("2.6.",)
+
+
+class Moment(StrEnum):
+    """Where a fit stands, and so where it would go on."""
+
+    BETWEEN_BATCHES = "between batches"
+    BETWEEN_EPOCHS = "between epochs"
+    BEFORE_VALIDATION = "before validation"
+
+
+class Listener(Protocol):
+    """Is told what happens between batches."""
+
+    def after_step(self, trainer: pl.Trainer) -> None:
+        """A batch and its hooks are over; whether to validate and whether to stop is not decided yet."""
+
+    def before_batch(self, trainer: pl.Trainer) -> None:
+        """Nothing of the next batch has begun."""
+
+    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+        """Everything due so far is done."""
+
+
+def is_tested() -> bool:
+    """True for releases of Lightning whose loops are known here."""
+    return str(getattr(pl, "__version__", "")).startswith(_TESTED)
+
+
+def listen(trainer: pl.Trainer, listener: Listener) -> bool:
+    """Tells `listener` of every moment of a fit; False, and nothing done, on a release that is not known."""
+    if not is_tested():
+        return False
+    fit_loop: Any = trainer.fit_loop
+    epoch_loop: Any = fit_loop.epoch_loop
+    connector: Any = trainer._logger_connector
+
+    def end_of_step() -> None:
+        listener.after_step(trainer)
+
+    def end_of_batch(_fetcher: Any) -> None:
+        listener.at(Moment.BETWEEN_BATCHES, trainer)
+        if not epoch_loop.batch_progress.is_last_batch:
+            listener.before_batch(trainer)
+
+    after(connector, "update_train_step_metrics", end_of_step)
+    after(epoch_loop, "on_run_start", lambda _fetcher: listener.before_batch(trainer))
+    after(epoch_loop, "on_advance_end", end_of_batch)
+    after(fit_loop, "on_advance_end", lambda: listener.at(Moment.BETWEEN_EPOCHS, trainer))
+    before(epoch_loop.val_loop, "run", lambda: _at_validation(trainer, listener))
+    return True
+
+
+def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:
+    if not trainer.sanity_checking:
+        listener.at(Moment.BEFORE_VALIDATION, trainer)
+
+
+def after(owner: Any, name: str, work: Callable[..., None]) -> None:
+    """Does more whenever a method of this one object has returned."""
+    theirs = getattr(owner, name)
+
+    def both(*arguments: Any) -> Any:
+        found = theirs(*arguments)
+        work(*arguments)
+        return found
+
+    setattr(owner, name, both)
+
+
+def before(owner: Any, name: str, work: Callable[[], None]) -> None:
+    """Does more whenever a method of this one object is about to be called."""
+    theirs = getattr(owner, name)
+
+    def both(*arguments: Any) -> Any:
+        work()
+        return theirs(*arguments)
+
+    setattr(owner, name, both)
+
+
+def once(owner: Any, name: str, work: Callable[[Callable[..., Any]], Any]) -> None:
+    """Calls `work` instead of a method of this one object, the next time; it is given the method."""
+    theirs = getattr(owner, name)
+
+    def instead(*arguments: Any) -> Any:
+        setattr(owner, name, theirs)
+        return work(lambda: theirs(*arguments))
+
+    setattr(owner, name, instead)
