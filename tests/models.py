@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from jupyter_train.training.order import in_order, order_seed
+
 
 def digits(rows: int = 320) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """The first rows of scikit-learn's handwritten digits: `(rows, 64)` float32 in [0, 1] and labels."""
@@ -68,6 +70,17 @@ class DigitsData(pl.LightningDataModule):
 
     def test_dataloader(self):
         return DataLoader(self.dataset, batch_size=self.batch_size)
+
+
+class OrderedDigits(DigitsData):
+    """The same, in the order that a run with this seed gives it; for a trainer of stock Lightning."""
+
+    def __init__(self, seed: int, rows: int = 320, batch_size: int = 32):
+        super().__init__(rows, batch_size)
+        self.seed = seed
+
+    def train_dataloader(self):
+        return in_order(super().train_dataloader(), order_seed(self.seed))
 
 
 def weights(model: nn.Module) -> list[torch.Tensor]:

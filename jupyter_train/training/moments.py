@@ -55,7 +55,7 @@ def listen(trainer: pl.Trainer, listener: Listener) -> bool:
 
     def end_of_batch(_fetcher: Any) -> None:
         listener.at(Moment.BETWEEN_BATCHES, trainer)
-        if not epoch_loop.batch_progress.is_last_batch:
+        if not _is_over(trainer, epoch_loop):
             listener.before_batch(trainer)
 
     after(connector, "update_train_step_metrics", end_of_step)
@@ -64,6 +64,11 @@ def listen(trainer: pl.Trainer, listener: Listener) -> bool:
     after(fit_loop, "on_advance_end", lambda: listener.at(Moment.BETWEEN_EPOCHS, trainer))
     before(epoch_loop.val_loop, "run", lambda: _at_validation(trainer, listener))
     return True
+
+
+def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
+    """True when no batch of this epoch follows."""
+    return bool(epoch_loop._is_training_done or (trainer.should_stop and epoch_loop.done))
 
 
 def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:

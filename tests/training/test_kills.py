@@ -20,9 +20,9 @@ from jupyter_train.training.checkpoints.format import file_hash
 _TRAINS = textwrap.dedent(
     """
     from jupyter_train import train
-    from jupyter_train.training import checkpoint
+    from jupyter_train.training.checkpoints import keeper
     from tests.models import LitDigits, digits
-    checkpoint._WRITING_SHARE = 1.0
+    keeper._WRITING_SHARE, keeper._LEAST_PERIOD_S = 1.0, 0.0
     train(LitDigits(), digits(64), epochs=100000, seed=1, quiet=True)
     """
 )
