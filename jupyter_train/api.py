@@ -47,11 +47,25 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
     """
     __tracebackhide__ = True  # a failure in the user's code is shown without our frames
     expressions = options.pop("expressions", {})
-    config = TrainConfig.of(options, expressions)
+    config = TrainConfig.of(_with_recorded(options), expressions)
     return start(config, lambda _config: (_build(model), _build(data)))
 
 
 train.__signature__ = signature_of_train()  # type: ignore[attr-defined]
+
+
+def _with_recorded(options: dict[str, Any]) -> dict[str, Any]:
+    """The options given, and for another attempt, or a fork, what the run was begun with besides.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    word = options.get("resume") or options.get("fork")
+    if not word:
+        return options
+    from jupyter_train.execution.again import completed
+
+    return completed(_store().find(str(word)), options)
 
 
 def _build(given: Any) -> Any:
@@ -80,7 +94,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
     if "epochs" in options:
         plain.pop("max_epochs", None)
     expressions = options.pop("expressions", {})
-    config = TrainConfig.of({**plain, **options}, expressions)
+    config = TrainConfig.of(_with_recorded({**plain, **options}), expressions)
 
     def build(config: TrainConfig) -> tuple[Any, Any]:
         from jupyter_train.training.cli_file import build as build_parts
@@ -108,7 +122,14 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     if done.error is not None:
         raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
-    return Run(_store(), done.record.key, done.module, done.source, shown_in)
+
+    def again(changes: dict[str, Any]) -> Run:
+        """Another attempt, or a fork, with the same model and data."""
+        from jupyter_train.execution.job import changed
+
+        return start(changed(config, changes), build, ckpt_path)
+
+    return Run(_store(), done.record.key, done.module, done.source, shown_in, again)
 
 
 def _without_ours(found: TracebackType | None) -> TracebackType | None:
@@ -116,6 +137,19 @@ def _without_ours(found: TracebackType | None) -> TracebackType | None:
     while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
         found = found.tb_next
     return found
+
+
+def resume(word: str | Run, **changes: Any) -> Run | str:
+    """Goes on with a run: after a pause, or, when it has ended or died, as its next attempt.
+
+    Args:
+        word: The run.
+        **changes: Options that are others from here on, such as `epochs`; `from_` names a checkpoint.
+
+    Raises:
+        RunStateError: This process cannot begin it; the message says which notebook and cell can.
+    """
+    return (word if isinstance(word, Run) else get_run(word)).resume(**changes)
 
 
 def _carry_out(
@@ -289,5 +323,5 @@ def retrain(
 
 __all__ = [
     "Expression", "JupyterTrainError", "ModelError", "attach", "collect_garbage", "compare", "get_run", "remove",
-    "retrain", "runs", "start", "train", "train_cli_file",
+    "resume", "retrain", "runs", "start", "train", "train_cli_file",
 ]  # fmt: skip

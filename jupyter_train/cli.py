@@ -93,11 +93,17 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
     note.add_argument("text", nargs="+")
     note.set_defaults(work=_note)
     for asked in COMMANDS.values():
+        if asked.name == "resume":
+            continue  # it also goes on with a run that has ended
         command = verbs.add_parser(asked.name, help=asked.help)
         command.add_argument("run")
         command.set_defaults(work=_tell, command=asked.name, argument=[])
         if asked.arguments:
             command.add_argument("argument", nargs="+", help=" or ".join(f"{name}=VALUE" for name in asked.arguments))
+    resume = verbs.add_parser("resume", help="go on after a pause, or with a run that has ended or died")
+    resume.add_argument("run")
+    resume.add_argument("option", nargs="*", help="OPTION=VALUE, such as epochs=30 or from=best")
+    resume.set_defaults(work=_resume)
     verbs.add_parser("gc", help="remove what dead runs left behind").set_defaults(work=_collect)
 
 
@@ -193,6 +199,14 @@ def _tell(options: argparse.Namespace) -> None:
 
     arguments = parse_arguments(options.command, options.argument)
     print(api.get_run(options.run).tell(options.command, source="command line", **arguments))
+
+
+def _resume(options: argparse.Namespace) -> None:
+    from jupyter_train import api
+    from jupyter_train.config.train import option_values
+
+    done = api.resume(options.run, **option_values(options.option))
+    print(done if isinstance(done, str) else f"{done.ref} goes on in its own process (attempt {done.record.attempt})")
 
 
 def _collect(_options: argparse.Namespace) -> None:

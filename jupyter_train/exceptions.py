@@ -6,7 +6,8 @@ JupyterTrainError
 │   ├── ModelError        the model given
 │   ├── DataError         the data given
 │   ├── ParameterError    a notebook parameter
-│   └── CommandError      a command to a running fit
+│   ├── CommandError      a command to a running fit
+│   └── ChangedError      model, data or options are not those the run was begun with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
 │   ├── RunNotFoundError      no run by that name
@@ -59,6 +60,10 @@ class ParameterError(UsageError):
 
 class CommandError(UsageError):
     """A command to a running fit is unknown, or its arguments do not fit."""
+
+
+class ChangedError(UsageError):
+    """Model, data or options are not those the run was begun with."""
 
 
 class StoreError(JupyterTrainError):

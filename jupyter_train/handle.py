@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,16 @@ class Run:
     the handle also knows the model.
     """
 
-    def __init__(self, store: Store, key: str, module: Any = None, source: Any = None, shown_in: Any = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        module: Any = None,
+        source: Any = None,
+        shown_in: Any = None,
+        again: Callable[[dict[str, Any]], Run] | None = None,
+    ) -> None:
+        self._again = again
         self._store = store
         self._key = key
         self._module = module
@@ -144,17 +154,24 @@ class Run:
     def _checkpoint(self, kind: str) -> Checkpoint | None:
         with MetricReader(RunFolder(self.record.folder).metrics) as reader:
             found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
+        if kind == "best":
+            sign = 1 if (self.best or {}).get("mode") == "max" else -1
+            found.sort(key=lambda one: sign * (one.value if one.value is not None else 0.0))
         return found[-1] if found else None
 
-    def _weights(self, which: str) -> dict[str, Any]:
-        """Weights of a checkpoint, verified by its hash before anything is read from it."""
+    def _found_checkpoint(self, which: str) -> Checkpoint:
         if which not in ("best", "last"):
             raise ModelError(f"`{which}`: expected `best` or `last`")
-        from jupyter_train.training.weights import read_weights
-
         found = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
         if found is None:
             raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
+        return found
+
+    def _weights(self, which: str) -> dict[str, Any]:
+        """Weights of a checkpoint, verified by its hash before anything is read from it."""
+        from jupyter_train.training.weights import read_weights
+
+        found = self._found_checkpoint(which)
         return read_weights(self.folder / found.path, found.sha256)
 
     def model(self, into: Any = None, which: str = "best") -> Any:
@@ -264,9 +281,86 @@ class Run:
         """Lets it wait at the next batch boundary."""
         return self.tell("pause", wait_s=wait_s)
 
-    def resume(self, wait_s: float = 10.0) -> str:
-        """Lets it go on after a pause."""
-        return self.tell("resume", wait_s=wait_s)
+    def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
+        """Goes on with it: after a pause, or, when it has ended or died, as its next attempt.
+
+        The next attempt begins at the newest valid checkpoint and gives what an unbroken run would have given; what
+        it records again is compared, bit for bit, with what was recorded before. It trains in a process of its own
+        where the run did, here where this kernel trained it.
+
+        Args:
+            wait_s: How long to wait for an answer after a pause, in seconds.
+            **changes: Options that are others from here on: `epochs=30` makes a finished run longer; `from_` names a
+                checkpoint (`"best"`, `"last"` or a step).
+
+        Returns:
+            The run, or after a pause the answer.
+
+        Raises:
+            RunStateError: Nothing here can begin it; the message says which notebook and cell can.
+            ChangedError: Model, data or options are not those it was begun with.
+        """
+        if self.status.is_live and not changes:
+            return str(self.tell("resume", wait_s=wait_s))
+        from jupyter_train.execution.going_on import go_on_here
+
+        return go_on_here(self._store, self.record, self._again, changes) or self
+
+    def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
+        """A new run that begins at a checkpoint of this one; this one stays as it is.
+
+        Args:
+            from_step: The checkpoint: its step, `"best"` or `"last"`; the newest if None.
+            **changes: Options that are others: `lr=1e-4`, `epochs=50`, `name="lower"`.
+
+        Raises:
+            RunStateError: There is no such checkpoint, or this kernel knows neither model nor data.
+        """
+        from jupyter_train.execution.going_on import fork_here
+
+        made: Run = fork_here(self.record, self._again, from_step, changes)
+        return made
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds) and what verifying it gave."""
+        from jupyter_train.execution.going_on import attempts_of
+
+        return attempts_of(self._store, self.record)
+
+    def export(self, path: str | Path, format: str = "safetensors", which: str = "best", example: Any = None) -> Path:
+        """Writes its model for use elsewhere.
+
+        Args:
+            path: A folder for `safetensors` (weights and `config.json`), a file for the others.
+            format: `safetensors`, `lightning` (a stock `.ckpt`) or `onnx`.
+            which: Weights to use, `best` or `last`.
+            example: For `onnx`: one batch of inputs; taken from the training data if None.
+
+        Raises:
+            ModelError: The format is another, or the model cannot be written in it.
+            RunStateError: The run has no checkpoint.
+        """
+        from jupyter_train.training import export
+
+        export.check_format(format)
+        if format == "onnx":
+            inputs = self._example() if example is None else example
+            return export.to_onnx(self.model(which=which), Path(path), inputs)
+        found = self._found_checkpoint(which)
+        file = self.folder / found.path
+        if format == "lightning":
+            return export.to_lightning(file, found, Path(path))
+        about = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
+        return export.to_safetensors(file, found, Path(path), about)
+
+    def _example(self) -> Any:
+        """Inputs of the first training batch."""
+        loader = self._source.loaders.get("train_dataloaders") if self._source is not None else None
+        if loader is None:
+            raise ModelError("`onnx` needs one batch of inputs: `run.export(path, 'onnx', example=inputs)`")
+        batch = next(iter(loader))
+        return batch[0] if isinstance(batch, tuple | list) else batch
 
     def set_lr(
         self, lr: float | None = None, *, factor: float | None = None, group: int | None = None, wait_s: float = 10.0

@@ -65,6 +65,7 @@ class RunRecord:
         config: Option values as plain JSON; `expressions` in it keeps what was typed.
         summary: Progress, best and last values as of `heartbeat_at`.
         degraded: Why recording is behind, or an empty string.
+        payload: SHA-256 of what its own process was given; empty where there is none, or it is gone.
     """
 
     key: str
@@ -90,6 +91,7 @@ class RunRecord:
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    payload: str = ""
 
     @property
     def ref(self) -> str:

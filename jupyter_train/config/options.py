@@ -29,6 +29,8 @@ class Option:
         repeats: May be given several times; the value is a list.
         metavar: What help shows for the value.
         check: Turns a value into its final form or raises `ValueError` with the expectation.
+        group: `run` for ours, `trainer` for an argument of `pl.Trainer`.
+        shapes_result: Whether another value gives other weights: a resumed run must have the same.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Option:
     metavar: str = ""
     check: Callable[[Any], Any] | None = None
     group: str = "run"
+    shapes_result: bool = True
 
     @property
     def flag(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
@@ -84,8 +84,11 @@ class TrainConfig:
     resume: str | None = _option(
         str, "go on with this run where it was broken off; a finished one with more --epochs", metavar="RUN"
     )
+    fork: str | None = _option(
+        str, "begin a new run at a checkpoint of this one, with whatever options are given", metavar="RUN"
+    )
     from_: str | None = _option(
-        str, "with --resume: the checkpoint to go on from: best, last or a step (the newest valid one)",
+        str, "with --resume or --fork: the checkpoint: best, last or a step (the newest valid one)",
         metavar="best|last|STEP", check=checks.place,
     )  # fmt: skip
     force: bool = _option(bool, "with --resume: go on although data, code or options have changed", False, bare=True)
@@ -146,6 +149,12 @@ class TrainConfig:
 
     def _agree(self) -> None:
         """Settles options that speak of the same thing."""
+        if self.resume is not None and self.fork is not None:
+            raise OptionError("`--resume` goes on with a run, `--fork` begins another one at its checkpoint; give one")
+        if self.reinit and (self.resume or self.fork):
+            raise OptionError("`--reinit` begins with the step-0 weights, `--resume` with a checkpoint's; give one")
+        if self.from_ is not None and not (self.resume or self.fork):
+            raise OptionError(f"`--from {self.from_}` names a checkpoint; say of which run: `--resume RUN`")
         if self.form:
             raise OptionError("`--form` is for the line: `%train --form model data`")
         if self.epochs is not None:
@@ -227,6 +236,14 @@ def as_json(value: Any) -> Any:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+#: Options of ours that leave the weights of a step what they are.
+_SHAPE_NOTHING = frozenset({
+    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "epochs", "force", "fork", "form", "from_",
+    "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "quiet", "record",
+    "record_every", "reinit", "resume", "tag", "wandb", "yes",
+})  # fmt: skip
+
+
 @functools.cache
 def own_options() -> tuple[Option, ...]:
     """The options declared by `TrainConfig` itself, in order."""
@@ -235,7 +252,8 @@ def own_options() -> tuple[Option, ...]:
         declared = item.metadata.get("option")
         if declared is not None:
             default = None if item.default is MISSING else item.default
-            found.append(Option(name=item.name, default=default, **declared))
+            shapes = item.name not in _SHAPE_NOTHING
+            found.append(Option(name=item.name, default=default, shapes_result=shapes, **declared))
     return tuple(found)
 
 
@@ -244,6 +262,24 @@ def options_by_name() -> dict[str, Option]:
     """Every option `%train` takes: our own, then `pl.Trainer`'s."""
     own = {option.name: option for option in own_options()}
     return own | {option.name: option for option in trainer_options() if option.name not in own}
+
+
+def option_values(words: Sequence[str]) -> dict[str, Any]:
+    """Options as they are typed after a verb: `epochs=30`, `--epochs=30`, `from=best`.
+
+    Raises:
+        OptionError: A word is no option, or its value does not fit.
+    """
+    found = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        option = options_by_name().get(checks.python_name(name))
+        if option is None:
+            raise unknown_option(checks.python_name(name))
+        if not equals and option.bare is None:
+            raise OptionError(f"`{option.flag}` needs a value: `{option.flag.removeprefix('--')}=VALUE`")
+        found[option.name] = option.parse(text) if equals else option.bare
+    return found
 
 
 def unknown_option(name: str) -> OptionError:

@@ -136,6 +136,15 @@ def trainer_options() -> tuple[Option, ...]:
     return tuple(_option_of(argument) for argument in trainer_arguments() if argument.name != "logger")
 
 
+#: Arguments that leave the weights of a step what they are; where it trains is told apart by the environment.
+_SHAPE_NOTHING = frozenset({
+    "accelerator", "callbacks", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
+    "enable_model_summary", "enable_progress_bar", "limit_predict_batches", "limit_test_batches", "log_every_n_steps",
+    "logger", "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "num_sanity_val_steps", "profiler",
+    "strategy",
+})  # fmt: skip
+
+
 def _option_of(argument: Argument) -> Option:
     takes = _types_in(argument.annotation) if argument.annotation else (object,)
     unknown = Decision(Use.PASSED, "an argument of this release of pl.Trainer")
@@ -147,4 +156,5 @@ def _option_of(argument: Argument) -> Option:
         is_expression=argument.name in EXPRESSIONS,
         bare=True if bool in takes else None,
         group="trainer",
+        shapes_result=argument.name not in _SHAPE_NOTHING,
     )

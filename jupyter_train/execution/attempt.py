@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import crash
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
@@ -14,18 +15,27 @@ from jupyter_train.execution.notify import notify
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
+from jupyter_train.store.central import Event
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.masking import mask_tree
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
+    from jupyter_train.execution.again import Again
     from jupyter_train.training.fit import Outcome, Surroundings
 
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
-def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, interrupt: InterruptWatch) -> Outcome:
+def attempt(
+    store: Store,
+    job: Job,
+    prepared: Prepared,
+    record: RunRecord,
+    interrupt: InterruptWatch,
+    again: Again | None = None,
+) -> Outcome:
     """From the first row to the last; an Interrupt while the record is being closed waits until it is.
 
     The caller holds the run's owner lock.
@@ -37,26 +47,32 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
     from jupyter_train.training.ranks import SharedInbox
     from jupyter_train.training.resources import Resources
 
-    store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=time.time(), heartbeat_at=time.time())
+    if record.status is not RunStatus.RUNNING:  # a run that is taken over runs already
+        now = time.time()
+        store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
     folder = RunFolder(record.folder)
-    writer = RunWriter(store, record.key, folder, _to_floats, record.attempt)
+    verification = again.verification if again is not None else None
+    writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
+    _tell_again(again, writer)
     mailbox = Mailbox(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)
     writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1
     around = Surroundings(
         job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
-        interrupt, job.ckpt_path, attempt=record.attempt, world_size=prepared.world_size,
+        interrupt, job.ckpt_path, again.resumption if again is not None else None, record.attempt,
+        prepared.world_size,
     )  # fmt: skip
     try:
         job.on_start(record, writer)
         if job.config.wandb:
             start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
-        outcome = _fit(job, prepared, record, around)
+        outcome = _fit(job, prepared, record, around, again)
         if is_spread and isinstance(outcome.error, RuntimeError):  # a connection that broke: the other side knows why
             outcome.message = crash.rank_words(folder.path) or outcome.message
         mailbox.close()
         writer.close(outcome.status, outcome.message)
+        _tell_verdict(store, record, writer)
         notify(store, record.key, job.config.notify)
     except AbortTraining:
         mailbox.close()
@@ -65,17 +81,41 @@ def attempt(store: Store, job: Job, prepared: Prepared, record: RunRecord, inter
     return with_late_interrupt(outcome, interrupt, job.config)
 
 
-def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings) -> Outcome:
+def _tell_again(again: Again | None, writer: RunWriter) -> None:
+    if again is None:
+        return
+    step = again.verification.from_step if again.verification is not None else 0
+    writer.summary(**again.summary)
+    writer.event("resumed" if again.verification is not None else "forked", again.words, step)
+    for remark in again.remarks:
+        writer.event("warning", remark, step)
+
+
+def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
+    """What the comparison came to, where the run ended before it was over."""
+    verification = writer.verification
+    if verification is not None and not verification.is_over and not verification.different:
+        event = Event(
+            time.time(), verification.reached, "verified", f"attempt {record.attempt} {verification.words}", {}
+        )
+        with contextlib.suppress(StoreError, RunStateError):
+            store.add_events(record.key, [event], record.attempt)
+
+
+def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, again: Again | None) -> Outcome:
     """The fit itself, and what is known of the model before and after it."""
     from jupyter_train.training import initial, seeds
     from jupyter_train.training.fit import fit
 
     config, folder, writer, model = job.config, around.folder, around.writer, prepared.model
     assert config.seed is not None
-    origin = initial.origin_of(model)
+    origin = initial.origin_of(model) if again is None else None
     for remark in job.remarks:
         writer.event("warning", remark, 0)
-    _describe(job, folder, writer, prepared.source, initial.keep(model, folder))
+    if again is None or again.verification is None:
+        _describe(job, folder, writer, prepared, initial.keep(model, folder))
+    else:
+        _describe_attempt(job, folder, record)
     if origin is not None:
         text = f"continues from run {origin.ref} (step {origin.step:,})"
         writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
@@ -88,15 +128,29 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings) 
     return outcome
 
 
-def _describe(job: Job, folder: RunFolder, writer: RunWriter, source: Any, start: dict[str, Any]) -> None:
+def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:
+    """Adds to the provenance where another attempt was made, and from which cells."""
+    described = folder.read_provenance()
+    one = {"attempt": record.attempt, **job.provenance, "environment": environment()}
+    described["attempts"] = [*described.get("attempts", []), mask_tree(one)]
+    with contextlib.suppress(OSError):
+        write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
+
+
+def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared, start: dict[str, Any]) -> None:
     """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.fingerprint import fingerprint
+    from jupyter_train.training.sources import sources_of
 
+    source = prepared.source
+    record = job.config.record
+    what = {"model": prepared.model, "data": prepared.data} if record != "code=none" else {}
     described = {
         **job.provenance,
         "environment": environment(),
         "data": fingerprint(source.content) | {"words": source.words},
         "initial_state": start,
+        "sources": sources_of(what, record == "code=full"),
     }
     writer.summary(data=source.words, initial_state=start, cell=job.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:

@@ -32,6 +32,12 @@ def words(code: int, folder: Path) -> str:
     return f"its process ended with exit code {code}" + (f": {lines[-1][:_MOST_LETTERS]}" if lines else "")
 
 
+def refusal(code: int, folder: Path) -> str:
+    """Why a process that should go on with a run did not: the last line of what it wrote."""
+    lines = _lines(folder)
+    return lines[-1].partition(": ")[2][:_MOST_LETTERS] or lines[-1] if lines else words(code, folder)
+
+
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
     """Keeps why a process that shares the training failed."""
     with open(crash_file(folder), "a", encoding="utf-8") as file:

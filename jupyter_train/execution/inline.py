@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from jupyter_train.execution.again import Again, begin_fork, go_on
 from jupyter_train.execution.attempt import attempt
 from jupyter_train.execution.job import Done, Job, Prepared, create
+from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.training.interrupt import InterruptWatch
@@ -15,12 +17,38 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    record = create(store, job, prepared.model)
-    lock = OwnerLock(RunFolder(record.folder).lock)
-    lock.acquire()
+    record, lock, again = begin(store, job, prepared)
     try:
         with InterruptWatch() as interrupt:
-            outcome = attempt(store, job, prepared, record, interrupt)
+            outcome = attempt(store, job, prepared, record, interrupt, again)
     finally:
         lock.release()
     return Done(store.get(record.key), prepared.module, prepared.source, outcome.error)
+
+
+def begin(
+    store: Store, job: Job, prepared: Prepared, made: tuple[RunRecord, OwnerLock] | None = None
+) -> tuple[RunRecord, OwnerLock, Again | None]:
+    """A run this process owns: a new one, one at another's checkpoint, or the next attempt at an old one.
+
+    Args:
+        store: Where it is recorded.
+        job: What is to be done.
+        prepared: Its model and data.
+        made: The run and its lock, where it has been recorded already and this process owns it.
+
+    Raises:
+        JupyterTrainError: It cannot be begun, or cannot go on.
+    """
+    config = job.config
+    if config.resume is not None:
+        return go_on(store, job, prepared, store.find(config.resume).key)
+    again = None
+    if config.fork is not None:
+        job.parent, again = begin_fork(store, config)
+    if made is not None:
+        return *made, again
+    record = create(store, job, prepared.model)
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    return record, lock, again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,22 @@ def prepare(job: Job) -> Prepared:
     source = as_source(data, config, module, config.seed)
     check_validation(module, source, config)
     return Prepared(model, data, module, source, check_arguments(config))
+
+
+def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
+    """The same options with some of them changed; objects among the others stay what they are.
+
+    Raises:
+        OptionError: A change is no option, or its value does not fit.
+    """
+    own = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
+    trainer, expressions = own.pop("trainer"), own.pop("expressions")
+    given = {name: value for name, value in own.items() if value is not None}
+    if "max_epochs" in changes or "epochs" in changes:
+        trainer = {name: value for name, value in trainer.items() if name != "max_epochs"}
+        given.pop("epochs", None)
+    known = {name: text for name, text in expressions.items() if name not in changes}
+    return TrainConfig.of({**given, **trainer, **changes}, known)
 
 
 def create(store: Store, job: Job, model: Any) -> RunRecord:

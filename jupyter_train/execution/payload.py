@@ -63,6 +63,11 @@ def read(folder: RunFolder, sha256: str) -> dict[str, Any]:
     return content
 
 
+def is_kept(folder: RunFolder) -> bool:
+    """True while a payload is there."""
+    return (folder.path / _NAME).exists()
+
+
 def discard(folder: RunFolder) -> None:
     """Deletes a payload that nobody needs any more."""
     for name in (_NAME, _PLACE):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.starting import STANDBY, start
+from jupyter_train.execution.starting import CHANGES_VARIABLE, STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, arrays, commands
 from jupyter_train.store.locations import STORE_VARIABLE, runs_home
+from jupyter_train.store.takeover import check_may_go_on
 
 _LOOK_S = 0.05
 _BEGUN_LOOK_S = 0.5
@@ -33,7 +36,7 @@ class Launched:
     Args:
         store: Where the run is recorded.
         record: Its row as it was when the process started.
-        prepared: The model and data of this process, untouched.
+        prepared: The model and data of this process, untouched; None where it has none.
         process: Its process, the first of a session of its own.
         target: Who is told when it died without telling them itself.
     """
@@ -42,7 +45,7 @@ class Launched:
         self,
         store: Store,
         record: RunRecord,
-        prepared: Prepared,
+        prepared: Prepared | None,
         process: subprocess.Popen[bytes],
         target: str | None,
     ) -> None:
@@ -58,7 +61,9 @@ class Launched:
 
     def done(self, error: BaseException | None = None) -> Done:
         """The run as it stands, with the model and data of this process."""
-        return Done(self._store.get(self.record.key), self._prepared.module, self._prepared.source, error)
+        ours = self._prepared
+        module, source = (ours.module, ours.source) if ours is not None else (None, None)
+        return Done(self._store.get(self.record.key), module, source, error)
 
     def is_ended(self) -> bool:
         """True once its process is gone and its last status is in the store."""
@@ -121,18 +126,73 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         job.config.yes,
     )
     arrays.check_room(runs_home(), content.size)
-    record = create(store, job, prepared.model)
+    if job.config.resume is not None:
+        record = store.find(job.config.resume)
+        check_may_go_on(store, record)
+    else:
+        record = create(store, job, prepared.model)
     folder = RunFolder(record.folder)
     try:
         sha256 = payload.write(folder, content)
-        # the store's address is not in the arguments: everybody on the machine can read those
-        process = start(record.key, sha256, folder.path, {STORE_VARIABLE: store.url})
+        store.update(record.key, payload=sha256)
     except OSError as err:
-        message = f"its process could not be started: {err.strerror or err}"
+        raise _not_started(store, record, err) from err
+    return _start(store, record, sha256, job.config.notify, job.on_start, prepared)
+
+
+def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launched:
+    """Starts another attempt at a run whose payload was kept, with some options changed.
+
+    Raises:
+        RunStateError: It is being trained, or its payload is gone.
+        StoreError: The process could not be started, or could not go on with the run.
+    """
+    check_may_go_on(store, record)
+    if not record.payload or not payload.is_kept(RunFolder(record.folder)):
+        raise RunStateError(f"what `{record.ref}` was started with is not kept")
+    changes = {**changes, "resume": record.key}
+    return _start(store, record, record.payload, None, lambda _record, _writer: None, None, changes)
+
+
+def _start(
+    store: Store,
+    record: RunRecord,
+    sha256: str,
+    target: str | None,
+    on_start: Callable[[RunRecord, Any], None],
+    prepared: Prepared | None,
+    changes: dict[str, Any] | None = None,
+) -> Launched:
+    # the store's address is not in the arguments: everybody on the machine can read those
+    extra = {STORE_VARIABLE: store.url} | ({CHANGES_VARIABLE: json.dumps(changes)} if changes is not None else {})
+    try:
+        process = start(record.key, sha256, Path(record.folder), extra)
+    except OSError as err:
+        raise _not_started(store, record, err) from err
+    if record.status is not RunStatus.QUEUED:
+        _wait_until_taken_over(store, record, process)
+        record = store.get(record.key)
+    on_start(record, None)
+    return Launched(store, record, prepared, process, target)
+
+
+def _not_started(store: Store, record: RunRecord, err: OSError) -> StoreError:
+    message = f"its process could not be started: {err.strerror or err}"
+    if record.status is RunStatus.QUEUED:
         store.set_status(record.key, RunStatus.FAILED, ended_at=time.time(), message=message)
-        raise StoreError(f"`{record.ref}`: {message}") from err
-    job.on_start(record, None)
-    return Launched(store, record, prepared, process, job.config.notify)
+    return StoreError(f"`{record.ref}`: {message}")
+
+
+def _wait_until_taken_over(store: Store, record: RunRecord, process: subprocess.Popen[bytes]) -> None:
+    """Waits until the next attempt has begun.
+
+    Raises:
+        RunStateError: Its process ended before: the run cannot go on.
+    """
+    while store.get(record.key).attempt == record.attempt:
+        if process.poll() is not None and store.get(record.key).attempt == record.attempt:
+            raise RunStateError(crash.refusal(process.returncode, Path(record.folder)))
+        time.sleep(_LOOK_S)
 
 
 def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:

@@ -20,6 +20,8 @@ from jupyter_train.execution.crash import crash_file
 
 #: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
 OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
+#: Options, as JSON, that are others than those of the payload: another attempt at a run.
+CHANGES_VARIABLE = "JUPYTER_TRAIN_CHANGED_OPTIONS"
 #: What a worker is started with instead of a run while there is none.
 STAND_BY = "--stand-by"
 _COMMAND = [sys.executable, "-m", "jupyter_train.execution.worker"]
@@ -61,6 +63,7 @@ def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     environment.pop(OWNED_VARIABLE, None)
+    environment.pop(CHANGES_VARIABLE, None)
     return environment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import sys
 import threading
@@ -11,9 +12,9 @@ import traceback
 from collections.abc import Callable
 
 from jupyter_train.execution import crash, payload
-from jupyter_train.execution.job import Job, prepare
+from jupyter_train.execution.job import Job, changed, prepare
 from jupyter_train.execution.standing_by import wait_for_job
-from jupyter_train.execution.starting import OWNED_VARIABLE, STAND_BY
+from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
@@ -28,46 +29,53 @@ def main(run: str, sha256: str) -> int:
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
         return _share(folder, sha256)
-    lock = OwnerLock(folder.lock)
-    lock.acquire()
-    try:
+    lock = None
+    if store.get(run).status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
+        lock = OwnerLock(folder.lock)
+        lock.acquire()
         store.update(run, pid=os.getpid())
-        return _train(store, store.get(run), folder, sha256)
-    finally:
-        lock.release()
+    return _train(store, store.get(run), folder, sha256, lock)
 
 
-def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str) -> int:
+def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock: OwnerLock | None) -> int:
+    """Trains a run; its lock is given back by the end of this process."""
     job = _job(folder, sha256)
     from jupyter_train.execution.attempt import attempt
+    from jupyter_train.execution.inline import begin
     from jupyter_train.training.fit import last_line
     from jupyter_train.training.interrupt import InterruptWatch
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
         prepared = prepare(job)
+        record, _lock, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
-        store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
+        if lock is not None:
+            store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
         raise
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
     try:
         with InterruptWatch() as interrupt:
-            outcome = attempt(store, job, prepared, record, interrupt)
+            outcome = attempt(store, job, prepared, record, interrupt, again)
     except BaseException as err:
         os.write(started_with, traceback.format_exc().encode())
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)
+        store.update(record.key, payload="")
     return 0
 
 
 def _job(folder: RunFolder, sha256: str) -> Job:
     remarks = payload.enter(folder)
     content = payload.read(folder, sha256)
+    options = content["options"]
+    if changes := os.environ.get(CHANGES_VARIABLE):
+        options = changed(options, json.loads(changes))
     return Job(
-        content["options"], lambda _options: (content["model"], content["data"]), content["notebook"],
+        options, lambda _options: (content["model"], content["data"]), content["notebook"],
         content["parent"], content["provenance"], _take_output, content["ckpt_path"],
         remarks,
     )  # fmt: skip
@@ -77,6 +85,7 @@ def _share(folder: RunFolder, sha256: str) -> int:
     """Trains along with the process that owns the run; what goes wrong here is written where that one's end is told."""
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     job = _job(folder, sha256)
+    from jupyter_train.execution.again import resumption_of
     from jupyter_train.training.fit import Surroundings, fit, last_line
     from jupyter_train.training.interrupt import InterruptWatch
     from jupyter_train.training.ranks import NoMailbox, NoWriter, SharedInbox
@@ -84,6 +93,7 @@ def _share(folder: RunFolder, sha256: str) -> int:
     prepared = prepare(job)
     around = Surroundings(
         job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
+        resumption_of(folder) if job.config.resume is not None else None,
         world_size=prepared.world_size, is_owner=False,
     )  # fmt: skip
     outcome = fit(prepared.module, prepared.source, around)

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_train import api
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
+from jupyter_train.config.train import option_values
 from jupyter_train.exceptions import UsageError, did_you_mean
 from jupyter_train.magics.line import split, unquoted
 from jupyter_train.panel.numbers import size_text
@@ -46,6 +47,10 @@ def _collected(_words: list[str]) -> str:
     return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
 
 
+def _resumed(words: list[str]) -> Any:
+    return api.resume(words[0], **option_values(words[1:]))
+
+
 def _telling(verb: str) -> Callable[[list[str]], str]:
     def work(words: list[str]) -> str:
         return api.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
@@ -62,4 +67,5 @@ VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
     "rm": (1, _removed),
     "gc": (0, _collected),
     **{verb.name: (1, _telling(verb.name)) for verb in COMMANDS.values()},
+    "resume": (1, _resumed),
 }

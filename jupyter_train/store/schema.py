@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 #: The newest revision in `migrations/versions`; a test compares the two.
-HEAD = "0002"
+HEAD = "0003"
 #: Optuna's tables use Alembic's default name, so ours is another.
 VERSION_TABLE = "jupyter_train_version"
 
@@ -37,6 +37,7 @@ runs = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("summary", sa.JSON, nullable=False),
+    sa.Column("payload", sa.String(64), nullable=False, server_default=""),
     sa.Index("ix_runs_name", "name"),
     sa.Index("ix_runs_code", "code"),
     sa.Index("ix_runs_parent", "parent"),

@@ -41,12 +41,9 @@ def take_over(
         RunNotFoundError: There is no such run.
     """
     record = store.get(key)
-    store.check_owner(record)
     folder = RunFolder(record.folder)
-    if record.status is RunStatus.QUEUED:
-        raise RunStateError(f"`{record.ref}` has not begun; there is nothing to go on from")
-    if record.status.is_live:
-        _check_silent(record, folder.lock, lease_s)
+    if check_may_go_on(store, record, lease_s):
+        folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
     lock = OwnerLock(folder.lock)
     lock.acquire()
     try:
@@ -62,7 +59,19 @@ def take_over(
     return record, lock
 
 
-def _check_silent(record: RunRecord, lock: Path, lease_s: float) -> None:
+def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -> bool:
+    """Raises unless another attempt at a run may begin; True when a hung process still holds its lock.
+
+    Raises:
+        RunStateError: Somebody trains it, it is another user's, or it never began.
+    """
+    store.check_owner(record)
+    if record.status is RunStatus.QUEUED:
+        raise RunStateError(f"`{record.ref}` has not begun; there is nothing to go on from")
+    return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)
+
+
+def _is_hung(record: RunRecord, lock: Path, lease_s: float) -> bool:
     silence = silence_s(record)
     if record.host != host_name():
         if silence <= lease_s:
@@ -70,4 +79,5 @@ def _check_silent(record: RunRecord, lock: Path, lease_s: float) -> None:
     elif is_held(lock):
         if silence <= lease_s:
             raise RunStateError(f"`{record.ref}` is being trained by process {record.pid}; stop it first")
-        lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
+        return True
+    return False

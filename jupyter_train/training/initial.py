@@ -79,6 +79,15 @@ def mark(module: nn.Module, origin: Origin) -> None:
     object.__setattr__(module, _MARK, origin)
 
 
+def put_back(module: nn.Module, folder: RunFolder) -> bool:
+    """Loads the step-0 weights that a run kept; False when it kept none."""
+    path = folder.checkpoints / "initial.pt"
+    if not path.exists():
+        return False
+    module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
+    return True
+
+
 def reinitialise(module: nn.Module) -> None:
     """Puts back the weights the instance had before its first run.
 
@@ -88,10 +97,8 @@ def reinitialise(module: nn.Module) -> None:
     origin = origin_of(module)
     if origin is None:
         return
-    path = RunFolder(origin.initial_folder).checkpoints / "initial.pt"
-    if not path.exists():
+    if not put_back(module, RunFolder(origin.initial_folder)):
         raise ModelError(
             f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"
         )
-    module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
     object.__setattr__(module, _MARK, None)

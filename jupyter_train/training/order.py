@@ -350,4 +350,4 @@ def _draws(dataset: Any) -> bool:
 def _fixed(state: dict[str, Any]) -> tuple[Any, ...]:
     """A random state in a form that can be compared."""
     parts = [state["python"][1], state["numpy"][1], state["torch"]]
-    return tuple(part.numpy().tobytes() for part in parts) + (state["numpy"][2],)
+    return (*(part.numpy().tobytes() for part in parts), state["numpy"][2])

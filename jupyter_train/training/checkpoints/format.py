@@ -215,11 +215,11 @@ def file_hash(path: Path) -> str:
 @contextlib.contextmanager
 def _opened(path: Path, sha256: str) -> Iterator[IO[bytes]]:
     """The file, verified first; what is read afterwards is what was verified."""
-    try:
-        file = open(path, "rb")
-    except OSError as err:
-        raise StoreError(f"`{path}` cannot be read ({err.strerror})") from err
-    with file:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+        except OSError as err:
+            raise StoreError(f"`{path}` cannot be read ({err.strerror})") from err
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise StoreError(f"`{path}` is not the file the run recorded (its hash differs); it was not read")
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Which checkpoints a run keeps: the best by the monitored metric, the last, one every few minutes, and any asked for."""
+"""Which checkpoints a run keeps: the best by the monitored metric, the last, and any asked for."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class RunCheckpoint(Checkpoint):
         self._due = self._began + _LEAST_PERIOD_S
         self._most_period_s = 60.0 * config.checkpoint_minutes
         self._seen_at = -1
+        self._best_found: dict[str, Any] = {}
         self._trail: list[float] = []
 
     # -- when -------------------------------------------------------------------------------------
@@ -164,7 +165,8 @@ class RunCheckpoint(Checkpoint):
         if self._is_better(value):
             self.best_value = value
             found = {"metric": self.monitor, "value": value, "epoch": trainer.current_epoch}
-            self._writer.summary(best=found | {"step": trainer.global_step, "mode": self._direction()})
+            self._best_found = found | {"step": trainer.global_step, "mode": self._direction()}
+            self._writer.summary(best=self._best_found)
         if self._is_worth_keeping(value):
             self._improved_to = value
 
@@ -310,7 +312,7 @@ class RunCheckpoint(Checkpoint):
         with self._lock:
             best = [list(one) for one in self._best]
         return {"monitor": self.monitor, "best_value": self.best_value, "best": best, "trail": self._trail.copy(),
-                "seen_at": self._seen_at}  # fmt: skip
+                "seen_at": self._seen_at, "best_found": self._best_found}  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from there."""
@@ -319,6 +321,11 @@ class RunCheckpoint(Checkpoint):
         self.best_value = state_dict["best_value"] if self._best else None
         self._trail = list(state_dict["trail"])
         self._seen_at = state_dict["seen_at"]
+        self._best_found = dict(state_dict["best_found"]) if self._best else {}
+        if self._best_found:
+            self._writer.summary(best=self._best_found)
+        if self._best:
+            self._writer.summary(trail=self._trail.copy())
 
     def goes_on_from(self, path: str) -> None:
         """The checkpoint a resumed run began with; the next `last` replaces it if it is one."""

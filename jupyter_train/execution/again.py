@@ -1,0 +1,313 @@
+"""Another attempt at a run: which checkpoint it goes on from, and whether it still is the same run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TrainConfig, options_by_name
+from jupyter_train.config.train import as_json
+from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
+from jupyter_train.execution.environment import environment
+from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.run import RunRecord
+from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.takeover import take_over
+from jupyter_train.store.verification import Verification
+
+if TYPE_CHECKING:
+    from jupyter_train.training.resumption import Resumption
+
+#: Options that speak of one attempt, and are not taken over from the one before.
+_OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
+#: What a run's summary says of its beginning.
+_LASTING = ("data", "initial_state", "cell", "fork")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
+                         "hardware.cpu": "processor", "hardware.threads": "threads",
+                         "hardware.gpus": "GPUs"}  # fmt: skip
+
+
+@dataclass
+class Again:
+    """Another attempt at a run, or a new run that begins at another one's checkpoint.
+
+    Attributes:
+        resumption: Where the fit goes on; None where it begins at step 0.
+        verification: Compares what is recorded with what was; None for a fork.
+        summary: The run's summary as far as it still holds.
+        words: What the panel says of it.
+        remarks: What the user shall be told besides.
+    """
+
+    resumption: Resumption | None
+    verification: Verification | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    words: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+
+def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of another attempt: what is given now, and else what the run was begun with.
+
+    Options whose value was an object are not kept with a run: they have to be given again, and are compared.
+    """
+    known = options_by_name()
+    expressions = record.config.get("expressions", {})
+    kept = {
+        name: value
+        for name, value in record.config.items()
+        if name in known and name not in _OF_AN_ATTEMPT and not (known[name].is_expression and name in expressions)
+        and name not in ("callback", "callbacks", "logger")
+    }  # fmt: skip
+    if "max_epochs" in given:
+        kept.pop("epochs", None)
+    return {**kept, **{name: value for name, value in given.items() if value is not None}}
+
+
+def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> list[str]:
+    """What would make the run another one: a readable line for each option, for the data and for sources."""
+    from jupyter_train.training.fingerprint import fingerprint
+    from jupyter_train.training.sources import differences as differences_of_sources
+    from jupyter_train.training.sources import sources_of
+
+    lines = []
+    now = config.to_json()
+    for name, option in options_by_name().items():
+        old, new = _comparable(record.config.get(name)), _comparable(now.get(name))
+        if option.shapes_result and old != new:
+            lines.append(f"`{option.flag}` was {_shown(old)} and is {_shown(new)}")
+    before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
+    if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
+        lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
+    sources = sources_of({"model": prepared.model, "data": prepared.data}, config.record == "code=full")
+    return lines + differences_of_sources(provenance.get("sources", {}), sources)
+
+
+def _comparable(value: Any) -> Any:
+    return _ADDRESS.sub("", value) if isinstance(value, str) else value
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else f"`{as_json(value)}`"
+
+
+def _rows(words: Any) -> str:
+    return str(words).removeprefix("rows: ") if words else "other content"
+
+
+def surroundings_changed(provenance: Mapping[str, Any]) -> str:
+    """What differs in versions and hardware: allowed, but the last digits of values may too."""
+    before, now = provenance.get("environment", {}), environment()
+    changed = []
+    for path, word in _PARTS_OF_ENVIRONMENT.items():
+        part, _, name = path.partition(".")
+        old, new = before.get(part, {}).get(name), now.get(part, {}).get(name)
+        if old != new and old is not None:
+            changed.append(f"{word} {old} → {new}")
+    return ", ".join(changed)
+
+
+class Choice:
+    """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
+
+    Args:
+        wanted: `best`, `last`, a step, or None for the newest.
+    """
+
+    def __init__(self, wanted: str | None) -> None:
+        self.remarks: list[str] = []
+        self.content: dict[str, Any] = {}
+        self.found: Checkpoint | None = None
+        self._wanted = wanted
+
+    def __call__(self, record: RunRecord) -> Checkpoint | None:
+        """The checkpoint, read and verified; None where the run has none at all.
+
+        Raises:
+            RunStateError: There is none as asked for.
+            StoreError: The one asked for is damaged.
+        """
+        from jupyter_train.training.checkpoints.format import OURS, read
+
+        folder = RunFolder(record.folder)
+        with MetricReader(folder.metrics) as reader:
+            known = reader.checkpoints()
+        for one in self._candidates(record, known):
+            try:
+                content = read(folder.path / one.path, one.sha256)
+                if OURS not in content or "moment" not in content[OURS]:
+                    raise StoreError(f"`{one.path}` holds no training state")
+            except Exception as err:
+                if self._wanted is not None and self._wanted.isdigit():
+                    raise
+                self.remarks.append(f"checkpoint of step {one.step:,} refused: {' '.join(str(err).split())[:200]}")
+                continue
+            self.content, self.found = content, one
+            return one
+        return None
+
+    def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
+        newest = sorted(known, key=lambda one: (one.step, _recorded_before(one)), reverse=True)
+        current = [one for one in newest if one.kind != SUPERSEDED]
+        if self._wanted is None or self._wanted == "last":
+            return current
+        if self._wanted == "best":
+            return [*_best_first([one for one in current if one.kind == "best"], record), *current]
+        asked = [one for one in current if one.step == int(self._wanted)]
+        if not asked:
+            steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
+            raise RunStateError(f"`{record.ref}` has no checkpoint of step {self._wanted}; there are: {steps}")
+        return asked
+
+
+def _recorded_before(checkpoint: Checkpoint) -> int:
+    return sum(Place.of_text(checkpoint.place).points.values())
+
+
+def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:
+    sign = -1 if record.summary.get("best", {}).get("mode") == "max" else 1
+    return sorted(known, key=lambda one: sign * (one.value if one.value is not None else 0.0))
+
+
+def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunRecord, OwnerLock, Again]:
+    """Makes this process carry out the next attempt of a run.
+
+    Raises:
+        ChangedError: Model, data or options are others, and `--force` is not given.
+        RunStateError: The run is being trained, is another user's, or has no checkpoint as asked for.
+    """
+    config = job.config
+    record = store.get(key)
+    provenance = RunFolder(record.folder).read_provenance()
+    found = differences(record, provenance, config, prepared)
+    if found and not config.force:
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ChangedError(
+            f"`{record.ref}` cannot go on as the same run:\n{listed}\nUndo that, add `--force` to go on all the same "
+            "(it is recorded), or begin another run at its checkpoint with `--fork`"
+        )
+    choice = Choice(config.from_)
+    was_finished = record.status.value == "finished"
+    before, lock = record, None
+    try:
+        record, lock = take_over(store, key, choose=choice)
+        _sweep(RunFolder(record.folder))
+        again = _again(record, before, choice, config, prepared, provenance, was_finished)
+        again.remarks += [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
+        # what was set for this attempt holds from now on
+        fresh = {name: value for name, value in config.to_json().items() if name not in _OF_AN_ATTEMPT}
+        notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
+        store.update(key, record.attempt, config=fresh | notify)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    return store.get(key), lock, again
+
+
+def _again(
+    record: RunRecord,
+    before: RunRecord,
+    choice: Choice,
+    config: TrainConfig,
+    prepared: Prepared,
+    provenance: Mapping[str, Any],
+    was_finished: bool,
+) -> Again:
+    folder = RunFolder(record.folder)
+    step = choice.found.step if choice.found is not None else 0
+    verification = Verification(record.attempt, step, expected_of(folder.metrics, record.attempt))
+    kept = {name: value for name, value in before.summary.items() if name in _LASTING}
+    remarks = list(choice.remarks)
+    changed = surroundings_changed(provenance)
+    if changed:
+        remarks.append(f"{changed}: values may differ in their last digits")
+    if choice.found is None:
+        _begin_anew(record, prepared, provenance)
+        words = f"attempt {record.attempt} begins at step 0: no checkpoint was there to go on from"
+        return Again(None, verification, kept, words, remarks)
+    resumption = _resumption(folder, choice, config, before)
+    resumption.keeps_stop = not was_finished
+    if not resumption.is_exact:
+        remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
+    words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint)"
+    return Again(resumption, verification, kept, words, remarks)
+
+
+def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: RunRecord) -> Resumption:
+    from jupyter_train.training.resumption import Resumption
+
+    assert choice.found is not None
+    recorded = before.config
+    return Resumption(
+        str(folder.path / choice.found.path),
+        choice.content,
+        keeps_epochs=config.epochs == recorded.get("epochs"),
+        keeps_patience=config.early_stop == recorded.get("early_stop"),
+    )
+
+
+def _begin_anew(record: RunRecord, prepared: Prepared, provenance: Mapping[str, Any]) -> None:
+    """Puts back the step-0 weights, unless the model has just been built with them.
+
+    Raises:
+        RunStateError: They were not kept.
+    """
+    from jupyter_train.training import initial
+
+    wanted = provenance.get("initial_state", {}).get("sha256", "")
+    if not wanted or initial.state_hash(prepared.model) == wanted:
+        return
+    if not initial.put_back(prepared.model, RunFolder(record.folder)):
+        raise RunStateError(
+            f"`{record.ref}` has no checkpoint, its step-0 weights were not kept and the model given has others; "
+            "train it as a new run"
+        )
+
+
+def resumption_of(folder: RunFolder) -> Resumption | None:
+    """Where the newest attempt goes on, for a process that trains along with its owner."""
+    from jupyter_train.training.checkpoints.format import read
+    from jupyter_train.training.resumption import Resumption
+
+    with MetricReader(folder.metrics) as reader:
+        attempts, known = reader.attempts(), reader.checkpoints()
+    found = [one for one in known if attempts and one.path == attempts[-1].checkpoint]
+    if not found:
+        return None
+    return Resumption(str(folder.path / found[0].path), read(folder.path / found[0].path, found[0].sha256))
+
+
+def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
+    """A new run's beginning at another one's checkpoint; gives that one's key too.
+
+    Raises:
+        RunStateError: It has no checkpoint as asked for.
+    """
+    other = store.find(str(config.fork))
+    choice = Choice(config.from_)
+    found = choice(other)
+    if found is None:
+        raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
+    resumption = _resumption(RunFolder(other.folder), choice, config, other)
+    resumption.keeps_stop = False
+    if config.lr is not None and config.lr != other.config.get("lr"):
+        resumption.lr = config.lr
+    words = f"forked from {other.ref} at step {found.step:,}"
+    return other.key, Again(resumption, None, {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}, words,
+                            choice.remarks)  # fmt: skip
+
+
+def _sweep(folder: RunFolder) -> None:
+    """Removes what a killed process left half written, or never announced; nobody else writes here now."""
+    with MetricReader(folder.metrics) as reader:
+        announced = {folder.path / one.path for one in reader.checkpoints()}
+    unannounced = [path for path in folder.checkpoints.glob("*.ckpt") if path not in announced]
+    for leftover in [*folder.path.rglob(".*.tmp"), *unannounced]:
+        leftover.unlink(missing_ok=True)
