@@ -182,7 +182,7 @@ class RunWriter:
         taken = [self._rows.popleft() for _ in range(len(self._rows))]
         rows = [row for row in taken if isinstance(row, Row)]
         try:
-            self._appender.prepare({name for row in rows for name, _ in row.values})
+            self._appender.prepare(dict.fromkeys(name for row in rows for name, _ in row.values))
         except _FAULTS:
             self._rows.extendleft(reversed(taken))
             raise

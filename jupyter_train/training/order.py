@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
 import itertools
+import signal
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -87,11 +91,14 @@ class Order:
         return len(self._inner)
 
     def __iter__(self) -> Iterator[Any]:
-        """One pass, without the batches to be skipped; more passes in one epoch differ from each other."""
+        """One pass, without the batches to be skipped; more passes in one epoch differ from each other.
+
+        It counts from its first batch on: a loader with workers makes two iterators and uses one.
+        """
         seed = derived(self._seed, self.epoch, self.cycle)
         self.cycle += 1
         skip, self.skip = self.skip, 0
-        return self._pass(seed, skip)
+        yield from self._pass(seed, skip)
 
     def _pass(self, seed: int, skip: int) -> Iterator[Any]:
         number = 0
@@ -196,6 +203,7 @@ class Orders:
         before(trainer.fit_loop, "setup_data", lambda: self._forget(_TRAIN, trainer.fit_loop))
         val_loop = trainer.fit_loop.epoch_loop.val_loop
         before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
+        before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_pass(trainer))
 
     def _forget(self, stage: str, loop: Any) -> None:
         """Loaders may be asked for anew every few epochs; they are counted from the first again."""
@@ -221,19 +229,23 @@ class Orders:
         return {stage: [0 if one is None else one.cycle for one in known] for stage, known in self._known.items()}
 
     def restore(self, state: dict[str, list[int]]) -> None:
-        """Continues to count passes; from now on nothing is skipped any more."""
+        """Continues to count passes; those of training loaders follow from the batches that were skipped."""
         self._skip = 0
-        for stage, cycles in state.items():
-            for one, cycle in zip(self._known[stage], cycles, strict=False):
-                if one is not None:
-                    one.cycle = cycle
-
-    def begin_epoch(self) -> None:
-        """The first pass through each loader in this epoch is still to come."""
-        self._skip = 0
-        for one in self._known[_TRAIN]:
+        for one, cycle in zip(self._known[_VALIDATION], state[_VALIDATION], strict=False):
             if one is not None:
-                one.cycle, one.skip = 0, 0
+                one.cycle = cycle
+
+    def _begin_pass(self, trainer: pl.Trainer) -> None:
+        """Before Lightning makes the iterator of an epoch: whatever was begun for it before does not count.
+
+        It makes none for the first epoch of a fit, whose iterator is as old as its loaders.
+        """
+        fit_loop: Any = trainer.fit_loop
+        if trainer.current_epoch > 0 and not fit_loop.is_resuming and not fit_loop.epoch_loop.restarting:
+            self._skip = 0
+            for one in self._known[_TRAIN]:
+                if one is not None:
+                    one.cycle, one.skip = 0, 0
 
 
 _TRAIN, _VALIDATION = "train", "validation"
@@ -312,7 +324,29 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
     inside[name] = Order(copy.copy(_with_own_sampler(inside[name])), seed, is_numbering)
     if is_numbering:
         inside["dataset"] = SeededDataset(loader.dataset)
+    if loader.num_workers > 0:
+        inside["worker_init_fn"] = _WorkerStart(loader.worker_init_fn)
     return ordered
+
+
+class _WorkerStart:
+    """What a DataLoader's worker process does first."""
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+
+    def __call__(self, worker: int) -> None:
+        """Dies with its parent: workers of a killed process wait for each other for ever."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if self._theirs is not None:
+            self._theirs(worker)
+        else:
+            pl_worker_init_function(worker)
+
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
 def _with_own_sampler(inner: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.training import randomness, state
@@ -66,7 +66,7 @@ class Resumption:
         strategy.load_checkpoint = lambda *_, **__: content
         trainer.num_sanity_val_steps = 0
         if self.moment is Moment.BETWEEN_EPOCHS:
-            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
+            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, config))
             return
         steps = epoch_loop.max_steps
         if steps != -1:
@@ -74,12 +74,9 @@ class Resumption:
         once(epoch_loop, "reset", lambda _theirs: _reset(trainer, steps))
         once(epoch_loop, "on_run_start", lambda theirs: self._enter_batches(theirs, trainer, orders, config))
 
-    def _enter_epoch(
-        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
-    ) -> None:
+    def _enter_epoch(self, theirs: Callable[[], None], trainer: pl.Trainer, config: TrainConfig) -> None:
         _forget_restart(trainer)
         trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
-        orders.begin_epoch()
         self._restore(trainer, config)
         theirs()
 
@@ -106,7 +103,18 @@ class Resumption:
             from jupyter_train.training.learning_rate import set_learning_rate
 
             set_learning_rate(trainer, lr=self.lr)
+        self._enter_averaging(trainer)
         randomness.restore(ours["random"])
+
+    def _enter_averaging(self, trainer: pl.Trainer) -> None:
+        """Lets stochastic weight averaging take over the schedule again, which it does at the start of an epoch.
+
+        Making its scheduler changes the learning rate; it is put back to that of the checkpoint.
+        """
+        for one in trainer.callbacks:
+            if isinstance(one, StochasticWeightAveraging) and one._latest_update_epoch >= one.swa_start:
+                one.on_train_epoch_start(trainer, trainer.lightning_module)
+                trainer.strategy.load_optimizer_state_dict(self.content)
 
 
 def _reset(trainer: pl.Trainer, max_steps: int) -> None:

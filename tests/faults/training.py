@@ -1,0 +1,132 @@
+"""Trains a subject in a child process, kills it at a chosen moment, resumes it, and tells all that can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from jupyter_train import get_run, runs, train
+from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.training.checkpoints import keeper
+from tests.faults.children import Child
+from tests.faults.subjects import SUBJECTS
+
+
+class Kill(pl.Callback):
+    """Ends this process without a word at a moment of the fit.
+
+    Args:
+        where: `step`: after the batch with which so many optimizer steps are done; `validation`: inside the so-manieth.
+        count: Which one.
+        grace_s: How long to wait before, so that what was taken before may reach the disk.
+    """
+
+    def __init__(self, where: str, count: int, grace_s: float) -> None:
+        self.where, self.count, self.grace_s = where, count, grace_s
+        self.validations = 0
+
+    def _die(self) -> None:
+        time.sleep(self.grace_s)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_train_batch_end(self, trainer, *_):
+        if self.where == "step" and trainer.global_step >= self.count:
+            self._die()
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, *_):
+        if self.where == "validation" and not trainer.sanity_checking and batch_idx == 1:
+            self.validations += 1
+            if self.validations == self.count:
+                self._die()
+
+
+def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
+    """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
+    torch.set_num_threads(1)
+    keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
+    subject = SUBJECTS[name]
+    options = {"epochs": 3, "seed": 7, "quiet": True, "accelerator": "cpu", **subject.options, **changes}
+    options = {name: value for name, value in options.items() if value is not None}
+    callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else [])]
+    data = subject.data()
+    run = train(lambda: subject.model(), data, callback=callbacks, **options)
+    return told(run)
+
+
+def told(run: Any) -> dict[str, Any]:
+    """Everything of a run that must not depend on whether it was broken off."""
+    module = run._module
+    states = [one.state_dict() for one in module.trainer.optimizers]
+    frame = run.metrics
+    return {
+        "ref": run.ref,
+        "weights": digest(module.state_dict()),
+        "optimizers": digest(states),
+        "rows": frame[sorted(frame.columns)].to_csv(float_format=lambda value: value.hex()),
+        "best": run.best,
+        "attempts": run.attempts,
+        "verified": [one["verified"] for one in run.attempts[1:]],
+        "events": [(event.kind, event.text) for event in run.events],
+        "status": str(run.status),
+    }
+
+
+def digest(content: Any) -> str:
+    """A hash over tensors and plain values in containers."""
+    found = hashlib.sha256()
+    _feed(found, content)
+    return found.hexdigest()
+
+
+def _feed(found: Any, content: Any) -> None:
+    if isinstance(content, torch.Tensor):
+        found.update(content.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if content.ndim else
+                     repr(content.item()).encode())  # fmt: skip
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            found.update(repr(key).encode())
+            _feed(found, value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            _feed(found, value)
+    else:
+        found.update(repr(content).encode())
+
+
+def whole(name: str, **changes: Any) -> dict[str, Any]:
+    """A subject trained without a break."""
+    found: dict[str, Any] = Child(carry_out, name, None, changes).result()
+    return found
+
+
+def killed(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
+    """A run of a subject that was killed; the test fails when it was not."""
+    assert Child(carry_out, name, (where, count, grace_s), changes).result() is None
+    run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
+    assert run.status == "lost"
+    return run
+
+
+def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
+    """The run, gone on with to its end."""
+    return whole(name, resume=run.ref, **changes)
+
+
+def checkpoints(run: Any) -> list[Any]:
+    """Rows of a run's checkpoints."""
+    with MetricReader(RunFolder(run.folder).metrics) as reader:
+        return reader.checkpoints()
+
+
+COMPARED = ("weights", "optimizers", "rows", "best", "status")
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What of two runs is not the same."""
+    return [name for name in COMPARED if one[name] != other[name]]
