@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--html", action="store_true", help="also write an HTML copy")
     retrain.set_defaults(work=_retrain)
 
+    doctor = verbs.add_parser("doctor", help="look at the machine, the run store and the run folders")
+    doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
+    doctor.set_defaults(work=_doctor)
+
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
     _add_runs_verbs(runs)
     return parser
@@ -127,6 +131,22 @@ def _tell_repeated(run: Any) -> None:
         shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch'] + 1})" if best else ""
         print(f"  {child.ref} {child.status}{shown}")
     print(f"  notebook  {run.record.summary['output']}")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from jupyter_train import doctor
+
+    is_bad = False
+    for found in doctor.look():
+        is_fixed = options.fix and found.fix is not None
+        if is_fixed:
+            assert found.fix is not None
+            found.fix()
+        hint = "  (fixed)" if is_fixed else "  (`jupyter train doctor --fix`)" if found.fix is not None else ""
+        print(f"{found.level:4}  {found.words}{hint}")
+        is_bad = is_bad or (found.level is doctor.Level.BAD and not is_fixed)
+    print("something is wrong" if is_bad else "all is well")
+    return EXIT_CODES["store"] if is_bad else 0
 
 
 def _demo(options: argparse.Namespace) -> int:

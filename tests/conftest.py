@@ -15,6 +15,12 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the fault tests; they must be known wherever pytest is started."""
+    parser.addoption("--full", action="store_true", help="fault tests: all trials instead of a share")
+    parser.addoption("--report", default="", metavar="FILE", help="fault tests: keep what was tried and passed as JSON")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Third-party deprecations are theirs; everything else is an error."""
     for line in (

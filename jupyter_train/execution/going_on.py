@@ -63,7 +63,7 @@ def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
     """Every attempt at a run, oldest first."""
     verdicts = {}
     for event in store.events_of(record.key):
-        if event.kind == "verified":
+        if event.kind in ("verified", "diverged"):
             _, number, *words = event.text.split()
             verdicts[int(number)] = " ".join(words)
     found: list[dict[str, Any]] = [

@@ -40,6 +40,11 @@ _SHOWN_EVENTS = frozenset(
         "recovered",
         "mirror",
         "initial_state",
+        "order",
+        "resumed",
+        "forked",
+        "verified",
+        "diverged",
     }
 )
 
@@ -104,7 +109,9 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
 
 
 def _mark(event: Event) -> str:
-    """What stands beside a command's line in the charts; empty where none is drawn."""
+    """What stands beside a line in the charts: a command, or where an attempt began; empty where none is drawn."""
+    if event.kind in ("resumed", "forked"):
+        return event.kind if event.step else ""
     verb = VERBS.get(str(event.data.get("verb")))
     return verb.mark if event.kind == "command" and verb is not None and event.step is not None else ""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_train.panel.numbers import duration_text, value_text
 
+_WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 #: Statuses in which a panel still moves.
 LIVE_STATUSES = ("running", "paused")
 
@@ -51,7 +52,7 @@ def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     if snapshot.get("degraded"):
         lines.append(("warning", snapshot["degraded"]))
     for event in _worth_a_line(snapshot.get("events", []))[-5:]:
-        kind = "warning" if event["kind"] in ("nan", "warning", "checkpoint", "refused") else "note"
+        kind = "warning" if event["kind"] in _WARNINGS else "note"
         lines.append((kind, event["text"]))
     return lines
 

@@ -56,9 +56,13 @@ def _prepare_file(path: Path) -> None:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    wal = sqlite3.sqlite_version_info >= _WAL_IS_SAFE_FROM
-    connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+    connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def wal_is_safe() -> bool:
+    """Whether this SQLite keeps a write-ahead log intact when several processes write."""
+    return sqlite3.sqlite_version_info >= _WAL_IS_SAFE_FROM
 
 
 def _on_begin(connection: sa.Connection) -> None:

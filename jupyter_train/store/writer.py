@@ -211,7 +211,8 @@ class RunWriter:
     def _verify(self, verification: Verification, name: str, point: Point) -> None:
         was_over = verification.is_over
         if not verification.see(name, point) or (verification.is_over and not was_over):
-            self.event("verified", f"attempt {verification.attempt} {verification.words}", point.step)
+            kind = "diverged" if verification.different else "verified"
+            self.event(kind, f"attempt {verification.attempt} {verification.words}", point.step)
         self.summary(resume={"attempt": verification.attempt, "from_step": verification.from_step,
                              "verdict": verification.verdict, "words": verification.words})  # fmt: skip
 

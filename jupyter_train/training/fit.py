@@ -142,7 +142,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     if resumption is not None:
         resumption.prepare(trainer, orders, around.config)
         checkpoint.goes_on_from(resumption.path)
-    before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
+    if resumption is None:  # else the first attempt has said it
+        before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
 
 
 def _tell_remarks(orders: Orders, writer: RunWriter) -> None:

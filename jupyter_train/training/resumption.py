@@ -111,7 +111,8 @@ class Resumption:
 
         Making its scheduler changes the learning rate; it is put back to that of the checkpoint.
         """
-        for one in trainer.callbacks:
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        for one in callbacks:
             if isinstance(one, StochasticWeightAveraging) and one._latest_update_epoch >= one.swa_start:
                 one.on_train_epoch_start(trainer, trainer.lightning_module)
                 trainer.strategy.load_optimizer_state_dict(self.content)

@@ -72,7 +72,7 @@ def _carry_out(pipe: Any, variables: dict[str, str], folder: str, parent: int, w
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     try:
         pipe.send(work(*arguments))
-    except BaseException as err:
+    except BaseException as err:  # noqa: BLE001  told to whoever started this child
         import traceback
 
         traceback.print_exc()

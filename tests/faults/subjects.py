@@ -133,6 +133,20 @@ class Augmented(Dataset):
         return image * (1 + 0.1 * noise) + 0.01 * torch.randn(64), self.labels[index]
 
 
+class Hidden(Dataset):
+    """Draws from a generator of its own."""
+
+    def __init__(self):
+        self.images, self.labels = digits(ROWS)
+        self.mine = np.random.default_rng(1)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.images[index] + self.mine.random(dtype=np.float32), self.labels[index]
+
+
 class Stream(IterableDataset):
     """Batches in an order of its own, the same in every epoch."""
 
@@ -202,6 +216,9 @@ class Combined(Lit):
         super().validation_step(batch, batch_idx)
 
 
+#: What cannot be made exact.
+HIDDEN = Subject(data=lambda: pair(loader(Hidden(), shuffle=True)))
+
 SUBJECTS: dict[str, Subject] = {
     "plain": Subject(),
     "metrics": Subject(WithMetrics),
@@ -212,6 +229,12 @@ SUBJECTS: dict[str, Subject] = {
     "plateau per step": Subject(lambda: Scheduled("plateau-step")),
     "manual": Subject(TwoOptimizers, steps=30),
     "augmented": Subject(data=lambda: pair(loader(Augmented(), shuffle=True))),
+    **{
+        f"augmented, {count} workers": Subject(
+            data=lambda count=count: pair(loader(Augmented(), shuffle=True, num_workers=count))
+        )
+        for count in (1, 4)
+    },
     "augmented, 2 workers": Subject(data=lambda: pair(loader(Augmented(), shuffle=True, num_workers=2))),
     "stream": Subject(data=lambda: pair(loader(Stream()))),
     "weighted": Subject(data=lambda: pair(loader(sampler=WeightedRandomSampler(torch.rand(ROWS), ROWS)))),
@@ -225,7 +248,7 @@ SUBJECTS: dict[str, Subject] = {
     "val by share": Subject(WithMetrics, options={"val_check_interval": 0.4}),
     "val every second": Subject(
         lambda: Scheduled("plateau"), options={"check_val_every_n_epoch": 2, "epochs": 4}, steps=32
-    ),  # fmt: skip
+    ),
     "max steps": Subject(options={"max_steps": 19, "epochs": None}, steps=19),
     "limited": Subject(options={"limit_train_batches": 5, "limit_val_batches": 2}, steps=15),
     "loaders anew": Subject(options={"reload_dataloaders_every_n_epochs": 1}),

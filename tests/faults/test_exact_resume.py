@@ -6,18 +6,94 @@ import random
 
 import pytest
 
+from tests.faults.counts import share
 from tests.faults.subjects import SUBJECTS
-from tests.faults.training import differences, killed, resumed, whole
+from tests.faults.training import checkpoints, differences, killed, resumed, whole
 
-pytestmark = [pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_a_killed_run_goes_on_exactly(name: str) -> None:
+def test_a_killed_run_goes_on_exactly(name: str, tally) -> None:
     expected = whole(name)
     dice = random.Random(name)
-    for _ in range(2):
+    for _ in tally.trials(f"killed at a random step: {name}", share(1, 10)):
         run = killed(name, "step", dice.randrange(2, SUBJECTS[name].steps), dice.choice([0.0, 0.5]))
         found = resumed(name, run)
         assert differences(found, expected) == []
         assert not [words for words in found["verified"] if words.startswith("diverged")]
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 0.6])
+@pytest.mark.parametrize(("name", "validations"), [("metrics", 3), ("val in the epoch", 6)])
+def test_a_run_killed_inside_validation_goes_on_exactly(name, validations, grace_s, tally) -> None:
+    expected = whole(name)
+    counts = range(1, validations + 1) if share(0, 1) else [2]
+    for count in tally.trials("killed inside validation", counts):
+        found = resumed(name, killed(name, "validation", count, grace_s))
+        assert differences(found, expected) == []
+
+
+@pytest.mark.parametrize("name", ["metrics", "plateau per epoch", "accumulated"])
+def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, tally) -> None:
+    expected = whole(name)
+    per_epoch = SUBJECTS[name].steps // 3
+    for epoch in tally.trials("killed at the last batch of an epoch", range(1, 4) if share(0, 1) else [2]):
+        found = resumed(name, killed(name, "step", epoch * per_epoch, 0.5))
+        assert differences(found, expected) == []
+
+
+def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
+    """`max_steps` ends a run inside an epoch, whose end still follows."""
+    expected = whole("max steps")
+    for grace_s in tally.trials("killed at max_steps", [0.0, 0.6]):
+        assert differences(resumed("max steps", killed("max steps", "step", 19, grace_s)), expected) == []
+
+
+def test_a_run_killed_ten_times_goes_on_exactly(tally) -> None:
+    expected = whole("metrics", epochs=8)
+    run = killed("metrics", "step", 5, 0.5, epochs=8)
+    for step in tally.trials("killed again and again", range(11, 61, 5 if share(0, 1) else 16)):
+        run = killed("metrics", "step", step, 0.4, epochs=8, resume=run.ref)
+    found = resumed("metrics", run, epochs=8)
+    assert differences(found, expected) == []
+    assert len(found["attempts"]) >= 4
+    steps = [one["from_step"] for one in found["attempts"]]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("workers", [(0, 2), (2, 0), (1, 4)])
+def test_another_number_of_workers_gives_the_same(workers: tuple[int, int], tally) -> None:
+    from tests.faults import training
+
+    expected = whole("augmented")
+    for _ in tally.trials("number of workers changed across the resume", range(1)):
+        run = training.killed(f"augmented, {workers[0]} workers" if workers[0] else "augmented", "step", 13, 0.5)
+        found = resumed(f"augmented, {workers[1]} workers" if workers[1] else "augmented", run)
+        assert differences(found, expected) == []
+
+
+def test_the_steps_between_checkpoint_and_kill_are_compared() -> None:
+    """One checkpoint early on; much was recorded after it."""
+    expected = whole("plain")
+    run = killed("plain", "step", 20, 1.0, checkpoint_minutes=60.0, only_at=6)
+    assert max(one.step for one in checkpoints(run)) == 6
+    found = resumed("plain", run)
+    assert differences(found, expected) == []
+    assert found["verified"] == ["verified exact: 32 values up to step 18 are the same, bit for bit"]
+
+
+def test_what_cannot_be_made_exact_is_caught() -> None:
+    """A generator that nobody knows of."""
+    run = killed("hidden", "step", 20, 1.0, checkpoint_minutes=60.0, only_at=6)
+    found = resumed("hidden", run)
+    assert found["verified"][0].startswith("diverged at step 6: `train_loss`")
+    assert [text for kind, text in found["events"] if kind == "order"] == [
+        "`Hidden` draws from a generator of its own (`mine`); a resumed run may differ"
+    ]
+
+
+def test_a_finished_run_made_longer_is_the_longer_run() -> None:
+    expected = whole("cosine", epochs=5)
+    short = whole("cosine", epochs=3)
+    assert differences(whole("cosine", epochs=5, resume=short["ref"]), expected) == []

@@ -11,11 +11,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from jupyter_train import get_run, runs, train
+from jupyter_train import doctor, get_run, runs, train
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints import keeper
 from tests.faults.children import Child
-from tests.faults.subjects import SUBJECTS
+from tests.faults.subjects import HIDDEN, SUBJECTS
 
 
 class Kill(pl.Callback):
@@ -50,13 +50,27 @@ def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str,
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
     keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
-    subject = SUBJECTS[name]
+    if only_at := changes.pop("only_at", None):
+        _take_only_at(only_at)
+    subject = HIDDEN if name == "hidden" else SUBJECTS[name]
     options = {"epochs": 3, "seed": 7, "quiet": True, "accelerator": "cpu", **subject.options, **changes}
     options = {name: value for name, value in options.items() if value is not None}
     callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else [])]
     data = subject.data()
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
+
+
+def _take_only_at(step: int) -> None:
+    """Checkpoints at one step alone."""
+    theirs = keeper.RunCheckpoint._take_last
+
+    def take(checkpoint: Any, trainer: Any, *arguments: Any, **options: Any) -> None:
+        if trainer.global_step == step:
+            theirs(checkpoint, trainer, *arguments, **options)
+
+    keeper.RunCheckpoint._take_last = take
+    keeper.RunCheckpoint._take_best = lambda *_: None
 
 
 def told(run: Any) -> dict[str, Any]:
@@ -74,6 +88,7 @@ def told(run: Any) -> dict[str, Any]:
         "verified": [one["verified"] for one in run.attempts[1:]],
         "events": [(event.kind, event.text) for event in run.events],
         "status": str(run.status),
+        "doctor": [found.words for found in doctor.look() if found.level is doctor.Level.BAD],
     }
 
 
@@ -124,7 +139,7 @@ def checkpoints(run: Any) -> list[Any]:
         return reader.checkpoints()
 
 
-COMPARED = ("weights", "optimizers", "rows", "best", "status")
+COMPARED = ("weights", "optimizers", "rows", "best", "status", "doctor")
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

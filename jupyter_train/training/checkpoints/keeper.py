@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -328,9 +329,10 @@ class RunCheckpoint(Checkpoint):
             self._writer.summary(trail=self._trail.copy())
 
     def goes_on_from(self, path: str) -> None:
-        """The checkpoint a resumed run began with; the next `last` replaces it if it is one."""
-        if "/last-" in path:
-            self._last_on_disk = path
+        """The checkpoint a resumed run began with; the next `last` replaces it if it is one of this run."""
+        inside = f"checkpoints/{Path(path).name}"
+        if Path(path) == self._folder.path / inside and inside.startswith("checkpoints/last-"):
+            self._last_on_disk = inside
 
 
 class _Clean:

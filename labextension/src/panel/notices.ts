@@ -6,7 +6,7 @@ import { element } from './dom';
 
 type Kind = 'error' | 'warning' | 'note';
 
-const WARNINGS: readonly string[] = ['nan', 'warning', 'checkpoint', 'refused'];
+const WARNINGS: readonly string[] = ['nan', 'warning', 'checkpoint', 'refused', 'diverged'];
 const MOST_LINES = 6;
 
 /** The lines below the numbers; rebuilt only when they change. */

@@ -1,0 +1,74 @@
+"""`--full` tries every fault as often as the report promises; `--report FILE` keeps what was tried and what passed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.counts import make_full
+
+_VARIABLE = "JUPYTER_TRAIN_FAULT_TALLY"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--full", default=False):
+        make_full()
+    if config.getoption("--report", default="") and _VARIABLE not in os.environ:
+        path = Path(config.getoption("--report")).absolute()
+        path.with_suffix(".lines").unlink(missing_ok=True)
+        os.environ[_VARIABLE] = str(path)
+
+
+class Tally:
+    """Notes what was tried and what passed."""
+
+    def trials(self, scenario: str, of: Iterable[Any] | int) -> Iterator[Any]:
+        """Each trial in turn; one counts as passed when the test goes on to the next."""
+        for item in range(of) if isinstance(of, int) else of:
+            self.note(scenario, tried=1)
+            yield item
+            self.note(scenario, passed=1)
+
+    def note(self, scenario: str, **counts: Any) -> None:
+        """Adds to a scenario's numbers."""
+        if path := os.environ.get(_VARIABLE):
+            with open(Path(path).with_suffix(".lines"), "a", encoding="utf-8") as file:
+                file.write(json.dumps({"scenario": scenario.partition(":")[0], **counts}) + "\n")
+
+
+@pytest.fixture
+def tally() -> Tally:
+    """Where tests note what they tried."""
+    return Tally()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = os.environ.get(_VARIABLE)
+    if not path or hasattr(session.config, "workerinput"):
+        return
+    lines = Path(path).with_suffix(".lines")
+    table: dict[str, dict[str, int]] = defaultdict(lambda: {"tried": 0, "passed": 0})
+    for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else []:
+        one = json.loads(line)
+        for name in ("tried", "passed"):
+            table[one["scenario"]][name] += int(one.get(name, 0))
+    about = {
+        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "at": time.strftime("%Y-%m-%d"),
+    }
+    Path(path).write_text(json.dumps({"about": about, "scenarios": table}, indent=1) + "\n", encoding="utf-8")
+    lines.unlink(missing_ok=True)
+    width = max((len(name) for name in table), default=8)
+    print(f"\n{'scenario'.ljust(width)}  tried  passed")
+    for name, counts in table.items():
+        print(f"{name.ljust(width)}  {counts['tried']:5}  {counts['passed']:6}")
