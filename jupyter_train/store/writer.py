@@ -130,24 +130,24 @@ class RunWriter:
         """Does this too whenever it writes; what fails in the store is tried again."""
         self._also.append(work)
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "", at: Marker | None = None) -> None:
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: Marker | None = None) -> None:
         """Announces a checkpoint already complete on disk.
 
-        The file it replaces is deleted once that is committed: whenever the process is killed, the store names
-        a file that is there.
+        The files it replaces are deleted once that is committed: whenever the process is killed, the store names
+        files that are there.
 
         Args:
             checkpoint: The checkpoint.
-            instead_of: Path, in the run's folder, of the one it replaces.
+            instead_of: Paths, in the run's folder, of those it replaces.
             at: The moment of the history at which it was taken.
         """
 
         def announce(appender: MetricAppender) -> None:
             place = at.place if at is not None and at.place is not None else appender.place()
             appender.add_checkpoint(checkpoint._replace(place=place.to_text()))
-            if instead_of:
-                appender.remove_checkpoint(instead_of)
-                self._obsolete.append(self.folder.path / instead_of)
+            for path in instead_of:
+                appender.remove_checkpoint(path)
+                self._obsolete.append(self.folder.path / path)
 
         self._actions.append(announce)
 

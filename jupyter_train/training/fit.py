@@ -141,7 +141,7 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
     if resumption is not None:
         resumption.prepare(trainer, orders, around.config)
-        checkpoint.goes_on_from(resumption.path)
+        checkpoint.goes_on()
     if resumption is None:  # else the first attempt has said it
         before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
 

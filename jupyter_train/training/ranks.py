@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -127,5 +128,5 @@ class NoWriter(RunWriter):
         """A moment of nobody's history."""
         return Marker()
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: str = "", at: Marker | None = None) -> None:
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: Marker | None = None) -> None:
         """Nothing."""

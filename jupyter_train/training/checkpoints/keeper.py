@@ -7,7 +7,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -62,8 +61,9 @@ class RunCheckpoint(Checkpoint):
         self._is_keeping = is_keeping
         self._saver = Saver(folder, writer, config.checkpoint == "async")
         self._lock = threading.Lock()
-        self._best: list[tuple[float, str]] = []
-        self._last_on_disk = ""
+        self._best: list[tuple[float, str]] = []  # on disk, best first
+        self._worthy: list[float] = []  # of those, and of those on their way there
+        self._last_on_disk: list[str] = []
         self._last_taken: tuple[int, Moment] | None = None
         self._names: set[str] = set()
         self._pending_best: tuple[float, Snapshot] | None = None
@@ -193,8 +193,14 @@ class RunCheckpoint(Checkpoint):
         """Whether a value is among the best that are kept."""
         if math.isnan(value):
             return False
-        kept = [one for one, _ in self._best] + ([self._pending_best[0]] if self._pending_best else [])
-        return len(kept) < self._config.keep_best or any(self._beats(value, one) for one in kept)
+        with self._lock:
+            worthy = self._worthy.copy()
+        return len(worthy) < self._config.keep_best or any(self._beats(value, one) for one in worthy)
+
+    def _sort(self, values: list[Any]) -> None:
+        """Best first; of equal values the older one."""
+        is_pair = bool(values) and isinstance(values[0], tuple)
+        values.sort(key=lambda one: one[0] if is_pair else one, reverse=self._direction() == "max")
 
     def _check_monitor(self, trainer: pl.Trainer) -> None:
         """A named metric must have been logged by the end of the first epoch that validated."""
@@ -210,6 +216,10 @@ class RunCheckpoint(Checkpoint):
     def _take_best(self, trainer: pl.Trainer, moment: Moment) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
+        with self._lock:
+            self._worthy.append(value)
+            self._sort(self._worthy)
+            del self._worthy[self._config.keep_best :]
         if self._pending_best is not None and self._config.keep_best > 1:
             self._write_best()
         snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, not self._saver.is_async)
@@ -221,23 +231,22 @@ class RunCheckpoint(Checkpoint):
         if self._pending_best is None:
             return
         (value, snapshot), self._pending_best = self._pending_best, None
-        one = (value, snapshot.about.path)
-        with self._lock:
-            self._best.append(one)
+        path = snapshot.about.path
 
-        def replaced() -> str:
+        def replaced() -> list[str]:
             with self._lock:
-                self._best.sort(key=lambda item: item[0], reverse=self._direction() == "max")
+                self._best.append((value, path))
+                self._sort(self._best)
                 dropped = self._best[self._config.keep_best :]
                 del self._best[self._config.keep_best :]
-            return dropped[0][1] if dropped else ""
+            return [one for _, one in dropped]
 
         def failed() -> None:
             with self._lock, contextlib.suppress(ValueError):
-                self._best.remove(one)
+                self._worthy.remove(value)
 
         snapshot.replaced, snapshot.failed = replaced, failed
-        self._saver.save(one[1], snapshot)
+        self._saver.save(path, snapshot)
 
     def _take_last(
         self, trainer: pl.Trainer, moment: Moment, random: dict[str, Any] | None = None, must_wait: bool = False
@@ -250,8 +259,8 @@ class RunCheckpoint(Checkpoint):
         must_wait = must_wait or not self._saver.is_async
         snapshot = self._snapshot(trainer, "last", moment, random or self._random_at(moment), is_shared=must_wait)
 
-        def replaced() -> str:
-            before, self._last_on_disk = self._last_on_disk, snapshot.about.path
+        def replaced() -> list[str]:
+            before, self._last_on_disk = self._last_on_disk, [snapshot.about.path]
             return before
 
         snapshot.replaced = replaced
@@ -319,6 +328,7 @@ class RunCheckpoint(Checkpoint):
         """Goes on from there."""
         self.monitor = self._config.monitor or self._config.early_stop_metric or state_dict["monitor"]
         self._best = [(value, path) for value, path in state_dict["best"] if (self._folder.path / path).exists()]
+        self._worthy = [value for value, _ in self._best]
         self.best_value = state_dict["best_value"] if self._best else None
         self._trail = list(state_dict["trail"])
         self._seen_at = state_dict["seen_at"]
@@ -328,11 +338,10 @@ class RunCheckpoint(Checkpoint):
         if self._best:
             self._writer.summary(trail=self._trail.copy())
 
-    def goes_on_from(self, path: str) -> None:
-        """The checkpoint a resumed run began with; the next `last` replaces it if it is one of this run."""
-        inside = f"checkpoints/{Path(path).name}"
-        if Path(path) == self._folder.path / inside and inside.startswith("checkpoints/last-"):
-            self._last_on_disk = inside
+    def goes_on(self) -> None:
+        """The run is resumed: the next `last` replaces those that are there."""
+        with reader.MetricReader(self._folder.metrics) as found:
+            self._last_on_disk = [one.path for one in found.checkpoints() if one.kind == "last"]
 
 
 class _Clean:

@@ -28,14 +28,14 @@ class Snapshot:
         content: What is written; nobody else changes it.
         about: Its row, still without size and hash.
         at: Its moment in the run's history.
-        replaced: Called once it is on disk; gives the path of the one it replaces.
+        replaced: Called once it is on disk; gives the paths of those it replaces.
         failed: Called when the disk refused.
     """
 
     content: dict[str, Any]
     about: Checkpoint
     at: Marker
-    replaced: Callable[[], str] = lambda: ""
+    replaced: Callable[[], list[str]] = list
     failed: Callable[[], None] = lambda: None
 
 
