@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
 
 _NAME = "crash.txt"
+_REFUSED = "cannot go on: "
 _MOST_LETTERS = 300
 _PATIENCE_S = 3.0
 _LOOK_S = 0.05
@@ -32,10 +34,18 @@ def words(code: int, folder: Path) -> str:
     return f"its process ended with exit code {code}" + (f": {lines[-1][:_MOST_LETTERS]}" if lines else "")
 
 
+def keep_refusal(folder: Path, text: str) -> None:
+    """Keeps why a run could not go on, for the process that waits for it to."""
+    with open(crash_file(folder), "a", encoding="utf-8") as file:
+        file.write(f"{_REFUSED}{json.dumps(text)}\n")
+
+
 def refusal(code: int, folder: Path) -> str:
-    """Why a process that should go on with a run did not: the last line of what it wrote."""
-    lines = _lines(folder)
-    return lines[-1].partition(": ")[2][:_MOST_LETTERS] or lines[-1] if lines else words(code, folder)
+    """Why a process that should go on with a run did not."""
+    for line in reversed(_lines(folder)):
+        if line.startswith(_REFUSED):
+            return str(json.loads(line.removeprefix(_REFUSED)))
+    return words(code, folder)
 
 
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:

@@ -23,6 +23,7 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
             outcome = attempt(store, job, prepared, record, interrupt, again)
     finally:
         lock.release()
+    interrupt.pass_on()
     return Done(store.get(record.key), prepared.module, prepared.source, outcome.error)
 
 

@@ -52,6 +52,8 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
     except Exception as err:
         if lock is not None:
             store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
+        else:
+            crash.keep_refusal(folder.path, str(err))
         raise
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
@@ -62,6 +64,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
         os.write(started_with, traceback.format_exc().encode())
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
+    interrupt.pass_on()
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)
         store.update(record.key, payload="")

@@ -187,7 +187,8 @@ def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) 
     """After a Stop the cell goes on; after an Interrupt it does not."""
     if steering.stopped and not around.interrupt.is_asked:
         return Outcome(RunStatus.STOPPED, steering.stopped, None, trainer)
-    text = f"interrupted at step {trainer.global_step}; everything recorded so far is kept"
+    what = "ended by SIGTERM" if around.interrupt.is_terminated else "interrupted"
+    text = f"{what} at step {trainer.global_step}; everything recorded so far is kept"
     error = TrainingInterrupted(text) if around.config.on_interrupt == "raise" else None
     return Outcome(RunStatus.STOPPED, text, error, trainer)
 

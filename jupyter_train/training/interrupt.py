@@ -1,7 +1,8 @@
-"""The kernel's Interrupt while training: the first one ends the run well, a second one at once."""
+"""The kernel's Interrupt, or a SIGTERM, while training: the first ends the run well, a second Interrupt at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -20,27 +21,42 @@ class AbortTraining(BaseException):
 
 
 class InterruptWatch:
-    """While entered, counts SIGINT instead of raising KeyboardInterrupt; only in the main thread."""
+    """While entered, counts SIGINT instead of raising KeyboardInterrupt, and notes SIGTERM; only in the main thread.
+
+    A batch system sends SIGTERM and, some seconds later, SIGKILL: the run is saved in between.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self._previous: Any = None
+        self.is_terminated = False
+        self._previous: dict[int, Any] = {}
 
     @property
     def is_asked(self) -> bool:
-        """True once the user pressed Interrupt."""
-        return self.count > 0
+        """True once the fit shall end."""
+        return self.count > 0 or self.is_terminated
 
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._on_signal)
+            self._previous = {number: signal.signal(number, self._on_signal) for number in _WATCHED}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def pass_on(self) -> None:
+        """Lets a SIGTERM do what it was sent for, now that everything is recorded."""
+        if self.is_terminated:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            self.is_terminated = True
+            return
         self.count += 1
         if self.count > 1:
             raise AbortTraining
+
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM)

@@ -80,6 +80,8 @@ class Recorder(pl.Callback):
         """Records the step, and, at most every 100 ms, where the run is; obeys what Lightning asks for next."""
         if self._steps is not None:
             self._steps.take()
+        if self._interrupt.is_terminated:
+            _outrank_lightning(trainer)
         now = time.monotonic()
         if now >= self._due:
             self._due = now + _PROGRESS_PERIOD_S
@@ -221,6 +223,13 @@ class Recorder(pl.Callback):
         spent_s = time.monotonic() - self._began - self._steering.paused_s
         done = step - self._began_at_step
         return max(0.0, spent_s * (self._total_steps - step) / done) if done else None
+
+
+def _outrank_lightning(trainer: pl.Trainer) -> None:
+    """Lightning would leave on a SIGTERM in the middle of what follows a batch; we do right after it."""
+    connector: Any = getattr(trainer, "_signal_connector", None)
+    if connector is not None:
+        connector.received_sigterm = False
 
 
 class _Rate:

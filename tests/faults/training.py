@@ -46,28 +46,39 @@ class Kill(pl.Callback):
                 self._die()
 
 
+class Slow(pl.Callback):
+    """Waits before every batch."""
+
+    def __init__(self, pause_s: float) -> None:
+        self.pause_s = pause_s
+
+    def on_train_batch_start(self, *_):
+        time.sleep(self.pause_s)
+
+
 def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
     keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
+    pause_s = changes.pop("slowly", 0.0)
     subject = HIDDEN if name == "hidden" else SUBJECTS[name]
     options = {"epochs": 3, "seed": 7, "quiet": True, "accelerator": "cpu", **subject.options, **changes}
     options = {name: value for name, value in options.items() if value is not None}
-    callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else [])]
+    callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else []), Slow(pause_s)]
     data = subject.data()
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
 
 
 def _take_only_at(step: int) -> None:
-    """Checkpoints at one step alone."""
+    """Checkpoints at one step alone, and when the run is told to end."""
     theirs = keeper.RunCheckpoint._take_last
 
-    def take(checkpoint: Any, trainer: Any, *arguments: Any, **options: Any) -> None:
-        if trainer.global_step == step:
-            theirs(checkpoint, trainer, *arguments, **options)
+    def take(checkpoint: Any, trainer: Any, *arguments: Any, must_wait: bool = False, **options: Any) -> None:
+        if trainer.global_step == step or must_wait:
+            theirs(checkpoint, trainer, *arguments, must_wait=must_wait, **options)
 
     keeper.RunCheckpoint._take_last = take
     keeper.RunCheckpoint._take_best = lambda *_: None

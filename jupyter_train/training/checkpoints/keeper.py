@@ -18,7 +18,7 @@ from jupyter_train.config import TrainConfig, direction_of
 from jupyter_train.exceptions import OptionError, did_you_mean
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics import reader
-from jupyter_train.store.writer import RunWriter
+from jupyter_train.store.writer import Marker, RunWriter
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
@@ -94,6 +94,8 @@ class RunCheckpoint(Checkpoint):
         if not self._is_keeping:
             return
         self._clean.note(trainer, moment)
+        if moment is Moment.BEFORE_VALIDATION:
+            self._clean.marker = self._writer.mark()
         if self._improved_to is not None:
             self._take_best(trainer, moment)
         if time.monotonic() >= self._due:
@@ -104,7 +106,7 @@ class RunCheckpoint(Checkpoint):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Keeps what there is when the user's code fails, unless the failing batch has changed it already."""
-        is_theirs = isinstance(exception, Exception) and not isinstance(exception, StopTraining)
+        is_theirs = isinstance(exception, Exception | SystemExit) and not isinstance(exception, StopTraining)
         if is_theirs and self._may_take and trainer.global_step and self._clean.is_unchanged(trainer):
             self._take_last(trainer, self._clean.moment, self._clean.random(), must_wait=True)
 
@@ -301,7 +303,9 @@ class RunCheckpoint(Checkpoint):
             self._path(kind, trainer.global_step), kind, trainer.global_step, trainer.current_epoch, value, 0, ""
         )
         is_copied = has_room and not is_shared
-        snapshot = Snapshot(copied(content) if is_copied else content, about, self._writer.mark())
+        earlier = self._clean.marker if moment is Moment.BEFORE_VALIDATION else None
+        at = earlier or self._writer.mark()
+        snapshot = Snapshot(copied(content) if is_copied else content, about, at)
         if not is_copied and not is_shared:
             self._saver.be_sync()
         return snapshot
@@ -350,6 +354,7 @@ class _Clean:
     def __init__(self) -> None:
         self.moment = Moment.BETWEEN_BATCHES
         self.metrics: dict[str, Any] | None = None
+        self.marker: Marker | None = None  # of the history, before the validation
         self._step = -1
         self._torch: torch.Tensor | None = None
         self._whole: dict[str, Any] | None = None

@@ -1,0 +1,33 @@
+"""SIGTERM: saved, said, and then the process ends as it was told to."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from jupyter_train import runs
+from tests.faults.children import Child
+from tests.faults.training import carry_out, checkpoints, differences, resumed, whole
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("name", ["augmented", "metrics"])
+def test_a_run_told_to_end_saves_itself_and_goes_on_exactly(name: str, tally) -> None:
+    expected = whole(name)
+    for _ in tally.trials("ended by SIGTERM", range(2)):
+        before = len(runs())
+        child = Child(carry_out, name, None, {"only_at": 5, "slowly": 0.02})
+        while not (len(runs()) > before and checkpoints(runs()[0])):
+            time.sleep(0.01)
+        child.process.terminate()
+        assert child.result() is None
+        assert child.process.exitcode == -signal.SIGTERM
+        run = runs()[0]
+        assert run.status == "stopped"
+        assert run.record.message.startswith("ended by SIGTERM at step ")
+        step = max(one.step for one in checkpoints(run))
+        assert f"step {step};" in run.record.message
+        assert differences(resumed(name, run), expected) == []
