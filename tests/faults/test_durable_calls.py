@@ -1,0 +1,65 @@
+"""Each durable call of a run fails in turn: training goes on, nothing acknowledged is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.faults.children import Child
+from tests.faults.counts import share
+from tests.faults.layer import FaultLayer
+from tests.faults.training import carry_out, whole
+
+pytestmark = [pytest.mark.timeout(3600)]
+
+
+def with_a_fault(number: int, kind: str, length: int = 1) -> dict[str, Any]:
+    """A whole run in which one call fails, from its first row on; what it gave, or how it was refused."""
+    import os
+
+    from jupyter_train.exceptions import StoreError
+    from jupyter_train.execution import inline
+
+    layer = FaultLayer(number, kind, length, os.environ["JUPYTER_TRAIN_HOME"])
+    theirs = inline.attempt
+
+    def attempt(*arguments: Any) -> Any:
+        layer.install()
+        return theirs(*arguments)
+
+    inline.attempt = attempt
+    try:
+        found = carry_out("plain", None, {"record": "code=none"})
+    except StoreError as err:
+        found = {"refused": str(err)}
+    return {**found, "calls": layer.calls, "failed": layer.failed}
+
+
+@pytest.mark.parametrize("kind", ["EIO", "ENOSPC"])
+def test_a_durable_call_that_fails_loses_nothing(kind: str, tally) -> None:
+    expected = whole("plain")
+    untouched = Child(with_a_fault, 0, kind).result()
+    assert untouched["calls"] > 60
+    numbers = list(range(1, untouched["calls"] + 8))
+    chosen = numbers if share(0, 1) else sorted(random.Random(kind).sample(numbers, 24))
+    for number in tally.trials(f"{kind} on every durable call in turn", chosen):
+        found = Child(with_a_fault, number, kind).result()
+        if "refused" in found:
+            assert found["failed"], found
+            continue
+        where = (number, found["failed"])
+        assert found["status"] == "finished", where
+        assert found["weights"] == expected["weights"], where
+        assert found["rows"] == expected["rows"], where
+        assert found["doctor"] == [], where
+
+
+def test_a_disk_that_is_full_for_a_while_delays_the_record_and_loses_nothing(tally) -> None:
+    expected = whole("plain")
+    for number in tally.trials("disk full for a while, then freed", range(10, 40, 3 if share(0, 1) else 15)):
+        found = Child(with_a_fault, number, "ENOSPC", 25).result()
+        assert len(found["failed"]) >= 20
+        assert found["status"] == "finished"
+        assert (found["weights"], found["rows"], found["doctor"]) == (expected["weights"], expected["rows"], [])
