@@ -97,3 +97,36 @@ def test_a_finished_run_made_longer_is_the_longer_run() -> None:
     expected = whole("cosine", epochs=5)
     short = whole("cosine", epochs=3)
     assert differences(whole("cosine", epochs=5, resume=short["ref"]), expected) == []
+
+
+def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
+    expected = whole("plain", epochs=4)
+    steps = range(1, 33) if share(0, 1) else [1, 8, 20, 31]
+    for step in tally.trials("kill at every step of a 32-step run", steps):
+        grace_s = 0.3 if step % 2 else 0.0
+        assert differences(resumed("plain", killed("plain", "step", step, grace_s, epochs=4), epochs=4), expected) == []
+
+
+def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
+    """With checkpoints as seldom as anybody's."""
+    expected = whole("plain", epochs=250, usual=True)
+    dice = random.Random(2000)
+    for _ in tally.trials("kill at a random step of a 2,000-step run", share(8, 200)):
+        run = killed("plain", "step", dice.randrange(1, 2000), 0.0, epochs=250, usual=True)
+        found = resumed("plain", run, epochs=250, usual=True)
+        assert differences(found, expected) == []
+        assert not [words for words in found["verified"] if words.startswith("diverged")]
+
+
+@pytest.mark.parametrize("name", ["plain", "augmented"])
+def test_stock_lightning_for_comparison(name: str, tmp_path, tally) -> None:
+    """What the same kills do to a run of stock Lightning is counted, not judged."""
+    from tests.faults import stock
+    from tests.faults.children import Child
+
+    expected = Child(stock.carry_out, name, str(tmp_path / "whole"), 4, 0, False).result()
+    again = Child(stock.carry_out, name, str(tmp_path / "again"), 4, 0, False).result()
+    assert again == expected, "stock Lightning is repeatable when it is not broken off"
+    for step in range(1, 33) if share(0, 1) else [8, 20]:
+        exact = stock.is_exact(name, tmp_path / f"{step}", 4, step, expected)
+        tally.note(f"stock Lightning, kill at every step of a 32-step run ({name})", tried=1, passed=int(exact))

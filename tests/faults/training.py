@@ -59,7 +59,8 @@ class Slow(pl.Callback):
 def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
-    keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
+    if not changes.pop("usual", False):
+        keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
     pause_s = changes.pop("slowly", 0.0)
