@@ -40,6 +40,7 @@ class Again:
     Attributes:
         resumption: Where the fit goes on; None where it begins at step 0.
         verification: Compares what is recorded with what was; None for a fork.
+        step: Where it begins.
         summary: The run's summary as far as it still holds.
         words: What the panel says of it.
         remarks: What the user shall be told besides.
@@ -47,6 +48,7 @@ class Again:
 
     resumption: Resumption | None
     verification: Verification | None = None
+    step: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     words: str = ""
     remarks: list[str] = field(default_factory=list)
@@ -231,13 +233,13 @@ def _again(
     if choice.found is None:
         _begin_anew(record, prepared, provenance)
         words = f"attempt {record.attempt} begins at step 0: no checkpoint was there to go on from"
-        return Again(None, verification, kept, words, remarks)
+        return Again(None, verification, 0, kept, words, remarks)
     resumption = _resumption(folder, choice, config, before)
     resumption.keeps_stop = not was_finished
     if not resumption.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
     words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint)"
-    return Again(resumption, verification, kept, words, remarks)
+    return Again(resumption, verification, step, kept, words, remarks)
 
 
 def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: RunRecord) -> Resumption:
@@ -300,8 +302,8 @@ def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
     if config.lr is not None and config.lr != other.config.get("lr"):
         resumption.lr = config.lr
     words = f"forked from {other.ref} at step {found.step:,}"
-    return other.key, Again(resumption, None, {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}, words,
-                            choice.remarks)  # fmt: skip
+    summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
+    return other.key, Again(resumption, None, found.step, summary, words, choice.remarks)
 
 
 def _sweep(folder: RunFolder) -> None:

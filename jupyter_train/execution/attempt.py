@@ -84,11 +84,10 @@ def attempt(
 def _tell_again(again: Again | None, writer: RunWriter) -> None:
     if again is None:
         return
-    step = again.verification.from_step if again.verification is not None else 0
     writer.summary(**again.summary)
-    writer.event("resumed" if again.verification is not None else "forked", again.words, step)
+    writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)
     for remark in again.remarks:
-        writer.event("warning", remark, step)
+        writer.event("warning", remark, again.step)
 
 
 def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:

@@ -65,6 +65,28 @@ def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -
     return columns
 
 
+def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -> list[dict[str, Any]]:
+    """The curves of the run that a fork began from, up to there, to be drawn beside its own.
+
+    Args:
+        metrics: That run's `metrics.db`.
+        ref: Its short name.
+        step: Where the fork began.
+        names: The fork's own series; others are not drawn.
+        most: At most so many points a series.
+    """
+    found = []
+    with MetricReader(metrics) as reader:
+        counts = reader.counts()
+        for name in names:
+            picture = reader.window(name, 0, step, most) if name in counts and not name.startswith("lr") else []
+            if picture:
+                one = series(reader, name, counts[name], picture)
+                last = rounded(picture[-1].mean)
+                found.append(one | {"name": f"{name} of {ref}", "role": "other", "last": last, "like": name})
+    return found
+
+
 def _last(reader: MetricReader, name: str, count: int) -> float:
     points = reader.points(name, count - 1)
     return points[-1].value if points else math.nan
@@ -74,14 +96,14 @@ def families(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Series by the chart they belong to, in the order of the charts."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for one in found:
-        grouped.setdefault(place_of(one["name"]).family, []).append(one)
+        grouped.setdefault(place_of(one.get("like", one["name"])).family, []).append(one)
     return [{"name": name, "series": grouped[name]} for name in order(list(grouped))]
 
 
 def packed(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Families with each column as one text."""
     return [
-        family | {"series": [{name: column_text(value) for name, value in one.items()} for one in family["series"]]}
+        family | {"series": [{k: column_text(v) for k, v in one.items() if k != "like"} for one in family["series"]]}
         for family in found
     ]
 

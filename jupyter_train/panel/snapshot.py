@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
+from jupyter_train.exceptions import RunNotFoundError
 from jupyter_train.panel import curves
 from jupyter_train.panel.numbers import duration_text, rounded
 from jupyter_train.run import RunRecord, RunStatus
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from jupyter_train.store.central import Event
 
 SCHEMA = 1
+#: In an outline, not in a snapshot: where the curves of a fork's parent lie.
+_PARENT = "parent curves"
 MOST_BYTES = 40_000
 _MOST_BUCKETS = 150
 _MOST_EVENTS = 12
@@ -70,15 +74,16 @@ def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[s
         RunNotFoundError: There is no such run.
     """
     record = store.get(key)
-    return record, _base(store, record, kernel)
+    return record, {**_base(store, record, kernel), _PARENT: _parent(store, record)}
 
 
 def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
     """A snapshot: an outline with the curves as they are now."""
-    base = base | {"as_of": round(time.time(), 2)}
+    parent = base.get(_PARENT)
+    shown = {name: value for name, value in base.items() if name != _PARENT} | {"as_of": round(time.time(), 2)}
     buckets = _MOST_BUCKETS
     while True:
-        found = base | _curves(record, buckets)
+        found = shown | _curves(record, buckets, parent)
         if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
             return found
         buckets //= 2
@@ -136,7 +141,19 @@ def _resources(summary: dict[str, Any]) -> dict[str, list[Any]]:
     return {name: list(values) for name, values in found.items()} if isinstance(found, dict) else {}
 
 
-def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
+def _parent(store: Store, record: RunRecord) -> tuple[Path, str, int] | None:
+    """Curves, name and step of the run that a fork began from, while that one is there."""
+    fork = record.summary.get("fork")
+    if not isinstance(fork, dict):
+        return None
+    try:
+        folder = RunFolder(store.get(str(fork["run"])).folder)
+    except RunNotFoundError:
+        return None
+    return folder.metrics, str(fork["ref"]), int(fork["step"])
+
+
+def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | None) -> dict[str, Any]:
     folder = RunFolder(record.folder)
     with MetricReader(folder.metrics) as reader, reader.at_one_moment():
         counts = reader.counts()
@@ -145,6 +162,7 @@ def _curves(record: RunRecord, buckets: int) -> dict[str, Any]:
         shown = list(counts)[: curves.MOST_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
         series = [curves.series(reader, name, counts[name], reader.picture(name, each)) for name in shown]
+        series += curves.of_parent(*parent, shown, each) if parent is not None else []
         media = reader.media()
         checkpoints = reader.checkpoints()
     return {

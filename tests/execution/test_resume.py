@@ -15,6 +15,7 @@ import torch
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError
+from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader
 from jupyter_train.training.checkpoints import keeper
 from tests.execution.waiting import until
@@ -200,6 +201,12 @@ def test_a_fork_begins_at_a_checkpoint_and_leaves_the_old_run_alone(often) -> No
     assert forked.metrics["train_loss"].notna().sum() == 16
     assert any(event.text == f"forked from {run.ref} at step 16" for event in forked.events)
     assert run.metrics.equals(before)
+    shown = snapshot(forked._store, forked.key)
+    loss = next(family for family in shown["families"] if family["name"] == "loss")
+    names = [one["name"] for one in loss["series"]]
+    assert names == ["train_loss", "val_loss", f"train_loss of {run.ref}", f"val_loss of {run.ref}"]
+    assert loss["series"][2]["steps"][-1] == 15
+    assert {"step": 16, "label": "forked"} in shown["marks"]
 
 
 def test_an_unchanged_fork_is_the_longer_run() -> None:

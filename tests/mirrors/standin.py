@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,9 @@ class StandIn:
     def __init__(self) -> None:
         self.history: dict[int, dict[str, Any]] = {}
         self.operations: list[str] = []
+        #: `errors`, `slow` or `hangs up`; empty while all is well.
+        self.fault = ""
+        self.refused = 0
         self.lock = threading.Lock()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -58,44 +63,61 @@ def _viewer(entity: dict[str, str]) -> dict[str, Any]:
     return {"id": "v", "entity": entity["name"], "username": "me", "flags": "{}", "teams": {"edges": []}}
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stand_in: StandIn
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self._is_broken():
+            return
+        if self.headers.get("Content-Encoding") == "gzip":
+            content = gzip.decompress(content)
+        body = json.loads(content or b"{}")
+        if self.path.endswith("/graphql"):
+            self._say({"data": self.stand_in.answer(body)})
+        else:
+            self.stand_in.take_stream(body)
+            self._say({"limits": {}, "exitcode": None})
+
+    def do_GET(self) -> None:
+        if not self._is_broken():
+            self._say({})
+
+    do_PUT = do_GET  # noqa: N815
+
+    def _is_broken(self) -> bool:
+        """Answers as a server in trouble; True when that was all."""
+        fault = self.stand_in.fault
+        if fault == "slow":
+            time.sleep(2.0)
+        if fault in ("", "slow"):
+            return False
+        self.stand_in.refused += 1
+        if fault == "errors":
+            self._say({"error": "in trouble"}, 500)
+        else:
+            self.close_connection = True
+            self.connection.close()
+        return True
+
+    def _say(self, answer: dict[str, Any], status: int = 200) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @contextmanager
 def serving() -> Iterator[tuple[StandIn, str]]:
     """The stand-in and its URL on a random loopback port."""
     stand_in = StandIn()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            import gzip
-
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.headers.get("Content-Encoding") == "gzip":
-                content = gzip.decompress(content)
-            body = json.loads(content or b"{}")
-            if self.path.endswith("/graphql"):
-                self._say({"data": stand_in.answer(body)})
-            else:
-                stand_in.take_stream(body)
-                self._say({"limits": {}, "exitcode": None})
-
-        def do_GET(self) -> None:
-            self._say({})
-
-        do_PUT = do_GET  # noqa: N815
-
-        def _say(self, answer: dict[str, Any]) -> None:
-            content = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stand_in": stand_in}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

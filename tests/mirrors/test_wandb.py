@@ -140,13 +140,32 @@ def test_the_real_client_syncs_the_same_rows_to_a_server(monkeypatch) -> None:
         monkeypatch.setenv("WANDB_BASE_URL", url)
         monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
         run = train(LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
+        wait_for(lambda: _received(stand_in) == stored(run.folder))
 
-        def received() -> dict[str, list[tuple[int, float]]]:
-            found = defaultdict(list)
-            for row in stand_in.rows():
-                for name, value in row.items():
-                    if name not in OWN and not name.startswith("_"):
-                        found[name].append((row["trainer/global_step"], float(value)))
-            return dict(found)
 
-        wait_for(lambda: received() == stored(run.folder))
+@pytest.mark.parametrize("fault", ["errors", "slow", "hangs up"])
+def test_a_server_in_trouble_leaves_training_alone_and_gets_everything_once_it_is_well(fault: str, monkeypatch) -> None:
+    from tests.mirrors.standin import serving
+
+    alone = train(lambda: LitDigits(), digits(), epochs=3, seed=1, quiet=True)
+    with serving() as (stand_in, url):
+        stand_in.fault = fault
+        monkeypatch.setenv("WANDB_MODE", "online")
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+        run = train(lambda: LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
+        assert run.status == "finished"
+        assert run.metrics["train_loss"].tolist() == alone.metrics["train_loss"].tolist()
+        if fault != "slow":
+            wait_for(lambda: stand_in.refused > 0)
+        stand_in.fault = ""
+        wait_for(lambda: _received(stand_in) == stored(run.folder), 150)
+
+
+def _received(stand_in) -> dict[str, list[tuple[int, float]]]:
+    found = defaultdict(list)
+    for row in stand_in.rows():
+        for name, value in row.items():
+            if name not in OWN and not name.startswith("_"):
+                found[name].append((row["trainer/global_step"], float(value)))
+    return dict(found)
