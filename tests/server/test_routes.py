@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import tornado.httpclient
@@ -292,6 +293,34 @@ async def test_a_live_run_keeps_the_server_awake_and_a_dead_one_does_not(jp_serv
     finally:
         lock.release()
     assert jp_serverapp.web_app.last_activity() > asleep
+
+
+async def test_the_servers_own_shutdown_waits_for_a_live_run(jp_serverapp, own_store, monkeypatch) -> None:
+    """As `--ServerApp.shutdown_no_activity_timeout` asks every minute: with no kernels, and nothing else going on."""
+    [app] = jp_serverapp.extension_manager.extension_apps["jupyter_train"]
+    stopped: list[bool] = []
+    monkeypatch.setattr(jp_serverapp, "stop", lambda: stopped.append(True))
+    monkeypatch.setattr(jp_serverapp, "shutdown_no_activity_timeout", 60)
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    for name in [name for name in jp_serverapp.web_app.settings if name.endswith("_last_activity")] + ["started"]:
+        jp_serverapp.web_app.settings[name] = long_ago
+    jp_serverapp.kernel_manager.last_kernel_activity = long_ago
+    jp_serverapp.web_app.settings["last_activity_times"].clear()
+    store = open_store()
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING)
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    try:
+        await app.report_activity()
+        jp_serverapp.shutdown_no_activity()
+        assert stopped == []
+    finally:
+        lock.release()
+    jp_serverapp.web_app.settings["jupyter_train_last_activity"] = long_ago
+    await app.report_activity()
+    jp_serverapp.shutdown_no_activity()
+    assert stopped == [True]
 
 
 async def _note(jp_fetch, key: str, body: str):
