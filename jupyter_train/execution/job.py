@@ -101,6 +101,10 @@ def prepare(job: Job) -> Prepared:
     return Prepared(model, data, module, source, check_arguments(config))
 
 
+#: Options that say how the attempt before began, not the next one.
+_BEGINNINGS = ("force", "fork", "from_", "reinit", "resume")
+
+
 def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     """The same options with some of them changed; objects among the others stay what they are.
 
@@ -109,7 +113,7 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     """
     own = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
     trainer, expressions = own.pop("trainer"), own.pop("expressions")
-    given = {name: value for name, value in own.items() if value is not None}
+    given = {name: value for name, value in own.items() if value is not None and name not in _BEGINNINGS}
     if "max_epochs" in changes or "epochs" in changes:
         trainer = {name: value for name, value in trainer.items() if name != "max_epochs"}
         given.pop("epochs", None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.panel.numbers import value_text
 from jupyter_train.panel.snapshot import packed
-from jupyter_train.panel.status import notices, progress_words, status_words
+from jupyter_train.panel.status import notices, progress_words, series_of, status_words
 from jupyter_train.panel.svg import svg
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
@@ -116,7 +116,7 @@ def _media(snapshot: dict[str, Any]) -> str:
 
 def alt_text(snapshot: dict[str, Any]) -> str:
     """The picture in words: last values of every curve."""
-    values = [f"{one['name']} {value_text(one['last'])}" for family in snapshot["families"] for one in family["series"]]
+    values = [f"{one['name']} {value_text(one['last'])}" for one in series_of(snapshot)]
     return f"Curves of {snapshot['ref']}: " + ", ".join(values[:12])
 
 
@@ -125,7 +125,7 @@ def as_text(snapshot: dict[str, Any]) -> str:
     head = f"{snapshot['ref']}  {status_words(snapshot, is_saved=True)}"
     words = "  ".join(f"{label} {value}" for label, value in progress_words(snapshot))
     lines = [head, words, *(text for _, text in notices(snapshot))]
-    series = [one for family in snapshot["families"] for one in family["series"]]
+    series = series_of(snapshot)
     width = max((len(one["name"]) for one in series), default=0)
     lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]
     return "\n".join(line for line in lines if line)

@@ -83,7 +83,7 @@ def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -
             if picture:
                 one = series(reader, name, counts[name], picture)
                 last = rounded(picture[-1].mean)
-                found.append(one | {"name": f"{name} of {ref}", "role": "other", "last": last, "like": name})
+                found.append(one | {"name": f"{name} of {ref}", "role": "parent", "last": last, "like": name})
     return found
 
 

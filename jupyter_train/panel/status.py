@@ -33,6 +33,11 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     return words
 
 
+def series_of(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    """The run's own series, in the order of the charts; those of a fork's parent are only drawn."""
+    return [one for family in snapshot["families"] for one in family["series"] if one["role"] != "parent"]
+
+
 def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     """`running`, or `was running at 14:05` in a view that may be read later."""
     status = snapshot["status"]

@@ -9,7 +9,7 @@ from typing import Any
 from jupyter_train.panel.numbers import value_text
 
 #: Blue and orange stay apart for every common colour blindness, and on both backgrounds.
-COLOURS = {"train": "#3b82f6", "val": "#e08700", "test": "#0f9d76", "other": "#3b82f6"}
+COLOURS = {"train": "#3b82f6", "val": "#e08700", "test": "#0f9d76", "other": "#3b82f6", "parent": "#8b949e"}
 _MORE = ("#8b5cf6", "#d6456f", "#0f9d76", "#a3842c", "#5b7083")
 _TEXT = "#7d8590"
 _LINE = "#7d859040"
@@ -48,7 +48,7 @@ def colours_of(family: dict[str, Any]) -> list[str]:
     spare = iter(_MORE * 8)
     for one in family["series"]:
         colour = COLOURS[one["role"]]
-        if colour in used:
+        if colour in used and one["role"] != "parent":
             colour = next(spare)
         used.add(colour)
         chosen.append(colour)
@@ -166,7 +166,8 @@ def _marks(marks: list[dict[str, Any]], scale: _Scale) -> list[str]:
 def _legend(family: dict[str, Any], colours: list[str]) -> list[str]:
     parts = []
     x = float(WIDTH - _RIGHT)
-    for one, colour in reversed(list(zip(family["series"], colours, strict=True))[:4]):
+    named = [pair for pair in zip(family["series"], colours, strict=True) if pair[0]["role"] != "parent"]
+    for one, colour in reversed(named[:4]):
         label = f"{one['role'] if one['role'] != 'other' else one['name']} {value_text(one['last'])}"
         x -= 6.2 * len(label)
         parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{html.escape(label)}</text>')

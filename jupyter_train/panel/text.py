@@ -6,7 +6,7 @@ import shutil
 from typing import Any, TextIO
 
 from jupyter_train.panel.numbers import value_text
-from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, status_words
+from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words
 
 
 class TerminalLine:
@@ -45,10 +45,7 @@ def line(snapshot: dict[str, Any]) -> str:
     progress = snapshot.get("progress") or {}
     words = [f"{label} {value}" for label, value in progress_words(snapshot)]
     newest = [
-        f"{one['name']} {value_text(one['last'])}"
-        for family in snapshot["families"]
-        for one in family["series"]
-        if not one["name"].startswith("lr")
+        f"{one['name']} {value_text(one['last'])}" for one in series_of(snapshot) if not one["name"].startswith("lr")
     ]
     share = progress.get("step", 0) / progress["steps"] if progress.get("steps") else None
     bar = "" if share is None else "▕" + ("█" * round(12 * min(1.0, share))).ljust(12, "·") + "▏ "
@@ -58,11 +55,10 @@ def line(snapshot: dict[str, Any]) -> str:
 def table(snapshot: dict[str, Any]) -> str:
     """The run's last state: what it did, and each metric's last, lowest and highest value."""
     rows = []
-    for family in snapshot["families"]:
-        for one in family["series"]:
-            values = [value for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None]
-            low, high = (min(values), max(values)) if values else (None, None)
-            rows.append((one["name"], value_text(one["last"]), value_text(low), value_text(high)))
+    for one in series_of(snapshot):
+        values = [value for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None]
+        low, high = (min(values), max(values)) if values else (None, None)
+        rows.append((one["name"], value_text(one["last"]), value_text(low), value_text(high)))
     head = f"{snapshot['ref']}  {status_words(snapshot)}  " + "  ".join(
         f"{label} {value}" for label, value in progress_words(snapshot)
     )

@@ -15,7 +15,7 @@ export const MOST_LETTERS = 200_000;
 export type Status = 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost';
 
 /** Which part of the data a series was measured on. */
-export type Role = 'train' | 'val' | 'test' | 'other';
+export type Role = 'train' | 'val' | 'test' | 'other' | 'parent';
 
 /** A number, or null where there was none (NaN, infinite). */
 export type Value = number | null;
@@ -150,7 +150,7 @@ const STATUSES: readonly string[] = [
   'failed',
   'lost'
 ];
-const ROLES: readonly string[] = ['train', 'val', 'test', 'other'];
+const ROLES: readonly string[] = ['train', 'val', 'test', 'other', 'parent'];
 const MOST_FAMILIES = 32;
 const MOST_POINTS = 2000;
 const MOST_MARKS = 64;

@@ -209,6 +209,15 @@ def test_a_fork_begins_at_a_checkpoint_and_leaves_the_old_run_alone(often) -> No
     assert {"step": 16, "label": "forked"} in shown["marks"]
 
 
+def test_a_fork_goes_on_and_is_forked_again() -> None:
+    run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
+    forked = run.fork(epochs=2)
+    longer = forked.resume(epochs=3)
+    assert (longer.key, longer.record.attempt) == (forked.key, 2)
+    assert longer.fork(epochs=4).record.parent == forked.key
+    assert run.record.attempt == 1
+
+
 def test_an_unchanged_fork_is_the_longer_run() -> None:
     whole = train(lambda: LitDigits(), digits, epochs=4, seed=1, quiet=True)
     run = train(lambda: LitDigits(), digits, epochs=2, seed=1, quiet=True)

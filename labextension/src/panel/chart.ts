@@ -230,6 +230,7 @@ export class Chart {
 
   private _buildLegend(family: IFamily, colours: string[]): void {
     this._values = family.series.map(() => element('b', 'jt-Value'));
+    const parent = family.series.findIndex(one => one.role === 'parent');
     this._legend.replaceChildren(
       ...family.series.map((one, index) => {
         const item = element('span', 'jt-LegendItem');
@@ -237,7 +238,11 @@ export class Chart {
         mark.style.background = colours[index] ?? '';
         const name = one.role === 'other' && one.name !== family.name ? one.name : one.role;
         item.append(mark, element('span', '', name === 'other' ? '' : name));
-        item.append(this._values[index] ?? '');
+        if (one.role !== 'parent') {
+          item.append(this._values[index] ?? '');
+        } else if (index !== parent) {
+          item.style.display = 'none'; // one word stands for all curves of the run this one was forked from
+        }
         return item;
       })
     );

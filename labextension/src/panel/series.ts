@@ -99,7 +99,7 @@ export function coloursOf(family: IFamily, node: HTMLElement): string[] {
   const used = new Set<Role>();
   let extra = 0;
   return family.series.map(one => {
-    if (!used.has(one.role)) {
+    if (one.role === 'parent' || !used.has(one.role)) {
       used.add(one.role);
       return read(`--jt-${one.role}`);
     }
