@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
+import signal
 import sqlite3
 import threading
 from typing import Any
 
 KINDS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
+#: Instead of an error: the process dies right before the call.
+KILL = "kill"
 
 
 class FaultLayer:
@@ -17,7 +19,7 @@ class FaultLayer:
 
     Args:
         number: The call that fails, from 1; 0 for none.
-        kind: `EIO` or `ENOSPC`.
+        kind: `EIO`, `ENOSPC` or `kill`.
         length: How many calls fail in a row.
         under: Only files below this folder count.
     """
@@ -37,6 +39,8 @@ class FaultLayer:
             if self.calls not in self._range:
                 return None
             self.failed.append(what)
+        if self._kind == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
         number = KINDS[self._kind]
         return OSError(number, os.strerror(number))
 
@@ -102,6 +106,3 @@ class FaultLayer:
         if err := self.hit(f"SQL {word}"):
             full = err.errno == errno.ENOSPC
             raise sqlite3.OperationalError("database or disk is full" if full else "disk I/O error")
-
-
-NUMBERS = itertools.count(1)

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from jupyter_train import runs
+from jupyter_train.training.checkpoints.format import is_valid
 from tests.faults.children import Child
 from tests.faults.counts import share
-from tests.faults.layer import FaultLayer
-from tests.faults.training import carry_out, whole
+from tests.faults.layer import KILL, FaultLayer
+from tests.faults.training import carry_out, checkpoints, differences, resumed, whole
 
+#: One epoch with two checkpoints: few enough calls to fail each of them.
+SMALL = {"epochs": 1, "only_at": 4, "record": "code=none"}
 pytestmark = [pytest.mark.timeout(3600)]
 
 
@@ -31,7 +35,7 @@ def with_a_fault(number: int, kind: str, length: int = 1) -> dict[str, Any]:
 
     inline.attempt = attempt
     try:
-        found = carry_out("plain", None, {"record": "code=none"})
+        found = carry_out("plain", None, dict(SMALL))
     except StoreError as err:
         found = {"refused": str(err)}
     return {**found, "calls": layer.calls, "failed": layer.failed}
@@ -39,7 +43,7 @@ def with_a_fault(number: int, kind: str, length: int = 1) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["EIO", "ENOSPC"])
 def test_a_durable_call_that_fails_loses_nothing(kind: str, tally) -> None:
-    expected = whole("plain")
+    expected = whole("plain", **SMALL)
     untouched = Child(with_a_fault, 0, kind).result()
     assert untouched["calls"] > 60
     numbers = list(range(1, untouched["calls"] + 8))
@@ -57,9 +61,24 @@ def test_a_durable_call_that_fails_loses_nothing(kind: str, tally) -> None:
 
 
 def test_a_disk_that_is_full_for_a_while_delays_the_record_and_loses_nothing(tally) -> None:
-    expected = whole("plain")
+    expected = whole("plain", **SMALL)
     for number in tally.trials("disk full for a while, then freed", range(10, 40, 3 if share(0, 1) else 15)):
         found = Child(with_a_fault, number, "ENOSPC", 25).result()
         assert len(found["failed"]) >= 20
         assert found["status"] == "finished"
         assert (found["weights"], found["rows"], found["doctor"]) == (expected["weights"], expected["rows"], [])
+
+
+def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(tally) -> None:
+    expected = whole("plain", **SMALL)
+    calls = Child(with_a_fault, 0, KILL).result()["calls"]
+    chosen = range(1, calls) if share(0, 1) else sorted(random.Random(KILL).sample(range(1, calls), 16))
+    for number in tally.trials("kill -9 at every durable call in turn", chosen):
+        if Child(with_a_fault, number, KILL).result() is not None:
+            continue  # this run needed fewer calls: how often the writer commits depends on the machine
+        run = runs()[0]
+        assert run.status == "lost"
+        announced = checkpoints(run) if (run.folder / "metrics.db").exists() else []
+        assert all(is_valid(run.folder / one.path, one.sha256) for one in announced), number
+        found = resumed("plain", run, **SMALL)
+        assert differences(found, expected) == [], number
