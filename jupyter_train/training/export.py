@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def to_lightning(file: Path, found: Checkpoint, target: Path) -> Path:
 
 
 def to_onnx(model: Any, target: Path, example: Any) -> Path:
-    """The model as an ONNX graph.
+    """The model as an ONNX graph, for batches of any size where the model allows.
 
     Raises:
         ModelError: PyTorch cannot translate it, or a package for that is missing.
@@ -72,10 +73,22 @@ def to_onnx(model: Any, target: Path, example: Any) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     inputs = tuple(example) if isinstance(example, tuple) else (torch.as_tensor(example),)
     try:
-        torch.onnx.export(model.eval(), inputs, str(target), dynamo=True)
+        import onnxscript  # noqa: F401
     except ImportError as err:
         raise ModelError(f"ONNX needs a package that is missing ({err}); type `pip install onnx onnxscript`") from err
-    except Exception as err:
-        reason = " ".join(str(err).split())[:300]
-        raise ModelError(f"PyTorch cannot write this model as ONNX: {reason}") from err
+    any_batch = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+    try:
+        _write_onnx(model, inputs, target, any_batch)
+    except Exception:  # noqa: BLE001  a model may be made for batches of one size: then it is written for those
+        try:
+            _write_onnx(model, inputs, target, None)
+        except Exception as err:
+            reason = " ".join(str(err).split())[:300]
+            raise ModelError(f"PyTorch cannot write this model as ONNX: {reason}") from err
     return target
+
+
+def _write_onnx(model: Any, inputs: tuple[Any, ...], target: Path, dynamic: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model.eval(), inputs, str(target), dynamo=True, verbose=False, dynamic_shapes=dynamic)

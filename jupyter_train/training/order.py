@@ -143,6 +143,12 @@ class SeededDataset(Dataset[Any]):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "inner":
+            object.__setattr__(self, name, value)
+        else:  # a `worker_init_fn` that opens a file on `get_worker_info().dataset` means the one inside
+            setattr(self.inner, name, value)
+
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.inner)
@@ -218,7 +224,7 @@ class Orders:
         self._known[stage].append(order)
         skip = self._skip if stage == _TRAIN else 0
         if order is None:
-            return _without_first(found, skip) if skip else found
+            return _without_first(found, skip) if skip and not _keeps_its_place(found) else found
         order.epoch = epoch
         if skip:
             order.cycle, order.skip = divmod(skip, max(1, len(order)))
@@ -311,6 +317,9 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
     if not isinstance(loader, DataLoader):
         remarks.append(f"`{type(loader).__name__}` gives its batches in an order of its own")
         return loader
+    if _keeps_its_place(loader):
+        remarks.append(f"`{type(loader).__name__}` keeps its place in the data itself")
+        return loader
     if isinstance(loader.dataset, IterableDataset):
         name = type(loader.dataset).__name__
         remarks.append(f"`{name}` is a stream: its order is its own, and a resumed epoch reads it from its beginning")
@@ -327,6 +336,11 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
     if loader.num_workers > 0:
         inside["worker_init_fn"] = _WorkerStart(loader.worker_init_fn)
     return ordered
+
+
+def _keeps_its_place(loader: Any) -> bool:
+    """True for loaders whose state Lightning saves and loads itself, such as torchdata's `StatefulDataLoader`."""
+    return callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
 
 
 class _WorkerStart:

@@ -311,6 +311,16 @@ def test_a_model_is_exported_for_other_tools(tmp_path) -> None:
         run.export(tmp_path / "x", "onx")
 
 
+def test_a_model_is_exported_as_onnx_for_any_batch(tmp_path) -> None:
+    import onnx
+
+    run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
+    graph = onnx.load(run.export(tmp_path / "model.onnx", "onnx")).graph
+    batch, features = graph.input[0].type.tensor_type.shape.dim
+    assert features.dim_value == 64
+    assert not batch.dim_value
+
+
 def test_a_runs_own_checkpoint_is_readable_for_lightning() -> None:
     run = train(lambda: LitDigits(hidden=24), digits, epochs=1, seed=1, quiet=True)
     loaded = LitDigits.load_from_checkpoint(run.checkpoint, weights_only=True)
