@@ -54,8 +54,10 @@ def test_runs_are_listed_compared_and_deleted(jupyter) -> None:
     page.locator(".jt-RunsFilter").fill(names[0])
     page.wait_for_function("() => document.querySelectorAll('.jt-Run:not([hidden])').length === 1")
     page.locator(".jt-RunsFilter").fill("")
-    _run(jupyter, names[0]).click()
-    _run(jupyter, names[1]).click(modifiers=["ControlOrMeta"])
+    _run(jupyter, names[1]).wait_for()  # the list shows all again, and its lines lie where they will stay
+    for name, modifiers in ((names[0], []), (names[1], ["ControlOrMeta"])):
+        _run(jupyter, name).click(modifiers=modifiers)
+        page.locator(".jt-Run[aria-selected=true]", has_text=name).wait_for()
     page.locator(".jt-RunsActions .jt-Button", has_text="Compare").click()
     page.locator(".jt-Compare .jt-Chart").first.wait_for()
     titles = page.locator(".jt-Compare .jt-ChartTitle").all_inner_texts()

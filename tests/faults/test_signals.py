@@ -19,7 +19,7 @@ def test_a_run_told_to_end_saves_itself_and_goes_on_exactly(name: str, tally) ->
     expected = whole(name)
     for _ in tally.trials("ended by SIGTERM", range(2)):
         before = len(runs())
-        child = Child(carry_out, name, None, {"only_at": 5, "slowly": 0.02})
+        child = Child(carry_out, name, None, {"only_at": 5, "slowly": 0.15})
         while not (len(runs()) > before and checkpoints(runs()[0])):
             time.sleep(0.01)
         child.process.terminate()

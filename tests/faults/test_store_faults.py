@@ -19,6 +19,7 @@ from tests.faults.children import Child
 from tests.faults.counts import share
 from tests.faults.training import carry_out, differences, whole
 from tests.models import LitDigits, digits
+from tests.store.stopping import stop_between_transactions
 
 pytestmark = [pytest.mark.timeout(3600)]
 
@@ -193,7 +194,7 @@ def test_an_owner_that_hung_and_wakes_up_writes_nothing(store, tally) -> None:
         while len(runs()) == known or not _loss(runs()[0]):
             time.sleep(0.02)
         run = runs()[0]
-        os.kill(child.process.pid, signal.SIGSTOP)
+        stop_between_transactions(child.process.pid, store.engine.url.database, RunFolder(run.folder).metrics)
         time.sleep(asleep_s)
         record, lock = take_over(store, run.key, lease_s)
         before = (_loss(run), len(run.events))

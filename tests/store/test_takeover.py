@@ -16,6 +16,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.writer import Row
+from tests.store.stopping import stop_between_transactions
 
 #: Owns a run and records a step every 10 ms; says so once it has begun.
 OWNER = """
@@ -88,7 +89,7 @@ def test_a_dead_owner_is_replaced_and_its_attempt_called_lost(store, owner) -> N
 def test_a_hung_owner_is_replaced_after_its_lease_and_writes_nothing_when_it_wakes_up(store, owner) -> None:
     process, key = owner
     _wait_for_points(store, key)
-    os.kill(process.pid, signal.SIGSTOP)
+    stop_between_transactions(process.pid, store.engine.url.database, RunFolder(store.get(key).folder).metrics)
     with pytest.raises(RunStateError, match="is being trained"):
         take_over(store, key)
     time.sleep(0.3)

@@ -1,0 +1,32 @@
+"""Stops a process where it holds no lock of the store: one that did would hold up everybody, whoever takes its run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+
+def stop_between_transactions(process: int, *databases: Path | str) -> None:
+    """SIGSTOP, tried until the process was caught outside a transaction."""
+    for _ in range(500):
+        os.kill(process, signal.SIGSTOP)
+        if all(_is_free(path) for path in databases):
+            return
+        os.kill(process, signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("the process is always inside a transaction")
+
+
+def _is_free(path: Path | str) -> bool:
+    connection = sqlite3.connect(path, timeout=0.05, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
