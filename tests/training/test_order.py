@@ -18,7 +18,8 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from jupyter_train.training.order import SeededDataset, in_order, order_of, order_seed
+from jupyter_train.training.datasets import SeededDataset
+from jupyter_train.training.order import in_order, order_of, order_seed
 
 NUMBERS = TensorDataset(torch.arange(40))
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import psutil
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from jupyter_train.config import TrainConfig, direction_of
 from jupyter_train.exceptions import OptionError, did_you_mean
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics import reader
-from jupyter_train.store.writer import Marker, RunWriter
+from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import randomness, state
+from jupyter_train.training.checkpoints.clean import CleanMoment
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
 from jupyter_train.training.hooks import lean
@@ -31,8 +31,6 @@ _WRITING_SHARE = 0.01
 #: Never more often than this, however cheap they are.
 _LEAST_PERIOD_S = 2.0
 _MOST_TRAIL = 32
-#: How often the slower random generators are looked at.
-_LOOK_AT_ALL_S = 0.25
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
 _ROOM = 2.0
 
@@ -68,7 +66,7 @@ class RunCheckpoint(Checkpoint):
         self._names: set[str] = set()
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
-        self._clean = _Clean()
+        self._clean = CleanMoment()
         self._began = time.monotonic()
         self._spent_s = 0.0
         self._due = self._began + _LEAST_PERIOD_S
@@ -346,46 +344,6 @@ class RunCheckpoint(Checkpoint):
         """The run is resumed: the next `last` replaces those that are there."""
         with reader.MetricReader(self._folder.metrics) as found:
             self._last_on_disk = [one.path for one in found.checkpoints() if one.kind == "last"]
-
-
-class _Clean:
-    """The newest moment at which nothing was half done."""
-
-    def __init__(self) -> None:
-        self.moment = Moment.BETWEEN_BATCHES
-        self.metrics: dict[str, Any] | None = None
-        self.marker: Marker | None = None  # of the history, before the validation
-        self._step = -1
-        self._torch: torch.Tensor | None = None
-        self._whole: dict[str, Any] | None = None
-        self._whole_at = 0.0
-        self._is_whole_of_now = False
-
-    def note(self, trainer: pl.Trainer, moment: Moment) -> None:
-        """This is one. Torch's generator is looked at each time, the slower ones now and then."""
-        now = time.monotonic()
-        self.moment = moment
-        self._step = trainer.global_step
-        self._torch = randomness.torch_state()
-        is_validation = moment is Moment.BEFORE_VALIDATION
-        self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
-        if self._is_whole_of_now:
-            self._whole, self._whole_at = randomness.capture(), now
-        self.metrics = state.held_metrics(trainer) if is_validation else None
-
-    def is_unchanged(self, trainer: pl.Trainer) -> bool:
-        """False once an optimizer has stepped since."""
-        return bool(trainer.global_step == self._step)
-
-    def random(self) -> dict[str, Any]:
-        """The random state of that moment, and whether all of it is known to be."""
-        now = randomness.capture()
-        if self._whole is None or self._torch is None:
-            return {**now, "is_exact": False}
-        if self._is_whole_of_now:
-            return {**self._whole, "is_exact": True}
-        is_exact = randomness.is_same_but_for_torch(now, self._whole)
-        return {**now, "torch": self._torch, "is_exact": is_exact}
 
 
 def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
