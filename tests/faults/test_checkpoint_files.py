@@ -57,9 +57,9 @@ def test_a_kill_while_saving_leaves_a_checkpoint_that_loads(elsewhere: bool, tmp
     dice = random.Random(elsewhere)
     for _ in tally.trials("kill -9 at a random time in a save", share(20, 500)):
         child = Child(save_for_ever, temporary)
-        known = len(runs())
+        known = len(runs(100_000))
         deadline = time.monotonic() + 30
-        while len(runs()) == known or not checkpoints(runs()[0]):
+        while len(runs(100_000)) == known or not checkpoints(runs()[0]):
             assert time.monotonic() < deadline
         time.sleep(dice.uniform(0.0, 0.05))
         acknowledged = _rows(runs()[0])

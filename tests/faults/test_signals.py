@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.timeout(300)]
 def test_a_run_told_to_end_saves_itself_and_goes_on_exactly(name: str, tally) -> None:
     expected = whole(name)
     for _ in tally.trials("ended by SIGTERM", range(2)):
-        before = len(runs())
+        before = len(runs(100_000))
         child = Child(carry_out, name, None, {"only_at": 5, "slowly": 0.15})
-        while not (len(runs()) > before and checkpoints(runs()[0])):
+        while not (len(runs(100_000)) > before and checkpoints(runs()[0])):
             time.sleep(0.01)
         child.process.terminate()
         assert child.result() is None

@@ -65,9 +65,9 @@ def write_for_ever() -> None:
 def test_a_killed_writer_leaves_whole_files(store, tally) -> None:
     dice = random.Random(1)
     for _ in tally.trials("kill -9 of a writer", share(15, 200)):
-        known = len(runs())
+        known = len(runs(100_000))
         child = Child(write_for_ever)
-        while len(runs()) == known or not _loss(runs()[0]):
+        while len(runs(100_000)) == known or not _loss(runs()[0]):
             time.sleep(0.005)
         time.sleep(dice.uniform(0.0, 0.1))
         acknowledged = _loss(runs()[0])
@@ -189,9 +189,9 @@ def test_an_owner_that_hung_and_wakes_up_writes_nothing(store, tally) -> None:
 
     asleep_s, lease_s = share(4, 60), share(1, 30)
     for _ in tally.trials(f"SIGSTOP for {asleep_s} s, taken over meanwhile, SIGCONT", share(1, 5)):
-        known = len(runs())
+        known = len(runs(100_000))
         child = Child(own_and_record, lease_s)
-        while len(runs()) == known or not _loss(runs()[0]):
+        while len(runs(100_000)) == known or not _loss(runs()[0]):
             time.sleep(0.02)
         run = runs()[0]
         stop_between_transactions(child.process.pid, store.engine.url.database, RunFolder(run.folder).metrics)

@@ -100,6 +100,7 @@ class RunCheckpoint(Checkpoint):
             self._write_best()
             self._take_last(trainer, moment)
         elif moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer):
+            self._write_best()
             self._take_last(trainer, moment)  # a longer run would go on here, before the epoch's end
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -111,6 +112,7 @@ class RunCheckpoint(Checkpoint):
     def take_last(self, trainer: pl.Trainer) -> None:
         """A checkpoint to go on from, at the end of a batch or inside a validation; written before this returns."""
         if self._may_take and trainer.global_step:
+            self._write_best()
             self._take_last(trainer, self._moment_of(trainer), must_wait=True)
 
     def take_now(self, trainer: pl.Trainer) -> str:
@@ -321,15 +323,18 @@ class RunCheckpoint(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know of the checkpoints so far."""
-        with self._lock:
-            best = [list(one) for one in self._best]
-        return {"monitor": self.monitor, "best_value": self.best_value, "best": best, "trail": self._trail.copy(),
+        return {"monitor": self.monitor, "best_value": self.best_value, "trail": self._trail.copy(),
                 "seen_at": self._seen_at, "best_found": self._best_found}  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from there."""
         self.monitor = self._config.monitor or self._config.early_stop_metric or state_dict["monitor"]
-        self._best = [(value, path) for value, path in state_dict["best"] if (self._folder.path / path).exists()]
+        # those on disk by the store, this very checkpoint among them where it was one of the best
+        with reader.MetricReader(self._folder.metrics) as found:
+            rows = [one for one in found.checkpoints() if one.kind == "best" and one.value is not None]
+        self._best = [(float(one.value or 0.0), one.path) for one in rows]
+        if self._best:
+            self._sort(self._best)
         self._worthy = [value for value, _ in self._best]
         self.best_value = state_dict["best_value"] if self._best else None
         self._trail = list(state_dict["trail"])
