@@ -12,7 +12,7 @@ from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
-from jupyter_train.run import RunRecord
+from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store
 from jupyter_train.store.metrics.reader import Checkpoint, Place
 from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
 #: What a run's summary says of its beginning.
 _LASTING = ("data", "initial_state", "cell", "fork")
+#: What decides how long a run is.
+_LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
                          "hardware.cpu": "processor", "hardware.threads": "threads",
@@ -194,8 +196,13 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             f"`{record.ref}` cannot go on as the same run:\n{listed}\nUndo that, add `--force` to go on all the same "
             "(it is recorded), or begin another run at its checkpoint with `--fork`"
         )
+    was_finished = record.status is RunStatus.FINISHED
+    if was_finished and not _is_longer(record, config):
+        raise RunStateError(
+            f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
+            "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
+        )
     choice = Choice(config.from_)
-    was_finished = record.status.value == "finished"
     before, lock = record, None
     try:
         record, lock = take_over(store, key, choose=choice)
@@ -211,6 +218,12 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             lock.release()
         raise
     return store.get(key), lock, again
+
+
+def _is_longer(record: RunRecord, config: TrainConfig) -> bool:
+    """Whether a finished run has something left to do with these options."""
+    now = config.to_json()
+    return config.from_ is not None or any(now.get(name) != record.config.get(name) for name in _LENGTHS)
 
 
 def _again(

@@ -140,6 +140,13 @@ def test_a_finished_run_is_made_longer_in_the_same_kernel() -> None:
     assert longer.metrics["val_loss"].dropna().tolist() == whole.metrics["val_loss"].dropna().tolist()
 
 
+def test_a_finished_run_with_nothing_left_to_do_says_so() -> None:
+    run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
+    with pytest.raises(RunStateError, match="has finished, there is nothing left to do; make it longer with"):
+        run.resume()
+    assert run.record.attempt == 1
+
+
 def test_a_checkpoint_can_be_named(often) -> None:
     run = failed(step=20)
     best = [one for one in _checkpoints(run) if one.kind == "best"][-1]
