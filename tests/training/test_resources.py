@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
-import psutil
-import torch
+import json
+import subprocess
+import sys
 
 from jupyter_train.panel.snapshot import packed, snapshot
 from jupyter_train.training import resources
@@ -19,21 +18,44 @@ class Said:
         self.values = values
 
 
-def test_a_busy_fit_shows_its_processor_and_memory(monkeypatch) -> None:
-    monkeypatch.setattr(resources, "_PERIOD_S", 0.0)
-    said = Said()
-    sampler = Resources(said)
-    for _ in range(3):
-        until = time.process_time() + 0.1
-        while time.process_time() < until:
-            torch.ones(200, 200) @ torch.ones(200, 200)
-        sampler.sample()
-    found = said.values["resources"]
-    family = [psutil.Process(), *psutil.Process().children(recursive=True)]  # other tests' fork server among them
-    own = sum(one.memory_info().rss for one in family) / 2**30
-    assert set(found) == {"cpu_percent", "memory_gb"}
-    assert max(found["cpu_percent"]) > 10
-    assert abs(found["memory_gb"][-1] - own) < 0.2
+# in a process of its own, which has no children but these: a big one of its own, and a detached one
+BUSY = """
+import json, subprocess, sys, time
+import psutil, torch
+from jupyter_train.training import resources
+
+class Said:
+    def summary(self, **values):
+        self.values = values
+
+holds = "held = bytearray(b'x') * 300_000_000; print('ready', flush=True); input()"
+children = [
+    subprocess.Popen([sys.executable, "-c", holds], stdin=-1, stdout=-1, start_new_session=detached)
+    for detached in (False, True)
+]
+for child in children:
+    child.stdout.readline()
+resources._PERIOD_S = 0.0
+said = Said()
+sampler = resources.Resources(said)
+for _ in range(3):
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        torch.ones(200, 200) @ torch.ones(200, 200)
+    sampler.sample()
+own = sum(psutil.Process(pid).memory_info().rss for pid in (psutil.Process().pid, children[0].pid)) / 2**30
+for child in children:
+    child.communicate()
+print(json.dumps({"sampled": said.values["resources"], "own": own}))
+"""
+
+
+def test_a_busy_fit_shows_its_processor_and_the_memory_of_its_own_processes() -> None:
+    answer = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True, check=True, timeout=120)
+    found = json.loads(answer.stdout)
+    assert set(found["sampled"]) == {"cpu_percent", "memory_gb"}
+    assert max(found["sampled"]["cpu_percent"]) > 10
+    assert abs(found["sampled"]["memory_gb"][-1] - found["own"]) < 0.1
 
 
 def test_samples_are_bounded_however_long_it_takes(monkeypatch) -> None:
