@@ -111,7 +111,7 @@ def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
     """With checkpoints as seldom as anybody's."""
     expected = whole("plain", epochs=250, usual=True)
     dice = random.Random(2000)
-    for _ in tally.trials("kill at a random step of a 2,000-step run", share(8, 200)):
+    for _ in tally.trials("kill at a random step of a 2,000-step run", share(20, 200)):
         run = killed("plain", "step", dice.randrange(1, 2000), 0.0, epochs=250, usual=True)
         found = resumed("plain", run, epochs=250, usual=True)
         assert differences(found, expected) == []

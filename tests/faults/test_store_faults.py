@@ -37,7 +37,7 @@ def transact(key: str, count: int) -> int:
 
 
 def test_many_processes_write_and_none_is_refused(store, tally) -> None:
-    each = share(60, 10_000)
+    each = share(500, 10_000)
     record = store.create_run("shared")
     for _ in tally.trials(f"16 processes writing {each:,} transactions each", 1):
         children = [Child(transact, record.key, each) for _ in range(16)]
@@ -64,7 +64,7 @@ def write_for_ever() -> None:
 
 def test_a_killed_writer_leaves_whole_files(store, tally) -> None:
     dice = random.Random(1)
-    for _ in tally.trials("kill -9 of a writer", share(15, 200)):
+    for _ in tally.trials("kill -9 of a writer", share(20, 200)):
         known = len(runs(100_000))
         child = Child(write_for_ever)
         while len(runs(100_000)) == known or not _loss(runs()[0]):
