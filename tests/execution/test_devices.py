@@ -46,6 +46,12 @@ class Slow(LitDigits):
         return super().training_step(batch, batch_idx)
 
 
+class Slower(LitDigits):
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.15)
+        return super().training_step(batch, batch_idx)
+
+
 class OneFails(Slow):
     def training_step(self, batch, batch_idx):
         if self.global_rank == 1 and self.global_step == 3:
@@ -110,6 +116,26 @@ def test_the_second_process_leaves_when_the_first_is_killed() -> None:
     assert psutil.wait_procs(others, timeout=20)[1] == []
     until(lambda run: run.status == "failed", run)
     assert "killed (SIGKILL)" in run.record.message
+
+
+def test_a_run_on_two_processes_that_was_killed_goes_on_exactly() -> None:
+    whole = train(lambda: Slower(), digits(), epochs=6, detach=True, **ON_TWO).wait(120)
+    run = train(lambda: Slower(), digits(), epochs=6, detach=True, **ON_TWO)
+    until(has_begun, run)
+    run.pause()
+    assert run.tell("checkpoint").startswith("checkpoint manual-step")
+    recorded = run.metrics["train_loss"].notna().sum()
+    run.resume()
+    until(lambda run: run.metrics["train_loss"].notna().sum() > recorded + 3, run)
+    os.kill(run.record.pid, signal.SIGKILL)
+    until(lambda run: run.status == "failed", run)
+    again = run.resume().wait(120)
+    assert (again.status, again.record.attempt) == ("finished", 2)
+    assert again.attempts[1]["from_step"] > 0
+    assert not again.attempts[1]["verified"].startswith("diverged")
+    assert are_equal(weights(again.model()), weights(whole.model()))
+    for name in ("train_loss", "val_loss"):
+        assert again.metrics[name].dropna().tolist() == whole.metrics[name].dropna().tolist()
 
 
 @pytest.mark.parametrize("presses", [1, 2])
