@@ -56,7 +56,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not path or hasattr(session.config, "workerinput"):
         return
     lines = Path(path).with_suffix(".lines")
-    table: dict[str, dict[str, int]] = defaultdict(lambda: {"tried": 0, "passed": 0})
+    table: dict[str, dict[str, Any]] = defaultdict(lambda: {"tried": 0, "passed": 0})
     for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else []:
         one = json.loads(line)
         for name in ("tried", "passed"):
@@ -66,7 +66,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "at": time.strftime("%Y-%m-%d"),
     }
-    Path(path).write_text(json.dumps({"about": about, "scenarios": table}, indent=1) + "\n", encoding="utf-8")
+    scenarios = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).exists() else {}
+    scenarios |= {name: counts | about for name, counts in table.items()}  # those tried again replace what they were
+    Path(path).write_text(json.dumps(scenarios, indent=1) + "\n", encoding="utf-8")
     lines.unlink(missing_ok=True)
     width = max((len(name) for name in table), default=8)
     print(f"\n{'scenario'.ljust(width)}  tried  passed")

@@ -31,10 +31,13 @@ class FaultLayer:
         self._kind = kind
         self._under = under
         self._lock = threading.Lock()
+        self._is_over = False
 
     def hit(self, what: str) -> OSError | None:
         """Counts a call; gives the error it shall raise."""
         with self._lock:
+            if self._is_over:
+                return None
             self.calls += 1
             if self.calls not in self._range:
                 return None
@@ -43,6 +46,11 @@ class FaultLayer:
             os.kill(os.getpid(), signal.SIGKILL)
         number = KINDS[self._kind]
         return OSError(number, os.strerror(number))
+
+    def rest(self) -> None:
+        """No call counts or fails any more: what follows only looks at what there is."""
+        with self._lock:
+            self._is_over = True
 
     def install(self) -> None:
         """From now on, for the rest of this process."""

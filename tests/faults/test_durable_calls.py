@@ -25,15 +25,20 @@ def with_a_fault(number: int, kind: str, length: int = 1) -> dict[str, Any]:
 
     from jupyter_train.exceptions import StoreError
     from jupyter_train.execution import inline
+    from tests.faults import training
 
     layer = FaultLayer(number, kind, length, os.environ["JUPYTER_TRAIN_HOME"])
-    theirs = inline.attempt
+    theirs, tell = inline.attempt, training.told
 
     def attempt(*arguments: Any) -> Any:
         layer.install()
         return theirs(*arguments)
 
-    inline.attempt = attempt
+    def told(run: Any) -> dict[str, Any]:
+        layer.rest()
+        return tell(run)
+
+    inline.attempt, training.told = attempt, told
     try:
         found = carry_out("plain", None, dict(SMALL))
     except StoreError as err:
