@@ -18,10 +18,11 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training.checkpoints.keeper import RunCheckpoint, metric_not_logged
+from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import before, is_tested, listen
+from jupyter_train.training.monitored import metric_not_logged
 from jupyter_train.training.order import Orders
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox

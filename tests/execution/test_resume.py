@@ -17,7 +17,7 @@ from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader
-from jupyter_train.training.checkpoints import keeper
+from jupyter_train.training.checkpoints import schedule
 from tests.execution.waiting import until
 from tests.models import LitDigits, are_equal, digits, weights
 
@@ -44,8 +44,8 @@ class Fails(pl.Callback):
 @pytest.fixture
 def often(monkeypatch):
     """A checkpoint whenever one can be taken."""
-    monkeypatch.setattr(keeper, "_LEAST_PERIOD_S", 0.0)
-    monkeypatch.setattr(keeper, "_WRITING_SHARE", 100.0)
+    monkeypatch.setattr(schedule, "LEAST_PERIOD_S", 0.0)
+    monkeypatch.setattr(schedule, "WRITING_SHARE", 100.0)
 
 
 def failed(step: int = 11, **options):

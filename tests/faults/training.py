@@ -13,7 +13,7 @@ import torch
 
 from jupyter_train import doctor, get_run, runs, train
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.training.checkpoints import keeper
+from jupyter_train.training.checkpoints import keeper, schedule
 from tests.faults.children import Child
 from tests.faults.subjects import HIDDEN, SUBJECTS
 
@@ -60,7 +60,7 @@ def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str,
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
     if not changes.pop("usual", False):
-        keeper._LEAST_PERIOD_S, keeper._WRITING_SHARE = 0.0, 100.0
+        schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
     pause_s = changes.pop("slowly", 0.0)

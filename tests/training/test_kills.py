@@ -20,9 +20,9 @@ from jupyter_train.training.checkpoints.format import file_hash
 _TRAINS = textwrap.dedent(
     """
     from jupyter_train import train
-    from jupyter_train.training.checkpoints import keeper
+    from jupyter_train.training.checkpoints import schedule
     from tests.models import LitDigits, digits
-    keeper._WRITING_SHARE, keeper._LEAST_PERIOD_S = 1.0, 0.0
+    schedule.WRITING_SHARE, schedule.LEAST_PERIOD_S = 1.0, 0.0
     train(LitDigits(), digits(64), epochs=100000, seed=1, quiet=True)
     """
 )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,24 +9,21 @@ import psutil
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from jupyter_train.config import TrainConfig, direction_of
-from jupyter_train.exceptions import OptionError, did_you_mean
+from jupyter_train.config import TrainConfig
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.clean import CleanMoment
 from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.ranking import Ranking
 from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
+from jupyter_train.training.checkpoints.schedule import Schedule
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import StopTraining
 from jupyter_train.training.moments import Moment
+from jupyter_train.training.monitored import Monitored
 
-#: Share of the training time that checkpoints may take before the end.
-_WRITING_SHARE = 0.01
-#: Never more often than this, however cheap they are.
-_LEAST_PERIOD_S = 2.0
-_MOST_TRAIL = 32
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
 _ROOM = 2.0
 
@@ -50,30 +43,20 @@ class RunCheckpoint(Checkpoint):
     """
 
     def __init__(self, folder: RunFolder, writer: RunWriter, config: TrainConfig, is_keeping: bool) -> None:
-        self.monitor: str | None = config.monitor or config.early_stop_metric
-        self.best_value: float | None = None
         self.extra: Callable[[], dict[str, Any]] = dict
-        self._config = config
+        self._monitored = Monitored(config, writer)
         self._folder = folder
         self._writer = writer
         self._is_keeping = is_keeping
         self._saver = Saver(folder, writer, config.checkpoint == "async")
-        self._lock = threading.Lock()
-        self._best: list[tuple[float, str]] = []  # on disk, best first
-        self._worthy: list[float] = []  # of those, and of those on their way there
+        self._schedule = Schedule(config.checkpoint_minutes)
+        self._ranking = Ranking(config.keep_best, self._monitored.beats)
         self._last_on_disk: list[str] = []
         self._last_taken: tuple[int, Moment] | None = None
         self._names: set[str] = set()
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
         self._clean = CleanMoment()
-        self._began = time.monotonic()
-        self._spent_s = 0.0
-        self._due = self._began + _LEAST_PERIOD_S
-        self._most_period_s = 60.0 * config.checkpoint_minutes
-        self._seen_at = -1
-        self._best_found: dict[str, Any] = {}
-        self._trail: list[float] = []
 
     # -- when -------------------------------------------------------------------------------------
 
@@ -85,7 +68,7 @@ class RunCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compares a metric of training."""
         self._look(trainer)
-        self._check_monitor(trainer)
+        self._monitored.check(trainer)
 
     def at(self, moment: Moment, trainer: pl.Trainer) -> None:
         """Takes what is due; called whenever nothing of the fit is half done."""
@@ -96,7 +79,7 @@ class RunCheckpoint(Checkpoint):
             self._clean.marker = self._writer.mark()
         if self._improved_to is not None:
             self._take_best(trainer, moment)
-        if time.monotonic() >= self._due:
+        if self._schedule.is_due:
             self._write_best()
             self._take_last(trainer, moment)
         elif moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer):
@@ -157,72 +140,15 @@ class RunCheckpoint(Checkpoint):
     # -- what -------------------------------------------------------------------------------------
 
     def _look(self, trainer: pl.Trainer) -> None:
-        metrics = trainer.callback_metrics
-        if self.monitor is None:
-            self.monitor = choose_monitor(list(metrics))
-        if self.monitor is None or self.monitor not in metrics or self._seen_at == trainer.global_step:
-            return
-        value = float(metrics[self.monitor])
-        self._seen_at = trainer.global_step
-        self._remember(value)
-        if self._is_better(value):
-            self.best_value = value
-            found = {"metric": self.monitor, "value": value, "epoch": trainer.current_epoch}
-            self._best_found = found | {"step": trainer.global_step, "mode": self._direction()}
-            self._writer.summary(best=self._best_found)
-        if self._is_worth_keeping(value):
+        value = self._monitored.look(trainer)
+        if value is not None and self._ranking.is_among_the_best(value):
             self._improved_to = value
-
-    def _remember(self, value: float) -> None:
-        """The way the metric went, in a few numbers: what a list draws of a run."""
-        if math.isfinite(value):
-            self._trail.append(float(f"{value:.4g}"))
-        if len(self._trail) > _MOST_TRAIL:
-            self._trail = self._trail[::2]
-        self._writer.summary(trail=self._trail.copy())
-
-    def _direction(self) -> str:
-        assert self.monitor is not None
-        return self._config.direction(self.monitor)
-
-    def _is_better(self, value: float) -> bool:
-        return not math.isnan(value) and (self.best_value is None or self._beats(value, self.best_value))
-
-    def _beats(self, value: float, other: float) -> bool:
-        return value < other if self._direction() == "min" else value > other
-
-    def _is_worth_keeping(self, value: float) -> bool:
-        """Whether a value is among the best that are kept."""
-        if math.isnan(value):
-            return False
-        with self._lock:
-            worthy = self._worthy.copy()
-        return len(worthy) < self._config.keep_best or any(self._beats(value, one) for one in worthy)
-
-    def _sort(self, values: list[Any]) -> None:
-        """Best first; of equal values the older one."""
-        is_pair = bool(values) and isinstance(values[0], tuple)
-        values.sort(key=lambda one: one[0] if is_pair else one, reverse=self._direction() == "max")
-
-    def _check_monitor(self, trainer: pl.Trainer) -> None:
-        """A named metric must have been logged by the end of the first epoch that validated."""
-        named = self._config.monitor or self._config.early_stop_metric
-        if named is None or named in trainer.callback_metrics:
-            return
-        has_validated = (
-            not trainer.enable_validation or (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        )
-        if has_validated:
-            raise OptionError(metric_not_logged(named, list(trainer.callback_metrics)))
 
     def _take_best(self, trainer: pl.Trainer, moment: Moment) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
-        with self._lock:
-            self._worthy.append(value)
-            self._sort(self._worthy)
-            del self._worthy[self._config.keep_best :]
-        if self._pending_best is not None and self._config.keep_best > 1:
+        self._ranking.expect(value)
+        if self._pending_best is not None and self._ranking.most > 1:
             self._write_best()
         snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, not self._saver.is_async)
         self._pending_best = (value, snapshot)
@@ -234,20 +160,8 @@ class RunCheckpoint(Checkpoint):
             return
         (value, snapshot), self._pending_best = self._pending_best, None
         path = snapshot.about.path
-
-        def replaced() -> list[str]:
-            with self._lock:
-                self._best.append((value, path))
-                self._sort(self._best)
-                dropped = self._best[self._config.keep_best :]
-                del self._best[self._config.keep_best :]
-            return [one for _, one in dropped]
-
-        def failed() -> None:
-            with self._lock, contextlib.suppress(ValueError):
-                self._worthy.remove(value)
-
-        snapshot.replaced, snapshot.failed = replaced, failed
+        snapshot.replaced = lambda: self._ranking.arrived(value, path)
+        snapshot.failed = lambda: self._ranking.failed(value)
         self._saver.save(path, snapshot)
 
     def _take_last(
@@ -257,26 +171,18 @@ class RunCheckpoint(Checkpoint):
             if must_wait:
                 self._saver.wait()
             return
-        began = time.monotonic()
         must_wait = must_wait or not self._saver.is_async
-        snapshot = self._snapshot(trainer, "last", moment, random or self._random_at(moment), is_shared=must_wait)
+        with self._schedule.one(lambda: self._saver.spent_s):
+            snapshot = self._snapshot(trainer, "last", moment, random or self._random_at(moment), is_shared=must_wait)
 
-        def replaced() -> list[str]:
-            before, self._last_on_disk = self._last_on_disk, [snapshot.about.path]
-            return before
+            def replaced() -> list[str]:
+                before, self._last_on_disk = self._last_on_disk, [snapshot.about.path]
+                return before
 
-        snapshot.replaced = replaced
-        self._last_taken = (trainer.global_step, moment)
-        if not self._saver.save("last", snapshot, must_wait):
-            self._last_taken = None
-        self._spent_s += time.monotonic() - began
-        self._plan()
-
-    def _plan(self) -> None:
-        """When the next one is due: within the time share, within the minutes that a kill may cost."""
-        now = time.monotonic()
-        needed = (self._spent_s + self._saver.spent_s) / _WRITING_SHARE - (now - self._began)
-        self._due = now + min(max(needed, _LEAST_PERIOD_S), self._most_period_s)
+            snapshot.replaced = replaced
+            self._last_taken = (trainer.global_step, moment)
+            if not self._saver.save("last", snapshot, must_wait):
+                self._last_taken = None
 
     def _random_at(self, moment: Moment) -> dict[str, Any]:
         return (
@@ -323,27 +229,17 @@ class RunCheckpoint(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know of the checkpoints so far."""
-        return {"monitor": self.monitor, "best_value": self.best_value, "trail": self._trail.copy(),
-                "seen_at": self._seen_at, "best_found": self._best_found}  # fmt: skip
+        return self._monitored.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from there."""
-        self.monitor = self._config.monitor or self._config.early_stop_metric or state_dict["monitor"]
         # those on disk by the store, this very checkpoint among them where it was one of the best
         with reader.MetricReader(self._folder.metrics) as found:
-            rows = [one for one in found.checkpoints() if one.kind == "best" and one.value is not None]
-        self._best = [(float(one.value or 0.0), one.path) for one in rows]
-        if self._best:
-            self._sort(self._best)
-        self._worthy = [value for value, _ in self._best]
-        self.best_value = state_dict["best_value"] if self._best else None
-        self._trail = list(state_dict["trail"])
-        self._seen_at = state_dict["seen_at"]
-        self._best_found = dict(state_dict["best_found"]) if self._best else {}
-        if self._best_found:
-            self._writer.summary(best=self._best_found)
-        if self._best:
-            self._writer.summary(trail=self._trail.copy())
+            best = [
+                (one.value, one.path) for one in found.checkpoints() if one.kind == "best" and one.value is not None
+            ]
+        self._monitored.load_state_dict(state_dict, has_best=bool(best))
+        self._ranking.load(best)
 
     def goes_on(self) -> None:
         """The run is resumed: the next `last` replaces those that are there."""
@@ -355,19 +251,3 @@ def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
     """True when `max_steps` ends the fit before the epoch's last batch."""
     is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
     return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-
-
-def choose_monitor(names: list[str]) -> str | None:
-    """The metric that tells the best epoch when none was named: a validation loss, then any that can tell."""
-
-    def rank(name: str) -> tuple[bool, bool, bool]:
-        return (not name.startswith(("val", "valid", "dev")), "loss" not in name, name.endswith("_step"))
-
-    known = [name for name in names if direction_of(name) is not None]
-    return min(known, key=rank) if known else None
-
-
-def metric_not_logged(name: str, logged: list[str]) -> str:
-    """The message for a metric nobody logs."""
-    known = ", ".join(f"`{metric}`" for metric in sorted(logged)) or "none"
-    return f"`{name}` was never logged.{did_you_mean(name, logged)} Logged are: {known}"

@@ -1,0 +1,47 @@
+"""When the next checkpoint to go on from is due: seldom enough to cost little, often enough that a kill does too."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+#: Share of the training time that writing may take.
+WRITING_SHARE = 0.01
+#: Never more often than this, however cheap they are.
+LEAST_PERIOD_S = 2.0
+
+
+class Schedule:
+    """Plans checkpoints by what the ones before have cost.
+
+    Args:
+        most_minutes: A kill costs at most so much training, whatever writing costs.
+        clock: Tells the time, in seconds.
+    """
+
+    def __init__(self, most_minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._most_period_s = 60.0 * most_minutes
+        self._began = clock()
+        self._spent_s = 0.0
+        self._due = self._began + min(LEAST_PERIOD_S, self._most_period_s)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for one."""
+        return self._clock() >= self._due
+
+    @contextlib.contextmanager
+    def one(self, elsewhere_s: Callable[[], float]) -> Iterator[None]:
+        """While one is taken; plans the next.
+
+        Args:
+            elsewhere_s: Seconds spent so far beside the training thread.
+        """
+        began = self._clock()
+        yield
+        now = self._clock()
+        self._spent_s += now - began
+        needed = (self._spent_s + elsewhere_s()) / WRITING_SHARE - (now - self._began)
+        self._due = now + min(max(needed, LEAST_PERIOD_S), self._most_period_s)
