@@ -73,6 +73,10 @@ class TrainConfig:
     callback: list[Any] = _option(
         object, "an expression: a Lightning callback; may be repeated", [], repeats=True, is_expression=True
     )
+    engine: str = _option(
+        str, "which epoch loop trains: lean, or lightning for its own (same results, slower)",
+        "lean", choices=("lean", "lightning"),
+    )  # fmt: skip
     checkpoint: str = _option(
         str, "how checkpoints are written: async (training goes on meanwhile) or sync (where memory is short)",
         "async", choices=("async", "sync"),
@@ -238,9 +242,9 @@ def as_json(value: Any) -> Any:
 
 #: Options of ours that leave the weights of a step what they are.
 _SHAPE_NOTHING = frozenset({
-    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "epochs", "force", "fork", "form", "from_",
-    "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "quiet", "record",
-    "record_every", "reinit", "resume", "tag", "wandb", "yes",
+    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "force", "fork",
+    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "quiet",
+    "record", "record_every", "reinit", "resume", "tag", "wandb", "yes",
 })  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import RunWriter
+from jupyter_train.training import engine
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
@@ -124,9 +125,14 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())
     if is_tested():
+        if config.engine == "lean":
+            engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
         _put_in_order(trainer, around, checkpoint)
+    else:
+        text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
+        writer.event("warning", text)
     # first, so that it sees an Interrupt before anything else spends time on the batch
     pace.callbacks.insert(0, recorder)
     return trainer
@@ -137,7 +143,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     resumption = around.resumption
     seed = around.config.seed
     assert seed is not None
-    orders = Orders(seed, resumption.batches if resumption is not None else 0)
+    by_index = around.config.engine == "lean"
+    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index)
     orders.watch(trainer)
     checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
     if resumption is not None:
@@ -145,6 +152,11 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
         checkpoint.goes_on()
     if resumption is None:  # else the first attempt has said it
         before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
+
+
+def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) -> None:
+    text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
+    around.writer.event("engine", text, trainer.global_step)
 
 
 def _tell_remarks(orders: Orders, writer: RunWriter) -> None:

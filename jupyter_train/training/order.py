@@ -26,6 +26,7 @@ from torch.utils.data import (
 )
 
 from jupyter_train.training.datasets import Numbered, SeededDataset, WorkerStart, draws
+from jupyter_train.training.indexed import collated, indexed
 from jupyter_train.training.moments import before
 from jupyter_train.training.randomness import Held, derived, seed_sample
 
@@ -122,13 +123,15 @@ class Orders:
     Args:
         seed: The run's.
         skip: Batches of the first training epoch that an earlier attempt has had.
+        by_index: Whether tensors in memory are read a batch at a time.
 
     Attributes:
         remarks: What cannot be made exact, and can be seen: one line each.
     """
 
-    def __init__(self, seed: int, skip: int = 0) -> None:
+    def __init__(self, seed: int, skip: int = 0, by_index: bool = True) -> None:
         self.remarks: list[str] = []
+        self._by_index = by_index
         self._seed = seed
         self._skip = skip
         self._known: dict[str, list[Order | None]] = {_TRAIN: [], _VALIDATION: []}
@@ -157,7 +160,7 @@ class Orders:
 
     def _ordered(self, loader: Any, stage: str, epoch: int) -> Any:
         seed = order_seed(self._seed, len(self._known[stage]), stage == _TRAIN)
-        found = in_order(loader, seed, self.remarks if stage == _TRAIN else None)
+        found = in_order(loader, seed, self.remarks if stage == _TRAIN else None, self._by_index)
         order = order_of(found)
         self._known[stage].append(order)
         skip = self._skip if stage == _TRAIN else 0
@@ -241,7 +244,7 @@ def order_of(loader: Any) -> Order | None:
     return None
 
 
-def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
+def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index: bool = False) -> Any:
     """A DataLoader like `loader`, whose order and whose dataset's draws follow from `seed`.
 
     The user's own object is left as it is. What is no DataLoader, and streams, are given back unchanged.
@@ -250,6 +253,7 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
         loader: What gives batches.
         seed: Decides the order.
         remarks: Gets a line for everything that cannot be made exact.
+        by_index: Whether tensors in memory are read a batch at a time: the same values.
     """
     remarks = [] if remarks is None else remarks
     if not isinstance(loader, DataLoader):
@@ -269,8 +273,10 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None) -> Any:
     name = "batch_sampler" if ordered.batch_sampler is not None else "sampler"
     # DataLoader refuses assignments; a copy of it may have another order all the same
     inside[name] = Order(copy.copy(_with_own_sampler(inside[name])), seed, is_numbering)
+    if by_index and loader.batch_sampler is not None and (found := indexed(loader.dataset, loader.collate_fn)):
+        inside["dataset"], inside["collate_fn"] = found, collated
     if is_numbering:
-        inside["dataset"] = SeededDataset(loader.dataset)
+        inside["dataset"] = SeededDataset(inside["dataset"])
     if loader.num_workers > 0:
         inside["worker_init_fn"] = WorkerStart(loader.worker_init_fn)
     return ordered

@@ -1,0 +1,45 @@
+"""Which loop a fit takes, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.core.optimizer import _MockOptimizer
+from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
+from pytorch_lightning.loops.fit_loop import _FitLoop
+from pytorch_lightning.loops.optimization.automatic import _AutomaticOptimization
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
+
+
+def why_not(trainer: pl.Trainer) -> str | None:
+    """Why a fit takes Lightning's own loop, in a few words; None when the lean one serves.
+
+    Args:
+        trainer: A trainer that is fitting, with its optimizers made.
+    """
+    module, strategy, loop = trainer.lightning_module, trainer.strategy, trainer.fit_loop
+    if not module.automatic_optimization:
+        return "the model optimizes manually"
+    if type(strategy) is not SingleDeviceStrategy or strategy.model is not module:
+        return f"the strategy is {type(strategy).__name__}"
+    if len(trainer.optimizers) != 1 or isinstance(trainer.optimizers[0], _MockOptimizer):
+        return "the model has no optimizer" if len(trainer.optimizers) < 2 else "the model has several optimizers"
+    profiler: Any = getattr(trainer, "profiler", None)
+    if type(profiler) is not PassThroughProfiler:
+        return f"{type(profiler).__name__} watches Lightning's own loop"
+    if is_param_in_hook_signature(module.training_step, "dataloader_iter", explicit=True):
+        return "`training_step` takes a `dataloader_iter`"
+    parts: list[tuple[Any, type]] = [
+        (loop, _FitLoop),
+        (loop.epoch_loop, _TrainingEpochLoop),
+        (loop.epoch_loop.val_loop, _EvaluationLoop),
+        (loop.epoch_loop.automatic_optimization, _AutomaticOptimization),
+    ]
+    for part, kind in parts:
+        if type(part) is not kind:
+            return f"{type(part).__name__} is a loop of its own"
+    return None

@@ -1,0 +1,241 @@
+"""What `self.log` writes to: Lightning's own results, without checking the same call anew at every batch.
+
+The first call of each kind goes Lightning's way, which checks it and makes its entry in the results. Calls like it, in
+the same hook with the same arguments, then add to that entry directly, by the arithmetic of Lightning's
+`_ResultMetric.update`. Whatever is not alike goes Lightning's way again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.trainer.connectors.logger_connector.result import _get_default_dtype
+from pytorch_lightning.utilities.data import extract_batch_size
+from torchmetrics import Metric
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+class _Entry:
+    """One logged name: where Lightning keeps it, and how its values are reduced."""
+
+    __slots__ = ("device", "is_mean", "is_sized", "key", "metric", "on_epoch", "on_step", "reduce", "slots")
+
+    def __init__(self, key: str, metric: Any) -> None:
+        meta = metric.meta
+        self.key = key
+        self.metric = metric
+        self.slots: dict[str, Any] = metric.__dict__
+        self.device = metric.value.device
+        self.on_step = meta.on_step
+        self.on_epoch = meta.on_epoch
+        self.is_mean = meta.is_mean_reduction
+        self.is_sized = meta.is_mean_reduction and meta.on_epoch
+        self.reduce = meta.reduce_fx if meta.is_min_reduction or meta.is_max_reduction else torch.add
+
+    def add(self, value: torch.Tensor, batch_size: int) -> None:
+        """Takes one more value; as `_ResultMetric.update`."""
+        slots = self.slots
+        slots["_computed"] = None
+        slots["_update_count"] += 1
+        slots["has_reset"] = False
+        if self.on_step:
+            slots["_forward_cache"] = value.clone()
+            if not self.on_epoch:
+                slots["value"] = slots["_forward_cache"]
+                return
+        if self.is_mean:
+            slots["value"] = slots["value"] + value * batch_size
+            slots["cumulated_batch_size"] = slots["cumulated_batch_size"] + batch_size
+        else:
+            slots["value"] = self.reduce(slots["value"], value)
+
+    def follow(self, value: Metric) -> None:
+        """Takes what a metric object has just computed for its batch."""
+        slots = self.slots
+        slots["_computed"] = None
+        slots["_update_count"] += 1
+        slots["has_reset"] = False
+        slots["_forward_cache"] = value._forward_cache
+
+
+class Ledger:
+    """The results of one fit.
+
+    Args:
+        trainer: The fitting trainer.
+    """
+
+    def __init__(self, trainer: pl.Trainer) -> None:
+        connector: Any = trainer._logger_connector
+        self._trainer = trainer
+        self._attributes = trainer.lightning_module.__dict__
+        self._connector = connector
+        self._results: Any = None
+        self._tables: dict[tuple[int, int | None], dict[Any, _Entry]] = {}
+        self._table: dict[Any, _Entry] = {}
+        self._is_unsettled = False
+        self._counted = -1
+        self._has_step_values = False
+
+    def begin(self, results: Any, batch: Any, loader: int | None = None) -> None:
+        """A batch begins; as Lightning's `on_batch_start`."""
+        connector = self._connector
+        connector._first_loop_iter = connector._first_loop_iter is None
+        results.batch = batch
+        results.batch_size = None
+        results.dataloader_idx = loader
+        self._results = results
+        self._table = self._tables.setdefault((id(results), loader), {})
+
+    def end(self) -> None:
+        """A batch ends; what Lightning's `on_batch_end` copies for those who look is copied when somebody looks."""
+        self._is_unsettled = True
+        self._results.batch = None
+        self._results.batch_size = None
+        self._results = None
+
+    def leave(self) -> None:
+        """A batch is over, and has nothing to copy."""
+        self._results = None
+
+    def settle(self) -> None:
+        """Copies what the batches so far have left to copy."""
+        if self._is_unsettled:
+            self._is_unsettled = False
+            connector = self._connector
+            metrics = connector.metrics
+            connector._progress_bar_metrics.update(metrics["pbar"])
+            connector._callback_metrics.update(metrics["callback"])
+            connector._logged_metrics.update(metrics["log"])
+
+    def logs_steps(self, results: Any) -> bool:
+        """Whether any of the results has a value for each batch."""
+        if len(results) != self._counted:
+            self._counted = len(results)
+            self._has_step_values = any(item.meta.on_step for item in results.values())
+        return self._has_step_values
+
+    def log(self, name: str, value: Any, batch_size: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Takes a value; False where it must go Lightning's way."""
+        results = self._results
+        if results is None:
+            return False
+        connector = self._connector
+        hook = self._attributes["_current_fx_name"]
+        if connector._current_fx != hook and connector._first_loop_iter is not False:
+            return False
+        try:
+            entry = self._table.get((hook, name, arguments, *options.items()))
+        except TypeError:  # an argument that cannot be hashed
+            return False
+        if entry is None or results.get(entry.key) is not entry.metric:
+            return False
+        if not entry.metric.is_tensor:
+            if value is not entry.slots["value"] or value.device != entry.device:
+                return False
+            entry.follow(value)
+        else:
+            plain = _plain(value, entry.device)
+            if plain is None:
+                return False
+            if entry.is_sized and batch_size is None:
+                batch_size = self._batch_size()
+            entry.add(plain, batch_size)
+        connector._current_fx = hook
+        return True
+
+    def _batch_size(self) -> int:
+        results = self._results
+        if results.batch_size is None:
+            results.batch_size = _size_of(results.batch)
+        return int(results.batch_size)
+
+    def learn(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Lightning has taken a value: the next one like it need not go its way, unless it is of an uncommon kind."""
+        results = self._results
+        if results is None or len(arguments) > len(_POSITIONAL):
+            return
+        given = dict(zip(_POSITIONAL, arguments, strict=False)) | options
+        if given.get("enable_graph") or (given.get("logger") and self._trainer.logger is None):
+            return
+        hook = self._attributes["_current_fx_name"]
+        loader = results.dataloader_idx if given.get("add_dataloader_idx", True) else None
+        key = f"{hook}.{name}" if loader is None else f"{hook}.{name}.{loader}"
+        metric = results.get(key)
+        if metric is not None:
+            with contextlib.suppress(TypeError):  # an argument that cannot be hashed
+                self._table[(hook, name, arguments, *options.items())] = _Entry(key, metric)
+
+
+#: What may be given to `self.log` by position, after name and value.
+_POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph")
+
+
+def _plain(value: Any, device: torch.device) -> torch.Tensor | None:
+    """A value as Lightning would reduce it; None where it would do more than detach it."""
+    if isinstance(value, torch.Tensor):
+        if value.ndim or value.dtype not in _FLOATS or value.device != device:
+            return None
+        return value.detach()
+    if type(value) is float or type(value) is int:
+        return torch.tensor(value, device=device, dtype=_get_default_dtype())
+    return None
+
+
+def _size_of(batch: Any) -> int:
+    """The number of samples in a batch, as Lightning's `extract_batch_size` finds it."""
+    kind = type(batch)
+    if kind is list or kind is tuple:
+        first = batch[0] if batch else None
+        if type(first) is torch.Tensor and first.ndim:
+            size = first.shape[0]
+            if all(type(one) is torch.Tensor and one.ndim and one.shape[0] == size for one in batch):
+                return size
+    elif kind is torch.Tensor and batch.ndim:
+        return int(batch.shape[0])
+    return int(extract_batch_size(batch))
+
+
+_OPEN: dict[int, Ledger] = {}
+_LOCK = threading.Lock()
+_theirs: Any = pl.LightningModule.log
+
+
+@contextlib.contextmanager
+def opened(module: pl.LightningModule, ledger: Ledger) -> Iterator[None]:
+    """While `module.log` writes to the ledger first."""
+    global _theirs
+    with _LOCK:
+        if not _OPEN:
+            _theirs = pl.LightningModule.log
+            pl.LightningModule.log = _log  # type: ignore[method-assign]
+        before = _OPEN.get(id(module))
+        _OPEN[id(module)] = ledger
+    try:
+        yield
+    finally:
+        with _LOCK:
+            if before is None:
+                del _OPEN[id(module)]
+            else:
+                _OPEN[id(module)] = before
+            if not _OPEN and pl.LightningModule.log is _log:
+                pl.LightningModule.log = _theirs  # type: ignore[method-assign]
+
+
+def _log(
+    self: pl.LightningModule, name: str, value: Any, *arguments: Any, batch_size: int | None = None, **options: Any
+) -> None:
+    """See `LightningModule.log`."""
+    ledger = _OPEN.get(id(self))
+    if ledger is not None and ledger.log(name, value, batch_size, arguments, options):
+        return
+    _theirs(self, name, value, *arguments, **(options if batch_size is None else {**options, "batch_size": batch_size}))
+    if ledger is not None:
+        ledger.learn(name, arguments, options)
