@@ -112,7 +112,7 @@ def _database(store: Store) -> Iterator[Finding]:
         yield Finding(Level.FINE, f"the run store answers ({store.engine.url.get_backend_name()})")
         return
     try:
-        with store.engine.connect() as connection:
+        with store.reading.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA integrity_check").scalar_one()
             journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
     except StoreError as err:

@@ -18,6 +18,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the fault tests; they must be known wherever pytest is started."""
     parser.addoption("--full", action="store_true", help="fault tests: all trials instead of a share")
+    parser.addoption("--engine", default="lean", help="fault tests: the epoch loop that trains, lean or lightning")
     parser.addoption("--report", default="", metavar="FILE", help="fault tests: keep what was tried and passed as JSON")
 
 

@@ -54,6 +54,7 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self.reading = database.reading(engine)
 
     @property
     def url(self) -> str:
@@ -213,7 +214,7 @@ class Store:
         Raises:
             RunNotFoundError: There is none.
         """
-        with self.engine.connect() as connection:
+        with self.reading.connect() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
         if row is None:
             raise RunNotFoundError(f"the store has no run `{key}`")
@@ -230,7 +231,7 @@ class Store:
         name, _, code = word.rpartition("-")
         is_ref = sa.and_(runs.c.name == name, runs.c.code == code)
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
-        with self.engine.connect() as connection:
+        with self.reading.connect() as connection:
             rows = connection.execute(sa.select(runs).where(wanted).order_by(runs.c.created_at)).mappings().all()
         found = [_record_of(row) for row in rows]
         exact = [record for record in found if word in (record.key, record.ref)]
@@ -250,13 +251,13 @@ class Store:
             query = query.where(runs.c.kind == kind)
         if parent is not None:
             query = query.where(runs.c.parent == parent)
-        with self.engine.connect() as connection:
+        with self.reading.connect() as connection:
             return [_record_of(row) for row in connection.execute(query).mappings()]
 
     def events_of(self, key: str) -> list[Event]:
         """All events of a run, oldest first."""
         query = sa.select(events).where(events.c.run == key).order_by(events.c.id)
-        with self.engine.connect() as connection:
+        with self.reading.connect() as connection:
             rows = connection.execute(query).mappings().all()
         return [Event(row["at"], row["step"], row["kind"], row["text"], row["data"]) for row in rows]
 
@@ -275,7 +276,7 @@ class Store:
         """True while any run's owner is alive."""
         live = [status.value for status in RunStatus if status.is_live]
         query = sa.select(runs.c.folder).where(runs.c.status.in_(live))
-        with self.engine.connect() as connection:
+        with self.reading.connect() as connection:
             folders = connection.execute(query).scalars().all()
         return any(owner.is_held(Path(folder, "owner.lock")) for folder in folders)
 

@@ -53,7 +53,7 @@ def add(store: Store, run: str, command: Command) -> int:
 def waiting(store: Store, run: str) -> list[Command]:
     """Commands of a run that nobody has answered, oldest first."""
     query = sa.select(commands).where(commands.c.run == run, commands.c.state == WAITING).order_by(commands.c.id)
-    with store.engine.connect() as connection:
+    with store.reading.connect() as connection:
         rows = connection.execute(query).mappings().all()
     return [Command(row["verb"], row["arguments"], row["source"], row["id"]) for row in rows]
 
@@ -81,7 +81,7 @@ def refuse_waiting(store: Store, run: str, given: Answer) -> None:
 def answer_of(store: Store, row: int) -> Answer:
     """What became of a command so far."""
     query = sa.select(commands.c.state, commands.c.answer, commands.c.step).where(commands.c.id == row)
-    with store.engine.connect() as connection:
+    with store.reading.connect() as connection:
         found = connection.execute(query).first()
     return Answer(*found) if found else Answer(REFUSED, "the run was deleted", None)
 

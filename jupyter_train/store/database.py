@@ -19,7 +19,7 @@ _WAL_IS_SAFE_FROM = (3, 51, 3)  # before it, WAL with several writers can corrup
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`; SQLite files get `BEGIN IMMEDIATE`, a busy timeout and mode 0600.
+    """An engine for `url`; SQLite files get `BEGIN IMMEDIATE` for writing, a busy timeout and mode 0600.
 
     Raises:
         StoreError: The folder or the file cannot be used.
@@ -65,8 +65,14 @@ def wal_is_safe() -> bool:
     return sqlite3.sqlite_version_info >= _WAL_IS_SAFE_FROM
 
 
+def reading(engine: Engine) -> Engine:
+    """The same database for those who only read: they neither wait for a writer nor keep one waiting."""
+    return engine.execution_options(is_reading=True)
+
+
 def _on_begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    is_reading = connection.get_execution_options().get("is_reading", False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
 def _on_error(context: sa.ExceptionContext) -> Exception | None:
@@ -87,7 +93,7 @@ def revision_of(engine: Engine) -> str | None:
         StoreError: The file is not a readable database.
     """
     try:
-        with engine.connect() as connection:
+        with reading(engine).connect() as connection:
             if not sa.inspect(connection).has_table(VERSION_TABLE):
                 return None
             row = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).first()

@@ -59,7 +59,7 @@ _COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else r
 
 def count(store: Store) -> int:
     """How many runs there are."""
-    with store.engine.connect() as connection:
+    with store.reading.connect() as connection:
         return int(connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one())
 
 
@@ -78,7 +78,7 @@ def outlines(store: Store, limit: int, since: float | None = None) -> list[Outli
     elif count(store) > limit:
         query = query.where(runs.c.key.in_(sa.select(runs.c.key).order_by(runs.c.created_at.desc()).limit(limit)))
     # sorted here: they nearly are, and a database would carry whole rows through its sorter
-    with store.engine.connect() as connection:
+    with store.reading.connect() as connection:
         rows = connection.execute(query).cursor.fetchall()  # plain columns: nothing for SQLAlchemy to convert
         found = [*map(Outline._make, rows)]
     return sorted(found, key=attrgetter("created_at"), reverse=True)[:limit]

@@ -168,19 +168,22 @@ class Orders:
             return _without_first(found, skip) if skip and not _keeps_its_place(found) else found
         order.epoch = epoch
         if skip:
-            order.cycle, order.skip = divmod(skip, max(1, len(order)))
+            order.cycle, order.skip = _place(skip, len(order))
         return found
 
-    def state(self) -> dict[str, list[int]]:
-        """How many passes through each loader have begun in this epoch."""
-        return {stage: [0 if one is None else one.cycle for one in known] for stage, known in self._known.items()}
+    def state(self) -> dict[str, list[list[int]]]:
+        """Each loader's epoch, and how many passes through it have begun in that."""
+        return {
+            stage: [[0, 0] if one is None else [one.epoch, one.cycle] for one in known]
+            for stage, known in self._known.items()
+        }
 
-    def restore(self, state: dict[str, list[int]]) -> None:
+    def restore(self, state: dict[str, list[list[int]]]) -> None:
         """Continues to count passes; those of training loaders follow from the batches that were skipped."""
         self._skip = 0
-        for one, cycle in zip(self._known[_VALIDATION], state[_VALIDATION], strict=False):
+        for one, (epoch, cycle) in zip(self._known[_VALIDATION], state[_VALIDATION], strict=False):
             if one is not None:
-                one.cycle = cycle
+                one.epoch, one.cycle = epoch, cycle
 
     def _begin_pass(self, trainer: pl.Trainer) -> None:
         """Before Lightning makes the iterator of an epoch: whatever was begun for it before does not count.
@@ -196,6 +199,16 @@ class Orders:
 
 
 _TRAIN, _VALIDATION = "train", "validation"
+
+
+def _place(batches: int, length: int) -> tuple[int, int]:
+    """Where so many batches of a loader of this length lead: whole passes, and batches of the next.
+
+    At the end of a pass it is not in the next one yet: that begins, and draws from the global generator, when its
+    first batch is asked for.
+    """
+    passes, rest = divmod(batches, max(1, length))
+    return (passes - 1, length) if rest == 0 and passes else (passes, rest)
 
 
 def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:

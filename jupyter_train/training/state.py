@@ -32,6 +32,10 @@ def capture(trainer: pl.Trainer, moment: Moment) -> dict[str, Any]:
         "callback_metrics": dict(connector._callback_metrics),
         "logged_metrics": dict(connector._logged_metrics),
         "progress_bar_metrics": dict(connector._progress_bar_metrics),
+        "loaded_at": {
+            "train": trainer.fit_loop._last_train_dl_reload_epoch,
+            "validation": epoch_loop.val_loop._last_val_dl_reload_epoch,
+        },
         "batches_seen": {str(k): v for k, v in epoch_loop.val_loop._seen_batches_per_dataloader.items()},
         "has_stopped_early": _has_stopped_early(trainer),
         "max_epochs": trainer.max_epochs,
@@ -54,6 +58,10 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
         epoch_loop.val_loop._seen_batches_per_dataloader[int(key)] = count
     if state["has_stopped_early"]:
         trainer.should_stop = True
+    fit_loop: Any = trainer.fit_loop
+    # with `reload_dataloaders_every_n_epochs`, loaders are asked for anew when they would have been
+    fit_loop._last_train_dl_reload_epoch = state["loaded_at"]["train"]
+    epoch_loop.val_loop._last_val_dl_reload_epoch = state["loaded_at"]["validation"]
 
 
 def _gradients(trainer: pl.Trainer) -> dict[str, torch.Tensor]:

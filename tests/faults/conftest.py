@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.counts import make_full
+from tests.faults.counts import ENGINE_VARIABLE, make_full
 
 _VARIABLE = "JUPYTER_TRAIN_FAULT_TALLY"
 
@@ -22,6 +22,7 @@ _VARIABLE = "JUPYTER_TRAIN_FAULT_TALLY"
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--full", default=False):
         make_full()
+    os.environ.setdefault(ENGINE_VARIABLE, config.getoption("--engine", default="lean"))
     if config.getoption("--report", default="") and _VARIABLE not in os.environ:
         path = Path(config.getoption("--report")).absolute()
         path.with_suffix(".lines").unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 _VARIABLE = "JUPYTER_TRAIN_FULL_FAULTS"
+#: Which epoch loop trains.
+ENGINE_VARIABLE = "JUPYTER_TRAIN_FAULT_ENGINE"
 
 
 def share(few: int, all_of_them: int) -> int:

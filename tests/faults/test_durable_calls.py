@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_train import runs
+from jupyter_train.store import central
 from jupyter_train.training.checkpoints.format import is_valid
 from tests.faults.children import Child
 from tests.faults.counts import share
@@ -74,7 +75,8 @@ def test_a_disk_that_is_full_for_a_while_delays_the_record_and_loses_nothing(tal
         assert (found["weights"], found["rows"], found["doctor"]) == (expected["weights"], expected["rows"], [])
 
 
-def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(tally) -> None:
+def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatch, tally) -> None:
+    monkeypatch.setattr(central, "QUEUED_PATIENCE_S", 0.0)
     expected = whole("plain", **SMALL)
     calls = Child(with_a_fault, 0, KILL).result()["calls"]
     chosen = range(1, calls) if share(0, 1) else sorted(random.Random(KILL).sample(range(1, calls), 16))

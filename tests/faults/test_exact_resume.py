@@ -43,6 +43,12 @@ def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, t
         assert differences(found, expected) == []
 
 
+@pytest.mark.parametrize(("name", "step"), [("combined", 12), ("loaders anew", 17)])
+def test_a_run_killed_where_a_loader_begins_anew_goes_on_exactly(name: str, step: int) -> None:
+    """The shorter of two loaders is at its end; every epoch has loaders of its own."""
+    assert differences(resumed(name, killed(name, "step", step, 0.5)), whole(name)) == []
+
+
 def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
     """`max_steps` ends a run inside an epoch, whose end still follows."""
     expected = whole("max steps")
@@ -71,6 +77,15 @@ def test_another_number_of_workers_gives_the_same(workers: tuple[int, int], tall
         run = training.killed(f"augmented, {workers[0]} workers" if workers[0] else "augmented", "step", 13, 0.5)
         found = resumed(f"augmented, {workers[1]} workers" if workers[1] else "augmented", run)
         assert differences(found, expected) == []
+
+
+@pytest.mark.parametrize("engines", [("lean", "lightning"), ("lightning", "lean")])
+def test_a_run_goes_on_exactly_with_the_other_loop(engines: tuple[str, str], tally) -> None:
+    expected = whole("metrics", engine=engines[0])
+    assert differences(whole("metrics", engine=engines[1]), expected) == []
+    for step in tally.trials("killed with one loop, gone on with by the other", [5, 13, 20]):
+        run = killed("metrics", "step", step, 0.5, engine=engines[0])
+        assert differences(resumed("metrics", run, engine=engines[1]), expected) == []
 
 
 def test_the_steps_between_checkpoint_and_kill_are_compared() -> None:

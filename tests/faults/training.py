@@ -12,9 +12,10 @@ import pytorch_lightning as pl
 import torch
 
 from jupyter_train import doctor, get_run, runs, train
-from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store import MetricReader, RunFolder, central
 from jupyter_train.training.checkpoints import keeper, schedule
 from tests.faults.children import Child
+from tests.faults.counts import ENGINE_VARIABLE
 from tests.faults.subjects import HIDDEN, SUBJECTS
 
 
@@ -59,18 +60,31 @@ class Slow(pl.Callback):
 def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
+    central.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
     if not changes.pop("usual", False):
         schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
     pause_s = changes.pop("slowly", 0.0)
     subject = HIDDEN if name == "hidden" else SUBJECTS[name]
-    options = {"epochs": 3, "seed": 7, "quiet": True, "accelerator": "cpu", **subject.options, **changes}
+    options = {
+        "epochs": 3,
+        "seed": 7,
+        "quiet": True,
+        "accelerator": "cpu",
+        "engine": _engine(),
+        **subject.options,
+        **changes,
+    }
     options = {name: value for name, value in options.items() if value is not None}
     callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else []), Slow(pause_s)]
     data = subject.data()
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
+
+
+def _engine() -> str:
+    return os.environ.get(ENGINE_VARIABLE, "lean")
 
 
 def _take_only_at(step: int) -> None:

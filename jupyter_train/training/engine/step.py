@@ -129,10 +129,11 @@ class Step:
             told = None
         else:
             told = loss.detach().clone() if self._is_told else loss.detach()
-        if self._batch_idx % parts == 0:
-            self._zero()
-        if loss is not None:
-            self._backward(loss)
+        if not self._optimization._skip_backward:  # in the last epoch of weight averaging only statistics are taken
+            if self._batch_idx % parts == 0:
+                self._zero()
+            if loss is not None:
+                self._backward(loss)
         self._result = {} if told is None else {"loss": told, **extra}
         return told
 

@@ -1,0 +1,1 @@
+"""The lean loop beside Lightning's own: same weights, same hooks, same logged values."""
