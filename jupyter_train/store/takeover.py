@@ -67,7 +67,7 @@ def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -
     """
     store.check_owner(record)
     if record.status is RunStatus.QUEUED:
-        raise RunStateError(f"`{record.ref}` has not begun; there is nothing to go on from")
+        raise RunStateError(f"`{record.ref}` has not begun, so nothing of it can be lost; start it anew")
     return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_train import runs
+from jupyter_train.exceptions import RunStateError
 from jupyter_train.store import central
 from jupyter_train.training.checkpoints.format import is_valid
 from tests.faults.children import Child
@@ -85,6 +86,10 @@ def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatc
             continue  # this run needed fewer calls: how often the writer commits depends on the machine
         run = runs()[0]
         assert run.status == "lost"
+        if run.record.started_at is None:
+            with pytest.raises(RunStateError, match="has not begun"):
+                run.resume()
+            continue
         announced = checkpoints(run) if (run.folder / "metrics.db").exists() else []
         assert all(is_valid(run.folder / one.path, one.sha256) for one in announced), number
         found = resumed("plain", run, **SMALL)

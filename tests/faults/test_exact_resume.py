@@ -123,12 +123,13 @@ def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
 
 
 def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
-    """With checkpoints as seldom as anybody's."""
-    expected = whole("plain", epochs=250, usual=True)
+    """With checkpoints as seldom as anybody's, and every row recorded however fast it trains."""
+    usual = {"epochs": 250, "usual": True, "record_every": 1}
+    expected = whole("plain", **usual)
     dice = random.Random(2000)
     for _ in tally.trials("kill at a random step of a 2,000-step run", share(20, 200)):
-        run = killed("plain", "step", dice.randrange(1, 2000), 0.0, epochs=250, usual=True)
-        found = resumed("plain", run, epochs=250, usual=True)
+        run = killed("plain", "step", dice.randrange(1, 2000), 0.0, **usual)
+        found = resumed("plain", run, **usual)
         assert differences(found, expected) == []
         assert not [words for words in found["verified"] if words.startswith("diverged")]
 
