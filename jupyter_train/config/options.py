@@ -150,6 +150,19 @@ def positive(value: float) -> float:
     return value
 
 
+def number_or_auto(check: Callable[[Any], Any], words: str) -> Callable[[Any], Any]:
+    """A check that also takes the word `auto`; `words` say what else it takes."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, str):
+            if value != "auto":
+                raise ValueError(f"{words}, or auto")
+            return value
+        return check(value)
+
+    return checked
+
+
 def at_least_one(value: int) -> int:
     """`value`, when 1 or more."""
     if value < 1:

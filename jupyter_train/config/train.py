@@ -36,7 +36,10 @@ class TrainConfig:
     epochs: int | None = _option(
         int, "how many epochs; this, --max-steps or --max-time must be given", check=checks.at_least_one
     )
-    batch_size: int = _option(int, "rows per batch, for arrays and frames", 32, check=checks.at_least_one)
+    batch_size: int | str = _option(
+        (int, str), "rows per batch, for arrays, frames, Datasets; auto: the largest that fits, by Lightning's finder",
+        32, check=checks.number_or_auto(checks.at_least_one, "a whole number of 1 or more"), metavar="N|auto",
+    )  # fmt: skip
     seed: int | None = _option(int, "seed for everything; drawn and recorded if not given", check=checks.seed)
     monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC")
     mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
@@ -62,7 +65,10 @@ class TrainConfig:
     optimizer: Any = _option(
         object, "adam (default), adamw, sgd, ... or an expression, for a plain nn.Module", is_expression=True
     )
-    lr: float | None = _option(float, "learning rate, for a plain nn.Module (1e-3)", check=checks.positive)
+    lr: float | str | None = _option(
+        (float, str), "learning rate (1e-3 for a plain nn.Module); auto: by Lightning's finder, before the run begins",
+        check=checks.number_or_auto(checks.positive, "a number above zero"), metavar="RATE|auto",
+    )  # fmt: skip
     name: str | None = _option(str, "name of the run (default: the model's class)", check=checks.run_name)
     tag: list[str] = _option(str, "a tag; may be repeated", [], repeats=True)
     note: str | None = _option(str, "a note kept with the run")
@@ -177,6 +183,16 @@ class TrainConfig:
         for metric in {self.monitor, self.early_stop_metric} - {None}:
             assert metric is not None
             self.direction(metric)
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a number is still to be found before the run begins."""
+        return "auto" in (self.lr, self.batch_size)
+
+    def settled(self) -> TrainConfig:
+        """The same with Lightning's own first values for what is still to be found."""
+        lr = None if self.lr == "auto" else self.lr
+        return dataclasses.replace(self, lr=lr, batch_size=32 if self.batch_size == "auto" else self.batch_size)
 
     def _is_open(self, name: str) -> bool:
         """True for `max_steps=-1`, Lightning's way to say no limit."""

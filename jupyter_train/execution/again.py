@@ -313,7 +313,7 @@ def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
     resumption = _resumption(RunFolder(other.folder), choice, config, other)
     resumption.keeps_stop = False
     if config.lr is not None and config.lr != other.config.get("lr"):
-        resumption.lr = config.lr
+        resumption.lr = float(config.lr)
     words = f"forked from {other.ref} at step {found.step:,}"
     summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
     return other.key, Again(resumption, None, found.step, summary, words, choice.remarks)

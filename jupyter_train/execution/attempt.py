@@ -23,6 +23,7 @@ from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
     from jupyter_train.execution.again import Again
+    from jupyter_train.training.finders import Finding
     from jupyter_train.training.fit import Outcome, Surroundings
 
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
@@ -111,6 +112,8 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
     origin = initial.origin_of(model) if again is None else None
     for remark in job.remarks:
         writer.event("warning", remark, 0)
+    for finding in job.findings:
+        _tell_finding(finding, around)
     if again is None or again.verification is None:
         _describe(job, folder, writer, prepared, initial.keep(model, folder))
     else:
@@ -125,6 +128,20 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
     first_folder = origin.initial_folder if origin is not None else record.folder
     initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
     return outcome
+
+
+def _tell_finding(finding: Finding, around: Surroundings) -> None:
+    """What was found, and the finder's plot; its numbers as a table."""
+    from jupyter_train.training.logger import RunLogger
+
+    around.writer.event("found", finding.words, 0)
+    logger = RunLogger(around.writer, around.folder, around.ref)
+    with contextlib.suppress(OSError):
+        if finding.picture:
+            logger.keep_picture("lr_find", finding.picture, 0)
+        if finding.curve:
+            rows = [list(pair) for pair in finding.curve]
+            logger.log_table("lr_find", columns=["lr", "loss"], data=rows, step=0)
 
 
 def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:

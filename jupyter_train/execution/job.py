@@ -13,6 +13,7 @@ from jupyter_train.run import RunRecord
 
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter, Store
+    from jupyter_train.training.finders import Finding
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Job:
         on_start: Called once the run exists, with its record and, in the process that trains it, its writer.
         ckpt_path: A Lightning checkpoint to start from.
         remarks: What the user shall be told before the first step.
+        findings: What was `auto` and has been found.
     """
 
     config: TrainConfig
@@ -38,6 +40,7 @@ class Job:
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
     ckpt_path: str | None = None
     remarks: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 @dataclass
@@ -95,9 +98,15 @@ def prepare(job: Job) -> Prepared:
     model = unwrapped(model)
     if config.reinit:
         initial.reinitialise(model)
-    module = as_module(model, config)
-    source = as_source(data, config, module, config.seed)
+    module = as_module(model, config.settled())
+    source = as_source(data, config.settled(), module, config.seed)
     check_validation(module, source, config)
+    if config.is_looking:
+        from jupyter_train.training.finders import find
+
+        job.findings = find(model, data, module, source, config)
+        module = as_module(model, config)
+        source = as_source(data, config, module, config.seed)
     return Prepared(model, data, module, source, check_arguments(config))
 
 

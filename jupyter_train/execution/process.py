@@ -122,6 +122,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
             "notebook": job.notebook,
             "parent": job.parent,
             "ckpt_path": job.ckpt_path,
+            "findings": job.findings,
         },
         job.config.yes,
     )

@@ -80,7 +80,7 @@ def _job(folder: RunFolder, sha256: str) -> Job:
     return Job(
         options, lambda _options: (content["model"], content["data"]), content["notebook"],
         content["parent"], content["provenance"], _take_output, content["ckpt_path"],
-        remarks,
+        remarks, content["findings"],
     )  # fmt: skip
 
 

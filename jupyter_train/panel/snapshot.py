@@ -49,6 +49,7 @@ _SHOWN_EVENTS = frozenset(
         "forked",
         "verified",
         "diverged",
+        "found",
     }
 )
 

@@ -145,6 +145,10 @@ class RunLogger(Logger):
         figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
         self._keep(key, step, "figure", "png", buffer.getvalue(), "")
 
+    def keep_picture(self, key: str, content: bytes, step: int) -> None:
+        """Keeps a plot that is a PNG already."""
+        self._keep(key, step, "figure", "png", content, "")
+
     def keep_histogram(self, key: str, values: Any, step: int | None, bins: int = 64) -> None:
         """Keeps a histogram as JSON: `counts` (bins) and `edges` (bins + 1)."""
         import numpy as np

@@ -126,10 +126,10 @@ def _prepared(model: pl.LightningModule, config: TrainConfig) -> pl.LightningMod
     if config.loss is not None:
         raise OptionError(f"`--loss` is for a plain nn.Module; `{name}` computes its own loss in `training_step`")
     if config.optimizer is not None:
-        make = optimizer_factory(config.optimizer, config.lr)
+        make = optimizer_factory(config.optimizer, _lr(config))
         model.configure_optimizers = lambda: make(model.parameters())  # type: ignore[method-assign]
     elif config.lr is not None:
-        _set_lr(model, config.lr)
+        _set_lr(model, float(config.lr))
     if config.optimizer is None and not is_overridden("configure_optimizers", model):
         raise ModelError(f"`{name}` has no `configure_optimizers`; define it, or add `--optimizer adam`")
     return model
@@ -165,7 +165,11 @@ def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"`{name}` has no parameters to train")
-    return PlainModule(model, _loss(config.loss), optimizer_factory(config.optimizer or "adam", config.lr))
+    return PlainModule(model, _loss(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
+
+
+def _lr(config: TrainConfig) -> float | None:
+    return None if config.lr is None else float(config.lr)
 
 
 def _loss(loss: Any) -> Loss:

@@ -29,6 +29,7 @@ class DataSource:
         test: Loader over the held-out test rows, if any.
         encoder: How a frame became numbers, if it did.
         classes: Number of classes in the targets; 0 if unknown.
+        batches_are_ours: Whether batches are made here, of the size in the options.
     """
 
     loaders: dict[str, Any]
@@ -37,6 +38,7 @@ class DataSource:
     test: Any = None
     encoder: Encoder | None = None
     classes: int = 0
+    batches_are_ours: bool = False
 
     def has_validation(self, module: pl.LightningModule) -> bool:
         """True when some validation data will be there."""
@@ -103,12 +105,12 @@ def _from_parts(parts: Parts, config: TrainConfig, content: Any) -> DataSource:
     if parts.validation is not None:
         loaders["val_dataloaders"] = _loader(parts.validation, config, shuffle=False)
     test = _loader(parts.test, config, shuffle=False) if parts.test is not None else None
-    return DataSource(loaders, parts.words, content, test, parts.encoder, parts.classes)
+    return DataSource(loaders, parts.words, content, test, parts.encoder, parts.classes, batches_are_ours=True)
 
 
 def _loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLoader[Any]:
     is_stream = isinstance(dataset, IterableDataset)
-    return DataLoader(dataset, batch_size=config.batch_size, shuffle=shuffle and not is_stream)
+    return DataLoader(dataset, batch_size=int(config.batch_size), shuffle=shuffle and not is_stream)
 
 
 def _ready_made(data: Any, config: TrainConfig) -> DataSource:
@@ -120,7 +122,8 @@ def _ready_made(data: Any, config: TrainConfig) -> DataSource:
     loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, shuffle=True)}
     if validation is not None:
         loaders["val_dataloaders"] = _as_loader(validation, config, shuffle=False)
-    return DataSource(loaders, _count_words(train, validation), data)
+    is_ours = isinstance(train, Dataset | tuple | list) and not isinstance(loaders["train_dataloaders"], list)
+    return DataSource(loaders, _count_words(train, validation), data, batches_are_ours=is_ours)
 
 
 def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:

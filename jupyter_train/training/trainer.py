@@ -26,6 +26,7 @@ _OURS = (
     "enable_model_summary",
     "default_root_dir",
 )
+_LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
 
 
 def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -> dict[str, Any]:
@@ -52,6 +53,13 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -
         "enable_model_summary": False,
         "plugins": plugins,
     }
+
+
+def plain_arguments(config: TrainConfig) -> dict[str, Any]:
+    """Keyword arguments for a `pl.Trainer` that records nothing, on one device, for as long as it is let."""
+    without = (*_OURS, *_LIMITS, "devices", "strategy")
+    given = {name: value for name, value in config.trainer.items() if name not in without}
+    return {**given, "devices": 1, "max_epochs": -1}
 
 
 def check_arguments(config: TrainConfig) -> int:
