@@ -81,17 +81,12 @@ class Monitored:
         """What a resumed run must know."""
         return {"name": self.name, "seen_at": self._seen_at, "best": self._best, "trail": self._trail.copy()}
 
-    def load_state_dict(self, state: dict[str, Any], has_best: bool) -> None:
-        """Goes on from there.
-
-        Args:
-            state: As `state_dict` gave it.
-            has_best: False where no checkpoint of a best epoch is left: what comes next is the best.
-        """
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
         self.name = self._config.monitor or self._config.early_stop_metric or state["name"]
         self._seen_at = state["seen_at"]
         self._trail = list(state["trail"])
-        self._best = dict(state["best"]) if has_best else {}
+        self._best = dict(state["best"])
         if self._best:
             self._writer.summary(best=self._best, trail=self._trail.copy())
 

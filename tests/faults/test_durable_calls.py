@@ -14,7 +14,7 @@ from jupyter_train.training.checkpoints.format import is_valid
 from tests.faults.children import Child
 from tests.faults.counts import share
 from tests.faults.layer import KILL, FaultLayer
-from tests.faults.training import carry_out, checkpoints, differences, resumed, whole
+from tests.faults.training import carry_out, checkpoints, differences, resumed, rows_of, whole
 
 #: One epoch with two checkpoints: few enough calls to fail each of them.
 SMALL = {"epochs": 1, "only_at": 4, "record": "code=none"}
@@ -85,6 +85,9 @@ def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatc
         if Child(with_a_fault, number, KILL).result() is not None:
             continue  # this run needed fewer calls: how often the writer commits depends on the machine
         run = runs()[0]
+        if run.status == "finished":  # it died after its last word
+            assert rows_of(run) == expected["rows"], number
+            continue
         assert run.status == "lost"
         if run.record.started_at is None:
             with pytest.raises(RunStateError, match="has not begun"):

@@ -103,12 +103,11 @@ def told(run: Any) -> dict[str, Any]:
     """Everything of a run that must not depend on whether it was broken off."""
     module = run._module
     states = [one.state_dict() for one in module.trainer.optimizers]
-    frame = run.metrics
     return {
         "ref": run.ref,
         "weights": digest(module.state_dict()),
         "optimizers": digest(states),
-        "rows": frame[sorted(frame.columns)].to_csv(float_format=lambda value: value.hex()),
+        "rows": rows_of(run),
         "best": run.best,
         "attempts": run.attempts,
         "verified": [one["verified"] for one in run.attempts[1:]],
@@ -116,6 +115,12 @@ def told(run: Any) -> dict[str, Any]:
         "status": str(run.status),
         "doctor": [found.words for found in doctor.look() if found.level is doctor.Level.BAD],
     }
+
+
+def rows_of(run: Any) -> str:
+    """Everything that was recorded, bit for bit."""
+    frame = run.metrics
+    return str(frame[sorted(frame.columns)].to_csv(float_format=lambda value: value.hex()))
 
 
 def digest(content: Any) -> str:

@@ -238,7 +238,7 @@ class RunCheckpoint(Checkpoint):
             best = [
                 (one.value, one.path) for one in found.checkpoints() if one.kind == "best" and one.value is not None
             ]
-        self._monitored.load_state_dict(state_dict, has_best=bool(best))
+        self._monitored.load_state_dict(state_dict)
         self._ranking.load(best)
 
     def goes_on(self) -> None:
