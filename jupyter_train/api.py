@@ -111,6 +111,11 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
 def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
     """Carries a run out, its panel live meanwhile: in this process, or with `detach` in one of its own."""
     __tracebackhide__ = True
+    if config.explain or config.tune_loader:
+        from jupyter_train.execution.looking import look
+
+        told: Run = look(config, build)  # text to be read, in a run's place
+        return told
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
         panel.loading("loading torch …")

@@ -125,6 +125,10 @@ class TrainConfig:
     notify: str | None = _option(
         str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
     )
+    explain: bool = _option(bool, "say how it would be trained, and why so, instead of training", False, bare=True)
+    tune_loader: bool = _option(
+        bool, "measure the DataLoader with other workers and prefetching, instead of training", False, bare=True
+    )
     form: bool = _option(bool, "show all of this as a form instead of training", False, bare=True)
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -175,6 +179,8 @@ class TrainConfig:
                 )
             self.trainer["max_epochs"] = self.epochs
         self.epochs = self.trainer.get("max_epochs")
+        if self.explain or self.tune_loader:
+            return
         limits = ("max_epochs", "max_steps", "max_time", "fast_dev_run")
         if not any(self.trainer.get(name) not in (None, False, 0) for name in limits if not self._is_open(name)):
             raise OptionError(
@@ -258,9 +264,10 @@ def as_json(value: Any) -> Any:
 
 #: Options of ours that leave the weights of a step what they are.
 _SHAPE_NOTHING = frozenset({
-    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "force", "fork",
+    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "explain",
+    "force", "fork",
     "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "quiet",
-    "record", "record_every", "reinit", "resume", "tag", "wandb", "yes",
+    "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
 })  # fmt: skip
 
 
