@@ -22,7 +22,6 @@ def _probe(found: dict[str, float]):
     from pytorch_lightning.trainer import call
 
     from jupyter_train.store.writer import Row
-    from jupyter_train.training import steps
 
     def hooks(trainer, ours, names, *arguments) -> float:
         everybody, cost = trainer.callbacks, 0.0
@@ -43,8 +42,9 @@ def _probe(found: dict[str, float]):
             unused = ["on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step"]
             found["four hooks we do not use"] = hooks(trainer, ours, unused)
             logger = trainer.loggers[0]
-            values, writer = steps.step_values(trainer), logger._writer
-            found["taking the step's values"] = _us(lambda: steps.step_values(trainer))
+            step_values = next(one._steps for one in ours if getattr(one, "_steps", None) is not None)
+            values, writer = step_values._values(trainer._results), logger._writer
+            found["taking the step's values"] = _us(lambda: step_values._values(trainer._results))
             loggers, trainer.loggers = trainer.loggers, []
             theirs = type(trainer._logger_connector).update_train_step_metrics
             found["instead of Lightning's own"] = -_us(lambda: theirs(trainer._logger_connector))

@@ -114,15 +114,19 @@ class RunCheckpoint(Checkpoint):
 
     def finish(self, trainer: pl.Trainer) -> None:
         """Takes `last` and writes what waits; called however training ended."""
-        if not self._may_take or trainer.global_step == 0:
-            return
+        try:
+            if self._may_take and trainer.global_step:
+                self._finish(trainer)
+        finally:
+            self._saver.close()
+
+    def _finish(self, trainer: pl.Trainer) -> None:
         is_whole = trainer.state.finished
         if is_whole and self._improved_to is not None:
             self._take_best(trainer, Moment.BETWEEN_EPOCHS)
         self._write_best()
         if is_whole and not self._has_last_of(trainer):
             self._take_last(trainer, Moment.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
-        self._saver.wait()
 
     @property
     def _may_take(self) -> bool:

@@ -59,6 +59,7 @@ class Saver:
         self._waiting: dict[str, Snapshot] = {}
         self._has_work = threading.Condition()
         self._is_busy = False
+        self._is_closed = False
         self._named: set[str] = set()
         self._thread: threading.Thread | None = None
 
@@ -93,10 +94,21 @@ class Saver:
         with self._has_work:
             self._has_work.wait_for(lambda: not self._waiting and not self._is_busy)
 
+    def close(self) -> None:
+        """Writes what waits and ends its thread."""
+        self.wait()
+        with self._has_work:
+            self._is_closed = True
+            self._has_work.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
     def _loop(self) -> None:
         while True:
             with self._has_work:
-                self._has_work.wait_for(lambda: bool(self._waiting))
+                self._has_work.wait_for(lambda: bool(self._waiting) or self._is_closed)
+                if not self._waiting:
+                    return
                 snapshot = self._waiting.pop(next(iter(self._waiting)))
                 self._is_busy = True
             began = time.thread_time()

@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.precision import DoublePrecision, HalfPrecision, 
 from pytorch_lightning.trainer import call
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch.optim import Optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from jupyter_train.training.engine.hooks import Hooks
 
@@ -58,6 +59,7 @@ class Step:
         self._has_own_clipping = any(
             hooks.of_module(name) is not None for name in ("configure_gradient_clipping", "clip_gradients")
         )
+        self._optimizer_step = _step_of(self._optimizer)
         self._arguments: tuple[Any, ...] = ()
         self._batch_idx = 0
         self._result: dict[str, Any] = {}
@@ -92,7 +94,7 @@ class Step:
         if self._has_own_step:
             self._module.optimizer_step(self._epoch, self._batch_idx, self._lightning_optimizer, self._closure)
         else:
-            self._optimizer.step(closure=self._closure_and_after)
+            self._optimizer_step(closure=self._closure_and_after)
         attributes["_current_fx_name"] = before
 
     def _closure_and_after(self) -> Any:
@@ -112,8 +114,13 @@ class Step:
                 gradient_clip_algorithm=trainer.gradient_clip_algorithm,
             )
 
-    @torch.enable_grad()
     def _closure(self) -> torch.Tensor | None:
+        if torch.is_grad_enabled():
+            return self._forward_and_backward()
+        with torch.enable_grad():
+            return self._forward_and_backward()
+
+    def _forward_and_backward(self) -> torch.Tensor | None:
         output = self._forward()
         parts = self._trainer.accumulate_grad_batches
         if type(output) is torch.Tensor:
@@ -185,6 +192,25 @@ class Step:
 def _is_known(precision: Any) -> bool:
     """True where a precision plugin optimizes as Lightning's plain one; it may still cast what goes in."""
     return type(precision) in _KNOWN and getattr(precision, "scaler", None) is None
+
+
+def _step_of(optimizer: Any) -> Callable[..., Any]:
+    """An optimizer's step, without PyTorch's wrapper around it while there is nothing for that to call or note."""
+    plain = getattr(getattr(type(optimizer), "step", None), "__wrapped__", None)
+    if "step" in vars(optimizer) or not getattr(type(optimizer).step, "hooked", False) or plain is None:
+        return optimizer.step  # type: ignore[no-any-return]
+
+    def step(closure: Callable[[], Any]) -> Any:
+        is_listened_to = (
+            optimizer._optimizer_step_pre_hooks
+            or optimizer._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+        )
+        return optimizer.step(closure=closure) if is_listened_to else plain(optimizer, closure=closure)
+
+    return step
 
 
 def _count(progress: Any, what: str) -> None:
