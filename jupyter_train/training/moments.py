@@ -68,7 +68,11 @@ def listen(trainer: pl.Trainer, listener: Listener) -> bool:
 
 def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
     """True when no batch of this epoch follows."""
-    return bool(epoch_loop._is_training_done or (trainer.should_stop and epoch_loop.done))
+    progress = epoch_loop.batch_progress
+    if progress.is_last_batch or progress.current.ready == trainer.num_training_batches:
+        return True
+    has_limit = epoch_loop.max_steps != -1 or trainer.should_stop
+    return has_limit and bool(epoch_loop._is_training_done or (trainer.should_stop and epoch_loop.done))
 
 
 def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:

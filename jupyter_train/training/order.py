@@ -86,11 +86,14 @@ class Order:
         yield from self._pass(seed, skip)
 
     def _pass(self, seed: int, skip: int) -> Iterator[Any]:
+        if not self._is_numbering:
+            yield from itertools.islice(self._drawn(seed), skip, None)
+            return
         number = 0
         for position, item in enumerate(self._drawn(seed)):
             count = len(item) if isinstance(item, list | tuple) else 1
             if position >= skip:
-                yield self._numbered(item, number, seed) if self._is_numbering else item
+                yield self._numbered(item, number, seed)
             number += count
 
     def _drawn(self, seed: int) -> Iterator[Any]:

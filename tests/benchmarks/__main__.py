@@ -17,6 +17,7 @@ NAMES = (
     "recorder",
     "recorder_switched",
     "recorder_parts",
+    "train",
     "output",
     "store",
     "list_runs",

@@ -53,6 +53,16 @@ def test_a_kill_costs_at_most_the_minutes_whatever_writing_costs() -> None:
     assert [round(moment) for moment in trained(0.05, 0.0, 0.0, most_minutes=0.01)][:3] == [1, 1, 2]
 
 
+@pytest.mark.parametrize(("size", "first_s"), [(10_000, 2), (40_000_000, 20), (600_000_000, 300), (10**12, 300)])
+def test_a_large_one_is_not_taken_before_its_share_of_time_has_passed(size: int, first_s: int) -> None:
+    clock, asked = Clock(), []
+    schedule = Schedule(5.0, clock)
+    while not schedule.is_first_due(lambda: asked.append(size) or size):
+        clock.now += 0.1
+    assert clock.now - 1000.0 == pytest.approx(first_s, abs=0.2)
+    assert asked == [size]
+
+
 @pytest.mark.parametrize(("beats", "left"), [(operator.lt, ["c", "a"]), (operator.gt, ["d", "b"])])
 def test_the_best_stay_and_the_older_of_equals(beats, left: list[str]) -> None:
     ranking = Ranking(2, beats)

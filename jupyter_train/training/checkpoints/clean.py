@@ -23,7 +23,7 @@ class CleanMoment:
         self.moment = Moment.BETWEEN_BATCHES
         self.metrics: dict[str, Any] | None = None
         self.marker: Marker | None = None  # of the history, before the validation
-        self._step = -1
+        self._steps = -1
         self._torch: torch.Tensor | None = None
         self._whole: dict[str, Any] | None = None
         self._whole_at = 0.0
@@ -33,7 +33,7 @@ class CleanMoment:
         """This is one. Torch's generator is looked at each time, the slower ones now and then."""
         now = time.monotonic()
         self.moment = moment
-        self._step = trainer.global_step
+        self._steps = _steps(trainer)
         self._torch = randomness.torch_state()
         is_validation = moment is Moment.BEFORE_VALIDATION
         self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
@@ -43,7 +43,7 @@ class CleanMoment:
 
     def is_unchanged(self, trainer: pl.Trainer) -> bool:
         """False once an optimizer has stepped since."""
-        return bool(trainer.global_step == self._step)
+        return _steps(trainer) == self._steps
 
     def random(self) -> dict[str, Any]:
         """The random state of that moment, and whether all of it is known to be."""
@@ -54,3 +54,10 @@ class CleanMoment:
             return {**self._whole, "is_exact": True}
         is_exact = randomness.is_same_but_for_torch(now, self._whole)
         return {**now, "torch": self._torch, "is_exact": is_exact}
+
+
+def _steps(trainer: pl.Trainer) -> int:
+    """Steps of optimizers so far; as `global_step`, without its way through five properties."""
+    loop = trainer.fit_loop.epoch_loop
+    by_itself = loop.automatic_optimization.optim_progress.optimizer.step.total.completed
+    return by_itself + loop.manual_optimization.optim_step_progress.total.completed

@@ -79,7 +79,7 @@ class RunCheckpoint(Checkpoint):
             self._clean.marker = self._writer.mark()
         if self._improved_to is not None:
             self._take_best(trainer, moment)
-        if self._schedule.is_due:
+        if self._schedule.is_first_due(lambda: _bytes_of(trainer)):
             self._write_best()
             self._take_last(trainer, moment)
         elif moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer):
@@ -255,3 +255,8 @@ def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
     """True when `max_steps` ends the fit before the epoch's last batch."""
     is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
     return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def _bytes_of(trainer: pl.Trainer) -> int:
+    """About what a checkpoint will have: weights, and the optimizers' states."""
+    return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])

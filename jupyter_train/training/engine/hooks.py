@@ -19,13 +19,12 @@ class Hooks:
         fitting: Any = trainer
         self._trainer = fitting
         self._module = trainer.lightning_module
-        self._callbacks = tuple(fitting.callbacks)
+        self._callbacks = list(fitting.callbacks)
 
     @property
     def are_current(self) -> bool:
         """False once callbacks were added or taken away."""
-        callbacks = self._trainer.callbacks
-        return len(callbacks) == len(self._callbacks) and all(map(_is, callbacks, self._callbacks))
+        return bool(self._trainer.callbacks == self._callbacks)
 
     def of(self, name: str) -> Callable[..., Any] | None:
         """One function that calls a hook wherever it is overridden, in Lightning's order; None where it is nowhere.
@@ -61,7 +60,3 @@ def overridden(owner: Any, name: str, base: type) -> Callable[..., Any] | None:
         return None
     hook: Callable[..., Any] = found
     return hook
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other

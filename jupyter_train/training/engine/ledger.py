@@ -24,7 +24,18 @@ _FLOATS = (torch.float32, torch.float64)
 class _Entry:
     """One logged name: where Lightning keeps it, and how its values are reduced."""
 
-    __slots__ = ("device", "is_mean", "is_sized", "key", "metric", "on_epoch", "on_step", "reduce", "slots")
+    __slots__ = (
+        "device",
+        "is_mean",
+        "is_object",
+        "is_sized",
+        "key",
+        "metric",
+        "on_epoch",
+        "on_step",
+        "reduce",
+        "slots",
+    )
 
     def __init__(self, key: str, metric: Any) -> None:
         meta = metric.meta
@@ -34,6 +45,7 @@ class _Entry:
         self.device = metric.value.device
         self.on_step = meta.on_step
         self.on_epoch = meta.on_epoch
+        self.is_object = not metric.is_tensor
         self.is_mean = meta.is_mean_reduction
         self.is_sized = meta.is_mean_reduction and meta.on_epoch
         self.reduce = meta.reduce_fx if meta.is_min_reduction or meta.is_max_reduction else torch.add
@@ -45,9 +57,9 @@ class _Entry:
         slots["_update_count"] += 1
         slots["has_reset"] = False
         if self.on_step:
-            slots["_forward_cache"] = value.clone()
+            cached = slots["_forward_cache"] = value.clone()
             if not self.on_epoch:
-                slots["value"] = slots["_forward_cache"]
+                slots["value"] = cached
                 return
         if self.is_mean:
             slots["value"] = slots["value"] + value * batch_size
@@ -136,7 +148,7 @@ class Ledger:
             return False
         if entry is None or results.get(entry.key) is not entry.metric:
             return False
-        if not entry.metric.is_tensor:
+        if entry.is_object:
             if value is not entry.slots["value"] or value.device != entry.device:
                 return False
             entry.follow(value)

@@ -81,9 +81,12 @@ class Step:
         if is_accumulating:
             self._closure()
         else:
-            _count(self._steps, "ready")
+            total, current = self._steps.total, self._steps.current
+            total.ready += 1
+            current.ready += 1
             self._step()
-            _count(self._steps, "completed")
+            total.completed += 1
+            current.completed += 1
         self._arguments = ()
         return self._result
 
@@ -98,13 +101,9 @@ class Step:
         attributes["_current_fx_name"] = before
 
     def _closure_and_after(self) -> Any:
-        found = self._closure()
+        found = self._forward_and_backward() if torch.is_grad_enabled() else self._closure()
         if self._on_before_optimizer_step is not None:
             self._on_before_optimizer_step(self._optimizer)
-        self._clip()
-        return found
-
-    def _clip(self) -> None:
         trainer: Any = self._trainer
         if self._has_own_clipping or trainer.gradient_clip_val:
             self._precision._clip_gradients(
@@ -113,10 +112,9 @@ class Step:
                 trainer.gradient_clip_val,
                 gradient_clip_algorithm=trainer.gradient_clip_algorithm,
             )
+        return found
 
     def _closure(self) -> torch.Tensor | None:
-        if torch.is_grad_enabled():
-            return self._forward_and_backward()
         with torch.enable_grad():
             return self._forward_and_backward()
 
@@ -158,10 +156,13 @@ class Step:
 
     def _zero(self) -> None:
         optimizer = self._optimizer
-        _count(self._zeroed, "ready")
+        total, current = self._zeroed.total, self._zeroed.current
+        total.ready += 1
+        current.ready += 1
         if self._on_before_zero_grad is not None:
             self._on_before_zero_grad(optimizer)
-        _count(self._zeroed, "started")
+        total.started += 1
+        current.started += 1
         if self._zero_grad is not None:
             call._call_lightning_module_hook(
                 self._trainer, "optimizer_zero_grad", self._epoch, self._batch_idx, optimizer
@@ -172,7 +173,8 @@ class Step:
                     parameter.grad = None
         else:
             optimizer.zero_grad()
-        _count(self._zeroed, "completed")
+        total.completed += 1
+        current.completed += 1
 
     def _backward(self, loss: torch.Tensor) -> None:
         if self._on_before_backward is not None:
@@ -211,9 +213,3 @@ def _step_of(optimizer: Any) -> Callable[..., Any]:
         return optimizer.step(closure=closure) if is_listened_to else plain(optimizer, closure=closure)
 
     return step
-
-
-def _count(progress: Any, what: str) -> None:
-    total, current = progress.total.__dict__, progress.current.__dict__
-    total[what] += 1
-    current[what] += 1
