@@ -18,6 +18,8 @@ NAMES = (
     "recorder_switched",
     "recorder_parts",
     "train",
+    "train_parts",
+    "memory",
     "output",
     "store",
     "list_runs",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,9 +47,14 @@ class Slow(LitDigits):
         return super().training_step(batch, batch_idx)
 
 
-class Slower(LitDigits):
+class Waits(LitDigits):
+    """Slow until its tenth step, where it waits until it may go on."""
+
     def training_step(self, batch, batch_idx):
-        time.sleep(0.15)
+        if self.global_step < 10:
+            time.sleep(0.3)  # so that a checkpoint is due before
+        while self.global_step == 10 and not Path("may go on").exists():
+            time.sleep(0.05)
         return super().training_step(batch, batch_idx)
 
 
@@ -119,23 +125,24 @@ def test_the_second_process_leaves_when_the_first_is_killed() -> None:
 
 
 def test_a_run_on_two_processes_that_was_killed_goes_on_exactly() -> None:
-    whole = train(lambda: Slower(), digits(), epochs=6, detach=True, **ON_TWO).wait(120)
-    run = train(lambda: Slower(), digits(), epochs=6, detach=True, **ON_TWO)
-    until(has_begun, run)
-    run.pause()
-    assert run.tell("checkpoint").startswith("checkpoint manual-step")
-    recorded = run.metrics["train_loss"].notna().sum()
-    run.resume()
-    until(lambda run: run.metrics["train_loss"].notna().sum() > recorded + 3, run)
+    run = train(lambda: Waits(), digits(), epochs=6, detach=True, **ON_TWO)
+    until(lambda run: run.record.summary.get("last", {}) and _recorded(run) == 10 and run.checkpoint, run, 120)
     os.kill(run.record.pid, signal.SIGKILL)
     until(lambda run: run.status == "failed", run)
+    Path("may go on").touch()
     again = run.resume().wait(120)
     assert (again.status, again.record.attempt) == ("finished", 2)
-    assert again.attempts[1]["from_step"] > 0
+    assert 0 < again.attempts[1]["from_step"] <= 10
     assert not again.attempts[1]["verified"].startswith("diverged")
+    whole = train(lambda: Waits(), digits(), epochs=6, detach=True, **ON_TWO).wait(120)
     assert are_equal(weights(again.model()), weights(whole.model()))
     for name in ("train_loss", "val_loss"):
         assert again.metrics[name].dropna().tolist() == whole.metrics[name].dropna().tolist()
+
+
+def _recorded(run) -> int:
+    frame = run.metrics
+    return int(frame["train_loss"].notna().sum()) if "train_loss" in frame else 0
 
 
 @pytest.mark.parametrize("presses", [1, 2])

@@ -38,7 +38,8 @@ def carry_out(case: Case, is_lean: bool, watched: str = "") -> dict[str, Any]:
         trainer = pl.Trainer(**options, logger=book, callbacks=[*callbacks, *([spy(journal)] if watched else [])])
         if is_lean:
             engine.install(trainer, reasons.append)
-        trainer.fit(module, **case.data())
+        given = torch.compile(module, backend="eager") if case.compiled else module
+        trainer.fit(given, **case.data(), ckpt_path=case.resumes, weights_only=False if case.resumes else None)
     optimizers = [one.state_dict() for one in trainer.optimizers]
     return {
         "weights": told(module.state_dict()),

@@ -57,6 +57,8 @@ class Case:
         options: For the Trainer.
         callbacks: Makes them.
         own_loop: Why Lightning's own loop is expected; empty where the lean one is.
+        resumes: A checkpoint to go on from.
+        compiled: Whether the whole module goes through `torch.compile`.
     """
 
     model: type[pl.LightningModule] = m.Plain
@@ -64,10 +66,8 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     callbacks: Callable[[], list[pl.Callback]] = list
     own_loop: str = ""
-
-
-def _compiled() -> Any:
-    return torch.compile(m.Plain(), backend="eager")
+    compiled: bool = False
+    resumes: str | None = None
 
 
 CASES: dict[str, Case] = {
@@ -166,6 +166,8 @@ CASES: dict[str, Case] = {
     "batch size finder": Case(m.OwnData, dict, callbacks=lambda: [cb.BatchSizeFinder(steps_per_trial=1, max_trials=2)]),
     "lr monitor": Case(m.PerStep, callbacks=lambda: [cb.LearningRateMonitor()]),
     "training step swapped": Case(m.Swaps),
+    "compiled part": Case(m.CompiledPart),
+    "compiled": Case(m.Quiet, lambda: {"train_dataloaders": m.loader()}, compiled=True),
     "adversarial": Case(m.Adversarial, own_loop="the model optimizes manually"),
     "dataloader_iter": Case(m.Iterated, own_loop="`training_step` takes a `dataloader_iter`"),
     "no optimizer": Case(m.NeverLearns, own_loop="the model has no optimizer"),

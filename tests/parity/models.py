@@ -400,6 +400,14 @@ class OwnSteppingHooks(Plain):
         self.clip_gradients(optimizer, gradient_clip_val or 0.1, gradient_clip_algorithm or "norm")
 
 
+class CompiledPart(Plain):
+    """A network that is compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.compile(self.net, backend="eager")
+
+
 class Adversarial(Plain):
     """Two optimizers, by hand."""
 

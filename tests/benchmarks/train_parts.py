@@ -1,0 +1,106 @@
+"""Where a step of `%train` goes, part by part: digits MLP, own Dataset, everything on.
+
+Each part is a function with a clock around it; a clock costs about 0.3 us itself, and those inside a part are in its
+time. Parts that lie in others are indented. `plain loop` beside it is the same work in a hand-written loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any
+
+from tests.benchmarks.recorder import _sink, be_quiet
+from tests.benchmarks.train import TASKS, _loader, _module
+
+EPOCHS = 150
+STEPS = EPOCHS * 57
+
+
+def _parts() -> list[tuple[str, Any, str]]:
+    from torch.utils.data._utils.fetch import _MapDatasetFetcher
+
+    from jupyter_train.training import recorder, steps
+    from jupyter_train.training.checkpoints.keeper import RunCheckpoint
+    from jupyter_train.training.engine import ledger, loop, step, transfer
+
+    return [
+        ("fetching a batch", _MapDatasetFetcher, "fetch"),
+        ("to the device", transfer.Transfer, "__call__"),
+        ("optimizer's step, with all in it", step.Step, "_step"),
+        ("  training_step, with self.log", step.Step, "_forward"),
+        ("    self.log", ledger.Ledger, "log"),
+        ("  zero_grad", step.Step, "_zero"),
+        ("  backward", step.Step, "_backward"),
+        ("taking the step's values", steps.StepValues, "take"),
+        ("after the step: progress, commands", recorder.Recorder, "after_step"),
+        ("what follows a batch", loop._Epoch, "advance_end"),
+        ("checkpoints, and the random state kept for them", RunCheckpoint, "at"),
+        ("before a batch: Interrupt, commands, rates", recorder.Recorder, "before_batch"),
+    ]
+
+
+def measure() -> list[dict[str, object]]:
+    """Microseconds of a step by part."""
+    be_quiet()
+    from jupyter_train import api
+    from jupyter_train.panel.watchers import WATCHERS
+
+    task = TASKS["digits MLP, own Dataset"]
+    plain = _plain(task)
+    spent: dict[str, float] = defaultdict(float)
+    parts = _parts()
+    for name, owner, function in parts:
+        setattr(owner, function, _timed(getattr(owner, function), spent, name))
+    api.screen_here = _sink
+    WATCHERS.is_watched = lambda _run: True
+    began = time.perf_counter()
+    api.train(_module(task), _loader(task), epochs=EPOCHS, seed=1, accelerator="cpu")
+    spent["a step, all in all"] = time.perf_counter() - began
+    names = [name for name, _, _ in parts] + ["a step, all in all"]
+    return [
+        {"part": name, "us": round(spent[name] / STEPS * 1e6, 1), "plain loop": plain.get(name, "")} for name in names
+    ]
+
+
+def _timed(work: Any, spent: dict[str, float], name: str) -> Any:
+    def timed(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return work(*arguments, **named)
+        finally:
+            spent[name] += time.perf_counter() - began
+
+    return timed
+
+
+def _plain(task: Any) -> dict[str, float]:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    net, loader = task.net(), _loader(task)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    spent: dict[str, float] = defaultdict(float)
+    began = last = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        spent[name] += now - last
+        last = now
+
+    for _ in range(EPOCHS):
+        for inputs, targets in loader:
+            lap("fetching a batch")
+            loss = cross_entropy(net(inputs), targets)
+            lap("  training_step, with self.log")
+            optimizer.zero_grad()
+            lap("  zero_grad")
+            loss.backward()
+            lap("  backward")
+            optimizer.step()
+            lap("rest of the optimizer's step")
+    whole = time.perf_counter() - began
+    spent["optimizer's step, with all in it"] = whole - spent["fetching a batch"]
+    spent["a step, all in all"] = whole
+    return {name: round(value / STEPS * 1e6, 1) for name, value in spent.items()}
