@@ -25,8 +25,8 @@ class Numbered(NamedTuple):
     seed: int
 
 
-class SeededDataset(Dataset[Any]):
-    """A dataset whose draws for a sample follow from the sample's number. Looks like the one inside."""
+class StandIn(Dataset[Any]):
+    """Stands in a dataset's place, and looks like it."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -36,21 +36,25 @@ class SeededDataset(Dataset[Any]):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self.inner)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+
+class SeededDataset(StandIn):
+    """A dataset whose draws for a sample follow from the sample's number."""
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "inner":
             object.__setattr__(self, name, value)
         else:  # a `worker_init_fn` that opens a file on `get_worker_info().dataset` means the one inside
             setattr(self.inner, name, value)
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self.inner)
-
     def __reduce__(self) -> Any:
         return SeededDataset, (self.inner,)
-
-    def __len__(self) -> int:
-        return len(self.inner)
 
     def __getitem__(self, numbered: Any) -> Any:
         """One sample."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
+from torch.utils.data import Subset, TensorDataset, default_collate
 from torch.utils.data._utils.collate import collate_tensor_fn, default_collate_fn_map
+
+from jupyter_train.training.datasets import StandIn
 
 
 class _Batch:
@@ -18,8 +20,8 @@ class _Batch:
         self.tensors = tensors
 
 
-class IndexedDataset(Dataset[Any]):
-    """Tensors read by a batch's indices. Looks like the dataset inside.
+class IndexedDataset(StandIn):
+    """Tensors read by a batch's indices.
 
     Args:
         inner: The dataset it stands for.
@@ -28,24 +30,12 @@ class IndexedDataset(Dataset[Any]):
     """
 
     def __init__(self, inner: Any, tensors: tuple[torch.Tensor, ...], rows: torch.Tensor | None) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._tensors = tensors
         self._rows = rows
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self.inner)
-
     def __reduce__(self) -> Any:
         return IndexedDataset, (self.inner, self._tensors, self._rows)
-
-    def __len__(self) -> int:
-        return len(self.inner)
 
     def __getitem__(self, index: Any) -> Any:
         """One sample, by the dataset's own way."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import time
@@ -17,6 +16,8 @@ from jupyter_train.training.order import in_order, order_seed
 
 _LEAST_GAIN = 1.2
 _MOST_S = 1.5
+#: Passes of at most so many batches are measured whole, with their beginning.
+_SHORT = 8
 
 
 @dataclass(frozen=True)
@@ -93,26 +94,25 @@ def tune_loader(loader: Any, seed: int) -> LoaderTable:
 
 
 def _rate(loader: DataLoader[Any], setting: Setting, seed: int) -> float:
-    """Batches per second after the first two, over some passes of at most 1.5 s together."""
+    """Batches per second over some passes of about 1.5 s together, the first two batches of long ones left out."""
     varied = copy.copy(loader)
     varied.__dict__.update(
         num_workers=setting.num_workers, prefetch_factor=setting.prefetch_factor, pin_memory=setting.pin_memory,
         persistent_workers=False, _iterator=None,
     )  # fmt: skip
+    warming = 2 if len(varied) > _SHORT else 0
     count, spent_s = 0, 0.0
     deadline = time.perf_counter() + _MOST_S
-    while time.perf_counter() < deadline and (count == 0 or spent_s < _MOST_S / 2):
-        batches = iter(in_order(varied, order_seed(seed), by_index=True))
-        with contextlib.suppress(StopIteration):
-            for _ in range(2):
-                next(batches)
-        began, before = time.perf_counter(), count
-        for _ in batches:
+    while time.perf_counter() < deadline:
+        began = time.perf_counter()
+        for number, _ in enumerate(in_order(varied, order_seed(seed), by_index=True)):
+            if number < warming:
+                began = time.perf_counter()
+                continue
             count += 1
-            if time.perf_counter() > deadline:
+            if time.perf_counter() > deadline and number >= _SHORT:
                 break
         spent_s += time.perf_counter() - began
-        del batches
-        if count == before:  # a pass of two batches at most
-            return 2 / max(spent_s, 1e-9) if spent_s else 0.0
-    return count / spent_s if spent_s else 0.0
+        if not count:  # it gives no batch at all
+            break
+    return count / spent_s if count else 0.0

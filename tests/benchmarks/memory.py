@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.benchmarks.recorder import _sink, be_quiet
+from tests.benchmarks.recorder import _loader, _sink, be_quiet
 
 SOAK_STEPS = 200_000
 #: Width of the hidden layers: 5 thousand, and 16 million parameters.
@@ -41,16 +41,6 @@ def _module(width: int) -> Any:
             return torch.optim.Adam(self.parameters(), 1e-3)
 
     return Module()
-
-
-def _loader() -> Any:
-    import torch
-    from torch.utils.data import DataLoader, TensorDataset
-
-    from tests.models import digits
-
-    images, labels = digits(1797)
-    return DataLoader(TensorDataset(torch.from_numpy(images), torch.from_numpy(labels)), 32, shuffle=True)
 
 
 def _peak_mb() -> float:

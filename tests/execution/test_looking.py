@@ -76,6 +76,12 @@ def test_a_loader_is_measured_and_left_as_it_is() -> None:
     assert len(runs()) == 0
 
 
+def test_a_short_loader_is_measured_with_the_beginning_of_its_passes() -> None:
+    """Two slow batches: their time is all there is."""
+    found = train(lambda: Plain(), DataLoader(Slow(), 200), tune_loader=True)
+    assert 0 < found.rates[Setting(0)] < 200
+
+
 def test_what_is_suggested_is_what_was_fastest() -> None:
     slow, fast, deep = Setting(0), Setting(2, 2), Setting(2, 4)
     table = LoaderTable({slow: 100.0, fast: 250.0, deep: 240.0}, slow)
