@@ -14,6 +14,8 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
+from jupyter_train.training.engine.replaced import replaced
+
 
 def why_not(trainer: pl.Trainer) -> str | None:
     """Why a fit takes Lightning's own loop, in a few words; None when the lean one serves.
@@ -42,4 +44,5 @@ def why_not(trainer: pl.Trainer) -> str | None:
     for part, kind in parts:
         if type(part) is not kind:
             return f"{type(part).__name__} is a loop of its own"
-    return None
+    name = replaced(trainer)
+    return None if name is None else f"{name} has been replaced"

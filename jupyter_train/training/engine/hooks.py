@@ -6,6 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.core.hooks import DataHooks
+
+#: Lightning's hooks as they came: one that was replaced in the base class itself is overridden too.
+_EMPTY: dict[type, dict[str, Any]] = {
+    base: {name: getattr(base, name) for name in dir(base)} for base in (pl.Callback, pl.LightningModule, DataHooks)
+}
 
 
 class Hooks:
@@ -56,7 +62,7 @@ class Hooks:
 def overridden(owner: Any, name: str, base: type) -> Callable[..., Any] | None:
     """A hook of an object; None where it is the empty one of `base`, or cannot be called."""
     found = getattr(owner, name)
-    if not callable(found) or getattr(found, "__func__", found) is getattr(base, name):
+    if not callable(found) or getattr(found, "__func__", found) is _EMPTY[base][name]:
         return None
     hook: Callable[..., Any] = found
     return hook

@@ -92,6 +92,7 @@ class Ledger:
         self._tables: dict[tuple[int, int | None], dict[Any, _Entry]] = {}
         self._table: dict[Any, _Entry] = {}
         self._is_unsettled = False
+        self._overwritten: list[tuple[_Entry, Any]] = []
         self._counted = -1
         self._has_step_values = False
 
@@ -103,6 +104,7 @@ class Ledger:
         results.batch_size = None
         results.dataloader_idx = loader
         self._results = results
+        self._overwritten.clear()
         self._table = self._tables.setdefault((id(results), loader), {})
 
     def end(self) -> None:
@@ -118,13 +120,36 @@ class Ledger:
 
     def settle(self) -> None:
         """Copies what the batches so far have left to copy."""
-        if self._is_unsettled:
-            self._is_unsettled = False
-            connector = self._connector
-            metrics = connector.metrics
-            connector._progress_bar_metrics.update(metrics["pbar"])
-            connector._callback_metrics.update(metrics["callback"])
-            connector._logged_metrics.update(metrics["log"])
+        if not self._is_unsettled:
+            return
+        self._is_unsettled = False
+        copies = self._copies()
+        if self._results is not None and self._overwritten:  # in the middle of a batch, which copies nothing yet
+            self._settle_before(copies)
+            return
+        for kind, copied in copies:
+            copied.update(self._connector.metrics[kind])
+
+    def _copies(self) -> list[tuple[str, dict[str, Any]]]:
+        connector = self._connector
+        return [
+            ("pbar", connector._progress_bar_metrics),
+            ("callback", connector._callback_metrics),
+            ("log", connector._logged_metrics),
+        ]
+
+    def _settle_before(self, copies: list[tuple[str, dict[str, Any]]]) -> None:
+        """Copies what was there before this batch; what somebody has looked at since is newer, and stays."""
+        now = self._connector.metrics
+        newest = {entry: entry.slots["_forward_cache"] for entry, _ in self._overwritten}
+        for entry, before in reversed(self._overwritten):
+            entry.slots["_forward_cache"] = before
+        earlier = self._connector.metrics
+        for entry, value in newest.items():
+            entry.slots["_forward_cache"] = value
+        for kind, copied in copies:
+            seen = {name for name, value in copied.items() if _is_same(value, now[kind].get(name))}
+            copied.update({name: value for name, value in earlier[kind].items() if name not in seen})
 
     def logs_steps(self, results: Any) -> bool:
         """Whether any of the results has a value for each batch."""
@@ -148,6 +173,8 @@ class Ledger:
             return False
         if entry is None or results.get(entry.key) is not entry.metric:
             return False
+        if entry.on_step:
+            self._overwritten.append((entry, entry.slots["_forward_cache"]))
         if entry.is_object:
             if value is not entry.slots["value"] or value.device != entry.device:
                 return False
@@ -200,6 +227,13 @@ def _plain(value: Any, device: torch.device) -> torch.Tensor | None:
     return None
 
 
+def _is_same(one: Any, other: Any) -> bool:
+    """True where two looks at a metric found the same value of it."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.data_ptr() == other.data_ptr()
+    return type(one) is type(other) and bool(one == other)
+
+
 def _size_of(batch: Any) -> int:
     """The number of samples in a batch, as Lightning's `extract_batch_size` finds it."""
     kind = type(batch)
@@ -246,8 +280,10 @@ def _log(
 ) -> None:
     """See `LightningModule.log`."""
     ledger = _OPEN.get(id(self))
-    if ledger is not None and ledger.log(name, value, batch_size, arguments, options):
-        return
+    if ledger is not None:
+        if ledger.log(name, value, batch_size, arguments, options):
+            return
+        ledger.settle()  # Lightning overwrites the last value
     _theirs(self, name, value, *arguments, **(options if batch_size is None else {**options, "batch_size": batch_size}))
     if ledger is not None:
         ledger.learn(name, arguments, options)

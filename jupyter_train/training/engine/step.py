@@ -17,6 +17,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 
 from jupyter_train.training.engine.hooks import Hooks
 
+_THEIR_ZERO_GRAD = Optimizer.zero_grad
 _KNOWN = (Precision, MixedPrecision, HalfPrecision, DoublePrecision)
 
 
@@ -53,7 +54,7 @@ class Step:
         self._on_after_backward = hooks.of("on_after_backward")
         self._on_before_optimizer_step = hooks.of("on_before_optimizer_step")
         self._zero_grad: Callable[..., Any] | None = hooks.of_module("optimizer_zero_grad")
-        self._zeroes_plainly = type(self._optimizer).zero_grad is Optimizer.zero_grad
+        self._zeroes_plainly = type(self._optimizer).zero_grad is _THEIR_ZERO_GRAD
         self._has_own_backward = hooks.of_module("backward") is not None
         self._has_own_step = hooks.of_module("optimizer_step") is not None
         self._has_own_clipping = any(
