@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from jupyter_train.exceptions import ModelError
-from jupyter_train.store.folder import RunFolder, write_atomically
+from jupyter_train.store.folder import RunFolder
+from jupyter_train.training.checkpoints.format import save_atomically
 
 MOST_BYTES_KEPT = 200 * 1024 * 1024
 _MARK = "_jupyter_train_run"
@@ -38,7 +38,7 @@ def state_hash(module: nn.Module) -> str:
             return ""
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+        digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
     return digest.hexdigest()
 
 
@@ -59,10 +59,8 @@ def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
 
 def _try_write(tensors: dict[str, torch.Tensor], folder: RunFolder) -> bool:
     """Writes the weights; False when the disk refuses, which must not keep anybody from training."""
-    buffer = io.BytesIO()
-    torch.save(tensors, buffer)
     try:
-        write_atomically(folder.checkpoints / "initial.pt", buffer.getvalue())
+        save_atomically(tensors, folder.checkpoints / "initial.pt")
     except OSError:
         return False
     return True
