@@ -26,6 +26,8 @@ from jupyter_train.training.monitored import Monitored
 
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
 _ROOM = 2.0
+#: Of states of at least this size there is one copy in memory at a time.
+_LARGE_BYTES = 64 * 1024 * 1024
 
 
 @lean
@@ -123,7 +125,7 @@ class RunCheckpoint(Checkpoint):
     def _finish(self, trainer: pl.Trainer) -> None:
         is_whole = trainer.state.finished
         if is_whole and self._improved_to is not None:
-            self._take_best(trainer, Moment.BETWEEN_EPOCHS)
+            self._take_best(trainer, Moment.BETWEEN_EPOCHS, must_wait=True)
         self._write_best()
         if is_whole and not self._has_last_of(trainer):
             self._take_last(trainer, Moment.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
@@ -148,25 +150,27 @@ class RunCheckpoint(Checkpoint):
         if value is not None and self._ranking.is_among_the_best(value):
             self._improved_to = value
 
-    def _take_best(self, trainer: pl.Trainer, moment: Moment) -> None:
+    def _take_best(self, trainer: pl.Trainer, moment: Moment, must_wait: bool = False) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
         self._ranking.expect(value)
-        if self._pending_best is not None and self._ranking.most > 1:
+        if self._ranking.most > 1:
             self._write_best()
-        snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, not self._saver.is_async)
+        self._pending_best = None
+        must_wait = must_wait or not self._saver.is_async
+        snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, must_wait)
         self._pending_best = (value, snapshot)
-        if not self._saver.is_async:
-            self._write_best()
+        if must_wait or not self._saver.is_async:
+            self._write_best(must_wait=True)
 
-    def _write_best(self) -> None:
+    def _write_best(self, must_wait: bool = False) -> None:
         if self._pending_best is None:
             return
         (value, snapshot), self._pending_best = self._pending_best, None
         path = snapshot.about.path
         snapshot.replaced = lambda: self._ranking.arrived(value, path)
         snapshot.failed = lambda: self._ranking.failed(value)
-        self._saver.save(path, snapshot)
+        self._saver.save(path, snapshot, must_wait)
 
     def _take_last(
         self, trainer: pl.Trainer, moment: Moment, random: dict[str, Any] | None = None, must_wait: bool = False
@@ -208,7 +212,11 @@ class RunCheckpoint(Checkpoint):
         content[OURS] = {**state.capture(trainer, moment), **self.extra(), "random": random}
         if moment is Moment.BEFORE_VALIDATION and self._clean.metrics is not None:
             content[OURS]["metrics"] = self._clean.metrics
-        has_room = size_of(content) * _ROOM <= psutil.virtual_memory().available
+        size = size_of(content)
+        if size >= _LARGE_BYTES and not is_shared:  # one copy at a time
+            self._write_best()
+            self._saver.wait()
+        has_room = size * _ROOM <= psutil.virtual_memory().available
         about = reader.Checkpoint(
             self._path(kind, trainer.global_step), kind, trainer.global_step, trainer.current_epoch, value, 0, ""
         )
