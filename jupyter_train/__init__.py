@@ -11,21 +11,27 @@ if TYPE_CHECKING:
     from jupyter_train.api import compare, get_run, retrain, runs, train
     from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
     from jupyter_train.handle import Run
+    from jupyter_train.study import Study
+    from jupyter_train.tune_function import tune
 
 __version__ = "0.1.0"
 __all__ = [
     "JupyterTrainError",
     "Run",
+    "Study",
     "TrainingInterrupted",
     "compare",
     "get_run",
     "retrain",
     "runs",
     "train",
+    "tune",
 ]
 
 _HOMES = {
     "Run": "jupyter_train.handle",
+    "Study": "jupyter_train.study",
+    "tune": "jupyter_train.tune_function",
     "JupyterTrainError": "jupyter_train.exceptions",
     "TrainingInterrupted": "jupyter_train.exceptions",
     **dict.fromkeys(("compare", "get_run", "retrain", "runs", "train"), "jupyter_train.api"),

@@ -54,6 +54,14 @@ class DataError(UsageError):
     """The data given cannot be trained on as asked."""
 
 
+class SpaceError(UsageError):
+    """What is searched is no range and no choice, or an empty one."""
+
+
+class StudyError(JupyterTrainError):
+    """A search cannot begin or go on."""
+
+
 class ParameterError(UsageError):
     """A notebook parameter has a bad name or value."""
 

@@ -6,5 +6,9 @@ from jupyter_train.config.direction import direction_of
 from jupyter_train.config.options import Option
 from jupyter_train.config.retrain import RetrainConfig
 from jupyter_train.config.train import TrainConfig, options_by_name, signature_of_train
+from jupyter_train.config.tune import TuneConfig, tune_options_by_name
 
-__all__ = ["Option", "RetrainConfig", "TrainConfig", "direction_of", "options_by_name", "signature_of_train"]
+__all__ = [
+    "Option", "RetrainConfig", "TrainConfig", "TuneConfig", "direction_of", "options_by_name", "signature_of_train",
+    "tune_options_by_name",
+]  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import keyword
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,33 @@ class Option:
     def _type_error(self, value: Any) -> OptionError:
         wanted = " or ".join(_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes)
         return OptionError(f"`{self.flag} {value}`: expected {wanted}, not {value!r}")
+
+
+def option_field(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
+    """A dataclass field that carries its `Option`."""
+    kinds = takes if isinstance(takes, tuple) else (takes,)
+    metadata = {"option": {"takes": kinds, "help": words, **more}}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def declared_options(config: type, shape_nothing: frozenset[str] = frozenset()) -> tuple[Option, ...]:
+    """The options that the fields of a configuration declare, in order.
+
+    Args:
+        config: A dataclass with fields made by `option_field`.
+        shape_nothing: Names of those that leave the weights of a step what they are.
+    """
+    found = []
+    for item in dataclasses.fields(config):
+        declared = item.metadata.get("option")
+        if declared is not None:
+            default = None if item.default is dataclasses.MISSING else item.default
+            found.append(
+                Option(name=item.name, default=default, shapes_result=item.name not in shape_nothing, **declared)
+            )
+    return tuple(found)
 
 
 def python_name(word: str) -> str:

@@ -11,18 +11,10 @@ from typing import Any
 
 from jupyter_train.config import options as checks
 from jupyter_train.config.direction import direction_of
-from jupyter_train.config.options import Option
+from jupyter_train.config.options import Option, declared_options
+from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
-
-
-def _option(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
-    """A dataclass field that carries its `Option`."""
-    kinds = takes if isinstance(takes, tuple) else (takes,)
-    metadata = {"option": {"takes": kinds, "help": words, **more}}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -274,14 +266,7 @@ _SHAPE_NOTHING = frozenset({
 @functools.cache
 def own_options() -> tuple[Option, ...]:
     """The options declared by `TrainConfig` itself, in order."""
-    found = []
-    for item in dataclasses.fields(TrainConfig):
-        declared = item.metadata.get("option")
-        if declared is not None:
-            default = None if item.default is MISSING else item.default
-            shapes = item.name not in _SHAPE_NOTHING
-            found.append(Option(name=item.name, default=default, shapes_result=shapes, **declared))
-    return tuple(found)
+    return declared_options(TrainConfig, _SHAPE_NOTHING)
 
 
 @functools.cache

@@ -62,7 +62,7 @@ def attempt(
     around = Surroundings(
         job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
         interrupt, job.ckpt_path, again.resumption if again is not None else None, record.attempt,
-        prepared.world_size,
+        prepared.world_size, judge=job.judge,
     )  # fmt: skip
     try:
         job.on_start(record, writer)
@@ -114,7 +114,9 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
         writer.event("warning", remark, 0)
     for finding in job.findings:
         _tell_finding(finding, around)
-    if again is None or again.verification is None:
+    if job.judge is not None:
+        writer.summary(initial_state={"sha256": initial.state_hash(model), "kept": False})
+    elif again is None or again.verification is None:
         _describe(job, folder, writer, prepared, initial.keep(model, folder))
     else:
         _describe_attempt(job, folder, record)

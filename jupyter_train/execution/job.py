@@ -14,6 +14,7 @@ from jupyter_train.run import RunRecord
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter, Store
     from jupyter_train.training.finders import Finding
+    from jupyter_train.training.judge import Judge
 
 
 @dataclass
@@ -30,6 +31,10 @@ class Job:
         ckpt_path: A Lightning checkpoint to start from.
         remarks: What the user shall be told before the first step.
         findings: What was `auto` and has been found.
+        kind: `train`, or what the run is a part of: `trial`, `fold`.
+        recorded: What its record holds besides the options.
+        judge: Watches the monitored metric of a run that is one of many; their common parts are recorded once, with
+            its parent.
     """
 
     config: TrainConfig
@@ -41,6 +46,9 @@ class Job:
     ckpt_path: str | None = None
     remarks: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    kind: str = "train"
+    recorded: dict[str, Any] = field(default_factory=dict)
+    judge: Judge | None = None
 
 
 @dataclass
@@ -137,10 +145,10 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
         StoreError: It cannot be recorded.
     """
     config = job.config
-    recorded = config.to_json()
+    recorded = config.to_json() | job.recorded
     if config.notify:
         recorded["notify"] = shown(config.notify)  # its address may be a secret
     return store.create_run(
-        config.name or type(model).__name__, config=recorded, notebook=job.notebook,
+        config.name or type(model).__name__, kind=job.kind, config=recorded, notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),
     )  # fmt: skip

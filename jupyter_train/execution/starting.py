@@ -45,7 +45,7 @@ def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subproc
     Raises:
         OSError: It could not be started.
     """
-    environment = _environment() | extra
+    environment = worker_environment() | extra
     descriptor = os.open(crash_file(folder), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         warm = STANDBY.take()
@@ -59,7 +59,8 @@ def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subproc
         os.close(descriptor)
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """The environment of a process that finds this package where this process does, and owns no run yet."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     environment.pop(OWNED_VARIABLE, None)
@@ -104,7 +105,7 @@ class Standby:
                     likely = [name for name in _LIKELY if name in sys.modules]
                     self._process = subprocess.Popen(
                         [*_COMMAND, STAND_BY, *likely], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL, env=_environment(), start_new_session=True,
+                        stderr=subprocess.DEVNULL, env=worker_environment(), start_new_session=True,
                     )  # fmt: skip
 
     def take(self) -> subprocess.Popen[bytes] | None:

@@ -7,6 +7,7 @@ import textwrap
 from jupyter_train.config import Option
 from jupyter_train.config.train import own_options
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_options
+from jupyter_train.config.tune import tune_options
 
 _TRAIN = """Trains a model and gives its run.
 
@@ -17,6 +18,21 @@ MODEL  a LightningModule, an expression that makes one (`LitDigits(lr=lr)`: eval
 DATA   a LightningDataModule, DataLoader, Dataset, (train, validation) of those, (X, y), or a DataFrame with --target
 
 A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
+"""
+
+_TUNE = """Searches for the values that train a model best, and gives the study.
+
+    study = %tune MODEL DATA name=SPACE ... --trials 50 --maximize val_acc --epochs 10 [options]
+
+MODEL  an expression over the searched names (`LitDigits(lr=lr, hidden=hidden)`), or a LightningModule class whose
+       `__init__` takes them
+DATA   as for %train; loaded once
+SPACE  `1e-4..1e-1:log` a range by its logarithm, `1..4` whole numbers, `0..1:0.1` in steps, `relu|gelu` choices,
+       anything else one fixed value. A name that MODEL does not use is an option of %train: `batch_size=32|64`,
+       `trainer.gradient_clip_val=0.1..1`
+
+Each trial is a run (`study.trials`, `study.trial(7)`); its objective is the best value of the metric over its epochs.
+`study.best`, `study.best.model()`, `study.optuna`, `study.promote()`. `%%tune` takes the same as YAML, with `space:`.
 """
 
 RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
@@ -48,6 +64,13 @@ RETRAIN_HELP = """Repeats a notebook with papermill, recorded.
 The notebook is never written; the executed copy is replaced after every cell. VALUE is a number, text, true, false,
 a list or a mapping; {expr} is evaluated in the notebook. `run.children` are the runs it started.
 """
+
+
+def tune_help() -> str:
+    """The help of `%tune`: its own options; every option of `%train` is one of each trial."""
+    return "\n".join([
+        _TUNE, "Options", *map(_entry, tune_options()), "", "Every option of %train besides: see `%train?`.",
+    ])  # fmt: skip
 
 
 def train_help() -> str:

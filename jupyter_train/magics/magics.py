@@ -1,4 +1,4 @@
-"""`%train`, `%%train`, `%runs` and `%retrain`."""
+"""`%train`, `%%train`, `%tune`, `%%tune`, `%runs` and `%retrain`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help
+from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
 
@@ -29,6 +29,15 @@ class TrainMagics(Magics):
         return TrainRequest(line, cell, self._namespace).run()
 
     @no_var_expand
+    @line_cell_magic
+    def tune(self, line: str, cell: str | None = None) -> Any:
+        """Replaced by the generated help."""
+        __tracebackhide__ = True
+        from jupyter_train.magics.tune_request import TuneRequest
+
+        return TuneRequest(line, cell, self._namespace).run()
+
+    @no_var_expand
     @line_magic
     def runs(self, line: str) -> Any:
         """Replaced by the generated help."""
@@ -46,5 +55,6 @@ class TrainMagics(Magics):
 
 
 TrainMagics.train.__doc__ = train_help()
+TrainMagics.tune.__doc__ = tune_help()
 TrainMagics.runs.__doc__ = RUNS_HELP
 TrainMagics.retrain.__doc__ = RETRAIN_HELP

@@ -7,6 +7,7 @@ import builtins
 import importlib
 import importlib.util
 import inspect
+from collections.abc import Container
 from typing import Any
 
 from jupyter_train.exceptions import ModelError, OptionError, UsageError, did_you_mean
@@ -26,12 +27,13 @@ class Namespace:
         """True when `name` means something here."""
         return name in self._variables or hasattr(builtins, name)
 
-    def check(self, text: str, what: str) -> None:
+    def check(self, text: str, what: str, besides: Container[str] = ()) -> None:
         """Raises unless `text` is an expression whose names are known.
 
         Args:
             text: The expression.
             what: What it stands for: `model`, `data`, `--lr`.
+            besides: Names that will be known when it is evaluated.
 
         Raises:
             UsageError: It is no expression, or uses a name that is not defined.
@@ -41,12 +43,19 @@ class Namespace:
         except SyntaxError as err:
             raise UsageError(f"{what} `{text}` is not a Python expression ({err.msg})") from None
         for name in _free_names(tree):
-            if not self.has(name) and not _is_module(text, name):
+            if name not in besides and not self.has(name) and not _is_module(text, name):
                 known = [key for key in self._variables if not key.startswith("_")]
                 raise UsageError(
                     f"{what} `{text}`: `{name}` is not defined here.{did_you_mean(name, known)} Run the cell that "
                     "defines it first"
                 )
+
+    def names_in(self, text: str) -> dict[str, Any]:
+        """The notebook's variables that an expression names, and their values; imports the root of a class path."""
+        names = _free_names(ast.parse(text, mode="eval"))
+        found = {name: self._variables[name] for name in names if name in self._variables}
+        missing = [name for name in names if not self.has(name) and _is_module(text, name)]
+        return found | {name: importlib.import_module(name) for name in missing}
 
     def evaluate(self, text: str) -> Any:
         """The value of an expression; a dotted class path is imported when its root is unknown."""
@@ -80,6 +89,11 @@ class Namespace:
         if inspect.isclass(found):
             raise ModelError(f"`{text}` is a class; write `{text}(...)` to make a model of it")
         return found
+
+
+def free_names(text: str) -> list[str]:
+    """Names that an expression reads."""
+    return _free_names(ast.parse(text, mode="eval"))
 
 
 def _free_names(tree: ast.AST) -> list[str]:

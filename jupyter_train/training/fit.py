@@ -21,6 +21,7 @@ from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
+from jupyter_train.training.judge import Judge
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
@@ -69,6 +70,7 @@ class Surroundings:
         attempt: The number of this attempt.
         world_size: How many processes train together.
         is_owner: Whether this one of them records the run.
+        judge: Watches the monitored metric.
     """
 
     config: TrainConfig
@@ -83,6 +85,7 @@ class Surroundings:
     attempt: int = 1
     world_size: int = 1
     is_owner: bool = True
+    judge: Judge | None = None
 
 
 def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) -> Outcome:
@@ -95,6 +98,8 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     is_keeping = around.is_owner and config.trainer.get("enable_checkpointing", True)
     checkpoint = RunCheckpoint(around.folder, writer, config, is_keeping)
     steering = Steering(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
+    if around.judge is not None:
+        _watch(checkpoint, steering, around.judge)
 
     def tell(text: str) -> None:
         writer.event("warning", text)
@@ -107,6 +112,18 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
         outcome = _carry_out(trainer, module, source, around, steering)
         _finish(trainer, checkpoint, outcome, writer)
     return outcome
+
+
+def _watch(checkpoint: RunCheckpoint, steering: Steering, judge: Judge) -> None:
+    """The judge is told every value, can end the fit, and says whether its best weights are written."""
+
+    def reached(trainer: pl.Trainer, value: float) -> None:
+        words = judge.reached(trainer.current_epoch + 1, value)
+        if words and not steering.stopped:
+            steering.end(trainer, words)
+
+    checkpoint.on_value = reached
+    checkpoint.is_worth_keeping = judge.keeps
 
 
 def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) -> pl.Trainer:

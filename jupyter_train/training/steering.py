@@ -159,13 +159,17 @@ class Steering:
         self._is_paused = False
         return "resumed"
 
-    def _stop(self, trainer: pl.Trainer) -> str:
+    def end(self, trainer: pl.Trainer, words: str) -> None:
+        """Makes the fit end as soon as it can, STOPPED for the reason given."""
         self._is_paused = False
-        self.stopped = f"stopped at step {trainer.global_step:,}; the best and the last weights are kept"
+        self.stopped = words
         trainer.should_stop = True
         # a stop that somebody asked for outranks --min-epochs and --min-steps
         trainer.fit_loop.min_epochs = 0
         trainer.fit_loop.epoch_loop.min_steps = None
+
+    def _stop(self, trainer: pl.Trainer) -> str:
+        self.end(trainer, f"stopped at step {trainer.global_step:,}; the best and the last weights are kept")
         return "stopped"
 
     def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:

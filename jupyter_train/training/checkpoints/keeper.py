@@ -37,6 +37,9 @@ class RunCheckpoint(Checkpoint):
     A better epoch is copied in memory at once and written when writing has its share of time (1 %), at the latest
     when training ends, however it ends.
 
+    `on_value` is told every new value of the monitored metric. Where `is_worth_keeping` is given, nothing is written
+    before the end, and then the best epoch alone, if it is.
+
     Args:
         folder: The run's folder.
         writer: Announces what is complete.
@@ -46,6 +49,8 @@ class RunCheckpoint(Checkpoint):
 
     def __init__(self, folder: RunFolder, writer: RunWriter, config: TrainConfig, is_keeping: bool) -> None:
         self.extra: Callable[[], dict[str, Any]] = dict
+        self.on_value: Callable[[pl.Trainer, float], None] = lambda _trainer, _value: None
+        self.is_worth_keeping: Callable[[float | None], bool] | None = None
         self._monitored = Monitored(config, writer)
         self._folder = folder
         self._writer = writer
@@ -81,6 +86,8 @@ class RunCheckpoint(Checkpoint):
             self._clean.marker = self._writer.mark()
         if self._improved_to is not None:
             self._take_best(trainer, moment)
+        if self.is_worth_keeping is not None:
+            return
         if self._schedule.is_first_due(lambda: _bytes_of(trainer)):
             self._write_best()
             self._take_last(trainer, moment)
@@ -119,6 +126,8 @@ class RunCheckpoint(Checkpoint):
         try:
             if self._may_take and trainer.global_step:
                 self._finish(trainer)
+            elif self.is_worth_keeping is not None and self._is_keeping:
+                self._finish_judged(self.is_worth_keeping)
         finally:
             self._saver.close()
 
@@ -130,9 +139,14 @@ class RunCheckpoint(Checkpoint):
         if is_whole and not self._has_last_of(trainer):
             self._take_last(trainer, Moment.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
 
+    def _finish_judged(self, is_worth_keeping: Callable[[float | None], bool]) -> None:
+        best = self._pending_best
+        if is_worth_keeping(best[0] if best is not None else None) and not self._writer.fenced:
+            self._write_best(must_wait=True)
+
     @property
     def _may_take(self) -> bool:
-        return self._is_keeping and not self._writer.fenced
+        return self._is_keeping and not self._writer.fenced and self.is_worth_keeping is None
 
     def _moment_of(self, trainer: pl.Trainer) -> Moment:
         return Moment.BEFORE_VALIDATION if trainer.validating else Moment.BETWEEN_BATCHES
@@ -149,6 +163,8 @@ class RunCheckpoint(Checkpoint):
         value = self._monitored.look(trainer)
         if value is not None and self._ranking.is_among_the_best(value):
             self._improved_to = value
+        if value is not None:
+            self.on_value(trainer, value)
 
     def _take_best(self, trainer: pl.Trainer, moment: Moment, must_wait: bool = False) -> None:
         value, self._improved_to = self._improved_to, None
@@ -157,10 +173,10 @@ class RunCheckpoint(Checkpoint):
         if self._ranking.most > 1:
             self._write_best()
         self._pending_best = None
-        must_wait = must_wait or not self._saver.is_async
+        must_wait = self.is_worth_keeping is None and (must_wait or not self._saver.is_async)
         snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, must_wait)
         self._pending_best = (value, snapshot)
-        if must_wait or not self._saver.is_async:
+        if self.is_worth_keeping is None and (must_wait or not self._saver.is_async):
             self._write_best(must_wait=True)
 
     def _write_best(self, must_wait: bool = False) -> None:

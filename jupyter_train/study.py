@@ -1,0 +1,150 @@
+"""`Study`: what people hold of a search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import StudyError
+from jupyter_train.handle import Run
+from jupyter_train.store import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import optuna
+    import pandas as pd
+
+    from jupyter_train.store import Store
+    from jupyter_train.tuning.plan import Plan
+
+
+class BestTrial:
+    """The best trial of a study.
+
+    Attributes:
+        number: Its number in the study.
+        params: Its values.
+        value: Its objective; the first where there are several.
+        run: Its run.
+    """
+
+    def __init__(
+        self, trial: optuna.trial.FrozenTrial, run: Run, build: Callable[[Mapping[str, Any]], Any] | None
+    ) -> None:
+        self.number = trial.number
+        self.params: dict[str, Any] = dict(run.config.get("params", trial.params))
+        self.value = float(trial.values[0])
+        self.run = run
+        self._build = build
+
+    def model(self, into: Any = None) -> Any:
+        """A model with the best weights of the trial, in eval mode.
+
+        Args:
+            into: A model to load them into; needed in a kernel that did not search.
+
+        Raises:
+            ModelError: No model is known here.
+        """
+        if into is None and self._build is not None:
+            into = self._build(self.params)
+        return self.run.model(into).eval()
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
+        return f"trial {self.number} of {self.run.ref}: {self.value:.4g} with {values}"
+
+
+class Study(Run):
+    """A search: a run whose children are its trials.
+
+    Everything is read from its folder when asked, so a handle is never stale.
+    """
+
+    def __init__(self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None) -> None:
+        super().__init__(store, key, shown_in=shown_in)
+        self._plan = plan
+
+    @property
+    def optuna(self) -> optuna.Study:
+        """Optuna's own study, read from the journal in the run folder.
+
+        Raises:
+            StudyError: It has no trial yet.
+        """
+        import optuna
+        from optuna.storages import JournalStorage
+
+        from jupyter_train.tuning.book import NAME
+        from jupyter_train.tuning.journal import reader
+        from jupyter_train.tuning.search import JOURNAL
+
+        path = RunFolder(self.record.folder).path / JOURNAL
+        if not path.exists():
+            raise StudyError(f"`{self.ref}` has no trial yet")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.load_study(study_name=NAME, storage=JournalStorage(reader(path)))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
+
+        The index is the trial's number. Trials without a value come last.
+        """
+        import pandas as pd
+
+        objectives = [str(name) for name, _ in self.config["objectives"]]
+        rows: dict[int, dict[str, Any]] = {}
+        for trial in self.optuna.get_trials(deepcopy=False):
+            values = trial.values or [None] * len(objectives)
+            rows[trial.number] = {
+                "state": trial.state.name.lower(), **dict(zip(objectives, values, strict=False)), **trial.params,
+                "seconds": trial.user_attrs.get("seconds"), "run": trial.user_attrs.get("run", ""),
+                "message": trial.user_attrs.get("message", ""),
+            }  # fmt: skip
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+        if objectives[0] in frame:
+            frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
+        return frame
+
+    @property
+    def best(self) -> BestTrial | None:  # type: ignore[override]
+        """The best trial; None before one is complete.
+
+        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front.
+        """
+        sign = 1 if self.config["objectives"][0][1] == "min" else -1
+        done = [one for one in self.optuna.get_trials(deepcopy=False) if one.state.name == "COMPLETE" and one.values]
+        if not done:
+            return None
+        best = min(done, key=lambda one: (sign * one.values[0], one.number))
+        run = Run(self._store, best.user_attrs["run"])
+        return BestTrial(best, run, self._plan.build if self._plan is not None else None)
+
+    def trial(self, number: int) -> Run:
+        """The run of a trial.
+
+        Raises:
+            StudyError: There is no such trial, or it has no run yet.
+        """
+        for one in self.optuna.get_trials(deepcopy=False):
+            if one.number == number and "run" in one.user_attrs:
+                return Run(self._store, one.user_attrs["run"])
+        raise StudyError(f"`{self.ref}` has no finished trial {number}; `study.trials` lists them")
+
+    def promote(self) -> str:
+        """The best trial as a line of `%train`, ready to run.
+
+        Raises:
+            StudyError: No trial is complete.
+        """
+        best = self.best
+        if best is None:
+            raise StudyError(f"`{self.ref}` has no complete trial to promote")
+        from jupyter_train.tuning.promoting import train_line
+
+        return train_line(self.config, best.params)
+
+
+def _word(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,157 @@
+"""`tune()`: from what was given to a study that is carried out, its panel live meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.exceptions import ModelError, OptionError
+from jupyter_train.handle import execution_place
+from jupyter_train.panel.live import LivePanel
+from jupyter_train.panel.screen import screen_here
+from jupyter_train.study import Study
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import Store
+    from jupyter_train.tuning.plan import Plan
+    from jupyter_train.tuning.search import Search
+
+#: What a study that goes on keeps, where nothing else is said.
+_KEPT = ("seed", "sampler", "prune", "maximize", "minimize", "parallel")
+
+
+def tune(
+    model: Any,
+    data: Any = None,
+    *,
+    space: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None,
+    constraints: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Study:
+    """Searches for the values that train a model best, and gives the `Study`; the same as `%tune`.
+
+    Args:
+        model: A LightningModule class, or a function that makes a model: called with the searched values it takes by
+            name. A model that takes none is copied for every trial.
+        data: As for `train`, or a function giving it; loaded once.
+        space: What is searched, by name: text such as `"1e-4..1e-1:log"`, `"1..4"` or `"relu|gelu"`, or a list of
+            choices. A name that the model does not take is an option of `train` (`batch_size`,
+            `trainer.gradient_clip_val`). Or a function of Optuna's trial that gives the values, for a space that
+            depends on itself.
+        constraints: Gives, for one of Optuna's frozen trials, numbers that are above zero where something is not
+            allowed.
+        **options: `trials`, `timeout`, `maximize`, `minimize` and the other options of `%tune`; any option of `train`
+            for every trial.
+
+    Raises:
+        UsageError: Something does not fit; nothing was recorded.
+        StudyError: Every trial failed the same way, or the study cannot go on.
+        TrainingInterrupted: The kernel's Interrupt ended it; the study can go on.
+    """
+    __tracebackhide__ = True
+    expressions = options.pop("expressions", {})
+    given_space: Mapping[str, Any] = {} if space is None or callable(space) else space
+    store = _store()
+    if options.get("resume"):
+        options, given_space = _completed(store, options, given_space)
+    config = TuneConfig.of(options, given_space, expressions, is_open=callable(space))
+    from jupyter_train.tuning.search import Search
+
+    plan = _plan(config, model, data)
+    return carry_out(store, Search(plan, space if callable(space) else None, constraints))
+
+
+def _completed(
+    store: Store, options: dict[str, Any], space: Mapping[str, Any]
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What a study was begun with, where nothing else is said.
+
+    Raises:
+        RunNotFoundError: There is no such study.
+    """
+    from jupyter_train.tuning.search import study_record
+
+    recorded = study_record(store, str(options["resume"])).config
+    kept = {name: recorded[name] for name in _KEPT if name in recorded and name not in options}
+    if "maximize" in options or "minimize" in options:
+        kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
+    plain = {
+        name: value for name, value in recorded.get("train", {}).items()
+        if name not in options and isinstance(value, int | float | str | bool)
+    }  # fmt: skip
+    return {**plain, **kept, **options}, space or recorded.get("space", {})
+
+
+def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
+    from jupyter_train.notebook.provenance import notebook_path
+    from jupyter_train.training import seeds
+    from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, roles, taken_by
+
+    config.seed = seeds.draw_seed() if config.seed is None else config.seed
+    maker: Callable[[Mapping[str, Any]], Any]
+    takes: frozenset[str] | None
+    if isinstance(model, ModelExpression):
+        maker, takes, words = model, model.searched, f"`{model.text}`"
+    elif inspect.isclass(model) or inspect.isroutine(model):
+        maker, takes, words = Maker(model), taken_by(model), f"`{model.__name__}`"
+    else:
+        maker, takes, words = Copier(model), frozenset(), "the model"
+        if not hasattr(model, "parameters"):
+            raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
+    if config.space or takes is not None:
+        _check_takes(maker, takes, config)
+    options = roles(config.space, takes, words)
+    if takes is None or takes:
+        config.expressions.setdefault("model", words.strip("`"))
+    built = data() if inspect.isroutine(data) else data
+    name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
+    plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
+    plan.trial_config({})  # refuses what does not fit before anything is recorded
+    return plan
+
+
+def _check_takes(maker: Any, takes: frozenset[str] | None, config: TuneConfig) -> None:
+    """Raises when the space is empty of what a function needs.
+
+    Raises:
+        OptionError: A parameter without a default is not searched.
+    """
+    function = getattr(maker, "maker", None)
+    if function is None or takes is None or not config.space:
+        return
+    for one in inspect.signature(function).parameters.values():
+        is_needed = one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+        if is_needed and one.name not in config.space:
+            raise OptionError(f"`{function.__name__}` needs `{one.name}`; search it, or fix it: `{one.name}=VALUE`")
+
+
+def carry_out(store: Store, asked: Search) -> Study:
+    """Carries a study out, its panel live meanwhile."""
+    __tracebackhide__ = True
+    from jupyter_train.tuning.search import search
+
+    config = asked.plan.config
+    panel = None if config.quiet else LivePanel(screen_here())
+    if panel is not None:
+        panel.loading("loading torch …")
+
+    def on_start(record: RunRecord) -> None:
+        if panel is not None:
+            panel.follow(store, record.key)
+
+    asked.on_start = on_start
+    try:
+        record = search(store, asked)
+    finally:
+        if panel is not None:
+            panel.finish()
+    return Study(store, record.key, asked.plan, None if config.quiet else execution_place())
+
+
+def _store() -> Store:
+    from jupyter_train.store import open_store
+
+    return open_store()

@@ -1,0 +1,1 @@
+"""Hyperparameter search: Optuna asks and is told, each trial is a Run."""

@@ -1,0 +1,230 @@
+"""What a study knows: every trial asked for and told, in Optuna's journal. One process owns it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.space import Fixed
+from jupyter_train.exceptions import StudyError
+from jupyter_train.tuning.journal import Journal
+from jupyter_train.tuning.optimizer import Constraints, distributions_of, pruner_of, sampler_of
+
+NAME = "study"
+_DIRECTIONS = {"min": "minimize", "max": "maximize"}
+#: A trial that was broken off is begun again so often.
+_MOST_TRIES = 2
+
+#: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
+Suggest = Callable[[Any], Mapping[str, Any]]
+
+
+@dataclass
+class Asked:
+    """A trial that is to be carried out.
+
+    Attributes:
+        number: From 0.
+        params: Every name's value, fixed ones included.
+    """
+
+    number: int
+    params: dict[str, Any]
+
+
+@dataclass
+class Told:
+    """How a trial ended.
+
+    Attributes:
+        state: `complete`, `pruned` or `fail`.
+        values: One for each objective; None where there is none.
+        run: Key of its run.
+        message: Why it failed, or where it was pruned.
+        duration_s: From its first row to its last.
+    """
+
+    state: str
+    values: list[float] | None = None
+    run: str = ""
+    message: str = ""
+    duration_s: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Book:
+    """A study as its owner has it.
+
+    Args:
+        path: The journal file; made if it is not there.
+        config: Objectives, space, sampler, pruner.
+        suggest: Draws the values, where the space is a function.
+        constraints: How far a trial is from what is allowed, where something is.
+    """
+
+    def __init__(
+        self, path: Path, config: TuneConfig, suggest: Suggest | None = None, constraints: Constraints | None = None
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._config = config
+        self._suggest = suggest
+        self._distributions = distributions_of(config.space)
+        self._fixed = {name: one.value for name, one in config.space.items() if isinstance(one, Fixed)}
+        is_new = not path.exists()
+        self._journal = Journal(path)
+        self._storage = JournalStorage(self._journal)
+        self._sampler = sampler_of(config, constraints)
+        self._pruner = pruner_of(config.prune, config.train.get("epochs") or config.train.get("max_epochs"))
+        self._directions: Any = [_DIRECTIONS[direction] for _, direction in config.objectives]
+        if is_new:
+            self.study = optuna.create_study(
+                storage=self._storage, study_name=NAME, directions=self._directions, sampler=self._sampler,
+                pruner=self._pruner,
+            )  # fmt: skip
+        else:
+            self.study = self._opened()
+
+    def _opened(self) -> optuna.Study:
+        try:
+            study = optuna.load_study(
+                study_name=NAME, storage=self._storage, sampler=self._sampler, pruner=self._pruner
+            )
+        except KeyError:
+            raise StudyError("the study's journal is empty: it never began; search anew") from None
+        self._replay(study)
+        return study
+
+    def close(self) -> None:
+        """Lets go of the journal."""
+        self._journal.close()
+
+    # -- asking and telling -----------------------------------------------------------------------
+
+    def enqueue(self, params: Mapping[str, Any]) -> None:
+        """A trial that comes before those the sampler chooses."""
+        self.study.enqueue_trial(dict(params))
+
+    def ask(self) -> Asked:
+        """The next trial."""
+        return self._asked_of(self.study)
+
+    def _asked_of(self, study: optuna.Study) -> Asked:
+        if self._suggest is not None:
+            trial = study.ask()
+            drawn = dict(self._suggest(trial))
+            return Asked(trial.number, {**self._fixed, **drawn})
+        trial = study.ask(self._distributions)
+        return Asked(trial.number, {**trial.params, **self._fixed})
+
+    def broken_off(self) -> list[Asked]:
+        """Trials that nobody carries out any more; one that was begun again already has failed."""
+        found = []
+        for trial in self.trials(TrialState.RUNNING):
+            tries = trial.user_attrs.get("tries", 1) + 1
+            if tries > _MOST_TRIES or trial.params.keys() != self._wanted(trial).keys():
+                self.tell(trial.number, Told("fail", message="broken off twice"))
+                continue
+            self._note(trial._trial_id, {"tries": tries})
+            found.append(Asked(trial.number, {**trial.params, **self._fixed, **trial.user_attrs.get("drawn", {})}))
+        return found
+
+    def _wanted(self, trial: FrozenTrial) -> Mapping[str, Any]:
+        return trial.params if self._suggest is not None else self._distributions
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """A trial's value after an epoch; True when it is to be pruned."""
+        trial_id = self._id_of(number)
+        self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+        if len(self._directions) > 1:
+            return False
+        return bool(self._pruner.prune(self.study, self._storage.get_trial(trial_id)))
+
+    def tell(self, number: int, told: Told) -> None:
+        """How a trial ended; on disk when this returns."""
+        notes = {"run": told.run, "message": told.message, "seconds": round(told.duration_s, 3), **told.notes}
+        self._note(self._id_of(number), {name: value for name, value in notes.items() if value not in ("", 0.0)})
+        state = TrialState[told.state.upper()]
+        values = told.values if state is TrialState.COMPLETE else None
+        self.study.tell(number, values=values, state=state)
+
+    def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
+        for name, value in notes.items():
+            self._storage.set_trial_user_attr(trial_id, name, value)
+
+    def _id_of(self, number: int) -> int:
+        return int(self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Trials in one of these states, oldest first; all if none is named."""
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def ranked(self) -> list[FrozenTrial]:
+        """Complete trials, the best first; by the first objective where there are several."""
+        sign = -1 if self._directions[0] == "maximize" else 1
+        done = [trial for trial in self.trials(TrialState.COMPLETE) if trial.values and not math.isnan(trial.values[0])]
+        return sorted(done, key=lambda trial: (sign * trial.values[0], trial.number))
+
+    def is_among(self, most: int, values: Sequence[float]) -> bool:
+        """Whether a trial with these values would be among the best so many, or on the Pareto front."""
+        if len(self._directions) > 1:
+            signs = [-1 if one == "maximize" else 1 for one in self._directions]
+            mine = [sign * value for sign, value in zip(signs, values, strict=True)]
+            for trial in self.trials(TrialState.COMPLETE):
+                theirs = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+                if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+                    return False
+            return True
+        ranked = self.ranked()
+        if len(ranked) < most:
+            return True
+        worst = ranked[most - 1].values[0]
+        return bool(values[0] > worst if self._directions[0] == "maximize" else values[0] < worst)
+
+    # -- going on ---------------------------------------------------------------------------------
+
+    def _replay(self, study: optuna.Study) -> None:
+        """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""
+        again = optuna.create_study(directions=self._directions, sampler=self._sampler)
+        for old in study.get_trials(deepcopy=False):
+            if old.state is TrialState.WAITING:
+                continue
+            if "fixed_params" in old.system_attrs:
+                again.enqueue_trial(old.system_attrs["fixed_params"])
+            asked = self._asked_of(again)
+            for name, value in old.user_attrs.items():
+                again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
+            self._complete(study, old, again.get_trials(deepcopy=False)[asked.number])
+            for epoch, value in old.intermediate_values.items():
+                again._storage.set_trial_intermediate_value(
+                    again.get_trials(deepcopy=False)[asked.number]._trial_id, epoch, value
+                )
+            if old.state.is_finished():
+                is_complete = old.state is TrialState.COMPLETE
+                again.tell(asked.number, old.values if is_complete else None, old.state)
+
+    def _complete(self, study: optuna.Study, old: FrozenTrial, again: FrozenTrial) -> None:
+        """Values that a kill kept from being written, of a trial that was just being asked for."""
+        if old.state is TrialState.RUNNING:
+            for name, distribution in again.distributions.items():
+                if name not in old.params:
+                    inside = distribution.to_internal_repr(again.params[name])
+                    study._storage.set_trial_param(old._trial_id, name, inside, distribution)
+
+
+def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """Every name that was searched."""
+    found: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        found |= trial.distributions
+    return found

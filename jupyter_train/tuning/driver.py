@@ -1,0 +1,239 @@
+"""Drives a study: which trial comes next, which is pruned, which checkpoints stay, and when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any
+
+from optuna.trial import TrialState
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.exceptions import RunStateError, StoreError
+from jupyter_train.run import RunStatus
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.writer import Row
+from jupyter_train.training.interrupt import InterruptWatch
+from jupyter_train.tuning.book import Asked, Book
+from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.optimizer import grid_size
+
+#: A study keeps the checkpoints of so many trials.
+KEPT = 3
+_SAME_FAILURES = 3
+_PAUSED_LOOK_S = 0.05
+
+
+class Driver:
+    """The study while it runs. All of it on one thread.
+
+    Args:
+        store: Where runs are recorded.
+        config: Objectives, how many trials, how long.
+        book: Optuna's side.
+        writer: Records the study's own run.
+        mailbox: Commands to the study arrive here.
+        interrupt: Says whether the user pressed Interrupt.
+    """
+
+    def __init__(
+        self, store: Store, config: TuneConfig, book: Book, writer: RunWriter, mailbox: Mailbox,
+        interrupt: InterruptWatch,
+    ) -> None:  # fmt: skip
+        self.book = book
+        self.stopped = ""
+        self.failed = ""
+        self._store = store
+        self._config = config
+        self._writer = writer
+        self._mailbox = mailbox
+        self._interrupt = interrupt
+        self._began = time.monotonic()
+        self._again = book.broken_off()
+        self._failures: list[str] = []
+        self._kept = self._checkpointed()
+        self._most = self._limit()
+        self._is_paused = False
+        self.tell_progress()
+
+    def _limit(self) -> int | None:
+        size = grid_size(self._config.searched) if self._config.sampler == "grid" else None
+        given = [number for number in (self._config.trials, size) if number is not None]
+        return min(given) if given else None
+
+    # -- what comes next --------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further trial begins."""
+        if self._interrupt.is_asked and not self.stopped:
+            self.stopped = "interrupted; every finished trial is kept, and the study can go on"
+        if self.stopped or self.failed:
+            return True
+        if self._again:
+            return False
+        if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
+            return True
+        begun = len(self.book.trials()) - len(self.book.trials(TrialState.WAITING))
+        return self._most is not None and begun >= self._most
+
+    def next(self) -> Asked:
+        """The next trial: one that was broken off, else a new one."""
+        return self._again.pop(0) if self._again else self.book.ask()
+
+    def begin_again(self, asked: Asked) -> None:
+        """A trial whose process died is carried out once more."""
+        self._again.append(asked)
+
+    def obey(self) -> None:
+        """Carries out commands to the study; waits while it is paused."""
+        self._obey_waiting()
+        while self._is_paused and not self._interrupt.is_asked and not self.stopped:
+            time.sleep(_PAUSED_LOOK_S)
+            self._obey_waiting()
+
+    def _obey_waiting(self) -> None:
+        done = len(self.book.trials(*_ENDED))
+        for command in self._mailbox.inbox.take():
+            words = ""
+            if command.verb == "stop":
+                self.stopped = "stopped; every finished trial is kept, and the study can go on"
+                self._is_paused, words = False, "stopped"
+            elif command.verb in ("pause", "resume") and self._is_paused != (command.verb == "pause"):
+                self._is_paused = command.verb == "pause"
+                self._mailbox.set_status(RunStatus.PAUSED if self._is_paused else RunStatus.RUNNING)
+                words = "paused" if self._is_paused else "resumed"
+            if words:
+                text = f"{words} after trial {done}"
+                self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)
+                self._mailbox.answered(command, Answer(APPLIED, text, done))
+            else:
+                verb = command.verb.replace("_", "-")
+                reason = f"a study takes stop, pause and resume; {verb} is for one trial, or does not change anything"
+                self._mailbox.answered(command, Answer(REFUSED, reason, done))
+
+    # -- what a trial asks ------------------------------------------------------------------------
+
+    def reached(self, number: int, epoch: int, value: float) -> str:
+        """A trial has a new value of its objective; a text ends it."""
+        if self.stopped:
+            return "the study was stopped"
+        if self.book.report(number, epoch, value):
+            return f"pruned after epoch {epoch}: {self._config.prune} saw better trials at this point"
+        return ""
+
+    def keeps(self, value: float | None) -> bool:
+        """Whether a trial that ends with this value keeps its best weights."""
+        if value is None:
+            return False
+        return len(self._config.objectives) > 1 or self.book.is_among(KEPT, [value])
+
+    # -- what became of it ------------------------------------------------------------------------
+
+    def ended(self, asked: Asked, ended: Ended) -> None:
+        """A trial is over: Optuna is told, and whoever watches."""
+        told = ended.told
+        if ended.is_interrupted:
+            self.stopped = self.stopped or "interrupted; every finished trial is kept, and the study can go on"
+            return
+        if self.stopped and told.state == "pruned":
+            return  # it was ended with the study, and begins again with it
+        self.book.tell(asked.number, told)
+        if told.state == "fail":
+            self._note_failure(asked, ended)
+        else:
+            self._failures.clear()
+        if told.state == "complete":
+            self._record(asked, told.values or [])
+            self._kept.append(told.run)
+            self._forget_the_rest()
+        self.tell_progress()
+
+    def _note_failure(self, asked: Asked, ended: Ended) -> None:
+        message = ended.told.message
+        self._writer.event("trial failed", f"trial {asked.number}: {message}", asked.number)
+        self._failures.append(message)
+        if ended.is_fatal:
+            self.failed = message
+        elif len(self._failures) >= _SAME_FAILURES and len(set(self._failures[-_SAME_FAILURES:])) == 1:
+            self.failed = f"{_SAME_FAILURES} trials in a row failed with: {message}"
+
+    def _record(self, asked: Asked, values: list[float]) -> None:
+        best = self.book.ranked()[0]
+        pairs = [(metric, value) for (metric, _), value in zip(self._config.objectives, values, strict=True)]
+        if len(values) == 1:
+            pairs.append((f"best_{pairs[0][0]}", best.values[0]))
+        self._writer.add(Row(asked.number, 0.0, time.time(), pairs))
+
+    def tell_progress(self) -> None:
+        """Says where the study is."""
+        trials = self.book.trials()
+        counts = {state.name.lower(): 0 for state in (*_ENDED, TrialState.RUNNING)}
+        for trial in trials:
+            if trial.state.name.lower() in counts:
+                counts[trial.state.name.lower()] += 1
+        done = sum(counts[state.name.lower()] for state in _ENDED)
+        progress: dict[str, Any] = {"step": done, "trials": counts}
+        if self._most is not None:
+            progress["steps"] = self._most
+        self._writer.progress(**progress)
+        ranked = self.book.ranked()
+        if ranked:
+            metric, mode = self._config.objectives[0]
+            self._writer.summary(
+                best={"metric": metric, "value": ranked[0].values[0], "mode": mode, "epoch": 0,
+                      "step": ranked[0].number, "trial": ranked[0].number, "params": ranked[0].params,
+                      "run": ranked[0].user_attrs.get("run", "")},
+            )  # fmt: skip
+
+    # -- what is kept -----------------------------------------------------------------------------
+
+    def _checkpointed(self) -> list[str]:
+        return [trial.user_attrs["run"] for trial in self.book.ranked()[:KEPT] if "run" in trial.user_attrs]
+
+    def _forget_the_rest(self) -> None:
+        """Deletes the checkpoints of trials that are not among the best any more."""
+        if len(self._config.objectives) > 1:
+            front = {trial.user_attrs.get("run") for trial in self.book.study.best_trials}
+        else:
+            front = {trial.user_attrs.get("run") for trial in self.book.ranked()[:KEPT]}
+        for run in [run for run in self._kept if run not in front]:
+            self._kept.remove(run)
+            with contextlib.suppress(StoreError, OSError):
+                forget_checkpoints(RunFolder(self._store.get(run).folder))
+
+
+def forget_checkpoints(folder: RunFolder) -> None:
+    """Deletes the checkpoints of a run that has ended.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with MetricReader(folder.metrics) as reader:
+        found = [checkpoint.path for checkpoint in reader.checkpoints()]
+    if not found:
+        return
+    appender = MetricAppender(folder.metrics)
+    for path in found:
+        appender.remove_checkpoint(path)
+    appender.commit()
+    appender.close()
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder.path / path)
+
+
+def say_lost(store: Store, run: str, words: str) -> None:
+    """The process of a trial has died: its run has failed."""
+    if run:
+        with contextlib.suppress(StoreError, RunStateError):
+            record = store.get(run)
+            if record.status.is_live or record.status is RunStatus.QUEUED:
+                store.set_status(run, RunStatus.FAILED, ended_at=time.time(), message=words)
+
+
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -1,0 +1,103 @@
+"""Optuna's parts, made from what was typed: distributions, sampler, pruner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from optuna import distributions, pruners, samplers
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.space import Choices, Fixed, Range, Space
+from jupyter_train.exceptions import OptionError
+
+#: Epochs between two looks of a pruner, and the least a trial is given.
+_REDUCTION = 3
+
+
+def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.BaseDistribution]:
+    """What Optuna draws from, for every name that has more than one value."""
+    return {name: distribution_of(one) for name, one in space.items() if not isinstance(one, Fixed)}
+
+
+def distribution_of(space: Space) -> distributions.BaseDistribution:
+    """The distribution of one name."""
+    if isinstance(space, Choices):
+        return distributions.CategoricalDistribution(space.values)
+    assert isinstance(space, Range)
+    if space.is_whole:
+        return distributions.IntDistribution(int(space.low), int(space.high), space.is_log, int(space.step or 1))
+    return distributions.FloatDistribution(float(space.low), float(space.high), space.is_log, space.step)
+
+
+Constraints = Callable[[Any], Sequence[float]]
+
+
+def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> samplers.BaseSampler:
+    """The sampler asked for.
+
+    Raises:
+        OptionError: It cannot search this space, or takes no constraints.
+    """
+    seed = config.seed
+    name = config.sampler
+    if constraints is not None and name not in ("tpe", "gp", "nsga2"):
+        raise OptionError(f"`--sampler {name}` takes no constraints; `tpe`, `gp` and `nsga2` do")
+    if name == "tpe":
+        return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints)
+    if name == "gp":
+        return samplers.GPSampler(seed=seed, constraints_func=constraints)
+    if name == "cmaes":
+        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+    if name == "qmc":
+        return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+    if name == "nsga2":
+        return samplers.NSGAIISampler(seed=seed, constraints_func=constraints)
+    if name == "grid":
+        return samplers.GridSampler(grid_of(config.searched), seed=seed)
+    return samplers.RandomSampler(seed=seed)
+
+
+def grid_of(space: Mapping[str, Space]) -> dict[str, list[Any]]:
+    """Every value of every name.
+
+    Raises:
+        OptionError: A range has no end of them.
+    """
+    return {name: _values(name, one) for name, one in space.items()}
+
+
+def _values(name: str, space: Space) -> list[Any]:
+    if isinstance(space, Choices):
+        return list(space.values)
+    assert isinstance(space, Range)
+    if space.step is None:
+        raise OptionError(
+            f"`--sampler grid` needs values it can count: give `{name}` a step, as in "
+            f"`{name}={space.low:g}..{space.high:g}:{(space.high - space.low) / 4:g}`, or choices"
+        )
+    count = math.floor((space.high - space.low) / space.step + 1e-9) + 1
+    return [space.low + index * space.step for index in range(count)]
+
+
+def grid_size(space: Mapping[str, Space]) -> int:
+    """How many trials a whole grid takes."""
+    return math.prod(len(values) for values in grid_of(space).values())
+
+
+def pruner_of(name: str, max_epochs: int | None) -> pruners.BasePruner:
+    """The pruner asked for.
+
+    Args:
+        name: One of `PRUNERS`.
+        max_epochs: How many epochs a trial has at most, where that is known.
+    """
+    if name == "asha":
+        return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=_REDUCTION)
+    if name == "hyperband":
+        most: Any = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
+        return pruners.HyperbandPruner(min_resource=1, max_resource=most, reduction_factor=_REDUCTION)
+    if name == "median":
+        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    return pruners.NopPruner()

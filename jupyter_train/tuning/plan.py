@@ -1,0 +1,164 @@
+"""What every trial of a study is made of; travels to the processes that carry trials out."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.config import TrainConfig, TuneConfig, options_by_name
+from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
+
+_TRAINER = "trainer."
+
+
+@dataclass
+class Plan:
+    """A study's trials, apart from their numbers.
+
+    Attributes:
+        config: Objectives, space, options of every trial.
+        model: Makes a model of the values that are not options.
+        data: As `train` takes it, loaded once.
+        options: The searched names that are options of `%train`, and what they are called there.
+        study: Key of the study's run.
+        name: What trials are called.
+        notebook: Path of the notebook, if known.
+    """
+
+    config: TuneConfig
+    model: Callable[[Mapping[str, Any]], Any]
+    data: Any
+    options: dict[str, str]
+    study: str = ""
+    name: str = ""
+    notebook: str = ""
+
+    def trial_config(self, params: Mapping[str, Any]) -> TrainConfig:
+        """What the trial with these values is told.
+
+        Raises:
+            OptionError: A value does not fit.
+        """
+        changes = {self.options[name]: value for name, value in params.items() if name in self.options}
+        return self.config.trial_config(changes)
+
+    def build(self, params: Mapping[str, Any]) -> Any:
+        """The model of the trial with these values."""
+        return self.model({name: value for name, value in params.items() if name not in self.options})
+
+
+def option_called(name: str) -> str | None:
+    """The option of `%train` that a searched name means: `batch_size`, `trainer.gradient_clip_val`; None if none."""
+    plain = name.removeprefix(_TRAINER)
+    option = options_by_name().get(plain)
+    if option is None or (name != plain and option.group != "trainer"):
+        return None
+    return plain
+
+
+def roles(space: Mapping[str, Any], takes: frozenset[str] | None, model_words: str) -> dict[str, str]:
+    """Which of the searched names are options, and of which name.
+
+    Args:
+        space: The names.
+        takes: The names that the model takes; None if it takes any.
+        model_words: The model, as it is called in messages.
+
+    Raises:
+        OptionError: A name is neither.
+    """
+    found = {}
+    for name in space:
+        if takes is not None and name in takes:
+            continue
+        option = option_called(name)
+        if option is not None:
+            found[name] = option
+        elif takes is not None:
+            known = [*takes, *options_by_name()]
+            raise OptionError(
+                f"`{name}` is searched but not used: {model_words} does not take it, and `%train` has no such "
+                f"option.{did_you_mean(name, known)}"
+            )
+    return found
+
+
+def taken_by(maker: Callable[..., Any]) -> frozenset[str] | None:
+    """The names that a class or function takes; None if it takes any."""
+    try:
+        parameters = inspect.signature(maker).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return None
+    return frozenset(one.name for one in parameters)
+
+
+class Maker:
+    """Calls a class or function with the values it takes.
+
+    Args:
+        maker: The class or function.
+    """
+
+    def __init__(self, maker: Callable[..., Any]) -> None:
+        self.maker = maker
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        """The model."""
+        return self.maker(**params)
+
+
+class ModelExpression:
+    """Evaluates what was typed, with a trial's values in the place of their names.
+
+    Args:
+        text: The expression.
+        names: What its other names mean.
+        searched: The names it takes from a trial.
+    """
+
+    def __init__(self, text: str, names: Mapping[str, Any], searched: frozenset[str]) -> None:
+        self.text = text
+        self.names = dict(names)
+        self.searched = searched
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        """The model.
+
+        Raises:
+            ModelError: The expression gives a class.
+        """
+        code = compile(self.text, f"<tune {self.text}>", "eval")
+        found = eval(code, {**self.names, **params})
+        if inspect.isclass(found):
+            raise ModelError(f"`{self.text}` is a class; write `{self.text}(...)` to make a model of it")
+        return found
+
+
+class Copier:
+    """Gives the same model for every trial, with the weights it came with.
+
+    Args:
+        model: As given.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, _params: Mapping[str, Any]) -> Any:
+        """A copy.
+
+        Raises:
+            ModelError: It cannot be copied.
+        """
+        try:
+            return copy.deepcopy(self.model)
+        except Exception as err:
+            raise ModelError(
+                f"the model cannot be copied for every trial ({type(err).__name__}: {err}); give its class, or a "
+                "function that makes it"
+            ) from err

@@ -1,0 +1,210 @@
+"""Carries a study out: its own run, and its trials one after the other here or several at once in processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.space import difference
+from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, RunWriter, Store
+from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.takeover import take_over
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+from jupyter_train.tuning.book import Asked, Book, Suggest
+from jupyter_train.tuning.carrying import carry_out
+from jupyter_train.tuning.driver import Driver
+from jupyter_train.tuning.optimizer import Constraints, sampler_of
+from jupyter_train.tuning.plan import Plan
+
+JOURNAL = "study.journal"
+
+
+@dataclass
+class Search:
+    """A study about to be carried out.
+
+    Attributes:
+        plan: What its trials are made of.
+        suggest: Draws a trial's values, where the space is a function.
+        constraints: How far a trial is from what is allowed.
+        on_start: Told the study's record once it is there.
+    """
+
+    plan: Plan
+    suggest: Suggest | None = None
+    constraints: Constraints | None = None
+    on_start: Callable[[RunRecord], None] = lambda _record: None
+
+
+def search(store: Store, asked: Search) -> RunRecord:
+    """Searches, and gives the study's record as it is afterwards.
+
+    Raises:
+        StudyError: It cannot go on, or every trial failed the same way.
+        TrainingInterrupted: The user pressed Interrupt; the study can go on.
+    """
+    config = asked.plan.config
+    sampler_of(config, asked.constraints)  # refuses what does not fit before anything is recorded
+    queued = [enqueued(given, config) for given in config.enqueue]
+    record, lock = _begun(store, asked)
+    folder = RunFolder(record.folder)
+    asked.plan.study = record.key
+    asked.plan.name = record.name
+    try:
+        book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
+        with InterruptWatch() as interrupt:
+            if record.attempt == 1:
+                for params in queued:
+                    book.enqueue(params)
+            driver = _drive(store, asked, record, book, interrupt)
+        book.close()
+    finally:
+        lock.release()
+    interrupt.pass_on()
+    if driver.failed:
+        raise StudyError(f"`{record.ref}`: {driver.failed}")
+    if interrupt.is_asked:
+        raise TrainingInterrupted(f"`{record.ref}` was {driver.stopped}: `%tune --resume {record.ref}`")
+    return store.get(record.key)
+
+
+def _begun(store: Store, asked: Search) -> tuple[RunRecord, OwnerLock]:
+    """The study's run, RUNNING and owned by this process: a new one, or the next attempt."""
+    config = asked.plan.config
+    if config.resume is None:
+        record = store.create_run(
+            config.name or asked.plan.name, kind="tune", config=config.to_json(), notebook=asked.plan.notebook,
+            note=config.note or "",
+        )  # fmt: skip
+        lock = OwnerLock(RunFolder(record.folder).lock)
+        lock.acquire()
+        now = time.time()
+        store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
+        return store.get(record.key), lock
+    old = study_record(store, config.resume)
+    check_same(old, config)
+    record, lock = take_over(store, old.key)
+    store.update(record.key, record.attempt, config=old.config | {"trials": config.trials})
+    return record, lock
+
+
+def study_record(store: Store, word: str) -> RunRecord:
+    """The study meant by a word.
+
+    Raises:
+        RunStateError: The run meant is no study.
+        RunNotFoundError: None is meant.
+    """
+    record = store.find(word)
+    if record.kind != "tune":
+        raise RunStateError(f"`{record.ref}` is no study but a run; `%train --resume {record.ref}` goes on with it")
+    return record
+
+
+def check_same(old: RunRecord, config: TuneConfig) -> None:
+    """Raises when a study is to go on with another space, objective or seed.
+
+    Raises:
+        StudyError: It is; the difference is shown.
+    """
+    new = config.to_json()
+    before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
+              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha")}  # fmt: skip
+    after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
+             "prune": config.prune}  # fmt: skip
+    lines = difference(before, after)
+    if lines:
+        shown = "\n".join(f"  {line}" for line in lines)
+        raise StudyError(
+            f"`{old.ref}` searched something else:\n{shown}\nGo on with what it searched, or begin another study"
+        )
+
+
+def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt: InterruptWatch) -> Driver:
+    plan = asked.plan
+    folder = RunFolder(record.folder)
+    writer = RunWriter(store, record.key, folder, None, record.attempt)
+    mailbox = Mailbox(store, record.key, folder, record.attempt)
+    writer.at_every_flush(mailbox.exchange)
+    status, message = RunStatus.FAILED, ""
+    try:
+        asked.on_start(record)
+        driver = Driver(store, plan.config, book, writer, mailbox, interrupt)
+        if plan.config.parallel > 1:
+            from jupyter_train.tuning.workers import carry_out_all
+
+            carry_out_all(store, plan, driver, record, interrupt, writer)
+        else:
+            _carry_out_here(store, plan, driver)
+        status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED
+        message = driver.failed or driver.stopped
+        return driver
+    except AbortTraining:
+        status, message = RunStatus.STOPPED, "interrupted twice; every finished trial is kept, and the study can go on"
+        raise TrainingInterrupted(message) from None
+    except BaseException as err:
+        message = " ".join(str(err).split())[:500] or type(err).__name__
+        raise
+    finally:
+        mailbox.close()
+        writer.close(status, message)
+
+
+class _Here:
+    """The judge of a trial in this process."""
+
+    def __init__(self, driver: Driver, asked: Asked) -> None:
+        self._driver = driver
+        self._asked = asked
+
+    def reached(self, epoch: int, value: float) -> str:
+        """See `Judge`."""
+        return self._driver.reached(self._asked.number, epoch, value)
+
+    def keeps(self, value: float | None) -> bool:
+        """See `Judge`."""
+        return self._driver.keeps(value)
+
+
+def _carry_out_here(store: Store, plan: Plan, driver: Driver) -> None:
+    while True:
+        driver.obey()
+        if driver.is_over:
+            return
+        asked = driver.next()
+        driver.tell_progress()
+        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked)))
+
+
+def enqueued(text: str, config: TuneConfig) -> dict[str, object]:
+    """The values of a trial given by hand: `lr=1e-3,hidden=64`; names left out are drawn.
+
+    Raises:
+        StudyError: A name is not searched, or its value lies outside.
+    """
+    from jupyter_train.config.options import literal
+    from jupyter_train.exceptions import did_you_mean
+    from jupyter_train.tuning.optimizer import distribution_of
+
+    found: dict[str, object] = {}
+    for part in text.split(","):
+        name, equals, word = (piece.strip() for piece in part.partition("="))
+        space = config.searched.get(name)
+        if space is None or not equals:
+            close = did_you_mean(name, config.searched)
+            raise StudyError(f"`--enqueue {text}`: `{name}` is not searched.{close} Searched are: "
+                             + ", ".join(f"`{one}`" for one in config.searched))  # fmt: skip
+        value, distribution = literal(word), distribution_of(space)
+        try:
+            is_inside = bool(distribution._contains(distribution.to_internal_repr(value)))
+        except (ValueError, TypeError):
+            is_inside = False
+        if not is_inside:
+            raise StudyError(f"`--enqueue {text}`: `{name}={word}` lies outside `{name}={space}`")
+        found[name] = value
+    return found

@@ -1,0 +1,109 @@
+"""A process that carries trials out: `python -m jupyter_train.tuning.worker STUDY SHA256`; speaks in lines of JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from jupyter_train.execution import payload
+from jupyter_train.store import RunFolder, open_store
+from jupyter_train.tuning.book import Asked
+from jupyter_train.tuning.carrying import carry_out
+from jupyter_train.tuning.workers import THREADS_VARIABLE
+
+_LOOK_S = 0.5
+
+
+class Channel:
+    """Lines to the driver, and its answers."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)  # what is printed must not come between
+        self._in = os.fdopen(os.dup(0), "rb")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+
+    def send(self, **message: Any) -> None:
+        """One line; without a driver there is nothing left to do here."""
+        try:
+            self._out.write(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(1)
+
+    def next(self) -> dict[str, Any] | None:
+        """The next line; None when no more will come."""
+        line = self._in.readline()
+        if not line.endswith(b"\n"):
+            return None
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def ask(self, **message: Any) -> Any:
+        """A question and its answer; without a driver there is nothing left to do here."""
+        self.send(**message)
+        answer = self.next()
+        if answer is None:
+            os._exit(1)
+        return answer["answer"]
+
+
+class Afar:
+    """The judge of a trial whose driver is another process."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def reached(self, epoch: int, value: float) -> str:
+        """See `Judge`."""
+        return str(self._channel.ask(reached=[epoch, value]))
+
+    def keeps(self, value: float | None) -> bool:
+        """See `Judge`."""
+        return bool(self._channel.ask(keeps=value))
+
+
+def main(study: str, sha256: str) -> int:
+    """Carries trials out until the driver has no more."""
+    faulthandler.enable(file=os.dup(2))
+    channel = Channel()
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    store = open_store()
+    folder = RunFolder(store.get(study).folder)
+    payload.enter(folder)
+    import torch
+
+    torch.set_num_threads(int(os.environ.get(THREADS_VARIABLE, "1")))
+    plan = payload.read(folder, sha256)["plan"]
+    judge = Afar(channel)
+    while (message := channel.next()) is not None:
+        asked = Asked(message["trial"], message["params"])
+        ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
+        channel.send(ended=dataclasses.asdict(ended.told), fatal=ended.is_fatal, interrupted=ended.is_interrupted)
+        _let_go()
+    return 0
+
+
+def _let_go() -> None:
+    """Memory of a trial that is over, on a device."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _leave_with(driver: int) -> None:
+    """Ends this process when the one that drives the study has died: nobody takes its results any more."""
+    while os.getppid() == driver:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
