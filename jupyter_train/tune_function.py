@@ -109,8 +109,20 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     built = data() if inspect.isroutine(data) else data
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
-    plan.trial_config({})  # refuses what does not fit before anything is recorded
+    _check_arguments(plan)
     return plan
+
+
+def _check_arguments(plan: Plan) -> None:
+    """Raises for options that no trial could be trained with, before anything is recorded.
+
+    Raises:
+        OptionError: `pl.Trainer` refuses them, or they ask for several devices.
+    """
+    from jupyter_train.training.trainer import check_arguments
+
+    if check_arguments(plan.trial_config({})) > 1:
+        raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
 
 
 def _check_takes(maker: Any, takes: frozenset[str] | None, config: TuneConfig) -> None:

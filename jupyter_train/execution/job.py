@@ -115,7 +115,8 @@ def prepare(job: Job) -> Prepared:
         job.findings = find(model, data, module, source, config)
         module = as_module(model, config)
         source = as_source(data, config, module, config.seed)
-    return Prepared(model, data, module, source, check_arguments(config))
+    world_size = check_arguments(config) if job.judge is None else 1  # one of many: its study has checked them
+    return Prepared(model, data, module, source, world_size)
 
 
 #: Options that say how the attempt before began, not the next one.

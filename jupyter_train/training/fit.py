@@ -111,6 +111,8 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
             return Outcome(RunStatus.FAILED, last_line(err), err)
         outcome = _carry_out(trainer, module, source, around, steering)
         _finish(trainer, checkpoint, outcome, writer)
+        if outcome.status is not RunStatus.FINISHED and around.judge is None:
+            _let_go()
     return outcome
 
 
@@ -224,7 +226,7 @@ def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) 
 
 
 def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, writer: RunWriter) -> None:
-    """Keeps what there is, then lets go of the device's memory."""
+    """Keeps what there is."""
     try:
         checkpoint.finish(trainer)
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
@@ -232,10 +234,13 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, wr
         writer.log(traceback.format_exc())
     if outcome.status is RunStatus.FAILED and outcome.error is not None:
         writer.log("".join(traceback.format_exception(outcome.error)))
-    if outcome.status is not RunStatus.FINISHED:
-        gc.collect()
-        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.empty_cache()
+
+
+def _let_go() -> None:
+    """Of what an exception's frames have kept; it takes a quarter of a second, which a trial that is pruned has not."""
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
 
 
 def _forget_frames(err: BaseException | None) -> None:

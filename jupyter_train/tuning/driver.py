@@ -78,8 +78,15 @@ class Driver:
             return False
         if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
             return True
+        return self.left == 0
+
+    @property
+    def left(self) -> int | None:
+        """How many trials are still to begin; None where that is not known."""
+        if self._most is None:
+            return None
         begun = len(self.book.trials()) - len(self.book.trials(TrialState.WAITING))
-        return self._most is not None and begun >= self._most
+        return max(0, self._most - begun) + len(self._again)
 
     def next(self) -> Asked:
         """The next trial: one that was broken off, else a new one."""

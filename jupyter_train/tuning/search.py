@@ -138,7 +138,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
         if plan.config.parallel > 1:
             from jupyter_train.tuning.workers import carry_out_all
 
-            carry_out_all(store, plan, driver, record, interrupt, writer)
+            carry_out_all(store, plan, driver, record, writer)
         else:
             _carry_out_here(store, plan, driver)
         status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED

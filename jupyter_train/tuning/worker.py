@@ -82,6 +82,7 @@ def main(study: str, sha256: str) -> int:
     torch.set_num_threads(int(os.environ.get(THREADS_VARIABLE, "1")))
     plan = payload.read(folder, sha256)["plan"]
     judge = Afar(channel)
+    channel.send(ready=True)
     while (message := channel.next()) is not None:
         asked = Asked(message["trial"], message["params"])
         ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config.commands import command
@@ -21,15 +22,16 @@ from jupyter_train.execution.starting import worker_environment
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, RunWriter, Store, commands
 from jupyter_train.store.locations import STORE_VARIABLE
-from jupyter_train.training.interrupt import InterruptWatch
 from jupyter_train.tuning.book import Asked, Told
-from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.carrying import Ended, carry_out
 from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
 
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _LOOK_S = 0.1
 _END_PATIENCE_S = 10.0
+#: Processes are started for a search that would take longer than this without them.
+_WORTH_S = 4.0
 
 
 @dataclass
@@ -48,8 +50,8 @@ class _Worker:
     index: int
     process: subprocess.Popen[bytes]
     trial: _Trial | None = None
+    is_ready: bool = False
     is_asked_to_stop: bool = False
-    received: int = field(default=0)
 
     def send(self, **message: Any) -> None:
         """One line; a process that is gone is noticed when its messages end."""
@@ -62,9 +64,7 @@ class _Worker:
 _Message = tuple[_Worker, dict[str, Any] | None]
 
 
-def carry_out_all(
-    store: Store, plan: Plan, driver: Driver, record: RunRecord, interrupt: InterruptWatch, writer: RunWriter
-) -> None:
+def carry_out_all(store: Store, plan: Plan, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
     """Carries trials out until the study is over.
 
     Raises:
@@ -75,11 +75,28 @@ def carry_out_all(
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
-    pool = _Pool(store, plan, record, max(1, cores // plan.config.parallel))
+    threads = max(1, cores // plan.config.parallel)
+    pool = _Pool(store, plan, record, threads)
     try:
-        _Dealer(pool, driver, interrupt, store).run()
+        dealer = _Dealer(pool, driver, store, plan)
+        with _threads(threads):
+            dealer.begin()
+        dealer.run()
     finally:
         pool.close()
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """This process computes with as many threads as each of the others: their results must not differ."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Pool:
@@ -93,8 +110,27 @@ class _Pool:
         self._environment = {STORE_VARIABLE: store.url, THREADS_VARIABLE: str(threads)}
         self._sha256 = payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
         self._gpus = _gpus()
-        for _ in range(plan.config.parallel):
+        self._most = plan.config.parallel
+        self._lock = threading.Lock()
+        self._is_started = False
+
+    def start_all(self) -> None:
+        """Starts all of them, once.
+
+        Raises:
+            StudyError: One cannot be started.
+        """
+        with self._lock:
+            if self._is_started:
+                return
+            self._is_started = True
+        for _ in range(self._most):
             self.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all of them wait for trials, or have one."""
+        return len(self.workers) == self._most and all(worker.is_ready for worker in self.workers)
 
     def start(self) -> _Worker:
         """One more process.
@@ -142,7 +178,8 @@ class _Pool:
         deadline = time.monotonic() + _END_PATIENCE_S
         for worker in self.workers:
             try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()) if worker.trial is None else 0.0)
+                is_idle = worker.is_ready and worker.trial is None
+                worker.process.wait(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
@@ -152,27 +189,89 @@ class _Pool:
 class _Dealer:
     """Gives trials to processes and hears how they do."""
 
-    def __init__(self, pool: _Pool, driver: Driver, interrupt: InterruptWatch, store: Store) -> None:
+    def __init__(self, pool: _Pool, driver: Driver, store: Store, plan: Plan) -> None:
         self._pool = pool
         self._driver = driver
-        self._interrupt = interrupt
         self._store = store
+        self._plan = plan
+        self._here: Asked | None = None
         self._tries: dict[int, int] = {}
+
+    def begin(self) -> None:
+        """Carries trials out here until the processes have imported what they need, which takes seconds.
+
+        They are not started for what is done in that time; a first trial that takes longer does not hold them up.
+        """
+        began, done = time.monotonic(), 0
+        timer = threading.Timer(_WORTH_S, self._pool.start_all)
+        timer.daemon = True
+        timer.start()
+        try:
+            while not self._pool.is_ready:
+                self._driver.obey()
+                if self._driver.is_over:
+                    return
+                self._carry_out_one_here()
+                done += 1
+                left = self._driver.left
+                each = (time.monotonic() - began) / done
+                if left is None or left * each > _WORTH_S:
+                    self._pool.start_all()
+                else:
+                    timer.cancel()
+        finally:
+            timer.cancel()
+
+    def _carry_out_one_here(self) -> None:
+        self._here = self._driver.next()
+        self._driver.tell_progress()
+        ended = carry_out(self._store, self._plan, self._here, self)
+        asked, self._here = self._here, None
+        self._driver.ended(asked, ended)
+        self._hear_what_waits()
+
+    def reached(self, epoch: int, value: float) -> str:
+        """See `Judge`: of the trial here; the others are heard meanwhile."""
+        assert self._here is not None
+        self._hear_what_waits()
+        return self._driver.reached(self._here.number, epoch, value)
+
+    def keeps(self, value: float | None) -> bool:
+        """See `Judge`."""
+        return self._driver.keeps(value)
+
+    def _hear_what_waits(self) -> None:
+        while True:
+            try:
+                self._take(*self._pool.messages.get_nowait())
+            except queue.Empty:
+                return
 
     def run(self) -> None:
         """Until the study is over and no trial runs any more."""
+        if not self._driver.is_over:
+            self._pool.start_all()
         for worker in list(self._pool.workers):
-            self._give(worker)
+            if worker.trial is None:
+                self._give(worker)
         while any(worker.trial is not None for worker in self._pool.workers):
             try:
                 worker, message = self._pool.messages.get(timeout=_LOOK_S)
             except queue.Empty:
                 self._look()
                 continue
-            if message is None:
-                self._lost(worker)
-            else:
-                self._hear(worker, message)
+            self._take(worker, message)
+
+    def _take(self, worker: _Worker, message: dict[str, Any] | None) -> None:
+        if message is None:
+            self._lost(worker)
+        elif "ready" in message:
+            worker.is_ready = True
+            busy = sum(one.trial is not None for one in self._pool.workers) + (self._here is not None)
+            if busy < self._plan.config.parallel:
+                self._give(worker)
+        else:
+            self._hear(worker, message)
 
     def _look(self) -> None:
         self._driver.obey()
@@ -188,9 +287,10 @@ class _Dealer:
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
 
     def _give(self, worker: _Worker) -> None:
+        if worker.trial is not None:
+            return
         self._driver.obey()
         if self._driver.is_over:
-            worker.trial = None
             return
         asked = self._driver.next()
         worker.trial, worker.is_asked_to_stop = _Trial(asked), False
