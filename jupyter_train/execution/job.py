@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.execution.notify import shown
-from jupyter_train.run import RunRecord
+from jupyter_train.run import RunRecord, RunStatus
 
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter, Store
@@ -140,7 +141,7 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
 
 
 def create(store: Store, job: Job, model: Any) -> RunRecord:
-    """A QUEUED run for the job.
+    """A QUEUED run for the job; one of many is RUNNING at once.
 
     Raises:
         StoreError: It cannot be recorded.
@@ -149,7 +150,10 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
     recorded = config.to_json() | job.recorded
     if config.notify:
         recorded["notify"] = shown(config.notify)  # its address may be a secret
+    began: dict[str, Any] = {}
+    if job.judge is not None:  # one of many: what it takes to write it down twice is felt
+        began = {"status": RunStatus.RUNNING, "started_at": time.time(), "heartbeat_at": time.time()}
     return store.create_run(
-        config.name or type(model).__name__, kind=job.kind, config=recorded, notebook=job.notebook,
+        config.name or type(model).__name__, **began, kind=job.kind, config=recorded, notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),
     )  # fmt: skip

@@ -285,7 +285,7 @@ class RunWriter:
         """
         self._closing.set()
         self._thread.join(timeout=30)
-        self._summary_due = 0.0
+        self._summary_due = math.inf  # it is written with the status
         deadline = time.monotonic() + CLOSE_PATIENCE_S
         while not self._finish(status, message):
             if time.monotonic() > deadline:

@@ -174,6 +174,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
 
 
 def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) -> None:
+    if reason is None and around.judge is not None:
+        return  # one of many
     text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
     around.writer.event("engine", text, trainer.global_step)
 

@@ -32,6 +32,8 @@ _LOOK_S = 0.1
 _END_PATIENCE_S = 10.0
 #: Processes are started for a search that would take longer than this without them.
 _WORTH_S = 4.0
+#: The first trials here take longer than those after them.
+_LEARNT = 5
 
 
 @dataclass
@@ -215,10 +217,8 @@ class _Dealer:
                 done += 1
                 left = self._driver.left
                 each = (time.monotonic() - began) / done
-                if left is None or left * each > _WORTH_S:
+                if left is None or (done >= _LEARNT and left * each > _WORTH_S):
                     self._pool.start_all()
-                else:
-                    timer.cancel()
         finally:
             timer.cancel()
 

@@ -44,9 +44,10 @@ def create(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
     connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
     connection.execute("PRAGMA synchronous=FULL")
-    connection.executescript(_TABLES)
+    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}")  # one transaction, and so one wait for the disk
     _add_later_columns(connection)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+    connection.execute("COMMIT")
     return connection
 
 

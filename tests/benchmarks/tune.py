@@ -1,0 +1,169 @@
+"""Trials a minute of a search on the digits: `%tune` against Optuna with stock Lightning, same sampler, pruner, seed.
+
+Every kind is a process of its own; the clock runs from the first trial asked for to the last told, starting further
+processes included. Kinds take turns, and the medians of the ratios are printed.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.recorder import be_quiet
+
+TRIALS = 100
+EPOCHS = 5
+REPEATS = 5
+SEED = 1
+SPACE = {"lr": "1e-4..1e-1:log", "hidden": [16, 32, 64, 128]}
+KINDS = {
+    "optuna": "Optuna, one process, stock Lightning",
+    "optuna2": "Optuna, two cold processes, stock Lightning",
+    "tune": "%tune",
+    "tune2": "%tune --parallel 2",
+}
+
+
+def _split() -> Any:
+    """The same training and validation parts for all."""
+    import torch
+    from torch.utils.data import TensorDataset
+
+    from tests.models import digits
+
+    images, labels = (torch.from_numpy(part) for part in digits(1797))
+    return TensorDataset(images[:1437], labels[:1437]), TensorDataset(images[1437:], labels[1437:])
+
+
+def _ours(parallel: int, trials: int) -> tuple[float, float]:
+    from jupyter_train import tune
+    from tests.models import LitDigits
+
+    began = time.perf_counter()
+    study = tune(
+        LitDigits, _split(), space=SPACE, trials=trials, epochs=EPOCHS, maximize="val_acc", seed=SEED, batch_size=32,
+        parallel=parallel, quiet=True, accelerator="cpu",
+    )  # fmt: skip
+    took = time.perf_counter() - began
+    assert len(study.trials) == trials
+    return took, study.best.value
+
+
+def _stock(trial: Any) -> float:
+    """One trial as Optuna's users write it: stock Lightning, quiet, pruned by the epoch."""
+    import optuna
+    import pytorch_lightning as pl
+    from torch.utils.data import DataLoader
+
+    from tests.models import LitDigits
+
+    best: list[float] = []
+
+    class Prunes(pl.Callback):
+        """As optuna-integration's callback."""
+
+        def on_validation_end(self, trainer, pl_module):
+            if trainer.sanity_checking:
+                return
+            value = float(trainer.callback_metrics["val_acc"])
+            best.append(value)
+            trial.report(value, trainer.current_epoch + 1)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    lr = trial.suggest_float("lr", 1e-4, 1e-1, log=True)
+    hidden = trial.suggest_categorical("hidden", SPACE["hidden"])
+    pl.seed_everything(SEED, verbose=False)
+    training, validation = _split()
+    trainer = pl.Trainer(
+        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
+        enable_model_summary=False, callbacks=[Prunes()], num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(
+        LitDigits(lr=lr, hidden=hidden), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32)
+    )
+    return max(best)
+
+
+def _study(path: str) -> Any:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(path)) if path else None, study_name="s", load_if_exists=True,
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+    )  # fmt: skip
+
+
+def _optuna(trials: int) -> tuple[float, float]:
+    import optuna  # noqa: F401  imported before the clock runs, as everything else is
+    from torch.utils.data import DataLoader  # noqa: F401
+
+    began = time.perf_counter()
+    study = _study("")
+    study.optimize(_stock, n_trials=trials)
+    return time.perf_counter() - began, study.best_value
+
+
+def _optuna_twice(trials: int) -> tuple[float, float]:
+    from optuna.study import MaxTrialsCallback
+    from optuna.trial import TrialState
+
+    path = str(Path(tempfile.mkdtemp()) / "journal.log")
+    if sys.argv[-1].endswith("journal.log"):
+        path = sys.argv[-1]
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        _study(path).optimize(_stock, callbacks=[MaxTrialsCallback(trials, states)])
+        return 0.0, 0.0
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "tests.benchmarks.tune", "optuna2", str(trials), path]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    return time.perf_counter() - began, _study(path).best_value
+
+
+def _measured(kind: str, trials: int = TRIALS) -> tuple[float, float]:
+    """Trials a minute, and the best value."""
+    with tempfile.TemporaryDirectory() as home:
+        places = {"JUPYTER_TRAIN_STORE": f"{home}/store.db", "JUPYTER_TRAIN_HOME": home}
+        command = [sys.executable, "-m", "tests.benchmarks.tune", kind, str(trials)]
+        output = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | places).stdout
+    took, best = output.splitlines()[-1].split()
+    return trials / float(took) * 60, float(best)
+
+
+def measure() -> list[dict[str, object]]:
+    """Trials a minute, and the ratio to Optuna in one process of the same turn."""
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    bests: dict[str, float] = {}
+    for _ in range(REPEATS):
+        for kind in KINDS:
+            speed, bests[kind] = _measured(kind)
+            found[kind].append(speed)
+    rows: list[dict[str, object]] = []
+    for kind, words in KINDS.items():
+        ratios = sorted(mine / stock for mine, stock in zip(found[kind], found["optuna"], strict=True))
+        rows.append({
+            "what": words, "trials/min": round(statistics.median(found[kind])),
+            "ratio": round(statistics.median(ratios), 2), "least": round(ratios[0], 2), "most": round(ratios[-1], 2),
+            "best val_acc": round(bests[kind], 4), "target": ">= 5" if kind == "tune2" else "",
+        })  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    be_quiet()
+    kind, number = sys.argv[1], int(sys.argv[2])
+    if kind.startswith("tune"):
+        print(*_ours(2 if kind == "tune2" else 1, number))
+    else:
+        print(*(_optuna if kind == "optuna" else _optuna_twice)(number))
