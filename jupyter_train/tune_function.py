@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
+from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
@@ -121,8 +122,18 @@ def _check_arguments(plan: Plan) -> None:
     """
     from jupyter_train.training.trainer import check_arguments
 
+    for name in plan.options:
+        for value in _corners(plan.config.space[name]):
+            plan.trial_config({name: value})
     if check_arguments(plan.trial_config({})) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
+
+
+def _corners(space: Space) -> list[Any]:
+    """Values at which an option would refuse the space, if it does at any."""
+    if isinstance(space, Choices):
+        return list(space.values)
+    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
 def _check_takes(maker: Any, takes: frozenset[str] | None, config: TuneConfig) -> None:

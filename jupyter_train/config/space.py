@@ -97,7 +97,7 @@ def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
     for index, value in enumerate(values):
         if not isinstance(value, bool | int | float | str) and value is not None:
             raise SpaceError(f"{shown}: `{words[index]}` is neither a number, a truth value nor a word")
-        if any(value == other and type(value) is type(other) for other in values[:index]):
+        if any(value == other for other in values[:index]):  # to Optuna 1, 1.0 and true are one choice
             raise SpaceError(f"{shown}: `{words[index]}` is given twice")
     if len(values) == 1:
         raise SpaceError(f"{shown}: one choice is no search; expected two or more")
@@ -139,7 +139,7 @@ def _is_number(value: Any) -> bool:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

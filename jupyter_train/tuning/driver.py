@@ -47,6 +47,7 @@ class Driver:
         self.book = book
         self.stopped = ""
         self.failed = ""
+        self.is_interrupted = False
         self._store = store
         self._config = config
         self._writer = writer
@@ -71,6 +72,7 @@ class Driver:
     def is_over(self) -> bool:
         """Whether no further trial begins."""
         if self._interrupt.is_asked and not self.stopped:
+            self.is_interrupted = True
             self.stopped = "interrupted; every finished trial is kept, and the study can go on"
         if self.stopped or self.failed:
             return True
@@ -145,6 +147,7 @@ class Driver:
         """A trial is over: Optuna is told, and whoever watches."""
         told = ended.told
         if ended.is_interrupted:
+            self.is_interrupted = True
             self.stopped = self.stopped or "interrupted; every finished trial is kept, and the study can go on"
             return
         if self.stopped and told.state == "pruned":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna import distributions, pruners, samplers
+from optuna.exceptions import ExperimentalWarning
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import Choices, Fixed, Range, Space
@@ -40,10 +42,23 @@ def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> sa
     Raises:
         OptionError: It cannot search this space, or takes no constraints.
     """
-    seed = config.seed
     name = config.sampler
     if constraints is not None and name not in ("tpe", "gp", "nsga2"):
         raise OptionError(f"`--sampler {name}` takes no constraints; `tpe`, `gp` and `nsga2` do")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return _made(config, constraints)
+
+
+class _Grid(samplers.GridSampler):
+    """Optuna's, which stops `Study.optimize` after the last of its trials; here the driver counts them."""
+
+    def after_trial(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _made(config: TuneConfig, constraints: Constraints | None) -> samplers.BaseSampler:
+    name, seed = config.sampler, config.seed
     if name == "tpe":
         return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints)
     if name == "gp":
@@ -55,7 +70,7 @@ def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> sa
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=seed, constraints_func=constraints)
     if name == "grid":
-        return samplers.GridSampler(grid_of(config.searched), seed=seed)
+        return _Grid(grid_of(config.searched), seed=seed)
     return samplers.RandomSampler(seed=seed)
 
 
@@ -78,7 +93,7 @@ def _values(name: str, space: Space) -> list[Any]:
             f"`{name}={space.low:g}..{space.high:g}:{(space.high - space.low) / 4:g}`, or choices"
         )
     count = math.floor((space.high - space.low) / space.step + 1e-9) + 1
-    return [space.low + index * space.step for index in range(count)]
+    return [round(space.low + index * space.step, 12) for index in range(count)]
 
 
 def grid_size(space: Mapping[str, Space]) -> int:

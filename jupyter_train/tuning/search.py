@@ -68,8 +68,8 @@ def search(store: Store, asked: Search) -> RunRecord:
     interrupt.pass_on()
     if driver.failed:
         raise StudyError(f"`{record.ref}`: {driver.failed}")
-    if interrupt.is_asked:
-        raise TrainingInterrupted(f"`{record.ref}` was {driver.stopped}: `%tune --resume {record.ref}`")
+    if driver.is_interrupted:
+        raise TrainingInterrupted(f"`{record.ref}` was {driver.stopped}: add `--resume {record.ref}`")
     return store.get(record.key)
 
 

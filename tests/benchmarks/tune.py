@@ -85,9 +85,7 @@ def _stock(trial: Any) -> float:
         max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
         enable_model_summary=False, callbacks=[Prunes()], num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(
-        LitDigits(lr=lr, hidden=hidden), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32)
-    )
+    trainer.fit(LitDigits(lr=lr, hidden=hidden), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32))
     return max(best)
 
 

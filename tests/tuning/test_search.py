@@ -1,0 +1,409 @@
+"""A search in this process: every trial a run, bad ones pruned, failures kept, the best three weights, going on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from jupyter_train import Study, get_run, tune
+from jupyter_train.exceptions import (
+    DataError,
+    ModelError,
+    OptionError,
+    RunStateError,
+    SpaceError,
+    StudyError,
+    TrainingInterrupted,
+)
+from jupyter_train.tuning import workers
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]
+SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
+LOSS = {"epochs": 3, "minimize": "val_loss", "seed": 1, "quiet": True}
+USUAL = {"epochs": 3, "maximize": "val_acc", "seed": 1, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits(320)
+
+
+def checkpoints_of(study: Study) -> dict[str, list[str]]:
+    kept = {}
+    for run in study.children:
+        folder = run.folder / "checkpoints"
+        kept[run.key] = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return {key: names for key, names in kept.items() if names}
+
+
+def test_every_trial_is_a_run_and_the_best_three_keep_their_weights(data) -> None:
+    study = tune(LitDigits, data, space=SPACE, trials=10, **USUAL)
+    assert study.status == "finished"
+    assert isinstance(study, Study)
+    trials = study.trials
+    assert len(trials) == 10
+    assert set(trials["state"]) == {"complete", "pruned"}
+    assert len(study.children) == 10
+    for number, row in trials.iterrows():
+        run = study.trial(number)
+        assert run.key == row["run"]
+        assert run.record.parent == study.key
+        assert run.record.kind == "trial"
+        assert run.config["params"] == {"lr": row["lr"], "hidden": row["hidden"]}
+        assert run.status == ("finished" if row["state"] == "complete" else "stopped")
+        if row["state"] == "complete":
+            assert row["val_acc"] == run.best["value"] == run.metrics["val_acc"].max()
+        else:
+            assert run.record.message.startswith("pruned after epoch")
+    complete = trials[trials["state"] == "complete"]
+    assert set(checkpoints_of(study)) == set(complete["run"][:3])
+    best = study.best
+    assert best.number == trials.index[0]
+    assert study.optuna.best_value == best.value
+    model = best.model()
+    images, labels = data
+    with torch.no_grad():
+        found = model(torch.from_numpy(images)).argmax(1)
+    assert model.hparams.hidden == best.params["hidden"]
+    assert (found == torch.from_numpy(labels)).float().mean() > 0.5
+    assert best.run.metrics["val_acc"].max() == pytest.approx(best.value)
+
+
+def test_a_trial_alone_is_the_same_run(data) -> None:
+    """What a trial found, `%train` finds with its line."""
+    from jupyter_train import train
+
+    study = tune(LitDigits, data, space={"lr": "1e-3..1e-1:log", "hidden": [8, 16]}, trials=3, prune="none", **USUAL)
+    best = study.best
+    alone = train(
+        lambda: LitDigits(lr=best.params["lr"], hidden=best.params["hidden"]), data, epochs=3, seed=1, quiet=True,
+        monitor="val_acc", mode="max",
+    )  # fmt: skip
+    assert alone.metrics.equals(best.run.metrics)
+    line = study.promote()
+    assert line.startswith(f"%train LitDigits(lr={best.params['lr']!r}, hidden={best.params['hidden']}) data")
+    assert "--epochs 3" in line
+    assert "--seed 1" in line
+
+
+def test_options_are_searched_too(data) -> None:
+    space = {"batch_size": [16, 64], "trainer.gradient_clip_val": "0.1..1.0", "hidden": [8, 16]}
+    study = tune(LitDigits, data, space=space, trials=4, prune="none", **USUAL)
+    for run in study.children:
+        params = run.config["params"]
+        assert run.config.get("batch_size", 32) == params["batch_size"]
+        assert run.config["gradient_clip_val"] == params["trainer.gradient_clip_val"]
+
+
+def test_an_instance_is_copied_and_stays_as_it_was(data) -> None:
+    model = LitDigits()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    study = tune(model, data, space={"batch_size": [16, 64]}, sampler="grid", **USUAL)
+    assert len(study.trials) == 2
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_space_may_be_a_function_of_the_trial_with_constraints(data) -> None:
+    def space(trial):
+        layers = trial.suggest_int("layers", 1, 2)
+        widths = [trial.suggest_int(f"width{i}", 4, 32) for i in range(layers)]
+        trial.set_user_attr("total", sum(widths))
+        return {"hidden": sum(widths), "lr": trial.suggest_float("lr", 1e-3, 1e-1, log=True)}
+
+    constraints = lambda trial: (trial.user_attrs["total"] - 40,)  # noqa: E731
+    study = tune(LitDigits, data, space=space, constraints=constraints, trials=5, prune="none", **USUAL)
+    assert len(study.trials) == 5
+    for run in study.children:
+        number = run.config["trial"]
+        assert run.config["params"]["hidden"] == study.optuna.trials[number].user_attrs["total"]
+        assert "constraints" in study.optuna.trials[number].system_attrs
+
+
+class Breaks(LitDigits):
+    """Fails in ways that real models do."""
+
+    def __init__(self, how: str = "", lr: float = 1e-2):
+        super().__init__(lr=lr)
+        self.how = how
+        if how == "cannot be made":
+            raise ValueError("no such layer")
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        if self.how == "raises" and batch_idx == 3:
+            raise RuntimeError("something in the model")
+        if self.how == "memory":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return loss * float("nan") if self.how == "nan" else loss
+
+
+def test_a_trial_that_fails_is_kept_with_its_traceback_and_the_study_goes_on(data) -> None:
+    how = ["raises", "fine", "cannot be made", "also fine", "memory", "nan"]
+    study = tune(Breaks, data, space={"how": how}, sampler="grid", prune="none", **LOSS)
+    assert study.status == "finished"
+    rows = {study.trial(n).config["params"]["how"]: row for n, row in study.trials.iterrows()}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "raises": "fail", "fine": "complete", "cannot be made": "fail", "also fine": "complete", "memory": "fail",
+        "nan": "fail",
+    }  # fmt: skip
+    assert rows["raises"]["message"] == "RuntimeError: something in the model"
+    assert rows["cannot be made"]["message"] == "ValueError: no such layer"
+    assert "out of memory" in rows["memory"]["message"]
+    assert rows["nan"]["message"] == "`val_loss` is NaN"
+    for name in ("raises", "cannot be made", "memory"):
+        run = get_run(rows[name]["run"])
+        assert run.status == "failed"
+        assert "Traceback (most recent call last)" in run.log
+
+
+def test_three_failures_of_one_kind_stop_it(data) -> None:
+    with pytest.raises(StudyError, match="3 trials in a row failed with: RuntimeError: something in the model"):
+        tune(Breaks, data, space={"lr": "1e-3..1e-1:log", "how": "raises"}, trials=10, **USUAL)
+    study = Study(*_newest())
+    assert study.status == "failed"
+    assert len(study.trials) == 3
+
+
+def _newest():
+    from jupyter_train.store import open_store
+
+    store = open_store()
+    return store, store.list_runs(1, kind="tune")[0].key
+
+
+def test_a_metric_nobody_logs_stops_it_after_the_first_trial(data) -> None:
+    with pytest.raises(StudyError, match=r"`val_f1` was never logged.*Logged are: .*`val_acc`"):
+        tune(LitDigits, data, space=SPACE, trials=10, **USUAL | {"maximize": "val_f1"})
+    assert len(Study(*_newest()).trials) == 1
+
+
+BAD = {
+    "unused name": (
+        {"space": {"lr": "1..2", "hiden": [1, 2]}},
+        OptionError,
+        "`hiden` is searched but not used.*`hidden`",
+    ),
+    "empty range": ({"space": {"lr": "1..1"}}, SpaceError, "the range is empty"),
+    "inverted range": ({"space": {"lr": "0.1..0.01"}}, SpaceError, "did you mean `lr=0.01..0.1`"),
+    "log through zero": ({"space": {"lr": "0..1:log"}}, SpaceError, "begins above zero"),
+    "nothing searched": ({"space": {"lr": "0.1"}}, OptionError, "nothing is searched"),
+    "no objective": ({"space": SPACE, "maximize": None}, OptionError, "add `--maximize val_acc`"),
+    "no end": ({"space": SPACE, "trials": None}, OptionError, "how long to search"),
+    "no epochs": ({"space": SPACE, "epochs": None}, OptionError, "how long to train"),
+    "a monitor": ({"space": SPACE, "monitor": "val_loss"}, OptionError, "the objective is the monitored metric"),
+    "devices": ({"space": SPACE, "devices": 2}, OptionError, "a trial trains on one device"),
+    "bad duration": ({"space": SPACE, "timeout": "soon"}, OptionError, "a duration such as"),
+    "enqueued outside": ({"space": SPACE, "enqueue": "lr=5"}, StudyError, "lies outside"),
+    "enqueued unknown": ({"space": SPACE, "enqueue": "rl=5"}, StudyError, "`rl` is not searched"),
+    "an option's value": ({"space": {"batch_size": "true|false"}}, OptionError, "batch-size"),
+    "cmaes, two objectives": (
+        {"space": SPACE, "minimize": "val_loss", "sampler": "cmaes"},
+        OptionError,
+        "one objective",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_slip_is_named_and_nothing_is_recorded(name: str, data, store) -> None:
+    given, error, words = BAD[name]
+    options = {**USUAL, "trials": 3, **given}
+    with pytest.raises(error, match=words):
+        tune(LitDigits, data, **{key: value for key, value in options.items() if value is not None})
+    assert store.list_runs() == []
+
+
+def test_models_that_cannot_be_tuned_are_named(data, store) -> None:
+    with pytest.raises(ModelError, match="is no model"):
+        tune(3, data, space=SPACE, trials=1, **USUAL)
+
+    def needs(width, lr):
+        return LitDigits(width, lr)
+
+    with pytest.raises(OptionError, match="`needs` needs `width`"):
+        tune(needs, data, space={"lr": "1e-3..1e-2"}, trials=1, **USUAL)
+    assert store.list_runs() == []
+
+
+def test_data_that_cannot_be_trained_on_fails_the_study_with_its_reason() -> None:
+    with pytest.raises((StudyError, DataError), match="rows"):
+        tune(LitDigits, (digits(10)[0], digits(9)[1]), space=SPACE, trials=5, **USUAL)
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+def test_a_study_that_goes_on_is_the_unbroken_one(data) -> None:
+    unbroken = tune(LitDigits, data, space=SPACE, trials=12, **USUAL)
+    study = tune(LitDigits, data, space=SPACE, trials=7, **USUAL)
+    again = tune(LitDigits, data, resume=study.ref, trials=12, quiet=True)
+    assert again.key == study.key
+    assert again.record.attempt == 2
+    columns = ["state", "val_acc", "lr", "hidden"]
+    assert again.trials[columns].equals(unbroken.trials[columns])
+
+
+def test_a_study_of_something_else_is_refused_with_the_difference(data) -> None:
+    study = tune(LitDigits, data, space=SPACE, trials=1, **USUAL)
+    with pytest.raises(StudyError, match=r"hidden: 8\|16\|32 → 8\|16"):
+        tune(LitDigits, data, space=SPACE | {"hidden": [8, 16]}, trials=2, resume=study.ref, quiet=True)
+    with pytest.raises(StudyError, match="objectives"):
+        tune(LitDigits, data, minimize="val_loss", trials=2, resume=study.ref, quiet=True)
+    with pytest.raises(RunStateError, match="is no study but a run"):
+        tune(LitDigits, data, trials=2, resume=study.children[0].ref, quiet=True)
+
+
+class Slow(LitDigits):
+    """Takes its time."""
+
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.02)
+        return super().training_step(batch, batch_idx)
+
+
+def test_an_interrupt_ends_it_and_it_goes_on(data) -> None:
+    timer = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(TrainingInterrupted, match="--resume"):
+        tune(Slow, data, space=SPACE, trials=8, **USUAL | {"prune": "none"})
+    timer.cancel()
+    study = Study(*_newest())
+    assert study.status == "stopped"
+    done = len(study.trials[study.trials["state"] == "complete"])
+    assert 0 < done < 8
+    again = tune(Slow, data, trials=8, resume=study.ref, quiet=True)
+    assert list(again.trials["state"]) == ["complete"] * 8
+    unbroken = tune(LitDigits, data, space=SPACE, trials=8, **USUAL | {"prune": "none"})
+    assert again.trials["val_acc"].to_dict() == unbroken.trials["val_acc"].to_dict()
+
+
+def test_stop_and_pause_reach_a_study(data, store) -> None:
+    def steer() -> None:
+        while not (found := store.list_runs(1, kind="tune")) or not store.list_runs(1, kind="trial"):
+            time.sleep(0.05)
+        Study(store, found[0].key).stop()
+
+    thread = threading.Thread(target=steer)
+    thread.start()
+    study = tune(Slow, data, space=SPACE, trials=50, **USUAL)
+    thread.join()
+    assert study.status == "stopped"
+    assert len(study.trials) < 50
+
+
+SCRIPT = """
+from jupyter_train import tune
+from tests.tuning.test_search import Slow
+from tests.models import digits
+tune(Slow, digits(320), space={"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}, trials=10, epochs=3, maximize="val_acc",
+     seed=1, quiet=True, prune="none", parallel=PARALLEL)
+"""
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_a_killed_driver_loses_no_finished_trial(parallel: int, data, store, python: str) -> None:
+    root = str(Path(__file__).parents[2])
+    script = SCRIPT.replace("PARALLEL", str(parallel))
+    environment = os.environ | {"PYTHONPATH": root}
+    process = subprocess.Popen([python, "-W", "ignore", "-c", script], env=environment, stdout=subprocess.DEVNULL)
+    study = None
+    while study is None or (study.folder / "study.journal").exists() is False or _done(study) < 3:
+        assert process.poll() is None
+        time.sleep(0.1)
+        found = store.list_runs(1, kind="tune")
+        study = Study(store, found[0].key) if found else None
+    process.kill()
+    process.wait()
+    assert study.status == "lost"
+    before = study.trials
+    finished = before[before["state"] == "complete"]
+    again = tune(Slow, data, trials=10, resume=study.ref, quiet=True, parallel=1)
+    after = again.trials
+    assert list(after["state"]) == ["complete"] * 10
+    assert after.loc[finished.index, "run"].equals(finished["run"])
+    assert len(set(after["run"])) == 10
+    _wait_for_no_process(again.key)
+
+
+def _done(study: Study) -> int:
+    try:
+        return int((study.trials["state"] == "complete").sum())
+    except (KeyError, ValueError):
+        return 0
+
+
+def _wait_for_no_process(study: str) -> None:
+    """Workers leave with their driver."""
+    for _ in range(100):
+        if not any(study in line for line in _commands()):
+            return
+        time.sleep(0.1)
+    raise AssertionError([line for line in _commands() if study in line])
+
+
+def _commands() -> list[str]:
+    import psutil
+
+    return [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+
+
+# -- several at once ------------------------------------------------------------------------------
+
+
+def test_trials_at_once_are_as_good_and_all_accounted_for(data) -> None:
+    study = tune(Slow, data, space=SPACE, trials=16, parallel=2, **USUAL)
+    assert study.status == "finished"
+    assert len(study.trials) == 16
+    assert len({run.record.pid for run in study.children}) == 3  # here first, then in two processes
+    assert len(checkpoints_of(study)) <= 3
+    assert study.best.model() is not None
+    _wait_for_no_process(study.key)
+
+
+class KillsItself(LitDigits):
+    """Dies like a process that the system kills, in some trials."""
+
+    def __init__(self, lr: float = 1e-2, way: str = ""):
+        super().__init__(lr=lr)
+        self.way = way
+
+    def training_step(self, batch, batch_idx):
+        if self.way == "to die" and os.getpid() != int(os.environ["TEST_PROCESS"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02)
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
+    monkeypatch.setenv("TEST_PROCESS", str(os.getpid()))
+    monkeypatch.setattr(workers, "_WORTH_S", 0.0)
+    monkeypatch.setattr(workers, "_LEARNT", 0)
+    space = {"lr": "1e-3..1e-1:log", "way": ["to live", "to go on", "to survive", "to die"]}
+    study = tune(KillsItself, data, space=space, trials=24, parallel=2, prune="none", sampler="random", **USUAL)
+    assert study.status in ("finished", "failed")
+    trials = study.trials
+    failed = trials[trials["state"] == "fail"]
+    assert len(failed) > 0
+    assert set(failed["way"]) == {"to die"}
+    assert all("killed (SIGKILL)" in message for message in failed["message"])
+    assert all(trials[trials["way"] != "to die"]["state"] == "complete")
+    assert {run.status for run in study.children} <= {"finished", "failed"}
+
+
+def test_a_model_that_cannot_travel_is_named(data, store) -> None:
+    lock = threading.Lock()
+
+    def make(lr):
+        assert lock
+        return LitDigits(lr=lr)
+
+    with pytest.raises((StudyError, OptionError, ValueError), match="cannot be taken to another process"):
+        tune(make, data, space={"lr": "1e-3..1e-1"}, trials=4, parallel=2, **USUAL)
