@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 #: In an outline, not in a snapshot: where the curves of a fork's parent lie.
 _PARENT = "parent curves"
+#: In an outline: whether the run is a search, whose trials are read with its curves.
+_IS_STUDY = "is a study"
 MOST_BYTES = 40_000
 _MOST_BUCKETS = 150
 _MOST_EVENTS = 12
@@ -50,6 +52,7 @@ _SHOWN_EVENTS = frozenset(
         "verified",
         "diverged",
         "found",
+        "trial failed",
     }
 )
 
@@ -75,18 +78,21 @@ def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[s
         RunNotFoundError: There is no such run.
     """
     record = store.get(key)
-    return record, {**_base(store, record, kernel), _PARENT: _parent(store, record)}
+    base = {**_base(store, record, kernel), _PARENT: _parent(store, record)}
+    return record, base | ({_IS_STUDY: True} if record.kind == "tune" else {})
 
 
 def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
     """A snapshot: an outline with the curves as they are now."""
     parent = base.get(_PARENT)
-    shown = {name: value for name, value in base.items() if name != _PARENT} | {"as_of": round(time.time(), 2)}
+    shown = {name: value for name, value in base.items() if name not in (_PARENT, _IS_STUDY)}
+    shown["as_of"] = round(time.time(), 2)
+    study = RunFolder(record.folder).read_study() if base.get(_IS_STUDY) else None
     buckets = _MOST_BUCKETS
     while True:
         found = shown | _curves(record, buckets, parent)
         if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
-            return found
+            return found if study is None else found | {"study": study}
         buckets //= 2
 
 

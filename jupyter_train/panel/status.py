@@ -17,6 +17,9 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     progress = snapshot.get("progress") or {}
     is_live = snapshot["status"] in LIVE_STATUSES
     words = []
+    if progress.get("trial") is not None:
+        words.append(("trials", _of(progress["trial"], progress.get("trials"))))
+        words += [(name, str(progress["counts"][name])) for name in ("pruned", "fail") if progress["counts"][name]]
     if progress.get("epoch") is not None:
         words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
     if progress.get("step") is not None:
@@ -29,7 +32,8 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         words.append(("took", duration_text(snapshot["duration_s"])))
     best = snapshot.get("best")
     if best:
-        words.append((f"best {best['metric']}", f"{value_text(best['value'])} (epoch {best['epoch'] + 1})"))
+        where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
+        words.append((f"best {best['metric']}", f"{value_text(best['value'])} ({where})"))
     return words
 
 

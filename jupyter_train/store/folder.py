@@ -69,6 +69,19 @@ class RunFolder:
         return self.path / "notebook"
 
     @property
+    def study(self) -> Path:
+        """What views draw of a study's trials."""
+        return self.path / "study.json"
+
+    def read_study(self) -> dict[str, Any] | None:
+        """A study's trials as views draw them; None where this is no study, or it has no trial yet."""
+        try:
+            found = json.loads(self.study.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    @property
     def lock(self) -> Path:
         """The owner's lock."""
         return self.path / "owner.lock"

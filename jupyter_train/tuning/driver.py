@@ -21,6 +21,7 @@ from jupyter_train.training.interrupt import InterruptWatch
 from jupyter_train.tuning.book import Asked, Book
 from jupyter_train.tuning.carrying import Ended
 from jupyter_train.tuning.optimizer import grid_size
+from jupyter_train.tuning.outline import Outline
 
 #: A study keeps the checkpoints of so many trials.
 KEPT = 3
@@ -35,13 +36,14 @@ class Driver:
         store: Where runs are recorded.
         config: Objectives, how many trials, how long.
         book: Optuna's side.
+        folder: The study's.
         writer: Records the study's own run.
         mailbox: Commands to the study arrive here.
         interrupt: Says whether the user pressed Interrupt.
     """
 
     def __init__(
-        self, store: Store, config: TuneConfig, book: Book, writer: RunWriter, mailbox: Mailbox,
+        self, store: Store, config: TuneConfig, book: Book, folder: RunFolder, writer: RunWriter, mailbox: Mailbox,
         interrupt: InterruptWatch,
     ) -> None:  # fmt: skip
         self.book = book
@@ -58,7 +60,9 @@ class Driver:
         self._failures: list[str] = []
         self._kept = self._checkpointed()
         self._most = self._limit()
+        self._outline = Outline(folder, config, book)
         self._is_paused = False
+        self._done_here = 0
         self.tell_progress()
 
     def _limit(self) -> int | None:
@@ -161,7 +165,7 @@ class Driver:
             self._record(asked, told.values or [])
             self._kept.append(told.run)
             self._forget_the_rest()
-        self.tell_progress()
+        self.tell_progress(is_one_more=True)
 
     def _note_failure(self, asked: Asked, ended: Ended) -> None:
         message = ended.told.message
@@ -179,17 +183,25 @@ class Driver:
             pairs.append((f"best_{pairs[0][0]}", best.values[0]))
         self._writer.add(Row(asked.number, 0.0, time.time(), pairs))
 
-    def tell_progress(self) -> None:
-        """Says where the study is."""
+    def tell_progress(self, is_one_more: bool = False) -> None:
+        """Says where the study is.
+
+        Args:
+            is_one_more: Whether a trial has just ended.
+        """
         trials = self.book.trials()
         counts = {state.name.lower(): 0 for state in (*_ENDED, TrialState.RUNNING)}
         for trial in trials:
             if trial.state.name.lower() in counts:
                 counts[trial.state.name.lower()] += 1
         done = sum(counts[state.name.lower()] for state in _ENDED)
-        progress: dict[str, Any] = {"step": done, "trials": counts}
+        progress: dict[str, Any] = {"trial": done, "counts": counts}
         if self._most is not None:
-            progress["steps"] = self._most
+            progress["trials"] = self._most
+        self._done_here += is_one_more
+        if self._done_here and self.left:
+            each = (time.monotonic() - self._began) / self._done_here
+            progress["eta_s"] = round(each * (self.left + counts["running"]), 1)
         self._writer.progress(**progress)
         ranked = self.book.ranked()
         if ranked:
@@ -199,6 +211,13 @@ class Driver:
                       "step": ranked[0].number, "trial": ranked[0].number, "params": ranked[0].params,
                       "run": ranked[0].user_attrs.get("run", "")},
             )  # fmt: skip
+
+        self._outline.write()
+
+    def finish(self) -> None:
+        """The study is over: what views draw is as it will stay."""
+        self.tell_progress()
+        self._outline.write(is_last=True)
 
     # -- what is kept -----------------------------------------------------------------------------
 

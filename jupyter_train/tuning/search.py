@@ -134,13 +134,14 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     status, message = RunStatus.FAILED, ""
     try:
         asked.on_start(record)
-        driver = Driver(store, plan.config, book, writer, mailbox, interrupt)
+        driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:
             from jupyter_train.tuning.workers import carry_out_all
 
             carry_out_all(store, plan, driver, record, writer)
         else:
             _carry_out_here(store, plan, driver)
+        driver.finish()
         status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED
         message = driver.failed or driver.stopped
         return driver

@@ -2,6 +2,12 @@
  * What the kernel sends: a bounded snapshot of a run. Nothing of it is trusted before `asSnapshot` has seen it.
  */
 
+import { column, isRecord, list, number, text, type Unknown, type Value } from './reading';
+import { asStudy, type IStudy } from './study';
+
+export type { Value } from './reading';
+export type { IStudy } from './study';
+
 /** The mime type of a run's panel. */
 export const MIME_TYPE = 'application/vnd.jupyter-train.run+json';
 
@@ -9,16 +15,13 @@ export const MIME_TYPE = 'application/vnd.jupyter-train.run+json';
 export const SCHEMA = 1;
 
 /** A snapshot larger than this is not drawn. */
-export const MOST_LETTERS = 200_000;
+export const MOST_LETTERS = 260_000;
 
 /** Statuses of a run. */
 export type Status = 'queued' | 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'lost';
 
 /** Which part of the data a series was measured on. */
 export type Role = 'train' | 'val' | 'test' | 'other' | 'parent';
-
-/** A number, or null where there was none (NaN, infinite). */
-export type Value = number | null;
 
 /** One series as columns of equal length. */
 export interface ISeries {
@@ -45,6 +48,9 @@ export interface IProgress {
   epochs: Value;
   step: Value;
   steps: Value;
+  /** Of a search: how many trials have ended. */
+  trial: Value;
+  trials: Value;
   stepsPerSecond: Value;
   etaSeconds: Value;
 }
@@ -63,6 +69,8 @@ export interface IBest {
   value: Value;
   epoch: number;
   step: number;
+  /** Of a search: which trial it is. */
+  trial: Value;
 }
 
 /** Something that happened along the way. */
@@ -105,6 +113,8 @@ export interface ISnapshot {
   events: IRunEvent[];
   marks: IMark[];
   media: IMedium[];
+  /** The trials, where the run is a search. */
+  study: IStudy | null;
 }
 
 /** A second panel of a run: where the run is, not what it is. */
@@ -152,7 +162,6 @@ const STATUSES: readonly string[] = [
 ];
 const ROLES: readonly string[] = ['train', 'val', 'test', 'other', 'parent'];
 const MOST_FAMILIES = 32;
-const MOST_POINTS = 2000;
 const MOST_MARKS = 64;
 
 /** True for a status of a run. */
@@ -164,8 +173,6 @@ export function isStatus(found: unknown): found is Status {
 export function isLive(status: Status): boolean {
   return status === 'running' || status === 'paused';
 }
-
-type Unknown = Record<string, unknown>;
 
 /**
  * What a mime bundle's data holds; a line saying why nothing is drawn where it holds nothing good.
@@ -246,7 +253,8 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     hiddenSeries: number(data.hidden_series) ?? 0,
     events: list(data.events).map(asEvent),
     marks: list(data.marks).slice(0, MOST_MARKS).map(asMark),
-    media: list(data.media).map(asMedium)
+    media: list(data.media).map(asMedium),
+    study: asStudy(data.study)
   };
 }
 
@@ -258,6 +266,8 @@ function asProgress(found: unknown): IProgress {
     epochs: number(progress.epochs),
     step: number(progress.step),
     steps: number(progress.steps),
+    trial: number(progress.trial),
+    trials: number(progress.trials),
     stepsPerSecond: number(progress.steps_per_s),
     etaSeconds: number(progress.eta_s)
   };
@@ -281,7 +291,8 @@ function asBest(found: unknown): IBest | null {
     metric: found.metric,
     value: number(found.value),
     epoch: number(found.epoch) ?? 0,
-    step: number(found.step) ?? 0
+    step: number(found.step) ?? 0,
+    trial: number(found.trial)
   };
 }
 
@@ -305,18 +316,6 @@ function asSeries(found: unknown): ISeries {
     lows: series.lows === undefined ? [] : fit(column(series.lows)),
     highs: series.highs === undefined ? [] : fit(column(series.highs))
   };
-}
-
-/** A column is one text, `0.5,0.4,,0.3`: a notebook file gives every item of a list a line of its own. */
-function column(found: unknown): Value[] {
-  const letters = text(found);
-  if (letters === '') {
-    return [];
-  }
-  return letters
-    .split(',')
-    .slice(0, MOST_POINTS)
-    .map(item => (item === '' ? null : number(Number(item))));
 }
 
 function asEvent(found: unknown): IRunEvent {
@@ -350,20 +349,4 @@ function asMedium(found: unknown): IMedium {
     caption: text(medium.caption),
     thumbnail: isPicture ? thumbnail : ''
   };
-}
-
-function isRecord(found: unknown): found is Unknown {
-  return typeof found === 'object' && found !== null && !Array.isArray(found);
-}
-
-function list(found: unknown): unknown[] {
-  return Array.isArray(found) ? found : [];
-}
-
-function text(found: unknown): string {
-  return typeof found === 'string' ? found : '';
-}
-
-function number(found: unknown): Value {
-  return typeof found === 'number' && Number.isFinite(found) ? found : null;
 }

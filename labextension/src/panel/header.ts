@@ -44,7 +44,9 @@ export class Header {
   }
 
   private _updateBar(snapshot: ISnapshot): void {
-    const { step, steps } = snapshot.progress;
+    const { progress } = snapshot;
+    const step = progress.step ?? progress.trial;
+    const steps = progress.steps ?? progress.trials;
     const isShown = isLive(snapshot.status) && step !== null && steps !== null && steps > 0;
     this._bar.classList.toggle('jt-mod-done', !isShown);
     const share = isShown ? Math.min(1, step / steps) : snapshot.status === 'finished' ? 1 : 0;

@@ -11,6 +11,7 @@ import {
   asPanel,
   isLive,
   MIME_TYPE,
+  SCHEMA,
   type IFamily,
   type IReference,
   type ISnapshot
@@ -25,6 +26,7 @@ import { Media } from './media';
 import { Notices } from './notices';
 import { Resources } from './resources';
 import type { SharedRuns } from './shared';
+import { StudyView } from './study/view';
 import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
 import { Watch, type IWatched } from './watch';
 import { Zoom } from './zoom';
@@ -58,6 +60,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     () => this._onZoom()
   );
   private readonly _viewBar = new ViewBar(this._zoom.node, view => this._setView(view));
+  private readonly _study = new StudyView((run, name) => this._panelOf(run, name));
   private readonly _details: Details;
   private readonly _watch: Watch;
   private readonly _unsubscribe: () => void;
@@ -88,6 +91,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       this._answer,
       this._notices.node,
       this._grid,
+      this._study.node,
       this._media.node,
       foot
     );
@@ -121,6 +125,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._themes?.themeChanged.disconnect(this._onTheme, this);
     this._charts.forEach(chart => chart.dispose());
     this._charts.clear();
+    this._study.dispose();
     super.dispose();
   }
 
@@ -171,7 +176,9 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._details.update(snapshot.run, snapshot.kernel);
     this._zoom.update(snapshot.families, isLive(snapshot.status));
     this._viewBar.update(snapshot);
-    this._showCharts(snapshot.families.filter(isWorthAChart));
+    this._study.update(snapshot.study);
+    this._viewBar.node.hidden = snapshot.study !== null;
+    this._showCharts(snapshot.study === null ? snapshot.families.filter(isWorthAChart) : []);
     if (isLive(snapshot.status)) {
       this._watch.follow(snapshot.run, snapshot.kernel);
     } else {
@@ -218,7 +225,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
 
   private _onZoom(): void {
     this._setView({ window: this._zoom.window });
-    if (this._snapshot !== null) {
+    if (this._snapshot !== null && this._snapshot.study === null) {
       this._showCharts(this._snapshot.families.filter(isWorthAChart));
     }
   }
@@ -230,6 +237,26 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       return null;
     }
     return this._sources.curves(snapshot.run, snapshot.kernel, window.first, window.last);
+  }
+
+  /** The panel of another run, which draws what somebody here knows of it, or asks. */
+  private _panelOf(run: string, name: string): RunPanel {
+    const panel = new RunPanel(this._sources, this._shared, this._themes);
+    const reference = {
+      schema: SCHEMA,
+      status: 'reference',
+      run,
+      ref: name,
+      kernel: this._snapshot?.kernel ?? '',
+      message: ''
+    };
+    void panel.renderModel({
+      trusted: this._isTrusted,
+      data: { [MIME_TYPE]: reference },
+      metadata: {},
+      setData: () => undefined
+    });
+    return panel;
   }
 
   private _isHeard(snapshot: ISnapshot): boolean {

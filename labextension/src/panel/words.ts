@@ -77,6 +77,9 @@ export function statusText(snapshot: ISnapshot, isHeard: boolean): string {
 export function progressWords(snapshot: ISnapshot): [string, string][] {
   const { progress, best } = snapshot;
   const words: [string, string][] = [];
+  if (progress.trial !== null) {
+    words.push(['trials', ofText(progress.trial, progress.trials)]);
+  }
   if (progress.epoch !== null) {
     words.push(['epoch', ofText(progress.epoch, progress.epochs)]);
   }
@@ -93,7 +96,8 @@ export function progressWords(snapshot: ISnapshot): [string, string][] {
     words.push(['took', durationText(snapshot.durationSeconds)]);
   }
   if (best !== null) {
-    words.push([`best ${best.metric}`, `${valueText(best.value)} at epoch ${best.epoch + 1}`]);
+    const where = best.trial === null ? `at epoch ${best.epoch + 1}` : `in trial ${best.trial}`;
+    words.push([`best ${best.metric}`, `${valueText(best.value)} ${where}`]);
   }
   return words;
 }

@@ -1,0 +1,162 @@
+"""A study as one bounded piece of JSON in its run folder: what every view draws of its trials."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.store import RunFolder
+from jupyter_train.tuning.book import Book, distributions_in
+
+_PERIOD_S = 0.5
+_MOST_TRIALS = 1500
+_MOST_CURVES = 60
+_MOST_POINTS = 40
+_MOST_NAMES = 12
+_MOST_CHOICES = 24
+_MOST_OBJECTIVES = 3
+#: Importance is computed when so many more trials are complete, and at the end.
+_IMPORTANCE_EVERY = 25
+_FEWEST_FOR_IMPORTANCE = 8
+_LETTERS = {
+    TrialState.COMPLETE: "c", TrialState.PRUNED: "p", TrialState.FAIL: "f", TrialState.RUNNING: "r",
+    TrialState.WAITING: "w",
+}  # fmt: skip
+
+
+class Outline:
+    """Keeps the file up to date, at most twice a second.
+
+    Args:
+        folder: The study's folder.
+        config: Objectives.
+        book: The trials.
+    """
+
+    def __init__(self, folder: RunFolder, config: TuneConfig, book: Book) -> None:
+        self._path = folder.study
+        self._config = config
+        self._book = book
+        self._due = 0.0
+        self._importance: list[dict[str, Any]] = []
+        self._weighed = 0
+
+    def write(self, is_last: bool = False) -> None:
+        """Writes it, if that is due.
+
+        Args:
+            is_last: Write it in any case, and weigh the names anew.
+        """
+        now = time.monotonic()
+        if now < self._due and not is_last:
+            return
+        self._due = now + _PERIOD_S
+        self._weigh(is_last)
+        content = json.dumps(outline(self._config, self._book, self._importance), separators=(",", ":"))
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        temporary.write_text(content, encoding="utf-8")
+        os.replace(temporary, self._path)
+
+    def _weigh(self, is_last: bool) -> None:
+        done = len(self._book.trials(TrialState.COMPLETE))
+        if done < _FEWEST_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
+            return
+        self._weighed = done
+        self._importance = importance(self._book)
+
+
+def importance(book: Book) -> list[dict[str, Any]]:
+    """How much of the objective each name explains (PED-ANOVA), the most important first; empty where none can tell."""
+    target = (lambda trial: trial.values[0]) if len(book.study.directions) > 1 else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            found = get_param_importances(book.study, evaluator=PedAnovaImportanceEvaluator(), target=target)
+    except (ValueError, RuntimeError, ZeroDivisionError):
+        return []
+    shares = [(name, float(share)) for name, share in found.items() if math.isfinite(share)]
+    return [{"name": name, "share": round(share, 4)} for name, share in shares[:_MOST_NAMES]]
+
+
+def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The study as views draw it; each column one text, as in a run's snapshot."""
+    trials = book.trials()[-_MOST_TRIALS:]
+    objectives = config.objectives[:_MOST_OBJECTIVES]
+    ranked = book.ranked()
+    return {
+        "objectives": [{"metric": metric, "mode": mode} for metric, mode in objectives],
+        "numbers": _column([trial.number for trial in trials]),
+        "states": "".join(_LETTERS[trial.state] for trial in trials),
+        "values": [_column([_value(trial, index) for trial in trials]) for index in range(len(objectives))],
+        "seconds": _column([_short(trial.user_attrs.get("seconds")) for trial in trials]),
+        "runs": ",".join(str(trial.user_attrs.get("run", "")) for trial in trials),
+        "params": _params(trials),
+        "curves": [_curve(trial) for trial in _worth_a_curve(trials, ranked)],
+        "importance": list(weighed),
+        "front": _column([trial.number for trial in book.study.best_trials] if len(objectives) > 1 else []),
+    }
+
+
+def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+    found = []
+    for name, distribution in list(distributions_in(trials).items())[:_MOST_NAMES]:
+        values = [trial.params.get(name) for trial in trials]
+        if isinstance(distribution, CategoricalDistribution):
+            labels = [str(choice)[:40] for choice in distribution.choices[:_MOST_CHOICES]]
+            places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
+            column = [places.get(repr(value)) if value is not None else None for value in values]
+            found.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})
+        else:
+            is_log = bool(getattr(distribution, "log", False))
+            numbers = _column([_short(value) for value in values])
+            found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers})
+    return found
+
+
+def _worth_a_curve(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that run, the best, and the newest of the others."""
+    best = {trial.number for trial in ranked[: _MOST_CURVES // 2]}
+    chosen = [trial for trial in trials if trial.number in best or trial.state is TrialState.RUNNING]
+    others = [trial for trial in reversed(trials) if trial.intermediate_values and trial not in chosen]
+    chosen += others[: max(0, _MOST_CURVES - len(chosen))]
+    return sorted(chosen, key=lambda trial: trial.number)
+
+
+def _curve(trial: FrozenTrial) -> dict[str, Any]:
+    points = sorted(trial.intermediate_values.items())
+    stride = math.ceil(len(points) / _MOST_POINTS) or 1
+    shown = points[::stride] + (points[-1:] if points and (len(points) - 1) % stride else [])
+    return {
+        "trial": trial.number, "state": _LETTERS[trial.state], "epochs": _column([epoch for epoch, _ in shown]),
+        "values": _column([_short(value) for _, value in shown]),
+    }  # fmt: skip
+
+
+def _value(trial: FrozenTrial, index: int) -> float | None:
+    """The objective; of a pruned trial the last it reached."""
+    if trial.state is TrialState.COMPLETE and trial.values:
+        return _short(trial.values[index])
+    if trial.state is TrialState.PRUNED and index == 0 and trial.intermediate_values:
+        return _short(trial.intermediate_values[max(trial.intermediate_values)])
+    return None
+
+
+def _short(value: Any) -> float | None:
+    if value is None or isinstance(value, str) or not math.isfinite(value):
+        return None
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _column(values: Sequence[Any]) -> str:
+    return ",".join("" if value is None else f"{value}" for value in values)

@@ -1,0 +1,119 @@
+/**
+ * A search in its panel: trials as live curves, one after the other, by their values, and as a table.
+ */
+import { Widget } from '@lumino/widgets';
+
+import type { IStudy } from '../../study';
+import { element } from '../dom';
+import { Figure } from './figure';
+import { curves, front, history, importance, parallel, slice } from './plots';
+import { TrialTable } from './table';
+
+const MOST_SLICES = 6;
+const NONE = -1;
+
+/** Makes the panel of a trial's run. */
+export type OpenRun = (run: string, name: string) => Widget;
+
+/** Everything a panel shows of a study, below its header. */
+export class StudyView {
+  readonly node = element('div', 'jt-Study');
+  private readonly _curves = new Figure();
+  private readonly _history = new Figure();
+  private readonly _front = new Figure();
+  private readonly _importance = new Figure(220);
+  private readonly _parallel = new Figure(220);
+  private readonly _slices: Figure[] = [];
+  private readonly _grid = element('div', 'jt-StudyGrid');
+  private readonly _sliceGrid = element('div', 'jt-StudyGrid jt-mod-small');
+  private readonly _table = new TrialTable(trial => this._onChosen(trial));
+  private readonly _place = element('div', 'jt-TrialRun');
+  private _study: IStudy | null = null;
+  private _chosen = NONE;
+  private _run: Widget | null = null;
+
+  /**
+   * @param _open - Makes the panel of a trial's run.
+   */
+  constructor(private readonly _open: OpenRun) {
+    const wide = element('div', 'jt-StudyWide');
+    wide.append(this._parallel.node, this._importance.node);
+    this._grid.append(this._curves.node, this._history.node, this._front.node);
+    this.node.append(this._grid, wide, this._sliceGrid, this._table.node, this._place);
+    this.node.hidden = true;
+  }
+
+  /** Shows a study; nothing where there is none. */
+  update(study: IStudy | null): void {
+    this.node.hidden = study === null;
+    if (study === null) {
+      return;
+    }
+    this._study = study;
+    this._draw(study);
+  }
+
+  dispose(): void {
+    this._run?.dispose();
+    [this._curves, this._history, this._front, this._importance, this._parallel]
+      .concat(this._slices)
+      .forEach(figure => figure.dispose());
+  }
+
+  private _draw(study: IStudy): void {
+    const metric = study.objectives[0]?.metric ?? '';
+    const second = study.objectives[1]?.metric ?? '';
+    this._curves.update(`${metric} over epochs`, curves(study, this._chosen), legend(study));
+    this._history.update(`${metric} by trial`, history(study, this._chosen));
+    this._front.update(`${second} against ${metric}`, front(study, this._chosen));
+    this._importance.update('what matters', importance(study));
+    this._parallel.update('all values together', parallel(study, this._chosen));
+    this._drawSlices(study, metric);
+    this._table.update(study, this._chosen);
+  }
+
+  private _drawSlices(study: IStudy, metric: string): void {
+    const weight = new Map(study.importance.map(({ name, share }) => [name, share]));
+    const isTold = study.values[0]?.some(value => value !== null) ?? false;
+    const params = [...study.params]
+      .sort((a, b) => (weight.get(b.name) ?? 0) - (weight.get(a.name) ?? 0))
+      .slice(0, isTold ? MOST_SLICES : 0);
+    while (this._slices.length < params.length) {
+      const figure = new Figure(150);
+      this._slices.push(figure);
+      this._sliceGrid.append(figure.node);
+    }
+    this._slices.forEach((figure, place) => {
+      const param = params[place];
+      const draw = param === undefined ? null : slice(study, param, this._chosen);
+      figure.update(param === undefined ? '' : `${metric} by ${param.name}`, draw);
+    });
+  }
+
+  private _onChosen(trial: number): void {
+    const study = this._study;
+    if (study === null) {
+      return;
+    }
+    this._run?.dispose();
+    this._run = null;
+    this._chosen = trial === this._chosen ? NONE : trial;
+    const run = study.runs[study.numbers.indexOf(this._chosen)] ?? '';
+    if (this._chosen !== NONE && run !== '') {
+      this._run = this._open(run, `trial ${this._chosen}`);
+      Widget.attach(this._run, this._place);
+    }
+    this._draw(study);
+  }
+}
+
+/** What the colours of the lines stand for, where there is more than one. */
+function legend(study: IStudy): string {
+  const states = new Set(study.curves.map(curve => curve.state));
+  const words = [
+    states.has('running') ? 'orange: running' : '',
+    states.has('pruned') ? 'grey: pruned' : '',
+    states.has('failed') ? 'red: failed' : ''
+  ];
+  return words.filter(word => word !== '').join(' · ');
+}

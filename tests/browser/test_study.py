@@ -1,0 +1,92 @@
+"""A search in its cell: live, steered, looked into trial by trial, and the same from the saved notebook."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+import pytest
+
+from tests.browser.training import SETUP
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+TUNABLE = """
+class Tunable(LitDigits):
+    def __init__(self, lr=3e-3, hidden=32, act="relu"):
+        super().__init__(hidden)
+        self.lr = lr
+        self.net[1] = {"relu": torch.nn.ReLU(), "gelu": torch.nn.GELU(), "tanh": torch.nn.Tanh()}[act]
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), self.lr)
+"""
+LINE = (
+    "study = %tune Tunable(lr=lr,hidden=hidden,act=act) (X,y) lr=1e-4..1e-1:log hidden=8|16|32|64 act=relu|gelu|tanh "
+    "--trials {trials} --maximize val_acc --epochs 5 --seed 1 --name digits"
+)
+TRIALS = """() => {
+  const cells = [...document.querySelectorAll('.jt-Number')];
+  const cell = cells.find(one => one.querySelector('.jt-Label').textContent === 'trials');
+  return cell ? Number(cell.querySelector('b').textContent.split('/')[0]) : -1;
+}"""
+
+
+def _begin(jupyter, trials: int, pause_s: float = 0.0) -> str:
+    name = jupyter.write_notebook([SETUP + TUNABLE, f"LitDigits.pause_s = {pause_s}\n{LINE.format(trials=trials)}"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    return name
+
+
+def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
+    name = _begin(jupyter, trials=30)
+    page = jupyter.page
+
+    page.wait_for_function(f"() => ({TRIALS})() >= 3")
+    page.wait_for_selector(".jt-Study .jt-TrialLine")
+    page.wait_for_selector(".jt-Header[data-status=finished]")
+    jupyter.wait_until_idle()
+    assert page.evaluate(TRIALS) == 30
+    assert page.locator(".jt-TrialLine.jt-mod-pruned").count() > 0
+    assert page.locator(".jt-TrialLine.jt-mod-best").count() == 1
+    assert page.locator(".jt-ShareBar").count() == 3
+    assert page.locator(".jt-ParallelLine").count() > 2
+    assert page.locator(".jt-Trial").count() == 8
+    page.set_viewport_size({"width": 1280, "height": 1500})
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyter.set_theme(theme)
+        jupyter.screenshot(f"study-{theme.split()[1].lower()}")
+    page.locator(".jt-More").click()
+    assert page.locator(".jt-Trial").count() == 30
+    jupyter.save_once_kept("finished")
+    saved = nbformat.read(jupyter.server.work / name, 4)
+    (output,) = saved.cells[1].outputs
+    assert len(json.dumps(output)) < 256_000
+    assert "best val_acc" in output["data"]["text/plain"]
+    # the first row is the best trial: its run opens below, from the kernel
+    page.locator(".jt-Trial").first.click()
+    page.wait_for_selector(".jt-TrialRun .jt-Panel .jt-Chart")
+    assert page.locator(".jt-TrialRun .jt-Name").inner_text().startswith("digits-")
+    jupyter.screenshot("study-trial")
+    jupyter.shut_kernel_down()
+    page.reload()
+    page.wait_for_selector(".jt-Study .jt-TrialLine.jt-mod-best")
+    assert page.evaluate(TRIALS) == 30
+
+
+def test_a_search_is_paused_resumed_and_stopped_from_its_panel(jupyter) -> None:
+    _begin(jupyter, trials=500, pause_s=0.002)
+    page = jupyter.page
+    page.wait_for_function(f"() => ({TRIALS})() >= 2")
+    page.locator(".jt-Controls .jt-Button", has_text="Pause").click()
+    page.wait_for_selector(".jt-Header[data-status=paused]")
+    page.locator(".jt-Controls .jt-Button", has_text="Resume").click()
+    page.wait_for_selector(".jt-Header[data-status=running]")
+    before = page.evaluate(TRIALS)
+    page.wait_for_function(f"() => ({TRIALS})() > {before}")
+    page.locator(".jt-Controls .jt-Button", has_text="Stop").click()
+    page.wait_for_selector(".jt-Header[data-status=stopped]")
+    jupyter.wait_until_idle()
+    assert page.evaluate(TRIALS) < 500
