@@ -16,6 +16,7 @@ from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
+from jupyter_train.study import Study
 
 if TYPE_CHECKING:
     from jupyter_train.execution.job import Done
@@ -213,14 +214,15 @@ def runs(limit: int = 50) -> RunTable:
 
 
 def get_run(word: str) -> Run:
-    """The run meant by a short name (`digits-k3f9`), a code, a name or a key.
+    """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
 
     Raises:
         RunNotFoundError: None is meant.
         AmbiguousRunError: Several are.
     """
     store = _store()
-    return Run(store, store.find(word).key)
+    record = store.find(word)
+    return Study(store, record.key) if record.kind == "tune" else Run(store, record.key)
 
 
 def attach(word: str) -> Run:
@@ -275,7 +277,7 @@ def collect_garbage() -> dict[str, int]:
     """
     store = _store()
     freed = {"files": 0, "bytes": 0, "rows": 0}
-    for record in store.list_runs(limit=1_000_000):
+    for record in store.list_runs(limit=1_000_000, has_parts=True):
         if store.status_of(record).is_live or record.user != store_user():
             continue
         folder = Path(record.folder)

@@ -125,7 +125,7 @@ def _database(store: Store) -> Iterator[Finding]:
 
 
 def _runs(store: Store) -> Iterator[Finding]:
-    records = [record for record in store.list_runs(limit=1_000_000) if record.user == user_name()]
+    records = [record for record in store.list_runs(limit=1_000_000, has_parts=True) if record.user == user_name()]
     yield Finding(Level.FINE, f"{len(records):,} runs of {user_name()}")
     for number, record in enumerate(records):
         if not Path(record.folder).is_dir():

@@ -30,6 +30,9 @@ class RunStatus(enum.StrEnum):
         return self in _LIVE
 
 
+#: Kinds of runs that are parts of another one, which lists show in their place.
+PARTS = ("trial", "fold")
+
 _LIVE = frozenset({RunStatus.RUNNING, RunStatus.PAUSED})
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.LOST})
 
@@ -61,7 +64,7 @@ class RunRecord:
 
     Attributes:
         key: UUIDv7, sortable by creation time.
-        kind: `train` for a fit, `retrain` for a repeated notebook.
+        kind: `train` for a fit, `retrain` for a repeated notebook, `tune` for a search and `trial` for one of its fits.
         config: Option values as plain JSON; `expressions` in it keeps what was typed.
         summary: Progress, best and last values as of `heartbeat_at`.
         degraded: Why recording is behind, or an empty string.

@@ -10,6 +10,7 @@ from jupyter_train.panel.numbers import value_text
 from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import notices, progress_words, series_of, status_words
 from jupyter_train.panel.svg import svg
+from jupyter_train.panel.trials import trials_html, trials_text
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
 _DOTS = {"running": "#3b82f6", "finished": "#2da44e", "stopped": "#7d8590", "failed": "#d1444c", "lost": "#d1444c",
@@ -69,6 +70,7 @@ def as_html(snapshot: dict[str, Any]) -> str:
         _table(snapshot),
         _notices(snapshot),
         _picture(snapshot),
+        trials_html(snapshot["study"]) if snapshot.get("study") else "",
         _media(snapshot),
         "</div>",
     ]
@@ -128,4 +130,6 @@ def as_text(snapshot: dict[str, Any]) -> str:
     series = series_of(snapshot)
     width = max((len(one["name"]) for one in series), default=0)
     lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]
+    if snapshot.get("study"):
+        lines += trials_text(snapshot["study"])
     return "\n".join(line for line in lines if line)

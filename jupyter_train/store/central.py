@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
-from jupyter_train.run import RunRecord, RunStatus, check_transition, code_of, new_key, slug
+from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
 from jupyter_train.store import database, owner
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
@@ -183,7 +183,7 @@ class Store:
         return self.get(seen.key)
 
     def delete_run(self, key: str) -> None:
-        """Removes a run's row, events and folder.
+        """Removes a run's row, events and folder, and those of its parts.
 
         Raises:
             RunStateError: The run is alive, or belongs to somebody else.
@@ -192,6 +192,9 @@ class Store:
         self.check_owner(record)
         if self.status_of(record).is_live:
             raise RunStateError(f"`{record.ref}` is {record.status}; stop it before you delete it")
+        for part in self.list_runs(limit=1_000_000, parent=key):
+            if part.kind in PARTS:
+                self.delete_run(part.key)
         with self.engine.begin() as connection:
             connection.execute(events.delete().where(events.c.run == key))
             connection.execute(runs.delete().where(runs.c.key == key))
@@ -221,13 +224,16 @@ class Store:
         return _record_of(row)
 
     def find(self, word: str) -> RunRecord:
-        """The run meant by a short name (`digits-k3f9`), a code, a name or a key.
+        """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
 
         Raises:
             RunNotFoundError: None is meant.
             AmbiguousRunError: Several are.
         """
         word = word.strip()
+        study, slash, number = word.rpartition("/")
+        if slash:
+            return self._trial_of(self.find(study), number)
         name, _, code = word.rpartition("-")
         is_ref = sa.and_(runs.c.name == name, runs.c.code == code)
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
@@ -244,13 +250,30 @@ class Store:
             raise AmbiguousRunError(f"`{word}` could be any of {len(found)} runs; say which: {names}")
         return found[0]
 
-    def list_runs(self, limit: int = 100, kind: str | None = None, parent: str | None = None) -> list[RunRecord]:
-        """The newest runs first."""
+    def _trial_of(self, study: RunRecord, number: str) -> RunRecord:
+        for record in self.list_runs(limit=100_000, parent=study.key):
+            if str(record.config.get("trial")) == number:  # the newest, where it was begun twice
+                return record
+        raise RunNotFoundError(f"`{study.ref}` has no trial `{number}`")
+
+    def list_runs(
+        self, limit: int = 100, kind: str | None = None, parent: str | None = None, has_parts: bool = False
+    ) -> list[RunRecord]:
+        """The newest runs first.
+
+        Args:
+            limit: At most so many.
+            kind: Only those of this kind.
+            parent: Only those that this one started.
+            has_parts: Also runs that are parts of another, such as the trials of a search.
+        """
         query = sa.select(runs).order_by(runs.c.created_at.desc()).limit(limit)
         if kind is not None:
             query = query.where(runs.c.kind == kind)
         if parent is not None:
             query = query.where(runs.c.parent == parent)
+        if kind is None and parent is None and not has_parts:
+            query = query.where(runs.c.kind.not_in(PARTS))
         with self.reading.connect() as connection:
             return [_record_of(row) for row in connection.execute(query).mappings()]
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from jupyter_train.run import RunStatus
+from jupyter_train.run import PARTS, RunStatus
 from jupyter_train.store.schema import runs
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
 
+_IS_SHOWN = runs.c.kind.not_in(PARTS)
 _UNDECIDED = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
 
 
@@ -58,25 +59,28 @@ _COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else r
 
 
 def count(store: Store) -> int:
-    """How many runs there are."""
+    """How many runs there are, parts of others left out."""
     with store.reading.connect() as connection:
-        return int(connection.execute(sa.select(sa.func.count()).select_from(runs)).scalar_one())
+        query = sa.select(sa.func.count()).select_from(runs).where(_IS_SHOWN)
+        return int(connection.execute(query).scalar_one())
 
 
 def outlines(store: Store, limit: int, since: float | None = None) -> list[Outline]:
-    """The newest runs first.
+    """The newest runs first, parts of others left out.
 
     Args:
         store: Where they are recorded.
         limit: At most so many.
         since: Unix time in seconds: only runs that may have changed after it.
     """
-    query = sa.select(*_COLUMNS)
+    query = sa.select(*_COLUMNS).where(_IS_SHOWN)
     if since is not None:
         changed = (runs.c.created_at > since, runs.c.ended_at > since, runs.c.status.in_(_UNDECIDED))
         query = query.where(sa.or_(*changed))
     elif count(store) > limit:
-        query = query.where(runs.c.key.in_(sa.select(runs.c.key).order_by(runs.c.created_at.desc()).limit(limit)))
+        query = query.where(
+            runs.c.key.in_(sa.select(runs.c.key).where(_IS_SHOWN).order_by(runs.c.created_at.desc()).limit(limit))
+        )
     # sorted here: they nearly are, and a database would carry whole rows through its sorter
     with store.reading.connect() as connection:
         rows = connection.execute(query).cursor.fetchall()  # plain columns: nothing for SQLAlchemy to convert

@@ -2,11 +2,11 @@
  * What the kernel sends: a bounded snapshot of a run. Nothing of it is trusted before `asSnapshot` has seen it.
  */
 
-import { column, isRecord, list, number, text, type Unknown, type Value } from './reading';
-import { asStudy, type IStudy } from './study';
+import { column, isRecord, list, number, text, type Unknown, type Value } from './reading.js';
+import { asStudy, type IStudy } from './study.js';
 
-export type { Value } from './reading';
-export type { IStudy } from './study';
+export type { Value } from './reading.js';
+export type { IStudy } from './study.js';
 
 /** The mime type of a run's panel. */
 export const MIME_TYPE = 'application/vnd.jupyter-train.run+json';

@@ -1,7 +1,7 @@
 /**
  * The trials of a search, as the kernel sends them: columns of equal length, one place a trial.
  */
-import { column, isRecord, list, number, text, type Value } from './reading';
+import { column, isRecord, list, number, text, type Value } from './reading.js';
 
 /** How a trial ended, or that it runs. */
 export type TrialState = 'complete' | 'pruned' | 'failed' | 'running' | 'waiting';
