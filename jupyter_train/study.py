@@ -29,8 +29,9 @@ class BestTrial:
     """
 
     def __init__(
-        self, trial: optuna.trial.FrozenTrial, run: Run, build: Callable[[Mapping[str, Any]], Any] | None
+        self, trial: optuna.trial.FrozenTrial, run: Run, study: str, build: Callable[[Mapping[str, Any]], Any] | None
     ) -> None:
+        self._study = study
         self.number = trial.number
         self.params: dict[str, Any] = dict(run.config.get("params", trial.params))
         self.value = float(trial.values[0])
@@ -52,7 +53,7 @@ class BestTrial:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
-        return f"trial {self.number} of {self.run.ref}: {self.value:.4g} with {values}"
+        return f"trial {self.number} of {self._study}: {self.value:.4g} with {values}"
 
 
 class Study(Run):
@@ -89,7 +90,8 @@ class Study(Run):
     def trials(self) -> pd.DataFrame:
         """One row a trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
 
-        The index is the trial's number. Trials without a value come last.
+        The index is the trial's number. Trials that were pruned or failed come last; a pruned one has the value it had
+        reached.
         """
         import pandas as pd
 
@@ -105,6 +107,7 @@ class Study(Run):
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         if objectives[0] in frame:
             frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
+            frame = frame.sort_values("state", key=lambda states: states != "complete", kind="stable")
         return frame
 
     @property
@@ -119,7 +122,7 @@ class Study(Run):
             return None
         best = min(done, key=lambda one: (sign * one.values[0], one.number))
         run = Run(self._store, best.user_attrs["run"])
-        return BestTrial(best, run, self._plan.build if self._plan is not None else None)
+        return BestTrial(best, run, self.ref, self._plan.build if self._plan is not None else None)
 
     def trial(self, number: int) -> Run:
         """The run of a trial.

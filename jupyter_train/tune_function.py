@@ -59,10 +59,11 @@ def tune(
     if options.get("resume"):
         options, given_space = _completed(store, options, given_space)
     config = TuneConfig.of(options, given_space, expressions, is_open=callable(space))
+    from jupyter_train.notebook.provenance import parent_run
     from jupyter_train.tuning.search import Search
 
     plan = _plan(config, model, data)
-    return carry_out(store, Search(plan, space if callable(space) else None, constraints))
+    return carry_out(store, Search(plan, parent_run(), space if callable(space) else None, constraints))
 
 
 def _completed(

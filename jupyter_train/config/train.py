@@ -294,11 +294,18 @@ def option_values(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def unknown_option(name: str) -> OptionError:
-    """The error for an option nobody declared."""
+def unknown_option(name: str, known: Mapping[str, Option] | None = None) -> OptionError:
+    """The error for an option nobody declared.
+
+    Args:
+        name: As it was given.
+        known: Those there are; if None, the options of `%train`.
+    """
     flag = "--" + name.replace("_", "-")
-    close = did_you_mean(flag, [option.flag for option in options_by_name().values()])
-    return OptionError(f"unknown option `{flag}`.{close} `%train?` lists them all")
+    there = known if known is not None else options_by_name()
+    magic = "tune" if "trials" in there else "train"
+    close = did_you_mean(flag, [option.flag for option in there.values()])
+    return OptionError(f"unknown option `{flag}`.{close} `%{magic}?` lists them all")
 
 
 def _is_refused(option: Option, value: Any) -> bool:

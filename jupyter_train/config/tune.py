@@ -104,7 +104,7 @@ class TuneConfig:
         for name, value in given.items():
             option = known.get(name)
             if option is None:
-                raise unknown_option(name)
+                raise unknown_option(name, known)
             if value is None:
                 continue
             if name in _NOT_FOR_TRIALS:

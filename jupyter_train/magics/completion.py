@@ -7,14 +7,15 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from jupyter_train.config import Option, options_by_name
+from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.options import python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
 
-_LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
-_BODY = re.compile(r"^\s*%%train\b")
+_LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
+_BODY = re.compile(r"^\s*%%(?P<magic>train|tune)\b")
+_KNOWN = {"train": options_by_name, "tune": tune_options_by_name}
 _RUN_VERBS = ("list", "show", "compare", "note", "rm", "gc")
-_METRIC_OPTIONS = ("monitor", "early_stop")
+_METRIC_OPTIONS = ("monitor", "early_stop", "maximize", "minimize")
 
 
 @context_matcher()  # type: ignore[untyped-decorator]
@@ -23,15 +24,16 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
     cell = context.full_text
     before = "\n".join(cell.split("\n")[: context.cursor_line])
     line = context.line_with_cursor[: context.cursor_position]
-    if _BODY.match(cell) and context.cursor_line > 0:
-        return _result(*_in_body(line))
+    body = _BODY.match(cell)
+    if body is not None and context.cursor_line > 0:
+        return _result(*_in_body(line, _KNOWN[body["magic"]]()))
     found = _LINE.match(line)
     if found is None or _is_inside_string(before):
         return _result([], "")
     rest = found["rest"]
     word = re.split(r"\s", rest)[-1]
-    if found["magic"] == "train":
-        return _result(*_in_train_line(rest, word))
+    if found["magic"] in _KNOWN:
+        return _result(*_in_options(rest, word, _KNOWN[found["magic"]]()))
     if found["magic"] == "runs":
         return _result(*_in_runs_line(rest, word))
     return _result(_starting(word, ("-p", "-o", "--kernel", "--timeout", "--html")) if word else [], word)
@@ -53,22 +55,22 @@ def _starting(word: str, known: Any) -> list[str]:
     return [name for name in known if name.startswith(word) and name != word]
 
 
-def _in_train_line(rest: str, word: str) -> tuple[list[str], str]:
+def _in_options(rest: str, word: str, options: dict[str, Option]) -> tuple[list[str], str]:
     if word.startswith("--"):
         name, has_value, value = word[2:].partition("=")
-        option = options_by_name().get(python_name(name))
+        option = options.get(python_name(name))
         if has_value and option is not None:
             return [f"--{name}={choice}" for choice in _starting(value, _values_of(option))], word
-        return _starting(word, [option.flag for option in _offered()]), word
+        return _starting(word, [option.flag for option in _offered(options)]), word
     words = rest.split()
     previous = words[-1] if not word and words else words[-2] if len(words) > 1 else ""
-    option = options_by_name().get(python_name(previous)) if previous.startswith("--") else None
+    option = options.get(python_name(previous)) if previous.startswith("--") else None
     return (_starting(word, _values_of(option)), word) if option is not None else ([], word)
 
 
-def _offered() -> list[Option]:
+def _offered(options: dict[str, Option]) -> list[Option]:
     refused = {name for name, decision in DECISIONS.items() if decision.use is Use.REFUSED}
-    return [option for option in options_by_name().values() if option.name not in refused]
+    return [option for option in options.values() if option.name not in refused]
 
 
 def _values_of(option: Option) -> tuple[str, ...]:
@@ -98,16 +100,16 @@ def _in_runs_line(rest: str, word: str) -> tuple[list[str], str]:
     return _starting(word, _RUN_VERBS if is_verb else run_names()), word
 
 
-def _in_body(line: str) -> tuple[list[str], str]:
+def _in_body(line: str, options: dict[str, Option]) -> tuple[list[str], str]:
     found = re.match(r"^(?P<name>\s*[\w-]*)(?P<rest>:\s*(?P<value>\S*))?$", line)
     if found is None:
         return [], ""
     name = found["name"].strip()
     if found["rest"] is None:
-        names = ["model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"]
-        names += [option.name for option in _offered()]
+        names = ["model", "data", "space", "trainer", "optimizer", "lr_scheduler", "seed_everything"]
+        names += [option.name for option in _offered(options)]
         return [f"{known}: " for known in dict.fromkeys(names) if known.startswith(name) and name], name
-    option = options_by_name().get(python_name(name))
+    option = options.get(python_name(name))
     value = found["value"]
     return (_starting(value, _values_of(option)) if option is not None else []), value
 

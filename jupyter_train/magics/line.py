@@ -85,7 +85,7 @@ def parse(line: str, known: dict[str, Option]) -> Line:
         name, has_value, value = word.text[2:].partition("=")
         option = known.get(python_name(name))
         if option is None:
-            raise unknown_option(python_name(name))
+            raise unknown_option(python_name(name), known)
         text: str | None = value if has_value else None
         if text is None and _takes_next(option, word.following):
             text = next(words).text

@@ -32,10 +32,12 @@ class Search:
         plan: What its trials are made of.
         suggest: Draws a trial's values, where the space is a function.
         constraints: How far a trial is from what is allowed.
+        parent: Key of the run that started this one, such as a repeated notebook.
         on_start: Told the study's record once it is there.
     """
 
     plan: Plan
+    parent: str | None = None
     suggest: Suggest | None = None
     constraints: Constraints | None = None
     on_start: Callable[[RunRecord], None] = lambda _record: None
@@ -79,7 +81,7 @@ def _begun(store: Store, asked: Search) -> tuple[RunRecord, OwnerLock]:
     if config.resume is None:
         record = store.create_run(
             config.name or asked.plan.name, kind="tune", config=config.to_json(), notebook=asked.plan.notebook,
-            note=config.note or "",
+            note=config.note or "", parent=asked.parent,
         )  # fmt: skip
         lock = OwnerLock(RunFolder(record.folder).lock)
         lock.acquire()

@@ -1,0 +1,110 @@
+"""`%tune` in a real shell: expressions, classes, YAML, slips that record nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_train import Study
+from jupyter_train.exceptions import ModelError, OptionError, SpaceError, UsageError
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]
+USUAL = "--trials 3 --epochs 1 --maximize val_acc --seed 1 --quiet"
+
+
+@pytest.fixture
+def notebook(shell):
+    """A notebook with a model class and data."""
+    images, labels = digits()
+    shell.user_ns.update(LitDigits=LitDigits, X=images, y=labels, width=8, model=LitDigits(), trials=4)
+    shell.run_cell("class Mine(LitDigits):\n    def __init__(self, hidden, lr):\n        super().__init__(hidden, lr)")
+    return shell
+
+
+def tune(shell, line: str, cell: str | None = None) -> Study:
+    source = f"__study = %tune {line} {USUAL}" if cell is None else f"%%tune {line}\n{cell}"
+    result = shell.run_cell(source, store_history=True)
+    result.raise_error()
+    return shell.user_ns["__study"] if cell is None else result.result
+
+
+FORMS = {
+    "an expression": "LitDigits(hidden=hidden,lr=lr) (X,y) lr=1e-3..1e-1:log hidden=8|16",
+    "with the notebook's names": "LitDigits(hidden=width*factor,lr=lr) (X,y) lr=1e-3..1e-1:log factor=1..3",
+    "a class": "LitDigits (X,y) lr=1e-3..1e-1:log hidden=8|16",
+    "a class of the notebook": "Mine (X,y) lr=1e-3..1e-1:log hidden=8",
+    "a dotted class": "tests.models.LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log",
+    "an instance": "model (X,y) batch_size=16|32|64",
+    "an option": "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log trainer.gradient_clip_val=0.1..1.0",
+    "an option's expression": "LitDigits (X,y) lr=1e-3..1e-1:log --batch-size {width*4}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_typed_is_searched(form: str, notebook) -> None:
+    study = tune(notebook, FORMS[form])
+    assert study.status == "finished"
+    assert len(study.trials) == 3
+    typed = study.config["expressions"]
+    assert typed["model"] == FORMS[form].split()[0]
+    assert typed["data"] == "(X,y)"
+    if form == "an option's expression":
+        assert typed["batch_size"] == "width*4"
+        assert {run.config.get("batch_size", 32) for run in study.children} == {32}
+
+
+def test_the_promoted_line_trains_the_best_trial_again(notebook) -> None:
+    study = tune(notebook, FORMS["an option"])
+    line = study.promote()
+    assert "--gradient-clip-val" in line
+    notebook.run_cell(f"__run = {line} --quiet").raise_error()
+    run = notebook.user_ns["__run"]
+    assert run.metrics.equals(study.best.run.metrics)
+
+
+def test_yaml_says_the_same(notebook) -> None:
+    body = """
+model: LitDigits(hidden=hidden, lr=lr)
+data: (X, y)
+space:
+  lr: 1e-3..1e-1:log
+  hidden: [8, 16]
+trials: 3
+epochs: 1
+maximize: val_acc
+seed: 1
+quiet: true
+"""
+    study = tune(notebook, "", body)
+    same = tune(notebook, "LitDigits(hidden=hidden,lr=lr) (X,y) lr=1e-3..1e-1:log hidden=8|16")
+    columns = ["val_acc", "lr", "hidden"]
+    assert study.trials[columns].equals(same.trials[columns])
+
+
+SLIPS = {
+    "nothing": ("", UsageError, "name the model and the data"),
+    "unknown name": ("LitDigits(hidden=hiden) (X,y) hidden=8|16", UsageError, "`hiden` is not defined here"),
+    "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "`hiden` is searched but not used"),
+    "twice": ("LitDigits(lr=lr) (X,y) lr=1..2 lr=1..3", OptionError, "`lr` is given twice"),
+    "three expressions": ("LitDigits X y lr=1..2", UsageError, "3 expressions were given"),
+    "bad space": ("LitDigits (X,y) lr=2..1", SpaceError, "the wrong way round"),
+    "bad option": ("LitDigits (X,y) lr=1..2 --sampler tp", OptionError, "expected one of tpe"),
+    "no such option": ("LitDigits (X,y) lr=1..2 --trails 3", OptionError, "`--trials`"),
+    "no model": ("3 (X,y) lr=1..2", ModelError, "is no model"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_named_and_nothing_is_recorded(slip: str, notebook, store) -> None:
+    line, error, words = SLIPS[slip]
+    with pytest.raises(error, match=words):
+        tune(notebook, line)
+    assert store.list_runs(has_parts=True) == []
+
+
+def test_the_help_lists_every_option_of_a_search(notebook) -> None:
+    from jupyter_train.config.tune import tune_options
+    from jupyter_train.magics.magics import TrainMagics
+
+    text = TrainMagics.tune.__doc__ or ""
+    assert all(option.flag in text for option in tune_options())
