@@ -16,12 +16,16 @@ from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
-from jupyter_train.study import Study
+from jupyter_train.study import Repeats, Study
 
 if TYPE_CHECKING:
     from jupyter_train.execution.job import Done
     from jupyter_train.run import RunRecord
     from jupyter_train.store import RunWriter, Store
+
+
+#: What people hold of runs that are more than one fit, by their kind.
+_HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": Repeats}
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     if done.error is not None:
         raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
+    if done.record.kind in _HANDLES:
+        return _HANDLES[done.record.kind](_store(), done.record.key, shown_in=shown_in)
 
     def again(changes: dict[str, Any]) -> Run:
         """Another attempt, or a fork, with the same model and data."""
@@ -222,7 +228,7 @@ def get_run(word: str) -> Run:
     """
     store = _store()
     record = store.find(word)
-    return Study(store, record.key) if record.kind == "tune" else Run(store, record.key)
+    return _HANDLES.get(record.kind, Run)(store, record.key)
 
 
 def attach(word: str) -> Run:

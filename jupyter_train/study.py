@@ -56,6 +56,33 @@ class BestTrial:
         return f"trial {self.number} of {self._study}: {self.value:.4g} with {values}"
 
 
+class Repeats(Run):
+    """Several fits as one run: the folds of a cross-validation, or seeds; its children are the fits."""
+
+    @property
+    def fits(self) -> pd.DataFrame:
+        """One row a fit: `fold`, `seed`, the monitored metric's best value, its `epoch`, `status` and `run`."""
+        import pandas as pd
+
+        rows = []
+        for run in self.children:
+            best = run.best or {}
+            row: dict[str, Any] = {name: run.config[name] for name in ("fold", "seed") if name in run.config}
+            row |= {best["metric"]: best["value"], "epoch": best["epoch"]} if best else {}
+            rows.append(row | {"status": str(run.status), "run": run.key})
+        return pd.DataFrame(rows)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the fits' best values of the monitored metric; None before the first has ended."""
+        return float(self.best["value"]) if self.best is not None else None
+
+    @property
+    def std(self) -> float | None:
+        """Their standard deviation (n - 1)."""
+        return float(self.best["std"]) if self.best is not None else None
+
+
 class Study(Run):
     """A search: a run whose children are its trials.
 
@@ -112,7 +139,7 @@ class Study(Run):
 
     @property
     def best(self) -> BestTrial | None:  # type: ignore[override]
-        """The best trial; None before one is complete.
+        """The best trial; None before one is complete. After `--confirm` the one that is best over several seeds.
 
         Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front.
         """
@@ -121,8 +148,19 @@ class Study(Run):
         if not done:
             return None
         best = min(done, key=lambda one: (sign * one.values[0], one.number))
+        confirmed = self.record.summary.get("confirmed") or []
+        if confirmed:
+            best = next((one for one in done if one.number == confirmed[0]["trial"]), best)
         run = Run(self._store, best.user_attrs["run"])
         return BestTrial(best, run, self.ref, self._plan.build if self._plan is not None else None)
+
+    @property
+    def confirmed(self) -> pd.DataFrame:
+        """After `--confirm`: the best trials' `mean` and `std` over further seeds, and their `run`, the best first."""
+        import pandas as pd
+
+        columns = ["trial", "mean", "std", "run"]
+        return pd.DataFrame(self.record.summary.get("confirmed") or [], columns=columns).set_index("trial")
 
     def trial(self, number: int) -> Run:
         """The run of a trial.

@@ -59,7 +59,8 @@ def test_public_name_is_there(name: str) -> None:
 
 def test_public_names_are_these() -> None:
     assert jupyter_train.__all__ == [
-        "JupyterTrainError", "Run", "TrainingInterrupted", "compare", "get_run", "retrain", "runs", "train",
+        "JupyterTrainError", "Run", "Study", "TrainingInterrupted", "compare", "get_run", "retrain", "runs", "train",
+        "tune",
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_train.config import options as checks
 from jupyter_train.config.direction import direction_of
+from jupyter_train.config.folds import Fold, folds_text
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
@@ -22,7 +23,8 @@ class TrainConfig:
     """Everything `%train`, `%%train` and `train()` understand, with its checked values.
 
     `trainer` holds the arguments of `pl.Trainer` that were given, by their own names;
-    `expressions` keeps the text of each value that was written as an expression.
+    `expressions` keeps the text of each value that was written as an expression. Of several fits of one run, `fold`
+    says which rows validate, and `split_seed` decides the split in place of `seed`.
     """
 
     epochs: int | None = _option(
@@ -46,6 +48,13 @@ class TrainConfig:
         "shares of train/validation[/test] for arrays and frames (0.8/0.2)",
         metavar="SHARES",
         check=checks.fractions,
+    )
+    cv: int | str | None = _option(
+        (int, str), "cross-validation: so many fits, each validated on other rows; stratified for classes",
+        metavar="K[:stratified|plain|time|group=COLUMN]", check=folds_text,
+    )  # fmt: skip
+    seeds: int | None = _option(
+        int, "so many fits with seeds one after the other; the curves are their mean", check=checks.at_least_one
     )
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
@@ -125,6 +134,8 @@ class TrainConfig:
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)
+    fold: Fold | None = None
+    split_seed: int | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], expressions: Mapping[str, str] | None = None) -> TrainConfig:
@@ -224,7 +235,7 @@ class TrainConfig:
         """The record: options that differ from their defaults, objects as short text."""
         plain: dict[str, Any] = {}
         for item in dataclasses.fields(self):
-            if item.name in ("trainer", "expressions"):
+            if "option" not in item.metadata:
                 continue
             value = getattr(self, item.name)
             default = item.default_factory() if item.default_factory is not MISSING else item.default

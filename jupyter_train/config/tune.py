@@ -68,6 +68,9 @@ class TuneConfig:
     enqueue: list[str] = _option(
         str, "a trial to begin with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
     )
+    confirm: bool = _option(
+        bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
+    )
     parallel: int = _option(int, "how many trials at once, each in a warm process", 1, check=checks.at_least_one)
     resume: str | None = _option(str, "go on with this study: only `--trials` or `--timeout` is new", metavar="STUDY")
     name: str | None = _option(str, "name of the study (default: the model's class)", check=checks.run_name)

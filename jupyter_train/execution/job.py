@@ -108,7 +108,8 @@ def prepare(job: Job) -> Prepared:
     if config.reinit:
         initial.reinitialise(model)
     module = as_module(model, config.settled())
-    source = as_source(data, config.settled(), module, config.seed)
+    split_seed = config.seed if config.split_seed is None else config.split_seed
+    source = as_source(data, config.settled(), module, split_seed)
     check_validation(module, source, config)
     if config.is_looking:
         from jupyter_train.training.finders import find
@@ -130,8 +131,8 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     Raises:
         OptionError: A change is no option, or its value does not fit.
     """
-    own = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
-    trainer, expressions = own.pop("trainer"), own.pop("expressions")
+    own = {item.name: getattr(config, item.name) for item in dataclasses.fields(config) if "option" in item.metadata}
+    trainer, expressions = config.trainer, config.expressions
     given = {name: value for name, value in own.items() if value is not None and name not in _BEGINNINGS}
     if "max_epochs" in changes or "epochs" in changes:
         trainer = {name: value for name, value in trainer.items() if name != "max_epochs"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jupyter_train.panel.families import order, place_of
 from jupyter_train.panel.numbers import rounded
 from jupyter_train.store import MetricReader
 from jupyter_train.store.metrics.blocks import Bucket
+from jupyter_train.store.metrics.reader import SPREAD
 
 #: Further series are counted, not drawn.
 MOST_SERIES = 32
@@ -30,7 +32,8 @@ def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
         `first`, `last` and `families`, at most 400 points a series, which stand for several where there are more.
     """
     with MetricReader(metrics) as reader, reader.at_one_moment():
-        counts = dict(list(reader.counts().items())[:MOST_SERIES])
+        every = reader.counts()
+        counts = {name: every[name] for name in [one for one in every if not one.endswith(SPREAD)][:MOST_SERIES]}
         most = min(_MOST_IN_WINDOW, _MOST_OF_ALL // max(1, len(counts)))
         found = [
             series(reader, name, count, reader.window(name, first_step, last_step, most))
@@ -63,6 +66,28 @@ def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -
         columns["lows"] = [rounded(bucket.low) for bucket in picture]
         columns["highs"] = [rounded(bucket.high) for bucket in picture]
     return columns
+
+
+def with_spread(
+    reader: MetricReader, name: str, counts: Mapping[str, int], picture: list[Bucket], most: int
+) -> dict[str, Any]:
+    """A series; where it is the mean of several, its band is one standard deviation to either side.
+
+    Args:
+        reader: The run's.
+        name: The series.
+        counts: How many values every series has.
+        picture: The series, as it is drawn.
+        most: How many points were asked for.
+    """
+    found = series(reader, name, counts[name], picture)
+    if name + SPREAD not in counts:
+        return found
+    spread = reader.picture(name + SPREAD, most)
+    if len(spread) != len(picture):
+        return found
+    sides = [(one.mean - apart.mean, one.mean + apart.mean) for one, apart in zip(picture, spread, strict=True)]
+    return found | {"lows": [rounded(low) for low, _ in sides], "highs": [rounded(high) for _, high in sides]}
 
 
 def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from jupyter_train.panel.numbers import duration_text, rounded
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.locations import host_name
+from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import LEASE_S, silence_s
 
 if TYPE_CHECKING:
@@ -166,9 +167,9 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
         counts = reader.counts()
         progress = reader.meta("progress") or {}
         summary = record.summary | (reader.meta("summary") or {})
-        shown = list(counts)[: curves.MOST_SERIES]
+        shown = [name for name in counts if not name.endswith(SPREAD)][: curves.MOST_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
-        series = [curves.series(reader, name, counts[name], reader.picture(name, each)) for name in shown]
+        series = [curves.with_spread(reader, name, counts, reader.picture(name, each), each) for name in shown]
         series += curves.of_parent(*parent, shown, each) if parent is not None else []
         media = reader.media()
         checkpoints = reader.checkpoints()
@@ -178,7 +179,7 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
         "progress": {name: rounded(value) for name, value in progress.items()},
         "resources": _resources(summary),
         "families": curves.families(series),
-        "hidden_series": len(counts) - len(shown),
+        "hidden_series": sum(not name.endswith(SPREAD) for name in counts) - len(shown),
         "checkpoints": [{"kind": c.kind, "step": c.step, "size": c.size} for c in checkpoints],
         "media": [_medium(folder, medium) for medium in media[-_MOST_THUMBNAILS:]],
         "media_count": len(media),

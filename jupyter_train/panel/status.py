@@ -13,13 +13,13 @@ LIVE_STATUSES = ("running", "paused")
 
 
 def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
-    """(label, value) pairs of the status line: epoch, step, speed, time left or taken, best."""
+    """(label, value) pairs of the status line: trials or epoch and step, speed, time left or taken, best."""
     progress = snapshot.get("progress") or {}
     is_live = snapshot["status"] in LIVE_STATUSES
     words = []
     if progress.get("trial") is not None:
-        words.append(("trials", _of(progress["trial"], progress.get("trials"))))
-        words += [(name, str(progress["counts"][name])) for name in ("pruned", "fail") if progress["counts"][name]]
+        words.append((progress.get("unit") or "trials", _of(progress["trial"], progress.get("trials"))))
+        words += [(name, str(progress["counts"][name])) for name in ("pruned", "fail") if progress["counts"].get(name)]
     if progress.get("epoch") is not None:
         words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
     if progress.get("step") is not None:
@@ -32,8 +32,11 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         words.append(("took", duration_text(snapshot["duration_s"])))
     best = snapshot.get("best")
     if best:
-        where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
-        words.append((f"best {best['metric']}", f"{value_text(best['value'])} ({where})"))
+        if best.get("std") is not None:
+            words.append((best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])}"))
+        else:
+            where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
+            words.append((f"best {best['metric']}", f"{value_text(best['value'])} ({where})"))
     return words
 
 

@@ -15,6 +15,9 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.metrics.rewind import begin_attempt
 from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
 
+#: Kinds of runs that are not gone on with, and what they are.
+_WHOLE = {"cv": "several fits", "fold": "one of several fits"}
+
 #: Gives the checkpoint at which the next attempt goes on; None where it has to begin at step 0.
 Choose = Callable[[RunRecord], Checkpoint | None]
 
@@ -66,6 +69,8 @@ def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -
         RunStateError: Somebody trains it, it is another user's, or it never began.
     """
     store.check_owner(record)
+    if record.kind in _WHOLE:
+        raise RunStateError(f"`{record.ref}` is {_WHOLE[record.kind]}, which cannot go on by itself; begin it anew")
     if record.status is RunStatus.QUEUED:
         raise RunStateError(f"`{record.ref}` has not begun, so nothing of it can be lost; start it anew")
     return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)

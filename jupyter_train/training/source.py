@@ -9,13 +9,16 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.config.folds import Fold
 from jupyter_train.exceptions import DataError, OptionError
+from jupyter_train.training.splitting import Split, fold_rows
 from jupyter_train.training.table import Encoder, Parts, parts_of_arrays, parts_of_frame
 
 _DEFAULT_SPLIT = (0.8, 0.2, 0.0)
+_NO_TEST = (1.0, 0.0, 0.0)
 
 
 @dataclass
@@ -68,15 +71,36 @@ def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: 
     if isinstance(data, pl.LightningDataModule):
         _refuse_table_options(config, "a LightningDataModule")
         return DataSource({"datamodule": data}, f"data: {type(data).__name__}", data)
+    split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold)
     if _is_frame(data):
-        split = config.split or _DEFAULT_SPLIT
         parts = parts_of_frame(data, config.target, split, seed, config.encode == "auto")
         return _from_parts(parts, config, data)
     if _is_pair_of_arrays(data):
         _refuse_target(config)
-        parts = parts_of_arrays(data[0], data[1], config.split or _DEFAULT_SPLIT, seed, config.encode == "auto")
+        parts = parts_of_arrays(data[0], data[1], split, seed, config.encode == "auto")
         return _from_parts(parts, config, data)
+    if config.fold is not None:
+        data = _fold_of(data, config.fold, seed)
     return _ready_made(data, config)
+
+
+def _fold_of(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
+    """The rows of a Dataset that train, and those that validate.
+
+    Raises:
+        DataError: It cannot be dealt to folds.
+    """
+    if not isinstance(data, Dataset) or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+        raise DataError(
+            f"`--cv` deals rows to folds, and a {type(data).__name__} is used as it is; give `(X, y)` arrays, a "
+            "DataFrame or one Dataset"
+        )
+    if fold.folds.kind in ("stratified", "group"):
+        raise DataError(
+            f"`--cv {fold.folds.count}:{fold.folds.kind}` needs to see the targets; give `(X, y)` or a DataFrame"
+        )
+    train, validation = fold_rows(np.zeros((len(data), 1)), fold, seed)
+    return Subset(data, train.tolist()), Subset(data, validation.tolist())
 
 
 def _is_frame(data: Any) -> bool:

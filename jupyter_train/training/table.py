@@ -12,8 +12,7 @@ from torch.utils.data import TensorDataset
 
 from jupyter_train.exceptions import DataError, did_you_mean
 from jupyter_train.store.folder import RunFolder, write_atomically
-
-_MOST_CLASSES = 1000
+from jupyter_train.training.splitting import MOST_CLASSES, Split, is_classes, split_rows
 
 
 @dataclass
@@ -72,7 +71,7 @@ class Encoder:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def parts_of_frame(frame: Any, target: str | None, split: tuple[float, float, float], seed: int, encode: bool) -> Parts:
+def parts_of_frame(frame: Any, target: str | None, split: Split, seed: int, encode: bool) -> Parts:
     """A DataFrame's rows, split and turned into tensors.
 
     Raises:
@@ -87,12 +86,14 @@ def parts_of_frame(frame: Any, target: str | None, split: tuple[float, float, fl
             f"`--target {target}`: no such column.{did_you_mean(target, columns)} Columns: {_names(columns)}"
         )
     _check_rows(len(frame))
+    groups = split.groups_of(frame)
+    frame = frame.drop(columns=[split.group]) if split.group else frame
     if frame[target].isna().any():
         count = int(frame[target].isna().sum())
         raise DataError(f"the target `{target}` has {count} empty rows; drop them: `df.dropna(subset=[{target!r}])`")
     if not encode:
         _refuse_columns(frame, target)
-    train, validation, test = split_rows(np.asarray(frame[target]), split, seed)
+    train, validation, test = split_rows(np.asarray(frame[target]), split, seed, groups)
     encoder = _fit(frame.iloc[train], frame[target], target)
     features = encoder.features(frame)
     targets = encoder.targets(frame[target])
@@ -131,14 +132,14 @@ def _fit(train: Any, target: Any, name: str) -> Encoder:
             medians[column] = 0.0 if np.isnan(median) else median
         else:
             known = sorted(values.dropna().astype("string").unique().tolist())
-            if len(known) > _MOST_CLASSES:
+            if len(known) > MOST_CLASSES:
                 raise DataError(f"column `{column}` has {len(known)} different texts; drop it or encode it yourself")
             categories[column] = known
     labels = None if _is_numeric(target) else sorted({str(value) for value in target})
     return Encoder(medians, categories, name, labels)
 
 
-def parts_of_arrays(features: Any, targets: Any, split: tuple[float, float, float], seed: int, encode: bool) -> Parts:
+def parts_of_arrays(features: Any, targets: Any, split: Split, seed: int, encode: bool) -> Parts:
     """Arrays or tensors `(n, ...)` and `(n, ...)`, split and turned into tensors.
 
     Arrays of inputs become float32; a tensor of integers stays one (tokens for an embedding). Targets become
@@ -159,7 +160,7 @@ def parts_of_arrays(features: Any, targets: Any, split: tuple[float, float, floa
     return _parts(x, y, split_rows(y, split, seed), str(x.dtype) if keeps_type else "float32")
 
 
-def _encoded_arrays(x: Any, y: Any, split: tuple[float, float, float], seed: int) -> Parts:
+def _encoded_arrays(x: Any, y: Any, split: Split, seed: int) -> Parts:
     import pandas as pd
 
     if x.ndim != 2:
@@ -199,39 +200,6 @@ def _refuse_array(name: str, array: np.ndarray[Any, Any]) -> None:
 def _check_rows(rows: int) -> None:
     if rows < 2:
         raise DataError(f"the data has {rows} rows; expected at least 2 (one to train on, one to validate with)")
-
-
-def is_classes(targets: np.ndarray[Any, Any]) -> bool:
-    """True for one-dimensional integer, bool or text targets with few enough different values."""
-    return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= _MOST_CLASSES
-
-
-def split_rows(
-    targets: np.ndarray[Any, Any], split: tuple[float, float, float], seed: int
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Row numbers of train, validation and test, by seed; stratified when the targets are classes."""
-    from sklearn.model_selection import train_test_split
-
-    rows = np.arange(len(targets))
-    labels = targets.astype(str) if is_classes(targets) else None
-    train, rest = _cut(train_test_split, rows, split[1] + split[2], labels, seed)
-    if split[2] == 0 or len(rest) < 2:
-        return train, rest, rest[:0]
-    validation, test = _cut(train_test_split, rest, split[2] / (split[1] + split[2]), labels, seed)
-    return train, validation, test
-
-
-def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
-    if share <= 0:
-        return rows, rows[:0]
-    strata = None
-    if labels is not None:
-        counts = np.unique(labels[rows], return_counts=True)[1]
-        held = max(1, round(share * len(rows)))
-        if counts.min() >= 2 and min(held, len(rows) - held) >= len(counts):
-            strata = labels[rows]
-    kept, held_out = cut(rows, test_size=max(share, 1 / len(rows)), random_state=seed, stratify=strata)
-    return np.sort(kept), np.sort(held_out)
 
 
 def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any], input_type: str = "float32") -> Parts:

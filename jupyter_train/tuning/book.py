@@ -78,7 +78,7 @@ class Book:
         self._config = config
         self._suggest = suggest
         self._distributions = distributions_of(config.space)
-        self._fixed = {name: one.value for name, one in config.space.items() if isinstance(one, Fixed)}
+        self.fixed: dict[str, Any] = {name: one.value for name, one in config.space.items() if isinstance(one, Fixed)}
         is_new = not path.exists()
         self._journal = Journal(path)
         self._storage = JournalStorage(self._journal)
@@ -121,9 +121,9 @@ class Book:
         if self._suggest is not None:
             trial = study.ask()
             drawn = dict(self._suggest(trial))
-            return Asked(trial.number, {**self._fixed, **drawn})
+            return Asked(trial.number, {**self.fixed, **drawn})
         trial = study.ask(self._distributions)
-        return Asked(trial.number, {**trial.params, **self._fixed})
+        return Asked(trial.number, {**trial.params, **self.fixed})
 
     def broken_off(self) -> list[Asked]:
         """Trials that nobody carries out any more; one that was begun again already has failed."""
@@ -134,7 +134,7 @@ class Book:
                 self.tell(trial.number, Told("fail", message="broken off twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
-            found.append(Asked(trial.number, {**trial.params, **self._fixed, **trial.user_attrs.get("drawn", {})}))
+            found.append(Asked(trial.number, {**trial.params, **self.fixed, **trial.user_attrs.get("drawn", {})}))
         return found
 
     def _wanted(self, trial: FrozenTrial) -> Mapping[str, Any]:

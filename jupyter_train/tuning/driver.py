@@ -136,7 +136,8 @@ class Driver:
         if self.stopped:
             return "the study was stopped"
         if self.book.report(number, epoch, value):
-            return f"pruned after epoch {epoch}: {self._config.prune} saw better trials at this point"
+            what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
+            return f"pruned after {what} {epoch}: {self._config.prune} saw better trials at this point"
         return ""
 
     def keeps(self, value: float | None) -> bool:
@@ -213,6 +214,27 @@ class Driver:
             )  # fmt: skip
 
         self._outline.write()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has ended the study, or interrupts it."""
+        return bool(self.stopped) or self._interrupt.is_asked
+
+    def warn(self, text: str) -> None:
+        """Something that whoever searches should know."""
+        self._writer.event("warning", text)
+
+    def confirmed(self, found: list[dict[str, Any]]) -> None:
+        """The best trials have been trained with further seeds.
+
+        Args:
+            found: `trial`, `mean`, `std` and `run` of each, the best first.
+        """
+        self._writer.summary(confirmed=found)
+        if found:
+            metric = self._config.objectives[0][0]
+            words = ", ".join(f"trial {one['trial']} {one['mean']:.4g} ± {one['std']:.2g}" for one in found)
+            self._writer.event("found", f"{metric} over further seeds: {words}")
 
     def finish(self) -> None:
         """The study is over: what views draw is as it will stay."""

@@ -17,6 +17,7 @@ from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.book import Asked, Book, Suggest
 from jupyter_train.tuning.carrying import carry_out
+from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
 from jupyter_train.tuning.optimizer import Constraints, sampler_of
 from jupyter_train.tuning.plan import Plan
@@ -143,6 +144,8 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
             carry_out_all(store, plan, driver, record, writer)
         else:
             _carry_out_here(store, plan, driver)
+        if plan.config.confirm and not (driver.stopped or driver.failed):
+            confirm(store, plan, driver)
         driver.finish()
         status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED
         message = driver.failed or driver.stopped

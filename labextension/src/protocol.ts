@@ -48,7 +48,8 @@ export interface IProgress {
   epochs: Value;
   step: Value;
   steps: Value;
-  /** Of a search: how many trials have ended. */
+  /** Of a search, or of several fits: how many have ended, and what they are called. */
+  unit: string;
   trial: Value;
   trials: Value;
   stepsPerSecond: Value;
@@ -71,6 +72,8 @@ export interface IBest {
   step: number;
   /** Of a search: which trial it is. */
   trial: Value;
+  /** Of several fits: how far their values lie apart, one standard deviation. */
+  std: Value;
 }
 
 /** Something that happened along the way. */
@@ -266,6 +269,7 @@ function asProgress(found: unknown): IProgress {
     epochs: number(progress.epochs),
     step: number(progress.step),
     steps: number(progress.steps),
+    unit: text(progress.unit),
     trial: number(progress.trial),
     trials: number(progress.trials),
     stepsPerSecond: number(progress.steps_per_s),
@@ -292,7 +296,8 @@ function asBest(found: unknown): IBest | null {
     value: number(found.value),
     epoch: number(found.epoch) ?? 0,
     step: number(found.step) ?? 0,
-    trial: number(found.trial)
+    trial: number(found.trial),
+    std: number(found.std)
   };
 }
 

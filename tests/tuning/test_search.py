@@ -407,3 +407,19 @@ def test_a_model_that_cannot_travel_is_named(data, store) -> None:
 
     with pytest.raises((StudyError, OptionError, ValueError), match="cannot be taken to another process"):
         tune(make, data, space={"lr": "1e-3..1e-1"}, trials=4, parallel=2, **USUAL)
+
+
+def test_the_winner_is_confirmed_with_further_seeds(data) -> None:
+    study = tune(LitDigits, data, space=SPACE, trials=6, confirm=True, **USUAL | {"prune": "none"})
+    best_three = study.trials.index[:3]
+    confirmed = study.confirmed
+    assert sorted(confirmed.index) == sorted(best_three)
+    assert list(confirmed["mean"]) == sorted(confirmed["mean"], reverse=True)
+    for number, row in confirmed.iterrows():
+        fits = get_run(row["run"]).children
+        assert [fit.config["seed"] for fit in fits] == [2, 3, 4]
+        assert row["mean"] == pytest.approx(sum(fit.best["value"] for fit in fits) / 3)
+        assert get_run(row["run"]).config["confirms"] == number
+    assert study.best.number == confirmed.index[0]
+    assert any("over further seeds" in event.text for event in study.events)
+    assert study.trial(study.best.number).config["trial"] == study.best.number

@@ -25,6 +25,8 @@ from jupyter_train.store.metrics.blocks import (
 )
 from jupyter_train.store.metrics.file import open_for_reading
 
+#: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
+SPREAD = "/std"
 #: More than any series has of anything.
 _ALL = 1 << 40
 

@@ -78,7 +78,8 @@ export function progressWords(snapshot: ISnapshot): [string, string][] {
   const { progress, best } = snapshot;
   const words: [string, string][] = [];
   if (progress.trial !== null) {
-    words.push(['trials', ofText(progress.trial, progress.trials)]);
+    const unit = progress.unit === '' ? 'trials' : progress.unit;
+    words.push([unit, ofText(progress.trial, progress.trials)]);
   }
   if (progress.epoch !== null) {
     words.push(['epoch', ofText(progress.epoch, progress.epochs)]);
@@ -95,7 +96,9 @@ export function progressWords(snapshot: ISnapshot): [string, string][] {
   } else if (snapshot.durationSeconds !== null && !isLive(snapshot.status)) {
     words.push(['took', durationText(snapshot.durationSeconds)]);
   }
-  if (best !== null) {
+  if (best !== null && best.std !== null) {
+    words.push([best.metric, `${valueText(best.value)} ± ${valueText(best.std)}`]);
+  } else if (best !== null) {
     const where = best.trial === null ? `at epoch ${best.epoch + 1}` : `in trial ${best.trial}`;
     words.push([`best ${best.metric}`, `${valueText(best.value)} ${where}`]);
   }

@@ -1,0 +1,226 @@
+"""A run that is several fits: one for each fold of a cross-validation, or each seed; its curves are their mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.config.folds import Fold, parse_folds
+from jupyter_train.exceptions import OptionError, TrainingInterrupted
+from jupyter_train.execution import inline
+from jupyter_train.execution.job import Done, Job, prepare
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.metrics.reader import SPREAD
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.writer import Row
+
+if TYPE_CHECKING:
+    from jupyter_train.store.metrics.blocks import Point
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fit of several.
+
+    Attributes:
+        config: What it is told.
+        recorded: Which one it is.
+        words: The same, as people read it.
+    """
+
+    config: TrainConfig
+    recorded: dict[str, Any]
+    words: str
+
+
+def is_repeated(config: TrainConfig) -> bool:
+    """Whether these options ask for several fits."""
+    return config.cv is not None or config.seeds is not None
+
+
+def carry_out(store: Store, job: Job) -> Done:
+    """Trains part after part, and records what they come to together.
+
+    Raises:
+        JupyterTrainError: Model, data or options do not fit; no run was made.
+    """
+    parts = _parts_of(job.config)
+    first = prepare(_job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
+    name = job.config.name or type(first.model).__name__
+    record = store.create_run(
+        name, kind=job.kind if job.kind != "train" else "cv", config=job.config.to_json() | job.recorded,
+        notebook=job.notebook, parent=job.parent, note=job.config.note or "", tags=list(job.config.tag),
+    )  # fmt: skip
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    try:
+        store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+        return _Repeated(store, job, store.get(record.key), parts).run()
+    finally:
+        lock.release()
+
+
+def _parts_of(config: TrainConfig) -> list[Part]:
+    """Every fold with every seed.
+
+    Raises:
+        OptionError: An option has no meaning for several fits.
+    """
+    from jupyter_train.training import seeds
+
+    for option, value in (("--resume", config.resume), ("--fork", config.fork), ("--detach", config.detach or None)):
+        if value is not None:
+            raise OptionError(
+                f"`{option}` is for one fit; `--cv` and `--seeds` train several, here, from their beginning"
+            )
+    if config.is_looking:
+        raise OptionError("`auto` looks for one number for one fit; say it: `--lr 1e-3`, `--batch-size 32`")
+    config.seed = seeds.draw_seed() if config.seed is None else config.seed
+    folds = parse_folds(config.cv) if config.cv is not None else None
+    found = []
+    for repeat in range(config.seeds or 1):
+        for number in range(folds.count if folds is not None else 1):
+            changes: dict[str, Any] = {
+                "cv": None, "seeds": None, "seed": config.seed + repeat, "notify": None,
+                "split_seed": config.seed if config.split_seed is None else config.split_seed,
+                "fold": Fold(folds, number) if folds is not None else None,
+            }  # fmt: skip
+            recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
+            words = " ".join(f"{name} {value}" for name, value in recorded.items())
+            part = dataclasses.replace(config, **changes, trainer=dict(config.trainer))
+            found.append(Part(part, recorded, words))
+    return found
+
+
+def _job_of(job: Job, part: Part, parent: str | None) -> Job:
+    return Job(
+        part.config, job.build, job.notebook, parent, job.provenance, ckpt_path=job.ckpt_path, kind="fold",
+        recorded=part.recorded,
+    )  # fmt: skip
+
+
+class _Repeated:
+    """The run while its parts train."""
+
+    def __init__(self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part]) -> None:
+        self._store = store
+        self._job = job
+        self._record = record
+        self._parts = parts
+        folder = RunFolder(record.folder)
+        self._writer = RunWriter(store, record.key, folder, None, record.attempt)
+        self._mailbox = Mailbox(store, record.key, folder, record.attempt)
+        self._writer.at_every_flush(self._mailbox.exchange)
+        self._done: list[RunRecord] = []
+        self._stopped = ""
+
+    def run(self) -> Done:
+        """All parts, or as far as they came."""
+        self._job.on_start(self._record, self._writer)
+        done, error = None, None
+        status, message = RunStatus.FAILED, ""
+        try:
+            self._tell_progress()
+            for part in self._parts:
+                job = _job_of(self._job, part, self._record.key)
+                done = inline.carry_out(self._store, job, prepare(job))
+                error = done.error
+                self._obey()
+                if error is not None or done.record.status is RunStatus.FAILED:
+                    message = f"{part.words}: {done.record.message}"
+                    break
+                if done.record.status is RunStatus.STOPPED and not self._stopped:
+                    self._stopped = f"stopped in {part.words}"
+                if self._stopped:
+                    break
+                self._done.append(done.record)
+                self._tell_progress()
+                self._judge()
+            status, message = self._outcome(error, message)
+        except BaseException as err:
+            message = " ".join(str(err).split())[:500] or type(err).__name__
+            raise
+        finally:
+            self._record_means()
+            self._mailbox.close()
+            self._writer.close(status, message)
+        return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+
+    def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
+        if isinstance(error, TrainingInterrupted):
+            return RunStatus.STOPPED, str(error)
+        if message:
+            return RunStatus.FAILED, message
+        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, "")
+
+    def _judge(self) -> None:
+        """Whoever judges this run is told the mean so far; the parts are the epochs of its curve."""
+        best = self._best()
+        if self._job.judge is not None and best is not None:
+            self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
+
+    def _obey(self) -> None:
+        for command in self._mailbox.inbox.take():
+            step = len(self._done)
+            if command.verb == "stop":
+                self._stopped = f"stopped after {step} of {len(self._parts)} fits"
+                self._writer.event("command", f"stopped after fit {step}", step, verb="stop", arguments={})
+                self._mailbox.answered(command, Answer(APPLIED, "stopped", step))
+            else:
+                self._mailbox.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
+
+    # -- what they come to ------------------------------------------------------------------------
+
+    def _tell_progress(self) -> None:
+        unit = "folds" if self._job.config.seeds is None else "fits" if self._job.config.cv is not None else "seeds"
+        self._writer.progress(trial=len(self._done), trials=len(self._parts), unit=unit, counts={})
+        best = self._best()
+        if best is not None:
+            self._writer.summary(best=best)
+
+    def _best(self) -> dict[str, Any] | None:
+        """Mean and standard deviation of the parts' best values; None while there is none."""
+        bests = [record.summary["best"] for record in self._done if record.summary.get("best")]
+        if not bests:
+            return None
+        values = [float(best["value"]) for best in bests]
+        return {
+            "metric": bests[0]["metric"], "mode": bests[0]["mode"], "value": statistics.fmean(values),
+            "std": statistics.stdev(values) if len(values) > 1 else 0.0, "values": values, "parts": len(values),
+            "epoch": bests[0]["epoch"], "step": bests[0]["step"],
+        }  # fmt: skip
+
+    def _record_means(self) -> None:
+        """The mean of every series over the parts, and how far they lie apart: the n-th value with the n-th of all.
+
+        Parts may have some rows more or less, so that their steps are not the same; those of the first are taken.
+        """
+        series: dict[str, list[list[Point]]] = {}
+        for record in self._done:
+            with MetricReader(RunFolder(record.folder).metrics) as reader:
+                for name in reader.counts():
+                    series.setdefault(name, []).append(reader.points(name))
+        for name, columns in series.items():
+            if len(columns) == len(self._done):
+                self._add_mean(name, columns)
+
+    def _add_mean(self, name: str, columns: list[list[Point]]) -> None:
+        for points in zip(*columns, strict=False):
+            values = [point.value for point in points if math.isfinite(point.value)]
+            if not values:
+                continue
+            pairs = [(name, statistics.fmean(values))]
+            if len(columns) > 1:
+                pairs.append(
+                    (name + SPREAD, statistics.pstdev(values) if len(values) < 2 else statistics.stdev(values))
+                )
+            self._writer.add(Row(points[0].step, points[0].epoch, points[0].time, pairs))

@@ -1,0 +1,179 @@
+"""Cross-validation and several seeds: folds that are scikit-learn's, one run with a mean and a band, nothing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
+from torch.utils.data import DataLoader, TensorDataset
+
+from jupyter_train import get_run, train, tune
+from jupyter_train.config.folds import Fold, Folds, parse_folds
+from jupyter_train.exceptions import DataError, OptionError, RunStateError
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.study import Repeats
+from jupyter_train.training.splitting import Split, fold_rows, split_rows
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]
+USUAL = {"epochs": 2, "seed": 1, "monitor": "val_acc", "quiet": True}
+
+
+def build() -> LitDigits:
+    return LitDigits()
+
+
+@pytest.mark.parametrize(
+    ("text", "splitter"),
+    [
+        ("4", StratifiedKFold(4, shuffle=True, random_state=7)),
+        ("4:stratified", StratifiedKFold(4, shuffle=True, random_state=7)),
+        ("4:plain", KFold(4, shuffle=True, random_state=7)),
+        ("4:time", TimeSeriesSplit(4)),
+        ("4:group=who", GroupKFold(4)),
+    ],
+)
+def test_folds_are_those_of_scikit_learn(text: str, splitter) -> None:
+    _, labels = digits(200)
+    groups = np.arange(200) // 10
+    expected = list(splitter.split(np.zeros(200), labels, groups))
+    for number in range(4):
+        train_rows, validation_rows = fold_rows(labels, Fold(parse_folds(text), number), 7, groups)
+        assert train_rows.tolist() == expected[number][0].tolist()
+        assert validation_rows.tolist() == expected[number][1].tolist()
+
+
+@pytest.mark.parametrize("kind", ["auto", "plain", "time", "group"])
+def test_the_test_part_is_in_no_fold(kind: str) -> None:
+    _, labels = digits(300)
+    groups = np.arange(300) // 10
+    seen, tests = [], []
+    for number in range(3):
+        split = Split((0.6, 0.2, 0.2), Fold(Folds(3, kind, "who" if kind == "group" else ""), number))
+        rows = split_rows(labels, split, 5, groups if kind == "group" else None)
+        seen.append(set(rows[0]) | set(rows[1]))
+        tests.append(rows[2].tolist())
+    assert tests[0] == tests[1] == tests[2]
+    assert len(tests[0]) == pytest.approx(60, abs=10)
+    assert not set(tests[0]) & set.union(*seen)
+    if kind == "group":
+        assert not {groups[row] for row in tests[0]} & {groups[row] for row in set.union(*seen)}
+    if kind == "time":
+        assert min(tests[0]) > max(set.union(*seen))
+
+
+def test_a_cross_validation_is_one_run_with_its_folds(store) -> None:
+    run = train(build, digits(), cv=4, **USUAL)
+    assert isinstance(run, Repeats)
+    assert run.status == "finished"
+    assert run.record.kind == "cv"
+    fits = run.fits
+    assert list(fits["fold"]) == [0, 1, 2, 3]
+    assert run.mean == pytest.approx(fits["val_acc"].mean())
+    assert run.std == pytest.approx(fits["val_acc"].std())
+    parts = [get_run(key).metrics["val_acc"].dropna().to_numpy() for key in fits["run"]]
+    own = run.metrics[["val_acc", "val_acc/std"]].dropna()
+    assert own["val_acc"].to_numpy() == pytest.approx(np.mean(parts, axis=0))
+    assert own["val_acc/std"].to_numpy() == pytest.approx(np.std(parts, axis=0, ddof=1))
+    (accuracy,) = [one for one in snapshot(store, run.key)["families"] if one["name"] == "acc"]
+    shown = next(one for one in accuracy["series"] if one["name"] == "val_acc")
+    assert shown["lows"] == pytest.approx(list(own["val_acc"] - own["val_acc/std"]), rel=1e-3)
+    assert [one["name"] for one in accuracy["series"]] == ["train_acc", "val_acc"]
+    assert isinstance(get_run(run.ref), Repeats)
+    assert [one.ref for one in store.list_runs()] == [run.ref]
+
+
+def test_a_fold_is_the_fit_it_would_be_alone() -> None:
+    images, labels = digits()
+    run = train(build, (images, labels), cv="3:plain", **USUAL)
+    rows = fold_rows(labels, Fold(Folds(3, "plain"), 1), 1)
+    pair = tuple(TensorDataset(torch.from_numpy(images[part]), torch.from_numpy(labels[part])) for part in rows)
+    alone = train(build, pair, **USUAL)
+    assert get_run(run.fits["run"][1]).metrics.equals(alone.metrics)
+
+
+def test_seeds_share_their_split() -> None:
+    run = train(build, digits(), seeds=3, **USUAL)
+    assert list(run.fits["seed"]) == [1, 2, 3]
+    assert len(set(run.fits["val_acc"])) > 1
+    assert train(build, digits(), **USUAL).metrics.equals(get_run(run.fits["run"][0]).metrics)
+    both = train(build, digits(), seeds=2, cv=2, **USUAL)
+    assert list(zip(both.fits["seed"], both.fits["fold"], strict=True)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+def test_frames_keep_groups_together_and_leave_their_column_out() -> None:
+    images, labels = digits()
+    frame = pd.DataFrame(images[:, :8], columns=[f"p{i}" for i in range(8)])
+    frame = frame.assign(label=labels, who=[f"patient {i // 16}" for i in range(len(labels))])
+    net = lambda: torch.nn.Linear(8, 10)  # noqa: E731
+    run = train(net, frame, target="label", loss="cross_entropy", cv="4:group=who", epochs=1, seed=1, quiet=True)
+    assert len(run.fits) == 4
+    with pytest.raises(DataError, match=r"no such column\. Did you mean `who`"):
+        train(net, frame, target="label", loss="cross_entropy", cv="4:group=whoo", epochs=1, seed=1, quiet=True)
+
+
+BAD = {
+    "one fold": ({"cv": 1}, digits, OptionError, "a number of folds such as"),
+    "no kind": ({"cv": "5:stratifed"}, digits, OptionError, "a number of folds such as"),
+    "more folds than rows": ({"cv": "400:plain"}, digits, DataError, "cannot deal these 320 rows"),
+    "a loader": (
+        {"cv": 3}, lambda: DataLoader(TensorDataset(torch.zeros(4, 64), torch.zeros(4).long())), DataError,
+        "a DataLoader is used as it is",
+    ),
+    "detached": ({"cv": 3, "detach": True}, digits, OptionError, "`--detach` is for one fit"),
+    "a finder": ({"cv": 3, "lr": "auto"}, digits, OptionError, "`auto` looks for one number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_slip_is_named_and_nothing_is_recorded(name: str, store) -> None:
+    options, data, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        train(build, data, **USUAL | options)
+    assert store.list_runs(has_parts=True) == []
+
+
+class FailsLater(LitDigits):
+    """Fails in its second fit."""
+
+    made = 0
+
+    def __init__(self):
+        super().__init__()
+        FailsLater.made += 1
+        self.number = FailsLater.made
+
+    def training_step(self, batch, batch_idx):
+        if self.number > 3:  # the first one is made to see whether everything fits
+            raise RuntimeError("no more")
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_fold_that_fails_says_which_and_what_was_done_stays() -> None:
+    with pytest.raises(RuntimeError, match="no more"):
+        train(lambda: FailsLater(), digits(), cv=4, **USUAL)
+    from jupyter_train import runs
+
+    (run,) = list(runs())
+    assert run.status == "failed"
+    assert run.record.message == "fold 2 seed 1: RuntimeError: no more"
+    assert [one.status for one in run.children] == ["finished", "finished", "failed"]
+    assert run.metrics["val_acc"].count() == 2
+    with pytest.raises(OptionError, match="`--resume` is for one fit"):
+        train(lambda: LitDigits(), digits(), resume=run.ref, epochs=3, quiet=True)
+    with pytest.raises(RunStateError, match="is one of several fits, which cannot go on by itself"):
+        train(lambda: FailsLater(), digits(), resume=run.children[0].ref, epochs=3, quiet=True)
+
+
+def test_a_search_takes_the_mean_of_its_folds() -> None:
+    space = {"lr": "1e-3..1e-1:log"}
+    study = tune(LitDigits, digits(), space=space, cv=3, trials=4, epochs=2, maximize="val_acc", seed=1, quiet=True)
+    complete = study.trials[study.trials["state"] == "complete"]
+    assert len(complete) > 0
+    for number, row in complete.iterrows():
+        folds = study.trial(number).children
+        assert len(folds) == 3
+        assert row["val_acc"] == pytest.approx(np.mean([fold.best["value"] for fold in folds]))
+    assert len(study.children) == 4
