@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import functools
 import inspect
@@ -246,6 +248,19 @@ class TrainConfig:
         if self.expressions:
             plain["expressions"] = dict(self.expressions)
         return plain
+
+
+def own_objects(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options with callbacks of their own: one that has been through a fit remembers it.
+
+    What cannot be copied is shared.
+    """
+    found = dict(options)
+    for name in ("callback", "callbacks"):
+        if found.get(name):
+            with contextlib.suppress(Exception):
+                found[name] = copy.deepcopy(found[name])
+    return found
 
 
 def as_json(value: Any) -> Any:

@@ -12,7 +12,7 @@ from jupyter_train.config import options as checks
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.space import Space, parse
-from jupyter_train.config.train import TrainConfig, options_by_name, unknown_option
+from jupyter_train.config.train import TrainConfig, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
@@ -26,6 +26,9 @@ _NOT_FOR_TRIALS = {
     "tune_loader": "`%train --tune-loader` measures the loader",
     "fork": "trials begin anew; `%train --fork` forks a run",
     "from_": "trials begin anew; `%train --resume RUN --from STEP` goes on with one",
+    "force": "`--resume STUDY` goes on with what was searched, and with nothing else",
+    "detach": "a search runs in this process; its trials with `--parallel N` in others",
+    "form": "`%train --form` shows the options of one run",
     "reinit": "every trial begins with fresh weights",
     "devices": "a trial trains on one device; `--parallel N` trains several trials at once",
 }
@@ -156,7 +159,8 @@ class TuneConfig:
             OptionError: A value does not fit.
         """
         metric, direction = self.objectives[0]
-        given = self.train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
+        train = own_objects(self.train)
+        given = train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
         given.setdefault("enable_model_summary", False)
         return TrainConfig.of(given)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.folds import Fold, parse_folds
+from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError, TrainingInterrupted
 from jupyter_train.execution import inline
 from jupyter_train.execution.job import Done, Job, prepare
@@ -96,7 +97,8 @@ def _parts_of(config: TrainConfig) -> list[Part]:
             }  # fmt: skip
             recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
             words = " ".join(f"{name} {value}" for name, value in recorded.items())
-            part = dataclasses.replace(config, **changes, trainer=dict(config.trainer))
+            callbacks = own_objects({"callback": config.callback})["callback"]
+            part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
             found.append(Part(part, recorded, words))
     return found
 

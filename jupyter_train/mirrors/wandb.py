@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.mirrors.wandb_file import sent_counts
-from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.run import PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.central import Event
 from jupyter_train.store.metrics.blocks import Point
@@ -55,7 +55,7 @@ class WandbMirror:
         client = wandb.init(
             project=self._project, id=self._record.key.replace("-", ""), name=self._record.ref, resume="allow",
             dir=str(self._folder.path), mode=mode, config=_config(self._record), tags=self._record.tags or None,
-            notes=self._record.note or None,
+            notes=self._record.note or None, group=self._group(),
             settings=wandb.Settings(console="off", save_code=False, disable_git=True, silent=True,
                                     x_disable_stats=True, x_disable_meta=True),
         )  # fmt: skip
@@ -64,6 +64,12 @@ class WandbMirror:
         where = client.url if mode == "online" and client.url else f"offline, {Path(client.dir).parent}"
         self._tell(f"W&B: {where}")
         return client
+
+    def _group(self) -> str | None:
+        """Parts of one run, such as the trials of a search, lie together under its name."""
+        if self._record.kind not in PARTS or self._record.parent is None:
+            return None
+        return self._store.get(self._record.parent).ref
 
     def _send(self, client: Any, is_last: bool) -> None:
         """Sends what is new; the newest step waits, since more may be logged at it."""

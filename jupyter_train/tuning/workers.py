@@ -30,8 +30,10 @@ from jupyter_train.tuning.plan import Plan
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _LOOK_S = 0.1
 _END_PATIENCE_S = 10.0
-#: Processes are started for a search that would take longer than this without them.
-_WORTH_S = 4.0
+#: Processes are started for a search that would take longer than this without them: each costs seconds to start.
+_WORTH_S = 12.0
+#: A trial that takes longer than this holds nobody up.
+_LONG_TRIAL_S = 4.0
 #: The first trials here take longer than those after them.
 _LEARNT = 5
 
@@ -197,6 +199,7 @@ class _Dealer:
         self._store = store
         self._plan = plan
         self._here: Asked | None = None
+        self._done_here = 0
         self._tries: dict[int, int] = {}
 
     def begin(self) -> None:
@@ -204,28 +207,28 @@ class _Dealer:
 
         They are not started for what is done in that time; a first trial that takes longer does not hold them up.
         """
-        began, done = time.monotonic(), 0
-        timer = threading.Timer(_WORTH_S, self._pool.start_all)
-        timer.daemon = True
-        timer.start()
-        try:
-            while not self._pool.is_ready:
-                self._driver.obey()
-                if self._driver.is_over:
-                    return
-                self._carry_out_one_here()
-                done += 1
-                left = self._driver.left
-                each = (time.monotonic() - began) / done
-                if left is None or (done >= _LEARNT and left * each > _WORTH_S):
-                    self._pool.start_all()
-        finally:
-            timer.cancel()
+        began = time.monotonic()
+        while not self._pool.is_ready:
+            self._driver.obey()
+            if self._driver.is_over:
+                return
+            self._carry_out_one_here()
+            self._done_here += 1
+            left = self._driver.left
+            each = (time.monotonic() - began) / self._done_here
+            if left is None or (self._done_here >= _LEARNT and left * each > _WORTH_S):
+                self._pool.start_all()
 
     def _carry_out_one_here(self) -> None:
+        long_trial = threading.Timer(_LONG_TRIAL_S, self._pool.start_all)
+        long_trial.daemon = True
+        long_trial.start()
         self._here = self._driver.next()
         self._driver.tell_progress()
-        ended = carry_out(self._store, self._plan, self._here, self)
+        try:
+            ended = carry_out(self._store, self._plan, self._here, self)
+        finally:
+            long_trial.cancel()
         asked, self._here = self._here, None
         self._driver.ended(asked, ended)
         self._hear_what_waits()

@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.benchmarks.recorder import be_quiet
 
-TRIALS = 100
+TRIALS = 200
 EPOCHS = 5
-REPEATS = 5
+REPEATS = 3
 SEED = 1
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [16, 32, 64, 128]}
 KINDS = {

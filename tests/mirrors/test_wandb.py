@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_train import train
+from jupyter_train import train, tune
 from jupyter_train.mirrors.wandb import rows_of
-from jupyter_train.mirrors.wandb_file import history_rows, sent_counts
+from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_counts
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
@@ -151,3 +151,23 @@ def received(stand_in) -> dict[str, list[tuple[int, float]]]:
             if name not in OWN and not name.startswith("_"):
                 found[name].append((row["trainer/global_step"], float(value)))
     return dict(found)
+
+
+def test_the_trials_of_a_search_are_one_group() -> None:
+    from wandb.proto import wandb_internal_pb2 as messages
+
+    study = tune(
+        LitDigits, digits(), space={"hidden": [8, 16]}, sampler="grid", epochs=1, maximize="val_acc", seed=1,
+        quiet=True, wandb="digits",
+    )  # fmt: skip
+    groups = []
+    for run in study.children:
+        wait_for(lambda run=run: mirrored(run.folder).get("val_acc"))
+        (path,) = run.folder.glob("wandb/offline-run-*/run-*.wandb")
+        for blob in read_records(path):
+            record = messages.Record()
+            record.ParseFromString(blob)
+            if record.WhichOneof("record_type") == "run":
+                groups.append(record.run.run_group)
+    assert groups
+    assert set(groups) == {study.ref}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from jupyter_train import Study, get_run, tune
@@ -200,6 +201,7 @@ BAD = {
     "no epochs": ({"space": SPACE, "epochs": None}, OptionError, "how long to train"),
     "a monitor": ({"space": SPACE, "monitor": "val_loss"}, OptionError, "the objective is the monitored metric"),
     "devices": ({"space": SPACE, "devices": 2}, OptionError, "a trial trains on one device"),
+    "detached": ({"space": SPACE, "detach": True}, OptionError, "a search runs in this process"),
     "bad duration": ({"space": SPACE, "timeout": "soon"}, OptionError, "a duration such as"),
     "enqueued outside": ({"space": SPACE, "enqueue": "lr=5"}, StudyError, "lies outside"),
     "enqueued unknown": ({"space": SPACE, "enqueue": "rl=5"}, StudyError, "`rl` is not searched"),
@@ -300,6 +302,8 @@ def test_stop_and_pause_reach_a_study(data, store) -> None:
 
 
 SCRIPT = """
+from jupyter_train.tuning import workers
+workers._WORTH_S, workers._LEARNT = 0.0, 0
 from jupyter_train import tune
 from tests.tuning.test_search import Slow
 from tests.models import digits
@@ -358,10 +362,17 @@ def _commands() -> list[str]:
 # -- several at once ------------------------------------------------------------------------------
 
 
-def test_trials_at_once_are_as_good_and_all_accounted_for(data) -> None:
-    study = tune(Slow, data, space=SPACE, trials=16, parallel=2, **USUAL)
+def _start_at_once(monkeypatch) -> None:
+    """Processes are started also for a search that hardly needs them."""
+    monkeypatch.setattr(workers, "_WORTH_S", 0.0)
+    monkeypatch.setattr(workers, "_LEARNT", 0)
+
+
+def test_trials_at_once_are_as_good_and_all_accounted_for(data, monkeypatch) -> None:
+    _start_at_once(monkeypatch)
+    study = tune(Slow, data, space=SPACE, trials=24, parallel=2, **USUAL)
     assert study.status == "finished"
-    assert len(study.trials) == 16
+    assert len(study.trials) == 24
     assert len({run.record.pid for run in study.children}) == 3  # here first, then in two processes
     assert len(checkpoints_of(study)) <= 3
     assert study.best.model() is not None
@@ -384,8 +395,7 @@ class KillsItself(LitDigits):
 
 def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     monkeypatch.setenv("TEST_PROCESS", str(os.getpid()))
-    monkeypatch.setattr(workers, "_WORTH_S", 0.0)
-    monkeypatch.setattr(workers, "_LEARNT", 0)
+    _start_at_once(monkeypatch)
     space = {"lr": "1e-3..1e-1:log", "way": ["to live", "to go on", "to survive", "to die"]}
     study = tune(KillsItself, data, space=space, trials=24, parallel=2, prune="none", sampler="random", **USUAL)
     assert study.status in ("finished", "failed")
@@ -423,3 +433,21 @@ def test_the_winner_is_confirmed_with_further_seeds(data) -> None:
     assert study.best.number == confirmed.index[0]
     assert any("over further seeds" in event.text for event in study.events)
     assert study.trial(study.best.number).config["trial"] == study.best.number
+
+
+class Counts(pl.Callback):
+    """Remembers the batches it has seen."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.seen += 1
+        pl_module.log("seen", float(self.seen))
+
+
+def test_callbacks_begin_anew_in_every_trial(data) -> None:
+    counts = Counts()
+    study = tune(LitDigits, data, space=SPACE, trials=3, callback=counts, **USUAL | {"prune": "none"})
+    assert {run.metrics["seen"].max() for run in study.children} == {24.0}  # 8 batches, 3 epochs
+    assert counts.seen == 0
