@@ -23,6 +23,7 @@ from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.writer import Row
+from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.blocks import Point
@@ -65,9 +66,12 @@ def carry_out(store: Store, job: Job) -> Done:
     lock.acquire()
     try:
         store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
-        return _Repeated(store, job, store.get(record.key), parts).run()
+        with InterruptWatch() as interrupt:
+            done = _Repeated(store, job, store.get(record.key), parts, interrupt).run()
     finally:
         lock.release()
+    interrupt.pass_on()
+    return done
 
 
 def _parts_of(config: TrainConfig) -> list[Part]:
@@ -113,7 +117,10 @@ def _job_of(job: Job, part: Part, parent: str | None) -> Job:
 class _Repeated:
     """The run while its parts train."""
 
-    def __init__(self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part]) -> None:
+    def __init__(
+        self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch
+    ) -> None:
+        self._interrupt = interrupt
         self._store = store
         self._job = job
         self._record = record
@@ -136,6 +143,10 @@ class _Repeated:
                 job = _job_of(self._job, part, self._record.key)
                 done = inline.carry_out(self._store, job, prepare(job))
                 error = done.error
+                if error is None and done.record.status is RunStatus.FINISHED:
+                    self._done.append(done.record)
+                    self._tell_progress()
+                    self._judge()
                 self._obey()
                 if error is not None or done.record.status is RunStatus.FAILED:
                     message = f"{part.words}: {done.record.message}"
@@ -144,9 +155,8 @@ class _Repeated:
                     self._stopped = f"stopped in {part.words}"
                 if self._stopped:
                     break
-                self._done.append(done.record)
-                self._tell_progress()
-                self._judge()
+            if self._interrupt.is_asked and error is None and self._job.config.on_interrupt == "raise":
+                error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
         except BaseException as err:
             message = " ".join(str(err).split())[:500] or type(err).__name__
@@ -171,6 +181,8 @@ class _Repeated:
             self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
 
     def _obey(self) -> None:
+        if self._interrupt.is_asked:
+            self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
         for command in self._mailbox.inbox.take():
             step = len(self._done)
             if command.verb == "stop":

@@ -23,13 +23,15 @@ class AbortTraining(BaseException):
 class InterruptWatch:
     """While entered, counts SIGINT instead of raising KeyboardInterrupt, and notes SIGTERM; only in the main thread.
 
-    A batch system sends SIGTERM and, some seconds later, SIGKILL: the run is saved in between.
+    A batch system sends SIGTERM and, some seconds later, SIGKILL: the run is saved in between. One inside another, as
+    a trial's inside its search's, lets that one know.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.is_terminated = False
         self._previous: dict[int, Any] = {}
+        self._around: InterruptWatch | None = None
 
     @property
     def is_asked(self) -> bool:
@@ -39,6 +41,8 @@ class InterruptWatch:
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._on_signal) for number in _WATCHED}
+            owner = getattr(self._previous.get(signal.SIGINT), "__self__", None)
+            self._around = owner if isinstance(owner, InterruptWatch) else None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,6 +59,8 @@ class InterruptWatch:
             self.is_terminated = True
             return
         self.count += 1
+        if self._around is not None:
+            self._around.count += 1
         if self.count > 1:
             raise AbortTraining
 

@@ -137,6 +137,12 @@ class Book:
             found.append(Asked(trial.number, {**trial.params, **self.fixed, **trial.user_attrs.get("drawn", {})}))
         return found
 
+    def put_off(self, number: int) -> None:
+        """A trial that is ended because the study is: that it begins again later is no second try."""
+        trial_id = self._id_of(number)
+        tries = self._storage.get_trial(trial_id).user_attrs.get("tries", 1)
+        self._note(trial_id, {"tries": tries - 1})
+
     def _wanted(self, trial: FrozenTrial) -> Mapping[str, Any]:
         return trial.params if self._suggest is not None else self._distributions
 

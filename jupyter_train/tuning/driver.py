@@ -110,9 +110,8 @@ class Driver:
             self._obey_waiting()
 
     def _obey_waiting(self) -> None:
-        done = len(self.book.trials(*_ENDED))
         for command in self._mailbox.inbox.take():
-            words = ""
+            done, words = len(self.book.trials(*_ENDED)), ""
             if command.verb == "stop":
                 self.stopped = "stopped; every finished trial is kept, and the study can go on"
                 self._is_paused, words = False, "stopped"
@@ -132,8 +131,12 @@ class Driver:
     # -- what a trial asks ------------------------------------------------------------------------
 
     def reached(self, number: int, epoch: int, value: float) -> str:
-        """A trial has a new value of its objective; a text ends it."""
-        if self.stopped:
+        """A trial has a new value of its objective; a text ends it.
+
+        Commands to the study are obeyed here too: a trial may take hours.
+        """
+        self.obey()
+        if self.is_stopped:
             return "the study was stopped"
         if self.book.report(number, epoch, value):
             what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
@@ -154,9 +157,9 @@ class Driver:
         if ended.is_interrupted:
             self.is_interrupted = True
             self.stopped = self.stopped or "interrupted; every finished trial is kept, and the study can go on"
+        if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
+            self.book.put_off(asked.number)  # it was ended with the study, and begins again with it
             return
-        if self.stopped and told.state == "pruned":
-            return  # it was ended with the study, and begins again with it
         self.book.tell(asked.number, told)
         if told.state == "fail":
             self._note_failure(asked, ended)

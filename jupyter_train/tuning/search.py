@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import difference
@@ -120,12 +121,22 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
               "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha")}  # fmt: skip
     after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
              "prune": config.prune}  # fmt: skip
+    before |= _plain(old.config.get("train", {}))
+    after |= _plain(new.get("train", {}))
     lines = difference(before, after)
     if lines:
         shown = "\n".join(f"  {line}" for line in lines)
         raise StudyError(
             f"`{old.ref}` searched something else:\n{shown}\nGo on with what it searched, or begin another study"
         )
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the trials, as they are typed; objects are not compared."""
+    return {
+        f"--{name.replace('_', '-')}": value for name, value in options.items()
+        if isinstance(value, bool | int | float) or (isinstance(value, str) and " at 0x" not in value)
+    }  # fmt: skip
 
 
 def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt: InterruptWatch) -> Driver:

@@ -126,6 +126,16 @@ def test_a_trial_broken_off_twice_has_failed(tmp_path: Path) -> None:
     assert [trial.user_attrs["message"] for trial in failed] == ["broken off twice"]
 
 
+def test_a_trial_put_off_with_its_study_has_not_been_tried(tmp_path: Path) -> None:
+    book = Book(tmp_path / "journal", config())
+    book.ask()
+    for _ in range(5):
+        book.put_off(0)
+        book.close()
+        book = Book(tmp_path / "journal", config())
+        assert [one.number for one in book.broken_off()] == [0]
+
+
 def test_enqueued_trials_come_first_also_after_a_resume(tmp_path: Path) -> None:
     unbroken = Book(tmp_path / "unbroken", config())
     unbroken.enqueue({"lr": 1e-3, "hidden": 64})

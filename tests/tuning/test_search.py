@@ -257,6 +257,8 @@ def test_a_study_of_something_else_is_refused_with_the_difference(data) -> None:
     study = tune(LitDigits, data, space=SPACE, trials=1, **USUAL)
     with pytest.raises(StudyError, match=r"hidden: 8\|16\|32 → 8\|16"):
         tune(LitDigits, data, space=SPACE | {"hidden": [8, 16]}, trials=2, resume=study.ref, quiet=True)
+    with pytest.raises(StudyError, match="--epochs: 3 → 5"):
+        tune(LitDigits, data, epochs=5, trials=2, resume=study.ref, quiet=True)
     with pytest.raises(StudyError, match="objectives"):
         tune(LitDigits, data, minimize="val_loss", trials=2, resume=study.ref, quiet=True)
     with pytest.raises(RunStateError, match="is no study but a run"):
@@ -287,18 +289,36 @@ def test_an_interrupt_ends_it_and_it_goes_on(data) -> None:
     assert again.trials["val_acc"].to_dict() == unbroken.trials["val_acc"].to_dict()
 
 
-def test_stop_and_pause_reach_a_study(data, store) -> None:
+class VerySlow(LitDigits):
+    """Would take minutes."""
+
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.05)
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store, monkeypatch) -> None:
+    _start_at_once(monkeypatch)
+
     def steer() -> None:
-        while not (found := store.list_runs(1, kind="tune")) or not store.list_runs(1, kind="trial"):
+        while not any(run.last.get("val_acc") for run in _trials(store)):
             time.sleep(0.05)
-        Study(store, found[0].key).stop()
+        Study(store, store.list_runs(1, kind="tune")[0].key).stop()
 
     thread = threading.Thread(target=steer)
     thread.start()
-    study = tune(Slow, data, space=SPACE, trials=50, **USUAL)
+    given = USUAL | {"epochs": 1000, "prune": "none"}
+    study = tune(VerySlow, data, space=SPACE, trials=50, parallel=parallel, **given)
     thread.join()
     assert study.status == "stopped"
-    assert len(study.trials) < 50
+    assert set(study.trials["state"]) == {"running"}
+    assert {run.status for run in study.children} == {"stopped"}
+    assert {run.record.message for run in study.children} == {"the study was stopped"}
+
+
+def _trials(store) -> list:
+    return [get_run(record.key) for record in store.list_runs(10, kind="trial")]
 
 
 SCRIPT = """
