@@ -273,12 +273,17 @@ class Slow(LitDigits):
         return super().training_step(batch, batch_idx)
 
 
-def test_an_interrupt_ends_it_and_it_goes_on(data) -> None:
-    timer = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+def test_an_interrupt_ends_it_and_it_goes_on(data, store) -> None:
+    def interrupt() -> None:
+        while sum(record.status == "finished" for record in store.list_runs(10, kind="trial")) < 2:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(TrainingInterrupted, match="--resume"):
         tune(Slow, data, space=SPACE, trials=8, **USUAL | {"prune": "none"})
-    timer.cancel()
+    thread.join()
     study = Study(*_newest())
     assert study.status == "stopped"
     done = len(study.trials[study.trials["state"] == "complete"])
