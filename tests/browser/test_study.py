@@ -90,3 +90,20 @@ def test_a_search_is_paused_resumed_and_stopped_from_its_panel(jupyter) -> None:
     page.wait_for_selector(".jt-Header[data-status=stopped]")
     jupyter.wait_until_idle()
     assert page.evaluate(TRIALS) < 500
+
+
+def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
+    line = "run = %train LitDigits() (X,y) --epochs 6 --cv 4 --seed 1 --monitor val_acc --name digits"
+    jupyter.open(jupyter.write_notebook([SETUP, line]))
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    page = jupyter.page
+    page.wait_for_selector(".jt-Header[data-status=finished]")
+    jupyter.wait_until_idle()
+    words = page.locator(".jt-Numbers").inner_text().split()
+    assert words[words.index("folds") + 1 : words.index("folds") + 4] == ["4", "/", "4"]
+    assert "±" in words
+    page.wait_for_selector(".jt-Chart canvas")
+    assert page.locator(".jt-Chart").count() >= 2
+    jupyter.screenshot("folds")
