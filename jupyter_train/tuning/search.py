@@ -131,6 +131,18 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
         )
 
 
+def _remarks(config: TuneConfig) -> list[str]:
+    """What works otherwise than somebody might expect."""
+    every = config.train.get("check_val_every_n_epoch") or 1
+    is_validated = config.objectives[0][0].startswith(("val", "valid", "dev"))
+    if config.prune == "none" or not is_validated or every == 1 or {"cv", "seeds"} & config.train.keys():
+        return []
+    return [
+        f"a trial has a value every {every} epochs only (`--check-val-every-n-epoch {every}`), so `--prune "
+        f"{config.prune}` can end it no sooner; with `--prune none` none is ended"
+    ]
+
+
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the trials, as they are typed; objects are not compared."""
     return {
@@ -148,6 +160,8 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     status, message = RunStatus.FAILED, ""
     try:
         asked.on_start(record)
+        for remark in _remarks(plan.config):
+            writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:
             from jupyter_train.tuning.workers import carry_out_all

@@ -476,3 +476,11 @@ def test_callbacks_begin_anew_in_every_trial(data) -> None:
     study = tune(LitDigits, data, space=SPACE, trials=3, callback=counts, **USUAL | {"prune": "none"})
     assert {run.metrics["seen"].max() for run in study.children} == {24.0}  # 8 batches, 3 epochs
     assert counts.seen == 0
+
+
+def test_a_pruner_without_a_validation_every_epoch_says_so(data) -> None:
+    study = tune(LitDigits, data, space=SPACE, trials=2, check_val_every_n_epoch=3, **USUAL)
+    (words,) = [event.text for event in study.events if event.kind == "warning"]
+    assert words.startswith("a trial has a value every 3 epochs only")
+    quiet = tune(LitDigits, data, space=SPACE, trials=2, check_val_every_n_epoch=3, **USUAL | {"prune": "none"})
+    assert [event for event in quiet.events if event.kind == "warning"] == []
