@@ -111,12 +111,12 @@ def _range(name: str, text: str) -> Range:
     if found is None or any(not _is_number(end) for end in ends):
         raise SpaceError(f"{shown}: expected two numbers around `..`, as in `1e-4..1e-1:log`")
     low, high = ends
+    how = found["how"]
     if low > high:
-        turned = f"{name}={_word(high)}..{_word(low)}"
+        turned = f"{name}={_word(high)}..{_word(low)}" + (f":{how}" if how else "")
         raise SpaceError(f"{shown}: the range is the wrong way round; did you mean `{turned}`?")
     if low == high:
         raise SpaceError(f"{shown}: the range is empty; `{name}={_word(low)}` fixes it to one value")
-    how = found["how"]
     if how is None:
         return Range(low, high, 1 if isinstance(low, int) and isinstance(high, int) else None)
     if how.strip() == "log":

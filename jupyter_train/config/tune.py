@@ -129,7 +129,9 @@ class TuneConfig:
         if twice:
             raise OptionError(f"`{min(twice)}` cannot be maximized and minimized at once")
         if self.resume is None and not is_open and not any(self.searched):
-            raise OptionError("nothing is searched; add a range or choices, such as `lr=1e-4..1e-1:log`")
+            fixed = ", ".join(f"`{name}={space}`" for name, space in self.space.items())
+            read = f" ({fixed} is one fixed value)" if fixed else ""
+            raise OptionError(f"nothing is searched{read}; add a range or choices, such as `lr=1e-4..1e-1:log`")
         if self.trials is None and self.timeout is None and self.sampler != "grid":
             raise OptionError("how long to search was not said; add `--trials 50` (or `--timeout 10m`)")
         if len(self.objectives) > 1:

@@ -54,7 +54,8 @@ class TuneRequest:
             shown = ", ".join(f"`{text}`" for text in expressions)
             raise UsageError(
                 f"{len(expressions)} expressions were given ({shown}), expected a model and its data; put brackets "
-                "around what belongs together, as in `(X, y)`, and write what is searched as `name=RANGE`"
+                "around what belongs together, as in `(X, y)`, and write what is searched as `name=RANGE`, without "
+                "spaces"
             )
         self._namespace.check(expressions[0], "model", searched)
         for text, what in zip(expressions[1:], ("data",), strict=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
+from jupyter_train.store.folder import write_atomically
 from jupyter_train.tuning.book import Book, distributions_in
 
 _PERIOD_S = 0.5
@@ -64,9 +64,7 @@ class Outline:
         self._due = now + _PERIOD_S
         self._weigh(is_last)
         content = json.dumps(outline(self._config, self._book, self._importance), separators=(",", ":"))
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text(content, encoding="utf-8")
-        os.replace(temporary, self._path)
+        write_atomically(self._path, content.encode())
 
     def _weigh(self, is_last: bool) -> None:
         done = len(self._book.trials(TrialState.COMPLETE))

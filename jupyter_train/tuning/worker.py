@@ -15,7 +15,7 @@ from jupyter_train.execution import payload
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
-from jupyter_train.tuning.workers import THREADS_VARIABLE
+from jupyter_train.tuning.pool import THREADS_VARIABLE
 
 _LOOK_S = 0.5
 

@@ -3,69 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config.commands import command
-from jupyter_train.exceptions import RunStateError, StoreError, StudyError
-from jupyter_train.execution import crash, payload
-from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.starting import worker_environment
+from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunRecord
-from jupyter_train.store import RunFolder, RunWriter, Store, commands
-from jupyter_train.store.locations import STORE_VARIABLE
+from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.tuning.book import Asked, Told
 from jupyter_train.tuning.carrying import Ended, carry_out
 from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.pool import Pool, Trial, Worker
 
-THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _LOOK_S = 0.1
-_END_PATIENCE_S = 10.0
 #: Processes are started for a search that would take longer than this without them: each costs seconds to start.
 _WORTH_S = 12.0
 #: A trial that takes longer than this holds nobody up.
 _LONG_TRIAL_S = 4.0
 #: The first trials here take longer than those after them.
 _LEARNT = 5
-
-
-@dataclass
-class _Trial:
-    """A trial in the hands of a process."""
-
-    asked: Asked
-    run: str = ""
-    tries: int = 1
-
-
-@dataclass
-class _Worker:
-    """A process for one trial after the other; its messages come through the queue that all of them share."""
-
-    index: int
-    process: subprocess.Popen[bytes]
-    trial: _Trial | None = None
-    is_ready: bool = False
-    is_asked_to_stop: bool = False
-
-    def send(self, **message: Any) -> None:
-        """One line; a process that is gone is noticed when its messages end."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-
-
-_Message = tuple[_Worker, dict[str, Any] | None]
 
 
 def carry_out_all(store: Store, plan: Plan, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
@@ -80,7 +41,7 @@ def carry_out_all(store: Store, plan: Plan, driver: Driver, record: RunRecord, w
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
     threads = max(1, cores // plan.config.parallel)
-    pool = _Pool(store, plan, record, threads)
+    pool = Pool(store, plan, record, threads)
     try:
         dealer = _Dealer(pool, driver, store, plan)
         with _threads(threads):
@@ -103,97 +64,10 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Pool:
-    """The processes of a study."""
-
-    def __init__(self, store: Store, plan: Plan, record: RunRecord, threads: int) -> None:
-        self.messages: queue.Queue[_Message] = queue.Queue()
-        self.workers: list[_Worker] = []
-        self._folder = RunFolder(record.folder)
-        self._study = record.key
-        self._environment = {STORE_VARIABLE: store.url, THREADS_VARIABLE: str(threads)}
-        self._sha256 = payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
-        self._gpus = _gpus()
-        self._most = plan.config.parallel
-        self._lock = threading.Lock()
-        self._is_started = False
-
-    def start_all(self) -> None:
-        """Starts all of them, once.
-
-        Raises:
-            StudyError: One cannot be started.
-        """
-        with self._lock:
-            if self._is_started:
-                return
-            self._is_started = True
-        for _ in range(self._most):
-            self.start()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all of them wait for trials, or have one."""
-        return len(self.workers) == self._most and all(worker.is_ready for worker in self.workers)
-
-    def start(self) -> _Worker:
-        """One more process.
-
-        Raises:
-            StudyError: It cannot be started.
-        """
-        index = len(self.workers)
-        extra = dict(self._environment)
-        if self._gpus:
-            extra["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
-        descriptor = os.open(crash.crash_file(self._folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_train.tuning.worker", self._study, self._sha256],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=descriptor,
-                env=worker_environment() | extra, start_new_session=True,
-            )  # fmt: skip
-        except OSError as err:
-            raise StudyError(f"a process for trials could not be started: {err.strerror or err}") from err
-        finally:
-            os.close(descriptor)
-        worker = _Worker(index, process)
-        self.workers.append(worker)
-        threading.Thread(target=self._read, args=(worker,), name="jupyter_train trial", daemon=True).start()
-        return worker
-
-    def _read(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        for line in worker.process.stdout:
-            with contextlib.suppress(ValueError):
-                self.messages.put((worker, json.loads(line)))
-        self.messages.put((worker, None))
-
-    def words(self, worker: _Worker) -> str:
-        """Why a process ended."""
-        return crash.words(worker.process.wait(), self._folder.path)
-
-    def close(self) -> None:
-        """Ends the processes: an idle one leaves when nothing more can come, any other is killed."""
-        for worker in self.workers:
-            assert worker.process.stdin is not None
-            with contextlib.suppress(OSError):
-                worker.process.stdin.close()
-        deadline = time.monotonic() + _END_PATIENCE_S
-        for worker in self.workers:
-            try:
-                is_idle = worker.is_ready and worker.trial is None
-                worker.process.wait(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
-        payload.discard(self._folder)
-
-
 class _Dealer:
     """Gives trials to processes and hears how they do."""
 
-    def __init__(self, pool: _Pool, driver: Driver, store: Store, plan: Plan) -> None:
+    def __init__(self, pool: Pool, driver: Driver, store: Store, plan: Plan) -> None:
         self._pool = pool
         self._driver = driver
         self._store = store
@@ -265,7 +139,7 @@ class _Dealer:
                 continue
             self._take(worker, message)
 
-    def _take(self, worker: _Worker, message: dict[str, Any] | None) -> None:
+    def _take(self, worker: Worker, message: dict[str, Any] | None) -> None:
         if message is None:
             self._lost(worker)
         elif "ready" in message:
@@ -289,18 +163,18 @@ class _Dealer:
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
 
-    def _give(self, worker: _Worker) -> None:
+    def _give(self, worker: Worker) -> None:
         if worker.trial is not None:
             return
         self._driver.obey()
         if self._driver.is_over:
             return
         asked = self._driver.next()
-        worker.trial, worker.is_asked_to_stop = _Trial(asked), False
+        worker.trial, worker.is_asked_to_stop = Trial(asked), False
         worker.send(trial=asked.number, params=asked.params)
         self._driver.tell_progress()
 
-    def _hear(self, worker: _Worker, message: dict[str, Any]) -> None:
+    def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
         trial = worker.trial
         if trial is None:
             return
@@ -317,7 +191,7 @@ class _Dealer:
             worker.trial = None
             self._give(worker)
 
-    def _lost(self, worker: _Worker) -> None:
+    def _lost(self, worker: Worker) -> None:
         """A process has died: its trial is carried out once more by another one, then it has failed."""
         words = self._pool.words(worker)
         trial, worker.trial = worker.trial, None
@@ -333,13 +207,3 @@ class _Dealer:
             self._driver.begin_again(trial.asked)
         if not self._driver.is_over:
             self._give(self._pool.start())
-
-
-def _gpus() -> list[str]:
-    """The GPUs that this process may use, as its children are told of them."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return []
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]

@@ -87,6 +87,8 @@ SLIPS = {
     "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "`hiden` is searched but not used"),
     "twice": ("LitDigits(lr=lr) (X,y) lr=1..2 lr=1..3", OptionError, "`lr` is given twice"),
     "three expressions": ("LitDigits X y lr=1..2", UsageError, "3 expressions were given"),
+    "no range": ("LitDigits (X,y) lr=1e-4-1e-1", OptionError, "`lr=1e-4-1e-1` is one fixed value"),
+    "spaces": ("LitDigits (X,y) lr = 1..2", UsageError, "without spaces"),
     "bad space": ("LitDigits (X,y) lr=2..1", SpaceError, "the wrong way round"),
     "bad option": ("LitDigits (X,y) lr=1..2 --sampler tp", OptionError, "expected one of tpe"),
     "no such option": ("LitDigits (X,y) lr=1..2 --trails 3", OptionError, "`--trials`"),

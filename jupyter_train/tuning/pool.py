@@ -1,0 +1,154 @@
+"""The processes of a study, and the lines they send."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.exceptions import StudyError
+from jupyter_train.execution import crash, payload
+from jupyter_train.execution.pickling import pickled
+from jupyter_train.execution.starting import worker_environment
+from jupyter_train.run import RunRecord
+from jupyter_train.store import RunFolder, Store
+from jupyter_train.store.locations import STORE_VARIABLE
+from jupyter_train.tuning.book import Asked
+from jupyter_train.tuning.plan import Plan
+
+THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
+_END_PATIENCE_S = 10.0
+
+
+@dataclass
+class Trial:
+    """A trial in the hands of a process."""
+
+    asked: Asked
+    run: str = ""
+    tries: int = 1
+
+
+@dataclass
+class Worker:
+    """A process for one trial after the other; its messages come through the queue that all of them share."""
+
+    index: int
+    process: subprocess.Popen[bytes]
+    trial: Trial | None = None
+    is_ready: bool = False
+    is_asked_to_stop: bool = False
+
+    def send(self, **message: Any) -> None:
+        """One line; a process that is gone is noticed when its messages end."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+
+Message = tuple[Worker, dict[str, Any] | None]
+
+
+class Pool:
+    """The processes of a study."""
+
+    def __init__(self, store: Store, plan: Plan, record: RunRecord, threads: int) -> None:
+        self.messages: queue.Queue[Message] = queue.Queue()
+        self.workers: list[Worker] = []
+        self._folder = RunFolder(record.folder)
+        self._study = record.key
+        self._environment = {STORE_VARIABLE: store.url, THREADS_VARIABLE: str(threads)}
+        self._sha256 = payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
+        self._gpus = _gpus()
+        self._most = plan.config.parallel
+        self._lock = threading.Lock()
+        self._is_started = False
+
+    def start_all(self) -> None:
+        """Starts all of them, once.
+
+        Raises:
+            StudyError: One cannot be started.
+        """
+        with self._lock:
+            if self._is_started:
+                return
+            self._is_started = True
+        for _ in range(self._most):
+            self.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all of them wait for trials, or have one."""
+        return len(self.workers) == self._most and all(worker.is_ready for worker in self.workers)
+
+    def start(self) -> Worker:
+        """One more process.
+
+        Raises:
+            StudyError: It cannot be started.
+        """
+        index = len(self.workers)
+        extra = dict(self._environment)
+        if self._gpus:
+            extra["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
+        descriptor = os.open(crash.crash_file(self._folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jupyter_train.tuning.worker", self._study, self._sha256],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=descriptor,
+                env=worker_environment() | extra, start_new_session=True,
+            )  # fmt: skip
+        except OSError as err:
+            raise StudyError(f"a process for trials could not be started: {err.strerror or err}") from err
+        finally:
+            os.close(descriptor)
+        worker = Worker(index, process)
+        self.workers.append(worker)
+        threading.Thread(target=self._read, args=(worker,), name="jupyter_train trial", daemon=True).start()
+        return worker
+
+    def _read(self, worker: Worker) -> None:
+        assert worker.process.stdout is not None
+        for line in worker.process.stdout:
+            with contextlib.suppress(ValueError):
+                self.messages.put((worker, json.loads(line)))
+        self.messages.put((worker, None))
+
+    def words(self, worker: Worker) -> str:
+        """Why a process ended."""
+        return crash.words(worker.process.wait(), self._folder.path)
+
+    def close(self) -> None:
+        """Ends the processes: an idle one leaves when nothing more can come, any other is killed."""
+        for worker in self.workers:
+            assert worker.process.stdin is not None
+            with contextlib.suppress(OSError):
+                worker.process.stdin.close()
+        deadline = time.monotonic() + _END_PATIENCE_S
+        for worker in self.workers:
+            try:
+                is_idle = worker.is_ready and worker.trial is None
+                worker.process.wait(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        payload.discard(self._folder)
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, as its children are told of them."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
