@@ -234,7 +234,5 @@ class _Repeated:
                 continue
             pairs = [(name, statistics.fmean(values))]
             if len(columns) > 1:
-                pairs.append(
-                    (name + SPREAD, statistics.pstdev(values) if len(values) < 2 else statistics.stdev(values))
-                )
+                pairs.append((name + SPREAD, statistics.stdev(values) if len(values) > 1 else 0.0))
             self._writer.add(Row(points[0].step, points[0].epoch, points[0].time, pairs))
