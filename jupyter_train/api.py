@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +177,7 @@ def _carry_out(
 
     def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
         if panel is not None and config.detach:
-            _follow_from_afar(panel, store, record)
+            panel.follow_elsewhere(store, record)
         elif panel is not None:
             panel.follow(store, record.key)
 
@@ -192,15 +191,6 @@ def _carry_out(
         ckpt_path,
     )
     return carry_out(store, job)
-
-
-def _follow_from_afar(panel: LivePanel, store: Store, record: RunRecord) -> None:
-    """Live in a notebook; one line in a terminal, where a moving one would write over what is being typed."""
-    if kernel_id():
-        panel.follow_from_afar(store, record.key)
-        return
-    panel.finish()
-    sys.stderr.write(f"{record.ref} trains in its own process; `%runs show {record.ref}` shows it\n")
 
 
 def _store() -> Store:

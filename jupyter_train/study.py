@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import StudyError
+from jupyter_train.exceptions import OptionError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder
 
@@ -89,8 +89,11 @@ class Study(Run):
     Everything is read from its folder when asked, so a handle is never stale.
     """
 
-    def __init__(self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None) -> None:
-        super().__init__(store, key, shown_in=shown_in)
+    def __init__(
+        self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None,
+        again: Callable[[dict[str, Any]], Run] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(store, key, shown_in=shown_in, again=again)
         self._plan = plan
 
     @property
@@ -161,6 +164,22 @@ class Study(Run):
 
         columns = ["trial", "mean", "std", "run"]
         return pd.DataFrame(self.record.summary.get("confirmed") or [], columns=columns).set_index("trial")
+
+    def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
+        """Goes on with it: after a pause, or, when its own process has ended or died, in another one.
+
+        Args:
+            wait_s: How long to wait for an answer after a pause, in seconds.
+            **changes: `trials` or `timeout`, where they are others from here on.
+
+        Raises:
+            OptionError: Something else is to be changed.
+            RunStateError: Nothing here can go on with it; the message says what to type.
+        """
+        if others := changes.keys() - {"trials", "timeout"}:
+            raise OptionError(f"a study goes on with what it searched; only `trials` and `timeout` may be others, not "
+                              + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
+        return super().resume(wait_s, **changes)
 
     def trial(self, number: int) -> Run:
         """The run of a trial.

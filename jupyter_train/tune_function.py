@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from jupyter_train.study import Study
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
-    from jupyter_train.store import Store
+    from jupyter_train.store import RunWriter, Store
     from jupyter_train.tuning.plan import Plan
     from jupyter_train.tuning.search import Search
 
@@ -155,6 +156,7 @@ def _check_takes(maker: Any, takes: frozenset[str] | None, config: TuneConfig) -
 def carry_out(store: Store, asked: Search) -> Study:
     """Carries a study out, its panel live meanwhile."""
     __tracebackhide__ = True
+    from jupyter_train.tuning.detaching import launch
     from jupyter_train.tuning.search import search
 
     config = asked.plan.config
@@ -162,17 +164,25 @@ def carry_out(store: Store, asked: Search) -> Study:
     if panel is not None:
         panel.loading("loading torch …")
 
-    def on_start(record: RunRecord) -> None:
-        if panel is not None:
+    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        if panel is not None and config.detach:
+            panel.follow_elsewhere(store, record)
+        elif panel is not None:
             panel.follow(store, record.key)
 
     asked.on_start = on_start
     try:
-        record = search(store, asked)
+        record = launch(store, asked).record if config.detach else search(store, asked)
     finally:
         if panel is not None:
             panel.finish()
-    return Study(store, record.key, asked.plan, None if config.quiet else execution_place())
+
+    def again(changes: dict[str, Any]) -> Study:
+        """Goes on with the same model and data."""
+        changed = dataclasses.replace(config, **changes)
+        return carry_out(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
+
+    return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
 
 
 def _store() -> Store:

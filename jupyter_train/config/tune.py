@@ -27,7 +27,6 @@ _NOT_FOR_TRIALS = {
     "fork": "trials begin anew; `%train --fork` forks a run",
     "from_": "trials begin anew; `%train --resume RUN --from STEP` goes on with one",
     "force": "`--resume STUDY` goes on with what was searched, and with nothing else",
-    "detach": "a search runs in this process; its trials with `--parallel N` in others",
     "form": "`%train --form` shows the options of one run",
     "reinit": "every trial begins with fresh weights",
     "devices": "a trial trains on one device; `--parallel N` trains several trials at once",
@@ -79,7 +78,16 @@ class TuneConfig:
     name: str | None = _option(str, "name of the study (default: the model's class)", check=checks.run_name)
     note: str | None = _option(str, "a note kept with the study")
     quiet: bool = _option(bool, "show no panel", False, bare=True)
-    yes: bool = _option(bool, "with `--parallel`: take along more than 1 GB that the code names", False, bare=True)
+    detach: bool = _option(
+        bool, "search in a process of its own: the kernel is free at once, and may end", False, bare=True
+    )
+    yes: bool = _option(
+        bool, "with `--parallel` or `--detach`: take along more than 1 GB that the code names", False, bare=True
+    )
+    notify: str | None = _option(
+        str, "when the search is over: a URL to send JSON to, or a shell command", metavar="CMD|URL",
+        check=checks.target,
+    )  # fmt: skip
     train: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Space] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)

@@ -50,13 +50,15 @@ def fork_here(record: RunRecord, again: Again | None, from_step: int | str | Non
 def _where_to_go_on(record: RunRecord, verb: str) -> str:
     """Which notebook and cell can do it, and the line to type."""
     typed = record.config.get("expressions", {})
-    line = f"%train {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --{verb} {record.ref}"
+    verb_of_kind = "%tune" if record.kind == "tune" else "%train"
+    line = f"{verb_of_kind} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --{verb} {record.ref}"
     cells = RunFolder(record.folder).read_provenance().get("cells", [])
     sources = [cell["source"].strip() for cell in cells if cell.get("source", "").strip()]
     place = f"in `{record.notebook}`, " if record.notebook else ""
     if sources:
         place += f"run the cells before the one that begins with `{sources[-1].splitlines()[0][:60]}`, "
-    return f"this process has neither model nor data of `{record.ref}`: {place}then type `{line}`"
+    place += "then " if place else ""
+    return f"this process has neither model nor data of `{record.ref}`: {place}type `{line}`"
 
 
 def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:

@@ -19,8 +19,13 @@ _NAME = "payload.pickle"
 _PLACE = "payload.json"
 
 
-def write(folder: RunFolder, content: Pickled) -> str:
+def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:
     """Writes a payload into the run folder; gives the SHA-256 of its file, which names its arrays by theirs.
+
+    Args:
+        folder: The run's.
+        content: What is written.
+        carrier: The module whose `main` carries it out, where it is more than one fit.
 
     Raises:
         OSError: It cannot be written.
@@ -32,6 +37,7 @@ def write(folder: RunFolder, content: Pickled) -> str:
         "cwd": os.getcwd(),
         "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path],
         "remarks": content.remarks,
+        "carrier": carrier,
     }
     write_atomically(folder.path / _PLACE, json.dumps(place).encode())
     return hashlib.sha256(payload).hexdigest()
@@ -47,6 +53,11 @@ def enter(folder: RunFolder) -> list[str]:
     os.chdir(place["cwd"])
     sys.path[:] = list(dict.fromkeys([*place["path"], *sys.path]))
     return [str(remark) for remark in place["remarks"]]
+
+
+def carrier_of(folder: RunFolder) -> str:
+    """The module that carries the payload out; empty for a fit."""
+    return str(json.loads((folder.path / _PLACE).read_text(encoding="utf-8")).get("carrier", ""))
 
 
 def read(folder: RunFolder, sha256: str) -> dict[str, Any]:

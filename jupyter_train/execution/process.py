@@ -138,7 +138,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         store.update(record.key, payload=sha256)
     except OSError as err:
         raise _not_started(store, record, err) from err
-    return _start(store, record, sha256, job.config.notify, job.on_start, prepared)
+    return start_process(store, record, sha256, job.config.notify, job.on_start, prepared)
 
 
 def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launched:
@@ -152,18 +152,33 @@ def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launch
     if not record.payload or not payload.is_kept(RunFolder(record.folder)):
         raise RunStateError(f"what `{record.ref}` was started with is not kept")
     changes = {**changes, "resume": record.key}
-    return _start(store, record, record.payload, None, lambda _record, _writer: None, None, changes)
+    return start_process(store, record, record.payload, None, lambda _record, _writer: None, None, changes)
 
 
-def _start(
+def start_process(
     store: Store,
     record: RunRecord,
     sha256: str,
     target: str | None,
     on_start: Callable[[RunRecord, Any], None],
-    prepared: Prepared | None,
+    prepared: Prepared | None = None,
     changes: dict[str, Any] | None = None,
 ) -> Launched:
+    """Starts the process of a run whose payload is written.
+
+    Args:
+        store: Where the run is recorded.
+        record: Its row: QUEUED, or ended and gone on with.
+        sha256: Hash of its payload.
+        target: Who is told when it is over.
+        on_start: Called once it has begun, or waits to.
+        prepared: The model and data of this process, where it has some.
+        changes: Options that are others than those of the payload.
+
+    Raises:
+        RunStateError: The next attempt was refused.
+        StoreError: The process could not be started.
+    """
     # the store's address is not in the arguments: everybody on the machine can read those
     extra = {STORE_VARIABLE: store.url} | ({CHANGES_VARIABLE: json.dumps(changes)} if changes is not None else {})
     try:

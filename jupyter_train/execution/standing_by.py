@@ -8,6 +8,7 @@ import json
 import os
 import select
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from jupyter_train.execution.crash import crash_file
@@ -19,15 +20,24 @@ _PATIENCE_S = 600.0
 _NEEDED = ("fit", "fingerprint", "initial", "model", "seeds", "source", "table")
 
 
+def import_all(likely: Iterable[str]) -> None:
+    """Imports what every run needs, and more.
+
+    Args:
+        likely: Modules to import besides, where they are there.
+    """
+    for name in [f"jupyter_train.training.{part}" for part in _NEEDED] + ["jupyter_train.execution.attempt", *likely]:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
 def wait_for_job(likely: list[str]) -> tuple[str, str] | None:
     """The run and its payload's hash; None when nobody gave one in ten minutes, or whoever could is gone.
 
     Args:
         likely: Modules to import besides.
     """
-    for name in [f"jupyter_train.training.{part}" for part in _NEEDED] + ["jupyter_train.execution.attempt", *likely]:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    import_all(likely)
     if not select.select([0], [], [], _PATIENCE_S)[0]:
         return None
     line = sys.stdin.buffer.readline()

@@ -29,7 +29,7 @@ _COMMAND = [sys.executable, "-m", "jupyter_train.execution.worker"]
 _READ_AT_IMPORT = ("OMP_", "MKL_", "CUDA_", "PYTORCH_", "TORCH_", "NCCL_", "KMP_", "OPENBLAS_", "LD_", "PYTHONPATH")
 _PACKAGES = ("torch", "pytorch-lightning", "jupyter-train")
 #: Imported in advance too where this process has them: unpickling models and data needs them more often than not.
-_LIKELY = ("cloudpickle", "pandas", "scipy", "sklearn.model_selection", "torchmetrics")
+LIKELY = ("cloudpickle", "pandas", "scipy", "sklearn.model_selection", "torchmetrics")
 _LEAST_FREE_BYTES = 2 * 1024**3
 
 
@@ -98,11 +98,11 @@ class Standby:
         Args:
             is_quiet: Waits for that; False when it never came to be.
         """
-        if is_quiet() and _has_room():
+        if is_quiet() and has_room():
             with self._lock, contextlib.suppress(OSError):
                 if self._process is None or self._process.poll() is not None:
-                    self._made_for = _surroundings()
-                    likely = [name for name in _LIKELY if name in sys.modules]
+                    self._made_for = surroundings()
+                    likely = [name for name in LIKELY if name in sys.modules]
                     self._process = subprocess.Popen(
                         [*_COMMAND, STAND_BY, *likely], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL, env=worker_environment(), start_new_session=True,
@@ -114,14 +114,14 @@ class Standby:
             process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return None
-        if self._made_for == _surroundings():
+        if self._made_for == surroundings():
             return process
         process.kill()
         process.wait()
         return None
 
 
-def _surroundings() -> tuple[object, ...]:
+def surroundings() -> tuple[object, ...]:
     """What a process that has imported torch cannot change any more."""
     variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT))
     return (tuple(variables), tuple(_version(name) for name in _PACKAGES))
@@ -134,7 +134,8 @@ def _version(name: str) -> str:
         return ""
 
 
-def _has_room() -> bool:
+def has_room() -> bool:
+    """Whether a process that waits for work would not take memory from those that have some."""
     import psutil
 
     return bool(psutil.virtual_memory().available > _LEAST_FREE_BYTES)

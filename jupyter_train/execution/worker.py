@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
 import sys
@@ -29,6 +30,11 @@ def main(run: str, sha256: str) -> int:
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
         return _share(folder, sha256)
+    carrier = payload.carrier_of(folder)
+    if carrier:
+        payload.enter(folder)
+        changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
+        return int(importlib.import_module(carrier).main(store, store.get(run), sha256, changes))
     lock = None
     if store.get(run).status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
@@ -79,7 +85,7 @@ def _job(folder: RunFolder, sha256: str) -> Job:
         options = changed(options, json.loads(changes))
     return Job(
         options, lambda _options: (content["model"], content["data"]), content["notebook"],
-        content["parent"], content["provenance"], _take_output, content["ckpt_path"],
+        content["parent"], content["provenance"], take_output, content["ckpt_path"],
         remarks, content["findings"],
     )  # fmt: skip
 
@@ -115,7 +121,7 @@ def _leave_with(parent: int) -> None:
     os._exit(1)
 
 
-def _take_output(_record: RunRecord, writer: RunWriter | None) -> None:
+def take_output(_record: RunRecord, writer: RunWriter | None) -> None:
     """From now on everything printed, by this process and its children, goes to the run's log."""
     assert writer is not None
     reading, writing = os.pipe()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -60,6 +61,17 @@ class LivePanel:
         """Draws a run that another process trains, until it ends; the cell goes on meanwhile."""
         self._is_afar = True
         self._start(store, run, self._loop_until_it_ends)
+
+    def follow_elsewhere(self, store: Store, record: RunRecord) -> None:
+        """A run that has just begun in another process: live in a notebook, one line in a terminal.
+
+        There a moving one would write over what is being typed.
+        """
+        if self._kernel:
+            self.follow_from_afar(store, record.key)
+            return
+        self.finish()
+        sys.stderr.write(f"{record.ref} trains in its own process; `%runs show {record.ref}` shows it\n")
 
     def _start(self, store: Store, run: str, loop: Callable[[], None]) -> None:
         self._store, self._run = store, run

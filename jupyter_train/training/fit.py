@@ -33,7 +33,13 @@ from jupyter_train.training.resumption import Resumption
 from jupyter_train.training.source import DataSource
 from jupyter_train.training.steering import Steering
 from jupyter_train.training.steps import StepValues
-from jupyter_train.training.trainer import log_every_n_steps, trainer_arguments, user_callbacks, user_loggers
+from jupyter_train.training.trainer import (
+    known_entry_points,
+    log_every_n_steps,
+    trainer_arguments,
+    user_callbacks,
+    user_loggers,
+)
 
 
 @dataclass
@@ -133,13 +139,14 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
     logger = RunLogger(writer, around.folder, around.ref, config.record_every)
     others = user_loggers(config)
     arguments = trainer_arguments(config, around.folder, around.world_size)
-    trainer = pl.Trainer(
-        **arguments,
-        logger=[logger, *others],
-        log_every_n_steps=1,
-        callbacks=[*user_callbacks(config), checkpoint],
-        enable_checkpointing=True,
-    )
+    with known_entry_points() if around.judge is not None else contextlib.nullcontext():
+        trainer = pl.Trainer(
+            **arguments,
+            logger=[logger, *others],
+            log_every_n_steps=1,
+            callbacks=[*user_callbacks(config), checkpoint],
+            enable_checkpointing=True,
+        )
     recorder = Recorder(writer, logger, steering, around.interrupt, checkpoint)
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())

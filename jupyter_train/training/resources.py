@@ -13,6 +13,8 @@ import torch
 from jupyter_train.store.writer import RunWriter
 
 _PERIOD_S = 2.0
+#: Looking at every process of the machine takes a millisecond, which a fit that is over by then need not wait for.
+_FIRST_S = 0.2
 _MOST_SAMPLES = 40
 
 
@@ -27,10 +29,9 @@ class Resources:
         self._writer = writer
         self._known: dict[int, psutil.Process] = {}
         self._period_s = _PERIOD_S
-        self._due = time.monotonic() + _PERIOD_S
+        self._due = time.monotonic() + _FIRST_S
+        self._has_looked = False
         self._samples: list[dict[str, float | None]] = []
-        with contextlib.suppress(psutil.Error):
-            self._usage()  # the first answer of a processor's share is always 0
 
     def sample(self) -> None:
         """Samples, if it is time to; called by the writer's thread."""
@@ -39,7 +40,11 @@ class Resources:
             return
         self._due = now + self._period_s
         with contextlib.suppress(psutil.Error):
-            self._samples.append(self._usage())
+            usage = self._usage()
+            if not self._has_looked:  # the first answer of a processor's share is always 0
+                self._has_looked = True
+                return
+            self._samples.append(usage)
             if len(self._samples) > _MOST_SAMPLES:
                 self._samples = self._samples[::2]
                 self._period_s *= 2

@@ -77,6 +77,8 @@ def carry_out(
         config = plan.trial_config(asked.params)
         config.name = config.name or plan.name
         config.keep_best = 1
+        if asked.number > 0:  # the first trial has shown that validation works; its random state is set apart
+            config.trainer.setdefault("num_sanity_val_steps", 0)
         job = Job(
             config, lambda _config: (plan.build(asked.params), plan.data), plan.notebook, plan.study,
             on_start=on_start, kind="trial", recorded=recorded, judge=watched,

@@ -6,17 +6,15 @@ import contextlib
 import json
 import os
 import queue
-import subprocess
-import sys
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 from jupyter_train.exceptions import StudyError
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.starting import worker_environment
+from jupyter_train.execution.stem import STEM, Process, start
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import STORE_VARIABLE
@@ -24,7 +22,9 @@ from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.plan import Plan
 
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
+_MODULE = "jupyter_train.tuning.worker"
 _END_PATIENCE_S = 10.0
+_READ_PATIENCE_S = 1.0
 
 
 @dataclass
@@ -41,17 +41,19 @@ class Worker:
     """A process for one trial after the other; its messages come through the queue that all of them share."""
 
     index: int
-    process: subprocess.Popen[bytes]
+    process: Process
+    stdin: BinaryIO
+    stdout: BinaryIO
+    reader: threading.Thread = field(init=False)
     trial: Trial | None = None
     is_ready: bool = False
     is_asked_to_stop: bool = False
 
     def send(self, **message: Any) -> None:
         """One line; a process that is gone is noticed when its messages end."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+        with contextlib.suppress(OSError, ValueError):
+            self.stdin.write(json.dumps(message).encode() + b"\n")
+            self.stdin.flush()
 
 
 Message = tuple[Worker, dict[str, Any] | None]
@@ -66,7 +68,8 @@ class Pool:
         self._folder = RunFolder(record.folder)
         self._study = record.key
         self._environment = {STORE_VARIABLE: store.url, THREADS_VARIABLE: str(threads)}
-        self._sha256 = payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
+        self._is_detached = bool(record.payload)  # what the study's own process was given is what these need too
+        self._sha256 = record.payload or payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
         self._gpus = _gpus()
         self._most = plan.config.parallel
         self._lock = threading.Lock()
@@ -102,23 +105,19 @@ class Pool:
             extra["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
         descriptor = os.open(crash.crash_file(self._folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_train.tuning.worker", self._study, self._sha256],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=descriptor,
-                env=worker_environment() | extra, start_new_session=True,
-            )  # fmt: skip
+            process, stdin, stdout = start(_MODULE, [self._study, self._sha256], extra, descriptor)
         except OSError as err:
             raise StudyError(f"a process for trials could not be started: {err.strerror or err}") from err
         finally:
             os.close(descriptor)
-        worker = Worker(index, process)
+        worker = Worker(index, process, stdin, stdout)
         self.workers.append(worker)
-        threading.Thread(target=self._read, args=(worker,), name="jupyter_train trial", daemon=True).start()
+        worker.reader = threading.Thread(target=self._read, args=(worker,), name="jupyter_train trial", daemon=True)
+        worker.reader.start()
         return worker
 
     def _read(self, worker: Worker) -> None:
-        assert worker.process.stdout is not None
-        for line in worker.process.stdout:
+        for line in worker.stdout:
             with contextlib.suppress(ValueError):
                 self.messages.put((worker, json.loads(line)))
         self.messages.put((worker, None))
@@ -130,18 +129,19 @@ class Pool:
     def close(self) -> None:
         """Ends the processes: an idle one leaves when nothing more can come, any other is killed."""
         for worker in self.workers:
-            assert worker.process.stdin is not None
             with contextlib.suppress(OSError):
-                worker.process.stdin.close()
+                worker.stdin.close()
         deadline = time.monotonic() + _END_PATIENCE_S
         for worker in self.workers:
-            try:
-                is_idle = worker.is_ready and worker.trial is None
-                worker.process.wait(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
-            except subprocess.TimeoutExpired:
+            is_idle = worker.is_ready and worker.trial is None
+            worker.reader.join(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
+            if worker.reader.is_alive():
                 worker.process.kill()
-                worker.process.wait()
-        payload.discard(self._folder)
+            worker.process.wait()
+            worker.reader.join(_READ_PATIENCE_S)
+        STEM.let_go()
+        if not self._is_detached:
+            payload.discard(self._folder)
 
 
 def _gpus() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
+from jupyter_train.execution.notify import notify, shown
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.mailbox import Mailbox
@@ -17,6 +18,7 @@ from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.book import Asked, Book, Suggest
+from jupyter_train.tuning.by_hand import check_enqueued
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
@@ -35,18 +37,23 @@ class Search:
         suggest: Draws a trial's values, where the space is a function.
         constraints: How far a trial is from what is allowed.
         parent: Key of the run that started this one, such as a repeated notebook.
-        on_start: Told the study's record once it is there.
+        on_start: Told the study's record once it is there, with its writer where this process searches.
     """
 
     plan: Plan
     parent: str | None = None
     suggest: Suggest | None = None
     constraints: Constraints | None = None
-    on_start: Callable[[RunRecord], None] = lambda _record: None
+    on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
 
 
-def search(store: Store, asked: Search) -> RunRecord:
+def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None = None) -> RunRecord:
     """Searches, and gives the study's record as it is afterwards.
+
+    Args:
+        store: Where it is recorded.
+        asked: What is searched.
+        made: The study's run and its lock, where it has been recorded already and this process owns it.
 
     Raises:
         StudyError: It cannot go on, or every trial failed the same way.
@@ -54,8 +61,8 @@ def search(store: Store, asked: Search) -> RunRecord:
     """
     config = asked.plan.config
     sampler_of(config, asked.constraints)  # refuses what does not fit before anything is recorded
-    queued = [enqueued(given, config) for given in config.enqueue]
-    record, lock = _begun(store, asked)
+    queued = check_enqueued(config)
+    record, lock = _begun(store, asked, made)
     folder = RunFolder(record.folder)
     asked.plan.study = record.key
     asked.plan.name = record.name
@@ -77,16 +84,27 @@ def search(store: Store, asked: Search) -> RunRecord:
     return store.get(record.key)
 
 
-def _begun(store: Store, asked: Search) -> tuple[RunRecord, OwnerLock]:
+def create(store: Store, asked: Search) -> RunRecord:
+    """A QUEUED run for a new study.
+
+    Raises:
+        StoreError: It cannot be recorded.
+    """
+    config = asked.plan.config
+    recorded = config.to_json()
+    if config.notify:
+        recorded["notify"] = shown(config.notify)  # its address may be a secret
+    return store.create_run(
+        config.name or asked.plan.name, kind="tune", config=recorded, notebook=asked.plan.notebook,
+        note=config.note or "", parent=asked.parent,
+    )  # fmt: skip
+
+
+def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None) -> tuple[RunRecord, OwnerLock]:
     """The study's run, RUNNING and owned by this process: a new one, or the next attempt."""
     config = asked.plan.config
     if config.resume is None:
-        record = store.create_run(
-            config.name or asked.plan.name, kind="tune", config=config.to_json(), notebook=asked.plan.notebook,
-            note=config.note or "", parent=asked.parent,
-        )  # fmt: skip
-        lock = OwnerLock(RunFolder(record.folder).lock)
-        lock.acquire()
+        record, lock = made or _owned(create(store, asked))
         now = time.time()
         store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
         return store.get(record.key), lock
@@ -94,6 +112,12 @@ def _begun(store: Store, asked: Search) -> tuple[RunRecord, OwnerLock]:
     check_same(old, config)
     record, lock = take_over(store, old.key)
     store.update(record.key, record.attempt, config=old.config | {"trials": config.trials})
+    return record, lock
+
+
+def _owned(record: RunRecord) -> tuple[RunRecord, OwnerLock]:
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
     return record, lock
 
 
@@ -159,7 +183,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     writer.at_every_flush(mailbox.exchange)
     status, message = RunStatus.FAILED, ""
     try:
-        asked.on_start(record)
+        asked.on_start(record, writer)
         for remark in _remarks(plan.config):
             writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
@@ -184,6 +208,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     finally:
         mailbox.close()
         writer.close(status, message)
+        notify(store, record.key, plan.config.notify)
 
 
 class _Here:
@@ -210,32 +235,3 @@ def _carry_out_here(store: Store, plan: Plan, driver: Driver) -> None:
         asked = driver.next()
         driver.tell_progress()
         driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked)))
-
-
-def enqueued(text: str, config: TuneConfig) -> dict[str, object]:
-    """The values of a trial given by hand: `lr=1e-3,hidden=64`; names left out are drawn.
-
-    Raises:
-        StudyError: A name is not searched, or its value lies outside.
-    """
-    from jupyter_train.config.options import literal
-    from jupyter_train.exceptions import did_you_mean
-    from jupyter_train.tuning.optimizer import distribution_of
-
-    found: dict[str, object] = {}
-    for part in text.split(","):
-        name, equals, word = (piece.strip() for piece in part.partition("="))
-        space = config.searched.get(name)
-        if space is None or not equals:
-            close = did_you_mean(name, config.searched)
-            raise StudyError(f"`--enqueue {text}`: `{name}` is not searched.{close} Searched are: "
-                             + ", ".join(f"`{one}`" for one in config.searched))  # fmt: skip
-        value, distribution = literal(word), distribution_of(space)
-        try:
-            is_inside = bool(distribution._contains(distribution.to_internal_repr(value)))
-        except (ValueError, TypeError):
-            is_inside = False
-        if not is_inside:
-            raise StudyError(f"`--enqueue {text}`: `{name}={word}` lies outside `{name}={space}`")
-        found[name] = value
-    return found

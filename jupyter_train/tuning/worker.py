@@ -81,6 +81,7 @@ def main(study: str, sha256: str) -> int:
 
     torch.set_num_threads(int(os.environ.get(THREADS_VARIABLE, "1")))
     plan = payload.read(folder, sha256)["plan"]
+    plan.study = study
     judge = Afar(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_train.config.commands import command
-from jupyter_train.exceptions import RunStateError, StoreError
+from jupyter_train.exceptions import RunStateError, StoreError, StudyError
+from jupyter_train.execution.stem import STEM
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.tuning.book import Asked, Told
@@ -21,8 +22,8 @@ from jupyter_train.tuning.plan import Plan
 from jupyter_train.tuning.pool import Pool, Trial, Worker
 
 _LOOK_S = 0.1
-#: Processes are started for a search that would take longer than this without them: each costs seconds to start.
-_WORTH_S = 12.0
+#: Processes are started for a search that would take longer than this without them: they cost seconds to start.
+_WORTH_S = 8.0
 #: A trial that takes longer than this holds nobody up.
 _LONG_TRIAL_S = 4.0
 #: The first trials here take longer than those after them.
@@ -75,6 +76,7 @@ class _Dealer:
         self._here: Asked | None = None
         self._done_here = 0
         self._tries: dict[int, int] = {}
+        self._never_ready = 0
 
     def begin(self) -> None:
         """Carries trials out here until the processes have imported what they need, which takes seconds.
@@ -82,6 +84,9 @@ class _Dealer:
         They are not started for what is done in that time; a first trial that takes longer does not hold them up.
         """
         began = time.monotonic()
+        if STEM.is_warm:
+            self._pool.start_all()
+            return
         while not self._pool.is_ready:
             self._driver.obey()
             if self._driver.is_over:
@@ -197,6 +202,7 @@ class _Dealer:
         trial, worker.trial = worker.trial, None
         self._pool.workers.remove(worker)
         if trial is None:
+            self._never_began(worker, words)
             return
         number = trial.asked.number
         say_lost(self._store, trial.run, words)
@@ -207,3 +213,12 @@ class _Dealer:
             self._driver.begin_again(trial.asked)
         if not self._driver.is_over:
             self._give(self._pool.start())
+
+    def _never_began(self, worker: Worker, words: str) -> None:
+        """A process has died without a trial: another one is tried, a few times."""
+        if worker.is_ready or self._driver.is_over:
+            return
+        self._never_ready += 1
+        if self._never_ready > self._plan.config.parallel:
+            raise StudyError(f"a process for trials ended before its first one: {words}")
+        self._pool.start()
