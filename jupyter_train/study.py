@@ -177,7 +177,7 @@ class Study(Run):
             RunStateError: Nothing here can go on with it; the message says what to type.
         """
         if others := changes.keys() - {"trials", "timeout"}:
-            raise OptionError(f"a study goes on with what it searched; only `trials` and `timeout` may be others, not "
+            raise OptionError("a study goes on with what it searched; only `trials` and `timeout` may be others, not "
                               + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
         return super().resume(wait_s, **changes)
 

@@ -19,7 +19,7 @@ SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
 PRUNERS = ("asha", "hyperband", "median", "none")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Options of `%train` that mean nothing for a trial, with what to do instead.
-_NOT_FOR_TRIALS = {
+NOT_FOR_TRIALS = {
     "monitor": "the objective is the monitored metric: `--maximize val_acc` or `--minimize val_loss`",
     "mode": "`--maximize` or `--minimize` says which way is better",
     "explain": "`%train --explain` explains one run",
@@ -27,7 +27,7 @@ _NOT_FOR_TRIALS = {
     "fork": "trials begin anew; `%train --fork` forks a run",
     "from_": "trials begin anew; `%train --resume RUN --from STEP` goes on with one",
     "force": "`--resume STUDY` goes on with what was searched, and with nothing else",
-    "form": "`%train --form` shows the options of one run",
+    "form": "a form is for the line: `%tune --form LitDigits data`",
     "reinit": "every trial begins with fresh weights",
     "devices": "a trial trains on one device; `--parallel N` trains several trials at once",
 }
@@ -121,8 +121,8 @@ class TuneConfig:
                 raise unknown_option(name, known)
             if value is None:
                 continue
-            if name in _NOT_FOR_TRIALS:
-                raise OptionError(f"`{option.flag}` is not for a search: {_NOT_FOR_TRIALS[name]}")
+            if name in NOT_FOR_TRIALS:
+                raise OptionError(f"`{option.flag}` is not for a search: {NOT_FOR_TRIALS[name]}")
             target = own if name in _own_names() else train
             target[name] = option.validate(value)
         spaces = {name: parse(name, text) for name, text in space.items()}

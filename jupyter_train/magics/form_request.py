@@ -1,4 +1,4 @@
-"""`%train --form MODEL DATA [options]`: the same line as a form."""
+"""`%train --form MODEL DATA [options]` and `%tune --form ...`: the same line as a form."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_train.config.options import literal
 from jupyter_train.exceptions import UsageError
 from jupyter_train.magics.line import Line
 from jupyter_train.magics.namespace import Namespace
 
 
-def show_form(parsed: Line, namespace: Namespace, start: Callable[[str], Any]) -> None:
+def is_form(parsed: Line) -> bool:
+    """Whether a line asks for a form."""
+    return any(given.option.name == "form" for given in parsed.options)
+
+
+def show_train_form(parsed: Line, namespace: Namespace, start: Callable[[str], Any]) -> None:
     """Shows a form filled with what was typed.
 
     Args:
@@ -22,7 +28,7 @@ def show_form(parsed: Line, namespace: Namespace, start: Callable[[str], Any]) -
     Raises:
         UsageError: More than a model and its data are named.
     """
-    from jupyter_train.panel.form import TrainForm
+    from jupyter_train.panel.forms.train import TrainForm
 
     if len(parsed.expressions) > 2:
         raise UsageError(f"expected a model and its data, not {len(parsed.expressions)} expressions")
@@ -31,8 +37,61 @@ def show_form(parsed: Line, namespace: Namespace, start: Callable[[str], Any]) -
     found = _value(name, namespace)
     if not isinstance(found, type):
         name, arguments = model, {}
-    given = {item.option.name: item.text or "yes" for item in parsed.options if item.option.name != "form"}
-    TrainForm(name, found, data, given, arguments, start).show()
+    TrainForm(name, found, data, _given(parsed), arguments, start).show()
+
+
+def show_tune_form(
+    parsed: Line, expressions: list[str], space: dict[str, str], namespace: Namespace, start: Callable[[str], Any]
+) -> None:
+    """Shows a form for a search, filled with what was typed.
+
+    Args:
+        parsed: The line.
+        expressions: The model and its data, as far as they are named.
+        space: What is searched, by name, as it was typed.
+        namespace: The notebook's variables.
+        start: Searches what a line says.
+
+    Raises:
+        UsageError: More than a model and its data are named.
+    """
+    from jupyter_train.panel.forms.tune import TuneForm
+
+    if len(expressions) > 2:
+        raise UsageError(f"expected a model and its data, not {len(expressions)} expressions")
+    model, data = (*expressions, "", "")[:2]
+    name, arguments = _call(model)
+    found = _value(name, namespace)
+    turned = _as_space(arguments, space)
+    if isinstance(found, type) and turned is not None:
+        model, space = name, turned
+    TuneForm(model, found, data, space, _given(parsed), start).show()
+
+
+def _as_space(arguments: dict[str, str], space: dict[str, str]) -> dict[str, str] | None:
+    """The space by the names of the class's arguments: of `Net(lr=a,hidden=32)` and `a=1..2` it is `lr=1..2 hidden=32`.
+
+    None where an argument is more than a searched name or a plain value: then the expression stays as it is.
+    """
+    rest, found = dict(space), {}
+    for name, text in arguments.items():
+        if text in space:
+            found[name] = rest.pop(text, space[text])
+        elif isinstance(literal(text), bool | int | float):
+            found[name] = text
+        else:
+            return None
+    return {**rest, **found}
+
+
+def _given(parsed: Line) -> dict[str, str]:
+    """Texts of options by name; those of an option that may be repeated follow each other."""
+    given: dict[str, str] = {}
+    for item in parsed.options:
+        if item.option.name != "form":
+            before = f"{given[item.option.name]} " if item.option.repeats and item.option.name in given else ""
+            given[item.option.name] = before + (item.text or "yes")
+    return given
 
 
 def _call(text: str) -> tuple[str, dict[str, str]]:

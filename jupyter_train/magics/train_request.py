@@ -9,7 +9,7 @@ from jupyter_train.config import options_by_name
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run
 from jupyter_train.magics import body as yaml_body
-from jupyter_train.magics.form_request import show_form
+from jupyter_train.magics.form_request import is_form, show_train_form
 from jupyter_train.magics.line import parse
 from jupyter_train.magics.namespace import Namespace
 from jupyter_train.magics.option_reader import OptionReader
@@ -32,8 +32,8 @@ class TrainRequest:
             UsageError: Something does not fit.
         """
         __tracebackhide__ = True
-        if any(given.option.name == "form" for given in self._parsed.options):
-            show_form(self._parsed, self._namespace, lambda line: TrainRequest(line, None, self._namespace).run())
+        if is_form(self._parsed):
+            show_train_form(self._parsed, self._namespace, lambda line: TrainRequest(line, None, self._namespace).run())
             return None
         if _is_cli_file(self._content):
             return self._run_cli_file()

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.exceptions import ModelError, OptionError, UsageError
 from jupyter_train.magics import body as yaml_body
+from jupyter_train.magics.form_request import is_form, show_tune_form
 from jupyter_train.magics.line import parse
 from jupyter_train.magics.namespace import Namespace, free_names
 from jupyter_train.magics.option_reader import OptionReader
@@ -27,13 +28,18 @@ class TuneRequest:
         self._content = yaml_body.read(body) if body is not None else {}
         self._reader = OptionReader(namespace, known)
 
-    def run(self) -> Study:
-        """Searches.
+    def run(self) -> Study | None:
+        """Searches; or shows a form, and gives nothing.
 
         Raises:
             UsageError: Something does not fit.
         """
         __tracebackhide__ = True
+        if is_form(self._parsed):
+            expressions, space = _split(self._parsed.expressions)
+            ns = self._namespace
+            show_tune_form(self._parsed, expressions, space, ns, lambda line: TuneRequest(line, None, ns).run())
+            return None
         content = dict(self._content)
         named = [str(part) for part in (content.pop("model", None), content.pop("data", None)) if part is not None]
         space = _mapping(content.pop("space", {}))

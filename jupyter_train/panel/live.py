@@ -71,7 +71,7 @@ class LivePanel:
             self.follow_from_afar(store, record.key)
             return
         self.finish()
-        sys.stderr.write(f"{record.ref} trains in its own process; `%runs show {record.ref}` shows it\n")
+        sys.stderr.write(f"{record.ref} runs in its own process; `%runs show {record.ref}` shows it\n")
 
     def _start(self, store: Store, run: str, loop: Callable[[], None]) -> None:
         self._store, self._run = store, run

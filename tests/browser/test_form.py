@@ -5,7 +5,7 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from jupyter_train.panel.form import MIME_TYPE
+from jupyter_train.panel.forms.form import MIME_TYPE
 from tests.browser.jupyter import SCREENSHOTS
 from tests.browser.training import SETUP, STEP
 
@@ -40,7 +40,7 @@ def test_a_form_starts_a_run_and_writes_its_line_into_the_next_cell(jupyter) -> 
     line = "run = %train LitDigits(hidden=16) (X,y) --epochs 2000"
     page.locator(".jt-FormLine", has_text=line).wait_for()
     page.locator(".jt-Form button:not(:disabled)", has_text="Start").click()
-    page.locator(".jt-FormSaid", has_text="trains in its own process").wait_for()
+    page.locator(".jt-FormSaid", has_text="runs in its own process").wait_for()
     page.wait_for_function(f"() => ({STEP})() > 20")
     jupyter.screenshot("form-started")
     page.locator(".jt-FormView .jt-Button", has_text="Write into the next cell").click()
@@ -71,3 +71,30 @@ def test_a_saved_form_is_its_line_and_the_toolbar_opens_a_new_one(jupyter) -> No
     page.locator("jp-button, button", has_text="Train").first.click()
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1)"
                            ".sharedModel.source.includes('%train --form model data')")  # fmt: skip
+
+
+def test_a_form_searches_detached_and_its_panel_is_live(jupyter) -> None:
+    name = jupyter.write_notebook([SETUP, "%tune --form LitDigits (X,y) hidden=8|16|32 --trials 12 --seed 1"])
+    jupyter.open(name)
+    jupyter.run_cell(0)
+    jupyter.wait_until_idle()
+    jupyter.run_cell(1)
+    page = jupyter.page
+    page.locator(".jt-Form").wait_for()
+    _fill(page, "hidden", "64..8")
+    page.locator(".jt-FormBad", has_text="wrong way round").wait_for()
+    _fill(page, "hidden", "8|16|32|64")
+    _fill(page, "--maximize", "val_acc")
+    _fill(page, "--epochs", "3")
+    line = "study = %tune LitDigits (X,y) hidden=8|16|32|64 --trials 12 --maximize val_acc --epochs 3 --seed 1"
+    page.locator(".jt-FormLine", has_text=line).wait_for()
+    page.screenshot(path=str(SCREENSHOTS / f"{jupyter.application}-form-search.png"))
+    page.locator(".jt-Form button:not(:disabled)", has_text="Search").click()
+    page.locator(".jt-FormSaid", has_text="in its own process").wait_for()
+    page.wait_for_selector(".jt-Study .jt-TrialLine")
+    page.wait_for_selector(".jt-Header[data-status=finished]")
+    assert page.locator(".jt-Trial").count() == 8
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyter.set_theme(theme)
+        jupyter.screenshot(f"form-searched-{theme.split()[1].lower()}")

@@ -110,3 +110,31 @@ def test_the_help_lists_every_option_of_a_search(notebook) -> None:
 
     text = TrainMagics.tune.__doc__ or ""
     assert all(option.flag in text for option in tune_options())
+
+
+SHOWN = {
+    "a class": ("LitDigits (X,y) hidden=8|16 --trials 3", "LitDigits (X,y) hidden=8|16 --trials 3"),
+    "an expression of searched names and values": (
+        "LitDigits(lr=rate,hidden=32) (X,y) rate=1e-3..1e-1:log batch_size=16|32 --maximize val_acc --minimize a",
+        "LitDigits (X,y) hidden=32 lr=1e-3..1e-1:log batch_size=16|32 --maximize val_acc --minimize a",
+    ),
+    "an expression of more": (
+        "LitDigits(hidden=2*width) (X,y) width=1..4 --prune none",
+        "LitDigits(hidden=2*width) (X,y) width=1..4 --prune none",
+    ),
+    "several trials by hand": ("LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16",
+                         "LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16"),
+    "nothing yet": ("", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_form_is_filled_with_what_was_typed(name: str, notebook, store, monkeypatch) -> None:
+    from jupyter_train.panel.forms.tune import TuneForm
+
+    shown = []
+    monkeypatch.setattr(TuneForm, "show", lambda form: shown.append(form))
+    typed, line = SHOWN[name]
+    notebook.run_cell(f"%tune --form {typed}").raise_error()
+    assert shown[0].line == f"study = %tune {line}".strip()
+    assert store.list_runs(10) == []

@@ -8,7 +8,10 @@ import pytest
 
 from jupyter_train.config import options_by_name
 from jupyter_train.exceptions import ModelError, OptionError
-from jupyter_train.panel.form import MIME_TYPE, USUAL, TrainForm, fields_of_model, line_of
+from jupyter_train.panel.forms.fields import fields_of_model
+from jupyter_train.panel.forms.form import MIME_TYPE
+from jupyter_train.panel.forms.train import USUAL, TrainForm
+from jupyter_train.panel.forms.tune import ALSO, TuneForm
 
 
 class Net:
@@ -56,9 +59,8 @@ def test_the_line_says_what_was_filled_in_and_trains_the_same() -> None:
 
 
 def test_a_line_keeps_an_instance_as_it_is_and_gives_a_flag_its_value() -> None:
-    assert line_of("model", "", {}, {"--wandb": "digits", "--lr": "{lr}"}) == (
-        "run = %train model --wandb=digits --lr {lr}"
-    )
+    form = TrainForm("model", None, "", {"wandb": "digits", "lr": "{lr}"}, {}, lambda line: None)
+    assert form.line == "run = %train model --lr {lr} --wandb=digits"
     assert _form(model=None).line.startswith("run = %train Net (X, y)")
 
 
@@ -112,3 +114,57 @@ def test_a_form_is_no_option_of_the_function() -> None:
 
     with pytest.raises(OptionError, match="%train --form model data"):
         train(None, None, form=True)
+
+
+# -- searching ------------------------------------------------------------------------------------
+
+
+def _tune_form(space=None, given=None, model=Net, text="Net", started=None) -> TuneForm:
+    return TuneForm(text, model, "(X,y)", space or {}, given or {}, started or (lambda line: None))
+
+
+def test_a_search_takes_a_range_for_every_argument_of_the_class() -> None:
+    form = _tune_form({"lr": "1e-4..1e-1:log", "batch_size": "32|64"}, {"trials": "20", "maximize": "val_acc"})
+    _row(form, "hidden")._widget.value = "16|32"
+    _row(form, "--parallel")._widget.value = "2"
+    assert form.line == (
+        "study = %tune Net (X,y) hidden=16|32 lr=1e-4..1e-1:log batch_size=32|64 --trials 20 --maximize val_acc "
+        "--parallel 2"
+    )
+    assert not form._button.disabled
+    _row(form, "--minimize")._widget.value = "val_loss seconds"
+    assert "--minimize val_loss --minimize seconds" in form.line
+    names = [row.field.name for row in form._rows]
+    assert {"--trials", "--enqueue", "--confirm", "--cv", "--batch-size", "--notify"} <= set(names)
+    assert not {"--detach", "--form", "--monitor", "--devices"} & set(names)
+    assert len(names) == len(set(names))
+
+
+WRONG_SPACE = {
+    "lr": ("1e-1..1e-4", "wrong way round"),
+    "hidden": ("16|", "a choice is empty"),
+    ALSO: ("btch_size=1|2", "Did you mean `batch_size`"),
+    "--trials": ("0", "a whole number of 1 or more"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SPACE)
+def test_a_range_that_is_none_is_told_beside_its_field(name: str) -> None:
+    text, words = WRONG_SPACE[name]
+    form = _tune_form()
+    _row(form, name)._widget.value = text
+    assert words in _row(form, name)._problem.value
+    assert form._button.disabled
+
+
+def test_names_of_an_expression_are_searched_beside_it() -> None:
+    form = _tune_form({"width": "1..4"}, model=None, text="make(2**width)")
+    assert form.line == "study = %tune make(2**width) (X,y) width=1..4"
+    _row(form, ALSO)._widget.value = "width 1..4"
+    assert "separated by spaces" in _row(form, ALSO)._problem.value
+
+
+def test_a_search_is_started_detached() -> None:
+    lines = []
+    _tune_form({"lr": "1e-4..1e-1:log"}, {"trials": "5"}, started=lines.append)._start()
+    assert lines == [" Net (X,y) lr=1e-4..1e-1:log --trials 5 --detach"]

@@ -1,0 +1,1 @@
+"""Forms: `%train --form` and `%tune --form` as widgets, made from the options and the model's `__init__`."""

@@ -1,0 +1,152 @@
+"""What a form asks for: options, and what a model is made with; each with its hint and its check."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.config import Option
+from jupyter_train.config.options import literal
+from jupyter_train.config.trainer_arguments import DECISIONS, Use
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing that can be filled in.
+
+    Attributes:
+        name: What it is called beside the field.
+        value: Text it starts with.
+        hint: Shown while it is empty.
+        help: One line.
+        choices: The only values there are, the empty one for the default among them.
+        is_switch: True for something that is on or off.
+        check: Raises `JupyterTrainError` or `ValueError` for a text that is no value.
+    """
+
+    name: str
+    value: str = ""
+    hint: str = ""
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    is_switch: bool = False
+    check: Callable[[str], Any] = str
+
+
+def fields_of_options(
+    options: Mapping[str, Option], first: Sequence[str], without: Collection[str], given: Mapping[str, str]
+) -> tuple[list[Field], list[Field]]:
+    """The usual options, and the others, filled with what was given.
+
+    Args:
+        options: All of them, by name.
+        first: The usual ones.
+        without: Those that are no field.
+        given: Texts by name.
+    """
+    known = {
+        name: option for name, option in options.items()
+        if name not in without and (option.group != "trainer" or _is_passed(name))
+    }  # fmt: skip
+    usual = [_field_of(known[name], given.get(name, "")) for name in first]
+    return usual, [_field_of(known[name], given.get(name, "")) for name in known if name not in first]
+
+
+def _is_passed(name: str) -> bool:
+    decision = DECISIONS.get(name)
+    return decision is None or decision.use is not Use.REFUSED
+
+
+def _field_of(option: Option, value: str) -> Field:
+    is_switch = option.bare is True and option.takes == (bool,)
+    default = "" if option.default in (None, [], False) else str(option.default)
+    hint = option.metavar or default or re.split(r"[:(]", option.help)[0].strip()
+
+    def check(text: str) -> None:
+        if not option.is_expression and not (text.startswith("{") and text.endswith("}")):
+            option.parse(text)
+
+    choices = ("", *option.choices) if option.choices else ()
+    return Field(option.flag, value, hint, option.help, choices, is_switch, check)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a model's class is made with.
+
+    Attributes:
+        name: Its name.
+        kind: Its annotation; None where there is none.
+        default: As Python would write it; empty where there is none.
+    """
+
+    name: str
+    kind: Any
+    default: str
+
+
+def arguments_of(model: Any) -> list[Argument]:
+    """The named arguments of a model class; none for anything else."""
+    if not inspect.isclass(model):
+        return []
+    try:
+        hints = typing.get_type_hints(model.__init__)
+    except Exception:  # noqa: BLE001  annotations of the user's that cannot be evaluated are no reason to refuse
+        hints = {}
+    return [
+        Argument(name, hints.get(name), "" if one.default is one.empty else repr(one.default))
+        for name, one in inspect.signature(model).parameters.items()
+        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+
+
+def fields_of_model(model: Any, given: Mapping[str, str]) -> list[Field]:
+    """A field for each argument of a model class, which takes a value."""
+    return [_field_of_argument(one.name, one.kind, one.default, given.get(one.name, "")) for one in arguments_of(model)]
+
+
+def expression(text: str) -> None:
+    """Raises unless the text is an expression."""
+    if not text:
+        raise ValueError("name the model")
+    ast.parse(text, mode="eval")
+
+
+def quoted(text: str) -> str:
+    """A text as one word of a line."""
+    is_safe = not re.search(r"\s", text) or text[0] in "{([\"'"
+    return text if is_safe else '"' + text.replace('"', "'") + '"'
+
+
+def flag_words(option: Option, text: str) -> str:
+    """An option as it is typed."""
+    if not text:
+        return option.flag
+    return f"{option.flag}={quoted(text)}" if option.is_flag else f"{option.flag} {quoted(text)}"
+
+
+def _field_of_argument(name: str, kind: Any, default: str, value: str) -> Field:
+    choices: tuple[str, ...] = ()
+    if typing.get_origin(kind) is typing.Literal:
+        choices = ("", *map(repr, typing.get_args(kind)))
+    elif kind is bool:
+        choices = ("", "True", "False")
+
+    def check(text: str) -> None:
+        found = literal(text)
+        if kind in (int, float) and isinstance(found, int | float | str) and not _fits(found, kind):
+            raise ValueError(f"expected {'a whole number' if kind is int else 'a number'}")
+        ast.parse(text, mode="eval")
+
+    return Field(name, value, default or "needed", getattr(kind, "__name__", ""), choices, check=check)
+
+
+def _fits(found: Any, kind: type) -> bool:
+    if isinstance(found, str):  # a name or an expression: known only once it is evaluated
+        return not re.fullmatch(r"['\"].*['\"]", found)
+    return isinstance(found, int if kind is int else int | float) and not isinstance(found, bool)

@@ -1,0 +1,51 @@
+"""The form of `%train`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_train.config import options_by_name
+from jupyter_train.config.options import python_name
+from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, flag_words
+from jupyter_train.panel.forms.form import Form, Sections
+
+#: What most runs are told; everything else is one click away.
+USUAL = ("epochs", "batch_size", "lr", "early_stop", "monitor", "split", "target", "loss", "seed", "name")
+#: Said by the form itself, or meant for lines and functions.
+NOT_IN_FORM = ("detach", "quiet", "on_interrupt", "form", "max_epochs")
+
+
+class TrainForm(Form):
+    """Fields of a run.
+
+    Args:
+        model: The model's expression.
+        model_class: The class it names, whose arguments become fields; anything else has none.
+        data: The data's expression.
+        given: Option texts by name, typed already.
+        arguments: Argument texts by name, typed already.
+        start: Starts the run of a line, detached.
+    """
+
+    magic = "run = %train"
+    button = ("Start", "train, detached")
+
+    def __init__(
+        self, model: str, model_class: Any, data: str, given: dict[str, str], arguments: dict[str, str],
+        start: Callable[[str], Any],
+    ) -> None:  # fmt: skip
+        self._is_class = inspect.isclass(model_class)
+        usual, others = fields_of_options(options_by_name(), USUAL, NOT_IN_FORM, given)
+        parts = [Field("model", model, "LitDigits()", check=expression), Field("data", data)]
+        super().__init__(Sections(parts, fields_of_model(model_class, arguments), usual, others), start)
+
+    def _words(self) -> list[str]:
+        model, data = (row.text for row in self._parts)
+        named = ",".join(f"{row.field.name}={row.text}" for row in self._arguments if row.text)
+        if self._is_class:
+            model += f"({named})"
+        options = [flag_words(options_by_name()[python_name(flag)], text)
+                   for flag, text in self._filled_options().items()]  # fmt: skip
+        return [model, data, *options]

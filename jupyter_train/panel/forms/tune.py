@@ -1,0 +1,107 @@
+"""The form of `%tune`: every argument of the model takes a value, a range or choices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyter_train.config import options_by_name, tune_options_by_name
+from jupyter_train.config.options import python_name
+from jupyter_train.config.space import parse
+from jupyter_train.config.tune import NOT_FOR_TRIALS
+from jupyter_train.exceptions import did_you_mean
+from jupyter_train.panel.forms.fields import (
+    Argument,
+    Field,
+    arguments_of,
+    expression,
+    fields_of_options,
+    flag_words,
+    quoted,
+)
+from jupyter_train.panel.forms.form import Form, Sections
+from jupyter_train.panel.forms.train import NOT_IN_FORM
+
+#: What most searches are told; everything else is one click away.
+USUAL = ("trials", "maximize", "minimize", "epochs", "sampler", "prune", "parallel", "seed", "name")
+ALSO = "also search"
+_SPACE = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
+_TRAINER = "trainer."
+
+
+class TuneForm(Form):
+    """Fields of a search.
+
+    Args:
+        model: The model's class or expression.
+        model_class: The class that is named, whose arguments become fields; anything else has none.
+        data: The data's expression.
+        space: What is searched, by name, typed already.
+        given: Option texts by name, typed already.
+        start: Starts the search of a line, detached.
+    """
+
+    magic = "study = %tune"
+    button = ("Search", "search, detached")
+
+    def __init__(
+        self, model: str, model_class: Any, data: str, space: Mapping[str, str], given: dict[str, str],
+        start: Callable[[str], Any],
+    ) -> None:  # fmt: skip
+        arguments = arguments_of(model_class)
+        names = {one.name for one in arguments}
+        rest = " ".join(f"{name}={quoted(text)}" for name, text in space.items() if name not in names)
+        parts = [Field("model", model, "LitDigits", check=expression), Field("data", data)]
+        fields = [_field_of_space(one, space.get(one.name, "")) for one in arguments]
+        fields.append(Field(ALSO, rest, *_also(bool(arguments))))
+        without = {*NOT_IN_FORM, *NOT_FOR_TRIALS}
+        usual, others = fields_of_options(tune_options_by_name(), USUAL, without, given)
+        super().__init__(Sections(parts, fields, usual, others), start)
+
+    def _words(self) -> list[str]:
+        space = [
+            f"{row.field.name}={quoted(row.text)}" for row in self._arguments if row.field.name != ALSO and row.text
+        ]
+        also = [row.text for row in self._arguments if row.field.name == ALSO]
+        return [*(row.text for row in self._parts), *space, *also, *self._flags()]
+
+    def _flags(self) -> list[str]:
+        known, found = tune_options_by_name(), []
+        for flag, text in self._filled_options().items():
+            option = known[python_name(flag)]
+            texts = text.split() if option.name in ("maximize", "minimize", "enqueue") else [text]
+            found += [flag_words(option, one) for one in texts or [""]]
+        return found
+
+
+def _field_of_space(one: Argument, value: str) -> Field:
+    examples = {float: "1e-4..1e-1:log", int: "16|32|64", bool: "true|false", str: "a|b"}
+    if one.kind not in examples:
+        example = "a value, a range or choices"
+    else:
+        example = f"{one.default or 'needed'}, or {examples[one.kind]}"
+
+    def check(text: str) -> None:
+        parse(one.name, text)
+
+    return Field(one.name, value, example, "a value, a range such as 1e-4..1e-1:log, or choices such as a|b",
+                 check=check)  # fmt: skip
+
+
+def _also(has_arguments: bool) -> tuple[Any, ...]:
+    """Hint, help, choices, kind and check of the field for names that are no argument of the class."""
+
+    def check(text: str) -> None:
+        for word in text.split():
+            found = _SPACE.fullmatch(word)
+            if found is None:
+                raise ValueError(f"expected `name=RANGE`, separated by spaces, not `{word}`")
+            parse(found["name"], found["text"])
+            known = options_by_name()
+            if has_arguments and found["name"].removeprefix(_TRAINER) not in known:
+                raise ValueError(f"no option of %train is called `{found['name']}`."
+                                 + did_you_mean(found["name"], known))  # fmt: skip
+
+    hint = "batch_size=32|64" if has_arguments else "lr=1e-4..1e-1:log"
+    return hint, "options of %train, or names of the expression, as name=RANGE", (), False, check
