@@ -181,6 +181,52 @@ class Study(Run):
                               + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
         return super().resume(wait_s, **changes)
 
+    def add_trial(self, wait_s: float = 10.0, **values: Any) -> str:
+        """Has these values tried next, on top of the trials that were asked for; names left out are drawn.
+
+        Args:
+            wait_s: How long to wait for the answer, in seconds.
+            **values: By searched name.
+
+        Raises:
+            CommandRefusedError: A name is not searched, or a value lies outside.
+            RunStateError: The search is over.
+        """
+        return self.tell("add_trial", wait_s, values=values)
+
+    def narrow(self, wait_s: float = 10.0, **ranges: str) -> str:
+        """From the next trial on, searches only a part of a range: `study.narrow(lr="1e-3..1e-2")`.
+
+        Args:
+            wait_s: How long to wait for the answer, in seconds.
+            **ranges: By searched name.
+
+        Raises:
+            CommandRefusedError: It is no part of the range, or these are choices.
+            RunStateError: The search is over.
+        """
+        return self.tell("narrow", wait_s, ranges=ranges)
+
+    def importance(self, evaluator: str = "ped-anova") -> pd.Series:
+        """How much of the objective each searched name explains, the most important first; together 1.
+
+        Args:
+            evaluator: `ped-anova`, as in the panel, or `fanova` (Optuna's; both say what they assume).
+
+        Raises:
+            StudyError: There are too few complete trials, or no such evaluator.
+        """
+        import pandas as pd
+
+        from jupyter_train.tuning.outline import EVALUATORS, importances
+
+        if evaluator not in EVALUATORS:
+            raise StudyError(f"`{evaluator}` weighs nothing; expected one of {', '.join(EVALUATORS)}")
+        found = importances(self.optuna, evaluator)
+        if not found:
+            raise StudyError(f"`{self.ref}` has too few complete trials to weigh what they were given")
+        return pd.Series(found, name="importance").rename_axis("name")
+
     def trial(self, number: int) -> Run:
         """The run of a trial.
 
@@ -190,7 +236,7 @@ class Study(Run):
         for one in self.optuna.get_trials(deepcopy=False):
             if one.number == number and "run" in one.user_attrs:
                 return Run(self._store, one.user_attrs["run"])
-        raise StudyError(f"`{self.ref}` has no finished trial {number}; `study.trials` lists them")
+        raise StudyError(f"`{self.ref}` has no trial {number} that began; `study.trials` lists them")
 
     def promote(self) -> str:
         """The best trial as a line of `%train`, ready to run.

@@ -1,4 +1,4 @@
-"""What a running fit can be told, declared once: for the panel, Python, `%runs`, the shell and the server's routes."""
+"""What a fit or a search can be told while it runs, declared once: for panel, Python, `%runs`, shell and server."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Verb:
         arguments: Name to the check that gives a value its final form.
         check: Says what is wrong with the arguments together, or gives an empty string.
         mark: What stands beside its line in a chart.
+        gathers: The argument that is a mapping, of every `NAME=VALUE` that is typed.
+        is_of_study: True for what only a search can be told.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Verb:
     arguments: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], str] = lambda _given: ""
     mark: str = ""
+    gathers: str = ""
+    is_of_study: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ def _count(least: int) -> Callable[[Any], int]:
     return check
 
 
+def _by_name(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value or len(value) > _MOST_NAMES:
+        raise ValueError("values by name")
+    for name, one in value.items():
+        if not isinstance(name, str) or not isinstance(one, bool | int | float | str):
+            raise ValueError(f"a number, a truth value or a word for `{name}`")
+    return dict(value)
+
+
 def _one_of_lr_and_factor(given: Mapping[str, Any]) -> str:
     return "" if ("lr" in given) != ("factor" in given) else "give one of `lr` and `factor`"
 
@@ -76,6 +89,8 @@ def _one_of_lr_and_factor(given: Mapping[str, Any]) -> str:
 def _needs(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda given: "" if name in given else f"`{name}` is missing"
 
+
+_MOST_NAMES = 100
 
 VERBS: dict[str, Verb] = {
     verb.name.replace("-", "_"): verb
@@ -97,6 +112,22 @@ VERBS: dict[str, Verb] = {
         ),
         Verb(
             "set-patience", "patience of early stopping", {"patience": _count(0)}, _needs("patience"), mark="patience"
+        ),
+        Verb(
+            "add-trial",
+            "a search tries these values next: `lr=1e-3 hidden=64`; names left out are drawn",
+            {"values": _by_name},
+            _needs("values"),
+            gathers="values",
+            is_of_study=True,
+        ),
+        Verb(
+            "narrow",
+            "a search draws from this part of a range from now on: `lr=1e-3..1e-2`",
+            {"ranges": _by_name},
+            _needs("ranges"),
+            gathers="ranges",
+            is_of_study=True,
         ),
     )
 }
@@ -138,6 +169,8 @@ def parse_arguments(verb: str, words: Sequence[str]) -> dict[str, Any]:
     known = VERBS.get(verb.replace("-", "_"))
     names = list(known.arguments) if known is not None else []
     given: dict[str, Any] = {}
+    if known is not None and known.gathers:
+        return {known.gathers: _gathered(verb, words)}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
@@ -146,3 +179,13 @@ def parse_arguments(verb: str, words: Sequence[str]) -> dict[str, Any]:
             name, text = names[0], word
         given[name] = literal(text)
     return given
+
+
+def _gathered(verb: str, words: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in (part for one in words for part in one.split(",") if part):
+        name, equals, text = (piece.strip() for piece in word.partition("="))
+        if not equals or not name:
+            raise CommandError(f"`{verb} {' '.join(words)}`: expected `NAME=VALUE`, not `{word}`")
+        found[name] = literal(text)
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
-from jupyter_train.config.commands import Command
+from jupyter_train.config.commands import VERBS, Command
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
@@ -65,6 +65,7 @@ class Steering:
             "set_lr": self._set_lr,
             "set_max_epochs": _set_max_epochs,
             "set_patience": _set_patience,
+            **{name: _refuse_what_is_of_a_study for name, verb in VERBS.items() if verb.is_of_study},
         }
 
     def obey(self, trainer: pl.Trainer) -> bool:
@@ -187,6 +188,10 @@ class Steering:
             return f"checkpoint {self._checkpoint.take_now(trainer)} written"
         except OSError as err:
             raise CommandRefusedError(str(err.strerror or err)) from err
+
+
+def _refuse_what_is_of_a_study(_trainer: pl.Trainer, **_arguments: Any) -> str:
+    raise CommandRefusedError("this is one fit; only a search takes that")
 
 
 def _set_max_epochs(trainer: pl.Trainer, epochs: int) -> str:

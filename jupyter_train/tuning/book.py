@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,14 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import Fixed
+from jupyter_train.config.space import Fixed, Range, parse
 from jupyter_train.exceptions import StudyError
 from jupyter_train.tuning.journal import Journal
-from jupyter_train.tuning.optimizer import Constraints, distributions_of, pruner_of, sampler_of
+from jupyter_train.tuning.optimizer import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
 
 NAME = "study"
+_NARROWED = "narrowed"
+_EXTRA = "added by hand"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
 _MOST_TRIES = 2
@@ -90,6 +93,7 @@ class Book:
                 storage=self._storage, study_name=NAME, directions=self._directions, sampler=self._sampler,
                 pruner=self._pruner,
             )  # fmt: skip
+            self._narrowed: list[tuple[int, str, str]] = []
         else:
             self.study = self._opened()
 
@@ -100,6 +104,7 @@ class Book:
             )
         except KeyError:
             raise StudyError("the study's journal is empty: it never began; search anew") from None
+        self._narrowed = [tuple(one) for one in study.user_attrs.get(_NARROWED, [])]
         self._replay(study)
         return study
 
@@ -109,9 +114,34 @@ class Book:
 
     # -- asking and telling -----------------------------------------------------------------------
 
-    def enqueue(self, params: Mapping[str, Any]) -> None:
-        """A trial that comes before those the sampler chooses."""
-        self.study.enqueue_trial(dict(params))
+    def enqueue(self, params: Mapping[str, Any], is_extra: bool = False) -> None:
+        """A trial that comes before those the sampler chooses.
+
+        Args:
+            params: Its values; names left out are drawn.
+            is_extra: Whether it comes on top of how many were asked for.
+        """
+        self.study.enqueue_trial(dict(params), user_attrs={_EXTRA: True} if is_extra else None)
+
+    def narrow(self, ranges: Mapping[str, Range]) -> None:
+        """From the next trial on, draws from these parts of what is searched; on disk when this returns."""
+        number = self._next_number(self.study)
+        self._narrowed += [(number, name, str(one)) for name, one in ranges.items()]
+        self.study.set_user_attr(_NARROWED, self._narrowed)
+
+    def _next_number(self, study: optuna.Study) -> int:
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
+
+    def _drawn_from(self, study: optuna.Study) -> dict[str, BaseDistribution]:
+        """The distributions of the next trial of a study."""
+        if not self._narrowed:
+            return self._distributions
+        number, found = self._next_number(study), dict(self._distributions)
+        for first, name, text in self._narrowed:
+            if number >= first:
+                found[name] = distribution_of(parse(name, text))
+        return found
 
     def ask(self) -> Asked:
         """The next trial."""
@@ -122,7 +152,10 @@ class Book:
             trial = study.ask()
             drawn = dict(self._suggest(trial))
             return Asked(trial.number, {**self.fixed, **drawn})
-        trial = study.ask(self._distributions)
+        with warnings.catch_warnings():
+            # a trial given by hand may lie outside what was narrowed later
+            warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
+            trial = study.ask(self._drawn_from(study))
         return Asked(trial.number, {**trial.params, **self.fixed})
 
     def broken_off(self) -> list[Asked]:
@@ -136,6 +169,15 @@ class Book:
             self._note(trial._trial_id, {"tries": tries})
             found.append(Asked(trial.number, {**trial.params, **self.fixed, **trial.user_attrs.get("drawn", {})}))
         return found
+
+    def has_begun(self, number: int, run: str) -> None:
+        """The key of a trial's run, as soon as there is one."""
+        self._note(self._id_of(number), {"run": run})
+
+    @property
+    def extra(self) -> int:
+        """How many trials were added by hand."""
+        return sum(_EXTRA in trial.user_attrs for trial in self.trials())
 
     def put_off(self, number: int) -> None:
         """A trial that is ended because the study is: that it begins again later is no second try."""

@@ -13,7 +13,6 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
-from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.writer import Row
@@ -22,11 +21,13 @@ from jupyter_train.tuning.book import Asked, Book
 from jupyter_train.tuning.carrying import Ended
 from jupyter_train.tuning.optimizer import grid_size
 from jupyter_train.tuning.outline import Outline
+from jupyter_train.tuning.steering import Steering
 
 #: A study keeps the checkpoints of so many trials.
 KEPT = 3
 _SAME_FAILURES = 3
 _PAUSED_LOOK_S = 0.05
+INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
 
 
 class Driver:
@@ -47,28 +48,27 @@ class Driver:
         interrupt: InterruptWatch,
     ) -> None:  # fmt: skip
         self.book = book
-        self.stopped = ""
         self.failed = ""
         self.is_interrupted = False
         self._store = store
         self._config = config
         self._writer = writer
-        self._mailbox = mailbox
+        self._steering = Steering(config, book, writer, mailbox)
         self._interrupt = interrupt
         self._began = time.monotonic()
+        self._grid = grid_size(config.searched) if config.sampler == "grid" else None
         self._again = book.broken_off()
         self._failures: list[str] = []
         self._kept = self._checkpointed()
-        self._most = self._limit()
         self._outline = Outline(folder, config, book)
-        self._is_paused = False
         self._done_here = 0
         self.tell_progress()
 
-    def _limit(self) -> int | None:
-        size = grid_size(self._config.searched) if self._config.sampler == "grid" else None
-        given = [number for number in (self._config.trials, size) if number is not None]
-        return min(given) if given else None
+    @property
+    def _most(self) -> int | None:
+        """How many trials there are to be, those added by hand besides; None where that is not known."""
+        given = [number for number in (self._config.trials, self._grid) if number is not None]
+        return min(given) + self.book.extra if given else None
 
     # -- what comes next --------------------------------------------------------------------------
 
@@ -76,8 +76,7 @@ class Driver:
     def is_over(self) -> bool:
         """Whether no further trial begins."""
         if self._interrupt.is_asked and not self.stopped:
-            self.is_interrupted = True
-            self.stopped = "interrupted; every finished trial is kept, and the study can go on"
+            self._interrupted()
         if self.stopped or self.failed:
             return True
         if self._again:
@@ -89,10 +88,11 @@ class Driver:
     @property
     def left(self) -> int | None:
         """How many trials are still to begin; None where that is not known."""
-        if self._most is None:
+        most = self._most
+        if most is None:
             return None
         begun = len(self.book.trials()) - len(self.book.trials(TrialState.WAITING))
-        return max(0, self._most - begun) + len(self._again)
+        return max(0, most - begun) + len(self._again)
 
     def next(self) -> Asked:
         """The next trial: one that was broken off, else a new one."""
@@ -102,31 +102,29 @@ class Driver:
         """A trial whose process died is carried out once more."""
         self._again.append(asked)
 
+    @property
+    def stopped(self) -> str:
+        """Why no further trial begins; empty while they do."""
+        return self._steering.stopped
+
+    def _interrupted(self) -> None:
+        self.is_interrupted = True
+        self._steering.stopped = self.stopped or INTERRUPTED
+
     def obey(self) -> None:
         """Carries out commands to the study; waits while it is paused."""
         self._obey_waiting()
-        while self._is_paused and not self._interrupt.is_asked and not self.stopped:
+        while self._steering.is_paused and not self._interrupt.is_asked and not self.stopped:
             time.sleep(_PAUSED_LOOK_S)
             self._obey_waiting()
 
     def _obey_waiting(self) -> None:
-        for command in self._mailbox.inbox.take():
-            done, words = len(self.book.trials(*_ENDED)), ""
-            if command.verb == "stop":
-                self.stopped = "stopped; every finished trial is kept, and the study can go on"
-                self._is_paused, words = False, "stopped"
-            elif command.verb in ("pause", "resume") and self._is_paused != (command.verb == "pause"):
-                self._is_paused = command.verb == "pause"
-                self._mailbox.set_status(RunStatus.PAUSED if self._is_paused else RunStatus.RUNNING)
-                words = "paused" if self._is_paused else "resumed"
-            if words:
-                text = f"{words} after trial {done}"
-                self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)
-                self._mailbox.answered(command, Answer(APPLIED, text, done))
-            else:
-                verb = command.verb.replace("_", "-")
-                reason = f"a study takes stop, pause and resume; {verb} is for one trial, or does not change anything"
-                self._mailbox.answered(command, Answer(REFUSED, reason, done))
+        if self._steering.obey(len(self.book.trials(*_ENDED))):
+            self.tell_progress()
+
+    def begun(self, asked: Asked, run: str) -> None:
+        """A trial has its run: whoever looks at the study can look at it too, and stop it."""
+        self.book.has_begun(asked.number, run)
 
     # -- what a trial asks ------------------------------------------------------------------------
 
@@ -155,8 +153,7 @@ class Driver:
         """A trial is over: Optuna is told, and whoever watches."""
         told = ended.told
         if ended.is_interrupted:
-            self.is_interrupted = True
-            self.stopped = self.stopped or "interrupted; every finished trial is kept, and the study can go on"
+            self._interrupted()
         if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
             self.book.put_off(asked.number)  # it was ended with the study, and begins again with it
             return
@@ -200,8 +197,9 @@ class Driver:
                 counts[trial.state.name.lower()] += 1
         done = sum(counts[state.name.lower()] for state in _ENDED)
         progress: dict[str, Any] = {"trial": done, "counts": counts}
-        if self._most is not None:
-            progress["trials"] = self._most
+        most = self._most
+        if most is not None:
+            progress["trials"] = most
         self._done_here += is_one_more
         if self._done_here and self.left:
             each = (time.monotonic() - self._began) / self._done_here

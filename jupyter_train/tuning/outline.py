@@ -6,12 +6,19 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.importance import (
+    BaseImportanceEvaluator,
+    FanovaImportanceEvaluator,
+    PedAnovaImportanceEvaluator,
+    get_param_importances,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
@@ -71,20 +78,31 @@ class Outline:
         if done < _FEWEST_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
             return
         self._weighed = done
-        self._importance = importance(self._book)
+        found = importances(self._book.study, "ped-anova")
+        self._importance = [{"name": name, "share": round(share, 4)} for name, share in found.items()][:_MOST_NAMES]
 
 
-def importance(book: Book) -> list[dict[str, Any]]:
-    """How much of the objective each name explains (PED-ANOVA), the most important first; empty where none can tell."""
-    target = (lambda trial: trial.values[0]) if len(book.study.directions) > 1 else None
+EVALUATORS: dict[str, Callable[[], BaseImportanceEvaluator]] = {
+    "ped-anova": PedAnovaImportanceEvaluator,
+    "fanova": partial(FanovaImportanceEvaluator, seed=0),
+}
+
+
+def importances(study: optuna.Study, evaluator: str) -> dict[str, float]:
+    """How much of the objective each name explains, the most important first; empty where nothing can tell.
+
+    Args:
+        study: The trials.
+        evaluator: One of `EVALUATORS`.
+    """
+    target = (lambda trial: trial.values[0]) if len(study.directions) > 1 else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            found = get_param_importances(book.study, evaluator=PedAnovaImportanceEvaluator(), target=target)
+            found = get_param_importances(study, evaluator=EVALUATORS[evaluator](), target=target)
     except (ValueError, RuntimeError, ZeroDivisionError):
-        return []
-    shares = [(name, float(share)) for name, share in found.items() if math.isfinite(share)]
-    return [{"name": name, "share": round(share, 4)} for name, share in shares[:_MOST_NAMES]]
+        return {}
+    return {name: float(share) for name, share in found.items() if math.isfinite(share)}
 
 
 def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -118,7 +136,8 @@ def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
         else:
             is_log = bool(getattr(distribution, "log", False))
             numbers = _column([_short(value) for value in values])
-            found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers})
+            ends = {end: getattr(distribution, end, None) for end in ("low", "high")}
+            found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers, **ends})
     return found
 
 

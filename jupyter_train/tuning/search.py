@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jupyter_train.config import TuneConfig
@@ -234,4 +235,4 @@ def _carry_out_here(store: Store, plan: Plan, driver: Driver) -> None:
             return
         asked = driver.next()
         driver.tell_progress()
-        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked)))
+        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked), partial(driver.begun, asked)))

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from jupyter_train.config.commands import command
@@ -105,7 +106,7 @@ class _Dealer:
         self._here = self._driver.next()
         self._driver.tell_progress()
         try:
-            ended = carry_out(self._store, self._plan, self._here, self)
+            ended = carry_out(self._store, self._plan, self._here, self, partial(self._driver.begun, self._here))
         finally:
             long_trial.cancel()
         asked, self._here = self._here, None
@@ -185,6 +186,7 @@ class _Dealer:
             return
         if "begun" in message:
             trial.run = message["begun"]
+            self._driver.begun(trial.asked, trial.run)
         elif "reached" in message:
             epoch, value = message["reached"]
             worker.send(answer=self._driver.reached(trial.asked.number, int(epoch), float(value)))

@@ -12,6 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from jupyter_train.config import TuneConfig
+from jupyter_train.config.space import parse
 from jupyter_train.exceptions import OptionError
 from jupyter_train.tuning.book import NAME, Book, Told
 from jupyter_train.tuning.journal import reader
@@ -173,3 +174,24 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     assert sorted(trial.number for trial in book.study.best_trials) == [0, 1]
     assert book.is_among(3, [0.45, 1.5]) is False
     assert book.is_among(3, [0.6, 1.5]) is True
+
+
+def test_a_narrowed_study_that_goes_on_asks_what_an_unbroken_one_asks(tmp_path: Path) -> None:
+    ranges = {"lr": parse("lr", "1e-3..1e-2:log"), "layers": parse("layers", "2..3")}
+
+    def begun(name: str) -> Book:
+        book = Book(tmp_path / name, config())
+        carry_out(book, 12)
+        book.enqueue({"lr": 0.05}, is_extra=True)
+        book.narrow(ranges)
+        return book
+
+    unbroken = carry_out(begun("unbroken"), 10)
+    book = begun("broken")
+    found = carry_out(book, 3)
+    book.close()
+    found += carry_out(Book(tmp_path / "broken", config()), 7)
+    assert found == unbroken
+    assert found[0][1]["lr"] == 0.05  # given by hand
+    assert all(1e-3 <= params["lr"] <= 1e-2 and params["layers"] in (2, 3) for _, params, _ in found[1:])
+    assert Book(tmp_path / "broken", config()).extra == 1

@@ -1,0 +1,178 @@
+"""A search that is told what to do while it runs: trials added by hand, ranges narrowed, one trial stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from jupyter_train import Study, train, tune
+from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
+from jupyter_train.magics.runs_request import carry_out
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
+SPACE = {"lr": "1e-4..1e-1:log", "hidden": "8..64", "width": [1, 2, 3]}
+USUAL = {"epochs": 2, "maximize": "val_acc", "seed": 1, "quiet": True, "prune": "none"}
+
+
+class Slow(LitDigits):
+    def __init__(self, lr=1e-2, hidden=8, width=1):
+        super().__init__(hidden=hidden, lr=lr)
+        self.width = width
+
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.02)
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits(320)
+
+
+def search(store, data, work, **options) -> tuple[Study, list]:
+    """A search, and what `work` gave that was done to it after its second trial."""
+    given: list = []
+
+    def later() -> None:
+        while not (found := store.list_runs(1, kind="tune")) or _ended(study := Study(store, found[0].key)) < 2:
+            time.sleep(0.02)
+        try:
+            given.append(work(study))
+        except Exception as err:  # noqa: BLE001  shown by the test
+            given.append(err)
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    study = tune(Slow, data, space=SPACE, **{"trials": 10, **USUAL, **options})
+    thread.join()
+    return study, given
+
+
+def _ended(study: Study) -> int:
+    try:
+        return int(study.trials["state"].isin(["complete", "pruned"]).sum())
+    except (StudyError, KeyError, ValueError):
+        return 0
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_a_trial_added_by_hand_is_tried_next_and_on_top(parallel: int, store, data) -> None:
+    study, (said,) = search(store, data, lambda study: study.add_trial(lr=0.0123, width=2), parallel=parallel)
+    assert "lr=0.0123 width=2 waits to be tried" in said
+    trials = study.trials.sort_index()
+    assert len(trials) == 11
+    by_hand = trials[trials["lr"] == 0.0123]
+    assert list(by_hand["width"]) == [2]
+    assert 2 <= by_hand.index[0] <= 6
+    assert by_hand["hidden"].between(8, 64).all()  # drawn
+    again = tune(Slow, data, resume=study.ref, trials=12, quiet=True)
+    assert len(again.trials) == 13
+
+
+def test_after_a_range_is_narrowed_only_its_part_is_searched(store, data) -> None:
+    study, (said,) = search(store, data, lambda study: study.narrow(lr="1e-3..2e-3", hidden="16..20"), trials=14)
+    assert said.startswith("narrowed to lr=0.001..0.002:log hidden=16..20 after trial")
+    first = int(said.rsplit(" ", 1)[1])
+    later = study.trials.sort_index().loc[first + 2 :]
+    assert len(later) > 4
+    assert later["lr"].between(1e-3, 2e-3).all()
+    assert later["hidden"].between(16, 20).all()
+    assert any(said in event.text for event in study.events)
+    assert study.optuna.user_attrs["narrowed"][0][1:] == ["lr", "0.001..0.002:log"]
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_one_trial_is_stopped_and_the_search_goes_on(parallel: int, store, data) -> None:
+    def stop(study: Study) -> str:
+        running: list = []
+        while not running and study.status.is_live:
+            time.sleep(0.05)
+            trials = study.optuna.get_trials(deepcopy=False)
+            running = [trial for trial in trials if trial.state.name == "RUNNING" and "run" in trial.user_attrs]
+        run = study.trial(running[0].number)
+        run.stop()
+        return running[0].number
+
+    study, (number,) = search(store, data, stop, parallel=parallel, epochs=20, trials=4)
+    assert study.status == "finished"
+    assert study.trials.loc[number, "state"] == "pruned"
+    assert study.trials.loc[number, "message"] == "stopped by hand"
+    assert (study.trials["state"] == "complete").sum() == 3
+
+
+SLIPS = {
+    "no such name": (lambda study: study.add_trial(lrr=1e-3), "`lrr` is not searched. Did you mean `lr`"),
+    "outside": (lambda study: study.add_trial(lr=3.0), "`lr=3.0` lies outside `lr=0.0001..0.1:log`"),
+    "no part": (lambda study: study.narrow(lr="1e-3..1"), "is no part of `lr=0.0001..0.1:log`"),
+    "not whole": (lambda study: study.narrow(hidden="8.5..9.5"), "is no part of `hidden=8..64`"),
+    "choices": (lambda study: study.narrow(width="1|2"), "only a range can be narrowed"),
+    "one value": (lambda study: study.narrow(lr="1e-3"), "expected a range, such as `lr=0.0001..0.1:log`"),
+    "inverted": (lambda study: study.narrow(lr="1e-2..1e-3"), "wrong way round"),
+    "for a trial": (lambda study: study.set_lr(1e-3), "a search takes stop, pause, resume, add-trial, narrow"),
+    "already": (lambda study: study.tell("resume"), "the search is not paused"),
+}
+
+
+def test_a_slip_is_answered_and_changes_nothing(store, data) -> None:
+    def slips(study: Study) -> dict[str, str]:
+        found = {}
+        for name, (slip, _words) in SLIPS.items():
+            try:
+                found[name] = f"not refused: {slip(study)}"
+            except CommandRefusedError as err:
+                found[name] = str(err)
+        study.stop()
+        return found
+
+    study, (found,) = search(store, data, slips, trials=90)
+    assert isinstance(found, dict), found
+    for name, (_slip, words) in SLIPS.items():
+        assert words in found[name], name
+    assert study.status == "stopped"
+    assert "narrowed" not in study.optuna.user_attrs
+    with pytest.raises(RunStateError, match="only a running fit takes commands"):
+        study.add_trial(lr=1e-3)
+
+
+def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> None:
+    def lines(study: Study) -> list[str]:
+        return [carry_out(f"add-trial {study.ref} lr=0.0456 hidden=9"), carry_out(f"narrow {study.ref} lr=1e-3..1e-2")]
+
+    study, (said,) = search(store, data, lines)
+    assert isinstance(said, list), said
+    assert "lr=0.0456 hidden=9 waits" in said[0]
+    assert "narrowed to lr=0.001..0.01:log" in said[1]
+    assert (study.trials["lr"] == 0.0456).sum() == 1
+    with pytest.raises(CommandError, match="expected `NAME=VALUE`"):
+        carry_out(f"add-trial {study.ref} 5")
+    answers = []
+
+    def ask() -> None:
+        while not (found := store.list_runs(1, kind="train")) or not found[0].summary.get("progress"):
+            time.sleep(0.02)
+        try:
+            from jupyter_train import get_run
+
+            get_run(found[0].key).tell("narrow", ranges={"lr": "1..2"})
+        except CommandRefusedError as err:
+            answers.append(str(err))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    train(Slow(), data, epochs=30, quiet=True, seed=1)
+    thread.join()
+    assert answers == ["this is one fit; only a search takes that"]
+
+
+def test_what_matters_is_weighed_by_either_of_optunas_ways(data) -> None:
+    study = tune(Slow, data, space={"lr": "1e-5..1e-1:log", "width": [1, 2, 3]}, trials=12, **USUAL)
+    for evaluator in ("ped-anova", "fanova"):
+        found = study.importance(evaluator)
+        assert set(found.index) == {"lr", "width"}
+        assert found.sum() == pytest.approx(1)
+        assert found["lr"] > found["width"]  # nothing depends on width
+    with pytest.raises(StudyError, match="expected one of ped-anova, fanova"):
+        study.importance("guess")
