@@ -66,6 +66,7 @@ class Steering:
                 raise CommandRefusedError(f"a search takes {known}; {VERBS[command.verb].name} is for one trial")
             text = f"{work(**command.arguments)} after trial {done}"
         except JupyterTrainError as err:
+            self._writer.event("refused", str(err), done, verb=command.verb)
             self._mailbox.answered(command, Answer(REFUSED, str(err), done))
             return
         self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)

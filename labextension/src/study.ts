@@ -18,6 +18,9 @@ export interface IParam {
   labels: string[];
   isLog: boolean;
   values: Value[];
+  /** Ends of the range as it is searched now; null for choices. */
+  low: number | null;
+  high: number | null;
 }
 
 /** The objective of one trial over its epochs. */
@@ -102,7 +105,9 @@ function asParam(found: unknown, fit: (values: Value[]) => Value[]): IParam {
     name: text(param.name),
     labels: list(param.labels).map(text),
     isLog: param.is_log === true,
-    values: fit(column(param.values))
+    values: fit(column(param.values)),
+    low: number(param.low),
+    high: number(param.high)
   };
 }
 

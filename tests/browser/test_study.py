@@ -31,8 +31,9 @@ TRIALS = """() => {
 }"""
 
 
-def _begin(jupyter, trials: int, pause_s: float = 0.0) -> str:
-    name = jupyter.write_notebook([SETUP + TUNABLE, f"LitDigits.pause_s = {pause_s}\n{LINE.format(trials=trials)}"])
+def _begin(jupyter, trials: int, pause_s: float = 0.0, after: str = "") -> str:
+    line = f"LitDigits.pause_s = {pause_s}\n{LINE.format(trials=trials)}"
+    name = jupyter.write_notebook([SETUP + TUNABLE, line, after])
     jupyter.open(name)
     jupyter.run_cell(0)
     jupyter.wait_until_idle()
@@ -107,3 +108,50 @@ def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
     page.wait_for_selector(".jt-Chart canvas")
     assert page.locator(".jt-Chart").count() >= 2
     jupyter.screenshot("folds")
+
+
+def test_a_search_takes_trials_and_ranges_by_hand_and_one_trial_is_stopped(jupyter) -> None:
+    _begin(jupyter, trials=15, pause_s=0.015, after=(
+        "import json\nfound = study.trials.sort_index()\n"
+        "print(json.dumps([list(found['lr']), list(found['message'])]))"
+    ))  # fmt: skip
+    page = jupyter.page
+    page.wait_for_function(f"() => ({TRIALS})() >= 4")
+    page.locator(".jt-ByHand .jt-Button", has_text="Add a trial").click()
+    page.locator(".jt-AddTrial").get_by_label("lr").fill("fast")
+    page.locator(".jt-AddTrial .jt-Button", has_text="Add").click()
+    page.locator(".jt-Answer", has_text="`fast` is no number").wait_for()
+    page.locator(".jt-AddTrial").get_by_label("lr").fill("0.0123")
+    page.locator(".jt-AddTrial").get_by_label("hidden").select_option("64")
+    page.locator(".jt-AddTrial").get_by_label("act").select_option("gelu")
+    page.set_viewport_size({"width": 1280, "height": 1500})
+    jupyter.screenshot("study-by-hand")
+    page.locator(".jt-AddTrial .jt-Button", has_text="Add").click()
+    page.wait_for_selector(".jt-AddTrial", state="hidden")
+    page.locator(".jt-Trial td", has_text="0.0123").wait_for()
+    page.locator(".jt-ByHand .jt-Button", has_text="Narrow a range").click()
+    assert page.locator(".jt-Narrow").get_by_label("from").input_value() == "0.0001"
+    page.locator(".jt-Narrow").get_by_label("from").fill("1e-3")
+    page.locator(".jt-Narrow").get_by_label("to").fill("1")
+    page.locator(".jt-Narrow .jt-Button", has_text="Narrow").click()
+    page.locator(".jt-Notice", has_text="`narrow lr=1e-3..1` is no part of").wait_for()
+    page.locator(".jt-ByHand .jt-Button", has_text="Narrow a range").click()
+    page.locator(".jt-Narrow").get_by_label("from").fill("5e-3")
+    page.locator(".jt-Narrow").get_by_label("to").fill("2e-2")
+    page.locator(".jt-Narrow .jt-Button", has_text="Narrow").click()
+    page.wait_for_selector(".jt-Narrow", state="hidden")
+    for _ in range(4):  # it may end before it hears
+        page.locator(".jt-Trial.jt-mod-running .jt-Button", has_text="Stop").first.click()
+    page.wait_for_selector(".jt-Header[data-status=finished]", timeout=120_000)
+    assert page.evaluate(TRIALS) == 16
+    assert page.locator(".jt-ByHand").is_hidden()
+    assert page.locator(".jt-Level").count() > 20
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyter.set_theme(theme)
+        jupyter.screenshot(f"study-contour-{theme.split()[1].lower()}")
+    jupyter.run_cell(2)
+    jupyter.wait_until_idle()
+    rates, messages = json.loads(page.locator(".jp-OutputArea-output pre").last.inner_text())
+    assert 0.0123 in rates
+    assert 1 <= messages.count("stopped by hand") <= 4
+    assert all(5e-3 <= rate <= 2e-2 for rate in rates[-4:])

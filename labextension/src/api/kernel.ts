@@ -14,7 +14,7 @@ export type Request =
   | { verb: 'watch' | 'snapshot' | 'details' | 'bundle'; run: string }
   | { verb: 'curves'; run: string; first: number; last: number }
   | { verb: 'note'; run: string; note: string }
-  | { verb: 'command'; run: string; command: string; arguments: Record<string, number> };
+  | { verb: 'command'; run: string; command: string; arguments: Record<string, unknown> };
 
 /** What a document with a kernel looks like, without depending on the notebook package. */
 interface IWithKernel {

@@ -52,7 +52,7 @@ export class ServerLink {
   }
 
   /** Asks the run's owner for something, through the store. */
-  tell(run: string, command: string, given: Record<string, number>): Promise<IAnswer> {
+  tell(run: string, command: string, given: Record<string, unknown>): Promise<IAnswer> {
     return this._send(run, 'commands', 'POST', { verb: command, arguments: given });
   }
 

@@ -73,7 +73,7 @@ export class RunSources {
     run: string,
     kernel: string,
     command: string,
-    given: Record<string, number>
+    given: Record<string, unknown>
   ): Promise<IAnswer> {
     const reply =
       kernel === ''

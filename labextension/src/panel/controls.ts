@@ -6,7 +6,7 @@ import { element, setText } from './dom';
 import { valueText } from './words';
 
 /** Arguments of a command, as plain JSON. */
-export type Arguments = Record<string, number>;
+export type Arguments = Record<string, unknown>;
 
 /** Carries a command to the run. */
 export type Tell = (verb: string, given: Arguments) => void;
@@ -20,6 +20,7 @@ export class Controls {
   private readonly _rate = element('span', 'jt-Rate');
   private readonly _group = element('select', 'jt-Group');
   private readonly _input = element('input', 'jt-RateInput');
+  private readonly _checkpoint: HTMLButtonElement;
   private readonly _pause: HTMLButtonElement;
   private _isPaused = false;
   private _groups = 0;
@@ -47,12 +48,12 @@ export class Controls {
     this._pause = button('Pause', 'pause the run', () =>
       this._tell(this._isPaused ? 'resume' : 'pause', {})
     );
-    const checkpoint = button('Checkpoint', 'write a checkpoint of this moment', () =>
+    this._checkpoint = button('Checkpoint', 'write a checkpoint of this moment', () =>
       this._tell('checkpoint', {})
     );
     const stop = button('Stop', 'stop the run; its cell goes on', () => this._tell('stop', {}));
     stop.classList.add('jt-mod-stop');
-    this.node.append(this._rate, bell, checkpoint, this._pause, stop);
+    this.node.append(this._rate, bell, this._checkpoint, this._pause, stop);
   }
 
   /** Shows the state of a run that can be steered. */
@@ -60,6 +61,7 @@ export class Controls {
     this._isPaused = snapshot.status === 'paused';
     setText(this._pause, this._isPaused ? 'Resume' : 'Pause');
     this._pause.title = this._isPaused ? 'go on' : 'wait at the next batch';
+    this._checkpoint.hidden = snapshot.study !== null; // its trials keep their own
     const rates = ratesOf(snapshot);
     this._updateGroups(rates.length);
     this._rate.hidden = rates.length === 0;
@@ -117,7 +119,8 @@ export class Controls {
   };
 }
 
-function button(text: string, title: string, onClick: () => void): HTMLButtonElement {
+/** A button in the panel's style. */
+export function button(text: string, title: string, onClick: () => void): HTMLButtonElement {
   const made = element('button', 'jt-Button', text);
   made.type = 'button';
   made.title = title;

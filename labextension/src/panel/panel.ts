@@ -4,7 +4,6 @@
 import type { IThemeManager } from '@jupyterlab/apputils';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
-import uPlot from 'uplot';
 
 import type { RunSources } from '../api/sources';
 import {
@@ -17,7 +16,7 @@ import {
   type ISnapshot
 } from '../protocol';
 import { Bell } from './bell';
-import { Chart } from './chart';
+import { ChartGrid } from './charts';
 import { Controls, type Arguments } from './controls';
 import { Details } from './details';
 import { element, setText } from './dom';
@@ -27,16 +26,13 @@ import { Notices } from './notices';
 import { Resources } from './resources';
 import type { SharedRuns } from './shared';
 import { StudyView } from './study/view';
-import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
+import type { IWindow } from './view';
 import { Watch, type IWatched } from './watch';
-import { Zoom } from './zoom';
 
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;
 /** The last state of a run is asked for until somebody has it: a busy kernel does not always answer in time. */
 const KEEP_AFTER_MS = [0, 1_000, 4_000, 10_000];
-
-let panels = 0;
 
 /** Draws `application/vnd.jupyter-train.run+json`; further snapshots change it in place. */
 export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched {
@@ -51,20 +47,17 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   private readonly _notices = new Notices();
   private readonly _resources = new Resources();
   private readonly _media = new Media();
-  private readonly _grid = element('div', 'jt-Charts');
   private readonly _line = element('div', 'jt-Line');
-  private readonly _charts = new Map<string, Chart>();
-  private readonly _sync = uPlot.sync(`jupyter-train-${panels++}`);
-  private readonly _zoom = new Zoom(
-    window => this._askWindow(window),
-    () => this._onZoom()
-  );
-  private readonly _viewBar = new ViewBar(this._zoom.node, view => this._setView(view));
-  private readonly _study = new StudyView((run, name) => this._panelOf(run, name));
+  private readonly _charts = new ChartGrid(window => this._askWindow(window));
+  private readonly _study = new StudyView({
+    open: (run, name) => this._panelOf(run, name),
+    tell: (verb, given) => void this._tell(verb, given),
+    stopTrial: run => void this._tell('stop', {}, run),
+    say: text => setText(this._answer, text)
+  });
   private readonly _details: Details;
   private readonly _watch: Watch;
   private readonly _unsubscribe: () => void;
-  private _view: IView = PLAIN_VIEW;
   private _snapshot: ISnapshot | null = null;
   private _reference: IReference | null = null;
   private _model: IRenderMime.IMimeModel | null = null;
@@ -83,14 +76,14 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this.node.setAttribute('role', 'group');
     this._answer.setAttribute('role', 'alert');
     const foot = element('div', 'jt-Foot');
-    foot.append(this._details.node, this._viewBar.node);
+    foot.append(this._details.node, this._charts.bar);
     this.node.append(
       this._line,
       this._header.node,
       this._resources.node,
       this._answer,
       this._notices.node,
-      this._grid,
+      this._charts.node,
       this._study.node,
       this._media.node,
       foot
@@ -120,11 +113,9 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
       return;
     }
     this._watch.stop();
-    this._zoom.dispose();
     this._unsubscribe();
     this._themes?.themeChanged.disconnect(this._onTheme, this);
-    this._charts.forEach(chart => chart.dispose());
-    this._charts.clear();
+    this._charts.dispose();
     this._study.dispose();
     super.dispose();
   }
@@ -174,59 +165,12 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._notices.update(snapshot);
     this._media.update(snapshot.media);
     this._details.update(snapshot.run, snapshot.kernel);
-    this._zoom.update(snapshot.families, isLive(snapshot.status));
-    this._viewBar.update(snapshot);
-    this._study.update(snapshot.study);
-    this._viewBar.node.hidden = snapshot.study !== null;
-    this._showCharts(snapshot.study === null ? snapshot.families.filter(isWorthAChart) : []);
+    this._charts.update(snapshot);
+    this._study.update(snapshot.study, this._isSteered(snapshot));
     if (isLive(snapshot.status)) {
       this._watch.follow(snapshot.run, snapshot.kernel);
     } else {
       this._watch.stop();
-    }
-  }
-
-  private _showCharts(families: IFamily[]): void {
-    const names = new Set(families.map(family => family.name));
-    for (const [name, chart] of this._charts) {
-      if (!names.has(name)) {
-        chart.node.remove();
-        chart.dispose();
-        this._charts.delete(name);
-      }
-    }
-    for (const family of families) {
-      this._chart(family.name).update(
-        this._zoom.closest(family),
-        this._snapshot?.best ?? null,
-        this._snapshot?.marks ?? [],
-        this._snapshot?.progress.step ?? null
-      );
-    }
-  }
-
-  private _chart(name: string): Chart {
-    const known = this._charts.get(name);
-    if (known !== undefined) {
-      return known;
-    }
-    const chart = new Chart(this._sync, this._zoom);
-    chart.setView(this._view);
-    this._charts.set(name, chart);
-    this._grid.append(chart.node);
-    return chart;
-  }
-
-  private _setView(chosen: Partial<IView>): void {
-    const view = { ...this._view, ...chosen };
-    this._view = view;
-    this._charts.forEach(chart => chart.setView(view));
-  }
-
-  private _onZoom(): void {
-    this._setView({ window: this._zoom.window });
-    if (this._snapshot !== null && this._snapshot.study === null) {
-      this._showCharts(this._snapshot.families.filter(isWorthAChart));
     }
   }
 
@@ -267,7 +211,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
 
   /** An untrusted notebook's panel, and one that nobody updates, has no buttons. */
   private _updateControls(snapshot: ISnapshot): void {
-    const isUsable = isLive(snapshot.status) && this._isTrusted && this._isHeard(snapshot);
+    const isUsable = this._isSteered(snapshot);
     this._controls.node.hidden = !isUsable;
     if (isUsable) {
       this._controls.update(snapshot);
@@ -276,12 +220,18 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     }
   }
 
-  private async _tell(command: string, given: Arguments): Promise<void> {
+  private _isSteered(snapshot: ISnapshot): boolean {
+    return isLive(snapshot.status) && this._isTrusted && this._isHeard(snapshot);
+  }
+
+  /** Asks the run, or one of its parts, for something. */
+  private async _tell(command: string, given: Arguments, part = ''): Promise<void> {
     const snapshot = this._snapshot;
     if (snapshot === null) {
       return;
     }
-    const answer = await this._sources.tell(snapshot.run, snapshot.kernel, command, given);
+    const run = part === '' ? snapshot.run : part;
+    const answer = await this._sources.tell(run, snapshot.kernel, command, given);
     setText(this._answer, answer.isDone ? '' : answer.message);
   }
 
@@ -345,13 +295,6 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
 
   private _onTheme(): void {
     // the new theme's variables hold once its style sheet is applied
-    requestAnimationFrame(() => this._charts.forEach(chart => chart.redraw()));
+    requestAnimationFrame(() => this._charts.redraw());
   }
-}
-
-/** A learning rate that never changed needs no chart. */
-function isWorthAChart(family: IFamily): boolean {
-  const isConstant =
-    /^lr(\b|_)/.test(family.name) && family.series.every(one => one.steps.length < 2);
-  return !isConstant && family.series.some(one => one.values.some(value => value !== null));
 }

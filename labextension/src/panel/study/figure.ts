@@ -32,9 +32,16 @@ export class Figure {
   private _draw: Draw | null = null;
   private _width = 0;
 
-  constructor(private readonly _height = HEIGHT) {
+  /**
+   * @param _height - Of the picture, in pixels.
+   * @param beside - Stands beside its title.
+   */
+  constructor(
+    private readonly _height = HEIGHT,
+    beside: HTMLElement | null = null
+  ) {
     const caption = element('figcaption', '');
-    caption.append(this._title, this._note);
+    caption.append(this._title, this._note, ...(beside === null ? [] : [beside]));
     this.node.append(caption, this._host);
     this._resize = new ResizeObserver(entries => this._onWidth(entries[0]?.contentRect.width ?? 0));
     this._resize.observe(this._host);

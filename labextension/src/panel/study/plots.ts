@@ -249,11 +249,12 @@ export function parallel(study: IStudy, chosen: Chosen): Draw | null {
 }
 
 /** The first objective, as its axis takes it. */
-function objective(study: IStudy): (number | null)[] {
+export function objective(study: IStudy): (number | null)[] {
   return readable(study.values[0] ?? [], study.objectives[0]?.mode ?? 'max');
 }
 
-function drawDots(
+/** Every trial as a dot; the best of them ringed. */
+export function drawDots(
   canvas: SVGSVGElement,
   study: IStudy,
   xs: readonly (number | null)[],

@@ -2,6 +2,7 @@
  * The trials as a table, the best first; a click on one shows its run.
  */
 import type { IStudy } from '../../study';
+import { button } from '../controls';
 import { element } from '../dom';
 import { durationText, valueText } from '../words';
 import { paramText, ranking } from './plots';
@@ -13,16 +14,34 @@ const MOST = 300;
 export class TrialTable {
   readonly node = element('div', 'jt-Trials');
   private _isWhole = false;
+  private _isSteered = false;
   private _drawnAs = '';
 
   /**
    * @param _choose - Told the number of a trial that is clicked.
+   * @param _stop - Told the run of a trial that shall end.
    */
-  constructor(private readonly _choose: (trial: number) => void) {}
+  constructor(
+    private readonly _choose: (trial: number) => void,
+    private readonly _stop: (run: string) => void
+  ) {}
 
-  /** Shows the trials. */
-  update(study: IStudy, chosen: number): void {
-    const key = JSON.stringify([study.numbers, study.states, study.values, chosen, this._isWhole]);
+  /**
+   * Shows the trials.
+   *
+   * @param isSteered - Whether one that runs can be stopped.
+   */
+  update(study: IStudy, chosen: number, isSteered: boolean): void {
+    this._isSteered = isSteered;
+    const key = JSON.stringify([
+      study.numbers,
+      study.states,
+      study.values,
+      study.runs,
+      chosen,
+      this._isWhole,
+      isSteered
+    ]);
     if (key === this._drawnAs) {
       return;
     }
@@ -66,11 +85,26 @@ export class TrialTable {
       element('td', 'jt-TrialState', state),
       ...study.values.map(column => element('td', '', valueText(column[place] ?? null))),
       ...study.params.map(param => element('td', '', paramText(param, place))),
-      element('td', '', tookText(study.seconds[place] ?? null))
+      this._last(study, place, state === 'running')
     ];
     row.append(...cells);
     row.addEventListener('click', () => this._choose(number));
     return row;
+  }
+
+  /** How long it took; while it runs, a button that stops it. */
+  private _last(study: IStudy, place: number, isRunning: boolean): HTMLElement {
+    const cell = element('td', '');
+    const run = study.runs[place] ?? '';
+    if (!isRunning || !this._isSteered || run === '') {
+      cell.textContent = tookText(study.seconds[place] ?? null);
+      return cell;
+    }
+    const words = `stop trial ${study.numbers[place]}; the search goes on`;
+    const stop = button('Stop', words, () => this._stop(run));
+    stop.addEventListener('click', event => event.stopPropagation());
+    cell.append(stop);
+    return cell;
   }
 
   private _more(study: IStudy, chosen: number, count: number): HTMLElement {
@@ -79,7 +113,7 @@ export class TrialTable {
     button.type = 'button';
     button.addEventListener('click', () => {
       this._isWhole = !this._isWhole;
-      this.update(study, chosen);
+      this.update(study, chosen, this._isSteered);
     });
     return button;
   }

@@ -3,17 +3,29 @@
  */
 import { Widget } from '@lumino/widgets';
 
-import type { IStudy } from '../../study';
+import type { IParam, IStudy } from '../../study';
+import type { Say, Tell } from '../controls';
 import { element } from '../dom';
+import { Contour } from './contour';
 import { Figure } from './figure';
+import { ByHand } from './hand';
 import { curves, front, history, importance, parallel, slice } from './plots';
 import { TrialTable } from './table';
 
 const MOST_SLICES = 6;
 const NONE = -1;
 
-/** Makes the panel of a trial's run. */
-export type OpenRun = (run: string, name: string) => Widget;
+/** What a study needs of the panel around it. */
+export interface IStudyHost {
+  /** Makes the panel of a trial's run. */
+  open(run: string, name: string): Widget;
+  /** Carries a command to the study. */
+  tell: Tell;
+  /** Stops the run of a trial. */
+  stopTrial(run: string): void;
+  /** Says what is wrong with something typed. */
+  say: Say;
+}
 
 /** Everything a panel shows of a study, below its header. */
 export class StudyView {
@@ -26,26 +38,43 @@ export class StudyView {
   private readonly _slices: Figure[] = [];
   private readonly _grid = element('div', 'jt-StudyGrid');
   private readonly _sliceGrid = element('div', 'jt-StudyGrid jt-mod-small');
-  private readonly _table = new TrialTable(trial => this._onChosen(trial));
+  private readonly _contour = new Contour();
+  private readonly _hand: ByHand;
+  private readonly _table = new TrialTable(
+    trial => this._onChosen(trial),
+    run => this._host.stopTrial(run)
+  );
   private readonly _place = element('div', 'jt-TrialRun');
   private _study: IStudy | null = null;
   private _chosen = NONE;
+  private _isSteered = false;
   private _run: Widget | null = null;
 
-  /**
-   * @param _open - Makes the panel of a trial's run.
-   */
-  constructor(private readonly _open: OpenRun) {
+  constructor(private readonly _host: IStudyHost) {
+    this._hand = new ByHand(_host.tell, _host.say);
     const wide = element('div', 'jt-StudyWide');
     wide.append(this._parallel.node, this._importance.node);
     this._grid.append(this._curves.node, this._history.node, this._front.node);
-    this.node.append(this._grid, wide, this._sliceGrid, this._table.node, this._place);
+    this.node.append(
+      this._grid,
+      wide,
+      this._contour.figure.node,
+      this._sliceGrid,
+      this._hand.node,
+      this._table.node,
+      this._place
+    );
     this.node.hidden = true;
   }
 
-  /** Shows a study; nothing where there is none. */
-  update(study: IStudy | null): void {
+  /**
+   * Shows a study; nothing where there is none.
+   *
+   * @param isSteered - Whether it runs, and can be told something from here.
+   */
+  update(study: IStudy | null, isSteered: boolean): void {
     this.node.hidden = study === null;
+    this._isSteered = isSteered;
     if (study === null) {
       return;
     }
@@ -56,6 +85,7 @@ export class StudyView {
   dispose(): void {
     this._run?.dispose();
     [this._curves, this._history, this._front, this._importance, this._parallel]
+      .concat([this._contour.figure])
       .concat(this._slices)
       .forEach(figure => figure.dispose());
   }
@@ -68,16 +98,16 @@ export class StudyView {
     this._front.update(`${second} against ${metric}`, front(study, this._chosen));
     this._importance.update('what matters', importance(study));
     this._parallel.update('all values together', parallel(study, this._chosen));
-    this._drawSlices(study, metric);
-    this._table.update(study, this._chosen);
+    const weighed = byWeight(study);
+    this._contour.update(study, weighed, this._chosen);
+    this._drawSlices(study, weighed, metric);
+    this._hand.update(this._isSteered ? study : null);
+    this._table.update(study, this._chosen, this._isSteered);
   }
 
-  private _drawSlices(study: IStudy, metric: string): void {
-    const weight = new Map(study.importance.map(({ name, share }) => [name, share]));
+  private _drawSlices(study: IStudy, weighed: IParam[], metric: string): void {
     const isTold = study.values[0]?.some(value => value !== null) ?? false;
-    const params = [...study.params]
-      .sort((a, b) => (weight.get(b.name) ?? 0) - (weight.get(a.name) ?? 0))
-      .slice(0, isTold ? MOST_SLICES : 0);
+    const params = weighed.slice(0, isTold ? MOST_SLICES : 0);
     while (this._slices.length < params.length) {
       const figure = new Figure(150);
       this._slices.push(figure);
@@ -100,11 +130,17 @@ export class StudyView {
     this._chosen = trial === this._chosen ? NONE : trial;
     const run = study.runs[study.numbers.indexOf(this._chosen)] ?? '';
     if (this._chosen !== NONE && run !== '') {
-      this._run = this._open(run, `trial ${this._chosen}`);
+      this._run = this._host.open(run, `trial ${this._chosen}`);
       Widget.attach(this._run, this._place);
     }
     this._draw(study);
   }
+}
+
+/** What is searched, the most important first. */
+function byWeight(study: IStudy): IParam[] {
+  const weight = new Map(study.importance.map(({ name, share }) => [name, share]));
+  return [...study.params].sort((a, b) => (weight.get(b.name) ?? 0) - (weight.get(a.name) ?? 0));
 }
 
 /** What the colours of the lines stand for, where there is more than one. */

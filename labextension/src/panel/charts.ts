@@ -1,0 +1,108 @@
+/**
+ * The charts of a run, one a metric family, with one zoom and one way of looking for all of them.
+ */
+import uPlot from 'uplot';
+
+import { isLive, type IFamily, type ISnapshot } from '../protocol';
+import { Chart } from './chart';
+import { element } from './dom';
+import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
+import { Zoom } from './zoom';
+
+/** Gives the curves inside a window; null where nobody can. */
+export type AskWindow = (window: IWindow) => Promise<IFamily[] | null>;
+
+let grids = 0;
+
+/** Keeps a chart for as long as there is something to draw in it. */
+export class ChartGrid {
+  readonly node = element('div', 'jt-Charts');
+  private readonly _charts = new Map<string, Chart>();
+  private readonly _sync = uPlot.sync(`jupyter-train-${grids++}`);
+  private readonly _zoom: Zoom;
+  private readonly _viewBar: ViewBar;
+  private _view: IView = PLAIN_VIEW;
+  private _snapshot: ISnapshot | null = null;
+
+  constructor(ask: AskWindow) {
+    this._zoom = new Zoom(ask, () => this._onZoom());
+    this._viewBar = new ViewBar(this._zoom.node, view => this._setView(view));
+  }
+
+  /** How the curves are looked at: per step or epoch, smoothed, logarithmic. */
+  get bar(): HTMLElement {
+    return this._viewBar.node;
+  }
+
+  /** Shows the curves of a run; a search has none of its own. */
+  update(snapshot: ISnapshot): void {
+    this._snapshot = snapshot;
+    this._zoom.update(snapshot.families, isLive(snapshot.status));
+    this._viewBar.update(snapshot);
+    this._viewBar.node.hidden = snapshot.study !== null;
+    this._show(snapshot);
+  }
+
+  /** Draws anew, in the colours that hold by now. */
+  redraw(): void {
+    this._charts.forEach(chart => chart.redraw());
+  }
+
+  dispose(): void {
+    this._zoom.dispose();
+    this._charts.forEach(chart => chart.dispose());
+    this._charts.clear();
+  }
+
+  private _show(snapshot: ISnapshot): void {
+    const families = snapshot.study === null ? snapshot.families.filter(isWorthAChart) : [];
+    const names = new Set(families.map(family => family.name));
+    for (const [name, chart] of this._charts) {
+      if (!names.has(name)) {
+        chart.node.remove();
+        chart.dispose();
+        this._charts.delete(name);
+      }
+    }
+    for (const family of families) {
+      this._chart(family.name).update(
+        this._zoom.closest(family),
+        snapshot.best,
+        snapshot.marks,
+        snapshot.progress.step
+      );
+    }
+  }
+
+  private _chart(name: string): Chart {
+    const known = this._charts.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const chart = new Chart(this._sync, this._zoom);
+    chart.setView(this._view);
+    this._charts.set(name, chart);
+    this.node.append(chart.node);
+    return chart;
+  }
+
+  private _setView(chosen: Partial<IView>): void {
+    const view = { ...this._view, ...chosen };
+    this._view = view;
+    this._charts.forEach(chart => chart.setView(view));
+  }
+
+  private _onZoom(): void {
+    this._setView({ window: this._zoom.window });
+    if (this._snapshot !== null) {
+      this._show(this._snapshot);
+    }
+  }
+}
+
+/** A learning rate that never changed needs no chart. */
+function isWorthAChart(family: IFamily): boolean {
+  const isConstant =
+    /^lr(\b|_)/.test(family.name) && family.series.every(one => one.steps.length < 2);
+  return !isConstant && family.series.some(one => one.values.some(value => value !== null));
+}
