@@ -146,6 +146,7 @@ class _Repeated:
                 if error is None and done.record.status is RunStatus.FINISHED:
                     self._done.append(done.record)
                     self._tell_progress()
+                    self._record_means()
                     self._judge()
                 self._obey()
                 if error is not None or done.record.status is RunStatus.FAILED:
@@ -162,7 +163,6 @@ class _Repeated:
             message = " ".join(str(err).split())[:500] or type(err).__name__
             raise
         finally:
-            self._record_means()
             self._mailbox.close()
             self._writer.close(status, message)
         return Done(self._store.get(self._record.key), done.module if done else None, None, error)
@@ -214,7 +214,7 @@ class _Repeated:
         }  # fmt: skip
 
     def _record_means(self) -> None:
-        """The mean of every series over the parts, and how far they lie apart: the n-th value with the n-th of all.
+        """The mean of every series over the parts so far, and how far they lie apart: the n-th with the n-th of all.
 
         Parts may have some rows more or less, so that their steps are not the same; those of the first are taken.
         """
@@ -223,6 +223,7 @@ class _Repeated:
             with MetricReader(RunFolder(record.folder).metrics) as reader:
                 for name in reader.counts():
                     series.setdefault(name, []).append(reader.points(name))
+        self._writer.begin_anew()
         for name, columns in series.items():
             if len(columns) == len(self._done):
                 self._add_mean(name, columns)

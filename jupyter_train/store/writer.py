@@ -50,6 +50,10 @@ class Marker:
         self.place: Place | None = None
 
 
+class Anew:
+    """From here on the series begin anew."""
+
+
 class RunWriter:
     """Everything a live run writes goes through here; appending never waits for a disk.
 
@@ -76,7 +80,7 @@ class RunWriter:
         self._store = store
         self._key = key
         self._to_floats = to_floats or _to_floats
-        self._rows: deque[Row | Marker] = deque()
+        self._rows: deque[Row | Marker | Anew] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._obsolete: list[Path] = []
@@ -98,6 +102,10 @@ class RunWriter:
     def add(self, row: Row) -> None:
         """Appends metric values; they may be detached tensors."""
         self._rows.append(row)
+
+    def begin_anew(self) -> None:
+        """Rows appended from now on take the place of those before."""
+        self._rows.append(Anew())
 
     def mark(self) -> Marker:
         """Marks this moment: everything appended so far lies before it."""
@@ -190,6 +198,9 @@ class RunWriter:
         for row in taken:
             if isinstance(row, Marker):
                 row.place = self._appender.place()
+                continue
+            if isinstance(row, Anew):
+                self._appender.begin_anew()
                 continue
             for (name, _), value in zip(row.values, floats, strict=False):
                 self._append(name, Point(row.step, row.epoch, value, row.time))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +18,7 @@ from jupyter_train import get_run, train, tune
 from jupyter_train.config.folds import Fold, Folds, parse_folds
 from jupyter_train.exceptions import DataError, OptionError, RunStateError
 from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.study import Repeats
 from jupyter_train.training.splitting import Split, fold_rows, split_rows
 from tests.models import LitDigits, digits
@@ -177,3 +183,31 @@ def test_a_search_takes_the_mean_of_its_folds() -> None:
         assert len(folds) == 3
         assert row["val_acc"] == pytest.approx(np.mean([fold.best["value"] for fold in folds]))
     assert len(study.children) == 4
+
+
+class Slow(LitDigits):
+    def on_train_epoch_start(self):
+        time.sleep(0.25)
+
+
+def test_the_mean_and_its_band_are_there_after_every_fold(store) -> None:
+    """A curve over two folds while the others train, then one over all of them, not after each other."""
+    seen: set[tuple[int, float]] = set()
+
+    def look() -> None:
+        while not (found := store.list_runs(1, kind="cv")) or not found[0].status.is_live:
+            time.sleep(0.02)
+        while (record := store.get(found[0].key)).status.is_live:
+            with contextlib.suppress(OSError, sqlite3.Error), MetricReader(RunFolder(record.folder).metrics) as reader:
+                points = reader.points("val_acc") if "val_acc" in reader.counts() else []
+                if points:
+                    seen.add((len(points), points[-1].value))
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    run = train(lambda: Slow(), digits(), cv=4, **USUAL)
+    thread.join()
+    assert {count for count, _ in seen} == {2}  # epochs, whatever the number of folds
+    assert len(seen) > 1  # a mean of more and more folds
+    assert len(run.metrics["val_acc"].dropna()) == 2

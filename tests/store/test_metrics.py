@@ -151,3 +151,22 @@ def test_a_fault_anywhere_inside_the_transaction_loses_nothing_and_writes_nothin
 def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:
     with MetricReader(tmp_path / "none.db") as reader:
         assert (reader.counts(), reader.picture("loss", 5), reader.meta("progress")) == ({}, [], None)
+
+
+def test_series_that_begin_anew_take_the_place_of_the_others_in_one_commit(tmp_path: Path) -> None:
+    appender = _filled(tmp_path / "metrics.db", 5000)
+    appender.append("acc", Point(1, 1.0, 0.5, 0.0))
+    appender.commit()
+    appender.begin_anew()
+    for step in range(300):
+        appender.append("loss", Point(step, step / 100, -1.0, 0.0))
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        assert reader.counts() == {"loss": 5000, "acc": 1}
+    appender.commit()
+    appender.append("loss", Point(300, 3.0, -1.0, 0.0))
+    appender.commit()
+    appender.close()
+    with MetricReader(tmp_path / "metrics.db") as reader:
+        assert reader.counts() == {"loss": 301}
+        assert [point.step for point in reader.points("loss")] == list(range(301))
+        assert sum(bucket.finite for bucket in reader.picture("loss", 8)) == 301

@@ -45,6 +45,12 @@ class MetricAppender:
         self._stored: dict[str, int] | None = None
         self._media = 0
         self._media_before: int | None = None
+        self._is_anew = False
+
+    def begin_anew(self) -> None:
+        """Forgets every series; those appended from now on take their place with the next `commit`."""
+        self._pyramids, self._ids, self._stored = {}, {}, {}
+        self._is_anew = True
 
     def prepare(self, names: Iterable[str]) -> None:
         """Makes sure that points can be added to these series; the only part of it that reads the file.
@@ -94,7 +100,7 @@ class MetricAppender:
     @property
     def is_dirty(self) -> bool:
         """True while something waits for a commit."""
-        return bool(self._meta or self._statements or any(p.dirty for p in self._pyramids.values()))
+        return bool(self._is_anew or self._meta or self._statements or any(p.dirty for p in self._pyramids.values()))
 
     def commit(self) -> None:
         """Writes everything that waits, in one transaction.
@@ -118,8 +124,12 @@ class MetricAppender:
             pyramid.committed()
         self._meta = {}
         self._statements = []
+        self._is_anew = False
 
     def _write(self, connection: sqlite3.Connection) -> None:
+        if self._is_anew:
+            connection.execute("DELETE FROM blocks")
+            connection.execute("DELETE FROM series")
         for name, pyramid in self._pyramids.items():
             if not pyramid.dirty:
                 continue
