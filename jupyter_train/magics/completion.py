@@ -8,13 +8,14 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from jupyter_train.config import Option, options_by_name, tune_options_by_name
+from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
 _BODY = re.compile(r"^\s*%%(?P<magic>train|tune)\b")
 _KNOWN = {"train": options_by_name, "tune": tune_options_by_name}
-_RUN_VERBS = ("list", "show", "compare", "note", "rm", "gc")
+_RUN_VERBS = ("list", "show", "attach", "compare", "note", "rm", "gc", *(verb.name for verb in VERBS.values()))
 _METRIC_OPTIONS = ("monitor", "early_stop", "maximize", "minimize")
 
 

@@ -32,7 +32,9 @@ SPACE  `1e-4..1e-1:log` a range by its logarithm, `1..4` whole numbers, `0..1:0.
        `trainer.gradient_clip_val=0.1..1`
 
 Each trial is a run (`study.trials`, `study.trial(7)`); its objective is the best value of the metric over its epochs.
-`study.best`, `study.best.model()`, `study.optuna`, `study.promote()`. `%%tune` takes the same as YAML, with `space:`.
+`study.best`, `study.best.model()`, `study.optuna`, `study.promote()`. `%%tune` takes the same as YAML, with `space:`;
+`%tune --form LitDigits data` is the same as a form. While it runs: `%runs add-trial STUDY lr=1e-3`, `%runs narrow STUDY
+lr=1e-3..1e-2`, `%runs stop STUDY/7`, or the panel.
 """
 
 RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
@@ -53,6 +55,12 @@ While a run trains (in another notebook, or from a shell: `jupyter train runs st
     %runs checkpoint RUN     writes a checkpoint of this moment
     %runs validate RUN       validates now
     %runs set-max-epochs RUN 30 ; %runs set-patience RUN 5
+
+While a search runs, also:
+
+    %runs add-trial STUDY lr=1e-3 hidden=64   tries these values next; names left out are drawn
+    %runs narrow STUDY lr=1e-3..1e-2          draws from this part of a range from now on
+    %runs stop STUDY/7                        ends one trial; the search goes on
 
 RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key.
 """

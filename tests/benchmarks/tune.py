@@ -6,6 +6,7 @@ processes included. Kinds take turns, and the medians of the ratios are printed.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.execution.stem import STEM
 from tests.benchmarks.recorder import be_quiet
 
 TRIALS = 200
@@ -27,7 +29,10 @@ KINDS = {
     "optuna2": "Optuna, two cold processes, stock Lightning",
     "tune": "%tune",
     "tune2": "%tune --parallel 2",
+    "tune2again": "%tune --parallel 2, not the first of its kernel",
 }
+#: Ray Tune takes seconds a trial; it is measured once, where it is installed, with fewer of them.
+RAY_TRIALS = 20
 
 
 def _split() -> Any:
@@ -42,12 +47,14 @@ def _split() -> Any:
 
 
 def _ours(parallel: int, trials: int) -> tuple[float, float]:
+    import jupyter_train.tuning.detaching  # noqa: F401  imported before the clock runs, as everything else is
     from jupyter_train import tune
     from tests.models import LitDigits
 
+    data = _split()
     began = time.perf_counter()
     study = tune(
-        LitDigits, _split(), space=SPACE, trials=trials, epochs=EPOCHS, maximize="val_acc", seed=SEED, batch_size=32,
+        LitDigits, data, space=SPACE, trials=trials, epochs=EPOCHS, maximize="val_acc", seed=SEED, batch_size=32,
         parallel=parallel, quiet=True, accelerator="cpu",
     )  # fmt: skip
     took = time.perf_counter() - began
@@ -129,6 +136,46 @@ def _optuna_twice(trials: int) -> tuple[float, float]:
     return time.perf_counter() - began, _study(path).best_value
 
 
+def _ray(trials: int) -> tuple[float, float]:
+    """Ray Tune as its guide shows it: two trials at a time, Optuna's sampler, ASHA."""
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    began = time.perf_counter()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    config = tune.TuneConfig(
+        num_samples=trials, metric="val_acc", mode="max", max_concurrent_trials=2, search_alg=OptunaSearch(seed=SEED),
+        scheduler=ASHAScheduler(max_t=EPOCHS, grace_period=1, reduction_factor=3),
+    )  # fmt: skip
+    space = {"lr": tune.loguniform(1e-4, 1e-1), "hidden": tune.choice(SPACE["hidden"])}
+    results = tune.Tuner(_ray_trial, param_space=space, tune_config=config).fit()
+    took = time.perf_counter() - began
+    assert len(results) == trials
+    return took, float(results.get_best_result().metrics["val_acc"])
+
+
+def _ray_trial(config: dict[str, Any]) -> None:
+    import pytorch_lightning as pl
+    from ray import tune
+    from torch.utils.data import DataLoader
+
+    from tests.models import LitDigits
+
+    class Reports(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            tune.report({"val_acc": float(trainer.callback_metrics["val_acc"])})
+
+    pl.seed_everything(SEED, verbose=False)
+    training, validation = _split()
+    trainer = pl.Trainer(
+        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
+        enable_model_summary=False, callbacks=[Reports()], num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(LitDigits(**config), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32))
+
+
 def _measured(kind: str, trials: int = TRIALS) -> tuple[float, float]:
     """Trials a minute, and the best value."""
     with tempfile.TemporaryDirectory() as home:
@@ -155,13 +202,21 @@ def measure() -> list[dict[str, object]]:
             "ratio": round(statistics.median(ratios), 2), "least": round(ratios[0], 2), "most": round(ratios[-1], 2),
             "best val_acc": round(bests[kind], 4), "target": ">= 5" if kind == "tune2" else "",
         })  # fmt: skip
-    return rows
+    what = f"Ray Tune, two at a time, {RAY_TRIALS} trials"
+    if importlib.util.find_spec("ray") is None:
+        return [*rows, {"what": f"{what}: not installed"}]
+    speed, best = _measured("ray", RAY_TRIALS)
+    stock = statistics.median(found["optuna"])
+    return [*rows, {"what": what, "trials/min": round(speed), "ratio": round(speed / stock, 2),
+                    "best val_acc": round(best, 4)}]  # fmt: skip
 
 
 if __name__ == "__main__":
     be_quiet()
     kind, number = sys.argv[1], int(sys.argv[2])
     if kind.startswith("tune"):
-        print(*_ours(2 if kind == "tune2" else 1, number))
+        if kind == "tune2again":
+            STEM.get().is_warm.wait()  # as after a search before
+        print(*_ours(1 if kind == "tune" else 2, number))
     else:
-        print(*(_optuna if kind == "optuna" else _optuna_twice)(number))
+        print(*{"optuna": _optuna, "optuna2": _optuna_twice, "ray": _ray}[kind](number))

@@ -24,6 +24,7 @@ from jupyter_train.exceptions import (
     StudyError,
     TrainingInterrupted,
 )
+from jupyter_train.execution.stem import STEM
 from jupyter_train.tuning import workers
 from tests.models import LitDigits, digits
 
@@ -327,6 +328,7 @@ def _trials(store) -> list:
 
 
 SCRIPT = """
+from jupyter_train.execution.stem import STEM
 from jupyter_train.tuning import workers
 workers._WORTH_S, workers._LEARNT = 0.0, 0
 from jupyter_train import tune
@@ -427,6 +429,26 @@ def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     assert all("killed (SIGKILL)" in message for message in failed["message"])
     assert all(trials[trials["way"] != "to die"]["state"] == "complete")
     assert {run.status for run in study.children} <= {"finished", "failed"}
+
+
+def test_when_what_they_were_forked_from_dies_others_take_over(data, store, monkeypatch) -> None:
+    _start_at_once(monkeypatch)
+    killed = []
+
+    def kill() -> None:
+        while not (found := store.list_runs(1, kind="tune")) or _done(study := Study(store, found[0].key)) < 4:
+            time.sleep(0.05)
+        before = {run.record.pid for run in study.children} - {os.getpid()}
+        killed.append(before)
+        os.kill(STEM.get()._process.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    study = tune(Slow, data, space=SPACE, trials=16, parallel=2, **USUAL | {"prune": "none"})
+    thread.join()
+    assert study.status == "finished"
+    assert list(study.trials["state"]) == ["complete"] * 16
+    assert {run.record.pid for run in study.children} - killed[0] - {os.getpid()}  # by others
 
 
 def test_a_model_that_cannot_travel_is_named(data, store) -> None:

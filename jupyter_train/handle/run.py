@@ -1,0 +1,197 @@
+"""`Run`: waited for, steered, gone on with, shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import RunNotFoundError
+from jupyter_train.handle.place import execution_place
+from jupyter_train.handle.trained import Trained
+from jupyter_train.panel.bundle import as_text
+from jupyter_train.panel.picture import write_picture
+from jupyter_train.panel.places import bundle_for_here
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.panel.svg import svg
+from jupyter_train.run import RunStatus
+
+if TYPE_CHECKING:
+    from jupyter_train.store import Store
+
+_LOOK_S = 0.2
+
+
+class Run(Trained):
+    """One run of the store.
+
+    Everything is read from the store when asked, so a handle is never stale. In the kernel that trained it,
+    the handle also knows the model.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        key: str,
+        module: Any = None,
+        source: Any = None,
+        shown_in: Any = None,
+        again: Callable[[dict[str, Any]], Run] | None = None,
+    ) -> None:
+        super().__init__(store, key, module, source)
+        self._again = again
+        self._shown_in = shown_in
+
+    @property
+    def children(self) -> list[Run]:
+        """Runs it started, oldest first: those of a repeated notebook."""
+        found = self._store.list_runs(limit=10_000, parent=self._key)
+        return [Run(self._store, record.key) for record in reversed(found)]
+
+    # -- waiting for it -----------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float | None = None) -> Run:
+        """Waits until it has ended, and gives itself; an Interrupt ends the waiting, not the run.
+
+        Args:
+            timeout_s: How long to wait, in seconds; without an end if None.
+
+        Raises:
+            TimeoutError: It has not ended in that time.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (status := self.status).is_live or status is RunStatus.QUEUED:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"`{self.ref}` is still {status} after {timeout_s:g} s")
+            time.sleep(_LOOK_S)
+        return self
+
+    # -- steering it while it trains --------------------------------------------------------------
+
+    def stop(self, wait_s: float = 10.0) -> str:
+        """Ends it well: validates, keeps the best and the last weights. See `tell` for what these give and raise."""
+        return self.tell("stop", wait_s=wait_s)
+
+    def pause(self, wait_s: float = 10.0) -> str:
+        """Lets it wait at the next batch boundary."""
+        return self.tell("pause", wait_s=wait_s)
+
+    def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
+        """Goes on with it: after a pause, or, when it has ended or died, as its next attempt.
+
+        The next attempt begins at the newest valid checkpoint and gives what an unbroken run would have given; what
+        it records again is compared, bit for bit, with what was recorded before. It trains in a process of its own
+        where the run did, here where this kernel trained it.
+
+        Args:
+            wait_s: How long to wait for an answer after a pause, in seconds.
+            **changes: Options that are others from here on: `epochs=30` makes a finished run longer; `from_` names a
+                checkpoint (`"best"`, `"last"` or a step).
+
+        Returns:
+            The run, or after a pause the answer.
+
+        Raises:
+            RunStateError: Nothing here can begin it; the message says which notebook and cell can.
+            ChangedError: Model, data or options are not those it was begun with.
+        """
+        if self.status.is_live and not changes:
+            return str(self.tell("resume", wait_s=wait_s))
+        from jupyter_train.execution.going_on import go_on_here
+
+        return go_on_here(self._store, self.record, self._again, changes) or self
+
+    def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
+        """A new run that begins at a checkpoint of this one; this one stays as it is.
+
+        Args:
+            from_step: The checkpoint: its step, `"best"` or `"last"`; the newest if None.
+            **changes: Options that are others: `lr=1e-4`, `epochs=50`, `name="lower"`.
+
+        Raises:
+            RunStateError: There is no such checkpoint, or this kernel knows neither model nor data.
+        """
+        from jupyter_train.execution.going_on import fork_here
+
+        made: Run = fork_here(self.record, self._again, from_step, changes)
+        return made
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds) and what verifying it gave."""
+        from jupyter_train.execution.going_on import attempts_of
+
+        return attempts_of(self._store, self.record)
+
+    def set_lr(
+        self, lr: float | None = None, *, factor: float | None = None, group: int | None = None, wait_s: float = 10.0
+    ) -> str:
+        """Sets its learning rate, or multiplies it.
+
+        With a schedule, what is left of the schedule keeps its shape and is scaled by the same factor.
+
+        Args:
+            lr: The new rate.
+            factor: What to multiply the rate by instead.
+            group: Index of one parameter group, counted over all optimizers; all if None.
+            wait_s: See `tell`.
+        """
+        return self.tell("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
+
+    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
+        """Asks the running fit for something and gives its answer.
+
+        Args:
+            verb: `pause`, `resume`, `stop`, `checkpoint`, `validate`, `set_lr` (`lr` or `factor`, `group`),
+                `set_max_epochs` (`epochs`) or `set_patience` (`patience`).
+            wait_s: How long to wait for the answer, in seconds; a command goes on waiting after that.
+            source: Who asks, for the record.
+            **arguments: What the verb takes.
+
+        Raises:
+            CommandError: There is no such command, or its arguments do not fit.
+            RunStateError: The run is not being trained, or belongs to somebody else.
+            CommandRefusedError: The fit could not do it; the message says why.
+        """
+        from jupyter_train.config.commands import command
+        from jupyter_train.store import commands
+
+        row = commands.add(self._store, self._key, command(verb, arguments, source))
+        return commands.wait_for_answer(self._store, self._key, row, wait_s)
+
+    # -- its panel --------------------------------------------------------------------------------
+
+    def show(self, in_full: bool = False) -> None:
+        """Displays its panel.
+
+        Args:
+            in_full: A run that another cell already shows is shown here as a reference to it, which keeps the
+                notebook small; True shows all of it again.
+        """
+        from IPython.display import display
+
+        display(bundle_for_here(self._store, self._key, in_full), raw=True)  # type: ignore[no-untyped-call]
+
+    def save_curves(self, path: str | Path) -> Path:
+        """Writes its curves as a picture; the ending says how: `.svg` or `.png`.
+
+        Raises:
+            StoreError: The ending is another, or there are no curves.
+        """
+        return write_picture(svg(snapshot(self._store, self._key)), path)
+
+    def _ipython_display_(self) -> None:
+        """A cell ending in the run that it trained shows one panel, not two."""
+        if self._shown_in is not None and self._shown_in == execution_place():
+            return
+        self.show()
+
+    def __repr__(self) -> str:
+        try:
+            record = self.record
+        except RunNotFoundError:
+            return f"<Run {self._key}: no longer in the store>"
+        if record.status is RunStatus.QUEUED:
+            return f"{record.ref}  queued"
+        return as_text(snapshot(self._store, self._key))
