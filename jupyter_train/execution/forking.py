@@ -118,6 +118,7 @@ def serve(descriptor: int) -> dict[str, Any] | None:
         if "kill" in message:
             children.kill(message["kill"])
             continue
+        importlib.import_module(message["module"])  # once, for all that follow
         pid = os.fork()
         if pid:
             for number in files:

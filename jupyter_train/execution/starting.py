@@ -27,6 +27,8 @@ STAND_BY = "--stand-by"
 _COMMAND = [sys.executable, "-m", "jupyter_train.execution.worker"]
 #: Read while torch is imported; a process that was started with others is of no use.
 _READ_AT_IMPORT = ("OMP_", "MKL_", "CUDA_", "PYTORCH_", "TORCH_", "NCCL_", "KMP_", "OPENBLAS_", "LD_", "PYTHONPATH")
+#: Set by scikit-learn and Lightning once they are imported; a process that imported torch before that is as good.
+_OF_NO_MATTER = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTORCH_NVML_BASED_CUDA_CHECK")
 _PACKAGES = ("torch", "pytorch-lightning", "jupyter-train")
 #: Imported in advance too where this process has them: unpickling models and data needs them more often than not.
 LIKELY = ("cloudpickle", "pandas", "scipy", "sklearn.model_selection", "torchmetrics")
@@ -123,7 +125,10 @@ class Standby:
 
 def surroundings() -> tuple[object, ...]:
     """What a process that has imported torch cannot change any more."""
-    variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT))
+    variables = sorted(
+        (name, value) for name, value in os.environ.items()
+        if name.startswith(_READ_AT_IMPORT) and name not in _OF_NO_MATTER
+    )  # fmt: skip
     return (tuple(variables), tuple(_version(name) for name in _PACKAGES))
 
 

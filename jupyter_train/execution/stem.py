@@ -166,8 +166,12 @@ class _Kept:
         self._stem: Stem | None = None
         self._lock = threading.Lock()
 
-    def get(self) -> Stem | None:
-        """The stem, started where there is none that fits; None where processes are not forked."""
+    def get(self, *modules: str) -> Stem | None:
+        """The stem, started where there is none that fits; None where processes are not forked.
+
+        Args:
+            modules: What it imports besides, if it has to be started.
+        """
         with self._lock:
             if not _CAN_FORK or (self._stem is not None and self._stem.is_refused):
                 return None
@@ -175,7 +179,7 @@ class _Kept:
                 self._stem.close()
                 self._stem = None
             if self._stem is None:
-                self._stem = Stem([name for name in LIKELY if name in sys.modules])
+                self._stem = Stem([*modules, *(name for name in LIKELY if name in sys.modules)])
                 atexit.register(self._stem.close)
             return self._stem
 
@@ -213,7 +217,7 @@ def start(module: str, arguments: list[str], extra: dict[str, str], error: int) 
         OSError: It could not be started.
     """
     environment = worker_environment() | extra
-    stem = STEM.get()
+    stem = STEM.get(module)
     if stem is None:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=error,

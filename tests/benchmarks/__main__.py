@@ -47,10 +47,14 @@ def _print(name: str, rows: list[dict[str, object]]) -> None:
     print(f"\n{name}")
     columns = list(rows[0])
     widths = [
-        max(len(str(row.get(column, ""))) for row in [dict(zip(columns, columns, strict=True)), *rows]) for column in columns
+        max(len(str(row.get(column, ""))) for row in [dict(zip(columns, columns, strict=True)), *rows])
+        for column in columns
     ]
     for row in [dict(zip(columns, columns, strict=True)), *rows]:
-        print("  " + "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True)))
+        print(
+            "  "
+            + "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True))
+        )
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ if __name__ == "__main__":
     kind, number = sys.argv[1], int(sys.argv[2])
     if kind.startswith("tune"):
         if kind == "tune2again":
-            STEM.get().is_warm.wait()  # as after a search before
+            STEM.get("jupyter_train.tuning.worker").is_warm.wait()  # as after a search before
         print(*_ours(1 if kind == "tune" else 2, number))
     else:
         print(*{"optuna": _optuna, "optuna2": _optuna_twice, "ray": _ray}[kind](number))

@@ -114,3 +114,12 @@ def test_it_ends_with_the_process_that_started_it(python: str, tmp_path) -> None
             return
         time.sleep(0.1)
     raise AssertionError("it lives on")
+
+
+@pytest.mark.parametrize("name", ["KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTORCH_NVML_BASED_CUDA_CHECK"])
+def test_what_libraries_set_once_they_are_imported_changes_nothing(name: str, monkeypatch) -> None:
+    before = STEM.get()
+    before.is_warm.wait(60)
+    monkeypatch.setenv(name, "TRUE")
+    assert STEM.is_warm
+    assert STEM.get() is before
