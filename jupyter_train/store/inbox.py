@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from jupyter_train.config.commands import Command
 
@@ -12,10 +12,14 @@ class Inbox:
     """Commands on their way to one fit: from the control channel at once, from the store when the writer looks.
 
     The training thread takes them out at batch boundaries; looking into an empty one costs nothing.
+
+    Attributes:
+        on_put: Told every command as it arrives, on whatever thread brings it.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[Command] = deque()
+        self.on_put: Callable[[Command], None] = lambda _command: None
         self._seen: set[int] = set()
 
     def put(self, command: Command) -> None:
@@ -24,6 +28,7 @@ class Inbox:
             return
         self._seen.add(command.row)
         self.waiting.append(command)
+        self.on_put(command)
 
     def __bool__(self) -> bool:
         return bool(self.waiting)

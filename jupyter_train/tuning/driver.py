@@ -10,9 +10,11 @@ from typing import Any
 from optuna.trial import TrialState
 
 from jupyter_train.config import TuneConfig
+from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store.inbox import LOCAL
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.writer import Row
@@ -62,6 +64,8 @@ class Driver:
         self._kept = self._checkpointed()
         self._outline = Outline(folder, config, book)
         self._done_here = 0
+        self._run_here = ""
+        mailbox.inbox.on_put = self._pass_on
         self.tell_progress()
 
     @property
@@ -126,6 +130,17 @@ class Driver:
         """A trial has its run: whoever looks at the study can look at it too, and stop it."""
         self.book.has_begun(asked.number, run)
 
+    def begun_here(self, asked: Asked, run: str) -> None:
+        """The same of a trial that keeps this thread until it ends."""
+        self.begun(asked, run)
+        self._run_here = run
+
+    def _pass_on(self, command: Command) -> None:
+        """A stop of the study reaches the trial here at its next batch: an epoch may take hours. On any thread."""
+        inbox = LOCAL.of(self._run_here)
+        if command.verb == "stop" and inbox is not None:
+            inbox.put(Command("stop", source=command.source))
+
     # -- what a trial asks ------------------------------------------------------------------------
 
     def reached(self, number: int, epoch: int, value: float) -> str:
@@ -152,6 +167,8 @@ class Driver:
     def ended(self, asked: Asked, ended: Ended) -> None:
         """A trial is over: Optuna is told, and whoever watches."""
         told = ended.told
+        self._run_here = ""
+        self._obey_waiting()
         if ended.is_interrupted:
             self._interrupted()
         if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):

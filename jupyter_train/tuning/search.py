@@ -235,4 +235,4 @@ def _carry_out_here(store: Store, plan: Plan, driver: Driver) -> None:
             return
         asked = driver.next()
         driver.tell_progress()
-        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked), partial(driver.begun, asked)))
+        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked), partial(driver.begun_here, asked)))

@@ -106,7 +106,7 @@ class _Dealer:
         self._here = self._driver.next()
         self._driver.tell_progress()
         try:
-            ended = carry_out(self._store, self._plan, self._here, self, partial(self._driver.begun, self._here))
+            ended = carry_out(self._store, self._plan, self._here, self, partial(self._driver.begun_here, self._here))
         finally:
             long_trial.cancel()
         asked, self._here = self._here, None

@@ -320,7 +320,8 @@ def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store, monkeyp
     assert study.status == "stopped"
     assert set(study.trials["state"]) == {"running"}
     assert {run.status for run in study.children} == {"stopped"}
-    assert {run.record.message for run in study.children} == {"the study was stopped"}
+    for run in study.children:  # at the next validation, or the next batch, whichever comes first
+        assert run.record.message.startswith(("the study was stopped", "stopped at step"))
 
 
 def _trials(store) -> list:

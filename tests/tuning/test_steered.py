@@ -176,3 +176,32 @@ def test_what_matters_is_weighed_by_either_of_optunas_ways(data) -> None:
         assert found["lr"] > found["width"]  # nothing depends on width
     with pytest.raises(StudyError, match="expected one of ped-anova, fanova"):
         study.importance("guess")
+
+
+class Endless(Slow):
+    def training_step(self, batch, batch_idx):
+        time.sleep(0.1)
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_stop_does_not_wait_for_the_end_of_an_epoch(store) -> None:
+    """Of 400 batches a second each, it is some: the trial ends at its next one, and begins again with the study."""
+    given = []
+
+    def stop() -> None:
+        while not (found := store.list_runs(1, kind="trial")) or not found[0].summary.get("last"):
+            time.sleep(0.05)
+        given.append(Study(store, store.list_runs(1, kind="tune")[0].key).stop())
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    study = tune(Endless, digits(1000), space=SPACE, trials=3, batch_size=2, **USUAL)
+    thread.join()
+    assert given == ["stopped after trial 0"]
+    assert study.status == "stopped"
+    (run,) = study.children
+    assert run.status == "stopped"
+    assert run.record.message.startswith("stopped at step")
+    assert 0 < len(run.metrics) < 200
+    (trial,) = study.optuna.get_trials(deepcopy=False)
+    assert (trial.state.name, trial.user_attrs["tries"]) == ("RUNNING", 0)  # begins again, and that is no second try
