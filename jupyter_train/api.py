@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -161,6 +161,21 @@ def resume(word: str | Run, **changes: Any) -> Run | str:
         RunStateError: This process cannot begin it; the message says which notebook and cell can.
     """
     return (word if isinstance(word, Run) else get_run(word)).resume(**changes)
+
+
+def resume_as_typed(word: str, words: Sequence[str]) -> Run | str:
+    """The same, with changes as they are typed: `epochs=30`; of a study `trials=100`.
+
+    Raises:
+        OptionError: A word is no option, or its value does not fit.
+        RunStateError: This process cannot begin it.
+    """
+    from jupyter_train.config import tune_options_by_name
+    from jupyter_train.config.train import option_values
+
+    run = get_run(word)
+    known = tune_options_by_name() if isinstance(run, Study) else None
+    return run.resume(**option_values(words, known))
 
 
 def _carry_out(
@@ -326,5 +341,5 @@ def retrain(
 
 __all__ = [
     "Expression", "JupyterTrainError", "ModelError", "attach", "collect_garbage", "compare", "get_run", "remove",
-    "resume", "retrain", "runs", "start", "train", "train_cli_file",
+    "resume", "resume_as_typed", "retrain", "runs", "start", "train", "train_cli_file",
 ]  # fmt: skip

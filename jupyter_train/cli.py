@@ -223,9 +223,8 @@ def _tell(options: argparse.Namespace) -> None:
 
 def _resume(options: argparse.Namespace) -> None:
     from jupyter_train import api
-    from jupyter_train.config.train import option_values
 
-    done = api.resume(options.run, **option_values(options.option))
+    done = api.resume_as_typed(options.run, options.option)
     print(done if isinstance(done, str) else f"{done.ref} goes on in its own process (attempt {done.record.attempt})")
 
 

@@ -302,18 +302,23 @@ def options_by_name() -> dict[str, Option]:
     return own | {option.name: option for option in trainer_options() if option.name not in own}
 
 
-def option_values(words: Sequence[str]) -> dict[str, Any]:
+def option_values(words: Sequence[str], known: Mapping[str, Option] | None = None) -> dict[str, Any]:
     """Options as they are typed after a verb: `epochs=30`, `--epochs=30`, `from=best`.
+
+    Args:
+        words: What was typed.
+        known: The options there are; if None, those of `%train`.
 
     Raises:
         OptionError: A word is no option, or its value does not fit.
     """
     found = {}
+    there = known if known is not None else options_by_name()
     for word in words:
         name, equals, text = word.partition("=")
-        option = options_by_name().get(checks.python_name(name))
+        option = there.get(checks.python_name(name))
         if option is None:
-            raise unknown_option(checks.python_name(name))
+            raise unknown_option(checks.python_name(name), known)
         if not equals and option.bare is None:
             raise OptionError(f"`{option.flag}` needs a value: `{option.flag.removeprefix('--')}=VALUE`")
         found[option.name] = option.parse(text) if equals else option.bare

@@ -11,6 +11,7 @@ from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
+from jupyter_train.config.tune import NOT_FOR_TRIALS
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
 _BODY = re.compile(r"^\s*%%(?P<magic>train|tune)\b")
@@ -71,6 +72,8 @@ def _in_options(rest: str, word: str, options: dict[str, Option]) -> tuple[list[
 
 def _offered(options: dict[str, Option]) -> list[Option]:
     refused = {name for name, decision in DECISIONS.items() if decision.use is Use.REFUSED}
+    if "trials" in options:
+        refused |= NOT_FOR_TRIALS.keys() - {"form"}
     return [option for option in options.values() if option.name not in refused]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from jupyter_train import api
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.config.train import option_values
 from jupyter_train.exceptions import UsageError, did_you_mean
 from jupyter_train.magics.line import split, unquoted
 from jupyter_train.panel.numbers import size_text
@@ -48,7 +47,7 @@ def _collected(_words: list[str]) -> str:
 
 
 def _resumed(words: list[str]) -> Any:
-    return api.resume(words[0], **option_values(words[1:]))
+    return api.resume_as_typed(words[0], words[1:])
 
 
 def _telling(verb: str) -> Callable[[list[str]], str]:

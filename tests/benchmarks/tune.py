@@ -63,11 +63,12 @@ def _ours(parallel: int, trials: int) -> tuple[float, float]:
 
 
 def _stock(trial: Any) -> float:
-    """One trial as Optuna's users write it: stock Lightning, quiet, pruned by the epoch."""
+    """One trial as Optuna's users write it: stock Lightning, quiet, pruned by the epoch; the same objective as ours."""
     import optuna
     import pytorch_lightning as pl
     from torch.utils.data import DataLoader
 
+    from jupyter_train.training.order import in_order, order_seed
     from tests.models import LitDigits
 
     best: list[float] = []
@@ -92,7 +93,10 @@ def _stock(trial: Any) -> float:
         max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
         enable_model_summary=False, callbacks=[Prunes()], num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(LitDigits(lr=lr, hidden=hidden), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32))
+    model = LitDigits(lr=lr, hidden=hidden)
+    pl.seed_everything(SEED, verbose=False)  # what is drawn in training must not depend on how much the model drew
+    loader = in_order(DataLoader(training, 32, shuffle=True), order_seed(SEED))  # the samples as `%tune` deals them
+    trainer.fit(model, loader, DataLoader(validation, 32))
     return max(best)
 
 

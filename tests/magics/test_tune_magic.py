@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from IPython.core.completer import CompletionContext
 
 from jupyter_train import Study
 from jupyter_train.exceptions import ModelError, OptionError, SpaceError, UsageError
+from jupyter_train.magics.completion import complete
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -138,3 +140,23 @@ def test_a_form_is_filled_with_what_was_typed(name: str, notebook, store, monkey
     notebook.run_cell(f"%tune --form {typed}").raise_error()
     assert shown[0].line == f"study = %tune {line}".strip()
     assert store.list_runs(10) == []
+
+
+COMPLETED = {
+    "%tune LitDigits data --d": ({"--detach"}, {"--devices"}),
+    "study = %tune LitDigits data --fo": ({"--form"}, {"--fork", "--force"}),
+    "%tune LitDigits data --sampler n": ({"nsga2"}, set()),
+    "%runs add": ({"add-trial"}, set()),
+    "%runs st": ({"stop"}, set()),
+}
+
+
+@pytest.mark.parametrize("line", COMPLETED)
+def test_what_can_be_typed_is_offered_and_what_is_refused_is_not(line: str) -> None:
+    words = COMPLETED[line]
+    context = CompletionContext(
+        token=line.split()[-1], full_text=line, cursor_position=len(line), cursor_line=0, limit=None
+    )
+    found = {one.text for one in complete(context)["completions"]}
+    assert words[0] <= found
+    assert not words[1] & found

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_train import Study, get_run, tune
 from jupyter_train.exceptions import OptionError, StudyError
+from jupyter_train.magics.runs_request import carry_out
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
 
@@ -80,10 +81,12 @@ def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: 
     before = study.trials
     finished = before[before["state"] == "complete"]
     psutil.wait_procs(family, 20)
-    study.resume()
+    with pytest.raises(OptionError, match=r"unknown option `--trial`\. Did you mean `--trials`"):
+        carry_out(f"resume {study.ref} trial=10")
+    carry_out(f"resume {study.ref} trials=10")
     study.wait(120)
     assert study.status == "finished"
-    assert list(study.trials["state"]) == ["complete"] * 8
+    assert list(study.trials["state"]) == ["complete"] * 10
     assert study.trials.loc[finished.index, "run"].equals(finished["run"])
     assert study.record.attempt == 2
     assert study.record.pid != process.pid
