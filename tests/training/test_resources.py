@@ -35,7 +35,7 @@ children = [
 ]
 for child in children:
     child.stdout.readline()
-resources._PERIOD_S = 0.0
+resources._PERIOD_S = resources._FIRST_S = 0.0
 said = Said()
 sampler = resources.Resources(said)
 for _ in range(3):
@@ -60,6 +60,7 @@ def test_a_busy_fit_shows_its_processor_and_the_memory_of_its_own_processes() ->
 
 def test_samples_are_bounded_however_long_it_takes(monkeypatch) -> None:
     monkeypatch.setattr(resources, "_PERIOD_S", 0.0)
+    monkeypatch.setattr(resources, "_FIRST_S", 0.0)
     said = Said()
     sampler = Resources(said)
     for _ in range(200):
