@@ -110,10 +110,10 @@ def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
     jupyter.screenshot("folds")
 
 
-def test_a_search_takes_trials_and_ranges_by_hand_and_one_trial_is_stopped(jupyter) -> None:
+def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     _begin(jupyter, trials=60, pause_s=0.015, after=(
         "import json\nfound = study.trials.sort_index()\n"
-        "print(json.dumps([list(found['lr']), list(found['message'])]))"
+        "print(json.dumps(list(found['lr'])))"
     ))  # fmt: skip
     page = jupyter.page
     page.wait_for_function(f"() => ({TRIALS})() >= 4")
@@ -140,8 +140,6 @@ def test_a_search_takes_trials_and_ranges_by_hand_and_one_trial_is_stopped(jupyt
     page.locator(".jt-Narrow").get_by_label("to").fill("2e-2")
     page.locator(".jt-Narrow .jt-Button", has_text="Narrow").click()
     page.wait_for_selector(".jt-Narrow", state="hidden")
-    for _ in range(4):  # it may end before it hears
-        page.locator(".jt-Trial.jt-mod-running .jt-Button", has_text="Stop").first.click()
     page.wait_for_selector(".jt-Level", timeout=120_000)
     page.locator(".jt-Controls .jt-Button", has_text="Stop").click()
     page.wait_for_selector(".jt-Header[data-status=stopped]")
@@ -153,7 +151,5 @@ def test_a_search_takes_trials_and_ranges_by_hand_and_one_trial_is_stopped(jupyt
         jupyter.screenshot(f"study-contour-{theme.split()[1].lower()}")
     jupyter.run_cell(2)
     jupyter.wait_until_idle()
-    rates, messages = json.loads(page.locator(".jp-OutputArea-output pre").last.inner_text())
+    rates = json.loads(page.locator(".jp-OutputArea-output pre").last.inner_text())
     assert 0.0123 in rates
-    assert 1 <= messages.count("stopped by hand") <= 4
-    assert all(5e-3 <= rate <= 2e-2 for rate in rates[-2:])
