@@ -87,27 +87,44 @@ class _Children:
         return bool(self._numbers)
 
 
+class _Bell:
+    """Rings when a child has ended."""
+
+    def __init__(self) -> None:
+        self.reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._writing)
+
+    def heard(self) -> None:
+        """It is quiet again."""
+        os.read(self.reading, 4096)
+
+    def close(self) -> None:
+        """A child hears nothing of its siblings."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self.reading)
+        os.close(self._writing)
+
+
 def serve(descriptor: int) -> dict[str, Any] | None:
     """Forks as it is asked to; gives, in a child, what that is to do, and None when nobody asks any more."""
     line = _Socket(descriptor)
-    children = _Children(line)
     is_alone = _is_alone()
     line.say(warm=is_alone)
     if not is_alone:
         return None
     gc.collect()
     gc.freeze()  # children share what is there by now, as long as nobody writes to it
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(writing)
+    children, bell = _Children(line), _Bell()
+    wanted = line.socket.fileno()
     while True:
-        wanted = line.socket.fileno()
-        ready = select.select([wanted, reading], [], [], _PATIENCE_S)[0]
+        ready = select.select([wanted, bell.reading], [], [], _PATIENCE_S)[0]
         if not ready and not children:
             return None
-        if reading in ready:
-            os.read(reading, 4096)
+        if bell.reading in ready:
+            bell.heard()
             children.reap()
         if wanted not in ready:
             continue
@@ -117,21 +134,15 @@ def serve(descriptor: int) -> dict[str, Any] | None:
         message, files = received
         if "kill" in message:
             children.kill(message["kill"])
-            continue
-        importlib.import_module(message["module"])  # once, for all that follow
-        pid = os.fork()
-        if pid:
+        elif (pid := os.fork()) == 0:
+            bell.close()
+            line.socket.close()
+            _stand_in(files, message["environment"])
+            return message
+        else:
             for number in files:
                 os.close(number)
             children.add(pid, message["fork"])
-            continue
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        line.socket.close()
-        os.close(reading)
-        os.close(writing)
-        _stand_in(files, message["environment"])
-        return message
 
 
 def _stand_in(files: list[int], environment: dict[str, str]) -> None:

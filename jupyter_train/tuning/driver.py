@@ -129,6 +129,7 @@ class Driver:
     def begun(self, asked: Asked, run: str) -> None:
         """A trial has its run: whoever looks at the study can look at it too, and stop it."""
         self.book.has_begun(asked.number, run)
+        self._outline.write()
 
     def begun_here(self, asked: Asked, run: str) -> None:
         """The same of a trial that keeps this thread until it ends."""
@@ -151,7 +152,9 @@ class Driver:
         self.obey()
         if self.is_stopped:
             return "the study was stopped"
-        if self.book.report(number, epoch, value):
+        is_hopeless = self.book.report(number, epoch, value)
+        self._outline.write()
+        if is_hopeless:
             what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
             return f"pruned after {what} {epoch}: {self._config.prune} saw better trials at this point"
         return ""

@@ -46,6 +46,16 @@ def _split() -> Any:
     return TensorDataset(images[:1437], labels[:1437]), TensorDataset(images[1437:], labels[1437:])
 
 
+def _trainer(callback: Any) -> Any:
+    """Stock Lightning, quiet."""
+    import pytorch_lightning as pl
+
+    return pl.Trainer(
+        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
+        enable_model_summary=False, callbacks=[callback], num_sanity_val_steps=0,
+    )  # fmt: skip
+
+
 def _ours(parallel: int, trials: int) -> tuple[float, float]:
     import jupyter_train.tuning.detaching  # noqa: F401  imported before the clock runs, as everything else is
     from jupyter_train import tune
@@ -89,10 +99,7 @@ def _stock(trial: Any) -> float:
     hidden = trial.suggest_categorical("hidden", SPACE["hidden"])
     pl.seed_everything(SEED, verbose=False)
     training, validation = _split()
-    trainer = pl.Trainer(
-        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
-        enable_model_summary=False, callbacks=[Prunes()], num_sanity_val_steps=0,
-    )  # fmt: skip
+    trainer = _trainer(Prunes())
     model = LitDigits(lr=lr, hidden=hidden)
     pl.seed_everything(SEED, verbose=False)  # what is drawn in training must not depend on how much the model drew
     loader = in_order(DataLoader(training, 32, shuffle=True), order_seed(SEED))  # the samples as `%tune` deals them
@@ -173,10 +180,7 @@ def _ray_trial(config: dict[str, Any]) -> None:
 
     pl.seed_everything(SEED, verbose=False)
     training, validation = _split()
-    trainer = pl.Trainer(
-        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
-        enable_model_summary=False, callbacks=[Reports()], num_sanity_val_steps=0,
-    )  # fmt: skip
+    trainer = _trainer(Reports())
     trainer.fit(LitDigits(**config), DataLoader(training, 32, shuffle=True), DataLoader(validation, 32))
 
 

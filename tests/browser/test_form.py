@@ -22,14 +22,20 @@ def _fill(page, name: str, text: str) -> None:
     _field(page, name).press("Enter")
 
 
-def test_a_form_starts_a_run_and_writes_its_line_into_the_next_cell(jupyter) -> None:
-    name = jupyter.write_notebook([SETUP, "LitDigits.pause_s = 0.01\n%train --form LitDigits() (X,y)"])
+def _opened(jupyter, line: str) -> str:
+    """A notebook that shows the form of a line; gives its name."""
+    name = jupyter.write_notebook([SETUP, line])
     jupyter.open(name)
     jupyter.run_cell(0)
     jupyter.wait_until_idle()
     jupyter.run_cell(1)
+    jupyter.page.locator(".jt-Form").wait_for()
+    return name
+
+
+def test_a_form_starts_a_run_and_writes_its_line_into_the_next_cell(jupyter) -> None:
+    name = _opened(jupyter, "LitDigits.pause_s = 0.01\n%train --form LitDigits() (X,y)")
     page = jupyter.page
-    page.locator(".jt-Form").wait_for()
     _fill(page, "--epochs", "many")
     page.locator(".jt-FormBad", has_text="expected a whole number").wait_for()
     page.locator(".jt-Form button:disabled", has_text="Start").wait_for()
@@ -74,13 +80,8 @@ def test_a_saved_form_is_its_line_and_the_toolbar_opens_a_new_one(jupyter) -> No
 
 
 def test_a_form_searches_detached_and_its_panel_is_live(jupyter) -> None:
-    name = jupyter.write_notebook([SETUP, "%tune --form LitDigits (X,y) hidden=8|16|32 --trials 12 --seed 1"])
-    jupyter.open(name)
-    jupyter.run_cell(0)
-    jupyter.wait_until_idle()
-    jupyter.run_cell(1)
+    _opened(jupyter, "%tune --form LitDigits (X,y) hidden=8|16|32 --trials 12 --seed 1")
     page = jupyter.page
-    page.locator(".jt-Form").wait_for()
     _fill(page, "hidden", "64..8")
     page.locator(".jt-FormBad", has_text="wrong way round").wait_for()
     _fill(page, "hidden", "8|16|32|64")

@@ -153,3 +153,21 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     jupyter.wait_until_idle()
     rates = json.loads(page.locator(".jp-OutputArea-output pre").last.inner_text())
     assert 0.0123 in rates
+
+
+def test_one_trial_is_stopped_and_the_search_goes_on(jupyter) -> None:
+    _begin(jupyter, trials=30, pause_s=0.05)
+    page = jupyter.page
+
+    def trial(number: int, state: str):
+        name = page.get_by_role("button", name=str(number), exact=True)
+        return page.locator(f".jt-Trial.jt-mod-{state}", has=name)
+
+    trial(0, "running").locator(".jt-Button", has_text="Stop").click()
+    trial(0, "pruned").wait_for()  # by hand: nothing else prunes the first
+    trial(1, "running").locator(".jt-Button", has_text="Stop").wait_for()
+    trial(1, "running").click()
+    page.wait_for_selector(".jt-TrialRun .jt-Header[data-status=running]")
+    jupyter.screenshot("study-running-trial")
+    page.locator(".jt-Controls .jt-Button", has_text="Stop").first.click()
+    page.wait_for_selector(".jt-Header[data-status=stopped]")

@@ -10,6 +10,7 @@ import pytest
 from jupyter_train import Study, train, tune
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
 from jupyter_train.magics.runs_request import carry_out
+from jupyter_train.store import RunFolder
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
@@ -205,3 +206,27 @@ def test_a_stop_does_not_wait_for_the_end_of_an_epoch(store) -> None:
     assert 0 < len(run.metrics) < 200
     (trial,) = study.optuna.get_trials(deepcopy=False)
     assert (trial.state.name, trial.user_attrs["tries"]) == ("RUNNING", 0)  # begins again, and that is no second try
+
+
+def test_a_running_trial_is_drawn_with_its_run_and_its_epochs_so_far(store) -> None:
+    """While one long trial runs, and nothing else happens in the study."""
+    seen: set[tuple[str, int]] = set()
+
+    def look() -> None:
+        while not (found := store.list_runs(1, kind="tune")) or not found[0].status.is_live:
+            time.sleep(0.02)
+        folder = RunFolder(found[0].folder)
+        while store.get(found[0].key).status.is_live:
+            study = folder.read_study()
+            if study is not None and study["states"] == "r" and study["runs"]:
+                epochs = study["curves"][0]["epochs"] if study["curves"] else ""
+                seen.add((study["runs"], len(epochs.split(",")) if epochs else 0))
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    study = tune(Slow, digits(640), space=SPACE, **USUAL | {"trials": 1, "epochs": 8})
+    thread.join()
+    assert {run for run, _ in seen} == {study.children[0].key}
+    assert {0, 1}.issubset({epochs for _, epochs in seen})
+    assert max(epochs for _, epochs in seen) >= 6
