@@ -30,9 +30,7 @@ def show_train_form(parsed: Line, namespace: Namespace, start: Callable[[str], A
     """
     from jupyter_train.panel.forms.train import TrainForm
 
-    if len(parsed.expressions) > 2:
-        raise UsageError(f"expected a model and its data, not {len(parsed.expressions)} expressions")
-    model, data = (*parsed.expressions, "", "")[:2]
+    model, data = _two(parsed.expressions)
     name, arguments = _call(model)
     found = _value(name, namespace)
     if not isinstance(found, type):
@@ -57,15 +55,24 @@ def show_tune_form(
     """
     from jupyter_train.panel.forms.tune import TuneForm
 
-    if len(expressions) > 2:
-        raise UsageError(f"expected a model and its data, not {len(expressions)} expressions")
-    model, data = (*expressions, "", "")[:2]
+    model, data = _two(expressions)
     name, arguments = _call(model)
     found = _value(name, namespace)
     turned = _as_space(arguments, space)
     if isinstance(found, type) and turned is not None:
         model, space = name, turned
     TuneForm(model, found, data, space, _given(parsed), start).show()
+
+
+def _two(expressions: list[str]) -> tuple[str, str]:
+    """The model and its data, empty where they are not named."""
+    if len(expressions) > 2:
+        raise UsageError(
+            f"expected a model and its data, not {len(expressions)} expressions; put brackets around what belongs "
+            "together, as in `(X, y)`"
+        )
+    model, data = (*expressions, "", "")[:2]
+    return model, data
 
 
 def _as_space(arguments: dict[str, str], space: dict[str, str]) -> dict[str, str] | None:

@@ -160,3 +160,9 @@ def test_what_can_be_typed_is_offered_and_what_is_refused_is_not(line: str) -> N
     found = {one.text for one in complete(context)["completions"]}
     assert words[0] <= found
     assert not words[1] & found
+
+
+@pytest.mark.parametrize("magic", ["%train --form", "%tune --form"])
+def test_a_form_of_too_many_expressions_says_what_to_type(magic: str, notebook) -> None:
+    with pytest.raises(UsageError, match=r"not 3 expressions; put brackets .* as in `\(X, y\)`"):
+        notebook.run_cell(f"{magic} LitDigits X y").raise_error()
