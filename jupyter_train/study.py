@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config import tune_options_by_name
 from jupyter_train.exceptions import OptionError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder
@@ -173,13 +174,14 @@ class Study(Run):
             **changes: `trials` or `timeout`, where they are others from here on.
 
         Raises:
-            OptionError: Something else is to be changed.
+            OptionError: Something else is to be changed, or a value does not fit.
             RunStateError: Nothing here can go on with it; the message says what to type.
         """
         if others := changes.keys() - {"trials", "timeout"}:
             raise OptionError("a study goes on with what it searched; only `trials` and `timeout` may be others, not "
                               + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
-        return super().resume(wait_s, **changes)
+        known = tune_options_by_name()
+        return super().resume(wait_s, **{name: known[name].validate(value) for name, value in changes.items()})
 
     def add_trial(self, wait_s: float = 10.0, **values: Any) -> str:
         """Has these values tried next, on top of the trials that were asked for; names left out are drawn.

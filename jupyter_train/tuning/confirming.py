@@ -9,7 +9,8 @@ from jupyter_train.execution import place
 from jupyter_train.execution.job import Job
 from jupyter_train.run import RunStatus
 from jupyter_train.store import Store
-from jupyter_train.tuning.driver import KEPT, Driver
+from jupyter_train.tuning.driver import Driver
+from jupyter_train.tuning.keeping import KEPT
 from jupyter_train.tuning.plan import Plan
 
 SEEDS = 3

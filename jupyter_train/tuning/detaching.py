@@ -81,7 +81,7 @@ def main(store: Store, record: RunRecord, sha256: str, changes: Mapping[str, Any
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
-        asked = Search(plan, content["parent"], content["suggest"], content["constraints"], take_output)
+        asked = Search(plan, content["parent"], content["suggest"], content["constraints"], sha256, take_output)
         ended = search(store, asked, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):
         return 0  # recorded with the study

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from typing import Any
 
@@ -13,20 +12,18 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
-from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.inbox import LOCAL
 from jupyter_train.store.mailbox import Mailbox
-from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
 from jupyter_train.tuning.book import Asked, Book
 from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.keeping import Keeping
 from jupyter_train.tuning.optimizer import grid_size
 from jupyter_train.tuning.outline import Outline
 from jupyter_train.tuning.steering import Steering
 
-#: A study keeps the checkpoints of so many trials.
-KEPT = 3
 _SAME_FAILURES = 3
 _PAUSED_LOOK_S = 0.05
 INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
@@ -52,7 +49,6 @@ class Driver:
         self.book = book
         self.failed = ""
         self.is_interrupted = False
-        self._store = store
         self._config = config
         self._writer = writer
         self._steering = Steering(config, book, writer, mailbox)
@@ -61,7 +57,7 @@ class Driver:
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
         self._again = book.broken_off()
         self._failures: list[str] = []
-        self._kept = self._checkpointed()
+        self._keeping = Keeping(store, book)
         self._outline = Outline(folder, config, book)
         self._done_here = 0
         self._run_here = ""
@@ -163,7 +159,7 @@ class Driver:
         """Whether a trial that ends with this value keeps its best weights."""
         if value is None:
             return False
-        return len(self._config.objectives) > 1 or self.book.is_among(KEPT, [value])
+        return self._keeping.would_keep(value)
 
     # -- what became of it ------------------------------------------------------------------------
 
@@ -184,8 +180,7 @@ class Driver:
             self._failures.clear()
         if told.state == "complete":
             self._record(asked, told.values or [])
-            self._kept.append(told.run)
-            self._forget_the_rest()
+            self._keeping.add(told.run)
         self.tell_progress(is_one_more=True)
 
     def _note_failure(self, asked: Asked, ended: Ended) -> None:
@@ -261,42 +256,6 @@ class Driver:
         """The study is over: what views draw is as it will stay."""
         self.tell_progress()
         self._outline.write(is_last=True)
-
-    # -- what is kept -----------------------------------------------------------------------------
-
-    def _checkpointed(self) -> list[str]:
-        return [trial.user_attrs["run"] for trial in self.book.ranked()[:KEPT] if "run" in trial.user_attrs]
-
-    def _forget_the_rest(self) -> None:
-        """Deletes the checkpoints of trials that are not among the best any more."""
-        if len(self._config.objectives) > 1:
-            front = {trial.user_attrs.get("run") for trial in self.book.study.best_trials}
-        else:
-            front = {trial.user_attrs.get("run") for trial in self.book.ranked()[:KEPT]}
-        for run in [run for run in self._kept if run not in front]:
-            self._kept.remove(run)
-            with contextlib.suppress(StoreError, OSError):
-                forget_checkpoints(RunFolder(self._store.get(run).folder))
-
-
-def forget_checkpoints(folder: RunFolder) -> None:
-    """Deletes the checkpoints of a run that has ended.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    with MetricReader(folder.metrics) as reader:
-        found = [checkpoint.path for checkpoint in reader.checkpoints()]
-    if not found:
-        return
-    appender = MetricAppender(folder.metrics)
-    for path in found:
-        appender.remove_checkpoint(path)
-    appender.commit()
-    appender.close()
-    for path in found:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder.path / path)
 
 
 def say_lost(store: Store, run: str, words: str) -> None:

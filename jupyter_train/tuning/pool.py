@@ -60,16 +60,24 @@ Message = tuple[Worker, dict[str, Any] | None]
 
 
 class Pool:
-    """The processes of a study."""
+    """The processes of a study.
 
-    def __init__(self, store: Store, plan: Plan, record: RunRecord, threads: int) -> None:
+    Args:
+        store: Where runs are recorded.
+        plan: What trials are made of.
+        record: The study's run.
+        threads: How many threads each computes with.
+        sha256: Hash of the payload of the study's own process, which these read too; one is written if there is none.
+    """
+
+    def __init__(self, store: Store, plan: Plan, record: RunRecord, threads: int, sha256: str = "") -> None:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: list[Worker] = []
         self._folder = RunFolder(record.folder)
         self._study = record.key
         self._environment = {STORE_VARIABLE: store.url, THREADS_VARIABLE: str(threads)}
-        self._is_detached = bool(record.payload)  # what the study's own process was given is what these need too
-        self._sha256 = record.payload or payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
+        self._owns_payload = not sha256
+        self._sha256 = sha256 or payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
         self._gpus = _gpus()
         self._most = plan.config.parallel
         self._lock = threading.Lock()
@@ -140,7 +148,7 @@ class Pool:
             worker.process.wait()
             worker.reader.join(_READ_PATIENCE_S)
         STEM.let_go()
-        if not self._is_detached:
+        if self._owns_payload:
             payload.discard(self._folder)
 
 

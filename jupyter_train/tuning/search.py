@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
+from jupyter_train.execution import payload
 from jupyter_train.execution.notify import notify, shown
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
@@ -38,6 +39,7 @@ class Search:
         suggest: Draws a trial's values, where the space is a function.
         constraints: How far a trial is from what is allowed.
         parent: Key of the run that started this one, such as a repeated notebook.
+        payload: Hash of what the study's own process was given; empty where this is not that process.
         on_start: Told the study's record once it is there, with its writer where this process searches.
     """
 
@@ -45,6 +47,7 @@ class Search:
     parent: str | None = None
     suggest: Suggest | None = None
     constraints: Constraints | None = None
+    payload: str = ""
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
 
 
@@ -112,8 +115,12 @@ def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     old = study_record(store, config.resume)
     check_same(old, config)
     record, lock = take_over(store, old.key)
-    store.update(record.key, record.attempt, config=old.config | {"trials": config.trials})
-    return record, lock
+    changes: dict[str, Any] = {"config": old.config | {"trials": config.trials}}
+    if record.payload and not asked.payload:  # what its own process was given is not what is searched here
+        payload.discard(RunFolder(record.folder))
+        changes["payload"] = ""
+    store.update(record.key, record.attempt, **changes)
+    return store.get(record.key), lock
 
 
 def _owned(record: RunRecord) -> tuple[RunRecord, OwnerLock]:
@@ -191,7 +198,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
         if plan.config.parallel > 1:
             from jupyter_train.tuning.workers import carry_out_all
 
-            carry_out_all(store, plan, driver, record, writer)
+            carry_out_all(store, asked, driver, record, writer)
         else:
             _carry_out_here(store, plan, driver)
         if plan.config.confirm and not (driver.stopped or driver.failed):

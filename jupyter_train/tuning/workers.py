@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
@@ -22,6 +22,9 @@ from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
 from jupyter_train.tuning.pool import Pool, Trial, Worker
 
+if TYPE_CHECKING:
+    from jupyter_train.tuning.search import Search
+
 _LOOK_S = 0.1
 #: Processes are started for a search that would take longer than this without them: they cost seconds to start.
 _WORTH_S = 8.0
@@ -31,19 +34,20 @@ _LONG_TRIAL_S = 4.0
 _LEARNT = 5
 
 
-def carry_out_all(store: Store, plan: Plan, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
+def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
     """Carries trials out until the study is over.
 
     Raises:
         UsageError: Model or data cannot be taken to another process.
         StudyError: The processes cannot be started.
     """
+    plan = asked.plan
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
     threads = max(1, cores // plan.config.parallel)
-    pool = Pool(store, plan, record, threads)
+    pool = Pool(store, plan, record, threads, asked.payload)
     try:
         dealer = _Dealer(pool, driver, store, plan)
         with _threads(threads):

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_train import Study, get_run, tune
 from jupyter_train.exceptions import OptionError, StudyError
+from jupyter_train.execution.stem import STEM
 from jupyter_train.magics.runs_request import carry_out
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
@@ -26,6 +27,11 @@ class Slow(LitDigits):
     def training_step(self, batch, batch_idx):
         time.sleep(0.01)
         return super().training_step(batch, batch_idx)
+
+
+class Quick(Slow):
+    def on_validation_epoch_end(self):
+        self.log("quick", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,24 @@ class Failing(LitDigits):
         raise ValueError("no model")
 
 
+def test_one_that_goes_on_here_takes_what_it_is_given_here(data) -> None:
+    """Not what its own process, killed since, was given: with several at once that would be read again."""
+    study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
+    until(lambda study: _done(study) >= 1, study, 120)
+    process = psutil.Process(study.record.pid)
+    process.kill()
+    process.wait(20)
+    STEM.get("jupyter_train.tuning.worker").is_warm.wait(60)  # so that no trial is carried out here
+    again = tune(Quick, data, trials=8, resume=study.ref, parallel=2, quiet=True)
+    assert again.status == "finished"
+    assert len(again.trials) == 8
+    assert again.record.payload == ""
+    assert not (again.folder / "payload.pickle").exists()
+    later = [run for run in again.children if run.record.pid not in (process.pid, os.getpid())]
+    assert later  # by processes of this search
+    assert all("quick" in run.metrics for run in later)
+
+
 def test_one_that_is_killed_before_it_begins_is_no_riddle(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
     until(lambda study: study.record.pid != os.getpid(), study)
@@ -125,5 +149,8 @@ def test_what_does_not_fit_is_said_before_anything_is_recorded(data, store) -> N
     study = tune(LitDigits, data, space=SPACE, trials=2, detach=True, **USUAL).wait(120)
     with pytest.raises(OptionError, match="only `trials` and `timeout`"):
         study.resume(lr=3)
+    with pytest.raises(OptionError, match="expected a whole number of 1 or more"):
+        study.resume(trials=0)
+    assert len(study.resume(timeout="2m", trials=3).wait(120).trials) == 3
     with pytest.raises(StudyError, match="searched something else"):
         tune(LitDigits, data, space={"lr": "1e-3..1e-1:log"}, trials=5, resume=study.ref, detach=True, **USUAL)

@@ -368,7 +368,7 @@ def test_a_killed_driver_loses_no_finished_trial(parallel: int, data, store, pyt
 def _done(study: Study) -> int:
     try:
         return int((study.trials["state"] == "complete").sum())
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, StudyError):  # it has no trial yet
         return 0
 
 
