@@ -92,7 +92,7 @@ def test_a_form_searches_detached_and_its_panel_is_live(jupyter) -> None:
     page.screenshot(path=str(SCREENSHOTS / f"{jupyter.application}-form-search.png"))
     page.locator(".jt-Form button:not(:disabled)", has_text="Search").click()
     page.locator(".jt-FormSaid", has_text="in its own process").wait_for()
-    page.wait_for_selector(".jt-Study .jt-TrialLine")
+    page.wait_for_selector(".jt-Study .jt-TrialDot")
     page.wait_for_selector(".jt-Header[data-status=finished]")
     assert page.locator(".jt-Trial").count() == 8
     page.set_viewport_size({"width": 1280, "height": 1700})

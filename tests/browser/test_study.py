@@ -46,7 +46,7 @@ def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
     page = jupyter.page
 
     page.wait_for_function(f"() => ({TRIALS})() >= 3")
-    page.wait_for_selector(".jt-Study .jt-TrialLine")
+    page.wait_for_selector(".jt-Study .jt-TrialDot")  # a level line has no height: to the browser it is not visible
     page.wait_for_selector(".jt-Header[data-status=finished]")
     jupyter.wait_until_idle()
     assert page.evaluate(TRIALS) == 30
@@ -73,7 +73,7 @@ def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
     jupyter.screenshot("study-trial")
     jupyter.shut_kernel_down()
     page.reload()
-    page.wait_for_selector(".jt-Study .jt-TrialLine.jt-mod-best")
+    page.wait_for_selector(".jt-Study .jt-TrialDot.jt-mod-best")
     assert page.evaluate(TRIALS) == 30
 
 
@@ -117,6 +117,8 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     ))  # fmt: skip
     page = jupyter.page
     page.wait_for_function(f"() => ({TRIALS})() >= 4")
+    page.locator(".jt-Controls .jt-Button", has_text="Pause").click()
+    page.wait_for_selector(".jt-Header[data-status=paused]")
     page.locator(".jt-ByHand .jt-Button", has_text="Add a trial").click()
     page.locator(".jt-AddTrial").get_by_label("lr").fill("fast")
     page.locator(".jt-AddTrial .jt-Button", has_text="Add").click()
@@ -128,7 +130,10 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     jupyter.screenshot("study-by-hand")
     page.locator(".jt-AddTrial .jt-Button", has_text="Add").click()
     page.wait_for_selector(".jt-AddTrial", state="hidden")
-    page.locator(".jt-Trial td", has_text="0.0123").wait_for()
+    page.locator(".jt-Trial.jt-mod-waiting td", has_text="0.0123").wait_for()
+    jupyter.screenshot("study-waiting-trial")
+    page.locator(".jt-Controls .jt-Button", has_text="Resume").click()
+    page.wait_for_selector(".jt-Header[data-status=running]")
     page.locator(".jt-ByHand .jt-Button", has_text="Narrow a range").click()
     assert page.locator(".jt-Narrow").get_by_label("from").input_value() == "0.0001"
     page.locator(".jt-Narrow").get_by_label("from").fill("1e-3")

@@ -73,6 +73,20 @@ def test_a_trial_added_by_hand_is_tried_next_and_on_top(parallel: int, store, da
     assert len(again.trials) == 23
 
 
+def test_a_trial_that_waits_is_drawn_with_the_values_it_was_given(store, data) -> None:
+    def add(study: Study) -> tuple[str, dict[str, str]]:
+        study.tell("pause")
+        study.add_trial(lr=0.0123, width=2)
+        drawn = RunFolder(study.folder).read_study()
+        study.tell("resume")
+        params = {param["name"]: param["values"].split(",")[-1] for param in drawn["params"]}
+        return drawn["states"][-1], params
+
+    _study, ((state, params),) = search(store, data, add, trials=4)
+    assert (state, params["lr"], params["hidden"]) == ("w", "0.0123", "")
+    assert params["width"] == "1"  # the second of its choices
+
+
 def test_after_a_range_is_narrowed_only_its_part_is_searched(store, data) -> None:
     study, (said,) = search(store, data, lambda study: study.narrow(lr="1e-3..2e-3", hidden="16..20"), trials=24)
     assert said.startswith("narrowed to lr=0.001..0.002:log hidden=16..20 after trial")
