@@ -122,16 +122,21 @@ class Study(Run):
         """One row a trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
 
         The index is the trial's number. Trials that were pruned or failed come last; a pruned one has the value it had
-        reached.
+        reached. One that a stop broke off, or that was added by hand, is `waiting`: it is next when the study goes on.
         """
         import pandas as pd
 
+        from jupyter_train.tuning.book import given
+
+        waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
         objectives = [str(name) for name, _ in self.config["objectives"]]
         rows: dict[int, dict[str, Any]] = {}
         for trial in self.optuna.get_trials(deepcopy=False):
             values = trial.values or [None] * len(objectives)
+            state = trial.state.name.lower()
             rows[trial.number] = {
-                "state": trial.state.name.lower(), **dict(zip(objectives, values, strict=False)), **trial.params,
+                "state": "waiting" if state in waits else state, **dict(zip(objectives, values, strict=False)),
+                **given(trial),
                 "seconds": trial.user_attrs.get("seconds"), "run": trial.user_attrs.get("run", ""),
                 "message": trial.user_attrs.get("message", ""),
             }  # fmt: skip

@@ -88,13 +88,22 @@ def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
     parent = base.get(_PARENT)
     shown = {name: value for name, value in base.items() if name not in (_PARENT, _IS_STUDY)}
     shown["as_of"] = round(time.time(), 2)
-    study = RunFolder(record.folder).read_study() if base.get(_IS_STUDY) else None
+    study = _study(record, RunStatus(base["status"])) if base.get(_IS_STUDY) else None
     buckets = _MOST_BUCKETS
     while True:
         found = shown | _curves(record, buckets, parent)
         if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
             return found if study is None else found | {"study": study}
         buckets //= 2
+
+
+def _study(record: RunRecord, status: RunStatus) -> dict[str, Any] | None:
+    """The trials. Those a stop or a kill broke off run no longer: they wait for the study to go on."""
+    found = RunFolder(record.folder).read_study()
+    if found is None or status.is_live:
+        return found
+    curves_now = [curve | {"state": curve["state"].replace("r", "w")} for curve in found["curves"]]
+    return found | {"states": found["states"].replace("r", "w"), "curves": curves_now}
 
 
 def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from jupyter_train.tuning.optimizer import Constraints, distribution_of, distrib
 NAME = "study"
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
+#: Optuna keeps the values of an enqueued trial under this name.
+_BY_HAND = "fixed_params"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
 _MOST_TRIES = 2
@@ -247,8 +249,8 @@ class Book:
         for old in study.get_trials(deepcopy=False):
             if old.state is TrialState.WAITING:
                 continue
-            if "fixed_params" in old.system_attrs:
-                again.enqueue_trial(old.system_attrs["fixed_params"])
+            if _BY_HAND in old.system_attrs:
+                again.enqueue_trial(old.system_attrs[_BY_HAND])
             asked = self._asked_of(again)
             for name, value in old.user_attrs.items():
                 again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
@@ -276,3 +278,10 @@ def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistributio
     for trial in trials:
         found |= trial.distributions
     return found
+
+
+def given(trial: FrozenTrial) -> Mapping[str, Any]:
+    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
+    if trial.state is TrialState.WAITING:
+        return dict(trial.system_attrs.get(_BY_HAND, {}))
+    return trial.params

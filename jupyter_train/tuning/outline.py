@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.folder import write_atomically
-from jupyter_train.tuning.book import Book, distributions_in
+from jupyter_train.tuning.book import Book, distributions_in, given
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -132,7 +132,7 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
 def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     found = []
     for name, distribution in list(distributions_in(trials).items())[:_MOST_NAMES]:
-        values = [_given(trial).get(name) for trial in trials]
+        values = [given(trial).get(name) for trial in trials]
         if isinstance(distribution, CategoricalDistribution):
             labels = [str(choice)[:40] for choice in distribution.choices[:_MOST_CHOICES]]
             places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
@@ -144,13 +144,6 @@ def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
             ends = {end: getattr(distribution, end, None) for end in ("low", "high")}
             found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers, **ends})
     return found
-
-
-def _given(trial: FrozenTrial) -> dict[str, Any]:
-    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
-    if trial.state is TrialState.WAITING:
-        return dict(trial.system_attrs.get("fixed_params", {}))
-    return trial.params
 
 
 def _worth_a_curve(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:

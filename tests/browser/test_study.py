@@ -150,6 +150,7 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     page.wait_for_selector(".jt-Header[data-status=stopped]")
     assert "/ 61" in page.locator(".jt-Numbers").inner_text()
     page.wait_for_selector(".jt-ByHand", state="hidden")
+    assert page.locator(".jt-Trial.jt-mod-running").count() == 0  # what was broken off waits for the search to go on
     assert page.locator(".jt-Level").count() > 20
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         jupyter.set_theme(theme)

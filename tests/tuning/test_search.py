@@ -25,6 +25,7 @@ from jupyter_train.exceptions import (
     TrainingInterrupted,
 )
 from jupyter_train.execution.stem import STEM
+from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning import workers
 from tests.models import LitDigits, digits
 
@@ -318,7 +319,9 @@ def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store, monkeyp
     study = tune(VerySlow, data, space=SPACE, trials=50, parallel=parallel, **given)
     thread.join()
     assert study.status == "stopped"
-    assert set(study.trials["state"]) == {"running"}
+    assert set(study.trials["state"]) == {"waiting"}  # they begin again when it goes on
+    drawn = snapshot(store, study.key)["study"]
+    assert set(drawn["states"]) == {curve["state"] for curve in drawn["curves"]} == {"w"}
     assert {run.status for run in study.children} == {"stopped"}
     for run in study.children:  # at the next validation, or the next batch, whichever comes first
         assert run.record.message.startswith(("the study was stopped", "stopped at step"))
@@ -356,6 +359,7 @@ def test_a_killed_driver_loses_no_finished_trial(parallel: int, data, store, pyt
     process.wait()
     assert study.status == "lost"
     before = study.trials
+    assert set(before["state"]) <= {"complete", "waiting"}
     finished = before[before["state"] == "complete"]
     again = tune(Slow, data, trials=10, resume=study.ref, quiet=True, parallel=1)
     after = again.trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -74,17 +75,19 @@ def test_a_trial_added_by_hand_is_tried_next_and_on_top(parallel: int, store, da
 
 
 def test_a_trial_that_waits_is_drawn_with_the_values_it_was_given(store, data) -> None:
-    def add(study: Study) -> tuple[str, dict[str, str]]:
+    def add(study: Study) -> tuple[str, dict[str, str], dict[str, Any]]:
         study.tell("pause")
         study.add_trial(lr=0.0123, width=2)
         drawn = RunFolder(study.folder).read_study()
+        listed = study.trials.loc[len(drawn["states"]) - 1].to_dict()
         study.tell("resume")
         params = {param["name"]: param["values"].split(",")[-1] for param in drawn["params"]}
-        return drawn["states"][-1], params
+        return drawn["states"][-1], params, listed
 
-    _study, ((state, params),) = search(store, data, add, trials=4)
+    _study, ((state, params, listed),) = search(store, data, add, trials=4)
     assert (state, params["lr"], params["hidden"]) == ("w", "0.0123", "")
     assert params["width"] == "1"  # the second of its choices
+    assert (listed["state"], listed["lr"], listed["width"]) == ("waiting", 0.0123, 2)
 
 
 def test_after_a_range_is_narrowed_only_its_part_is_searched(store, data) -> None:

@@ -176,19 +176,35 @@ function plainTicks(low: number, high: number): [number, string][] {
   return ticks;
 }
 
+/** Powers of ten; where the axis has one at most, twice and five times a power too, or even steps. */
 function logTicks(low: number, high: number): [number, string][] {
-  const ticks: [number, string][] = [];
-  for (let power = Math.ceil(low); power <= Math.floor(high); power++) {
-    ticks.push([10 ** power, power < -2 || power > 3 ? `1e${power}` : String(10 ** power)]);
+  const powers = marks(low, high, [1]);
+  const found = powers.length < 2 ? marks(low, high, [1, 2, 5]) : powers;
+  if (found.length < 2) {
+    return plainTicks(10 ** low, 10 ** high);
   }
-  if (ticks.length < 2) {
-    return [low + 0.08 * (high - low), high - 0.08 * (high - low)].map(at => [
-      10 ** at,
-      valueText(Number((10 ** at).toPrecision(2)))
-    ]);
+  const isPlain = found.every(([, power]) => power >= -3 && power <= 4);
+  const every = powers.length < 2 ? 1 : Math.ceil(found.length / 5);
+  return found
+    .filter((_, place) => place % every === 0)
+    .map(([times, power]) => {
+      const text = `${times}e${power}`;
+      return [Number(text), isPlain ? String(Number(text)) : text];
+    });
+}
+
+/** Multiples of powers of ten between two powers: `[times, power]`, the smallest first. */
+function marks(low: number, high: number, multiples: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    for (const times of multiples) {
+      const at = power + Math.log10(times);
+      if (at >= low && at <= high) {
+        found.push([times, power]);
+      }
+    }
   }
-  const every = Math.ceil(ticks.length / 5);
-  return ticks.filter((_, place) => place % every === 0);
+  return found;
 }
 
 /** Lines and numbers at the left. */

@@ -148,6 +148,7 @@ function legend(study: IStudy): string {
   const states = new Set(study.curves.map(curve => curve.state));
   const words = [
     states.has('running') ? 'orange: running' : '',
+    states.has('waiting') ? 'dashed: begins again' : '',
     states.has('pruned') ? 'grey: pruned' : '',
     states.has('failed') ? 'red: failed' : ''
   ];
