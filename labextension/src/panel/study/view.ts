@@ -145,7 +145,8 @@ function byWeight(study: IStudy): IParam[] {
 
 /** What the colours of the lines stand for, where there is more than one. */
 function legend(study: IStudy): string {
-  const states = new Set(study.curves.map(curve => curve.state));
+  const drawn = study.curves.filter(curve => curve.epochs.length > 0);
+  const states = new Set(drawn.map(curve => curve.state));
   const words = [
     states.has('running') ? 'orange: running' : '',
     states.has('waiting') ? 'dashed: begins again' : '',
