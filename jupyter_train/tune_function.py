@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import Choices, Fixed, Space
-from jupyter_train.exceptions import ModelError, OptionError
+from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
@@ -91,24 +91,24 @@ def _completed(
 def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training import seeds
-    from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, roles, taken_by
+    from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
 
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     maker: Callable[[Mapping[str, Any]], Any]
-    takes: frozenset[str] | None
     if isinstance(model, ModelExpression):
-        maker, takes, words = model, model.searched, f"`{model.text}`"
+        maker, takes, words = model, Takes(model.searched), f"`{model.text}`"
     elif inspect.isclass(model) or inspect.isroutine(model):
         maker, takes, words = Maker(model), taken_by(model), f"`{model.__name__}`"
     else:
-        maker, takes, words = Copier(model), frozenset(), "the model"
+        maker, takes, words = Copier(model), Takes(), "the model"
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
-    if config.space or takes is not None:
-        _check_takes(maker, takes, config)
+    _check_takes(maker, config)
     options = roles(config.space, takes, words)
-    if takes is None or takes:
+    if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
+    if inspect.isclass(data):
+        raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
     built = data() if inspect.isroutine(data) else data
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
@@ -124,10 +124,12 @@ def _check_arguments(plan: Plan) -> None:
     """
     from jupyter_train.training.trainer import check_arguments
 
-    for name in plan.options:
-        for value in _corners(plan.config.space[name]):
-            plan.trial_config({name: value})
-    if check_arguments(plan.trial_config({})) > 1:
+    corners = {name: _corners(plan.config.space[name]) for name in plan.options}
+    usual = {name: values[0] for name, values in corners.items()}
+    for name, values in corners.items():
+        for value in values:
+            plan.trial_config({**usual, name: value})
+    if check_arguments(plan.trial_config(usual)) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
 
 
@@ -138,14 +140,14 @@ def _corners(space: Space) -> list[Any]:
     return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
-def _check_takes(maker: Any, takes: frozenset[str] | None, config: TuneConfig) -> None:
+def _check_takes(maker: Any, config: TuneConfig) -> None:
     """Raises when the space is empty of what a function needs.
 
     Raises:
         OptionError: A parameter without a default is not searched.
     """
     function = getattr(maker, "maker", None)
-    if function is None or takes is None or not config.space:
+    if function is None or not config.space:
         return
     for one in inspect.signature(function).parameters.values():
         is_needed = one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)

@@ -334,9 +334,10 @@ def unknown_option(name: str, known: Mapping[str, Option] | None = None) -> Opti
     """
     flag = "--" + name.replace("_", "-")
     there = known if known is not None else options_by_name()
-    magic = "tune" if "trials" in there else "train"
     close = did_you_mean(flag, [option.flag for option in there.values()])
-    return OptionError(f"unknown option `{flag}`.{close} `%{magic}?` lists them all")
+    magic = "tune" if "trials" in there else "train"
+    space = f" What is searched is written `{name}=RANGE`." if magic == "tune" and not close else ""
+    return OptionError(f"unknown option `{flag}`.{close}{space} `%{magic}?` lists them all")
 
 
 def _is_refused(option: Option, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -64,11 +65,20 @@ class TuneRequest:
                 "spaces"
             )
         self._namespace.check(expressions[0], "model", searched)
-        for text, what in zip(expressions[1:], ("data",), strict=False):
-            self._namespace.check(text, what)
+        for text in expressions[1:]:
+            self._check_data(text, searched)
         self._reader.typed.update(zip(("model", "data"), expressions, strict=False))
         data = self._namespace.evaluate(expressions[1]) if len(expressions) > 1 else None
         return self._model(expressions[0], searched), data
+
+    def _check_data(self, text: str, searched: frozenset[str]) -> None:
+        with contextlib.suppress(SyntaxError):  # said below
+            for name in sorted(set(free_names(text)) & searched):
+                raise UsageError(
+                    f"data `{text}`: `{name}` is searched, but the data is made once, for all trials; of data, options "
+                    "of `%train` can be searched, such as `batch_size=32|64`"
+                )
+        self._namespace.check(text, "data")
 
     def _model(self, text: str, searched: frozenset[str]) -> Any:
         """The class or model that is named, or an expression over the searched names."""

@@ -167,6 +167,8 @@ def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
         return _loader(TensorDataset(x, y if not y.is_floating_point() else y.float()), config, shuffle)
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
+    if isinstance(part, type):
+        raise DataError(f"`{part.__name__}` is a class; write `{part.__name__}(...)` to make data of it")
     raise DataError(
         f"`{type(part).__name__}` is no training data; expected a LightningDataModule, DataLoader, Dataset, `(X, y)` "
         "arrays, or a DataFrame with `--target COLUMN`"

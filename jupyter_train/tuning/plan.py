@@ -59,12 +59,27 @@ def option_called(name: str) -> str | None:
     return plain
 
 
-def roles(space: Mapping[str, Any], takes: frozenset[str] | None, model_words: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Takes:
+    """What a model is made of.
+
+    Attributes:
+        names: The names it lists.
+        others: Whether it takes any other name besides (`**kwargs`).
+    """
+
+    names: frozenset[str] = frozenset()
+    others: bool = False
+
+
+def roles(space: Mapping[str, Any], takes: Takes, model_words: str) -> dict[str, str]:
     """Which of the searched names are options, and of which name.
+
+    A name that the model lists is the model's; any other is the option of this name, where there is one.
 
     Args:
         space: The names.
-        takes: The names that the model takes; None if it takes any.
+        takes: What the model takes.
         model_words: The model, as it is called in messages.
 
     Raises:
@@ -72,13 +87,14 @@ def roles(space: Mapping[str, Any], takes: frozenset[str] | None, model_words: s
     """
     found = {}
     for name in space:
-        if takes is not None and name in takes:
+        if name in takes.names:
             continue
         option = option_called(name)
         if option is not None:
             found[name] = option
-        elif takes is not None:
-            known = [*takes, *options_by_name()]
+        elif not (takes.others and name.isidentifier()):
+            options = options_by_name()
+            known = [*takes.names, *options, *(_TRAINER + one for one in options if options[one].group == "trainer")]
             raise OptionError(
                 f"`{name}` is searched but not used: {model_words} does not take it, and `%train` has no such "
                 f"option.{did_you_mean(name, known)}"
@@ -86,15 +102,15 @@ def roles(space: Mapping[str, Any], takes: frozenset[str] | None, model_words: s
     return found
 
 
-def taken_by(maker: Callable[..., Any]) -> frozenset[str] | None:
-    """The names that a class or function takes; None if it takes any."""
+def taken_by(maker: Callable[..., Any]) -> Takes:
+    """What a class or function takes."""
     try:
         parameters = inspect.signature(maker).parameters.values()
     except (TypeError, ValueError):
-        return None
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
-        return None
-    return frozenset(one.name for one in parameters)
+        return Takes(others=True)
+    kinds = inspect.Parameter
+    named = frozenset(one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY))
+    return Takes(named, any(one.kind is kinds.VAR_KEYWORD for one in parameters))
 
 
 class Maker:

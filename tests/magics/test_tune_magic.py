@@ -94,6 +94,8 @@ SLIPS = {
     "bad space": ("LitDigits (X,y) lr=2..1", SpaceError, "the wrong way round"),
     "bad option": ("LitDigits (X,y) lr=1..2 --sampler tp", OptionError, "expected one of tpe"),
     "no such option": ("LitDigits (X,y) lr=1..2 --trails 3", OptionError, "`--trials`"),
+    "an option searched": ("LitDigits (X,y) --hidden 8|16", OptionError, "is written `hidden=RANGE`"),
+    "searched data": ("LitDigits(lr=lr) (X,y*n) lr=1e-3..1 n=1|2", UsageError, "`n` is searched, but the data is made"),
     "no model": ("3 (X,y) lr=1..2", ModelError, "is no model"),
 }
 

@@ -27,7 +27,7 @@ from jupyter_train.exceptions import (
 from jupyter_train.execution.stem import STEM
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning import workers
-from tests.models import LitDigits, digits
+from tests.models import DigitsData, LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
@@ -189,6 +189,36 @@ def test_a_metric_nobody_logs_stops_it_after_the_first_trial(data) -> None:
     assert len(Study(*_newest()).trials) == 1
 
 
+class Open(LitDigits):
+    """Takes names it does not list."""
+
+    def __init__(self, lr=3e-3, **others):
+        super().__init__(others.get("width", 16), lr)
+        self.others = others
+
+
+def test_a_name_the_model_lists_is_its_own_and_options_come_before_what_it_takes_besides(data) -> None:
+    space = {"lr": "1e-3..1e-2", "batch_size": [32, 64], "width": [8, 24], "trainer.gradient_clip_val": [0.5, 1.0]}
+    study = tune(Open, data, space=space, trials=4, **USUAL | {"prune": "none"})
+    for number, row in study.trials.iterrows():
+        config = study.trial(number).config
+        assert (config.get("batch_size", 32), config["gradient_clip_val"]) == (
+            row["batch_size"], row["trainer.gradient_clip_val"],
+        )  # fmt: skip
+        assert "lr" not in config
+    assert set(study.best.model().others) == {"width"}
+    with pytest.raises(OptionError, match=r"`trainer.gradient_clip` is searched but.*`trainer.gradient_clip_val`"):
+        tune(Open, data, space={"trainer.gradient_clip": "0.1..1"}, trials=1, **USUAL)
+
+
+def test_how_long_to_train_can_be_searched(data) -> None:
+    given = {name: value for name, value in USUAL.items() if name != "epochs"}
+    study = tune(LitDigits, data, space={"epochs": "1..4"}, trials=4, **given | {"prune": "none"})
+    for trial in study.optuna.trials:
+        assert len(trial.intermediate_values) == trial.params["epochs"]
+    assert len(set(study.trials["epochs"])) > 1
+
+
 BAD = {
     "unused name": (
         {"space": {"lr": "1..2", "hiden": [1, 2]}},
@@ -232,6 +262,8 @@ def test_models_that_cannot_be_tuned_are_named(data, store) -> None:
     def needs(width, lr):
         return LitDigits(width, lr)
 
+    with pytest.raises(DataError, match=r"`DigitsData` is a class; write `DigitsData\(...\)`"):
+        tune(LitDigits, DigitsData, space=SPACE, trials=1, **USUAL)
     with pytest.raises(OptionError, match="`needs` needs `width`"):
         tune(needs, data, space={"lr": "1e-3..1e-2"}, trials=1, **USUAL)
     assert store.list_runs() == []
