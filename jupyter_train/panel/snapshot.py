@@ -112,7 +112,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": record.key,
-        "ref": record.ref,
+        "ref": _ref(store, record),
         "name": record.name,
         "kernel": kernel,
         "status": status.value,
@@ -128,6 +128,17 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         ],
         "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MOST_MARKS:],
     }
+
+
+def _ref(store: Store, record: RunRecord) -> str:
+    """What people type for it; a trial is `digits-k3f9/17`, while its study is there."""
+    number = record.config.get("trial")
+    if record.kind != "trial" or number is None or record.parent is None:
+        return record.ref
+    try:
+        return f"{store.get(record.parent).ref}/{number}"
+    except RunNotFoundError:
+        return record.ref
 
 
 def _mark(event: Event) -> str:

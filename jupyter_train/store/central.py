@@ -166,15 +166,18 @@ class Store:
         attempt = seen.attempt + 1
         with self.engine.begin() as connection:
             row = connection.execute(sa.select(runs.c.status, runs.c.attempt).where(runs.c.key == seen.key)).first()
-            if row is None or row.attempt != seen.attempt or row.status != seen.status.value:
+            if row is None or row.attempt != seen.attempt:
                 raise RunStateError(f"`{seen.ref}` has been taken over by another process in the meantime")
+            status = RunStatus(row.status)  # who started it may just have written how it ended
+            if status is RunStatus.FINISHED and seen.status.is_live:
+                raise RunStateError(f"`{seen.ref}` has just finished")
             now = time.time()
-            if seen.status.is_live:
+            if status.is_live:
                 lost = {"step": None, "kind": "lost", "data": {"attempt": seen.attempt}, "at": now, "run": seen.key}
                 lost["text"] = f"attempt {seen.attempt} was lost: its process is gone, or no longer answers"
                 connection.execute(events.insert(), [lost])
             else:
-                check_transition(seen.status, RunStatus.RUNNING)
+                check_transition(status, RunStatus.RUNNING)
             values = {
                 "status": RunStatus.RUNNING.value, "attempt": attempt, "host": host_name(), "pid": os.getpid(),
                 "started_at": now, "heartbeat_at": now, "ended_at": None, "message": "", "degraded": "",

@@ -132,15 +132,13 @@ class Steering:
     def _wait(self, trainer: pl.Trainer, verbs: frozenset[str]) -> None:
         """Blocks until resumed, stopped or interrupted; other commands are carried out meanwhile."""
         began = time.monotonic()
-        self._mailbox.set_status(RunStatus.PAUSED)
         try:
             while self._is_paused and not self._interrupt.is_asked:
                 time.sleep(_PAUSED_LOOK_S)
                 self._inbox.agree()
                 self._carry_out_all(trainer, verbs)
         finally:
-            self._is_paused = False
-            self._mailbox.set_status(RunStatus.RUNNING)
+            self._set_paused(False)
             self.paused_s += time.monotonic() - began
         if self._interrupt.is_asked:
             self._checkpoint.take_last(trainer)
@@ -151,18 +149,24 @@ class Steering:
     def _pause(self, _trainer: pl.Trainer) -> str:
         if self._is_paused:
             raise CommandRefusedError("the run is paused already")
-        self._is_paused = True
+        self._set_paused(True)
         return "paused"
 
     def _resume(self, _trainer: pl.Trainer) -> str:
         if not self._is_paused:
             raise CommandRefusedError("the run is not paused")
-        self._is_paused = False
+        self._set_paused(False)
         return "resumed"
+
+    def _set_paused(self, is_paused: bool) -> None:
+        """The status goes out before the answer: whoever has the answer finds the run so."""
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            self._mailbox.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
 
     def end(self, trainer: pl.Trainer, words: str) -> None:
         """Makes the fit end as soon as it can, STOPPED for the reason given."""
-        self._is_paused = False
+        self._set_paused(False)
         self.stopped = words
         trainer.should_stop = True
         # a stop that somebody asked for outranks --min-epochs and --min-steps

@@ -120,7 +120,7 @@ class Driver:
 
     def _obey_waiting(self) -> None:
         if self._steering.obey(len(self.book.trials(*_ENDED))):
-            self.tell_progress()
+            self.tell_progress(is_asked=True)
 
     def begun(self, asked: Asked, run: str) -> None:
         """A trial has its run: whoever looks at the study can look at it too, and stop it."""
@@ -199,11 +199,12 @@ class Driver:
             pairs.append((f"best_{pairs[0][0]}", best.values[0]))
         self._writer.add(Row(asked.number, 0.0, time.time(), pairs))
 
-    def tell_progress(self, is_one_more: bool = False) -> None:
+    def tell_progress(self, is_one_more: bool = False, is_asked: bool = False) -> None:
         """Says where the study is.
 
         Args:
             is_one_more: Whether a trial has just ended.
+            is_asked: Whether somebody has told the study something, and looks for it.
         """
         trials = self.book.trials()
         counts = {state.name.lower(): 0 for state in (*_ENDED, TrialState.RUNNING)}
@@ -228,8 +229,7 @@ class Driver:
                       "step": ranked[0].number, "trial": ranked[0].number, "params": ranked[0].params,
                       "run": ranked[0].user_attrs.get("run", "")},
             )  # fmt: skip
-
-        self._outline.write()
+        self._outline.write(is_asked=is_asked)
 
     @property
     def is_stopped(self) -> bool:

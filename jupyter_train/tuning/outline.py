@@ -62,15 +62,16 @@ class Outline:
         self._importance: list[dict[str, Any]] = []
         self._weighed = 0
 
-    def write(self, is_last: bool = False) -> None:
+    def write(self, is_last: bool = False, is_asked: bool = False) -> None:
         """Writes it, unless it has been written a few times just now.
 
         Args:
             is_last: Write it in any case, and weigh the names anew.
+            is_asked: Write it in any case: somebody has told the study something, and looks for it.
         """
         now = time.monotonic()
         is_often = len(self._written) == _BURST and now < self._written[0] + _BURST * _PERIOD_S
-        if is_often and not is_last:
+        if is_often and not is_last and not is_asked:
             return
         self._written.append(now)
         self._weigh(is_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -69,7 +70,7 @@ def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
     # the first row is the best trial: its run opens below, from the kernel
     page.locator(".jt-Trial").first.click()
     page.wait_for_selector(".jt-TrialRun .jt-Panel .jt-Chart")
-    assert page.locator(".jt-TrialRun .jt-Name").inner_text().startswith("digits-")
+    assert re.fullmatch(r"digits-\w+/\d+", page.locator(".jt-TrialRun .jt-Name").inner_text())
     jupyter.screenshot("study-trial")
     jupyter.shut_kernel_down()
     page.reload()

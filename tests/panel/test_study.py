@@ -65,6 +65,13 @@ def test_other_front_ends_have_a_table(study, store) -> None:
     ]
 
 
+def test_a_trial_is_called_by_its_study_and_number(study, store) -> None:
+    trial = study.trial(2)
+    ref = snapshot(store, trial.key)["ref"]
+    assert ref == f"{study.ref}/2"
+    assert get_run(ref).key == trial.key
+
+
 def test_a_thousand_trials_stay_small(store, tmp_path: Path) -> None:
     space = {f"x{i}": "0.0..1.0" for i in range(6)} | {"kind": ["one", "two", "three"]}
     config = TuneConfig.of(

@@ -155,6 +155,21 @@ def test_every_write_of_an_earlier_attempt_is_refused(store) -> None:
     lock.release()
 
 
+def test_how_an_attempt_ended_may_be_written_while_it_is_taken_over(store) -> None:
+    """By whoever started its process, and has asked why that is gone."""
+    for status, words in ((RunStatus.FAILED, ""), (RunStatus.FINISHED, "has just finished")):
+        record = store.create_run("digits")
+        store.set_status(record.key, RunStatus.RUNNING, 1)
+        seen = store.get(record.key)
+        store.set_status(record.key, status, 1, message="killed (SIGKILL)")
+        if words:
+            with pytest.raises(RunStateError, match=words):
+                store.begin_attempt(seen)
+        else:
+            again = store.begin_attempt(seen)
+            assert (again.attempt, again.status, again.message) == (2, "running", "")
+
+
 def _event():
     from jupyter_train.store.central import Event
 

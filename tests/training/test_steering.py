@@ -63,6 +63,21 @@ def test_stop_ends_well_and_the_cell_goes_on() -> None:
     assert run.checkpoint is not None
 
 
+def test_whoever_has_the_answer_finds_the_run_so(monkeypatch) -> None:
+    seen, answer = [], commands.answer
+
+    def looked(store, run, told, given) -> None:
+        seen.append((told.verb, store.get(run).status.value))
+        answer(store, run, told, given)
+        if told.verb == "pause":
+            LOCAL.of(run).put(_told("resume"))
+
+    monkeypatch.setattr(commands, "answer", looked)
+    run, _ = _steered({3: [_told("pause")]})
+    assert seen == [("pause", "paused"), ("resume", "running")]
+    assert run.status == "finished"
+
+
 def test_stop_outranks_min_epochs() -> None:
     run, _ = _steered({2: [_told("stop")]}, min_epochs=2)
     assert run.record.summary["progress"]["step"] == 3

@@ -78,7 +78,9 @@ def test_a_trial_that_waits_is_drawn_with_the_values_it_was_given(store, data) -
     def add(study: Study) -> tuple[str, dict[str, str], dict[str, Any]]:
         study.tell("pause")
         study.add_trial(lr=0.0123, width=2)
-        drawn = RunFolder(study.folder).read_study()
+        until = time.monotonic() + 60
+        while (drawn := RunFolder(study.folder).read_study())["states"][-1] != "w" and time.monotonic() < until:
+            time.sleep(0.05)
         listed = study.trials.loc[len(drawn["states"]) - 1].to_dict()
         study.tell("resume")
         params = {param["name"]: param["values"].split(",")[-1] for param in drawn["params"]}

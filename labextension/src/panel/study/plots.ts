@@ -71,7 +71,7 @@ export function curves(study: IStudy, chosen: Chosen): Draw | null {
       all[0] ?? 0
     );
     const cut = (value: number): number => (mode === 'max' ? Math.max : Math.min)(value, end);
-    x.ticks = x.ticks.filter(([value]) => Number.isInteger(value) && value > 0);
+    x.ticks = whole(x.ticks).filter(([value]) => value > 0);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
     const rank = (trial: number): number => (trial === chosen ? 2 : trial === best ? 1 : 0);
@@ -106,7 +106,7 @@ export function history(study: IStudy, chosen: Chosen): Draw | null {
   return (canvas, box) => {
     const x = scaleOf(study.numbers, box.left, box.right);
     const y = scaleOf(values, box.bottom, box.top);
-    x.ticks = x.ticks.filter(([value]) => Number.isInteger(value) && value >= 0);
+    x.ticks = whole(x.ticks).filter(([value]) => value >= 0);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
     let best: number | null = null;
@@ -283,6 +283,13 @@ export function drawDots(
       canvas.append(svg('circle', { ...at, r: 6.5, class: 'jt-BestRing' }));
     }
   });
+}
+
+/** The places that are whole numbers, written as such: epochs and trials. */
+function whole(ticks: IScale['ticks']): IScale['ticks'] {
+  return ticks
+    .filter(([value]) => Number.isInteger(value))
+    .map(([value]) => [value, value.toLocaleString('en-US')]);
 }
 
 function markClass(state: TrialState, isBest: boolean, isChosen: boolean): string {
