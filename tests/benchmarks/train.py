@@ -13,6 +13,7 @@ import importlib.util
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -233,8 +234,11 @@ def _by_hand(task: Task, slices: _Slices, is_fetching: bool, plots: Any = None) 
 def _by_trainer(task: Task, slices: _Slices, **options: Any) -> None:
     import pytorch_lightning as pl
 
-    trainer = pl.Trainer(max_epochs=1_000_000, accelerator="cpu", callbacks=[slices.callback()], **options)
-    trainer.fit(_module(task), _loader(task))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = pl.Trainer(
+            max_epochs=1_000_000, accelerator="cpu", callbacks=[slices.callback()], default_root_dir=folder, **options
+        )
+        trainer.fit(_module(task), _loader(task))
 
 
 def _by_us(task: Task, slices: _Slices, **options: Any) -> None:
