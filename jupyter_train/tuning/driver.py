@@ -170,7 +170,8 @@ class Driver:
         self._obey_waiting()
         if ended.is_interrupted:
             self._interrupted()
-        if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
+        is_cut_short = told.state == "pruned" or ended.is_fatal  # fatal: a stop before its first value is no verdict
+        if ended.is_interrupted or (self.is_stopped and is_cut_short):
             self.book.put_off(asked.number)  # it was ended with the study, and begins again with it
             return
         self.book.tell(asked.number, told)

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from jupyter_train import Study, train, tune
+from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
 from jupyter_train.magics.runs_request import carry_out
 from jupyter_train.store import RunFolder
+from jupyter_train.store.inbox import LOCAL
+from jupyter_train.tuning.book import Asked
+from jupyter_train.tuning.driver import Driver
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
@@ -249,3 +253,17 @@ def test_a_running_trial_is_drawn_with_its_run_and_its_epochs_so_far(store) -> N
     assert {run for run, _ in seen} == {study.children[0].key}
     assert {0, 1}.issubset({epochs for _, epochs in seen})
     assert max(epochs for _, epochs in seen) >= 6
+
+
+def test_a_stop_before_a_trials_first_batch_is_no_verdict_on_its_metric(store, data, monkeypatch) -> None:
+    begun = Driver.begun_here
+
+    def stopped_at_once(driver: Driver, asked: Asked, run: str) -> None:
+        begun(driver, asked, run)
+        if asked.number == 2:
+            LOCAL.of(store.list_runs(1, kind="tune")[0].key).put(Command("stop", source="panel"))
+
+    monkeypatch.setattr(Driver, "begun_here", stopped_at_once)
+    study = tune(Slow, data, space=SPACE, trials=6, **USUAL)
+    assert study.status == "stopped"
+    assert list(study.trials["state"]) == ["complete", "complete", "waiting"]
