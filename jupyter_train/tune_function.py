@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import Choices, Fixed, Space
-from jupyter_train.exceptions import DataError, ModelError, OptionError
+from jupyter_train.exceptions import ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
@@ -91,6 +91,7 @@ def _completed(
 def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training import seeds
+    from jupyter_train.training.source import refuse_class
     from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
 
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
@@ -107,8 +108,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     options = roles(config.space, takes, words)
     if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
-    if inspect.isclass(data):
-        raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
+    refuse_class(data)
     built = data() if inspect.isroutine(data) else data
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())

@@ -150,6 +150,16 @@ def _ready_made(data: Any, config: TrainConfig) -> DataSource:
     return DataSource(loaders, _count_words(train, validation), data, batches_are_ours=is_ours)
 
 
+def refuse_class(data: Any) -> None:
+    """Raises for a class in the place of data.
+
+    Raises:
+        DataError: It is one.
+    """
+    if isinstance(data, type):
+        raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
+
+
 def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
     if isinstance(part, Dataset):
         _refuse_empty(part)
@@ -167,8 +177,7 @@ def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
         return _loader(TensorDataset(x, y if not y.is_floating_point() else y.float()), config, shuffle)
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
-    if isinstance(part, type):
-        raise DataError(f"`{part.__name__}` is a class; write `{part.__name__}(...)` to make data of it")
+    refuse_class(part)
     raise DataError(
         f"`{type(part).__name__}` is no training data; expected a LightningDataModule, DataLoader, Dataset, `(X, y)` "
         "arrays, or a DataFrame with `--target COLUMN`"

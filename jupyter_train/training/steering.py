@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
@@ -72,12 +72,15 @@ class Steering:
         """Before a batch: carries out what waits, and waits itself while paused; True when there was anything.
 
         Raises:
-            StopTraining: An Interrupt ended a pause.
+            StopTraining: An Interrupt ended a pause, or the run was stopped before anything was logged.
         """
         for arguments in self._rates_to_hold:
             set_learning_rate(trainer, **arguments)
         self._rates_to_hold.clear()
-        return self._obey(trainer, frozenset(self._verbs))
+        is_any = self._obey(trainer, frozenset(self._verbs))
+        if self.stopped and not trainer.callback_metrics:
+            self._end_here(trainer)  # an epoch's end would miss the metrics that nobody could log yet
+        return is_any
 
     def obey_after_batch(self, trainer: pl.Trainer) -> bool:
         """After a batch: what Lightning must know before it decides what comes next."""
@@ -91,8 +94,7 @@ class Steering:
             StopTraining: The run was stopped, or an Interrupt ended a pause.
         """
         if self._obey(trainer, frozenset(self._verbs)) and self.stopped:
-            self._checkpoint.take_last(trainer)
-            raise StopTraining
+            self._end_here(trainer)
 
     # -- how --------------------------------------------------------------------------------------
 
@@ -141,8 +143,11 @@ class Steering:
             self._set_paused(False)
             self.paused_s += time.monotonic() - began
         if self._interrupt.is_asked:
-            self._checkpoint.take_last(trainer)
-            raise StopTraining
+            self._end_here(trainer)
+
+    def _end_here(self, trainer: pl.Trainer) -> NoReturn:
+        self._checkpoint.take_last(trainer)
+        raise StopTraining
 
     # -- what -------------------------------------------------------------------------------------
 

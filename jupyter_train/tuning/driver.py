@@ -170,8 +170,7 @@ class Driver:
         self._obey_waiting()
         if ended.is_interrupted:
             self._interrupted()
-        is_cut_short = told.state == "pruned" or ended.is_fatal  # fatal: a stop before its first value is no verdict
-        if ended.is_interrupted or (self.is_stopped and is_cut_short):
+        if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
             self.book.put_off(asked.number)  # it was ended with the study, and begins again with it
             return
         self.book.tell(asked.number, told)

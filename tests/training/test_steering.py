@@ -78,6 +78,17 @@ def test_whoever_has_the_answer_finds_the_run_so(monkeypatch) -> None:
     assert run.status == "finished"
 
 
+class StoppedAtOnce(LitDigits):
+    def on_train_start(self):
+        LOCAL.of(runs()[0].key).put(_told("stop"))
+
+
+@pytest.mark.parametrize("options", [{"monitor": "val_acc"}, {"early_stop": "val_acc:3"}])
+def test_a_stop_before_the_first_batch_is_no_verdict_on_the_metric(options: dict[str, str]) -> None:
+    run = train(StoppedAtOnce(), digits(), epochs=3, seed=1, quiet=True, **options)
+    assert (run.status, run.record.message[:17]) == ("stopped", "stopped at step 0")
+
+
 def test_stop_outranks_min_epochs() -> None:
     run, _ = _steered({2: [_told("stop")]}, min_epochs=2)
     assert run.record.summary["progress"]["step"] == 3

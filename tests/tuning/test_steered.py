@@ -267,3 +267,4 @@ def test_a_stop_before_a_trials_first_batch_is_no_verdict_on_its_metric(store, d
     study = tune(Slow, data, space=SPACE, trials=6, **USUAL)
     assert study.status == "stopped"
     assert list(study.trials["state"]) == ["complete", "complete", "waiting"]
+    assert study.trial(2).status == "stopped"
