@@ -25,8 +25,8 @@ from jupyter_train.training.judge import Judge
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
-from jupyter_train.training.order import Orders
 from jupyter_train.training.output import captured
+from jupyter_train.training.passes import Orders
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.resumption import Resumption
@@ -170,7 +170,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     seed = around.config.seed
     assert seed is not None
     by_index = around.config.engine == "lean"
-    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index)
+    earlier = resumption.ours["orders"] if resumption is not None else None
+    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
     orders.watch(trainer)
     checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
     if resumption is not None:

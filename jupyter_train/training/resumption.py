@@ -13,7 +13,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.moments import Moment, once
-from jupyter_train.training.order import Orders
+from jupyter_train.training.passes import Orders
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Resumption:
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
     ) -> None:
         theirs()
-        orders.restore(self.ours["orders"])
+        orders.restore()
         self._restore(trainer, config)
         if self.moment is Moment.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop

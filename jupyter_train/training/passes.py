@@ -1,0 +1,182 @@
+"""Where each loader of a fit stands: which pass of which epoch, and how many of its batches were had before."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.data import sized_len
+from torch.utils.data import DataLoader
+
+from jupyter_train.training.moments import before
+from jupyter_train.training.order import Order, Place, in_order, keeps_its_place, order_of, order_seed
+from jupyter_train.training.randomness import Held
+
+_TRAIN, _VALIDATION = "train", "validation"
+
+
+class Orders:
+    """Puts every loader of a fit in order, and names what cannot be.
+
+    Where a pass begins is decided when its epoch begins, whatever has asked the loaders before: a resumed fit may set
+    them up, and let workers read ahead, before it knows in which epoch it is.
+
+    Args:
+        seed: The run's.
+        skip: Batches of the first training epoch that an earlier attempt has had.
+        by_index: Whether tensors in memory are read a batch at a time.
+        earlier: Where that attempt stood, as `state` gives it.
+
+    Attributes:
+        remarks: What cannot be made exact, and can be seen: one line each.
+    """
+
+    def __init__(
+        self, seed: int, skip: int = 0, by_index: bool = True, earlier: dict[str, list[list[int]]] | None = None
+    ) -> None:
+        self.remarks: list[str] = []
+        self._by_index = by_index
+        self._seed = seed
+        self._skip = skip
+        self._earlier = earlier or {_TRAIN: [], _VALIDATION: []}
+        self._known: dict[str, list[Order | _Skip | None]] = {_TRAIN: [], _VALIDATION: []}
+
+    def watch(self, trainer: pl.Trainer) -> None:
+        """Puts loaders in order as Lightning gets them from the user."""
+        strategy: Any = trainer.strategy
+        process_dataloader = strategy.process_dataloader
+
+        def process(loader: Any) -> Any:
+            stage = _TRAIN if trainer.training else _VALIDATION
+            epochs: Any = trainer.fit_loop.epoch_progress.current
+            return self._ordered(process_dataloader(loader), stage, epochs.processed)
+
+        strategy.process_dataloader = process
+        before(trainer.fit_loop, "setup_data", lambda: self._forget(_TRAIN, trainer.fit_loop))
+        val_loop = trainer.fit_loop.epoch_loop.val_loop
+        before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
+        before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_epoch(trainer))
+
+    def _forget(self, stage: str, loop: Any) -> None:
+        """Loaders may be asked for anew every few epochs; they are counted from the first again."""
+        is_anew = loop._should_reload_train_dl if stage == _TRAIN else loop._should_reload_val_dl
+        if is_anew:
+            self._known[stage] = []
+
+    def _ordered(self, loader: Any, stage: str, epoch: int) -> Any:
+        known, is_training = self._known[stage], stage == _TRAIN
+        seed = order_seed(self._seed, len(known), is_training)
+        loader = in_order(loader, seed, self.remarks if is_training else None, self._by_index)
+        order: Order | _Skip | None = order_of(loader)
+        if order is None and is_training and self._skip and not keeps_its_place(loader):
+            order = _Skip()
+            loader = order.without_first(loader)
+        known.append(order)
+        if order is not None:
+            order.begin_at(self._first_place(len(known) - 1, epoch) if is_training else Place(epoch))
+        return loader
+
+    def _first_place(self, number: int, epoch: int) -> Place:
+        """Where a training loader stands after the batches to be skipped: whole passes, and batches of the next."""
+        order = self._known[_TRAIN][number]
+        length = sized_len(order) if isinstance(order, Order) else None
+        if not length:
+            return Place(epoch, 0, self._skip)
+        passes, rest = divmod(self._skip, length)
+        if rest == 0 and passes:
+            # at the end of a pass it is not in the next one yet: that begins, and draws from the global generator,
+            # when its first batch is asked for
+            passes, rest = passes - 1, length
+        if number < len(self._earlier[_TRAIN]):  # an endless sampler with a length begins no second pass
+            passes = min(passes, max(0, self._earlier[_TRAIN][number][1] - 1))
+        return Place(epoch, passes, self._skip - passes * length)
+
+    def state(self) -> dict[str, list[list[int]]]:
+        """Each loader's epoch, and how many passes through it have begun in that."""
+        return {
+            stage: [[one.next.epoch, one.next.cycle] if isinstance(one, Order) else [0, 0] for one in known]
+            for stage, known in self._known.items()
+        }
+
+    def restore(self) -> None:
+        """Goes on counting passes through validation loaders; training loaders follow from the batches skipped."""
+        for one, (epoch, cycle) in zip(self._known[_VALIDATION], self._earlier[_VALIDATION], strict=False):
+            if one is not None:
+                one.begin_at(Place(epoch, cycle))
+
+    def _begin_epoch(self, trainer: pl.Trainer) -> None:
+        """Before Lightning begins an epoch: every training loader stands where this epoch's first batch is.
+
+        Lightning makes no iterator for the first epoch of a fit, whose iterator is as old as its loaders: where that
+        one has begun elsewhere, or somebody else has begun a pass since, it is made anew here.
+        """
+        fit_loop: Any = trainer.fit_loop
+        is_old = trainer.current_epoch == 0 or fit_loop.is_resuming or fit_loop.epoch_loop.restarting
+        orders = [(number, one) for number, one in enumerate(self._known[_TRAIN]) if one is not None]
+        places = {number: self._first_place(number, one.next.epoch) for number, one in orders}
+        is_stale = is_old and self._load_places(fit_loop)
+        is_stale |= is_old and any(one.begun not in ([], [places[number]]) for number, one in orders)
+        for number, one in orders:
+            if is_stale or not is_old or not one.begun:
+                one.begin_at(places[number])
+        if is_stale:
+            with Held():  # an iterator draws from the global generator
+                iter(fit_loop._data_fetcher)
+        self._skip, self._earlier = 0, {**self._earlier, _TRAIN: []}
+
+    def _load_places(self, fit_loop: Any) -> bool:
+        """Gives loaders that keep their place the one in the checkpoint, where Lightning came too early to do so."""
+        states = fit_loop._combined_loader_states_to_load
+        if not (self._skip and states):
+            return False
+        fit_loop._combined_loader._load_state_dicts(states)
+        fit_loop._combined_loader_states_to_load = []
+        return True
+
+
+class _Skip:
+    """Leaves out the first batches of a loader whose order is its own, once: they are read and dropped.
+
+    Attributes:
+        next: Where the next pass begins.
+        begun: Where the passes so far began.
+    """
+
+    def __init__(self) -> None:
+        self.next = Place()
+        self.begun: list[Place] = []
+
+    def begin_at(self, place: Place) -> None:
+        """Where the next pass begins, whatever passes there were before."""
+        self.next = place
+        self.begun = []
+
+    def _shortened(self, batches: Iterator[Any]) -> Iterator[Any]:
+        place = self.next
+        self.begun.append(place)
+        self.next = Place(place.epoch, place.cycle + 1)
+        return itertools.islice(batches, place.skip, None)
+
+    def without_first(self, loader: Any) -> Any:
+        """What gives the batches of a loader, and looks like it."""
+        shortened = self._shortened
+        if isinstance(loader, DataLoader):
+            kind = type(loader)
+            shorter = copy.copy(loader)
+            iterate = {"__iter__": lambda self: shortened(kind.__iter__(self))}
+            shorter.__class__ = type(kind.__name__, (kind,), iterate)
+            return shorter
+
+        class Shorter:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loader, name)
+
+            def __iter__(self) -> Iterator[Any]:
+                return shortened(iter(loader))
+
+        if hasattr(loader, "__len__"):
+            Shorter.__len__ = lambda _self: len(loader)  # type: ignore[attr-defined]
+        return Shorter()
