@@ -173,7 +173,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     earlier = resumption.ours["orders"] if resumption is not None else None
     orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
     orders.watch(trainer)
-    checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
+    orders.on_remark = lambda line: _tell_remark(line, around.writer, trainer.global_step)
+    checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": around.attempt}
     if resumption is not None:
         resumption.prepare(trainer, orders, around.config)
         checkpoint.goes_on()
@@ -189,8 +190,12 @@ def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) 
 
 
 def _tell_remarks(orders: Orders, writer: RunWriter) -> None:
-    for remark in dict.fromkeys(orders.remarks):
-        writer.event("order", f"{remark}; a resumed run may differ", 0)
+    for line in dict.fromkeys(orders.remarks):
+        _tell_remark(line, writer, 0)
+
+
+def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
+    writer.event("order", f"{line}; a resumed run may differ", step)
 
 
 def _carry_out(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,13 +18,17 @@ _GLOBAL: tuple[Any, ...] = (np.random.mtrand._rand, getattr(random, "_inst", Non
 _MAX_DEPTH, _MAX_ITEMS, _MAX_OBJECTS = 3, 32, 2_000
 
 
-def own_generators(owner: Any) -> list[str]:
+def own_generators(owner: Any, besides: Sequence[Any] = ()) -> list[str]:
     """Where an object keeps generators, as attributes are written: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
 
     Looks into attributes, small containers, closures and partial functions; what is global is nobody's own.
+
+    Args:
+        owner: The object.
+        besides: What is looked at by itself, and so not as a part of this one.
     """
     found: dict[int, str] = {}
-    seen: set[int] = set()
+    seen = {id(one) for one in besides if one is not owner}
     _look(owner, "", 0, found, seen)
     return list(found.values())
 

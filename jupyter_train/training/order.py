@@ -18,6 +18,7 @@ from jupyter_train.training.datasets import Numbered, SeededDataset, WorkerStart
 from jupyter_train.training.generators import own_generators
 from jupyter_train.training.indexed import collated, indexed
 from jupyter_train.training.randomness import derived
+from jupyter_train.training.sampler_state import SamplerState
 from jupyter_train.training.samplers import WITH_GENERATOR, one_pass, remarks_of
 
 
@@ -47,17 +48,27 @@ class Order:
         is_numbering: Whether the dataset is told the number of each sample.
         is_batching: Whether its items are batches of indices.
         is_reached: Whether Lightning itself tells the sampler inside which epoch it is.
+        begins_at_once: Whether a pass begins when the loader is iterated, before anybody asks for a batch.
 
     Attributes:
         next: Where the next pass begins.
         begun: Where the passes so far began, since somebody last made it begin anew.
+        state: Of the sampler inside.
     """
 
     def __init__(
-        self, inner: Any, seed: int, is_numbering: bool, is_batching: bool = True, is_reached: bool = False
+        self,
+        inner: Any,
+        seed: int,
+        is_numbering: bool,
+        is_batching: bool = True,
+        is_reached: bool = False,
+        begins_at_once: bool = False,
     ) -> None:
         self.next = Place()
         self.begun: list[Place] = []
+        self.state = SamplerState(inner)
+        self.begins_at_once = begins_at_once
         self._inner = inner
         self._seed = seed
         self._is_numbering = is_numbering
@@ -104,6 +115,7 @@ class Order:
         """
         place = self.next
         self.begun.append(place)
+        self.state.begin()
         self.next = Place(place.epoch, place.cycle + 1)
         seed = derived(self._seed, place.epoch, place.cycle)
         items = one_pass(self._inner, seed)
@@ -121,7 +133,9 @@ class Order:
             number += len(indices)
 
 
-_OWN = frozenset({"next", "begun", "_inner", "_seed", "_is_numbering", "_is_batching", "_is_reached"})
+_OWN = frozenset(
+    {"next", "begun", "state", "begins_at_once", "_inner", "_seed", "_is_numbering", "_is_batching", "_is_reached"}
+)
 
 
 def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
@@ -166,9 +180,15 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
     ordered = copy.copy(loader)
     inside = ordered.__dict__
     name = "batch_sampler" if ordered.batch_sampler is not None else "sampler"
-    is_reached = getattr(inside[name], "sampler", None) is loader.sampler
     # DataLoader refuses assignments; a copy of it may have another order all the same
-    inside[name] = Order(inside[name], seed, is_numbering, name == "batch_sampler", is_reached)
+    inside[name] = Order(
+        inside[name],
+        seed,
+        is_numbering,
+        is_batching=name == "batch_sampler",
+        is_reached=getattr(inside[name], "sampler", None) is loader.sampler,
+        begins_at_once=loader.num_workers > 0,
+    )
     if by_index and loader.batch_sampler is not None and (found := indexed(loader.dataset, loader.collate_fn)):
         inside["dataset"], inside["collate_fn"] = found, collated
     if is_numbering:
@@ -198,10 +218,10 @@ def keeps_its_place(loader: Any) -> bool:
 
 def _hidden(loader: DataLoader[Any]) -> list[str]:
     """What of a loader does not follow from a seed, a line each."""
-    lines = []
     owners: dict[int, Any] = {id(one): one for one in (loader.dataset, loader.sampler, loader.batch_sampler)}
+    lines = []
     for owner in owners.values():
-        if type(owner) not in WITH_GENERATOR:
-            lines += [f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)" for name in
-                      own_generators(owner)]  # fmt: skip
+        names = [] if type(owner) in WITH_GENERATOR else own_generators(owner, besides=list(owners.values()))
+        # the generators of samplers are kept in checkpoints, those of datasets are not
+        lines += [f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)" for name in names]
     return lines + remarks_of(loader.batch_sampler if loader.batch_sampler is not None else loader.sampler)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -32,17 +32,18 @@ class Orders:
 
     Attributes:
         remarks: What cannot be made exact, and can be seen: one line each.
+        on_remark: Told of what comes to light after the first epoch has begun.
     """
 
-    def __init__(
-        self, seed: int, skip: int = 0, by_index: bool = True, earlier: dict[str, list[list[int]]] | None = None
-    ) -> None:
+    def __init__(self, seed: int, skip: int = 0, by_index: bool = True, earlier: dict[str, Any] | None = None) -> None:
         self.remarks: list[str] = []
+        self.on_remark: Callable[[str], None] = self.remarks.append
         self._by_index = by_index
         self._seed = seed
         self._skip = skip
         self._earlier = earlier or {_TRAIN: [], _VALIDATION: []}
         self._known: dict[str, list[Order | _Skip | None]] = {_TRAIN: [], _VALIDATION: []}
+        self._at_validation: dict[str, Any] | None = None
 
     def watch(self, trainer: pl.Trainer) -> None:
         """Puts loaders in order as Lightning gets them from the user."""
@@ -59,6 +60,7 @@ class Orders:
         val_loop = trainer.fit_loop.epoch_loop.val_loop
         before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
         before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_epoch(trainer))
+        before(val_loop, "run", lambda: self._begin_validation(trainer))
 
     def _forget(self, stage: str, loop: Any) -> None:
         """Loaders may be asked for anew every few epochs; they are counted from the first again."""
@@ -94,18 +96,52 @@ class Orders:
             passes = min(passes, max(0, self._earlier[_TRAIN][number][1] - 1))
         return Place(epoch, passes, self._skip - passes * length)
 
-    def state(self) -> dict[str, list[list[int]]]:
-        """Each loader's epoch, and how many passes through it have begun in that."""
-        return {
-            stage: [[one.next.epoch, one.next.cycle] if isinstance(one, Order) else [0, 0] for one in known]
+    def state(self, trainer: pl.Trainer) -> dict[str, Any]:
+        """Each loader's epoch, how many passes through it have begun in that, and what its sampler is made of.
+
+        While the trainer validates, it is that of the validation's beginning.
+        """
+        if trainer.validating and self._at_validation is not None:
+            return self._at_validation
+        epochs = trainer.fit_loop.epoch_progress.current
+        is_inside = epochs.ready != epochs.completed
+        places = {stage: [_place_of(one) for one in known] for stage, known in self._known.items()}
+        samplers = {
+            stage: [
+                one.state.record(is_inside and stage == _TRAIN) if isinstance(one, Order) else None for one in known
+            ]
             for stage, known in self._known.items()
         }
+        for record in samplers[_TRAIN]:
+            self._remark(record["in_pass"] if record is not None else [])
+        return {**places, "samplers": samplers}
 
-    def restore(self) -> None:
-        """Goes on counting passes through validation loaders; training loaders follow from the batches skipped."""
+    def _remark(self, lines: list[str]) -> None:
+        for line in lines:
+            if line not in self.remarks:
+                self.remarks.append(line)
+                self.on_remark(line)
+
+    def _begin_validation(self, trainer: pl.Trainer) -> None:
+        self._at_validation = None
+        self._at_validation = self.state(trainer)
+
+    def restore(self, is_inside: bool) -> None:
+        """Puts loaders back to where they stood, before the first epoch of another attempt begins.
+
+        Where training loaders stand in the epoch follows from the batches to be skipped.
+
+        Args:
+            is_inside: Whether the fit goes on in the middle of an epoch.
+        """
         for one, (epoch, cycle) in zip(self._known[_VALIDATION], self._earlier[_VALIDATION], strict=False):
             if one is not None:
                 one.begin_at(Place(epoch, cycle))
+        records = self._earlier.get("samplers", {})
+        for stage, known in self._known.items():
+            for one, record in zip(known, records.get(stage, []), strict=False):
+                if isinstance(one, Order) and record is not None:
+                    self._remark(one.state.restore(record, is_inside and stage == _TRAIN))
 
     def _begin_epoch(self, trainer: pl.Trainer) -> None:
         """Before Lightning begins an epoch: every training loader stands where this epoch's first batch is.
@@ -117,15 +153,24 @@ class Orders:
         is_old = trainer.current_epoch == 0 or fit_loop.is_resuming or fit_loop.epoch_loop.restarting
         orders = [(number, one) for number, one in enumerate(self._known[_TRAIN]) if one is not None]
         places = {number: self._first_place(number, one.next.epoch) for number, one in orders}
-        is_stale = is_old and self._load_places(fit_loop)
-        is_stale |= is_old and any(one.begun not in ([], [places[number]]) for number, one in orders)
+        is_stale = is_old and (self._load_places(fit_loop) or self._is_stale(orders, places, fit_loop._data_fetcher))
         for number, one in orders:
             if is_stale or not is_old or not one.begun:
                 one.begin_at(places[number])
         if is_stale:
             with Held():  # an iterator draws from the global generator
                 iter(fit_loop._data_fetcher)
-        self._skip, self._earlier = 0, {**self._earlier, _TRAIN: []}
+        self._skip, self._earlier = 0, {_TRAIN: [], _VALIDATION: []}
+
+    def _is_stale(self, orders: list[tuple[int, Order | _Skip]], places: dict[int, Place], fetcher: Any) -> bool:
+        """Whether a pass has begun elsewhere, by somebody else, or with a sampler that has been put back since."""
+        has_samplers = bool(self._earlier.get("samplers"))
+        reads_ahead = bool(getattr(fetcher, "batches", None))
+        for number, one in orders:
+            begun = [places[number]] if one.begins_at_once or reads_ahead else []
+            if one.begun and (has_samplers or one.begun != begun):
+                return True
+        return False
 
     def _load_places(self, fit_loop: Any) -> bool:
         """Gives loaders that keep their place the one in the checkpoint, where Lightning came too early to do so."""
@@ -137,6 +182,10 @@ class Orders:
         return True
 
 
+def _place_of(order: Order | _Skip | None) -> list[int]:
+    return [order.next.epoch, order.next.cycle] if isinstance(order, Order) else [0, 0]
+
+
 class _Skip:
     """Leaves out the first batches of a loader whose order is its own, once: they are read and dropped.
 
@@ -144,6 +193,8 @@ class _Skip:
         next: Where the next pass begins.
         begun: Where the passes so far began.
     """
+
+    begins_at_once = True
 
     def __init__(self) -> None:
         self.next = Place()

@@ -21,13 +21,15 @@ from torch.utils.data import (
 )
 from torch.utils.data.distributed import DistributedSampler
 
-from jupyter_train.training.memory import memory_of
 from jupyter_train.training.randomness import RandomStream
+from jupyter_train.training.sampler_inspection import memory_of
 
 #: Samplers of torch that draw once, when they are asked first, from the generator they have.
 WITH_GENERATOR = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 #: What gives its items in an order that no generator decides.
 _ORDERED = (SequentialSampler, DistributedSampler, list, tuple, range, torch.Tensor, np.ndarray)
+#: Whose code is known.
+TORCHS = (*WITH_GENERATOR, *_ORDERED, BatchSampler)
 _END = object()
 
 
@@ -91,8 +93,5 @@ def _drawing_from(generator: torch.Generator, sampler: Any) -> Iterator[None]:
 
 def remarks_of(sampler: Any) -> list[str]:
     """What of a sampler's order cannot be had again by a resumed run, as far as its code tells: a line each."""
-    owners = {id(one): one for one in (sampler, index_sampler(sampler)) if type(one) not in _TORCHS}
+    owners = {id(one): one for one in (sampler, index_sampler(sampler)) if type(one) not in TORCHS}
     return [line for owner in owners.values() for line in memory_of(owner)]
-
-
-_TORCHS = (*WITH_GENERATOR, *_ORDERED, BatchSampler)

@@ -1,4 +1,4 @@
-"""Finds what an object remembers from one pass to the next, as far as its code tells."""
+"""Finds what an object that is iterated answers to besides the numbers it draws, as far as its code tells."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ _CONSTANT = (ModuleType, FunctionType, BuiltinFunctionType, int, float, complex,
              type(None))  # fmt: skip
 
 
+_PASS = ("__iter__", "__next__")
+
+
+def assigned_in_a_pass(kind: type) -> set[str]:
+    """Attributes that objects of a class assign while they are iterated."""
+    return set(_assigned(list(_functions_of(kind, _PASS))))
+
+
+def named_in_a_pass(kind: type) -> set[str]:
+    """Attributes that objects of a class look at while they are iterated, and may change where they lie."""
+    return {name for one in _functions_of(kind, _PASS) for code in _codes(one) for name in code.co_names}
+
+
 def memory_of(owner: Any) -> list[str]:
-    """Why an object that is iterated may give something else the next time, drawn numbers apart: a line each."""
+    """Why an object may give something else when it is asked again, from the same state and seed: a line each."""
     name = type(owner).__name__
-    in_pass = list(_functions_of(type(owner), ("__iter__", "__next__")))
-    lines = [f"`{name}` changes itself while it is iterated (`{one}`)" for one in _assigned(in_pass)]
-    lines += [f"`{name}` reads `{one}`, which may change, while it is iterated" for one in _read(in_pass)]
+    in_pass = list(_functions_of(type(owner), _PASS))
+    lines = [f"`{name}` reads `{one}`, which may change, while it is iterated" for one in _read(in_pass)]
     known = {id(one) for one in (*in_pass, *_functions_of(type(owner), ("__init__",)))}
     others = [one for one in _own_methods(type(owner)) if id(one) not in known and one.__name__ not in _HARMLESS]
     changing = [one.__name__ for one in others if any(_assigned([one]))]
-    lines += [f"`{name}` can be changed while training (`{one}`)" for one in changing]
-    return lines
+    return lines + [f"`{name}` can be changed in the middle of an epoch (`{one}`)" for one in changing]
 
 
 def _own_methods(kind: type) -> Iterator[FunctionType]:
