@@ -43,7 +43,7 @@ class Orders:
         self._skip = skip
         self._earlier = earlier or {_TRAIN: [], _VALIDATION: []}
         self._known: dict[str, list[Order | _Skip | None]] = {_TRAIN: [], _VALIDATION: []}
-        self._at_validation: dict[str, Any] | None = None
+        self._at_validation: list[list[int]] = []
 
     def watch(self, trainer: pl.Trainer) -> None:
         """Puts loaders in order as Lightning gets them from the user."""
@@ -60,7 +60,7 @@ class Orders:
         val_loop = trainer.fit_loop.epoch_loop.val_loop
         before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
         before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_epoch(trainer))
-        before(val_loop, "run", lambda: self._begin_validation(trainer))
+        before(val_loop, "run", self._begin_validation)
 
     def _forget(self, stage: str, loop: Any) -> None:
         """Loaders may be asked for anew every few epochs; they are counted from the first again."""
@@ -99,22 +99,22 @@ class Orders:
     def state(self, trainer: pl.Trainer) -> dict[str, Any]:
         """Each loader's epoch, how many passes through it have begun in that, and what its sampler is made of.
 
-        While the trainer validates, it is that of the validation's beginning.
+        Of a validation that is running, it is that of its beginning.
         """
-        if trainer.validating and self._at_validation is not None:
-            return self._at_validation
         epochs = trainer.fit_loop.epoch_progress.current
         is_inside = epochs.ready != epochs.completed
-        places = {stage: [_place_of(one) for one in known] for stage, known in self._known.items()}
+        training, validation = self._known[_TRAIN], self._known[_VALIDATION]
+        now = [_place_of(one) for one in validation]
+        # loaders that the running validation itself has set up stood at the epoch's first pass
+        then = [*self._at_validation, *([epoch, 0] for epoch, _ in now[len(self._at_validation) :])][: len(now)]
+        at = then if trainer.validating else now
         samplers = {
-            stage: [
-                one.state.record(is_inside and stage == _TRAIN) if isinstance(one, Order) else None for one in known
-            ]
-            for stage, known in self._known.items()
+            _TRAIN: [_sampler_of(one, is_inside) for one in training],
+            _VALIDATION: [_sampler_of(one, False, at[number] != now[number]) for number, one in enumerate(validation)],
         }
         for record in samplers[_TRAIN]:
             self._remark(record["in_pass"] if record is not None else [])
-        return {**places, "samplers": samplers}
+        return {_TRAIN: [_place_of(one) for one in training], _VALIDATION: at, "samplers": samplers}
 
     def _remark(self, lines: list[str]) -> None:
         for line in lines:
@@ -122,9 +122,8 @@ class Orders:
                 self.remarks.append(line)
                 self.on_remark(line)
 
-    def _begin_validation(self, trainer: pl.Trainer) -> None:
-        self._at_validation = None
-        self._at_validation = self.state(trainer)
+    def _begin_validation(self) -> None:
+        self._at_validation = [_place_of(one) for one in self._known[_VALIDATION]]
 
     def restore(self, is_inside: bool) -> None:
         """Puts loaders back to where they stood, before the first epoch of another attempt begins.
@@ -184,6 +183,10 @@ class Orders:
 
 def _place_of(order: Order | _Skip | None) -> list[int]:
     return [order.next.epoch, order.next.cycle] if isinstance(order, Order) else [0, 0]
+
+
+def _sampler_of(order: Order | _Skip | None, is_inside: bool, is_again: bool = False) -> dict[str, Any] | None:
+    return order.state.record(is_inside, is_again) if isinstance(order, Order) else None
 
 
 class _Skip:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from jupyter_train.training.sampler_inspection import assigned_in_a_pass, named_in_a_pass
-from jupyter_train.training.samplers import TORCHS, WITH_GENERATOR, index_sampler
+from jupyter_train.training.samplers import TORCHS, index_sampler
 
 #: Values of at most so many numbers are kept; of at most so many it is known later what they were at first.
 _MAX_KEPT, _MAX_SHOWN = 1_000_000, 100
@@ -47,27 +47,25 @@ class SamplerState:
         """Copies of all attributes that can be copied, by name; a generator's state in its place."""
         copies: dict[str, Any] = {}
         for prefix, owner in self._owners.items():
-            is_torchs = type(owner) in TORCHS
+            copy_of = _copied_of_torchs if type(owner) in TORCHS else _copied
             for name, value in list(getattr(owner, "__dict__", {}).items()):
-                if name == "generator" and type(owner) in WITH_GENERATOR:
-                    continue  # another is put in its place
-                # torch's own samplers never change a list of theirs, which may be as long as the data
-                copied = value if is_torchs and type(value) is list else _copied(value)
+                copied = copy_of(value)
                 if copied is not _UNKNOWN:
                     copies[prefix + name] = copied
         return copies
 
-    def record(self, is_inside: bool) -> dict[str, Any]:
+    def record(self, is_inside: bool = False, is_again: bool = False) -> dict[str, Any]:
         """For a checkpoint.
 
         Args:
-            is_inside: Whether a pass is running.
+            is_inside: Whether a pass is running, which a resume goes on with.
+            is_again: Whether one is running that a resume begins again.
 
         Returns:
             `first`: short values as they were at first; `begin` and `now`: what had changed when the running pass
             began, and what has until now; `in_pass`: what somebody else has changed since it began, a line each.
         """
-        now = self._now()
+        now = self._begin if is_again else self._now()
         return {
             "first": self._shown,
             "begin": self._changed(self._begin),
@@ -157,6 +155,14 @@ def _put_into(generator: Any, state: Any) -> None:
 
 def _is_generator(value: Any) -> bool:
     return isinstance(value, dict) and _GENERATOR in value
+
+
+def _copied_of_torchs(value: Any) -> Any:
+    """As `_copied`, for torch's own samplers: they change no list of theirs, and get another generator."""
+    kind = type(value)
+    if kind in _SCALARS or kind is list:  # which may be as long as the data
+        return value
+    return _copied(value) if kind is torch.Tensor else _UNKNOWN
 
 
 def _copied(value: Any) -> Any:

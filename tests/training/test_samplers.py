@@ -535,6 +535,40 @@ def test_a_resumed_stream_goes_on_where_it_was(touched: str) -> None:
     assert "is a stream" in remarks(run)[0]
 
 
+class InterruptInValidation(pl.Callback):
+    """Presses Interrupt in the second validation."""
+
+    validations = 0
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        self.validations += batch_idx == 0 and not trainer.sanity_checking
+        if self.validations == 2 and batch_idx == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class Noisy(Line):
+    """What it makes of its validation depends on the order of that."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", (batch_idx + 1) * mse_loss(self.layer(batch[0]), batch[1]))
+
+    def train_dataloader(self):
+        return DataLoader(ROWS_SET, 8, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(ROWS_SET, batch_sampler=Kept())
+
+
+def test_a_validation_that_is_begun_again_has_the_order_it_had() -> None:
+    options: dict[str, Any] = {"model": Noisy, "val_check_interval": 3}
+    whole, _ = fit(lambda: None, **options)
+    broken, _ = fit(lambda: None, callbacks=lambda: [InterruptInValidation()], **options)
+    assert broken.status == "stopped"
+    run, _ = fit(lambda: None, resume=broken.ref, **options)
+    assert run.attempts[-1]["from_step"] == 6
+    assert run.metrics["val_loss"].dropna().tolist() == whole.metrics["val_loss"].dropna().tolist()
+
+
 class Rng(Dataset):
     """Draws from a generator that is well hidden."""
 
