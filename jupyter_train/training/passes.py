@@ -125,13 +125,14 @@ class Orders:
     def _begin_validation(self) -> None:
         self._at_validation = [_place_of(one) for one in self._known[_VALIDATION]]
 
-    def restore(self, is_inside: bool) -> None:
+    def restore(self, is_inside: bool, is_first_process: bool) -> None:
         """Puts loaders back to where they stood, before the first epoch of another attempt begins.
 
         Where training loaders stand in the epoch follows from the batches to be skipped.
 
         Args:
             is_inside: Whether the fit goes on in the middle of an epoch.
+            is_first_process: Whether this is the process that wrote the checkpoint, of several that train together.
         """
         for one, (epoch, cycle) in zip(self._known[_VALIDATION], self._earlier[_VALIDATION], strict=False):
             if one is not None:
@@ -140,7 +141,7 @@ class Orders:
         for stage, known in self._known.items():
             for one, record in zip(known, records.get(stage, []), strict=False):
                 if isinstance(one, Order) and record is not None:
-                    self._remark(one.state.restore(record, is_inside and stage == _TRAIN))
+                    self._remark(one.state.restore(record, is_inside and stage == _TRAIN, is_first_process))
 
     def _begin_epoch(self, trainer: pl.Trainer) -> None:
         """Before Lightning begins an epoch: every training loader stands where this epoch's first batch is.

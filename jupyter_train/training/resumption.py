@@ -78,7 +78,7 @@ class Resumption:
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
     ) -> None:
         _forget_restart(trainer)
-        orders.restore(is_inside=False)
+        orders.restore(is_inside=False, is_first_process=trainer.is_global_zero)
         trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
         self._restore(trainer, config)
         theirs()
@@ -86,7 +86,7 @@ class Resumption:
     def _enter_batches(
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
     ) -> None:
-        orders.restore(is_inside=True)
+        orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
         theirs()
         self._restore(trainer, config)
         if self.moment is Moment.BEFORE_VALIDATION:

@@ -95,23 +95,29 @@ class SamplerState:
         is_container = isinstance(value, list | dict | set | deque | np.ndarray)
         return attribute in assigned_in_a_pass(kind) or (is_container and attribute in named_in_a_pass(kind))
 
-    def restore(self, record: dict[str, Any], is_pass: bool) -> list[str]:
+    def restore(self, record: dict[str, Any], is_pass: bool, is_own: bool = True) -> list[str]:
         """Puts back what had changed; gives what cannot be had again, a line each.
 
         Args:
             record: Of a checkpoint.
             is_pass: Whether the pass that was running begins again; else the next one follows.
+            is_own: Whether it is of this process; of another one's, what differs from process to process is left out.
         """
-        values = record["begin" if is_pass else "now"]
+        changed = record["begin" if is_pass else "now"]
+        values = {name: value for name, value in changed.items() if is_own or self._began_like(record, name)}
         for name, value in values.items():
             self._set(name, value)
         self._restored |= values.keys()
         lines = list(record["in_pass"]) if is_pass else []
+        lines += [f"{self._named(name)} is kept for the first process alone" for name in changed.keys() - values.keys()]
         for name, first in record["first"].items():
-            if name not in values and name in self._first and not _same(first, self._first[name]):
+            if name not in changed and name in self._first and not _same(first, self._first[name]):
                 lines.append(f"{self._named(name)} was {_words(first)} and is {_words(self._first[name])}")
         self.begin()
         return lines
+
+    def _began_like(self, record: dict[str, Any], name: str) -> bool:
+        return name in record["first"] and _same(record["first"][name], self._first.get(name))
 
     def _owner(self, name: str) -> tuple[Any, str]:
         """Whose attribute it is, and what it is called there."""

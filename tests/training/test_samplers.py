@@ -27,6 +27,7 @@ from torch.utils.data import (
 from jupyter_train import train
 from jupyter_train.training.order import in_order
 from jupyter_train.training.randomness import RandomStream, seed_sample
+from jupyter_train.training.sampler_state import SamplerState
 from jupyter_train.training.samplers import one_pass
 
 ROWS = 48
@@ -299,6 +300,37 @@ def test_a_sampler_that_answers_within_an_epoch_is_heard_and_named() -> None:
     line = "`Answering` reads `Answering`, which may change, while it is iterated; a resumed run may differ"
     assert remarks(run) == [line]
     assert train(Line(), data(), epochs=1, seed=5, quiet=True, explain=True)["order"] == line
+
+
+class OfRank(Upto):
+    """One of several processes that train together."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rng = random.Random(rank)
+        self.turn = rank
+
+
+def test_what_differs_from_process_to_process_is_not_taken_from_another() -> None:
+    first, second = OfRank(0), OfRank(1)
+    state = SamplerState(first)
+    first.upto, first.turn = 40, 2
+    first.rng.random()
+    before = second.rng.getstate()
+    lines = SamplerState(second).restore(state.record(), is_pass=False, is_own=False)
+    assert (second.upto, second.turn, second.rng.getstate()) == (40, 1, before)
+    assert sorted(lines) == [f"`{name}` of `OfRank` is kept for the first process alone" for name in ("rng", "turn")]
+    fresh = OfRank(0)
+    assert SamplerState(fresh).restore(state.record(), is_pass=False) == []
+    assert (fresh.upto, fresh.turn, fresh.rng.getstate()) == (40, 2, first.rng.getstate())
+
+
+def test_a_sampler_given_otherwise_at_a_resume_stays_so_and_is_named() -> None:
+    data = lambda size: lambda: DataLoader(ROWS_SET, batch_sampler=BatchSampler(RandomSampler(ROWS_SET), size, False))  # noqa: E731
+    broken, _ = fit(data(8), 3)
+    run, model = fit(data(12), resume=broken.ref)
+    assert model.trainer.train_dataloader.batch_sampler.batch_size == 12
+    assert remarks(run) == ["`batch_size` of `BatchSampler` was 8 and is 12; a resumed run may differ"]
 
 
 class Scored(Sampler):
