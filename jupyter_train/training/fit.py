@@ -22,11 +22,11 @@ from jupyter_train.training import engine
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.judge import Judge
+from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
 from jupyter_train.training.output import captured
-from jupyter_train.training.passes import Orders
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.resumption import Resumption

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 from jupyter_train.config import TrainConfig
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.moments import Moment, once
-from jupyter_train.training.passes import Orders
 
 
 @dataclass
