@@ -23,7 +23,7 @@ from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.judge import Judge
 from jupyter_train.training.logger import RunLogger
-from jupyter_train.training.moments import before, is_tested, listen
+from jupyter_train.training.moments import after, before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
 from jupyter_train.training.order import Orders
 from jupyter_train.training.output import captured
@@ -155,6 +155,7 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
+        after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
         _put_in_order(trainer, around, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
@@ -241,6 +242,10 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, wr
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
         writer.event("checkpoint", f"no last checkpoint: {last_line(err)}")
         writer.log(traceback.format_exc())
+    if outcome.status is not RunStatus.FINISHED:
+        how = "failed" if outcome.status is RunStatus.FAILED else "ended"
+        if repeated := checkpoint.repeats(trainer, how):
+            writer.event("checkpoint", repeated, trainer.global_step)
     if outcome.status is RunStatus.FAILED and outcome.error is not None:
         writer.log("".join(traceback.format_exception(outcome.error)))
 
