@@ -203,6 +203,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
+    _check_fork(record)
     choice = Choice(config.from_)
     before, lock = record, None
     try:
@@ -219,6 +220,22 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             lock.release()
         raise
     return store.get(key), lock, again
+
+
+def _check_fork(record: RunRecord) -> None:
+    """Raises for a fork that ended before its first checkpoint: step 0 is not where it began.
+
+    Raises:
+        RunStateError: It has no checkpoint.
+    """
+    fork = record.summary.get("fork")
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        has_own = bool(reader.checkpoints())
+    if fork and not has_own:
+        raise RunStateError(
+            f"`{record.ref}` has no checkpoint of its own yet; begin it again where it began: "
+            f"`--fork {fork['ref']} --from {fork['step']}`"
+        )
 
 
 def _is_longer(record: RunRecord, config: TrainConfig) -> bool:
@@ -247,12 +264,6 @@ def _again(
     if changed:
         remarks.append(f"{changed}: values may differ in their last digits")
     if choice.found is None:
-        if "fork" in kept:
-            fork = kept["fork"]
-            raise RunStateError(
-                f"`{record.ref}` has no checkpoint of its own yet; begin it again where it began: "
-                f"`--fork {fork['ref']} --from {fork['step']}`"
-            )
         _begin_anew(record, prepared, provenance)
         words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
         return Again(None, verification, 0, kept, words, remarks)

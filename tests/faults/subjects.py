@@ -70,6 +70,18 @@ class Normed(Lit):
         self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
 
 
+class Everything(WithMetrics):
+    """Batch statistics, metric objects, and values of single validation batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        self.log("val_batch", cross_entropy(self(batch[0]), batch[1]), on_step=True, on_epoch=False)
+
+
 class Scheduled(Lit):
     """A schedule of the given kind."""
 
@@ -115,6 +127,14 @@ class TwoOptimizers(Lit):
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.net.parameters(), 3e-3), torch.optim.SGD(self.other.parameters(), 0.1)
+
+
+class EverythingByHand(TwoOptimizers):
+    """Manual optimization with batch statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
 
 
 class Augmented(Dataset):
@@ -216,6 +236,10 @@ class Combined(Lit):
         super().validation_step(batch, batch_idx)
 
 
+def shuffled_pair() -> tuple[Any, DataLoader]:
+    return loader(shuffle=True), loader(tensors(48), shuffle=True)
+
+
 #: What cannot be made exact.
 HIDDEN = Subject(data=lambda: pair(loader(Hidden(), shuffle=True)))
 
@@ -243,6 +267,8 @@ SUBJECTS: dict[str, Subject] = {
     "batch sampler": Subject(data=lambda: pair(loader(batch_sampler=BatchSampler(Shuffled(), 16, True)))),
     "combined": Subject(Combined, lambda: None),
     "accumulated": Subject(options={"accumulate_grad_batches": 3}, steps=9),
+    "everything": Subject(Everything, shuffled_pair, {"accumulate_grad_batches": 2}, steps=12),
+    "everything, by hand": Subject(EverythingByHand, shuffled_pair, steps=30),
     "clipped": Subject(options={"gradient_clip_val": 0.1}),
     "val in the epoch": Subject(WithMetrics, options={"val_check_interval": 3}),
     "val by share": Subject(WithMetrics, options={"val_check_interval": 0.4}),

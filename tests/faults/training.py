@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch.utils.data import default_collate
 
 from jupyter_train import doctor, get_run, runs, train
 from jupyter_train.store import MetricReader, RunFolder, central
@@ -47,6 +48,68 @@ class Kill(pl.Callback):
                 self._die()
 
 
+Error = type[BaseException] | tuple[signal.Signals, ...]
+
+
+class Raise(pl.Callback):
+    """Fails once at a place of the fit: in a hook of this name, or `forward`, `after forward`, `backward`, `optimizer`.
+
+    Args:
+        where: Which place.
+        count: Not before so many optimizer steps are done.
+        error: What is raised; of signals, what this process sends itself.
+    """
+
+    def __init__(self, where: str, count: int, error: Error = RuntimeError) -> None:
+        self.where, self.count, self.error = where, count, error
+        self.is_set = True
+        if where.startswith("on_") or where in ("setup", "teardown"):
+            setattr(self, where, self._hook)
+
+    def _raise(self, trainer: Any, is_there: bool = True) -> None:
+        is_due = trainer.global_step >= self.count and not trainer.sanity_checking and is_there
+        if self.is_set and is_due:
+            self.is_set = False
+            if isinstance(self.error, type):
+                raise self.error("the power went out")
+            for number in self.error:
+                os.kill(os.getpid(), number)
+
+    def _hook(self, trainer, *arguments, **_):
+        is_second = "validation_batch" not in self.where or arguments[-1] == 1
+        self._raise(trainer, is_second)
+
+    def on_train_start(self, trainer, pl_module):
+        net = pl_module.net
+        if self.where == "forward":
+            net.register_forward_pre_hook(lambda *_: self._raise(trainer, pl_module.training))
+        elif self.where == "after forward":
+            net.register_forward_hook(lambda *_: self._raise(trainer, pl_module.training))
+        elif self.where == "backward":
+            next(net.parameters()).register_hook(lambda _: self._raise(trainer))
+        elif self.where == "optimizer":
+            trainer.optimizers[0].register_step_pre_hook(lambda *_: self._raise(trainer))
+        elif self.where == "after optimizer":
+            trainer.optimizers[0].register_step_post_hook(lambda *_: self._raise(trainer))
+
+
+class Breaks:
+    """Collates batches and fails at one of them, in whichever process reads it.
+
+    Args:
+        count: How many batches this process reads before.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __call__(self, samples: list[Any]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the power went out")
+        return default_collate(samples)
+
+
 class Slow(pl.Callback):
     """Waits before every batch."""
 
@@ -57,7 +120,9 @@ class Slow(pl.Callback):
         time.sleep(self.pause_s)
 
 
-def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
+def carry_out(
+    name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any], failure: tuple[Any, ...] | None = None
+) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
     central.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
@@ -79,6 +144,10 @@ def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str,
     options = {name: value for name, value in options.items() if value is not None}
     callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else []), Slow(pause_s)]
     data = subject.data()
+    if failure is not None and failure[0] == "reading":
+        data[0].collate_fn = Breaks(failure[1])
+    elif failure is not None:
+        callbacks.append(Raise(*failure))
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
 
@@ -157,6 +226,29 @@ def killed(name: str, where: str, count: int, grace_s: float = 0.0, **changes: A
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
     assert run.status == "lost"
     return run
+
+
+def carry_out_failing(name: str, failure: tuple[Any, ...], changes: dict[str, Any]) -> str:
+    """Trains a subject that fails in this process; gives what reached the user, empty where nothing did."""
+    try:
+        carry_out(name, None, changes, failure)
+    except BaseException as err:  # noqa: BLE001  whatever ends a cell
+        return f"{type(err).__name__}: {err}"
+    return ""
+
+
+def failed(name: str, where: str, count: int, error: Error = RuntimeError, **changes: Any) -> Any:
+    """A run of a subject that has failed at a place; the test fails when it has not."""
+    told = Child(carry_out_failing, name, (where, count, error), changes).result()
+    assert told, f"nothing was raised at {where} {count}"
+    run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
+    assert run.status in ("failed", "stopped"), told
+    return run
+
+
+def repeated(run: Any) -> list[str]:
+    """What a run says of the steps that a resume repeats."""
+    return [event.text for event in run.events if "a resume" in event.text]
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
