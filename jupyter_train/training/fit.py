@@ -137,6 +137,8 @@ def _watch(checkpoint: RunCheckpoint, steering: Steering, judge: Judge) -> None:
 def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) -> pl.Trainer:
     config, writer = around.config, around.writer
     logger = RunLogger(writer, around.folder, around.ref, config.record_every)
+    if around.resumption is not None:  # what is logged before the first step, in a validation, belongs there too
+        logger.epoch = float(around.resumption.content["epoch"])
     others = user_loggers(config)
     arguments = trainer_arguments(config, around.folder, around.world_size)
     with known_entry_points() if around.judge is not None else contextlib.nullcontext():

@@ -91,9 +91,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     width = max((len(name) for name in table), default=8)
     print(f"\n{'scenario'.ljust(width)}  tried  passed  at step 0  resumes began at")
     for name, counts in table.items():
-        print(
-            f"{name.ljust(width)}  {counts['tried']:5}  {counts['passed']:6}  {counts['at_step_0']:9}  {counts['began']}"
-        )
+        numbers = f"{counts['tried']:5}  {counts['passed']:6}  {counts['at_step_0']:9}"
+        print(f"{name.ljust(width)}  {numbers}  {counts['began']}")
 
 
 def _spread(steps: list[int]) -> str:

@@ -130,7 +130,7 @@ def carry_out(
         schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
-    pause_s = changes.pop("slowly", 0.0)
+    pause_s, workers = changes.pop("slowly", 0.0), changes.pop("workers", None)
     subject = HIDDEN if name == "hidden" else SUBJECTS[name]
     options = {
         "epochs": 3,
@@ -144,12 +144,25 @@ def carry_out(
     options = {name: value for name, value in options.items() if value is not None}
     callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else []), Slow(pause_s)]
     data = subject.data()
+    if workers is not None:
+        _read_by(workers, data)
     if failure is not None and failure[0] == "reading":
         data[0].collate_fn = Breaks(failure[1])
     elif failure is not None:
         callbacks.append(Raise(*failure))
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
+
+
+def _read_by(workers: int, loaders: Any) -> None:
+    for one in loaders:
+        one.num_workers, one.prefetch_factor = workers, 2 if workers else None
+
+
+def may_have_workers(name: str) -> bool:
+    """Whether a subject's loaders are made without worker processes, and may as well have some."""
+    data = SUBJECTS[name].data()
+    return data is not None and data[0].num_workers == 0
 
 
 def _engine() -> str:
@@ -240,7 +253,7 @@ def carry_out_failing(name: str, failure: tuple[Any, ...], changes: dict[str, An
 def failed(name: str, where: str, count: int, error: Error = RuntimeError, **changes: Any) -> Any:
     """A run of a subject that has failed at a place; the test fails when it has not."""
     told = Child(carry_out_failing, name, (where, count, error), changes).result()
-    assert told, f"nothing was raised at {where} {count}"
+    assert told != "", f"nothing was raised at {where} {count}"  # a SIGTERM leaves nothing to tell
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
     assert run.status in ("failed", "stopped"), told
     return run
@@ -249,6 +262,12 @@ def failed(name: str, where: str, count: int, error: Error = RuntimeError, **cha
 def repeated(run: Any) -> list[str]:
     """What a run says of the steps that a resume repeats."""
     return [event.text for event in run.events if "a resume" in event.text]
+
+
+def killed_midway(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
+    """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none."""
+    run = killed(name, where, count, grace_s, **changes)
+    return run if checkpoints(run) else killed(name, where, max(count, 3), grace_s + 0.5, **changes)
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
