@@ -26,6 +26,18 @@ def test_a_killed_run_goes_on_exactly(name: str, tally) -> None:
             _is_exact(found, expected)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["onecycle", "buckets by random", "buckets by numpy", "buckets by torch", "endless sampler", "weights set anew"],
+)
+def test_a_run_killed_in_its_second_epoch_keeps_its_order(name: str, tally) -> None:
+    """Loaders that something has read before the epochs, or that draw by themselves, have another order in each."""
+    for workers in tally.trials("killed in the second epoch", [0, 2] if share(0, 1) else [2]):
+        expected = whole(name, workers=workers)
+        run = killed(name, "step", 13, None, workers=workers)
+        _is_exact(tally.began(resumed(name, run, workers=workers)), expected)
+
+
 def _workers(name: str) -> list[int | None]:
     """Without worker processes and with two; in a share of the check subjects take turns."""
     if not may_have_workers(name):

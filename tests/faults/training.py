@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,26 +27,28 @@ class Kill(pl.Callback):
     Args:
         where: `step`: after the batch with which so many optimizer steps are done; `validation`: inside the so-manieth.
         count: Which one.
-        grace_s: How long to wait before, so that what was taken before may reach the disk.
+        grace_s: How long to wait before, so that what was taken before may reach the disk; None: until it has.
     """
 
-    def __init__(self, where: str, count: int, grace_s: float) -> None:
+    def __init__(self, where: str, count: int, grace_s: float | None) -> None:
         self.where, self.count, self.grace_s = where, count, grace_s
         self.validations = 0
 
-    def _die(self) -> None:
-        time.sleep(self.grace_s)
+    def _die(self, trainer: pl.Trainer) -> None:
+        while self.grace_s is None and not _written(Path(trainer.loggers[0].save_dir)):
+            time.sleep(0.01)
+        time.sleep(self.grace_s or 0.0)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def on_train_batch_end(self, trainer, *_):
         if self.where == "step" and trainer.global_step >= self.count:
-            self._die()
+            self._die(trainer)
 
     def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, *_):
         if self.where == "validation" and not trainer.sanity_checking and batch_idx == 1:
             self.validations += 1
             if self.validations == self.count:
-                self._die()
+                self._die(trainer)
 
 
 Error = type[BaseException] | tuple[signal.Signals, ...]
@@ -121,7 +124,10 @@ class Slow(pl.Callback):
 
 
 def carry_out(
-    name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any], failure: tuple[Any, ...] | None = None
+    name: str,
+    kill: tuple[str, int, float | None] | None,
+    changes: dict[str, Any],
+    failure: tuple[Any, ...] | None = None,
 ) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
@@ -233,7 +239,7 @@ def whole(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def killed(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
+def killed(name: str, where: str, count: int, grace_s: float | None = 0.0, **changes: Any) -> Any:
     """A run of a subject that was killed; the test fails when it was not."""
     assert Child(carry_out, name, (where, count, grace_s), changes).result() is None
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
@@ -267,7 +273,7 @@ def repeated(run: Any) -> list[str]:
 def killed_midway(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
     """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none."""
     run = killed(name, where, count, grace_s, **changes)
-    return run if checkpoints(run) else killed(name, where, max(count, 3), grace_s + 0.5, **changes)
+    return run if checkpoints(run) else killed(name, where, max(count, 3), None, **changes)
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
@@ -277,7 +283,11 @@ def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
 
 def checkpoints(run: Any) -> list[Any]:
     """Rows of a run's checkpoints."""
-    with MetricReader(RunFolder(run.folder).metrics) as reader:
+    return _written(run.folder)
+
+
+def _written(folder: Path) -> list[Any]:
+    with MetricReader(RunFolder(folder).metrics) as reader:
         return reader.checkpoints()
 
 
