@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import Checkpoint, Place
 from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
 from jupyter_train.store.owner import OwnerLock
@@ -202,6 +203,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
+    _check_fork(record)
     choice = Choice(config.from_)
     before, lock = record, None
     try:
@@ -218,6 +220,22 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             lock.release()
         raise
     return store.get(key), lock, again
+
+
+def _check_fork(record: RunRecord) -> None:
+    """Raises for a fork that ended before its first checkpoint: step 0 is not where it began.
+
+    Raises:
+        RunStateError: It has no checkpoint.
+    """
+    fork = record.summary.get("fork")
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        has_own = bool(reader.checkpoints())
+    if fork and not has_own:
+        raise RunStateError(
+            f"`{record.ref}` has no checkpoint of its own yet; begin it again where it began: "
+            f"`--fork {fork['ref']} --from {fork['step']}`"
+        )
 
 
 def _is_longer(record: RunRecord, config: TrainConfig) -> bool:
@@ -237,7 +255,9 @@ def _again(
 ) -> Again:
     folder = RunFolder(record.folder)
     step = choice.found.step if choice.found is not None else 0
-    verification = Verification(record.attempt, step, expected_of(folder.metrics, record.attempt))
+    expected = expected_of(folder.metrics, record.attempt)
+    verification = Verification(record.attempt, step, expected)
+    repeats = _repeats(expected, step)
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
     remarks = list(choice.remarks)
     changed = surroundings_changed(provenance)
@@ -245,14 +265,25 @@ def _again(
         remarks.append(f"{changed}: values may differ in their last digits")
     if choice.found is None:
         _begin_anew(record, prepared, provenance)
-        words = f"attempt {record.attempt} begins at step 0: no checkpoint was there to go on from"
+        words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
         return Again(None, verification, 0, kept, words, remarks)
     resumption = _resumption(folder, choice, config, before)
     resumption.keeps_stop = not was_finished
     if not resumption.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
-    words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint)"
+    words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
     return Again(resumption, verification, step, kept, words, remarks)
+
+
+def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
+    """How many steps an attempt does again that an earlier one had done and recorded, in words; empty for none.
+
+    A learning rate is recorded before its step: it does not say that the step was done.
+    """
+    done = max((points[-1].step + 1 for name, points in expected.items() if not name.startswith("lr")), default=0)
+    if done <= step:
+        return ""
+    return " and repeats 1 step" if done - step == 1 else f" and repeats {done - step:,} steps"
 
 
 def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: RunRecord) -> Resumption:

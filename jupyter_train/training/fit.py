@@ -24,7 +24,7 @@ from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, Stop
 from jupyter_train.training.judge import Judge
 from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.logger import RunLogger
-from jupyter_train.training.moments import before, is_tested, listen
+from jupyter_train.training.moments import after, before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
@@ -137,6 +137,8 @@ def _watch(checkpoint: RunCheckpoint, steering: Steering, judge: Judge) -> None:
 def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) -> pl.Trainer:
     config, writer = around.config, around.writer
     logger = RunLogger(writer, around.folder, around.ref, config.record_every)
+    if around.resumption is not None:  # what is logged before the first step, in a validation, belongs there too
+        logger.epoch = float(around.resumption.content["epoch"])
     others = user_loggers(config)
     arguments = trainer_arguments(config, around.folder, around.world_size)
     with known_entry_points() if around.judge is not None else contextlib.nullcontext():
@@ -155,6 +157,7 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
+        after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
         _put_in_order(trainer, around, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
@@ -247,6 +250,10 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, wr
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
         writer.event("checkpoint", f"no last checkpoint: {last_line(err)}")
         writer.log(traceback.format_exc())
+    if outcome.status is not RunStatus.FINISHED:
+        how = "failed" if outcome.status is RunStatus.FAILED else "ended"
+        if repeated := checkpoint.repeats(trainer, how):
+            writer.event("checkpoint", repeated, trainer.global_step)
     if outcome.status is RunStatus.FAILED and outcome.error is not None:
         writer.log("".join(traceback.format_exception(outcome.error)))
 

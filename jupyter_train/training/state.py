@@ -27,7 +27,7 @@ def capture(trainer: pl.Trainer, moment: Moment) -> dict[str, Any]:
     return {
         "moment": moment.value,
         "gradients": _gradients(trainer),
-        "metrics": _metrics(trainer.lightning_module),
+        "metrics": metrics_of(trainer.lightning_module),
         "results": _results(epoch_loop._results),
         "callback_metrics": dict(connector._callback_metrics),
         "logged_metrics": dict(connector._logged_metrics),
@@ -80,7 +80,7 @@ def _restore_gradients(module: pl.LightningModule, gradients: dict[str, torch.Te
             parameters[name].grad = gradient.to(parameters[name].device, copy=True)
 
 
-def _metrics(module: pl.LightningModule) -> dict[str, Any]:
+def metrics_of(module: pl.LightningModule) -> dict[str, Any]:
     """States of torchmetrics objects: not part of a module's weights unless they ask for it."""
     found = {}
     for name, one in module.named_modules():
@@ -96,7 +96,7 @@ _MOST_HELD = 1_000_000
 
 def held_metrics(trainer: pl.Trainer) -> dict[str, Any] | None:
     """Copies of the metric objects' states, which a validation changes; None where they are large."""
-    found = _metrics(trainer.lightning_module)
+    found = metrics_of(trainer.lightning_module)
     values = [value for one in found.values() for value in one["states"].values()]
     tensors = [item for value in values for item in (value if isinstance(value, list) else [value])]
     if sum(tensor.numel() for tensor in tensors) > _MOST_HELD:

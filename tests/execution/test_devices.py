@@ -219,3 +219,33 @@ def test_a_worker_takes_nobody_elses_run_for_its_own(monkeypatch) -> None:
     monkeypatch.setenv("JUPYTER_TRAIN_OWNED_RUN", "another")
     with pytest.raises(FileNotFoundError, match=r"payload\.json"):  # it would train; its payload is gone
         worker.main(run.key, "0" * 64)
+
+
+class OneFailsInItsLastBatch(LitDigits):
+    """Batch statistics; the second process fails in the forward of an epoch's last batch."""
+
+    def __init__(self, is_broken: bool):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 10))
+        self.is_broken = is_broken
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        if self.is_broken and self.global_rank == 1 and self.global_step == 11:
+            raise ValueError("broken on the second")
+        return loss
+
+
+def test_a_run_whose_second_process_failed_in_a_batch_goes_on_exactly() -> None:
+    options = ON_TWO | {"epochs": 4}
+    whole = train(lambda: OneFailsInItsLastBatch(False), digits(), **options)
+    with pytest.raises(JupyterTrainError, match="rank 1: ValueError: broken on the second"):
+        train(lambda: OneFailsInItsLastBatch(True), digits(), **options)
+    run = get_run(runs()[0].key)
+    [said] = [event.text for event in run.events if "a resume" in event.text]
+    assert said.startswith("no checkpoint of step 11, in whose middle the run failed: a resume goes on from step 8")
+    again = train(lambda: OneFailsInItsLastBatch(False), digits(), resume=run.ref, **options)
+    assert (again.status, again.attempts[1]["from_step"]) == ("finished", 8)
+    assert are_equal(weights(again.model()), weights(whole.model()))
+    for name in ("train_loss", "val_loss"):
+        assert again.metrics[name].dropna().tolist() == whole.metrics[name].dropna().tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 import time
 from collections import defaultdict
@@ -30,14 +31,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Tally:
-    """Notes what was tried and what passed."""
+    """Notes what was tried and what passed; of resumes, at which step they began.
+
+    A resume that began at step 0 proves nothing of resuming: it is noted as such, and not as passed.
+    """
+
+    def __init__(self) -> None:
+        self._began: list[int] = []
 
     def trials(self, scenario: str, of: Iterable[Any] | int) -> Iterator[Any]:
         """Each trial in turn; one counts as passed when the test goes on to the next."""
         for item in range(of) if isinstance(of, int) else of:
             self.note(scenario, tried=1)
+            self._began = []
             yield item
-            self.note(scenario, passed=1)
+            is_passed = all(step > 0 for step in self._began)
+            self.note(scenario, passed=int(is_passed), at_step_0=int(not is_passed), began=self._began)
+
+    def began(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Notes where the newest attempt of a resumed run began; gives what the run told."""
+        self._began.append(told["attempts"][-1]["from_step"])
+        return told
 
     def note(self, scenario: str, **counts: Any) -> None:
         """Adds to a scenario's numbers."""
@@ -57,11 +71,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not path or hasattr(session.config, "workerinput"):
         return
     lines = Path(path).with_suffix(".lines")
-    table: dict[str, dict[str, Any]] = defaultdict(lambda: {"tried": 0, "passed": 0})
+    table: dict[str, dict[str, Any]] = defaultdict(lambda: {"tried": 0, "passed": 0, "at_step_0": 0, "began": []})
     for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else []:
         one = json.loads(line)
-        for name in ("tried", "passed"):
+        for name in ("tried", "passed", "at_step_0"):
             table[one["scenario"]][name] += int(one.get(name, 0))
+        table[one["scenario"]]["began"] += one.get("began", [])
+    for counts in table.values():
+        counts["began"] = _spread(counts["began"])
     about = {
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -72,6 +89,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     Path(path).write_text(json.dumps(scenarios, indent=1) + "\n", encoding="utf-8")
     lines.unlink(missing_ok=True)
     width = max((len(name) for name in table), default=8)
-    print(f"\n{'scenario'.ljust(width)}  tried  passed")
+    print(f"\n{'scenario'.ljust(width)}  tried  passed  at step 0  resumes began at")
     for name, counts in table.items():
-        print(f"{name.ljust(width)}  {counts['tried']:5}  {counts['passed']:6}")
+        numbers = f"{counts['tried']:5}  {counts['passed']:6}  {counts['at_step_0']:9}"
+        print(f"{name.ljust(width)}  {numbers}  {counts['began']}")
+
+
+def _spread(steps: list[int]) -> str:
+    """The steps at which resumes began: the least, the median, the most."""
+    if not steps:
+        return ""
+    return f"{min(steps)} to {max(steps)}, median {statistics.median_low(steps)}"

@@ -19,6 +19,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
     Sampler,
     TensorDataset,
     WeightedRandomSampler,
@@ -70,6 +71,18 @@ class Normed(Lit):
         self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
 
 
+class Everything(WithMetrics):
+    """Batch statistics, metric objects, and values of single validation batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        self.log("val_batch", cross_entropy(self(batch[0]), batch[1]), on_step=True, on_epoch=False)
+
+
 class Scheduled(Lit):
     """A schedule of the given kind."""
 
@@ -115,6 +128,14 @@ class TwoOptimizers(Lit):
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.net.parameters(), 3e-3), torch.optim.SGD(self.other.parameters(), 0.1)
+
+
+class EverythingByHand(TwoOptimizers):
+    """Manual optimization with batch statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
 
 
 class Augmented(Dataset):
@@ -179,6 +200,89 @@ class Blocks(Sampler):
         return iter(np.array_split(order, 8))
 
 
+class Buckets(BatchSampler):
+    """Batches of a torch sampler in an order it draws itself, by the generator of the given library."""
+
+    def __init__(self, library: str):
+        super().__init__(RandomSampler(range(ROWS)), 16, False)
+        self.library = library
+
+    def __iter__(self):
+        batches = list(super().__iter__())
+        if self.library == "random":
+            random.shuffle(batches)
+        elif self.library == "numpy":
+            batches = [batches[index] for index in np.random.permutation(len(batches))]
+        else:
+            batches = [batches[index] for index in torch.randperm(len(batches))]
+        return iter(batches)
+
+
+class Endless(Sampler):
+    """Says how long an epoch is, and gives as many as are asked for."""
+
+    def __len__(self):
+        return ROWS
+
+    def __iter__(self):
+        for _ in range(100_000):
+            yield int(torch.randint(ROWS, ()))
+        raise RuntimeError("drawn without end")
+
+
+class Reweights(pl.Callback):
+    """Gives the sampler other weights after every epoch, by the number of the epoch."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        sampler = trainer.train_dataloader.sampler
+        sampler.weights = torch.rand(ROWS, generator=torch.Generator().manual_seed(trainer.current_epoch)).double()
+
+
+class Recurrent(Lit):
+    """Carries the state of a recurrent net from batch to batch, in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(64, 16)
+        self.register_buffer("hidden", torch.zeros(1, 16))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, images):
+        hidden = self.cell(images, self.hidden.expand(len(images), -1))
+        if self.training:
+            self.hidden = hidden.detach().mean(0, keepdim=True)
+        return self.head(hidden) + self.net(images)
+
+
+class Averages(pl.Callback):
+    """Averaged weights kept by a callback of the user's, which validates with them."""
+
+    def __init__(self):
+        self.weights: dict[str, torch.Tensor] = {}
+        self.kept: dict[str, torch.Tensor] = {}
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        for name, one in pl_module.state_dict().items():
+            before = self.weights.get(name, one)
+            self.weights[name] = 0.9 * before + 0.1 * one
+
+    def on_validation_start(self, trainer, pl_module):
+        if self.weights:
+            self.kept = {name: one.clone() for name, one in pl_module.state_dict().items()}
+            pl_module.load_state_dict(self.weights)
+
+    def on_validation_end(self, trainer, pl_module):
+        if self.kept:
+            pl_module.load_state_dict(self.kept)
+            self.kept = {}
+
+    def state_dict(self):
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state_dict):
+        self.weights = dict(state_dict["weights"])
+
+
 def loader(dataset: Any = None, **options: Any) -> DataLoader:
     given = {"batch_size": 16} if "batch_sampler" not in options else {}
     return DataLoader(tensors() if dataset is None else dataset, **given, **options)
@@ -216,6 +320,10 @@ class Combined(Lit):
         super().validation_step(batch, batch_idx)
 
 
+def shuffled_pair() -> tuple[Any, DataLoader]:
+    return loader(shuffle=True), loader(tensors(48), shuffle=True)
+
+
 #: What cannot be made exact.
 HIDDEN = Subject(data=lambda: pair(loader(Hidden(), shuffle=True)))
 
@@ -241,8 +349,24 @@ SUBJECTS: dict[str, Subject] = {
     "own sampler": Subject(data=lambda: pair(loader(sampler=Shuffled()))),
     "own batches": Subject(data=lambda: pair(loader(batch_sampler=Blocks()))),
     "batch sampler": Subject(data=lambda: pair(loader(batch_sampler=BatchSampler(Shuffled(), 16, True)))),
+    **{
+        f"buckets by {library}": Subject(data=lambda library=library: pair(loader(batch_sampler=Buckets(library))))
+        for library in ("random", "numpy", "torch")
+    },
+    "endless sampler": Subject(data=lambda: pair(loader(sampler=Endless()))),
+    "weights set anew": Subject(
+        data=lambda: pair(loader(sampler=WeightedRandomSampler(torch.ones(ROWS), ROWS))),
+        callbacks=lambda: [Reweights()],
+    ),
+    "persistent workers": Subject(
+        data=lambda: pair(loader(Augmented(), shuffle=True, num_workers=2, persistent_workers=True))
+    ),
+    "recurrent": Subject(Recurrent),
+    "averaged by a callback": Subject(callbacks=lambda: [Averages()]),
     "combined": Subject(Combined, lambda: None),
     "accumulated": Subject(options={"accumulate_grad_batches": 3}, steps=9),
+    "everything": Subject(Everything, shuffled_pair, {"accumulate_grad_batches": 2}, steps=12),
+    "everything, by hand": Subject(EverythingByHand, shuffled_pair, steps=30),
     "clipped": Subject(options={"gradient_clip_val": 0.1}),
     "val in the epoch": Subject(WithMetrics, options={"val_check_interval": 3}),
     "val by share": Subject(WithMetrics, options={"val_check_interval": 0.4}),

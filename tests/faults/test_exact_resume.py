@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from tests.faults.counts import share
 from tests.faults.subjects import SUBJECTS
-from tests.faults.training import checkpoints, differences, killed, resumed, whole
+from tests.faults.training import checkpoints, differences, killed, killed_midway, may_have_workers, resumed, whole
 
 pytestmark = [pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_a_killed_run_goes_on_exactly(name: str, tally) -> None:
-    expected = whole(name)
     dice = random.Random(name)
-    for _ in tally.trials(f"killed at a random step: {name}", share(1, 10)):
-        run = killed(name, "step", dice.randrange(2, SUBJECTS[name].steps), dice.choice([0.0, 0.5]))
-        found = resumed(name, run)
-        assert differences(found, expected) == []
-        assert not [words for words in found["verified"] if words.startswith("diverged")]
+    for workers in _workers(name):
+        changes = {} if workers is None else {"workers": workers}
+        expected = whole(name, **changes)
+        for _ in tally.trials(f"killed at a random step, {workers or 0} workers: {name}", share(1, 10)):
+            step, grace_s = dice.randrange(2, SUBJECTS[name].steps), dice.choice([0.0, 0.5])
+            found = tally.began(resumed(name, killed_midway(name, "step", step, grace_s, **changes), **changes))
+            _is_exact(found, expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["onecycle", "buckets by random", "buckets by numpy", "buckets by torch", "endless sampler", "weights set anew"],
+)
+def test_a_run_killed_in_its_second_epoch_keeps_its_order(name: str, tally) -> None:
+    """Loaders that something has read before the epochs, or that draw by themselves, have another order in each."""
+    for workers in tally.trials("killed in the second epoch", [0, 2] if share(0, 1) else [2]):
+        expected = whole(name, workers=workers)
+        run = killed(name, "step", 13, None, workers=workers)
+        _is_exact(tally.began(resumed(name, run, workers=workers)), expected)
+
+
+def _workers(name: str) -> list[int | None]:
+    """Without worker processes and with two; in a share of the check subjects take turns."""
+    if not may_have_workers(name):
+        return [None]
+    return [0, 2] if share(0, 1) else [(0, 2)[list(SUBJECTS).index(name) % 2]]
+
+
+def _is_exact(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert differences(found, expected) == []
+    assert found["attempts"][-1]["from_step"] > 0, "it began at step 0, which proves nothing"
+    assert not [words for words in found["verified"] if words.startswith("diverged")]
 
 
 @pytest.mark.parametrize("grace_s", [0.0, 0.6])
@@ -30,7 +57,7 @@ def test_a_run_killed_inside_validation_goes_on_exactly(name, validations, grace
     expected = whole(name)
     counts = range(1, validations + 1) if share(0, 1) else [2]
     for count in tally.trials("killed inside validation", counts):
-        found = resumed(name, killed(name, "validation", count, grace_s))
+        found = tally.began(resumed(name, killed_midway(name, "validation", count, grace_s)))
         assert differences(found, expected) == []
 
 
@@ -39,8 +66,8 @@ def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, t
     expected = whole(name)
     per_epoch = SUBJECTS[name].steps // 3
     for epoch in tally.trials("killed at the last batch of an epoch", range(1, 4) if share(0, 1) else [2]):
-        found = resumed(name, killed(name, "step", epoch * per_epoch, 0.5))
-        assert differences(found, expected) == []
+        found = tally.began(resumed(name, killed(name, "step", epoch * per_epoch, 0.5)))
+        _is_exact(found, expected)
 
 
 @pytest.mark.parametrize(("name", "step"), [("combined", 12), ("loaders anew", 17)])
@@ -53,7 +80,8 @@ def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
     """`max_steps` ends a run inside an epoch, whose end still follows."""
     expected = whole("max steps")
     for grace_s in tally.trials("killed at max_steps", [0.0, 0.6]):
-        assert differences(resumed("max steps", killed("max steps", "step", 19, grace_s)), expected) == []
+        found = tally.began(resumed("max steps", killed_midway("max steps", "step", 19, grace_s)))
+        assert differences(found, expected) == []
 
 
 def test_a_run_killed_ten_times_goes_on_exactly(tally) -> None:
@@ -75,7 +103,7 @@ def test_another_number_of_workers_gives_the_same(workers: tuple[int, int], tall
     expected = whole("augmented")
     for _ in tally.trials("number of workers changed across the resume", range(1)):
         run = training.killed(f"augmented, {workers[0]} workers" if workers[0] else "augmented", "step", 13, 0.5)
-        found = resumed(f"augmented, {workers[1]} workers" if workers[1] else "augmented", run)
+        found = tally.began(resumed(f"augmented, {workers[1]} workers" if workers[1] else "augmented", run))
         assert differences(found, expected) == []
 
 
@@ -85,7 +113,7 @@ def test_a_run_goes_on_exactly_with_the_other_loop(engines: tuple[str, str], tal
     assert differences(whole("metrics", engine=engines[1]), expected) == []
     for step in tally.trials("killed with one loop, gone on with by the other", [5, 13, 20]):
         run = killed("metrics", "step", step, 0.5, engine=engines[0])
-        assert differences(resumed("metrics", run, engine=engines[1]), expected) == []
+        assert differences(tally.began(resumed("metrics", run, engine=engines[1])), expected) == []
 
 
 def test_the_steps_between_checkpoint_and_kill_are_compared() -> None:
@@ -116,22 +144,19 @@ def test_a_finished_run_made_longer_is_the_longer_run() -> None:
 
 def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
     expected = whole("plain", epochs=4)
-    steps = range(1, 33) if share(0, 1) else [1, 8, 20, 31]
-    for step in tally.trials("kill at every step of a 32-step run", steps):
-        grace_s = 0.3 if step % 2 else 0.0
-        assert differences(resumed("plain", killed("plain", "step", step, grace_s, epochs=4), epochs=4), expected) == []
+    for step in tally.trials("kill at every step of a 32-step run", range(1, 33) if share(0, 1) else [2, 8, 20, 31]):
+        found = tally.began(resumed("plain", killed("plain", "step", step, 0.3, epochs=4), epochs=4))
+        assert differences(found, expected) == []
 
 
 def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
-    """With checkpoints as seldom as anybody's, and every row recorded however fast it trains."""
-    usual = {"epochs": 250, "usual": True, "record_every": 1}
+    """With a checkpoint every 0.2 s, and every row recorded however fast it trains."""
+    usual = {"epochs": 250, "usual": True, "record_every": 1, "checkpoint_minutes": 0.003}
     expected = whole("plain", **usual)
     dice = random.Random(2000)
     for _ in tally.trials("kill at a random step of a 2,000-step run", share(20, 200)):
-        run = killed("plain", "step", dice.randrange(1, 2000), 0.0, **usual)
-        found = resumed("plain", run, **usual)
-        assert differences(found, expected) == []
-        assert not [words for words in found["verified"] if words.startswith("diverged")]
+        run = killed_midway("plain", "step", dice.randrange(400, 2000), 0.0, **usual)
+        _is_exact(tally.began(resumed("plain", run, **usual)), expected)
 
 
 @pytest.mark.parametrize("name", ["plain", "augmented"])

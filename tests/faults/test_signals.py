@@ -30,4 +30,4 @@ def test_a_run_told_to_end_saves_itself_and_goes_on_exactly(name: str, tally) ->
         assert run.record.message.startswith("ended by SIGTERM at step ")
         step = max(one.step for one in checkpoints(run))
         assert f"step {step};" in run.record.message
-        assert differences(resumed(name, run), expected) == []
+        assert differences(tally.began(resumed(name, run)), expected) == []

@@ -6,10 +6,12 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch.utils.data import default_collate
 
 from jupyter_train import doctor, get_run, runs, train
 from jupyter_train.store import MetricReader, RunFolder, central
@@ -25,26 +27,90 @@ class Kill(pl.Callback):
     Args:
         where: `step`: after the batch with which so many optimizer steps are done; `validation`: inside the so-manieth.
         count: Which one.
-        grace_s: How long to wait before, so that what was taken before may reach the disk.
+        grace_s: How long to wait before, so that what was taken before may reach the disk; None: until it has.
     """
 
-    def __init__(self, where: str, count: int, grace_s: float) -> None:
+    def __init__(self, where: str, count: int, grace_s: float | None) -> None:
         self.where, self.count, self.grace_s = where, count, grace_s
         self.validations = 0
 
-    def _die(self) -> None:
-        time.sleep(self.grace_s)
+    def _die(self, trainer: pl.Trainer) -> None:
+        while self.grace_s is None and not _written(Path(trainer.loggers[0].save_dir)):
+            time.sleep(0.01)
+        time.sleep(self.grace_s or 0.0)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def on_train_batch_end(self, trainer, *_):
         if self.where == "step" and trainer.global_step >= self.count:
-            self._die()
+            self._die(trainer)
 
     def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, *_):
         if self.where == "validation" and not trainer.sanity_checking and batch_idx == 1:
             self.validations += 1
             if self.validations == self.count:
-                self._die()
+                self._die(trainer)
+
+
+Error = type[BaseException] | tuple[signal.Signals, ...]
+
+
+class Raise(pl.Callback):
+    """Fails once at a place of the fit: in a hook of this name, or `forward`, `after forward`, `backward`, `optimizer`.
+
+    Args:
+        where: Which place.
+        count: Not before so many optimizer steps are done.
+        error: What is raised; of signals, what this process sends itself.
+    """
+
+    def __init__(self, where: str, count: int, error: Error = RuntimeError) -> None:
+        self.where, self.count, self.error = where, count, error
+        self.is_set = True
+        if where.startswith("on_") or where in ("setup", "teardown"):
+            setattr(self, where, self._hook)
+
+    def _raise(self, trainer: Any, is_there: bool = True) -> None:
+        is_due = trainer.global_step >= self.count and not trainer.sanity_checking and is_there
+        if self.is_set and is_due:
+            self.is_set = False
+            if isinstance(self.error, type):
+                raise self.error("the power went out")
+            for number in self.error:
+                os.kill(os.getpid(), number)
+
+    def _hook(self, trainer, *arguments, **_):
+        is_second = "validation_batch" not in self.where or arguments[-1] == 1
+        self._raise(trainer, is_second)
+
+    def on_train_start(self, trainer, pl_module):
+        net = pl_module.net
+        if self.where == "forward":
+            net.register_forward_pre_hook(lambda *_: self._raise(trainer, pl_module.training))
+        elif self.where == "after forward":
+            net.register_forward_hook(lambda *_: self._raise(trainer, pl_module.training))
+        elif self.where == "backward":
+            next(net.parameters()).register_hook(lambda _: self._raise(trainer))
+        elif self.where == "optimizer":
+            trainer.optimizers[0].register_step_pre_hook(lambda *_: self._raise(trainer))
+        elif self.where == "after optimizer":
+            trainer.optimizers[0].register_step_post_hook(lambda *_: self._raise(trainer))
+
+
+class Breaks:
+    """Collates batches and fails at one of them, in whichever process reads it.
+
+    Args:
+        count: How many batches this process reads before.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __call__(self, samples: list[Any]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the power went out")
+        return default_collate(samples)
 
 
 class Slow(pl.Callback):
@@ -57,7 +123,12 @@ class Slow(pl.Callback):
         time.sleep(self.pause_s)
 
 
-def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str, Any]) -> dict[str, Any]:
+def carry_out(
+    name: str,
+    kill: tuple[str, int, float | None] | None,
+    changes: dict[str, Any],
+    failure: tuple[Any, ...] | None = None,
+) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
     central.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
@@ -65,7 +136,7 @@ def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str,
         schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
-    pause_s = changes.pop("slowly", 0.0)
+    pause_s, workers = changes.pop("slowly", 0.0), changes.pop("workers", None)
     subject = HIDDEN if name == "hidden" else SUBJECTS[name]
     options = {
         "epochs": 3,
@@ -79,8 +150,25 @@ def carry_out(name: str, kill: tuple[str, int, float] | None, changes: dict[str,
     options = {name: value for name, value in options.items() if value is not None}
     callbacks = [*subject.callbacks(), *([Kill(*kill)] if kill is not None else []), Slow(pause_s)]
     data = subject.data()
+    if workers is not None:
+        _read_by(workers, data)
+    if failure is not None and failure[0] == "reading":
+        data[0].collate_fn = Breaks(failure[1])
+    elif failure is not None:
+        callbacks.append(Raise(*failure))
     run = train(lambda: subject.model(), data, callback=callbacks, **options)
     return told(run)
+
+
+def _read_by(workers: int, loaders: Any) -> None:
+    for one in loaders:
+        one.num_workers, one.prefetch_factor = workers, 2 if workers else None
+
+
+def may_have_workers(name: str) -> bool:
+    """Whether a subject's loaders are made without worker processes, and may as well have some."""
+    data = SUBJECTS[name].data()
+    return data is not None and data[0].num_workers == 0
 
 
 def _engine() -> str:
@@ -151,12 +239,41 @@ def whole(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def killed(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
+def killed(name: str, where: str, count: int, grace_s: float | None = 0.0, **changes: Any) -> Any:
     """A run of a subject that was killed; the test fails when it was not."""
     assert Child(carry_out, name, (where, count, grace_s), changes).result() is None
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
     assert run.status == "lost"
     return run
+
+
+def carry_out_failing(name: str, failure: tuple[Any, ...], changes: dict[str, Any]) -> str:
+    """Trains a subject that fails in this process; gives what reached the user, empty where nothing did."""
+    try:
+        carry_out(name, None, changes, failure)
+    except BaseException as err:  # noqa: BLE001  whatever ends a cell
+        return f"{type(err).__name__}: {err}"
+    return ""
+
+
+def failed(name: str, where: str, count: int, error: Error = RuntimeError, **changes: Any) -> Any:
+    """A run of a subject that has failed at a place; the test fails when it has not."""
+    told = Child(carry_out_failing, name, (where, count, error), changes).result()
+    assert told != "", f"nothing was raised at {where} {count}"  # a SIGTERM leaves nothing to tell
+    run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
+    assert run.status in ("failed", "stopped"), told
+    return run
+
+
+def repeated(run: Any) -> list[str]:
+    """What a run says of the steps that a resume repeats."""
+    return [event.text for event in run.events if "a resume" in event.text]
+
+
+def killed_midway(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
+    """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none."""
+    run = killed(name, where, count, grace_s, **changes)
+    return run if checkpoints(run) else killed(name, where, max(count, 3), None, **changes)
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
@@ -166,7 +283,11 @@ def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
 
 def checkpoints(run: Any) -> list[Any]:
     """Rows of a run's checkpoints."""
-    with MetricReader(RunFolder(run.folder).metrics) as reader:
+    return _written(run.folder)
+
+
+def _written(folder: Path) -> list[Any]:
+    with MetricReader(RunFolder(folder).metrics) as reader:
         return reader.checkpoints()
 
 

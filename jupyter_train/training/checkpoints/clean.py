@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.hooks import DataHooks
 
 from jupyter_train.store.writer import Marker
 from jupyter_train.training import randomness, state
+from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.validation import BeforeValidation
+from jupyter_train.training.engine.hooks import overridden
 from jupyter_train.training.moments import Moment
 
 #: How often the slower random generators are looked at.
@@ -17,13 +22,22 @@ _LOOK_AT_ALL_S = 0.25
 
 
 class CleanMoment:
-    """The newest moment at which nothing was half done."""
+    """The newest moment at which nothing was half done.
+
+    Attributes:
+        moment: Which one it was.
+        validation: The state of that moment, where a validation began then.
+        batches: Batches of training that had begun by then; -1 before the first such moment.
+        marker: That moment of the run's history, where a validation began then.
+    """
 
     def __init__(self) -> None:
         self.moment = Moment.BETWEEN_BATCHES
-        self.metrics: dict[str, Any] | None = None
-        self.marker: Marker | None = None  # of the history, before the validation
-        self._steps = -1
+        self.validation: BeforeValidation | None = None
+        self.marker: Marker | None = None
+        self.batches = -1
+        self._epochs = -1
+        self._is_last_batch = False
         self._torch: torch.Tensor | None = None
         self._whole: dict[str, Any] | None = None
         self._whole_at = 0.0
@@ -33,17 +47,63 @@ class CleanMoment:
         """This is one. Torch's generator is looked at each time, the slower ones now and then."""
         now = time.monotonic()
         self.moment = moment
-        self._steps = _steps(trainer)
+        self.validation = None
+        loop: Any = trainer.fit_loop
+        progress = loop.epoch_loop.batch_progress
+        self.batches = progress.total.ready
+        self._is_last_batch = progress.is_last_batch
+        self._epochs = loop.epoch_progress.total.processed
         self._torch = randomness.torch_state()
         is_validation = moment is Moment.BEFORE_VALIDATION
         self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
         if self._is_whole_of_now:
             self._whole, self._whole_at = randomness.capture(), now
-        self.metrics = state.held_metrics(trainer) if is_validation else None
 
-    def is_unchanged(self, trainer: pl.Trainer) -> bool:
-        """False once an optimizer has stepped since."""
-        return _steps(trainer) == self._steps
+    def begin_validation(self, trainer: pl.Trainer, marker: Marker, extra: Callable[[], dict[str, Any]] | None) -> None:
+        """The moment is the beginning of a validation, inside which a checkpoint may be asked for.
+
+        Args:
+            trainer: About to validate.
+            marker: This moment of the run's history.
+            extra: Gives what a checkpoint holds of the run besides the fit; None where none will be asked for.
+        """
+        self.marker = marker
+        self.validation = BeforeValidation(trainer, extra) if extra is not None else None
+
+    @property
+    def is_known(self) -> bool:
+        """False until this attempt has come to its first such moment."""
+        return self.batches >= 0
+
+    def has_begun_a_batch(self, trainer: pl.Trainer) -> bool:
+        """Whether a batch has begun since."""
+        return self.is_known and bool(trainer.fit_loop.epoch_loop.batch_progress.total.ready != self.batches)
+
+    def holds(self, trainer: pl.Trainer) -> bool:
+        """Whether nothing that a checkpoint holds has changed since: a batch is being read, or a validation runs."""
+        if trainer.validating:
+            return self.validation is not None and self.validation.is_unmoved(trainer)
+        fit_loop: Any = trainer.fit_loop
+        has_ended_an_epoch = fit_loop.epoch_progress.total.processed != self._epochs
+        is_reading = self.moment is Moment.BETWEEN_BATCHES and not has_ended_an_epoch
+        return is_reading and not self.has_begun_a_batch(trainer) and not _may_change_with_a_batch(trainer)
+
+    def content(
+        self, trainer: pl.Trainer, moment: Moment, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
+        found = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
+        found["loops"] = state.settled(found["loops"], moment)
+        if self.is_known:  # Lightning says it of a batch as soon as that is read
+            found["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch
+        ours = state.capture(trainer, moment) | extra() if self.validation is None else self.validation.ours
+        found[OURS] = ours | {"random": random}
+        return found
+
+    def random_at(self, moment: Moment) -> dict[str, Any]:
+        """The random state that belongs to a checkpoint taken now."""
+        is_earlier = moment is Moment.BEFORE_VALIDATION
+        return self.random() if is_earlier else {**randomness.capture(), "is_exact": True}
 
     def random(self) -> dict[str, Any]:
         """The random state of that moment, and whether all of it is known to be."""
@@ -56,8 +116,14 @@ class CleanMoment:
         return {**now, "torch": self._torch, "is_exact": is_exact}
 
 
-def _steps(trainer: pl.Trainer) -> int:
-    """Steps of optimizers so far; as `global_step`, without its way through five properties."""
-    loop = trainer.fit_loop.epoch_loop
-    by_itself = loop.automatic_optimization.optim_progress.optimizer.step.total.completed
-    return by_itself + loop.manual_optimization.optim_step_progress.total.completed
+def _may_change_with_a_batch(trainer: pl.Trainer) -> bool:
+    """Whether user code runs when a batch was read and is not counted yet, or reading it moves what is saved."""
+    datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+    owners = [one for one in (trainer.lightning_module, datamodule) if one is not None]
+    if any(overridden(one, name, DataHooks) is not None for one in owners for name in _TRANSFERS):
+        return True
+    loader: Any = trainer.fit_loop._combined_loader
+    return any(callable(getattr(one, "state_dict", None)) for one in loader.flattened)
+
+
+_TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")

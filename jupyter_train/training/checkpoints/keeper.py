@@ -10,18 +10,18 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.clean import CleanMoment
-from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.ranking import Ranking
 from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
 from jupyter_train.training.checkpoints.schedule import Schedule
+from jupyter_train.training.checkpoints.written import Written
 from jupyter_train.training.hooks import lean
-from jupyter_train.training.interrupt import StopTraining
-from jupyter_train.training.moments import Moment
+from jupyter_train.training.interrupt import AbortTraining, StopTraining
+from jupyter_train.training.moments import Moment, is_tested
 from jupyter_train.training.monitored import Monitored
 
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
@@ -58,9 +58,8 @@ class RunCheckpoint(Checkpoint):
         self._saver = Saver(folder, writer, config.checkpoint == "async")
         self._schedule = Schedule(config.checkpoint_minutes)
         self._ranking = Ranking(config.keep_best, self._monitored.beats)
-        self._last_on_disk: list[str] = []
-        self._last_taken: tuple[int, Moment] | None = None
-        self._names: set[str] = set()
+        self._written = Written(folder)
+        self._last_taken: tuple[int, Moment, int] | None = None
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
         self._clean = CleanMoment()
@@ -83,27 +82,43 @@ class RunCheckpoint(Checkpoint):
             return
         self._clean.note(trainer, moment)
         if moment is Moment.BEFORE_VALIDATION:
-            self._clean.marker = self._writer.mark()
+            self._clean.begin_validation(trainer, self._writer.mark(), self.extra if self._may_take else None)
         if self._improved_to is not None:
             self._take_best(trainer, moment)
         if self.is_worth_keeping is not None:
             return
-        if self._schedule.is_first_due(lambda: _bytes_of(trainer)):
+        is_due = self._written.owes_first or self._schedule.is_first_due(lambda: _bytes_of(trainer))
+        # where `max_steps` ends the fit, a longer run would go on here, before the epoch's end
+        if is_due or (moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer)):
             self._write_best()
             self._take_last(trainer, moment)
-        elif moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer):
-            self._write_best()
-            self._take_last(trainer, moment)  # a longer run would go on here, before the epoch's end
+
+    def begins_epoch(self, trainer: pl.Trainer) -> None:
+        """The first batch of an epoch is about to be read: one more moment at which nothing is half done.
+
+        Not in an attempt's first epoch: a resumed one has not been put back yet, and there is nothing new.
+        """
+        if self._is_keeping and self._clean.is_known:
+            self._clean.note(trainer, Moment.BETWEEN_BATCHES)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Keeps what there is when the user's code fails, unless the failing batch has changed it already."""
-        is_theirs = isinstance(exception, Exception | SystemExit) and not isinstance(exception, StopTraining)
-        if is_theirs and self._may_take and trainer.global_step and self._clean.is_unchanged(trainer):
-            self._take_last(trainer, self._clean.moment, self._clean.random(), must_wait=True)
+        """Keeps what there is when the user's code fails, unless something is half done already."""
+        if isinstance(exception, StopTraining | AbortTraining) or not self._may_take:
+            return
+        try:
+            if self._has_trained(trainer) and self._clean.holds(trainer):
+                self._take_last(trainer, self._clean.moment, self._clean.random(), must_wait=True)
+        except Exception as err:  # noqa: BLE001  what the user sees is why training failed, not why saving did
+            self._writer.event("checkpoint", f"no last checkpoint: {' '.join(str(err).split())[:300]}")
 
     def take_last(self, trainer: pl.Trainer) -> None:
-        """A checkpoint to go on from, at the end of a batch or inside a validation; written before this returns."""
-        if self._may_take and trainer.global_step:
+        """A checkpoint to go on from, between batches or inside a validation; written before this returns.
+
+        There is none where the validation has changed what it would hold.
+        """
+        if not self._may_take or not self._has_trained(trainer):
+            return
+        if not trainer.validating or self._clean.holds(trainer):
             self._write_best()
             self._take_last(trainer, self._moment_of(trainer), must_wait=True)
 
@@ -112,13 +127,17 @@ class RunCheckpoint(Checkpoint):
 
         Raises:
             OSError: It could not be written.
+            CommandRefusedError: The validation that runs has changed what it would hold.
         """
         moment = self._moment_of(trainer)
+        if self._is_keeping and trainer.validating and not self._clean.holds(trainer):
+            raise CommandRefusedError("this validation has changed weights or states for its time; ask when it is over")
         if not trainer.is_global_zero:
             return ""
-        snapshot = self._snapshot(trainer, "manual", moment, self._random_at(moment))
+        snapshot = self._snapshot(trainer, "manual", moment, self._clean.random_at(moment))
         if not self._saver.save("manual", snapshot, must_wait=True):
             raise OSError(self._saver.problem)
+        self._written.arrived(snapshot.about.step)
         return snapshot.about.path.rpartition("/")[2]
 
     def finish(self, trainer: pl.Trainer) -> None:
@@ -144,9 +163,25 @@ class RunCheckpoint(Checkpoint):
         if is_worth_keeping(best[0] if best is not None else None) and not self._writer.fenced:
             self._write_best(must_wait=True)
 
+    def repeats(self, trainer: pl.Trainer, how: str) -> str:
+        """What a resume of this broken-off attempt repeats, in words; empty where that is nothing.
+
+        Args:
+            trainer: Its fit is over, and everything is written.
+            how: What happened to the run.
+        """
+        if not self._may_take:
+            return ""
+        place = "in whose middle" if self._clean.has_begun_a_batch(trainer) else "after which"
+        return self._written.repeats(trainer.global_step, f"{place} the run {how}")
+
     @property
     def _may_take(self) -> bool:
         return self._is_keeping and not self._writer.fenced and self.is_worth_keeping is None
+
+    def _has_trained(self, trainer: pl.Trainer) -> bool:
+        """False before an attempt's first batch is over: a resumed one may not have been put back yet."""
+        return bool(trainer.global_step) and (self._clean.is_known or not is_tested())
 
     def _moment_of(self, trainer: pl.Trainer) -> Moment:
         return Moment.BEFORE_VALIDATION if trainer.validating else Moment.BETWEEN_BATCHES
@@ -174,7 +209,7 @@ class RunCheckpoint(Checkpoint):
             self._write_best()
         self._pending_best = None
         must_wait = self.is_worth_keeping is None and (must_wait or not self._saver.is_async)
-        snapshot = self._snapshot(trainer, "best", moment, self._random_at(moment), value, must_wait)
+        snapshot = self._snapshot(trainer, "best", moment, self._clean.random_at(moment), value, must_wait)
         self._pending_best = (value, snapshot)
         if self.is_worth_keeping is None and (must_wait or not self._saver.is_async):
             self._write_best(must_wait=True)
@@ -184,34 +219,32 @@ class RunCheckpoint(Checkpoint):
             return
         (value, snapshot), self._pending_best = self._pending_best, None
         path = snapshot.about.path
-        snapshot.replaced = lambda: self._ranking.arrived(value, path)
+
+        def replaced() -> list[str]:
+            self._written.arrived(snapshot.about.step)
+            return self._ranking.arrived(value, path)
+
+        snapshot.replaced = replaced
         snapshot.failed = lambda: self._ranking.failed(value)
         self._saver.save(path, snapshot, must_wait)
 
     def _take_last(
         self, trainer: pl.Trainer, moment: Moment, random: dict[str, Any] | None = None, must_wait: bool = False
     ) -> None:
-        if self._last_taken == (trainer.global_step, moment):
+        place = (trainer.global_step, moment, self._clean.batches)
+        if self._last_taken == place:
             if must_wait:
                 self._saver.wait()
             return
         must_wait = must_wait or not self._saver.is_async
         with self._schedule.one(lambda: self._saver.spent_s):
-            snapshot = self._snapshot(trainer, "last", moment, random or self._random_at(moment), is_shared=must_wait)
-
-            def replaced() -> list[str]:
-                before, self._last_on_disk = self._last_on_disk, [snapshot.about.path]
-                return before
-
-            snapshot.replaced = replaced
-            self._last_taken = (trainer.global_step, moment)
+            snapshot = self._snapshot(
+                trainer, "last", moment, random or self._clean.random_at(moment), is_shared=must_wait
+            )
+            snapshot.replaced = lambda: self._written.last_arrived(snapshot.about.path, snapshot.about.step)
+            self._last_taken = place
             if not self._saver.save("last", snapshot, must_wait):
                 self._last_taken = None
-
-    def _random_at(self, moment: Moment) -> dict[str, Any]:
-        return (
-            self._clean.random() if moment is Moment.BEFORE_VALIDATION else {**randomness.capture(), "is_exact": True}
-        )
 
     def _snapshot(
         self,
@@ -223,18 +256,20 @@ class RunCheckpoint(Checkpoint):
         is_shared: bool = False,
     ) -> Snapshot:
         """A checkpoint of this moment, copied unless it is written before training goes on."""
-        content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
-        content["loops"] = state.settled(content["loops"], moment)
-        content[OURS] = {**state.capture(trainer, moment), **self.extra(), "random": random}
-        if moment is Moment.BEFORE_VALIDATION and self._clean.metrics is not None:
-            content[OURS]["metrics"] = self._clean.metrics
+        content = self._clean.content(trainer, moment, self.extra, random)
         size = size_of(content)
         if size >= _LARGE_BYTES and not is_shared:  # one copy at a time
             self._write_best()
             self._saver.wait()
         has_room = size * _ROOM <= psutil.virtual_memory().available
         about = reader.Checkpoint(
-            self._path(kind, trainer.global_step), kind, trainer.global_step, trainer.current_epoch, value, 0, ""
+            self._written.new_path(kind, trainer.global_step),
+            kind,
+            trainer.global_step,
+            trainer.current_epoch,
+            value,
+            0,
+            "",
         )
         is_copied = has_room and not is_shared
         earlier = self._clean.marker if moment is Moment.BEFORE_VALIDATION else None
@@ -243,15 +278,6 @@ class RunCheckpoint(Checkpoint):
         if not is_copied and not is_shared:
             self._saver.be_sync()
         return snapshot
-
-    def _path(self, kind: str, step: int) -> str:
-        """A name no other checkpoint of the run has had: what the store says of a file must stay true of it."""
-        path, number = f"checkpoints/{kind}-step{step}.ckpt", 1
-        while path in self._names or (self._folder.path / path).exists():
-            number += 1
-            path = f"checkpoints/{kind}-step{step}-{number}.ckpt"
-        self._names.add(path)
-        return path
 
     # -- Lightning's record of it -----------------------------------------------------------------
 
@@ -271,8 +297,7 @@ class RunCheckpoint(Checkpoint):
 
     def goes_on(self) -> None:
         """The run is resumed: the next `last` replaces those that are there."""
-        with reader.MetricReader(self._folder.metrics) as found:
-            self._last_on_disk = [one.path for one in found.checkpoints() if one.kind == "last"]
+        self._written.goes_on()
 
 
 def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
