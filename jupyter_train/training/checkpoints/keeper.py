@@ -15,6 +15,7 @@ from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.clean import CleanMoment
+from jupyter_train.training.checkpoints.dump import dump
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.ranking import Ranking
 from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
@@ -223,7 +224,7 @@ class RunCheckpoint(Checkpoint):
         is_shared: bool = False,
     ) -> Snapshot:
         """A checkpoint of this moment, copied unless it is written before training goes on."""
-        content = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
+        content = dump(trainer)
         content["loops"] = state.settled(content["loops"], moment)
         content[OURS] = {**state.capture(trainer, moment), **self.extra(), "random": random}
         if moment is Moment.BEFORE_VALIDATION and self._clean.metrics is not None:
