@@ -90,7 +90,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
         **options: Options of `%train`, which win over the file.
     """
     root = content["fit"] if isinstance(content.get("fit"), Mapping) else content
-    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str)}
+    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str | None)}
     plain = {k: v for k, v in plain.items() if k not in ("default_root_dir", "enable_progress_bar", "logger")}
     seed = root.get("seed_everything")
     if isinstance(seed, int) and not isinstance(seed, bool):

@@ -83,7 +83,7 @@ def _completed(
         kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
     plain = {
         name: value for name, value in recorded.get("train", {}).items()
-        if name not in options and isinstance(value, int | float | str | bool)
+        if name not in options and isinstance(value, int | float | str | bool | None)
     }  # fmt: skip
     return {**plain, **kept, **options}, space or recorded.get("space", {})
 

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from jsonargparse import ArgumentError
 from pytorch_lightning.cli import LightningCLI
 
+from jupyter_train.config.trainer_arguments import trainer_options
 from jupyter_train.exceptions import OptionError
 
 _SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -66,7 +67,9 @@ def build(
             )  # fmt: skip
     except (ArgumentError, SystemExit) as err:
         raise OptionError(f"the file was not accepted by LightningCLI: {_cleaned(err)}") from err
-    trainer = {name: value for name, value in cli.trainer_arguments.items() if name in given and value is not None}
+    known = {option.name: option for option in trainer_options()}
+    said = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_said(value)]
+    trainer = {name: cli.trainer_arguments[name] for name in said if name in given}
     seed = cli.config.get("seed_everything")
     return CliParts(
         cli.model, cli.datamodule if has_data or data_class is not None else None, trainer,

@@ -1,4 +1,4 @@
-"""A run's checkpoint in stock Lightning's hands: the model that was trained, or a refusal that names what is missing."""
+"""A run's checkpoint in stock Lightning's hands: the model that was trained, or a refusal that says why not."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_lambda_that_lightning_takes_from_the_hyperparameters_is_named_too(tmp
     for path in (run.checkpoint, stock):
         with pytest.raises(ValueError, match=r"`act` \(function\)"):
             Made.load_from_checkpoint(path, weights_only=False)
-    newest = [one for one in _rows(run) if one.kind == "best"][0]
+    newest = next(one for one in _rows(run) if one.kind == "best")
     assert read(run.checkpoint, newest.sha256)["hyper_parameters"]["act"](3) == 6
 
 

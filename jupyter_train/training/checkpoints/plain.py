@@ -200,8 +200,8 @@ def put_back(content: dict[str, Any], objects: dict[str, Any], only: str | None 
             del owner[where[-1]]
     for part in _MADE_WITH:
         _unrefuse(content, part, [(where, kind) for where, kind in lost if where[0] == part])
-    callbacks = content.get(_CALLBACKS)
-    for name in [name for name in callbacks or {} if str(name).startswith(_NOTICE)]:
+    callbacks = content.get(_CALLBACKS) or {}
+    for name in [name for name in callbacks if str(name).startswith(_NOTICE)]:
         del callbacks[name]
 
 
