@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import Choices, Fixed, Space
-from jupyter_train.exceptions import ModelError, OptionError
+from jupyter_train.config.packages import refuse_other_lightning
+from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
@@ -94,6 +95,8 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     from jupyter_train.training.source import refuse_class
     from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
 
+    refuse_other_lightning(model, "the model", ModelError)
+    refuse_other_lightning(data, "the data", DataError)
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     maker: Callable[[Mapping[str, Any]], Any]
     if isinstance(model, ModelExpression):

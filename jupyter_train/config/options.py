@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
 
@@ -85,6 +86,8 @@ class Option:
     def _validate_one(self, value: Any) -> Any:
         if value is None and (self.takes_none or self.default is None):
             return None
+        if self.is_expression or object in self.takes:
+            refuse_other_lightning(value, f"`{self.flag}`")
         if self.is_expression:
             return value
         value = self._as_declared(value)
