@@ -38,6 +38,17 @@ class Expression:
 def train(model: Any, data: Any = None, **options: Any) -> Run:
     """Trains a model and gives its `Run`; the same as `%train`.
 
+    Everything is seeded twice: before the functions given are called, and again right before the fit, so that what
+    building draws does not matter. A stock script gives the same weights where it does so too:
+
+        from jupyter_train.training.order import in_order, order_seed
+
+        pl.seed_everything(7, workers=True)
+        model, loader = LitDigits(), DataLoader(rows, batch_size=32, shuffle=True)
+        pl.seed_everything(7, workers=True)
+        trainer = pl.Trainer(max_epochs=2, devices=1)
+        trainer.fit(model, in_order(loader, order_seed(7)))
+
     Args:
         model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
             one: it is called once the seed is set, so that the initial weights follow from the seed.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.config.packages import refuse_other_lightning
+from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel

@@ -188,7 +188,8 @@ def test_what_will_tell_is_explained_before(model, data, options, words) -> None
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [(["val_acc", "val_loss"], "val_loss"), (["f1", "zork"], "f1"), (["zork"], None), (["val_loss_step", "val_loss"], "val_loss")],
+    [(["val_acc", "val_loss"], "val_loss"), (["f1", "zork"], "f1"), (["zork"], None),
+     (["val_loss_step", "val_loss"], "val_loss")],
 )  # fmt: skip
 def test_a_validation_loss_is_chosen_before_others(names, chosen) -> None:
     assert choose_monitor(names) == chosen
