@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
+from jupyter_train.execution.absences import explain_absences
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 #: Options that speak of one attempt, and are not taken over from the one before.
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
 #: What a run's summary says of its beginning.
-_LASTING = ("data", "initial_state", "cell", "fork")
+_LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -239,6 +240,7 @@ def _again(
     step = choice.found.step if choice.found is not None else 0
     verification = Verification(record.attempt, step, expected_of(folder.metrics, record.attempt))
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
+    kept["callbacks"] = explain_absences(verification, before, config)
     remarks = list(choice.remarks)
     changed = surroundings_changed(provenance)
     if changed:

@@ -155,6 +155,8 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
+        if around.is_owner:
+            recorder.keep_evidence(hashes=around.judge is None)
         _put_in_order(trainer, around, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
