@@ -184,7 +184,8 @@ class Verification:
             return  # they could not be hashed
         found = self._found
         found.compared[name] = found.compared.get(name, 0) + 1
-        found.reached = max(found.reached, now.step)
+        if name != WEIGHTS or not found.values:
+            found.reached = max(found.reached, now.step)
         if _bits(before.value) != _bits(now.value):
             found.different.setdefault(name, now.step)
 

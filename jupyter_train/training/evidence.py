@@ -125,10 +125,10 @@ class WeightsLog:
             self._take_awaited(moment, trainer)
             return
         now = time.monotonic()
-        is_end = moment is Moment.BETWEEN_EPOCHS
-        if now < (self._end_due if is_end else self._due) or moment is Moment.BEFORE_VALIDATION:
+        if now < self._end_due:  # which is never after the other
             return
-        if self._is_affordable(now, trainer):
+        is_due = moment is Moment.BETWEEN_EPOCHS or (moment is Moment.BETWEEN_BATCHES and now >= self._due)
+        if is_due and self._is_affordable(now, trainer):
             self._take(trainer, _place(moment, trainer))
             self._due, self._end_due = now + PERIOD_S, now + END_PERIOD_S
 

@@ -107,7 +107,15 @@ class Waits(pl.Callback):
 
     def on_train_epoch_end(self, trainer, pl_module):
         run = runs()[0]
-        until(lambda _: len(hashes(run)) > trainer.current_epoch - 1, run)
+        until(lambda _: len(hashes(run)) > trainer.current_epoch, run)
+
+
+class AwaitsVerdict(pl.Callback):
+    """Begins the fifth epoch once a verdict has been told."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 4:
+            until(lambda run: any(event.kind == "verified" for event in run.events), runs()[0])
 
 
 class Norms(pl.Callback):
@@ -149,7 +157,7 @@ def gone_on(model, callback=(), then=(), *, resume=None, **options):
     run = runs()[0]
     changes = options | (resume or {})
     again = train(model, lambda: digits(ROWS), callback=list(then), resume=run.ref, from_="best", quiet=True, **changes)
-    assert again.attempts[1]["from_step"] == 4
+    assert again.attempts[1]["from_step"] == (2 if "accumulate_grad_batches" in options else 4)
     return again
 
 
@@ -183,7 +191,7 @@ def test_the_returned_loss_is_evidence(model, options, engine, unhashed) -> None
 
 @ENGINES
 @pytest.mark.parametrize(
-    ("model", "names"), [(LogsOther, "`loss_weight`, `val_rank`"), (ByHand, "`loss_weight`, `val_rank`, `lr`")]
+    ("model", "names"), [(LogsOther, "`loss_weight`, `val_rank`"), (ByHand, "`lr`, `loss_weight`, `val_rank`")]
 )
 def test_without_the_loss_and_without_a_hash_nothing_is_verified(model, names, engine, unhashed) -> None:
     """Even where the weights are others."""
@@ -218,6 +226,11 @@ def test_a_series_that_does_not_come_again_is_named() -> None:
     assert verdict(run) == "not verified: `norm` of step 4 was recorded before and did not come again"
 
 
+def test_the_verdict_is_told_while_a_longer_run_goes_on() -> None:
+    run = gone_on(lambda: Lit(), [Norms(3)], [Norms(0), AwaitsVerdict()], resume={"epochs": 5})
+    assert verdict(run) == "not verified: `norm` of step 4 was recorded before and did not come again"
+
+
 def test_a_series_that_breaks_off_is_named() -> None:
     run = gone_on(lambda: Lit(), [Norms(3)], [Norms(2)])
     assert verdict(run) == "not verified: `norm` of step 8 was recorded before and did not come again"
@@ -249,18 +262,21 @@ def test_a_run_that_ended_inside_an_epoch_is_made_longer_and_misses_nothing() ->
     assert not [event for event in longer.events if "did not come again" in event.text]
 
 
-def test_weights_are_hashed_in_no_trial() -> None:
+def test_weights_are_hashed_in_no_trial(hashed) -> None:
     from jupyter_train import tune
 
-    study = tune(Lit, lambda: digits(ROWS), space="lr=0.1..0.2", trials=1, epochs=1, quiet=True)
-    assert [hashes(trial) for trial in study.children] == [[]]
+    study = tune(
+        LitDigits, lambda: digits(ROWS), space={"lr": [0.1, 0.2]}, trials=2, epochs=1, minimize="val_loss", quiet=True
+    )
+    assert [hashes(trial) for trial in study.children] == [[], []]
 
 
 # -- a fit with nothing left, and metrics that are not logged at every step -------------------------------
 
 
-def test_a_run_resumed_at_its_last_step_has_progress_and_its_last_values() -> None:
-    run = train(lambda: Lit(), lambda: digits(ROWS), **OPTIONS)
+def test_a_run_resumed_at_its_last_step_has_progress_and_its_last_values(hashed) -> None:
+    run = train(lambda: Lit(), lambda: digits(ROWS), callback=[Waits()], **OPTIONS)
+    before = hashes(run)
     again = train(lambda: Lit(), lambda: digits(ROWS), resume=run.ref, from_="last", quiet=True)
     assert again.attempts[1]["from_step"] == 12
     progress = snapshot(again._store, again.key)["progress"]
@@ -268,6 +284,7 @@ def test_a_run_resumed_at_its_last_step_has_progress_and_its_last_values() -> No
     assert again.record.summary["progress"]["step"] == 12
     assert again.last.keys() == {"lr", "train_loss", "val_rank"}
     assert again.best is not None
+    assert hashes(again) == before != []
 
 
 class Now(LitDigits):
@@ -327,7 +344,7 @@ class Everything(nn.Module):
         super().__init__()
         self.one = nn.Linear(3, 3)
         self.same = self.one
-        self.half = nn.Parameter(torch.ones(4, dtype=torch.bfloat16), requires_grad=False)
+        self.halved = nn.Parameter(torch.ones(4, dtype=torch.bfloat16), requires_grad=False)
         self.norm = nn.BatchNorm1d(3)
         self.register_buffer("empty", torch.zeros(0))
         self.register_buffer("flag", torch.tensor([True, False]))
@@ -348,7 +365,7 @@ def changed(change) -> bool:
     [
         (lambda module: None, False),
         (lambda module: module.one.weight[2, 2].mul_(1 + 1e-7), True),
-        (lambda module: module.half.add_(1), True),
+        (lambda module: module.halved.add_(1), True),
         (lambda module: module.norm.running_mean.add_(1e-7), True),
         (lambda module: module.norm.num_batches_tracked.add_(1), True),
         (lambda module: module.flag.logical_not_(), True),
