@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import Option, TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
+from jupyter_train.execution.absences import explain_absences
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: Options that speak of one attempt, and are not taken over from the one before.
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
 #: What a run's summary says of its beginning.
-_LASTING = ("data", "initial_state", "cell", "fork")
+_LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -259,6 +260,7 @@ def _again(
     verification = Verification(record.attempt, step, expected)
     repeats = _repeats(expected, step)
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
+    kept["callbacks"] = explain_absences(verification, before, config)
     remarks = list(choice.remarks)
     changed = surroundings_changed(provenance)
     if changed:

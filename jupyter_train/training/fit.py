@@ -158,6 +158,8 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
         after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
+        if around.is_owner:
+            recorder.keep_evidence(hashes=around.judge is None)
         _put_in_order(trainer, around, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
