@@ -183,6 +183,8 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     if resumption is not None:
         resumption.prepare(trainer, orders, around.config)
         checkpoint.goes_on()
+    if around.writer.verification is not None:
+        around.writer.verification.remarks = orders.remarks
     if resumption is None:  # else the first attempt has said it
         before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
 
