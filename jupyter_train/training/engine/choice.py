@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import pytorch_lightning as pl
@@ -46,3 +47,47 @@ def why_not(trainer: pl.Trainer) -> str | None:
             return f"{type(part).__name__} is a loop of its own"
     name = replaced(trainer)
     return None if name is None else f"{name} has been replaced"
+
+
+_of_strategy = attrgetter("_model", "_precision_plugin", "_optimizers", "_lightning_optimizers")
+
+
+class Choice:
+    """The loop that the next batch takes; decided anew as soon as something that it rests on has changed.
+
+    Args:
+        trainer: A trainer that is fitting.
+
+    Attributes:
+        reason: Why Lightning's own loop; None for the lean one.
+    """
+
+    def __init__(self, trainer: pl.Trainer) -> None:
+        self._trainer: Any = trainer
+        self._strategy: Any = trainer.strategy
+        self._module: Any = trainer.lightning_module
+        self._decide()
+
+    def has_changed(self) -> bool:
+        """Whether something it rests on is another than at the last look; costs half a microsecond."""
+        if self._state() == self._decided_on:
+            return False
+        self._decide()
+        return True
+
+    def _decide(self) -> None:
+        self.reason = why_not(self._trainer)
+        loop = self._trainer.fit_loop.epoch_loop
+        parts = (loop, loop.val_loop, loop.automatic_optimization, self._strategy, self._trainer.precision_plugin)
+        self._dicts = [vars(part) for part in parts]
+        self._decided_on = self._state()
+
+    def _state(self) -> tuple[Any, ...]:
+        strategy = self._strategy
+        return (
+            self._trainer.profiler,
+            self._module._automatic_optimization,
+            len(strategy._optimizers),
+            _of_strategy(strategy),
+            list(map(len, self._dicts)),
+        )

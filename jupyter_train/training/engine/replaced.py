@@ -27,7 +27,7 @@ _OPTIMIZATION = (
 _EVALUATION = ("_evaluation_step", "_build_kwargs", "_build_step_args_from_hook_kwargs")
 _STRATEGY = (
     "batch_to_device", "training_step", "post_training_step", "validation_step", "backward", "pre_backward",
-    "post_backward", "optimizer_step",
+    "post_backward", "optimizer_step", "on_train_batch_start",
 )  # fmt: skip
 _PRECISION = (
     "convert_input", "pre_backward", "backward", "post_backward", "_after_closure", "_wrap_closure", "optimizer_step",
