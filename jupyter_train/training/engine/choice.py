@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 import pytorch_lightning as pl
@@ -49,9 +48,6 @@ def why_not(trainer: pl.Trainer) -> str | None:
     return None if name is None else f"{name} has been replaced"
 
 
-_of_strategy = attrgetter("_model", "_precision_plugin", "_optimizers", "_lightning_optimizers")
-
-
 class Choice:
     """The loop that the next batch takes; decided anew as soon as something that it rests on has changed.
 
@@ -70,24 +66,28 @@ class Choice:
 
     def has_changed(self) -> bool:
         """Whether something it rests on is another than at the last look; costs half a microsecond."""
-        if self._state() == self._decided_on:
+        strategy = self._strategy
+        if (
+            strategy._model is self._model
+            and strategy._precision_plugin is self._precision
+            and len(strategy._optimizers) == self._optimizers
+            and self._trainer.profiler is self._profiler
+            and self._module._automatic_optimization is self._is_automatic
+            and list(map(len, self._dicts)) == self._lengths
+        ):
             return False
         self._decide()
         return True
 
     def _decide(self) -> None:
-        self.reason = why_not(self._trainer)
-        loop = self._trainer.fit_loop.epoch_loop
-        parts = (loop, loop.val_loop, loop.automatic_optimization, self._strategy, self._trainer.precision_plugin)
+        trainer, strategy = self._trainer, self._strategy
+        loop = trainer.fit_loop.epoch_loop
+        self.reason = why_not(trainer)
+        self._model = strategy._model
+        self._precision = strategy._precision_plugin
+        self._optimizers = len(strategy._optimizers)
+        self._profiler = trainer.profiler
+        self._is_automatic = self._module._automatic_optimization
+        parts = (loop, loop.val_loop, loop.automatic_optimization, strategy, trainer.precision_plugin)
         self._dicts = [vars(part) for part in parts]
-        self._decided_on = self._state()
-
-    def _state(self) -> tuple[Any, ...]:
-        strategy = self._strategy
-        return (
-            self._trainer.profiler,
-            self._module._automatic_optimization,
-            len(strategy._optimizers),
-            _of_strategy(strategy),
-            list(map(len, self._dicts)),
-        )
+        self._lengths = list(map(len, self._dicts))

@@ -61,7 +61,17 @@ class BatchClosure:
 
     def _run(self) -> torch.Tensor | None:
         passes = self._passes
-        loss, extra = self._split(passes.forward(self._arguments))
+        output = passes.forward(self._arguments)
+        parts = passes.trainer.accumulate_grad_batches
+        extra: Mapping[str, Any] = {}
+        if type(output) is not torch.Tensor:
+            result = ClosureResult.from_training_step_output(output, parts)
+            loss, extra = result.closure_loss, result.extra
+        elif parts != 1 or passes.hooks.shows_loss or not self._shortcut.zeroes_plainly:
+            loss = output / parts
+        else:
+            loss = output  # nobody can tell it from a tensor of its own before backward is over
+        del output  # a dict of outputs ends here, as in Lightning's loop
         told = self._told(loss)
         if self._zeroes:
             passes.zero(self._shortcut, self._batch_idx)
@@ -79,17 +89,6 @@ class BatchClosure:
             return None
         is_kept = self._passes.hooks.on_train_batch_end is not None or not self._shortcut.is_torchs
         return loss.detach().clone() if is_kept else loss.detach()
-
-    def _split(self, output: Any) -> tuple[torch.Tensor | None, Mapping[str, Any]]:
-        """The loss to go back from, and what came with it."""
-        passes = self._passes
-        parts = passes.trainer.accumulate_grad_batches
-        if type(output) is torch.Tensor:
-            # a loss of which nobody sees anything before backward is over need not be a tensor of its own
-            is_shown = passes.hooks.shows_loss or not self._shortcut.zeroes_plainly
-            return output if parts == 1 and not is_shown else output / parts, {}
-        result = ClosureResult.from_training_step_output(output, parts)
-        return result.closure_loss, result.extra
 
 
 def lightnings(passes: Passes, arguments: tuple[Any, ...], batch_idx: int, shortcut: Shortcut) -> Closure:

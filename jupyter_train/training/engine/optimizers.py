@@ -53,14 +53,13 @@ class Shortcut:
 
     @property
     def zeroes_plainly(self) -> bool:
-        """Whether `zero_grad` sets gradients to None, and nothing else."""
-        is_torchs = "zero_grad" not in self._attributes and type(self.optimizer).zero_grad is _ZERO_GRAD
-        return is_torchs and not _is_profiling()
+        """Whether `zero_grad` is PyTorch's, which sets gradients to None."""
+        return "zero_grad" not in self._attributes and type(self.optimizer).zero_grad is _ZERO_GRAD
 
     def zero_grad(self) -> None:
         """Takes the gradients away, in the optimizer's own way if it has one."""
         optimizer = self.optimizer
-        if not self.zeroes_plainly:
+        if not self.zeroes_plainly or _is_profiling():
             optimizer.zero_grad()
             return
         for group in optimizer.param_groups:

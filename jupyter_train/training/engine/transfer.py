@@ -42,7 +42,7 @@ class Transfer:
                     return batch
             elif kind is list or kind is tuple:
                 if self._are_there(batch):
-                    return kind([*batch])
+                    return [*batch] if kind is list else tuple([*batch])
             elif kind is dict and self._are_there(batch.values()):
                 return dict(batch)
         trainer = self._trainer
