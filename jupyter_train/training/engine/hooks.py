@@ -9,8 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
-#: Hooks that others follow before the fit catches up anyway: at the next batch, or after the training step.
-_FOLLOWED = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+#: Hooks that end a batch: the next one begins with catching up.
+_LAST = ("on_train_batch_end", "on_validation_batch_end")
 Hook = Callable[..., Any] | None
 
 CALLED = (
@@ -107,7 +107,7 @@ class Hooks:
     def _caller(self, name: str) -> Callable[..., Any]:
         """What calls a hook of the callbacks there are by then, and of the module, whose answer it gives."""
         trainer, module, attributes = self._trainer, self._module, self._module.__dict__
-        is_followed = name in _FOLLOWED
+        is_last = name in _LAST
 
         def call(*arguments: Any) -> Any:
             before = attributes["_current_fx_name"]
@@ -119,7 +119,7 @@ class Hooks:
             hook = getattr(module, name)
             output = hook(*arguments) if callable(hook) else None
             attributes["_current_fx_name"] = before
-            if is_followed:
+            if not is_last:
                 self.catch_up()
             return output
 

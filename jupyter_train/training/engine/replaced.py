@@ -18,7 +18,7 @@ from pytorch_lightning.trainer.connectors.logger_connector.result import _Result
 _EPOCH = (
     "advance", "_should_accumulate", "_accumulated_batches_reached", "_num_ready_batches_reached",
     "_should_check_val_fx", "_should_check_val_epoch", "_on_before_fetch", "_on_after_fetch", "_build_kwargs",
-    "_save_loggers_on_train_batch_end", "_broadcast_sigterm_tensor",
+    "_save_loggers_on_train_batch_end", "_broadcast_sigterm_tensor", "update_lr_schedulers", "_update_learning_rates",
 )  # fmt: skip
 _OPTIMIZATION = (
     "run", "_make_closure", "_make_step_fn", "_make_zero_grad_fn", "_make_backward_fn", "_optimizer_step",
