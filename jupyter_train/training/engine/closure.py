@@ -33,7 +33,7 @@ class BatchClosure:
         self._batch_idx = batch_idx
         self._shortcut = shortcut
         self._goes_back, self._zeroes = _parts_of(passes, batch_idx)
-        self._result: tuple[torch.Tensor | None, torch.Tensor | None, Mapping[str, Any]] | None = None
+        self._result: tuple[Any, torch.Tensor | None, Mapping[str, Any]] | None = None
 
     def __call__(self) -> torch.Tensor | None:
         """The loss, with gradients made and clipped."""
@@ -71,13 +71,17 @@ class BatchClosure:
             loss = output / parts
         else:
             loss = output  # nobody can tell it from a tensor of its own before backward is over
+        is_users = loss is output
         del output  # a dict of outputs ends here, as in Lightning's loop
         told = self._told(loss)
         if self._zeroes:
             passes.zero(self._shortcut, self._batch_idx)
         if self._goes_back and loss is not None:
             passes.backward(loss)
-        self._result = loss, told, extra
+        graph = (
+            loss.grad_fn if is_users and loss is not None else loss
+        )  # Lightning holds the graph, not the user's loss
+        self._result = graph, told, extra
         return told
 
     def _told(self, loss: torch.Tensor | None) -> torch.Tensor | None:
