@@ -62,27 +62,29 @@ class BatchClosure:
     def _run(self) -> torch.Tensor | None:
         passes = self._passes
         output = passes.forward(self._arguments)
-        parts = passes.trainer.accumulate_grad_batches
-        extra: Mapping[str, Any] = {}
-        if type(output) is not torch.Tensor:
-            result = ClosureResult.from_training_step_output(output, parts)
-            loss, extra = result.closure_loss, result.extra
-        elif parts != 1 or passes.hooks.shows_loss or not self._shortcut.zeroes_plainly:
-            loss = output / parts
-        else:
-            loss = output  # nobody can tell it from a tensor of its own before backward is over
-        is_users = loss is output
+        loss, extra = self._split(output)
+        is_alias = loss is output
         del output  # a dict of outputs ends here, as in Lightning's loop
         told = self._told(loss)
         if self._zeroes:
             passes.zero(self._shortcut, self._batch_idx)
         if self._goes_back and loss is not None:
             passes.backward(loss)
-        graph = (
-            loss.grad_fn if is_users and loss is not None else loss
-        )  # Lightning holds the graph, not the user's loss
+        # Lightning holds the graph until the step is over, but not the tensor that the training step gave
+        graph = loss.grad_fn if is_alias and loss is not None else loss
         self._result = graph, told, extra
         return told
+
+    def _split(self, output: Any) -> tuple[torch.Tensor | None, Mapping[str, Any]]:
+        """The loss to go back from, and what came with it."""
+        passes = self._passes
+        parts = passes.trainer.accumulate_grad_batches
+        if type(output) is not torch.Tensor:
+            result = ClosureResult.from_training_step_output(output, parts)
+            return result.closure_loss, result.extra
+        if parts == 1 and not passes.hooks.shows_loss and self._shortcut.zeroes_plainly:
+            return output, {}  # nobody can tell it from a tensor of its own before backward is over
+        return output / parts, {}
 
     def _told(self, loss: torch.Tensor | None) -> torch.Tensor | None:
         """The loss as others are told it: a copy, unless nobody can change it."""
