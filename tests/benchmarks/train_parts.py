@@ -23,16 +23,16 @@ def _parts() -> list[tuple[str, Any, str]]:
 
     from jupyter_train.training import recorder, steps
     from jupyter_train.training.checkpoints.keeper import RunCheckpoint
-    from jupyter_train.training.engine import ledger, loop, step, transfer
+    from jupyter_train.training.engine import ledger, loop, passes, step, transfer
 
     return [
         ("fetching a batch", _MapDatasetFetcher, "fetch"),
         ("to the device", transfer.Transfer, "__call__"),
         ("optimizer's step, with all in it", step.Step, "_step"),
-        ("  training_step, with self.log", step.Step, "_forward"),
+        ("  training_step, with self.log", passes.Passes, "forward"),
         ("    self.log", ledger.Ledger, "log"),
-        ("  zero_grad", step.Step, "_zero"),
-        ("  backward", step.Step, "_backward"),
+        ("  zero_grad", passes.Passes, "zero"),
+        ("  backward", passes.Passes, "backward"),
         ("taking the step's values", steps.StepValues, "take"),
         ("after the step: progress, commands", recorder.Recorder, "after_step"),
         ("what follows a batch", loop._Epoch, "advance_end"),

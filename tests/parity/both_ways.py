@@ -58,11 +58,22 @@ def carry_out(case: Case, is_lean: bool, watched: str = "") -> dict[str, Any]:
     } | ({"why": reasons} if is_lean else {})
 
 
+def attempt(case: Case, is_lean: bool, watched: str = "") -> dict[str, Any]:
+    """The same, or the error that ended it."""
+    try:
+        return carry_out(case, is_lean, watched)
+    except Exception as err:  # noqa: BLE001  what stock refuses is refused alike
+        return {"error": f"{type(err).__name__}: {err}"}
+
+
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """What of two ways is not the same; of hooks and rows the first place."""
     found = []
-    for name in other:
-        if name == "why" or one[name] == other[name]:
+    for name in sorted({*one, *other} - {"why"}):
+        if one.get(name) == other.get(name):
+            continue
+        if name not in one or name not in other:
+            found.append(f"{name}: {one.get(name)} / {other.get(name)}")
             continue
         if isinstance(one[name], list):
             place = next((i for i, (a, b) in enumerate(zip(one[name], other[name], strict=False)) if a != b), None)

@@ -25,14 +25,14 @@ MODULE_HOOKS = [
 
 
 def told(value: Any) -> Any:
-    """An argument in a form that can be compared: tensors by their bits, objects by their kind."""
+    """An argument in a form that can be compared: tensors by their bits, containers and objects by their kind too."""
     if isinstance(value, torch.Tensor):
         plain = value.detach().cpu().contiguous().reshape(-1)
         return hashlib.sha256(plain.view(torch.uint8).numpy().tobytes()).hexdigest()[:12], tuple(value.shape)
     if isinstance(value, dict):
-        return {str(key): told(one) for key, one in value.items()}
+        return type(value).__name__, {str(key): told(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [told(one) for one in value]
+        return type(value).__name__, [told(one) for one in value]
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if callable(value):

@@ -36,6 +36,7 @@ def _fit(is_lean: bool, *, wire=lambda trainer: None, callbacks=(), module=None)
     [
         (_TrainingEpochLoop, "advance"),
         (_TrainingEpochLoop, "_should_accumulate"),
+        (_TrainingEpochLoop, "update_lr_schedulers"),
         (_AutomaticOptimization, "_optimizer_step"),
         (SingleDeviceStrategy, "training_step"),
         (SingleDeviceStrategy, "validation_step"),

@@ -4,8 +4,9 @@ Used inside `pl.Trainer.fit`, for one optimizer on one device; everything else t
 says which and why). Nothing here keeps state of its own that Lightning does not know: progress counters, results and
 metrics are Lightning's objects, so checkpoints and callbacks cannot tell the two apart.
 
-Rooms: `choice` decides, `loop` goes through an epoch, `step` through a batch's optimization, `evaluation` through a
-validation batch, `hooks` finds what is overridden, `ledger` is what `self.log` writes to, `transfer` brings batches.
+Rooms: `choice` decides, `loop` goes through an epoch, `step` through a batch, whose `closure` is made of `passes` and
+called by `optimizers`, `evaluation` through a validation batch; `hooks` finds what is overridden, `signature` what a
+step takes, `replaced` what is not Lightning's, `ledger` is what `self.log` writes to, `transfer` brings batches.
 """
 
 from jupyter_train.training.engine.loop import install

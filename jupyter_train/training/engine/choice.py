@@ -46,3 +46,48 @@ def why_not(trainer: pl.Trainer) -> str | None:
             return f"{type(part).__name__} is a loop of its own"
     name = replaced(trainer)
     return None if name is None else f"{name} has been replaced"
+
+
+class Choice:
+    """The loop that the next batch takes; decided anew as soon as something that it rests on has changed.
+
+    Args:
+        trainer: A trainer that is fitting.
+
+    Attributes:
+        reason: Why Lightning's own loop; None for the lean one.
+    """
+
+    def __init__(self, trainer: pl.Trainer) -> None:
+        self._trainer: Any = trainer
+        self._strategy: Any = trainer.strategy
+        self._module: Any = trainer.lightning_module
+        self._decide()
+
+    def has_changed(self) -> bool:
+        """Whether something it rests on is another than at the last look; costs half a microsecond."""
+        strategy = self._strategy
+        if (
+            strategy._model is self._model
+            and strategy._precision_plugin is self._precision
+            and len(strategy._optimizers) == self._optimizers
+            and self._trainer.profiler is self._profiler
+            and self._module._automatic_optimization is self._is_automatic
+            and list(map(len, self._dicts)) == self._lengths
+        ):
+            return False
+        self._decide()
+        return True
+
+    def _decide(self) -> None:
+        trainer, strategy = self._trainer, self._strategy
+        loop = trainer.fit_loop.epoch_loop
+        self.reason = why_not(trainer)
+        self._model = strategy._model
+        self._precision = strategy._precision_plugin
+        self._optimizers = len(strategy._optimizers)
+        self._profiler = trainer.profiler
+        self._is_automatic = self._module._automatic_optimization
+        parts = (loop, loop.val_loop, loop.automatic_optimization, strategy, trainer.precision_plugin)
+        self._dicts = [vars(part) for part in parts]
+        self._lengths = list(map(len, self._dicts))

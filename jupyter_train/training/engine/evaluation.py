@@ -7,10 +7,10 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 from jupyter_train.training.engine.hooks import Hooks
 from jupyter_train.training.engine.ledger import Ledger
+from jupyter_train.training.engine.signature import Signature
 from jupyter_train.training.engine.transfer import Transfer
 
 
@@ -31,17 +31,17 @@ class Evaluation:
         self._ledger = ledger
         self._loop = loop
         self._attributes = module.__dict__
-        self._validation_step = module.validation_step
-        self._takes_index = is_param_in_hook_signature(module.validation_step, "batch_idx", min_args=2)
+        self._module = module
+        self._signature = Signature(module, "validation_step")
         self._names_loader = loop._is_sequential and loop.num_dataloaders > 1
         self._context = None if type(precision) is Precision else precision.val_step_context
-        self._transfer = Transfer(trainer)
-        self._on_batch_start = hooks.of("on_validation_batch_start")
-        self._on_batch_end = hooks.of("on_validation_batch_end")
+        self._hooks = hooks
+        self._transfer = Transfer(trainer, hooks)
 
     def __call__(self, batch: Any, batch_idx: int, dataloader_idx: int, _dataloader_iter: Any) -> None:
         """One batch."""
-        loop, ledger = self._loop, self._ledger
+        loop, ledger, hooks = self._loop, self._ledger, self._hooks
+        hooks.catch_up()
         batch = self._transfer(batch, dataloader_idx)
         loader = dataloader_idx if self._names_loader else None
         rest = () if loader is None else (loader,)
@@ -51,15 +51,15 @@ class Evaluation:
         total.ready += 1
         current.ready += 1
         ledger.begin(results, batch, loader)
-        if self._on_batch_start is not None:
-            self._on_batch_start(batch, batch_idx, *rest)
+        if hooks.on_validation_batch_start is not None:
+            hooks.on_validation_batch_start(batch, batch_idx, *rest)
         total.started += 1
         current.started += 1
         output = self._step(batch, batch_idx, rest)
         total.processed += 1
         current.processed += 1
-        if self._on_batch_end is not None:
-            self._on_batch_end(output, batch, batch_idx, *rest)
+        if hooks.on_validation_batch_end is not None:
+            hooks.on_validation_batch_end(output, batch, batch_idx, *rest)
         connector: Any = self._trainer._logger_connector
         logs_steps = ledger.logs_steps(results)
         if logs_steps:
@@ -80,14 +80,15 @@ class Evaluation:
             raise SIGTERMException
 
     def _step(self, batch: Any, batch_idx: int, rest: tuple[Any, ...]) -> Any:
-        arguments = (batch, batch_idx, *rest) if self._takes_index else (batch, *rest)
+        arguments = (batch, batch_idx, *rest) if self._signature.takes_index else (batch, *rest)
         attributes = self._attributes
         before = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = "validation_step"
         if self._context is None:
-            output = self._validation_step(*arguments)
+            output = self._module.validation_step(*arguments)
         else:
             with self._context():
-                output = self._validation_step(*arguments)
+                output = self._module.validation_step(*arguments)
         attributes["_current_fx_name"] = before
+        self._hooks.catch_up()
         return output

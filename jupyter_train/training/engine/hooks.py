@@ -1,68 +1,132 @@
-"""What overrides a hook, found once an epoch instead of at every call."""
+"""What overrides a hook: looked up once, and again as soon as something has been set, added or taken away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
+#: Hooks that end a batch: the next one begins with catching up.
+_LAST = ("on_train_batch_end", "on_validation_batch_end")
+Hook = Callable[..., Any] | None
+
+CALLED = (
+    "on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward", "on_after_backward",
+    "on_before_optimizer_step", "on_validation_batch_start", "on_validation_batch_end",
+)  # fmt: skip
+_STEPPING = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "clip_gradients")
+_TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+_of_callback = attrgetter(*CALLED)
+_of_module = attrgetter(*CALLED, *_STEPPING, *_TRANSFER)
+_of_datamodule = attrgetter(*_TRANSFER)
+
 #: Lightning's hooks as they came: one that was replaced in the base class itself is overridden too.
 _EMPTY: dict[type, dict[str, Any]] = {
     base: {name: getattr(base, name) for name in dir(base)} for base in (pl.Callback, pl.LightningModule, DataHooks)
 }
+_LIGHTNINGS = {kind for base in (pl.Callback, pl.LightningModule, pl.LightningDataModule) for kind in base.__mro__}
 
 
 class Hooks:
-    """Finds the overridden hooks of a fit's callbacks and module.
+    """The overridden hooks of a fit's callbacks and modules, kept current by `catch_up`.
+
+    Each hook that callbacks and the module share is an attribute: a function that calls it, or None where nothing
+    overrides it.
 
     Args:
         trainer: The fitting trainer.
+
+    Attributes:
+        has_own_step: Whether the module overrides `optimizer_step`; so on for the others.
+        shows_loss: Whether anything of the user's runs between the training step and the end of backward.
     """
+
+    on_train_batch_start: Hook
+    on_train_batch_end: Hook
+    on_before_zero_grad: Hook
+    on_before_backward: Hook
+    on_after_backward: Hook
+    on_before_optimizer_step: Hook
+    on_validation_batch_start: Hook
+    on_validation_batch_end: Hook
 
     def __init__(self, trainer: pl.Trainer) -> None:
         fitting: Any = trainer
         self._trainer = fitting
-        self._module = trainer.lightning_module
-        self._callbacks = list(fitting.callbacks)
+        self._module: Any = trainer.lightning_module
+        self._datamodule: Any = fitting.datamodule
+        self._callers = {name: self._caller(name) for name in CALLED}
+        self.look()
 
-    @property
-    def are_current(self) -> bool:
-        """False once callbacks were added or taken away."""
-        return bool(self._trainer.callbacks == self._callbacks)
+    def look(self) -> None:
+        """Finds what is overridden."""
+        self._callbacks = list(self._trainer.callbacks)
+        self._dicts = self._watched()
+        self._lengths = list(map(len, self._dicts))
+        self._answers = self._ask()
+        for name, caller in self._callers.items():
+            setattr(self, name, caller if self._is_anywhere(name) else None)
+        module = self._module
+        own = {name for name in (*_STEPPING, *_TRANSFER) if overridden(module, name, pl.LightningModule)}
+        self.has_own_step = "optimizer_step" in own
+        self.has_own_zero_grad = "optimizer_zero_grad" in own
+        self.has_own_backward = "backward" in own
+        self.has_own_clipping = not own.isdisjoint(("configure_gradient_clipping", "clip_gradients"))
+        self.has_own_transfer = not own.isdisjoint(_TRANSFER) or any(
+            overridden(self._datamodule, name, DataHooks) for name in _TRANSFER if self._datamodule is not None
+        )
+        self.shows_loss = bool(
+            self.on_before_zero_grad or self.on_before_backward or self.has_own_zero_grad or self.has_own_backward
+        )
 
-    def of(self, name: str) -> Callable[..., Any] | None:
-        """One function that calls a hook wherever it is overridden, in Lightning's order; None where it is nowhere.
+    def catch_up(self) -> None:
+        """Looks again where something was set or taken away since; costs half a microsecond where nothing was."""
+        if list(map(len, self._dicts)) == self._lengths and self._trainer.callbacks == self._callbacks:
+            return
+        self._lengths = list(map(len, self._dicts))
+        if self._trainer.callbacks != self._callbacks or self._ask() != self._answers:
+            self.look()
 
-        It gives what the module's own hook gave.
-        """
-        theirs = [found for one in self._callbacks if (found := overridden(one, name, pl.Callback)) is not None]
-        its_own = self.of_module(name)
-        if not theirs and its_own is None:
-            return None
+    def _watched(self) -> list[Any]:
+        """The dicts in which a hook appears when it is set late: of the objects, and of the user's classes."""
+        owners = [self._module, *self._callbacks, *([] if self._datamodule is None else [self._datamodule])]
+        kinds = {kind: None for one in owners for kind in type(one).__mro__ if kind not in _LIGHTNINGS}
+        return [vars(one) for one in (*owners, *kinds) if hasattr(one, "__dict__")]
+
+    def _ask(self) -> list[Any]:
+        answers = [_of_callback(one) for one in self._callbacks]
+        return [*answers, _of_module(self._module), self._datamodule and _of_datamodule(self._datamodule)]
+
+    def _is_anywhere(self, name: str) -> bool:
+        is_own = overridden(self._module, name, pl.LightningModule)
+        return is_own or any(overridden(one, name, pl.Callback) for one in self._callbacks)
+
+    def _caller(self, name: str) -> Callable[..., Any]:
+        """What calls a hook of the callbacks there are by then, and of the module, whose answer it gives."""
         trainer, module, attributes = self._trainer, self._module, self._module.__dict__
+        is_last = name in _LAST
 
         def call(*arguments: Any) -> Any:
             before = attributes["_current_fx_name"]
             attributes["_current_fx_name"] = name
-            for hook in theirs:
-                hook(trainer, module, *arguments)
-            found = its_own(*arguments) if its_own is not None else None
+            for callback in trainer.callbacks:
+                hook = getattr(callback, name)
+                if callable(hook):
+                    hook(trainer, module, *arguments)
+            hook = getattr(module, name)
+            output = hook(*arguments) if callable(hook) else None
             attributes["_current_fx_name"] = before
-            return found
+            if not is_last:
+                self.catch_up()
+            return output
 
         return call
 
-    def of_module(self, name: str) -> Callable[..., Any] | None:
-        """The module's own hook; None where it is Lightning's empty one."""
-        return overridden(self._module, name, pl.LightningModule)
 
-
-def overridden(owner: Any, name: str, base: type) -> Callable[..., Any] | None:
-    """A hook of an object; None where it is the empty one of `base`, or cannot be called."""
-    found = getattr(owner, name)
-    if not callable(found) or getattr(found, "__func__", found) is _EMPTY[base][name]:
-        return None
-    hook: Callable[..., Any] = found
-    return hook
+def overridden(owner: Any, name: str, base: type) -> bool:
+    """Whether a hook of an object does anything: it is not the empty one of `base`, and can be called."""
+    hook = getattr(owner, name)
+    return callable(hook) and getattr(hook, "__func__", hook) is not _EMPTY[base][name]

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataLoaderIterDataFetcher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from jupyter_train.training.engine.choice import why_not
+from jupyter_train.training.engine.choice import Choice, why_not
 from jupyter_train.training.engine.evaluation import Evaluation
 from jupyter_train.training.engine.hooks import Hooks
 from jupyter_train.training.engine.ledger import Ledger, opened
@@ -24,7 +24,8 @@ def install(trainer: pl.Trainer, tell: Callable[[str | None], None]) -> None:
 
     Args:
         trainer: Not yet fitting, of a Lightning release whose loops are known.
-        tell: Told once, when the first epoch begins, why Lightning's own loop is taken; None for the lean one.
+        tell: Told when the first epoch begins why Lightning's own loop is taken, None for the lean one; and again where
+            that changes, each reason once.
     """
     _Engine(trainer, tell)
 
@@ -36,7 +37,7 @@ class _Engine:
         loop: Any = trainer.fit_loop.epoch_loop
         self._trainer = trainer
         self._tell = tell
-        self._is_told = False
+        self._told: set[str | None] = set()
         self._ledger: Ledger | None = None
         self._theirs = loop.run, loop.on_advance_end, loop.val_loop.run
         self._advance_end: Callable[[Any], None] = loop.on_advance_end
@@ -45,17 +46,15 @@ class _Engine:
         loop.val_loop.run = self._validate
 
     def _run(self, fetcher: Any) -> None:
-        reason = why_not(self._trainer)
-        if not self._is_told:
-            self._is_told = True
-            self._tell(reason)
+        choice = Choice(self._trainer)
+        self._say(choice.reason)
         run, advance_end, _ = self._theirs
         self._advance_end = advance_end
-        if reason is not None:
+        if choice.reason is not None:
             run(fetcher)
             return
         ledger = self._opened()
-        epoch = _Epoch(self._trainer, ledger, advance_end)
+        epoch = _Epoch(self._trainer, ledger, choice, advance_end, self._say)
         self._advance_end = epoch.advance_end
         with opened(self._trainer.lightning_module, ledger):
             try:
@@ -76,6 +75,11 @@ class _Engine:
         finally:
             del loop._evaluation_step
 
+    def _say(self, reason: str | None) -> None:
+        if reason not in self._told:
+            self._told.add(reason)
+            self._tell(reason)
+
     def _opened(self) -> Ledger:
         if self._ledger is None:
             self._ledger = Ledger(self._trainer)
@@ -90,13 +94,25 @@ class _Lazily:
         self._ledger = ledger
         self._loop = loop
         self._theirs = loop._evaluation_step
+        self._choice: Choice | None = None
         self._step: Any = None
 
     def __call__(self, *arguments: Any) -> None:
-        if self._step is None:
-            is_theirs = isinstance(self._loop._data_fetcher, _DataLoaderIterDataFetcher)
-            self._step = self._theirs if is_theirs else Evaluation(self._trainer, self._ledger)
+        if self._choice is None or self._choice.has_changed():
+            self._look()
         self._step(*arguments)
+
+    def _look(self) -> None:
+        is_first = self._choice is None
+        if not is_first:
+            self._ledger.settle()
+        stand_in = vars(self._loop).pop("_evaluation_step")  # this object is no reason to take Lightning's own loop
+        is_theirs = why_not(self._trainer) is not None or isinstance(
+            self._loop._data_fetcher, _DataLoaderIterDataFetcher
+        )
+        self._loop._evaluation_step = stand_in
+        self._choice = Choice(self._trainer)
+        self._step = self._theirs if is_theirs else Evaluation(self._trainer, self._ledger)
 
 
 class _Epoch:
@@ -105,25 +121,38 @@ class _Epoch:
     Args:
         trainer: The fitting trainer.
         ledger: Where `self.log` goes.
+        choice: That it is lean, at first.
         theirs: Lightning's own end of a batch.
+        say: Told where another loop is taken.
     """
 
-    def __init__(self, trainer: pl.Trainer, ledger: Ledger, theirs: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        trainer: pl.Trainer,
+        ledger: Ledger,
+        choice: Choice,
+        theirs: Callable[[Any], None],
+        say: Callable[[str | None], None],
+    ) -> None:
         self._trainer = trainer
         self._ledger = ledger
+        self._choice = choice
         self._theirs = theirs
+        self._say = say
         self._loop: Any = trainer.fit_loop.epoch_loop
         self._connector: Any = trainer._logger_connector
         self._progress: Any = self._loop.batch_progress
-        self._transfer = Transfer(trainer)
         self._look()
 
     def _look(self) -> None:
-        """Finds what is overridden."""
-        self._hooks = hooks = Hooks(self._trainer)
-        self._on_batch_start = hooks.of("on_train_batch_start")
-        self._on_batch_end = hooks.of("on_train_batch_end")
-        self._step = Step(self._trainer, hooks, is_told=self._on_batch_end is not None)
+        """Takes the trainer's parts as they are now."""
+        if self._choice.reason is None:
+            self._hooks = Hooks(self._trainer)
+            self._transfer = Transfer(self._trainer, self._hooks)
+            self._step = Step(self._trainer, self._hooks)
+        else:
+            self._ledger.settle()
+            self._say(self._choice.reason)
 
     def run(self, fetcher: Any) -> None:
         """From the first batch that is left of the epoch to its last."""
@@ -134,7 +163,9 @@ class _Epoch:
         is_fresh = True
         while not self._is_done():
             try:
-                if loop.restarting:
+                if self._choice.has_changed():
+                    self._look()
+                if loop.restarting or self._choice.reason is not None:
                     loop.advance(fetcher)
                 else:
                     loop.val_loop.restarting = False
@@ -146,9 +177,7 @@ class _Epoch:
             finally:
                 if is_fresh:
                     loop.on_iteration_done()
-            if is_fresh or not self._hooks.are_current:
-                is_fresh = False
-                self._look()
+                    is_fresh = False
 
     def _is_done(self) -> bool:
         loop, trainer = self._loop, self._trainer
@@ -172,6 +201,8 @@ class _Epoch:
         loop, connector, progress = self._loop, self._connector, self._progress
         total, current = progress.total, progress.current
         batch = following()
+        hooks = self._hooks
+        hooks.catch_up()
         batch_idx = current.ready
         progress.is_last_batch = fetcher.done
         batch = self._transfer(batch)
@@ -183,7 +214,7 @@ class _Epoch:
         if batch is None:
             loop._warning_cache.warn("train_dataloader yielded None. If this was on purpose, ignore this warning...")
         else:
-            is_over = self._on_batch_start is not None and self._on_batch_start(batch, batch_idx) == -1
+            is_over = hooks.on_train_batch_start is not None and hooks.on_train_batch_start(batch, batch_idx) == -1
             if is_over:
                 progress.increment_by(0, is_last_batch=True)
             else:
@@ -199,8 +230,8 @@ class _Epoch:
         if is_over:
             self._ledger.leave()
             raise StopIteration
-        if self._on_batch_end is not None:
-            self._on_batch_end(outputs, batch, batch_idx)
+        if hooks.on_train_batch_end is not None:
+            hooks.on_train_batch_end(outputs, batch, batch_idx)
         self._ledger.end()
         total.completed += 1
         current.completed += 1
@@ -209,10 +240,10 @@ class _Epoch:
     def advance_end(self, fetcher: Any) -> None:
         """What follows a batch: validation, where it is due; as `_TrainingEpochLoop.on_advance_end`."""
         trainer, loop = self._trainer, self._loop
-        if self._may_validate():
+        if self._choice.reason is not None or self._may_validate():
             self._ledger.settle()
             self._theirs(fetcher)
-            self._look()
+            self._hooks.look()
             return
         if trainer.lr_scheduler_configs:
             loop.update_lr_schedulers("step", update_plateau_schedulers=True)

@@ -18,7 +18,7 @@ from pytorch_lightning.trainer.connectors.logger_connector.result import _Result
 _EPOCH = (
     "advance", "_should_accumulate", "_accumulated_batches_reached", "_num_ready_batches_reached",
     "_should_check_val_fx", "_should_check_val_epoch", "_on_before_fetch", "_on_after_fetch", "_build_kwargs",
-    "_save_loggers_on_train_batch_end", "_broadcast_sigterm_tensor",
+    "_save_loggers_on_train_batch_end", "_broadcast_sigterm_tensor", "update_lr_schedulers", "_update_learning_rates",
 )  # fmt: skip
 _OPTIMIZATION = (
     "run", "_make_closure", "_make_step_fn", "_make_zero_grad_fn", "_make_backward_fn", "_optimizer_step",
@@ -27,7 +27,7 @@ _OPTIMIZATION = (
 _EVALUATION = ("_evaluation_step", "_build_kwargs", "_build_step_args_from_hook_kwargs")
 _STRATEGY = (
     "batch_to_device", "training_step", "post_training_step", "validation_step", "backward", "pre_backward",
-    "post_backward", "optimizer_step",
+    "post_backward", "optimizer_step", "on_train_batch_start",
 )  # fmt: skip
 _PRECISION = (
     "convert_input", "pre_backward", "backward", "post_backward", "_after_closure", "_wrap_closure", "optimizer_step",

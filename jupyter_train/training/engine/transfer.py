@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.core.hooks import DataHooks
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.trainer import call
 from pytorch_lightning.utilities.combined_loader import _MaxSizeCycle
 from torch.utils.data.dataloader import _DatasetKind, _SingleProcessDataLoaderIter
 
-from jupyter_train.training.engine.hooks import overridden
-
-_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+from jupyter_train.training.engine.hooks import Hooks
 
 
 class Transfer:
-    """Moves batches to the model's device, by Lightning's own way wherever it would do anything.
+    """Moves batches to the model's device, by Lightning's own way wherever it would do anything but copy containers.
+
+    Lightning gives every step a new container, whatever came from the loader: a batch that a loader keeps and hands on
+    again is as it was, after a step has taken something out of it or put something in.
 
     Args:
         trainer: The fitting trainer.
+        hooks: What is overridden.
     """
 
-    def __init__(self, trainer: pl.Trainer) -> None:
-        fitting: Any = trainer
-        self._trainer = fitting
+    def __init__(self, trainer: pl.Trainer, hooks: Hooks) -> None:
+        self._trainer = trainer
+        self._hooks = hooks
         self._convert = trainer.precision_plugin.convert_input
         self._device = trainer.strategy.root_device
-        owners = [one for one in (fitting.lightning_module, fitting.datamodule) if one is not None]
-        self._has_hooks = any(overridden(owner, name, DataHooks) for owner in owners for name in _HOOKS)
 
     def __call__(self, batch: Any, loader: int = 0) -> Any:
         """The batch on the model's device, in its precision."""
         batch = self._convert(batch)
-        if not self._has_hooks and self._is_there(batch):
-            return batch
+        if not self._hooks.has_own_transfer:
+            kind = type(batch)
+            if kind is torch.Tensor:
+                if batch.device == self._device:
+                    return batch
+            elif kind is list or kind is tuple:
+                if self._are_there(batch):
+                    return [*batch] if kind is list else tuple([*batch])
+            elif kind is dict and self._are_there(batch.values()):
+                return dict(batch)
         trainer = self._trainer
         batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=loader)
         return call._call_strategy_hook(trainer, "batch_to_device", batch, dataloader_idx=loader)
 
-    def _is_there(self, batch: Any) -> bool:
-        """True for plain tensors, in plain containers, that are on the device already."""
-        kind = type(batch)
-        if kind is torch.Tensor:
-            return bool(batch.device == self._device)
-        if kind is list or kind is tuple:
-            return all(type(one) is torch.Tensor and one.device == self._device for one in batch)
-        if kind is dict:
-            return all(type(one) is torch.Tensor and one.device == self._device for one in batch.values())
-        return False
+    def _are_there(self, items: Iterable[Any]) -> bool:
+        """True for plain tensors that are on the device already."""
+        device = self._device
+        for item in items:  # noqa: SIM110  a generator costs more than what it is asked
+            if type(item) is not torch.Tensor or item.device != device:
+                return False
+        return True
 
 
 def source_of(fetcher: _DataFetcher) -> Callable[[], Any]:

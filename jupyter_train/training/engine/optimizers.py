@@ -1,0 +1,77 @@
+"""An optimizer's `step` and `zero_grad`, past what PyTorch wraps around them while there is nothing for it to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning.core.optimizer import do_nothing_closure
+from torch.optim import Optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+_ZERO_GRAD = Optimizer.zero_grad
+#: A function that somebody wrapped around a step with `functools.wraps` carries PyTorch's marks, but not its code.
+_WRAPPER: Any = Optimizer.profile_hook_step(Optimizer.step)
+_is_profiling: Callable[[], bool] = torch.autograd._profiler_enabled  # type: ignore[attr-defined]
+
+
+class Shortcut:
+    """Steps one optimizer; what was set on it, on its class or registered with it is seen at every call.
+
+    Args:
+        optimizer: As `trainer.optimizers` has it.
+
+    Attributes:
+        is_torchs: Whether its class comes with PyTorch, which makes nothing of a closure's result but a number.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        self.is_torchs = type(optimizer).__module__.startswith("torch.optim.")
+        self._attributes: dict[str, Any] = vars(optimizer)
+        step: Any = getattr(type(optimizer), "step", None)
+        is_wrapped = getattr(step, "__code__", None) is _WRAPPER.__code__
+        self._step = step
+        self._unwrapped: Callable[..., Any] | None = step.__wrapped__ if is_wrapped else None
+
+    def step(self, closure: Callable[[], Any]) -> Any:
+        """What the optimizer's step gives."""
+        optimizer, unwrapped = self.optimizer, self._unwrapped
+        if (
+            unwrapped is None
+            or "step" in self._attributes
+            or type(optimizer).step is not self._step
+            or optimizer._optimizer_step_pre_hooks
+            or optimizer._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or _is_profiling()
+        ):
+            return optimizer.step(closure=closure)
+        return unwrapped(optimizer, closure=closure)
+
+    @property
+    def zeroes_plainly(self) -> bool:
+        """Whether `zero_grad` is PyTorch's, which sets gradients to None."""
+        return "zero_grad" not in self._attributes and type(self.optimizer).zero_grad is _ZERO_GRAD
+
+    def zero_grad(self) -> None:
+        """Takes the gradients away, in the optimizer's own way if it has one."""
+        optimizer = self.optimizer
+        if not self.zeroes_plainly or _is_profiling():
+            optimizer.zero_grad()
+            return
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+
+def is_plain(wrapper: Any) -> bool:
+    """Whether Lightning's wrapper of an optimizer steps it, and nothing else: `step` may be set on the wrapper too."""
+    attributes = wrapper.__dict__
+    return (
+        "step" not in attributes
+        and attributes["_on_before_step"] is do_nothing_closure
+        and attributes["_on_after_step"] is do_nothing_closure
+    )
