@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.config import Option, TrainConfig, options_by_name
+from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
 from jupyter_train.execution.absences import explain_absences
@@ -87,7 +87,7 @@ def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainC
     for name, option in options_by_name().items():
         old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
         if option.shapes_result and old != new:
-            lines.append(f"`{option.flag}` was {_shown(option, old)} and is {_shown(option, new)}")
+            lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
         lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
@@ -99,8 +99,8 @@ def _comparable(value: Any) -> Any:
     return _ADDRESS.sub("", value) if isinstance(value, str) else value
 
 
-def _shown(option: Option, value: Any) -> str:
-    return f"`{as_json(value)}`" if option.is_said(value) else "not given"
+def _shown(options: Mapping[str, Any], name: str) -> str:
+    return f"`{as_json(options[name])}`" if name in options else "not given"
 
 
 def _rows(words: Any) -> str:

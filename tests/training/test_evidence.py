@@ -110,6 +110,16 @@ class Waits(pl.Callback):
         until(lambda _: len(hashes(run)) > trainer.current_epoch, run)
 
 
+class Flushes(pl.Callback):
+    """Has everything recorded so far hashed and written, so that no moment is left out."""
+
+    def on_train_batch_end(self, trainer, *_):
+        trainer.callbacks[0]._writer.flush()
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.callbacks[0]._writer.flush()
+
+
 class AwaitsVerdict(pl.Callback):
     """Begins the fifth epoch once a verdict has been told."""
 
@@ -212,6 +222,15 @@ def test_a_hash_is_evidence_where_no_loss_is(model, engine, hashed) -> None:
 def test_other_weights_are_found_out_behind_equal_values(model, engine, hashed) -> None:
     run = gone_on(lambda: model(is_hidden=True), [Waits()], [Waits()], engine=engine)
     assert verdict(run) == "diverged at step 8: the weights differ from what was recorded before"
+
+
+def test_a_hash_of_the_very_moment_of_a_checkpoint_lies_before_it(hashed, monkeypatch) -> None:
+    """The moment does not come again in the resumed run."""
+    monkeypatch.setattr(evidence, "PERIOD_S", 0.0)
+    run = gone_on(lambda: Lit(), [Flushes()], [Flushes()])
+    whole = sorted([*range(1, 13), 4.5, 8.5, 12.5])
+    assert [point.epoch for point in hashes(run)] == whole
+    assert verdict(run).startswith("verified exact: ")
 
 
 def test_a_divergence_is_one_event(hashed) -> None:
