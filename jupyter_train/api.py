@@ -38,6 +38,17 @@ class Expression:
 def train(model: Any, data: Any = None, **options: Any) -> Run:
     """Trains a model and gives its `Run`; the same as `%train`.
 
+    Everything is seeded twice: before the functions given are called, and again right before the fit, so that what
+    building draws does not matter. A stock script gives the same weights where it does so too:
+
+        from jupyter_train.training.order import in_order, order_seed
+
+        pl.seed_everything(7, workers=True)
+        model, loader = LitDigits(), DataLoader(rows, batch_size=32, shuffle=True)
+        pl.seed_everything(7, workers=True)
+        trainer = pl.Trainer(max_epochs=2, devices=1)
+        trainer.fit(model, in_order(loader, order_seed(7)))
+
     Args:
         model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
             one: it is called once the seed is set, so that the initial weights follow from the seed.
@@ -90,7 +101,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
         **options: Options of `%train`, which win over the file.
     """
     root = content["fit"] if isinstance(content.get("fit"), Mapping) else content
-    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str)}
+    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str | None)}
     plain = {k: v for k, v in plain.items() if k not in ("default_root_dir", "enable_progress_bar", "logger")}
     seed = root.get("seed_everything")
     if isinstance(seed, int) and not isinstance(seed, bool):

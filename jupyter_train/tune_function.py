@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.config.space import Choices, Fixed, Space
-from jupyter_train.exceptions import ModelError, OptionError
+from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
@@ -83,7 +84,7 @@ def _completed(
         kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
     plain = {
         name: value for name, value in recorded.get("train", {}).items()
-        if name not in options and isinstance(value, int | float | str | bool)
+        if name not in options and isinstance(value, int | float | str | bool | None)
     }  # fmt: skip
     return {**plain, **kept, **options}, space or recorded.get("space", {})
 
@@ -94,6 +95,8 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     from jupyter_train.training.source import refuse_class
     from jupyter_train.tuning.plan import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
 
+    refuse_other_lightning(model, "the model", ModelError)
+    refuse_other_lightning(data, "the data", DataError)
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     maker: Callable[[Mapping[str, Any]], Any]
     if isinstance(model, ModelExpression):

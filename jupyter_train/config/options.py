@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
 
@@ -24,6 +25,7 @@ class Option:
         takes: Types a value may have, `object` for anything.
         help: One line.
         default: What holds when nothing is said.
+        takes_none: Whether None is a value of its own, and not the same as saying nothing.
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
@@ -46,6 +48,11 @@ class Option:
     check: Callable[[Any], Any] | None = None
     group: str = "run"
     shapes_result: bool = True
+    takes_none: bool = False
+
+    def is_said(self, value: Any) -> bool:
+        """Whether a value says anything: None does where it is not the default."""
+        return value is not None or self.default is not None
 
     @property
     def flag(self) -> str:
@@ -77,8 +84,10 @@ class Option:
         return self._validate_one(value)
 
     def _validate_one(self, value: Any) -> Any:
-        if value is None and self.default is None:
+        if value is None and (self.takes_none or self.default is None):
             return None
+        if self.is_expression or object in self.takes:
+            refuse_other_lightning(value, f"`{self.flag}`")
         if self.is_expression:
             return value
         value = self._as_declared(value)

@@ -160,7 +160,7 @@ class TrainConfig:
             if _is_refused(option, value):
                 continue
             target = trainer if option.group == "trainer" else own
-            if value is not None:
+            if option.is_said(value):
                 target[name] = option.validate(value)
         config = cls(**own, trainer=trainer, expressions=dict(expressions or {}))
         config._agree()

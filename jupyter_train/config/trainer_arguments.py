@@ -130,12 +130,19 @@ def _types_in(annotation: str) -> tuple[type, ...]:
     return tuple(_TYPES[name] for name in _TYPES if name in names) or (object,)
 
 
+def _takes_none(annotation: str) -> bool:
+    tree = ast.walk(ast.parse(annotation, mode="eval"))
+    return any(getattr(node, "id", None) == "Optional" or getattr(node, "value", "") is None for node in tree)
+
+
 @functools.cache
 def trainer_options() -> tuple[Option, ...]:
     """Every Trainer argument as an option, `callbacks` and `logger` apart (declared in `train.py`)."""
     return tuple(_option_of(argument) for argument in trainer_arguments() if argument.name != "logger")
 
 
+#: Defaults that are not Lightning's.
+_OWN_DEFAULTS = {"devices": 1}
 #: Arguments that leave the weights of a step what they are; where it trains is told apart by the environment.
 _SHAPE_NOTHING = frozenset({
     "accelerator", "callbacks", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
@@ -148,13 +155,15 @@ _SHAPE_NOTHING = frozenset({
 def _option_of(argument: Argument) -> Option:
     takes = _types_in(argument.annotation) if argument.annotation else (object,)
     unknown = Decision(Use.PASSED, "an argument of this release of pl.Trainer")
+    default = _OWN_DEFAULTS.get(argument.name, argument.default)
     return Option(
         name=argument.name,
         takes=takes,
         help=DECISIONS.get(argument.name, unknown).words,
-        default=None,
+        default=None if default is MISSING else default,
         is_expression=argument.name in EXPRESSIONS,
         bare=True if bool in takes else None,
         group="trainer",
         shapes_result=argument.name not in _SHAPE_NOTHING,
+        takes_none=_takes_none(argument.annotation or "None"),
     )

@@ -119,7 +119,7 @@ class TuneConfig:
             option = known.get(name)
             if option is None:
                 raise unknown_option(name, known)
-            if value is None:
+            if not option.is_said(value):
                 continue
             if name in NOT_FOR_TRIALS:
                 raise OptionError(f"`{option.flag}` is not for a search: {NOT_FOR_TRIALS[name]}")

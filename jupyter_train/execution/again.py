@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.config import TrainConfig, options_by_name
+from jupyter_train.config import Option, TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
+from jupyter_train.execution.absences import explain_absences
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: Options that speak of one attempt, and are not taken over from the one before.
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
 #: What a run's summary says of its beginning.
-_LASTING = ("data", "initial_state", "cell", "fork")
+_LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -58,7 +59,7 @@ class Again:
 
 
 def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of another attempt: what is given now, and else what the run was begun with.
+    """The options of another attempt: what is given now, None too, and else what the run was begun with.
 
     Options whose value was an object are not kept with a run: they have to be given again, and are compared.
     """
@@ -72,7 +73,7 @@ def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if "max_epochs" in given:
         kept.pop("epochs", None)
-    return {**kept, **{name: value for name, value in given.items() if value is not None}}
+    return {**kept, **given}
 
 
 def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> list[str]:
@@ -84,9 +85,9 @@ def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainC
     lines = []
     now = config.to_json()
     for name, option in options_by_name().items():
-        old, new = _comparable(record.config.get(name)), _comparable(now.get(name))
+        old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
         if option.shapes_result and old != new:
-            lines.append(f"`{option.flag}` was {_shown(old)} and is {_shown(new)}")
+            lines.append(f"`{option.flag}` was {_shown(option, old)} and is {_shown(option, new)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
         lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
@@ -98,8 +99,8 @@ def _comparable(value: Any) -> Any:
     return _ADDRESS.sub("", value) if isinstance(value, str) else value
 
 
-def _shown(value: Any) -> str:
-    return "not given" if value is None else f"`{as_json(value)}`"
+def _shown(option: Option, value: Any) -> str:
+    return f"`{as_json(value)}`" if option.is_said(value) else "not given"
 
 
 def _rows(words: Any) -> str:
@@ -176,7 +177,7 @@ def _recorded_before(checkpoint: Checkpoint) -> int:
 
 
 def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:
-    sign = -1 if record.summary.get("best", {}).get("mode") == "max" else 1
+    sign = -1 if (record.summary.get("best") or {}).get("mode") == "max" else 1
     return sorted(known, key=lambda one: sign * (one.value if one.value is not None else 0.0))
 
 
@@ -259,6 +260,7 @@ def _again(
     verification = Verification(record.attempt, step, expected)
     repeats = _repeats(expected, step)
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
+    kept["callbacks"] = explain_absences(verification, before, config)
     remarks = list(choice.remarks)
     changed = surroundings_changed(provenance)
     if changed:

@@ -14,7 +14,7 @@ from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.execution.notify import notify
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, RunWriter, Store
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.central import Event
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.mailbox import Mailbox
@@ -72,6 +72,8 @@ def attempt(
         if is_spread and isinstance(outcome.error, RuntimeError):  # a connection that broke: the other side knows why
             outcome.message = crash.rank_words(folder.path) or outcome.message
         mailbox.close()
+        if outcome.status is RunStatus.FINISHED and outcome.trainer is not None:
+            writer.settle(outcome.trainer.global_step)
         writer.close(outcome.status, outcome.message)
         _tell_verdict(store, record, writer)
         notify(store, record.key, job.config.notify)
@@ -85,6 +87,8 @@ def attempt(
 def _tell_again(again: Again | None, writer: RunWriter) -> None:
     if again is None:
         return
+    with MetricReader(writer.folder.metrics) as reader:
+        writer.last.update(reader.last())
     writer.summary(**again.summary)
     writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)
     for remark in again.remarks:
@@ -94,10 +98,8 @@ def _tell_again(again: Again | None, writer: RunWriter) -> None:
 def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
     """What the comparison came to, where the run ended before it was over."""
     verification = writer.verification
-    if verification is not None and not verification.is_over and not verification.different:
-        event = Event(
-            time.time(), verification.reached, "verified", f"attempt {record.attempt} {verification.words}", {}
-        )
+    if verification is not None and not verification.is_over and not verification.is_different:
+        event = Event(time.time(), verification.step, "verified", f"attempt {record.attempt} {verification.words}", {})
         with contextlib.suppress(StoreError, RunStateError):
             store.add_events(record.key, [event], record.attempt)
 

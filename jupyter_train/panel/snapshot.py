@@ -42,6 +42,7 @@ _SHOWN_EVENTS = frozenset(
         "warning",
         "continues",
         "early_stop",
+        "best",
         "checkpoint",
         "strided",
         "recovered",

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
+from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
 from jupyter_train.store.verification import Verification
 
 PERIOD_S = 0.2
@@ -54,6 +54,12 @@ class Anew:
     """From here on the series begin anew."""
 
 
+class Settled(NamedTuple):
+    """From here on nothing that was recorded before comes again: the run has ended at a step, or went past it all."""
+
+    last_step: int | None
+
+
 class RunWriter:
     """Everything a live run writes goes through here; appending never waits for a disk.
 
@@ -80,7 +86,7 @@ class RunWriter:
         self._store = store
         self._key = key
         self._to_floats = to_floats or _to_floats
-        self._rows: deque[Row | Marker | Anew] = deque()
+        self._rows: deque[Row | Marker | Anew | Settled] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._obsolete: list[Path] = []
@@ -112,6 +118,17 @@ class RunWriter:
         marker = Marker()
         self._rows.append(marker)
         return marker
+
+    def settle(self, last_step: int | None = None) -> None:
+        """Says that what has not come again of an earlier attempt's values never will; see `Verification.settle`."""
+        if self.verification is not None:
+            self.verification.is_settled = True
+            self._rows.append(Settled(last_step))
+
+    def thin(self, stride: int) -> None:
+        """Says that of frequent series only every `stride`-th step is recorded."""
+        if self.verification is not None and stride > 1:
+            self.verification.changes.strides |= {stride}
 
     def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
         """Appends an event."""
@@ -196,14 +213,9 @@ class RunWriter:
             raise
         floats = iter(self._to_floats([value for row in rows for _, value in row.values]))
         for row in taken:
-            if isinstance(row, Marker):
-                row.place = self._appender.place()
-                continue
-            if isinstance(row, Anew):
-                self._appender.begin_anew()
-                continue
-            for (name, _), value in zip(row.values, floats, strict=False):
-                self._append(name, Point(row.step, row.epoch, value, row.time))
+            self._enter(row, floats)
+        if self.verification is not None and self.verification.is_new:
+            self._tell_verification(self.verification)
         while self._actions:
             self._actions.popleft()(self._appender)
         self._appender.set_meta("progress", self._progress | {"at": time.time()})
@@ -211,21 +223,33 @@ class RunWriter:
             self._summary_is_new = False
             self._appender.set_meta("summary", mask_tree(self._summary))
 
+    def _enter(self, row: Row | Marker | Anew | Settled, floats: Iterator[float]) -> None:
+        if isinstance(row, Row):
+            for (name, _), value in zip(row.values, floats, strict=False):
+                self._append(name, Point(row.step, row.epoch, value, row.time))
+        elif isinstance(row, Marker):
+            row.place = self._appender.place()
+        elif isinstance(row, Anew):
+            self._appender.begin_anew()
+        elif self.verification is not None:
+            self.verification.settle(row.last_step)
+
     def _append(self, name: str, point: Point) -> None:
         self._appender.append(name, point)
-        self.last[name] = point.value
-        if not math.isfinite(point.value):
-            self._report_nan(name, point.value, point.step)
+        if name != WEIGHTS:
+            self.last[name] = point.value
+            if not math.isfinite(point.value):
+                self._report_nan(name, point.value, point.step)
         if self.verification is not None:
-            self._verify(self.verification, name, point)
+            self.verification.see(name, point)
 
-    def _verify(self, verification: Verification, name: str, point: Point) -> None:
-        was_over = verification.is_over
-        if not verification.see(name, point) or (verification.is_over and not was_over):
-            kind = "diverged" if verification.different else "verified"
-            self.event(kind, f"attempt {verification.attempt} {verification.words}", point.step)
+    def _tell_verification(self, verification: Verification) -> None:
+        verification.is_new = False
+        words = verification.words
         self.summary(resume={"attempt": verification.attempt, "from_step": verification.from_step,
-                             "verdict": verification.verdict, "words": verification.words})  # fmt: skip
+                             "verdict": verification.verdict, "words": words})  # fmt: skip
+        if kind := verification.kind_to_tell():
+            self.event(kind, f"attempt {verification.attempt} {words}", verification.step)
 
     def _report_nan(self, name: str, value: float, step: int) -> None:
         if name not in self._reported_nan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import sys
 import warnings
@@ -14,6 +15,8 @@ import pytorch_lightning as pl
 from jsonargparse import ArgumentError
 from pytorch_lightning.cli import LightningCLI
 
+from jupyter_train.config.packages import class_paths, import_instead, refuse_other_lightning
+from jupyter_train.config.trainer_arguments import trainer_options
 from jupyter_train.exceptions import OptionError
 
 _SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -56,6 +59,7 @@ def build(
     settings = {key: value for key, value in settings.items() if key not in _SUBCOMMANDS}
     ckpt_path = settings.pop("ckpt_path", None)
     settings.pop("weights_only", None)
+    _refuse_other_lightning(settings, model_class, data_class)
     given = set(settings.get("trainer") or {})
     has_data = "data" in settings
     try:
@@ -65,13 +69,43 @@ def build(
                 seed_everything_default=False, parser_kwargs={"exit_on_error": False},
             )  # fmt: skip
     except (ArgumentError, SystemExit) as err:
+        for path in class_paths(settings):
+            refuse_other_lightning(_named(path), f"`class_path: {path}`")
         raise OptionError(f"the file was not accepted by LightningCLI: {_cleaned(err)}") from err
-    trainer = {name: value for name, value in cli.trainer_arguments.items() if name in given and value is not None}
+    known = {option.name: option for option in trainer_options()}
+    said = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_said(value)]
+    trainer = {name: cli.trainer_arguments[name] for name in said if name in given}
     seed = cli.config.get("seed_everything")
     return CliParts(
         cli.model, cli.datamodule if has_data or data_class is not None else None, trainer,
         None if isinstance(seed, bool) else seed, ckpt_path,
     )  # fmt: skip
+
+
+def _refuse_other_lightning(settings: Mapping[str, Any], model_class: Any, data_class: Any) -> None:
+    """Raises where a class of the package `lightning` is named, in the file or beside it.
+
+    Raises:
+        OptionError: One is.
+    """
+    for path in class_paths(settings):
+        if (instead := import_instead(path)) is not None:
+            name = path.rpartition(".")[2]
+            place = instead.split()[1]
+            raise OptionError(
+                f"`class_path: {path}` is of the package `lightning`, and here `pytorch_lightning` trains; write "
+                f"`class_path: {place}.{name}`"
+            )
+    refuse_other_lightning([model_class, data_class], "the file")
+
+
+def _named(path: str) -> Any:
+    """The class of a path; None where there is none, as LightningCLI has said then."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except Exception:  # noqa: BLE001  the file was refused for that
+        return None
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.training.engine.choice import why_not
 from jupyter_train.training.indexed import IndexedDataset
 from jupyter_train.training.moments import is_tested
+from jupyter_train.training.monitored import told_best
 from jupyter_train.training.order import in_order, order_seed
 from jupyter_train.training.output import captured
 from jupyter_train.training.source import DataSource
@@ -50,11 +51,11 @@ def explain(module: pl.LightningModule, source: DataSource, config: TrainConfig,
         lines.append(("data", source.words))
     if world_size > 1:
         return Explanation([*lines, ("loop", f"Lightning's own: {world_size} processes share the work")])
-    trainer, reason = _set_up(module, source, config)
+    trainer, look = _set_up(module, source, config)
     for loader in getattr(trainer.fit_loop._combined_loader, "flattened", []):
         lines += _about(loader, config)
     lines.append(("device", f"{trainer.strategy.root_device}, precision {trainer.precision}"))
-    return Explanation([*lines, ("loop", _loop(reason, config))])
+    return Explanation([*lines, ("best", look.best), ("loop", _loop(look.reason, config))])
 
 
 def _loop(reason: str | None, config: TrainConfig) -> str:
@@ -69,14 +70,19 @@ class _Look(pl.Callback):
     """Asks which loop would be taken, once the optimizers are there."""
 
     reason: str | None = None
+    best = ""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Everything is set up; nothing is trained yet."""
+        self.best = told_best(self._config, trainer.enable_validation, len(trainer.optimizers))
         self.reason = why_not(trainer)
 
 
-def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, str | None]:
-    look = _Look()
+def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _Look]:
+    look = _Look(config)
     with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored):
         arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
         arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -85,7 +91,7 @@ def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig)
             enable_model_summary=False, num_sanity_val_steps=0, callbacks=[look],
         )  # fmt: skip
         trainer.fit(copy.deepcopy(module), **source.loaders)
-    return trainer, look.reason
+    return trainer, look
 
 
 def _about(loader: Any, config: TrainConfig) -> list[tuple[str, str]]:

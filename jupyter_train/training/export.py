@@ -12,6 +12,7 @@ import torch
 from jupyter_train.exceptions import ModelError, did_you_mean
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.training.checkpoints.format import in_stock_form, read, read_plain, save_atomically
+from jupyter_train.training.checkpoints.plain import hyperparameters, without_unpicklable
 
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.reader import Checkpoint
@@ -54,13 +55,15 @@ def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str,
 def _plain(content: dict[str, Any]) -> dict[str, Any]:
     from jupyter_train.config.train import as_json
 
-    return {str(name): as_json(value) for name, value in content.get("hyper_parameters", {}).items()}
+    return {str(name): as_json(value) for name, value in hyperparameters(content).items()}
 
 
 def to_lightning(file: Path, found: Checkpoint, target: Path) -> Path:
-    """A checkpoint as Lightning itself writes it, with all hyperparameters."""
+    """A checkpoint as Lightning itself writes it, with all hyperparameters that `pickle` takes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_atomically(in_stock_form(read(file, found.sha256)), target)
+    content = in_stock_form(read(file, found.sha256))
+    without_unpicklable(content)
+    save_atomically(content, target)
     return target
 
 

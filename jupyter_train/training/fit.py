@@ -22,10 +22,10 @@ from jupyter_train.training import engine
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.judge import Judge
+from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import after, before, is_tested, listen
 from jupyter_train.training.monitored import metric_not_logged
-from jupyter_train.training.order import Orders
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
@@ -158,6 +158,8 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
         recorder.is_told(StepValues(trainer, logger, bool(others)))
         listen(trainer, recorder)
         after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
+        if around.is_owner:
+            recorder.keep_evidence(hashes=around.judge is None)
         _put_in_order(trainer, around, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
@@ -173,9 +175,11 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
     seed = around.config.seed
     assert seed is not None
     by_index = around.config.engine == "lean"
-    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index)
+    earlier = resumption.ours["orders"] if resumption is not None else None
+    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
     orders.watch(trainer)
-    checkpoint.extra = lambda: {"orders": orders.state(), "attempt": around.attempt}
+    orders.on_remark = lambda line: _tell_remark(line, around.writer, trainer.global_step)
+    checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": around.attempt}
     if resumption is not None:
         resumption.prepare(trainer, orders, around.config)
         checkpoint.goes_on()
@@ -191,8 +195,12 @@ def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) 
 
 
 def _tell_remarks(orders: Orders, writer: RunWriter) -> None:
-    for remark in dict.fromkeys(orders.remarks):
-        writer.event("order", f"{remark}; a resumed run may differ", 0)
+    for line in dict.fromkeys(orders.remarks):
+        _tell_remark(line, writer, 0)
+
+
+def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
+    writer.event("order", f"{line}; a resumed run may differ", step)
 
 
 def _carry_out(

@@ -55,7 +55,7 @@ class RunLogger(Logger):
 
     @stride.setter
     def stride(self, found: dict[str, Any]) -> None:
-        self._stride.every, self._stride.first_seen = found["every"], dict(found["seen"])
+        self._stride.go_on(found["every"], found["seen"])
 
     @property
     def name(self) -> str:
@@ -181,8 +181,17 @@ class _Stride:
         self._writer = writer
         self._window_start = 0.0
         self._rows = 0
-        self.every = every_n_steps or 1
         self.first_seen: dict[str, int] = {}
+        self._thin(every_n_steps or 1)
+
+    def _thin(self, every: int) -> None:
+        self.every = every
+        self._writer.thin(every)
+
+    def go_on(self, every: int, seen: Mapping[str, int]) -> None:
+        """Thins as a checkpoint says, unless another stride is asked for now."""
+        self.first_seen = dict(seen)
+        self._thin(self._every or every)
 
     def keep(self, values: list[tuple[str, Any]], step: int, now: float) -> list[tuple[str, Any]]:
         self.last_step = step
@@ -207,6 +216,6 @@ class _Stride:
         self._window_start, self._rows = now, 0
         stride = max(self.every, -(-int(rate) // int(MOST_POINTS_PER_S)))
         if stride > self.every:
-            self.every = stride
+            self._thin(stride)
             text = f"{rate:,.0f} steps/s: from step {step} on every {stride}. step is recorded"
             self._writer.event("strided", text, step, stride=stride)

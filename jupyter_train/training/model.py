@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -108,6 +109,7 @@ def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
         ModelError: It is a class, no module at all, or lacks what training needs.
         OptionError: An option does not fit this kind of model.
     """
+    refuse_other_lightning(getattr(model, "_orig_mod", model), "the model", ModelError)
     if inspect.isclass(model):
         raise ModelError(f"`{model.__name__}` is a class; write `{model.__name__}(...)` to make a model of it")
     if isinstance(model, pl.LightningModule):
@@ -158,6 +160,7 @@ def _set_lr(model: pl.LightningModule, lr: float) -> None:
 
 def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
     name = type(model).__name__
+    _refuse_own_step(model)
     if config.loss is None:
         raise ModelError(
             f"`{name}` is a plain nn.Module and has no loss of its own; add `--loss cross_entropy` (for classes) or "
@@ -166,6 +169,28 @@ def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"`{name}` has no parameters to train")
     return PlainModule(model, _loss(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
+
+
+def _refuse_own_step(model: nn.Module) -> None:
+    """Raises for a module that is trained by its own `training_step`, which nobody would call.
+
+    Raises:
+        ModelError: It has one.
+    """
+    found = getattr(model, "_orig_mod", model)
+    if not callable(getattr(found, "training_step", None)):
+        return
+    name = type(found).__name__
+    bases = [f"{base.__module__}.{base.__name__}" for base in type(found).__mro__]
+    if any(base.startswith("pytorch_lightning.") for base in bases):
+        raise ModelError(
+            f"`{name}` was made before `pytorch_lightning` was imported again, and is none of its modules any more; "
+            "run the cell that defines it again, or restart the kernel"
+        )
+    raise ModelError(
+        f"`{name}` has a `training_step`, which would never be called: it is a plain nn.Module; derive it from "
+        "`pytorch_lightning.LightningModule`, or rename the method to train with `--loss`"
+    )
 
 
 def _lr(config: TrainConfig) -> float | None:

@@ -10,53 +10,81 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-import pytorch_lightning as pl
-import torch
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
+from torch.utils.data import DataLoader, IterableDataset
 
 from jupyter_train.training.datasets import Numbered, SeededDataset, WorkerStart, draws
+from jupyter_train.training.generators import own_generators
 from jupyter_train.training.indexed import collated, indexed
-from jupyter_train.training.moments import before
-from jupyter_train.training.randomness import Held, derived, seed_sample
+from jupyter_train.training.randomness import derived
+from jupyter_train.training.sampler_state import SamplerState
+from jupyter_train.training.samplers import WITH_GENERATOR, one_pass, remarks_of
 
-_DRAW_FROM_A_GENERATOR = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
-_GENERATORS = (np.random.Generator, np.random.RandomState, torch.Generator)
+
+class Place(NamedTuple):
+    """Where a pass through a loader begins.
+
+    Attributes:
+        epoch: From 0.
+        cycle: How many passes through the loader there have been in that epoch before.
+        skip: Batches of the pass that are left out, because an earlier attempt has had them.
+    """
+
+    epoch: int = 0
+    cycle: int = 0
+    skip: int = 0
 
 
 class Order:
     """The batches (or samples) of one loader, in an order that follows from the run's seed.
 
-    Stands in a loader's place for its batch sampler, or its sampler where it makes no batches.
+    Stands in a loader's place for its batch sampler, or its sampler where it makes no batches; what is read from it
+    or assigned to it besides is the sampler's own.
 
     Args:
-        inner: The sampler it stands for.
+        inner: The sampler it stands for, the user's own object.
         seed: The run's, mixed with the loader's place among all loaders.
         is_numbering: Whether the dataset is told the number of each sample.
+        is_batching: Whether its items are batches of indices.
+        is_reached: Whether Lightning itself tells the sampler inside which epoch it is.
+        begins_at_once: Whether a pass begins when the loader is iterated, before anybody asks for a batch.
+
+    Attributes:
+        next: Where the next pass begins.
+        begun: Where the passes so far began, since somebody last made it begin anew.
+        state: Of the sampler inside.
     """
 
-    def __init__(self, inner: Any, seed: int, is_numbering: bool) -> None:
-        self.epoch = 0
-        self.cycle = 0
-        self.skip = 0
+    def __init__(
+        self,
+        inner: Any,
+        seed: int,
+        is_numbering: bool,
+        is_batching: bool = True,
+        is_reached: bool = False,
+        begins_at_once: bool = False,
+    ) -> None:
+        self.next = Place()
+        self.begun: list[Place] = []
+        self.state = SamplerState(inner)
+        self.begins_at_once = begins_at_once
         self._inner = inner
         self._seed = seed
         self._is_numbering = is_numbering
+        self._is_batching = is_batching
+        self._is_reached = is_reached
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_inner":
             raise AttributeError(name)
         return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:  # as in `trainer.train_dataloader.batch_sampler.batch_size = 64`
+            setattr(self._inner, name, value)
 
     @property
     def sampler(self) -> Any:
@@ -65,12 +93,17 @@ class Order:
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch comes next; the first pass through the loader in it is the first one again."""
-        if epoch != self.epoch:
-            self.epoch, self.cycle = epoch, 0
-        owners: list[Any] = [self._inner, getattr(self._inner, "sampler", None)]
-        for one in {id(one): one for one in owners}.values():
+        if epoch != self.next.epoch:
+            self.next = Place(epoch)
+        inside = [] if self._is_reached else [getattr(self._inner, "sampler", None)]
+        for one in {id(one): one for one in (self._inner, *inside)}.values():
             if callable(getattr(one, "set_epoch", None)):
                 one.set_epoch(epoch)
+
+    def begin_at(self, place: Place) -> None:
+        """Where the next pass begins, whatever passes there were before."""
+        self.next = place
+        self.begun = []
 
     def __len__(self) -> int:
         return len(self._inner)
@@ -80,138 +113,29 @@ class Order:
 
         It counts from its first batch on: a loader with workers makes two iterators and uses one.
         """
-        seed = derived(self._seed, self.epoch, self.cycle)
-        self.cycle += 1
-        skip, self.skip = self.skip, 0
-        yield from self._pass(seed, skip)
+        place = self.next
+        self.begun.append(place)
+        self.state.begin()
+        self.next = Place(place.epoch, place.cycle + 1)
+        seed = derived(self._seed, place.epoch, place.cycle)
+        items = one_pass(self._inner, seed)
+        if self._is_numbering:
+            items = self._numbered(items, seed, place.skip)
+        yield from items if self._is_numbering else itertools.islice(items, place.skip, None)
 
-    def _pass(self, seed: int, skip: int) -> Iterator[Any]:
-        if not self._is_numbering:
-            yield from itertools.islice(self._drawn(seed), skip, None)
-            return
+    def _numbered(self, items: Iterator[Any], seed: int, skip: int) -> Iterator[Any]:
         number = 0
-        for position, item in enumerate(self._drawn(seed)):
-            count = len(item) if isinstance(item, list | tuple) else 1
+        for position, item in enumerate(items):
+            indices = list(item) if self._is_batching else [item]
             if position >= skip:
-                yield self._numbered(item, number, seed)
-            number += count
-
-    def _drawn(self, seed: int) -> Iterator[Any]:
-        drawer: Any = getattr(self._inner, "sampler", self._inner)
-        if type(drawer) in _DRAW_FROM_A_GENERATOR:
-            drawer.generator = torch.Generator().manual_seed(seed)
-            return iter(self._inner)
-        if _is_ordered_by_itself(drawer) or not hasattr(self._inner, "__len__"):
-            return iter(self._inner)
-        with Held():  # a sampler of the user's: whatever it draws, it draws from here
-            seed_sample(seed)
-            return iter([*self._inner])
-
-    @staticmethod
-    def _numbered(item: Any, number: int, seed: int) -> Any:
-        if isinstance(item, list | tuple):
-            return [Numbered(index, number + offset, seed) for offset, index in enumerate(item)]
-        return Numbered(item, number, seed)
+                numbered = [Numbered(index, number + offset, seed) for offset, index in enumerate(indices)]
+                yield numbered if self._is_batching else numbered[0]
+            number += len(indices)
 
 
-def _is_ordered_by_itself(sampler: Any) -> bool:
-    from torch.utils.data.distributed import DistributedSampler
-
-    return isinstance(sampler, SequentialSampler | DistributedSampler)
-
-
-class Orders:
-    """Puts every loader of a fit in order, and names what cannot be.
-
-    Args:
-        seed: The run's.
-        skip: Batches of the first training epoch that an earlier attempt has had.
-        by_index: Whether tensors in memory are read a batch at a time.
-
-    Attributes:
-        remarks: What cannot be made exact, and can be seen: one line each.
-    """
-
-    def __init__(self, seed: int, skip: int = 0, by_index: bool = True) -> None:
-        self.remarks: list[str] = []
-        self._by_index = by_index
-        self._seed = seed
-        self._skip = skip
-        self._known: dict[str, list[Order | None]] = {_TRAIN: [], _VALIDATION: []}
-
-    def watch(self, trainer: pl.Trainer) -> None:
-        """Puts loaders in order as Lightning gets them from the user."""
-        strategy: Any = trainer.strategy
-        theirs = strategy.process_dataloader
-
-        def process(loader: Any) -> Any:
-            stage = _TRAIN if trainer.training else _VALIDATION
-            epochs: Any = trainer.fit_loop.epoch_progress.current
-            return self._ordered(theirs(loader), stage, epochs.processed)
-
-        strategy.process_dataloader = process
-        before(trainer.fit_loop, "setup_data", lambda: self._forget(_TRAIN, trainer.fit_loop))
-        val_loop = trainer.fit_loop.epoch_loop.val_loop
-        before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
-        before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_pass(trainer))
-
-    def _forget(self, stage: str, loop: Any) -> None:
-        """Loaders may be asked for anew every few epochs; they are counted from the first again."""
-        is_anew = loop._should_reload_train_dl if stage == _TRAIN else loop._should_reload_val_dl
-        if is_anew:
-            self._known[stage] = []
-
-    def _ordered(self, loader: Any, stage: str, epoch: int) -> Any:
-        seed = order_seed(self._seed, len(self._known[stage]), stage == _TRAIN)
-        found = in_order(loader, seed, self.remarks if stage == _TRAIN else None, self._by_index)
-        order = order_of(found)
-        self._known[stage].append(order)
-        skip = self._skip if stage == _TRAIN else 0
-        if order is None:
-            return _without_first(found, skip) if skip and not _keeps_its_place(found) else found
-        order.epoch = epoch
-        if skip:
-            order.cycle, order.skip = _place(skip, len(order))
-        return found
-
-    def state(self) -> dict[str, list[list[int]]]:
-        """Each loader's epoch, and how many passes through it have begun in that."""
-        return {
-            stage: [[0, 0] if one is None else [one.epoch, one.cycle] for one in known]
-            for stage, known in self._known.items()
-        }
-
-    def restore(self, state: dict[str, list[list[int]]]) -> None:
-        """Continues to count passes; those of training loaders follow from the batches that were skipped."""
-        self._skip = 0
-        for one, (epoch, cycle) in zip(self._known[_VALIDATION], state[_VALIDATION], strict=False):
-            if one is not None:
-                one.epoch, one.cycle = epoch, cycle
-
-    def _begin_pass(self, trainer: pl.Trainer) -> None:
-        """Before Lightning makes the iterator of an epoch: whatever was begun for it before does not count.
-
-        It makes none for the first epoch of a fit, whose iterator is as old as its loaders.
-        """
-        fit_loop: Any = trainer.fit_loop
-        if trainer.current_epoch > 0 and not fit_loop.is_resuming and not fit_loop.epoch_loop.restarting:
-            self._skip = 0
-            for one in self._known[_TRAIN]:
-                if one is not None:
-                    one.cycle, one.skip = 0, 0
-
-
-_TRAIN, _VALIDATION = "train", "validation"
-
-
-def _place(batches: int, length: int) -> tuple[int, int]:
-    """Where so many batches of a loader of this length lead: whole passes, and batches of the next.
-
-    At the end of a pass it is not in the next one yet: that begins, and draws from the global generator, when its
-    first batch is asked for.
-    """
-    passes, rest = divmod(batches, max(1, length))
-    return (passes - 1, length) if rest == 0 and passes else (passes, rest)
+_OWN = frozenset(
+    {"next", "begun", "state", "begins_at_once", "_inner", "_seed", "_is_numbering", "_is_batching", "_is_reached"}
+)
 
 
 def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
@@ -223,32 +147,6 @@ def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
         is_training: Whether it gives training batches.
     """
     return derived(seed, number, 0 if is_training else 1)
-
-
-def _without_first(loader: Any, batches: int) -> Any:
-    """What gives the same batches but the first ones, once: they are read and dropped."""
-    left = [batches]
-
-    def without(batches_of: Iterator[Any]) -> Iterator[Any]:
-        skip, left[0] = left[0], 0
-        return itertools.islice(batches_of, skip, None)
-
-    if isinstance(loader, DataLoader):
-        kind = type(loader)
-        shorter = copy.copy(loader)
-        shorter.__class__ = type(kind.__name__, (kind,), {"__iter__": lambda self: without(kind.__iter__(self))})
-        return shorter
-
-    class Shorter:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(loader, name)
-
-        def __iter__(self) -> Iterator[Any]:
-            return without(iter(loader))
-
-    if hasattr(loader, "__len__"):
-        Shorter.__len__ = lambda _self: len(loader)  # type: ignore[attr-defined]
-    return Shorter()
 
 
 def order_of(loader: Any) -> Order | None:
@@ -263,7 +161,8 @@ def order_of(loader: Any) -> Order | None:
 def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index: bool = False) -> Any:
     """A DataLoader like `loader`, whose order and whose dataset's draws follow from `seed`.
 
-    The user's own object is left as it is. What is no DataLoader, and streams, are given back unchanged.
+    The user's own loader is left as it is; its own sampler is the one that is asked. What is no DataLoader, and
+    streams, are given back unchanged.
 
     Args:
         loader: What gives batches.
@@ -272,23 +171,24 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
         by_index: Whether tensors in memory are read a batch at a time: the same values.
     """
     remarks = [] if remarks is None else remarks
-    if not isinstance(loader, DataLoader):
-        remarks.append(f"`{type(loader).__name__}` gives its batches in an order of its own")
+    reason = _own_order(loader)
+    if reason:
+        remarks.append(reason)
         return loader
-    if _keeps_its_place(loader):
-        remarks.append(f"`{type(loader).__name__}` keeps its place in the data itself")
-        return loader
-    if isinstance(loader.dataset, IterableDataset):
-        name = type(loader.dataset).__name__
-        remarks.append(f"`{name}` is a stream: its order is its own, and a resumed epoch reads it from its beginning")
-        return loader
-    _name_hidden(loader, remarks)
+    remarks += _hidden(loader)
     is_numbering = loader.num_workers > 0 or draws(loader.dataset)
     ordered = copy.copy(loader)
     inside = ordered.__dict__
     name = "batch_sampler" if ordered.batch_sampler is not None else "sampler"
     # DataLoader refuses assignments; a copy of it may have another order all the same
-    inside[name] = Order(copy.copy(_with_own_sampler(inside[name])), seed, is_numbering)
+    inside[name] = Order(
+        inside[name],
+        seed,
+        is_numbering,
+        is_batching=name == "batch_sampler",
+        is_reached=getattr(inside[name], "sampler", None) is loader.sampler,
+        begins_at_once=loader.num_workers > 0,
+    )
     if by_index and loader.batch_sampler is not None and (found := indexed(loader.dataset, loader.collate_fn)):
         inside["dataset"], inside["collate_fn"] = found, collated
     if is_numbering:
@@ -298,24 +198,30 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
     return ordered
 
 
-def _keeps_its_place(loader: Any) -> bool:
+def _own_order(loader: Any) -> str:
+    """Why a loader's order is left to itself; empty where it is not."""
+    name = type(loader).__name__
+    if not isinstance(loader, DataLoader):
+        return f"`{name}` gives its batches in an order of its own"
+    if keeps_its_place(loader):
+        return f"`{name}` keeps its place in the data itself"
+    if isinstance(loader.dataset, IterableDataset):
+        name = type(loader.dataset).__name__
+        return f"`{name}` is a stream: its order is its own, and a resumed epoch reads it from its beginning"
+    return ""
+
+
+def keeps_its_place(loader: Any) -> bool:
     """True for loaders whose state Lightning saves and loads itself, such as torchdata's `StatefulDataLoader`."""
     return callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
 
 
-def _with_own_sampler(inner: Any) -> Any:
-    """A copy whose sampler is a copy too: it gets generators of ours, the user's does not."""
-    sampler = getattr(inner, "sampler", None)
-    if isinstance(inner, BatchSampler) and type(sampler) in _DRAW_FROM_A_GENERATOR:
-        inner = copy.copy(inner)
-        inner.sampler = copy.copy(sampler)
-    return inner
-
-
-def _name_hidden(loader: DataLoader[Any], remarks: list[str]) -> None:
-    for owner in (loader.dataset, loader.sampler, loader.batch_sampler):
-        for name, value in getattr(owner, "__dict__", {}).items():
-            if isinstance(value, _GENERATORS) and type(owner) not in _DRAW_FROM_A_GENERATOR:
-                remarks.append(f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)")
-    if not hasattr(loader.sampler, "__len__"):
-        remarks.append(f"`{type(loader.sampler).__name__}` has no length: its order is its own")
+def _hidden(loader: DataLoader[Any]) -> list[str]:
+    """What of a loader does not follow from a seed, a line each."""
+    owners: dict[int, Any] = {id(one): one for one in (loader.dataset, loader.sampler, loader.batch_sampler)}
+    lines = []
+    for owner in owners.values():
+        names = [] if type(owner) in WITH_GENERATOR else own_generators(owner, besides=list(owners.values()))
+        # the generators of samplers are kept in checkpoints, those of datasets are not
+        lines += [f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)" for name in names]
+    return lines + remarks_of(loader.batch_sampler if loader.batch_sampler is not None else loader.sampler)

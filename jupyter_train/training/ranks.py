@@ -105,6 +105,7 @@ class NoWriter(RunWriter):
     def __init__(self) -> None:
         """No thread, no files."""
         self.fenced = ""
+        self.verification = None
 
     def add(self, row: Row) -> None:
         """Nothing."""

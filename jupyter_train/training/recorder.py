@@ -7,16 +7,17 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from jupyter_train.exceptions import FencedError
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
+from jupyter_train.training.evidence import ReturnedLoss, WeightsLog, loss_of
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.moments import Moment
+from jupyter_train.training.pace import Rate, total_steps
 from jupyter_train.training.steering import Steering
 from jupyter_train.training.steps import StepValues
 
@@ -54,10 +55,12 @@ class Recorder(pl.Callback):
         self._stage = "starting"
         self._began = 0.0
         self._due = 0.0
-        self._rates = _Rate()
+        self._rates = Rate()
         self._total_steps: float = math.inf
         self._last_lr: dict[str, float] = {}
         self._records_loss: bool | None = None
+        self._weights: WeightsLog | None = None
+        self._returned: ReturnedLoss | None = None
 
     # -- moments ----------------------------------------------------------------------------------
 
@@ -80,6 +83,8 @@ class Recorder(pl.Callback):
         """Records the step, and, at most every 100 ms, where the run is; obeys what Lightning asks for next."""
         if self._steps is not None:
             self._steps.take()
+        if self._returned is not None:
+            self._compare_loss(self._returned, trainer)
         if self._interrupt.is_terminated:
             _outrank_lightning(trainer)
         now = time.monotonic()
@@ -89,7 +94,14 @@ class Recorder(pl.Callback):
         self._followed(trainer, self._steering.obey_after_batch(trainer))
 
     def at(self, moment: Moment, trainer: pl.Trainer) -> None:
-        """Lets checkpoints be taken."""
+        """Takes a hash of the weights where one is due, and lets checkpoints be taken.
+
+        In this order: what is recorded after a checkpoint is expected to come again.
+        """
+        if self._weights is not None:
+            self._weights.at(moment, trainer)
+        if moment is Moment.BETWEEN_EPOCHS:
+            self._settle(trainer)
         self._checkpoint.at(moment, trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
@@ -104,9 +116,11 @@ class Recorder(pl.Callback):
             self._records_loss = not _logs_loss(trainer)
         if self._records_loss:
             self._record_loss(trainer, outputs)
+        if self._returned is not None:
+            self._returned.returned(outputs)
         if not self._is_told_moments:
             self.after_step(trainer)
-        elif not self._records_loss:
+        elif not self._records_loss and self._returned is None:
             self._skip("on_train_batch_end")
 
     def _skip(self, hook: str) -> None:
@@ -122,6 +136,16 @@ class Recorder(pl.Callback):
         self._is_told_moments = True
         self._steps = steps
         self._skip("on_train_batch_start")
+
+    def keep_evidence(self, hashes: bool) -> None:
+        """From now on what says that weights are those of before is recorded, and found among what is.
+
+        Args:
+            hashes: Whether hashes of the weights are.
+        """
+        verification = self._writer.verification
+        self._weights = WeightsLog(self._writer) if hashes else None
+        self._returned = ReturnedLoss(verification) if verification is not None else None
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says that it validates."""
@@ -152,6 +176,12 @@ class Recorder(pl.Callback):
             if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
                 text = f"stopped early: {callback.monitor} did not improve for {callback.wait_count} checks"
                 self._writer.event("early_stop", text, trainer.global_step)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Says where a fit is that had nothing left to do: Lightning does not begin it."""
+        if self._stage == "starting":
+            self._total_steps = total_steps(trainer)
+            self.on_train_end(trainer, pl_module)
 
     # -- Lightning's record of it -----------------------------------------------------------------
 
@@ -197,10 +227,24 @@ class Recorder(pl.Callback):
 
     def _record_loss(self, trainer: pl.Trainer, outputs: Any) -> None:
         """The loss `training_step` returned, for modules that log none themselves."""
-        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+        loss = loss_of(outputs)
+        if loss is not None:
             self._logger.epoch = trainer.current_epoch
             self._logger.record([("train_loss", loss.detach().clone())], max(0, trainer.global_step - 1))
+
+    def _compare_loss(self, returned: ReturnedLoss, trainer: pl.Trainer) -> None:
+        if self._records_loss:
+            returned.recorded_as("train_loss")
+        else:
+            returned.compare(trainer)
+        if returned.is_known:
+            self._returned = None
+
+    def _settle(self, trainer: pl.Trainer) -> None:
+        """Once the epoch that an earlier attempt came to is over, what has not come again never will."""
+        verification = self._writer.verification
+        if verification is not None and not verification.is_settled and trainer.current_epoch > verification.to_epoch:
+            self._writer.settle()
 
     def _tell(self, trainer: pl.Trainer, epoch_ended: bool = False) -> None:
         step = trainer.global_step
@@ -230,38 +274,6 @@ def _outrank_lightning(trainer: pl.Trainer) -> None:
     connector: Any = getattr(trainer, "_signal_connector", None)
     if connector is not None:
         connector.received_sigterm = False
-
-
-class _Rate:
-    """Steps per second of training alone."""
-
-    def __init__(self) -> None:
-        self._at = time.monotonic()
-        self._step = 0
-        self._rate: float | None = None
-
-    def restart(self, step: int) -> None:
-        self._at, self._step = time.monotonic(), step
-
-    def now(self, step: int) -> float | None:
-        elapsed = time.monotonic() - self._at
-        if step > self._step and elapsed > 0.05:
-            fresh = (step - self._step) / elapsed
-            self._rate = fresh if self._rate is None else 0.7 * self._rate + 0.3 * fresh
-            self.restart(step)
-        return self._rate
-
-
-def total_steps(trainer: pl.Trainer) -> float:
-    """Optimizer steps of the whole fit; `inf` where nothing bounds them but time."""
-    limits = [math.inf]
-    if trainer.max_steps not in (None, -1):
-        limits.append(trainer.max_steps)
-    if trainer.max_epochs not in (None, -1) and math.isfinite(trainer.num_training_batches):
-        per_epoch = math.ceil(trainer.num_training_batches / max(1, trainer.accumulate_grad_batches))
-        optimizers = 1 if trainer.lightning_module.automatic_optimization else max(1, len(trainer.optimizers))
-        limits.append(per_epoch * int(trainer.max_epochs or 0) * optimizers)
-    return min(limits)
 
 
 def _logs_loss(trainer: pl.Trainer) -> bool:

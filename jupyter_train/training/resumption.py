@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 from jupyter_train.config import TrainConfig
 from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.moments import Moment, once
-from jupyter_train.training.order import Orders
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Resumption:
         strategy.load_checkpoint = lambda *_, **__: content
         trainer.num_sanity_val_steps = 0
         if self.moment is Moment.BETWEEN_EPOCHS:
-            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, config))
+            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
             return
         steps = epoch_loop.max_steps
         if steps != -1:
@@ -74,8 +74,11 @@ class Resumption:
         once(epoch_loop, "reset", lambda _theirs: _reset(trainer, steps))
         once(epoch_loop, "on_run_start", lambda theirs: self._enter_batches(theirs, trainer, orders, config))
 
-    def _enter_epoch(self, theirs: Callable[[], None], trainer: pl.Trainer, config: TrainConfig) -> None:
+    def _enter_epoch(
+        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
+    ) -> None:
         _forget_restart(trainer)
+        orders.restore(is_inside=False, is_first_process=trainer.is_global_zero)
         trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
         self._restore(trainer, config)
         theirs()
@@ -83,8 +86,8 @@ class Resumption:
     def _enter_batches(
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
     ) -> None:
+        orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
         theirs()
-        orders.restore(self.ours["orders"])
         self._restore(trainer, config)
         if self.moment is Moment.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.folds import Fold
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.training.splitting import Split, fold_rows
 from jupyter_train.training.table import Encoder, Parts, parts_of_arrays, parts_of_frame
@@ -66,6 +67,7 @@ def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: 
     Raises:
         DataError: It is none of these, is empty, or cannot be trained on.
     """
+    refuse_other_lightning(data, "the data", DataError)
     if data is None:
         return _own_loaders(module)
     if isinstance(data, pl.LightningDataModule):

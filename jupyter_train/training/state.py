@@ -134,6 +134,8 @@ def _results(results: Any) -> list[dict[str, Any]]:
         kept |= {field: getattr(meta, field) for field in _FIELDS}
         kept |= {"reduce_fx": meta.reduce_fx.__name__, "sync": meta.sync._should, "sync_op": meta.sync._op}
         kept["rank_zero_only"] = meta.sync.rank_zero_only
+        # the newest value of a batch: it is recorded again at every batch that logs no other
+        kept["forward_cache"] = one._forward_cache if isinstance(one._forward_cache, torch.Tensor) else None
         if one.is_tensor:
             kept["value"] = one.value
             kept["cumulated_batch_size"] = getattr(one, "cumulated_batch_size", None)
@@ -161,6 +163,8 @@ def _restore_results(trainer: pl.Trainer, results: Any, kept: list[dict[str, Any
         else:
             continue
         metric.has_reset, metric._update_count = one["has_reset"], one["updates"]
+        newest = one.get("forward_cache")  # checkpoints of earlier releases have none
+        metric._forward_cache = newest.to(device, copy=True) if newest is not None else None
         results[one["key"]] = metric
 
 

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.utilities.compile import to_uncompiled
 
 from jupyter_train.exceptions import ModelError
-from jupyter_train.training.checkpoints.format import read_plain
+from jupyter_train.training.checkpoints.format import read
 from jupyter_train.training.model import PlainModule
 
 
@@ -21,7 +21,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Any]:
     Raises:
         StoreError: The file is gone, or its hash differs.
     """
-    weights: dict[str, Any] = read_plain(path, sha256)["state_dict"]
+    weights: dict[str, Any] = read(path, sha256, only="state_dict")["state_dict"]
     return weights
 
 

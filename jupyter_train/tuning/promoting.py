@@ -36,7 +36,7 @@ def _option(name: str, value: Any) -> str:
     flag = "--" + name.rstrip("_").replace("_", "-")
     if value is True:
         return flag
-    return f"{flag} {str(value).lower() if isinstance(value, bool) else value}"
+    return f"{flag} {str(value).lower() if isinstance(value, bool | None) else value}"
 
 
 def _with_values(model: str, params: Mapping[str, Any]) -> tuple[str, set[str]]:

@@ -65,6 +65,9 @@ def test_literals_are_read_as_data_never_as_code(text: str, value: object) -> No
         ({"epochs": 1, "seed": -1}, "4294967295"),
         ({"epochs": 1, "lr": float("nan")}, "above zero"),
         ({"epochs": 1, "max_steps": "abc"}, "expected a whole number"),
+        ({"epochs": 1, "batch_size": None}, "not None"),
+        ({"epochs": 1, "accumulate_grad_batches": None}, "not None"),
+        ({"epochs": 1, "quiet": None}, "true or false, not None"),
     ],
 )
 def test_bad_options_say_what_was_expected(given: dict[str, object], words: str) -> None:
@@ -90,3 +93,24 @@ def test_epochs_and_max_epochs_are_one() -> None:
 def test_record_holds_what_differs_from_the_defaults() -> None:
     config = TrainConfig.of({"epochs": 3, "lr": 1e-3, "gradient_clip_val": 0.5}, {"lr": "lr"})
     assert config.to_json() == {"epochs": 3, "lr": 1e-3, "gradient_clip_val": 0.5, "expressions": {"lr": "lr"}}
+
+
+def test_none_is_kept_where_it_is_not_the_default() -> None:
+    """And means nothing where it is."""
+    config = TrainConfig.of({"epochs": 3, "check_val_every_n_epoch": None, "val_check_interval": None, "lr": None})
+    assert config.trainer == {"max_epochs": 3, "check_val_every_n_epoch": None}
+    assert config.to_json() == {"epochs": 3, "check_val_every_n_epoch": None}
+
+
+def test_every_trainer_argument_takes_none_where_lightning_does() -> None:
+    import pytorch_lightning as pl
+
+    for name, real in inspect.signature(pl.Trainer.__init__).parameters.items():
+        if name not in ("self", "logger"):
+            option = options_by_name()[name]
+            assert option.takes_none == (type(None) in getattr(real.annotation, "__args__", ())), name
+
+
+def test_defaults_shown_are_those_that_hold() -> None:
+    shown = signature_of_train().parameters
+    assert [shown[name].default for name in ("check_val_every_n_epoch", "inference_mode", "devices")] == [1, True, 1]

@@ -27,6 +27,9 @@ from jupyter_train.store.metrics.file import open_for_reading
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
 SPREAD = "/std"
+#: The series of hashes of the weights, by which a resumed run is verified; nobody is shown it. Where others have the
+#: epoch its points have the number of batches so far, and half a one more at an epoch's end.
+WEIGHTS = "jupyter_train/weights"
 #: More than any series has of anything.
 _ALL = 1 << 40
 
@@ -118,8 +121,8 @@ class MetricReader:
             self._connection.execute("ROLLBACK")
 
     def counts(self) -> dict[str, int]:
-        """Number of points by series name, in order of appearance."""
-        return dict(self._query("SELECT name, count FROM series ORDER BY id"))
+        """Number of points by series name, in order of appearance; of those that are shown."""
+        return dict(self._query("SELECT name, count FROM series WHERE name != ? ORDER BY id", WEIGHTS))
 
     def meta(self, name: str) -> Any:
         """A JSON value the writer keeps, such as `progress`; None when absent."""
@@ -156,6 +159,10 @@ class MetricReader:
         first = start // POINTS_PER_BLOCK
         rows = [point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)]
         return rows[start - first * POINTS_PER_BLOCK :]
+
+    def last(self) -> dict[str, float]:
+        """The newest value of every series that is shown."""
+        return {name: self.points(name, count - 1)[-1].value for name, count in self.counts().items() if count}
 
     def since(self, cursor: Mapping[str, int]) -> dict[str, list[Point]]:
         """New points by series, for a reader that has seen `cursor[name]` of each."""

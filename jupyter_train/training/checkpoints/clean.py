@@ -12,6 +12,7 @@ from pytorch_lightning.core.hooks import DataHooks
 
 from jupyter_train.store.writer import Marker
 from jupyter_train.training import randomness, state
+from jupyter_train.training.checkpoints.dump import dump
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.validation import BeforeValidation
 from jupyter_train.training.engine.hooks import overridden
@@ -92,7 +93,7 @@ class CleanMoment:
         self, trainer: pl.Trainer, moment: Moment, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
     ) -> dict[str, Any]:
         """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
-        found = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # what save_checkpoint writes
+        found = dump(trainer)
         found["loops"] = state.settled(found["loops"], moment)
         if self.is_known:  # Lightning says it of a batch as soon as that is read
             found["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch

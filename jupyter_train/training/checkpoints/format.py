@@ -1,8 +1,8 @@
 """A checkpoint's file: Lightning's own content as tensors and plain containers, everything else set apart.
 
 What `torch.load(weights_only=True)` refuses (hyperparameters of any kind, states of callbacks) is pickled into one
-block of bytes with a list of the places it was taken from. The file stays readable for Lightning, which finds
-everything but those values; the bytes are unpickled only when the whole file is the one that was recorded.
+block of bytes with a list of the places it was taken from (`plain.py`). The file stays readable for Lightning, which is
+told what it does not find; the bytes are unpickled only when the whole file is the one that was recorded.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ import contextlib
 import hashlib
 import io
 import os
-import pickle
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,105 +19,15 @@ import torch
 
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.folder import sync_folder
+from jupyter_train.training.checkpoints.plain import pickled, put_back, split
 
 #: Under this name lies what is not Lightning's.
 OURS = "jupyter_train"
-FORMAT = 1
+#: 1: left no text in the place of what was set apart, and refused no stock load.
+FORMAT = 2
 #: Among ours: what was set apart and pickled already when the content was copied.
 PICKLED = "pickled"
 _OBJECTS = "objects"
-_PLAIN = (type(None), bool, int, float, str, bytes, torch.Size, torch.dtype, torch.device)
-_KEYS = (str, int, float, bool)
-_MISSING = object()
-
-Where = tuple[str | int, ...]
-
-
-@dataclass
-class Apart:
-    """A value that is no plain data, and where it lay."""
-
-    where: Where
-    value: Any
-
-    @property
-    def name(self) -> str:
-        """The place as people read it: `hyper_parameters.encoder`."""
-        return ".".join(str(part) for part in self.where)
-
-
-def split(content: Any) -> tuple[Any, list[Apart]]:
-    """Plain containers with the same content, and what had to be left out of them.
-
-    Tensors are shared, not copied. A value left out of a list or tuple leaves a None.
-    """
-    apart: list[Apart] = []
-    return _plain(content, (), apart, set()), apart
-
-
-def _plain(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
-    kind = type(value)
-    if kind in _PLAIN or kind in (torch.Tensor, torch.nn.Parameter):
-        return value
-    if id(value) not in above:  # a container inside itself is no plain data
-        inside = above | {id(value)}
-        if kind in (dict, OrderedDict) and all(type(key) in _KEYS for key in value):
-            return _plain_mapping(value, where, apart, inside)
-        if kind in (list, tuple):
-            items = [_plain(item, (*where, index), apart, inside) for index, item in enumerate(value)]
-            return kind(None if item is _MISSING else item for item in items)
-    apart.append(Apart(where, value))
-    return _MISSING
-
-
-def _plain_mapping(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
-    items = {key: _plain(item, (*where, key), apart, above) for key, item in value.items()}
-    found = type(value)((key, item) for key, item in items.items() if item is not _MISSING)
-    if hasattr(value, "_metadata"):  # versions of the modules in a state_dict
-        found._metadata = value._metadata
-    return found
-
-
-def pickled(apart: list[Apart]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The block of bytes for values set apart, and why some of them, by name, cannot be kept."""
-    import cloudpickle
-
-    index: list[Any] = []
-    blob = bytearray()
-    problems: dict[str, str] = {}
-    for one in apart:
-        try:
-            stream = cloudpickle.dumps(one.value)
-        except Exception as err:  # noqa: BLE001  whatever the user's object raises is why it cannot be kept
-            problems[one.name] = " ".join(str(err).split())[:200] or type(err).__name__
-            continue
-        index.append([list(one.where), len(blob), len(stream)])
-        blob += stream
-    return {"index": index, "blob": torch.frombuffer(blob or bytearray(1), dtype=torch.uint8)}, problems
-
-
-def _put_back(content: Any, objects: dict[str, Any]) -> None:
-    blob = objects["blob"].numpy().tobytes()
-    for where, start, length in objects["index"]:
-        value = pickle.loads(blob[start : start + length])
-        owner: Any = content
-        *above, last = where
-        trail = [(None, None, content)]
-        for part in above:
-            trail.append((owner, part, owner[part]))
-            owner = owner[part]
-        _set(trail, last, value)
-
-
-def _set(trail: list[tuple[Any, Any, Any]], last: Any, value: Any) -> None:
-    """Sets an item of the innermost container; tuples on the way are made anew."""
-    owner = trail[-1][2]
-    if isinstance(owner, tuple):
-        changed = list(owner)
-        changed[last] = value
-        _set(trail[:-1], trail[-1][1], tuple(changed))
-    else:
-        owner[last] = value
 
 
 def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, str]]:
@@ -234,8 +141,13 @@ def is_valid(path: Path, sha256: str) -> bool:
         return False
 
 
-def read(path: Path, sha256: str) -> dict[str, Any]:
+def read(path: Path, sha256: str, only: str | None = None) -> dict[str, Any]:
     """A checkpoint of this user's store, whole: verified by its hash before anything is read from it.
+
+    Args:
+        path: The file.
+        sha256: Its hash, from the store.
+        only: The part that is wanted; nothing is unpickled for the others.
 
     Raises:
         StoreError: The file is gone, or is another.
@@ -243,7 +155,7 @@ def read(path: Path, sha256: str) -> dict[str, Any]:
     content = read_plain(path, sha256)
     objects = content.get(OURS, {}).pop(_OBJECTS, None)
     if objects is not None:
-        _put_back(content, objects)  # ours: the file is the one whose hash is in the store
+        put_back(content, objects, only)  # ours: the file is the one whose hash is in the store
     return content
 
 

@@ -60,6 +60,7 @@ class RunCheckpoint(Checkpoint):
         self._ranking = Ranking(config.keep_best, self._monitored.beats)
         self._written = Written(folder)
         self._last_taken: tuple[int, Moment, int] | None = None
+        self._monitored.on_change = self._begin_anew
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
         self._clean = CleanMoment()
@@ -201,6 +202,12 @@ class RunCheckpoint(Checkpoint):
         if value is not None:
             self.on_value(trainer, value)
 
+    def _begin_anew(self) -> None:
+        """Another metric tells the best from now on."""
+        self._saver.wait()  # what is on its way was the best by the one before
+        self._pending_best = self._improved_to = None
+        self._ranking.begin_anew()
+
     def _take_best(self, trainer: pl.Trainer, moment: Moment, must_wait: bool = False) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
@@ -241,7 +248,12 @@ class RunCheckpoint(Checkpoint):
             snapshot = self._snapshot(
                 trainer, "last", moment, random or self._clean.random_at(moment), is_shared=must_wait
             )
-            snapshot.replaced = lambda: self._written.last_arrived(snapshot.about.path, snapshot.about.step)
+
+            def replaced() -> list[str]:
+                earlier = self._written.last_arrived(snapshot.about.path, snapshot.about.step)
+                return earlier + self._ranking.take_outdated()
+
+            snapshot.replaced = replaced
             self._last_taken = place
             if not self._saver.save("last", snapshot, must_wait):
                 self._last_taken = None
@@ -289,11 +301,10 @@ class RunCheckpoint(Checkpoint):
         """Goes on from there."""
         # those on disk by the store, this very checkpoint among them where it was one of the best
         with reader.MetricReader(self._folder.metrics) as found:
-            best = [
-                (one.value, one.path) for one in found.checkpoints() if one.kind == "best" and one.value is not None
-            ]
+            best = [one for one in found.checkpoints() if one.kind == "best" and one.value is not None]
         self._monitored.load_state_dict(state_dict)
-        self._ranking.load(best)
+        counting = [(one.value, one.path) for one in best if self._monitored.counts(one.step) and one.value is not None]
+        self._ranking.load(counting, [one.path for one in best if not self._monitored.counts(one.step)])
 
     def goes_on(self) -> None:
         """The run is resumed: the next `last` replaces those that are there."""

@@ -21,6 +21,7 @@ class Ranking:
         self._lock = threading.Lock()
         self._expected: list[float] = []
         self._on_disk: list[tuple[float, str]] = []
+        self._outdated: list[str] = []
 
     def is_among_the_best(self, value: float) -> bool:
         """Whether a checkpoint with this value is worth keeping."""
@@ -41,7 +42,7 @@ class Ranking:
             self._on_disk.insert(self._place(value, [one for one, _ in self._on_disk]), (value, path))
             dropped = self._on_disk[self.most :]
             del self._on_disk[self.most :]
-        return [one for _, one in dropped]
+        return [*(one for _, one in dropped), *self.take_outdated()]
 
     def failed(self, value: float) -> None:
         """It will not come."""
@@ -49,13 +50,27 @@ class Ranking:
             if value in self._expected:
                 self._expected.remove(value)
 
-    def load(self, on_disk: list[tuple[float, str]]) -> None:
-        """What there is when a run goes on, oldest first."""
+    def begin_anew(self) -> None:
+        """Another metric tells from now on: the next checkpoint of any kind replaces those that are there."""
+        with self._lock:
+            self._outdated += [path for _, path in self._on_disk]
+            self._expected, self._on_disk = [], []
+
+    def take_outdated(self) -> list[str]:
+        """Paths of those that no longer count; each is given once."""
+        with self._lock:
+            found, self._outdated = self._outdated, []
+        return found
+
+    def load(self, on_disk: list[tuple[float, str]], outdated: list[str]) -> None:
+        """What there is when a run goes on, oldest first, and what no longer counts."""
         with self._lock:
             self._expected, self._on_disk = [], []
         for value, path in on_disk:
             self.expect(value)
             self.arrived(value, path)
+        with self._lock:
+            self._outdated = list(outdated)
 
     def _place(self, value: float, among: list[float]) -> int:
         return next((place for place, one in enumerate(among) if self._beats(value, one)), len(among))

@@ -15,7 +15,8 @@ import torch
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.writer import Marker, RunWriter
-from jupyter_train.training.checkpoints.format import OURS, PICKLED, pickled, split, write
+from jupyter_train.training.checkpoints.format import OURS, PICKLED, write
+from jupyter_train.training.checkpoints.plain import pickled, split
 
 _MARGIN_BYTES = 16 * 1024 * 1024
 

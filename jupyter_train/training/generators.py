@@ -1,0 +1,74 @@
+"""Finds random generators that belong to an object of the user's: no seed of a run reaches them."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
+#: Those that `seed_everything` reaches.
+_GLOBAL: tuple[Any, ...] = (np.random.mtrand._rand, getattr(random, "_inst", None), torch.default_generator)
+#: How many objects inside each other are looked into, how many items of a container, and how many objects in all.
+_MAX_DEPTH, _MAX_ITEMS, _MAX_OBJECTS = 3, 32, 2_000
+
+
+def own_generators(owner: Any, besides: Sequence[Any] = ()) -> list[str]:
+    """Where an object keeps generators, as attributes are written: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
+
+    Looks into attributes, small containers, closures and partial functions; what is global is nobody's own.
+
+    Args:
+        owner: The object.
+        besides: What is looked at by itself, and so not as a part of this one.
+    """
+    found: dict[int, str] = {}
+    seen = {id(one) for one in besides if one is not owner}
+    _look(owner, "", 0, found, seen)
+    return list(found.values())
+
+
+def _look(owner: Any, path: str, depth: int, found: dict[int, str], seen: set[int]) -> None:
+    if id(owner) in seen or depth > _MAX_DEPTH or len(seen) > _MAX_OBJECTS:
+        return
+    seen.add(id(owner))
+    for name, value in _parts(owner):
+        where = f"{path}{name}" if path else name.removeprefix(".")
+        if any(value is one for one in _GLOBAL):
+            continue
+        if isinstance(value, _GENERATORS):
+            found.setdefault(id(value), where)
+        else:
+            _look(value, where, depth + 1, found, seen)
+
+
+def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
+    """What lies directly inside an object, each with how it is reached."""
+    if isinstance(owner, str | bytes | int | float | torch.Tensor | np.ndarray | type | ModuleType | None):
+        return
+    if isinstance(owner, list | tuple):
+        yield from ((f"[{index}]", value) for index, value in enumerate(owner[:_MAX_ITEMS]))
+    elif isinstance(owner, dict):
+        yield from ((f"[{key!r}]", value) for key, value in list(owner.items())[:_MAX_ITEMS])
+    elif isinstance(owner, functools.partial):
+        yield from ((".<argument>", value) for value in (owner.func, *owner.args, *owner.keywords.values()))
+    else:
+        yield from _attributes(owner)
+
+
+def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
+    function = getattr(owner, "__func__", owner)
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+        try:
+            yield f".<closure>.{name}", cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+    attributes = getattr(owner, "__dict__", None)
+    if isinstance(attributes, dict):
+        yield from ((f".{name}", value) for name, value in list(attributes.items()) if type(name) is str)

@@ -1,0 +1,102 @@
+"""Finds what an object that is iterated answers to besides the numbers it draws, as far as its code tells."""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from torch.utils.data import Dataset
+
+#: Methods that nobody calls while an epoch runs, or that only say where it is.
+_HARMLESS = frozenset({"__new__", "__len__", "__getstate__", "__setstate__", "set_epoch", "load_state_dict"})
+#: What is the same whoever reads it, and when.
+_CONSTANT = (ModuleType, FunctionType, BuiltinFunctionType, int, float, complex, str, bytes, tuple, frozenset,
+             type(None))  # fmt: skip
+
+
+_PASS = ("__iter__", "__next__")
+
+
+def assigned_in_a_pass(kind: type) -> set[str]:
+    """Attributes that objects of a class assign while they are iterated."""
+    return set(_assigned(list(_functions_of(kind, _PASS))))
+
+
+def named_in_a_pass(kind: type) -> set[str]:
+    """Attributes that objects of a class look at while they are iterated, and may change where they lie."""
+    return {name for one in _functions_of(kind, _PASS) for code in _codes(one) for name in code.co_names}
+
+
+def memory_of(owner: Any) -> list[str]:
+    """Why an object may give something else when it is asked again, from the same state and seed: a line each."""
+    name = type(owner).__name__
+    in_pass = list(_functions_of(type(owner), _PASS))
+    lines = [f"`{name}` reads `{one}`, which may change, while it is iterated" for one in _read(in_pass)]
+    known = {id(one) for one in (*in_pass, *_functions_of(type(owner), ("__init__",)))}
+    others = [one for one in _own_methods(type(owner)) if id(one) not in known and one.__name__ not in _HARMLESS]
+    changing = [one.__name__ for one in others if any(_assigned([one]))]
+    return lines + [f"`{name}` can be changed in the middle of an epoch (`{one}`)" for one in changing]
+
+
+def _own_methods(kind: type) -> Iterator[FunctionType]:
+    """Functions of a class and its bases, those of torch apart."""
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] not in ("torch", "builtins", "typing", "collections", "abc"):
+            yield from (one for one in vars(base).values() if type(one) is FunctionType)
+
+
+def _functions_of(kind: type, names: tuple[str, ...]) -> Iterator[FunctionType]:
+    """Methods of these names, and those of the same class that they call."""
+    methods: dict[str, FunctionType] = {}
+    for function in _own_methods(kind):
+        methods.setdefault(function.__name__, function)
+    waiting, seen = [name for name in names if name in methods], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        yield methods[name]
+        waiting += [one for one in methods[name].__code__.co_names if one in methods]
+
+
+def _codes(function: FunctionType) -> Iterator[CodeType]:
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        yield code
+        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+
+
+def _assigned(functions: list[FunctionType]) -> Iterator[str]:
+    """Names of attributes that are assigned; each once."""
+    seen = set()
+    for function in functions:
+        for code in _codes(function):
+            for step in dis.get_instructions(code):
+                if step.opname in ("STORE_ATTR", "DELETE_ATTR") and step.argval not in seen:
+                    seen.add(step.argval)
+                    yield str(step.argval)
+
+
+def _read(functions: list[FunctionType]) -> Iterator[str]:
+    """Names of global things that are read and can change; each once."""
+    seen = set()
+    for function in functions:
+        for code in _codes(function):
+            for step in dis.get_instructions(code):
+                if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval not in seen:
+                    seen.add(step.argval)
+                    value = function.__globals__.get(step.argval)
+                    if _can_change(value, code.co_names):
+                        yield str(step.argval)
+
+
+def _can_change(value: Any, names: tuple[str, ...]) -> bool:
+    if isinstance(value, type):
+        inside = [vars(value)[name] for name in names if name in vars(value)]
+        return any(not callable(one) and not isinstance(one, (*_CONSTANT, property, staticmethod, classmethod))
+                   for one in inside)  # fmt: skip
+    return not isinstance(value, (*_CONSTANT, Dataset)) and not callable(value)
