@@ -75,6 +75,12 @@ def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
     return has_limit and bool(epoch_loop._is_training_done or (trainer.should_stop and epoch_loop.done))
 
 
+def ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
+    """True when `max_steps` ends the fit before the epoch's last batch."""
+    is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
+    return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
 def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:
     if not trainer.sanity_checking:
         listener.at(Moment.BEFORE_VALIDATION, trainer)

@@ -65,7 +65,32 @@ def test_a_failed_run_goes_on_and_ends_as_an_unbroken_one() -> None:
     assert are_equal(weights(again._module), weights(whole._module))
     assert again.metrics["train_loss"].tolist() == whole.metrics["train_loss"].tolist()
     assert [one["attempt"] for one in again.attempts] == [1, 2]
-    assert again.attempts[1]["from_step"] == 11
+    assert again.attempts[1]["from_step"] == 8
+    said = [event.text for event in again.events if "repeats" in event.text]
+    assert said == [
+        "no checkpoint of step 11, in whose middle the run failed: a resume goes on from step 8 and repeats 3 steps",
+        "attempt 2 goes on from step 8 (best checkpoint) and repeats 3 steps",
+    ]
+
+
+def test_a_fork_that_ended_before_its_first_checkpoint_is_not_begun_at_step_0() -> None:
+    run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
+    with pytest.raises(ValueError, match="power"):
+        train(lambda: LitDigits(), digits, fork=run.ref, epochs=3, quiet=True, callback=[Fails(8)])
+    fork = runs()[0]
+    with pytest.raises(RunStateError, match=f"begin it again where it began: `--fork {run.ref} --from 8`"):
+        train(lambda: LitDigits(), digits, resume=fork.ref, quiet=True)
+    assert (fork.status, fork.record.attempt) == ("failed", 1)
+
+
+def test_a_fork_has_a_checkpoint_of_its_own_after_its_first_batch() -> None:
+    whole = train(lambda: LitDigits(), digits, epochs=3, seed=1, quiet=True)
+    run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
+    with pytest.raises(ValueError, match="power"):
+        train(lambda: LitDigits(), digits, fork=run.ref, epochs=3, quiet=True, callback=[Fails(10)])
+    again = train(lambda: LitDigits(), digits, resume=runs()[0].ref, quiet=True)
+    assert again.attempts[1]["from_step"] in (9, 10)  # as soon as writing allows
+    assert are_equal(weights(again._module), weights(whole._module))
 
 
 def test_options_that_are_not_given_are_those_of_the_run() -> None:

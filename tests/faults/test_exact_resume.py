@@ -34,7 +34,7 @@ def test_a_run_killed_in_its_second_epoch_keeps_its_order(name: str, tally) -> N
     """Loaders that something has read before the epochs, or that draw by themselves, have another order in each."""
     for workers in tally.trials("killed in the second epoch", [0, 2] if share(0, 1) else [2]):
         expected = whole(name, workers=workers)
-        run = killed(name, "step", 13, None, workers=workers)
+        run = killed(name, "step", 13, "newest", workers=workers)
         _is_exact(tally.began(resumed(name, run, workers=workers)), expected)
 
 

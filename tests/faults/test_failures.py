@@ -66,7 +66,8 @@ def test_a_run_that_failed_at_any_place_goes_on_exactly(number: int, unbroken, t
     all_trials = [(engine, step) for engine in ENGINES for step in STEPS]
     for engine, step in tally.trials("failed at a place of a step", _turn(all_trials, number)):
         options = USUAL | {"engine": engine}
-        run = failed("everything", place, step, **options)
+        is_after = place == "on_train_batch_end"  # the step of that batch is done already
+        run = failed("everything", place, step + is_after, **options)
         found = tally.began(resumed("everything", run, **options))
         assert differences(found, _expected(unbroken, "everything", **options)) == []
 
@@ -124,11 +125,21 @@ def test_whatever_ends_a_run_it_goes_on_exactly(error: Error, place: str, unbrok
         assert differences(found, _expected(unbroken, "everything", **USUAL)) == []
 
 
-@pytest.mark.parametrize("place", ["setup", "on_fit_start", "on_train_start", "on_train_epoch_start"])
-def test_an_attempt_that_failed_before_its_first_batch_loses_nothing(place: str, unbroken, tally) -> None:
-    for _ in tally.trials("failed before the first batch of an attempt", share(0, 1)):
-        run = failed("everything", "forward", 6, **USUAL)
-        run = failed("everything", place, 0, **USUAL, resume=run.ref)
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("setup", RuntimeError),
+        ("on_fit_start", RuntimeError),
+        ("on_train_epoch_start", RuntimeError),
+        ("on_train_start", RuntimeError),
+        ("on_train_start", (signal.SIGINT,)),
+    ],
+)
+def test_an_attempt_that_ended_before_its_first_batch_loses_nothing(place, error, unbroken, tally) -> None:
+    """A resumed fit that has not been put back yet is no state to save."""
+    for _ in tally.trials("ended before the first batch of an attempt", 1):
+        run = failed("everything", "reading", 11, **USUAL)  # in the middle of accumulating
+        run = failed("everything", place, 0, error, **USUAL, resume=run.ref)
         found = tally.began(resumed("everything", run, **USUAL))
         assert differences(found, _expected(unbroken, "everything", **USUAL)) == []
 

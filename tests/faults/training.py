@@ -27,17 +27,21 @@ class Kill(pl.Callback):
     Args:
         where: `step`: after the batch with which so many optimizer steps are done; `validation`: inside the so-manieth.
         count: Which one.
-        grace_s: How long to wait before, so that what was taken before may reach the disk; None: until it has.
+        grace_s: How long to wait before, so that what was taken before may reach the disk; or until a checkpoint
+            is there: `any`, or the `newest`, of the step before.
     """
 
-    def __init__(self, where: str, count: int, grace_s: float | None) -> None:
+    def __init__(self, where: str, count: int, grace_s: float | str) -> None:
         self.where, self.count, self.grace_s = where, count, grace_s
         self.validations = 0
 
     def _die(self, trainer: pl.Trainer) -> None:
-        while self.grace_s is None and not _written(Path(trainer.loggers[0].save_dir)):
-            time.sleep(0.01)
-        time.sleep(self.grace_s or 0.0)
+        if isinstance(self.grace_s, str):
+            least = trainer.global_step - len(trainer.optimizers) if self.grace_s == "newest" else 1
+            while not [one for one in _written(Path(trainer.loggers[0].save_dir)) if one.step >= least]:
+                time.sleep(0.01)
+        else:
+            time.sleep(self.grace_s)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def on_train_batch_end(self, trainer, *_):
@@ -125,7 +129,7 @@ class Slow(pl.Callback):
 
 def carry_out(
     name: str,
-    kill: tuple[str, int, float | None] | None,
+    kill: tuple[str, int, float | str] | None,
     changes: dict[str, Any],
     failure: tuple[Any, ...] | None = None,
 ) -> dict[str, Any]:
@@ -239,7 +243,7 @@ def whole(name: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def killed(name: str, where: str, count: int, grace_s: float | None = 0.0, **changes: Any) -> Any:
+def killed(name: str, where: str, count: int, grace_s: float | str = 0.0, **changes: Any) -> Any:
     """A run of a subject that was killed; the test fails when it was not."""
     assert Child(carry_out, name, (where, count, grace_s), changes).result() is None
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
@@ -273,7 +277,7 @@ def repeated(run: Any) -> list[str]:
 def killed_midway(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
     """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none."""
     run = killed(name, where, count, grace_s, **changes)
-    return run if checkpoints(run) else killed(name, where, max(count, 3), None, **changes)
+    return run if checkpoints(run) else killed(name, where, max(count, 3), "any", **changes)
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.config.commands import Command, command
@@ -172,6 +173,21 @@ def test_a_rate_set_during_validation_holds_for_the_next_batch() -> None:
     model = InValidation({})
     train(model, digits(), epochs=3, seed=1, quiet=True)
     assert model.rates == pytest.approx([0.1] * 8 + [0.5] * 8 + [0.05] * 8)
+
+
+@pytest.mark.parametrize(("averages", "words"), [(False, "command"), (True, "refused")])
+def test_a_checkpoint_inside_a_validation_is_refused_where_other_weights_validate(averages, words) -> None:
+    class InValidation(Steered):
+        def validation_step(self, batch, batch_idx):
+            if not self.trainer.sanity_checking and self.current_epoch == 0 and batch_idx == 0:
+                LOCAL.of(runs()[0].key).put(_told("checkpoint"))
+            return super().validation_step(batch, batch_idx)
+
+    callbacks = [EMAWeightAveraging(decay=0.5)] if averages else []
+    run = train(InValidation({}), digits(), epochs=1, seed=1, quiet=True, callback=callbacks)
+    [(step, text)] = _said(run, words)
+    assert step == 8
+    assert ("this validation has changed weights or states" in text) == averages
 
 
 REFUSED = {

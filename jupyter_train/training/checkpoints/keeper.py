@@ -16,12 +16,12 @@ from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.clean import CleanMoment
 from jupyter_train.training.checkpoints.ranking import Ranking
-from jupyter_train.training.checkpoints.saver import Saver, Snapshot, copied, size_of
+from jupyter_train.training.checkpoints.saver import Saver, Snapshot, bytes_of, copied, size_of
 from jupyter_train.training.checkpoints.schedule import Schedule
 from jupyter_train.training.checkpoints.written import Written
 from jupyter_train.training.hooks import lean
 from jupyter_train.training.interrupt import AbortTraining, StopTraining
-from jupyter_train.training.moments import Moment, is_tested
+from jupyter_train.training.moments import Moment, ends_inside_an_epoch, is_tested
 from jupyter_train.training.monitored import Monitored
 
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
@@ -88,9 +88,9 @@ class RunCheckpoint(Checkpoint):
             self._take_best(trainer, moment)
         if self.is_worth_keeping is not None:
             return
-        is_due = self._written.owes_first or self._schedule.is_first_due(lambda: _bytes_of(trainer))
+        is_due = self._written.owes_first or self._schedule.is_first_due(lambda: bytes_of(trainer))
         # where `max_steps` ends the fit, a longer run would go on here, before the epoch's end
-        if is_due or (moment is Moment.BETWEEN_BATCHES and _ends_inside_an_epoch(trainer)):
+        if is_due or (moment is Moment.BETWEEN_BATCHES and ends_inside_an_epoch(trainer)):
             self._write_best()
             self._take_last(trainer, moment)
 
@@ -191,7 +191,7 @@ class RunCheckpoint(Checkpoint):
         """Whether the last checkpoint is one from which a longer run would go on."""
         if self._last_taken is None or self._last_taken[0] != trainer.global_step:
             return False
-        return self._last_taken[1] is Moment.BETWEEN_EPOCHS or _ends_inside_an_epoch(trainer)
+        return self._last_taken[1] is Moment.BETWEEN_EPOCHS or ends_inside_an_epoch(trainer)
 
     # -- what -------------------------------------------------------------------------------------
 
@@ -309,14 +309,3 @@ class RunCheckpoint(Checkpoint):
     def goes_on(self) -> None:
         """The run is resumed: the next `last` replaces those that are there."""
         self._written.goes_on()
-
-
-def _ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
-    """True when `max_steps` ends the fit before the epoch's last batch."""
-    is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
-    return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-
-
-def _bytes_of(trainer: pl.Trainer) -> int:
-    """About what a checkpoint will have: weights, and the optimizers' states."""
-    return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])

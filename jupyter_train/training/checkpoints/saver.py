@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 
 from jupyter_train.store.folder import RunFolder
@@ -166,6 +167,11 @@ def size_of(content: Any) -> int:
     if isinstance(content, list | tuple):
         return sum(size_of(item) for item in content)
     return 0
+
+
+def bytes_of(trainer: pl.Trainer) -> int:
+    """About what a checkpoint will have: weights, and the optimizers' states."""
+    return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])
 
 
 def copied(content: dict[str, Any]) -> dict[str, Any]:
