@@ -37,7 +37,7 @@ class BatchClosure:
 
     def __call__(self) -> torch.Tensor | None:
         """The loss, with gradients made and clipped."""
-        loss = self.accumulate()
+        loss = self._run() if torch.is_grad_enabled() else self.accumulate()
         self._passes.after(self._shortcut.optimizer)
         return loss
 

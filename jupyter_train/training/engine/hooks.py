@@ -9,8 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
-#: Hooks that end a batch: the next one begins with catching up.
-_LAST = ("on_train_batch_end", "on_validation_batch_end")
+#: Hooks after which the fit catches up; after the others that comes with the training step, or the next batch.
+_WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 Hook = Callable[..., Any] | None
 
 CALLED = (
@@ -58,6 +58,7 @@ class Hooks:
         self._trainer = fitting
         self._module: Any = trainer.lightning_module
         self._datamodule: Any = fitting.datamodule
+        self._silent: dict[str, set[int]] = {}
         self._callers = {name: self._caller(name) for name in CALLED}
         self.look()
 
@@ -67,9 +68,11 @@ class Hooks:
         self._dicts = self._watched()
         self._lengths = list(map(len, self._dicts))
         self._answers = self._ask()
-        for name, caller in self._callers.items():
-            setattr(self, name, caller if self._is_anywhere(name) else None)
         module = self._module
+        for name, caller in self._callers.items():
+            self._silent[name] = self._empty_of(name)
+            is_silent = len(self._silent[name]) == len(self._callbacks) + 1
+            setattr(self, name, None if is_silent else caller)
         own = {name for name in (*_STEPPING, *_TRANSFER) if overridden(module, name, pl.LightningModule)}
         self.has_own_step = "optimizer_step" in own
         self.has_own_zero_grad = "optimizer_zero_grad" in own
@@ -100,26 +103,32 @@ class Hooks:
         answers = [_of_callback(one) for one in self._callbacks]
         return [*answers, _of_module(self._module), self._datamodule and _of_datamodule(self._datamodule)]
 
-    def _is_anywhere(self, name: str) -> bool:
-        is_own = overridden(self._module, name, pl.LightningModule)
-        return is_own or any(overridden(one, name, pl.Callback) for one in self._callbacks)
+    def _empty_of(self, name: str) -> set[int]:
+        """The ids of the callbacks, and of the module, whose hook is Lightning's empty one."""
+        empty = {id(one) for one in self._callbacks if not overridden(one, name, pl.Callback)}
+        return empty if overridden(self._module, name, pl.LightningModule) else empty | {id(self._module)}
 
     def _caller(self, name: str) -> Callable[..., Any]:
         """What calls a hook of the callbacks there are by then, and of the module, whose answer it gives."""
         trainer, module, attributes = self._trainer, self._module, self._module.__dict__
-        is_last = name in _LAST
+        is_within = name in _WITHIN
 
         def call(*arguments: Any) -> Any:
             before = attributes["_current_fx_name"]
             attributes["_current_fx_name"] = name
+            silent = self._silent[name]
             for callback in trainer.callbacks:
+                if id(callback) in silent and name not in callback.__dict__:
+                    continue
                 hook = getattr(callback, name)
                 if callable(hook):
                     hook(trainer, module, *arguments)
-            hook = getattr(module, name)
-            output = hook(*arguments) if callable(hook) else None
+            output = None
+            if id(module) not in silent or name in attributes:
+                hook = getattr(module, name)
+                output = hook(*arguments) if callable(hook) else None
             attributes["_current_fx_name"] = before
-            if not is_last:
+            if is_within:
                 self.catch_up()
             return output
 

@@ -168,7 +168,8 @@ class _Epoch:
                 if loop.restarting or self._choice.reason is not None:
                     loop.advance(fetcher)
                 else:
-                    loop.val_loop.restarting = False
+                    if loop.val_loop.restarting:  # setting it looks through all that the loop has
+                        loop.val_loop.restarting = False
                     following = following or source_of(fetcher)
                     self._advance(following, fetcher)
                 loop.on_advance_end(fetcher)

@@ -18,14 +18,17 @@ class Signature:
     def __init__(self, module: Any, name: str) -> None:
         self._module = module
         self._name = name
-        self._seen: Any = None
-        self._takes_index = False
+        self._set: Any = None
+        self._look()
 
     @property
     def takes_index(self) -> bool:
         """Whether it takes the batch's number too."""
-        step = getattr(self._module, self._name)
-        if step != self._seen:
-            self._seen = step
-            self._takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)
+        if self._module.__dict__.get(self._name) is not self._set:
+            self._look()
         return self._takes_index
+
+    def _look(self) -> None:
+        self._set = self._module.__dict__.get(self._name)
+        step = getattr(self._module, self._name)
+        self._takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)

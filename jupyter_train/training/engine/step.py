@@ -57,7 +57,8 @@ class Step:
             return outputs
         if self._shortcut.optimizer is not optimizer:
             self._shortcut = Shortcut(optimizer)
-        if self._hooks.has_own_step or wrapper._optimizer is not optimizer or not is_plain(wrapper):
+        has_own_step = self._hooks.has_own_step or "optimizer_step" in self._attributes
+        if has_own_step or wrapper._optimizer is not optimizer or not is_plain(wrapper):
             return self._by_lightnings(
                 lightnings(self._passes, arguments, batch_idx, self._shortcut), batch_idx, is_accumulating
             )
