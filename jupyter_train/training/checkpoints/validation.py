@@ -6,6 +6,7 @@ else a checkpoint holds it is known afterwards whether a hook has moved it, as w
 
 from __future__ import annotations
 
+import marshal
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -58,7 +59,7 @@ class BeforeValidation:
             return None
         try:
             states = [one.state_dict() for one in at_work]
-            return [*self._tensors(trainer), *_seen([states, _rates(trainer), _datamodule_state(trainer)])]
+            return [*self._tensors(trainer), *_row([states, _rates(trainer), _datamodule_state(trainer)])]
         except Exception:  # noqa: BLE001  a state that cannot be had now is not known to be unmoved; training goes on
             return None
 
@@ -140,7 +141,12 @@ def _seen(content: Any) -> Iterator[Any]:
 
 
 def _row(items: Iterable[Any]) -> Iterator[Any]:
-    yield "("
+    items = [*items]
+    try:
+        yield marshal.dumps(items, 0)  # plain data through and through; newer versions say what is shared, too
+        return
+    except ValueError:
+        yield "("
     for item in items:
         yield from _seen(item)
     yield ")"
