@@ -65,6 +65,7 @@ class Resumption:
         content = {name: value for name, value in self.content.items() if name != OURS}
         strategy.load_checkpoint = lambda *_, **__: content
         trainer.num_sanity_val_steps = 0
+        self._keep_epochs(trainer)  # else a fit that was made longer while it ran would be over before it begins
         if self.moment is Moment.BETWEEN_EPOCHS:
             once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
             return
@@ -96,8 +97,7 @@ class Resumption:
     def _restore(self, trainer: pl.Trainer, config: TrainConfig) -> None:
         ours = self.ours
         state.restore(trainer, ours | {"has_stopped_early": ours["has_stopped_early"] and self.keeps_stop})
-        if self.keeps_epochs and ours["max_epochs"] is not None:
-            trainer.fit_loop.max_epochs = ours["max_epochs"]
+        self._keep_epochs(trainer)
         if not self.keeps_patience:
             for stopper in trainer.early_stopping_callbacks:
                 if isinstance(stopper, EarlyStopping) and stopper.monitor == config.early_stop_metric:
@@ -108,6 +108,10 @@ class Resumption:
             set_learning_rate(trainer, lr=self.lr)
         self._enter_averaging(trainer)
         randomness.restore(ours["random"])
+
+    def _keep_epochs(self, trainer: pl.Trainer) -> None:
+        if self.keeps_epochs and self.ours["max_epochs"] is not None:
+            trainer.fit_loop.max_epochs = self.ours["max_epochs"]
 
     def _enter_averaging(self, trainer: pl.Trainer) -> None:
         """Lets stochastic weight averaging take over the schedule again, which it does at the start of an epoch.

@@ -329,3 +329,11 @@ def test_a_command_that_comes_too_late_is_answered() -> None:
     model = Late()
     train(model, digits(), epochs=1, seed=1, quiet=True)
     assert commands.answer_of(open_store(), model.row)[:2] == ("refused", "the fit had just ended")
+
+
+def test_a_run_made_longer_while_it_ran_is_resumed_beyond_its_first_end() -> None:
+    run, _ = _steered({2: [_told("set_max_epochs", epochs=5)], 34: [_told("stop")]})
+    assert (run.status, run.record.summary["progress"]["step"]) == ("stopped", 35)
+    run, _ = _steered({}, resume=run.ref)
+    assert run.metrics["train_loss"].notna().sum() == 40
+    assert run.record.summary["progress"]["epochs"] == 5
