@@ -159,7 +159,7 @@ class Choice:
         return None
 
     def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
-        newest = sorted(known, key=lambda one: (one.step, _recorded_before(one), one.kind == "last"), reverse=True)
+        newest = sorted(known, key=lambda one: (one.step, one.kind == "last", _recorded_before(one)), reverse=True)
         current = [one for one in newest if one.kind != SUPERSEDED]
         if self._wanted is None or self._wanted == "last":
             return current

@@ -76,9 +76,10 @@ def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
 
 
 def ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
-    """True when `max_steps` ends the fit before the epoch's last batch."""
+    """True when `max_steps`, or a stop, ends the fit before the epoch's last batch."""
     is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
-    return is_over and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    is_stopped = trainer.should_stop and trainer.fit_loop._can_stop_early
+    return (is_over or is_stopped) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
 def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:

@@ -337,3 +337,23 @@ def test_a_run_made_longer_while_it_ran_is_resumed_beyond_its_first_end() -> Non
     run, _ = _steered({}, resume=run.ref)
     assert run.metrics["train_loss"].notna().sum() == 40
     assert run.record.summary["progress"]["epochs"] == 5
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 3}, {"early_stop": "val_loss:1"}])
+def test_a_run_stopped_inside_an_epoch_is_resumed_as_if_it_had_not_been(options: dict[str, Any]) -> None:
+    """Lightning validates when it is stopped: that validation is none of an unbroken run's."""
+
+    def seeded(plan: dict[int, list[Command]], **more: Any) -> Any:
+        torch.manual_seed(3)
+        return _steered(plan, **options, **more)
+
+    whole, unbroken = seeded({})
+    stopped, _ = seeded({4 if "accumulate_grad_batches" in options else 11: [_told("stop")]})
+    assert stopped.status == "stopped"
+    step = stopped.record.summary["progress"]["step"]
+    run, model = seeded({}, resume=stopped.ref)
+    assert run.attempts[-1]["from_step"] == step
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), unbroken.parameters(), strict=True))
+    for name in ("train_loss", "val_loss", "lr"):
+        assert run.metrics[name].dropna().to_dict() == whole.metrics[name].dropna().to_dict()
+    assert run.best == whole.best

@@ -89,10 +89,20 @@ class RunCheckpoint(Checkpoint):
         if self.is_worth_keeping is not None:
             return
         is_due = self._written.owes_first or self._schedule.is_first_due(lambda: bytes_of(trainer))
-        # where `max_steps` ends the fit, a longer run would go on here, before the epoch's end
-        if is_due or (moment is Moment.BETWEEN_BATCHES and ends_inside_an_epoch(trainer)):
+        if is_due or self._is_ending(moment, trainer):
             self._write_best()
             self._take_last(trainer, moment)
+
+    def _is_ending(self, moment: Moment, trainer: pl.Trainer) -> bool:
+        """Whether the fit is about to end inside an epoch: a longer run goes on here, before the epoch's end.
+
+        After a stop Lightning validates at once: a run that goes on begins before that.
+        """
+        if moment is Moment.BETWEEN_EPOCHS or not ends_inside_an_epoch(trainer):
+            return False
+        if moment is Moment.BEFORE_VALIDATION:
+            return trainer.should_stop
+        return self._last_taken is None or self._last_taken[:2] != (trainer.global_step, Moment.BEFORE_VALIDATION)
 
     def begins_epoch(self, trainer: pl.Trainer) -> None:
         """The first batch of an epoch is about to be read: one more moment at which nothing is half done.
