@@ -55,7 +55,7 @@ def _trained(make):
 @pytest.mark.parametrize(
     "extra",
     [{1: "a", (2, (3, None)): "b", b"c": 1.5}, {"a": {1, "x"}}, [1, (2, {"three": 3j})], torch.float16, 2**1000, ()],
-    ids=repr,
+    ids=["keys", "set", "nested", "dtype", "long", "empty"],
 )
 def test_plain_hyperparameters_build_the_model_that_was_trained(extra) -> None:
     run = _trained(lambda: Made(extra))
