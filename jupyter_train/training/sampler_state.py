@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import random
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class SamplerState:
         if index_sampler(sampler) is not sampler:
             self._owners["sampler."] = index_sampler(sampler)
         self._first = self._begin = self._now()
+        self._objects = dict(self._attributes())
         self._shown = {name: value for name, value in self._first.items() if 0 <= _size(value) <= _MAX_SHOWN}
         self._restored: set[str] = set()
 
@@ -46,13 +48,15 @@ class SamplerState:
     def _now(self) -> dict[str, Any]:
         """Copies of all attributes that can be copied, by name; a generator's state in its place."""
         copies: dict[str, Any] = {}
-        for prefix, owner in self._owners.items():
-            copy_of = _copied_of_torchs if type(owner) in TORCHS else _copied
-            for name, value in list(getattr(owner, "__dict__", {}).items()):
-                copied = copy_of(value)
-                if copied is not _UNKNOWN:
-                    copies[prefix + name] = copied
+        for name, value in self._attributes():
+            copied = _copied_of_torchs(value) if type(self._owner(name)[0]) in TORCHS else _copied(value)
+            if copied is not _UNKNOWN:
+                copies[name] = copied
         return copies
+
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        for prefix, owner in self._owners.items():
+            yield from ((prefix + name, value) for name, value in list(getattr(owner, "__dict__", {}).items()))
 
     def record(self, is_inside: bool = False, is_again: bool = False) -> dict[str, Any]:
         """For a checkpoint.
@@ -63,13 +67,15 @@ class SamplerState:
 
         Returns:
             `first`: short values as they were at first; `begin` and `now`: what had changed when the running pass
-            began, and what has until now; `in_pass`: what somebody else has changed since it began, a line each.
+            began, and what has until now; `in_place`: which of it was changed where it lies, so that others who hold
+            it see the same; `in_pass`: what somebody else has changed since the pass began, a line each.
         """
         now = self._begin if is_again else self._now()
         return {
             "first": self._shown,
             "begin": self._changed(self._begin),
             "now": self._changed(now),
+            "in_place": [name for name, value in self._attributes() if value is self._objects.get(name, _UNKNOWN)],
             "in_pass": self._changed_in_pass(now) if is_inside else [],
         }
 
@@ -106,7 +112,7 @@ class SamplerState:
         changed = record["begin" if is_pass else "now"]
         values = {name: value for name, value in changed.items() if is_own or self._began_like(record, name)}
         for name, value in values.items():
-            self._set(name, value)
+            self._set(name, value, name in record["in_place"])
         self._restored |= values.keys()
         lines = list(record["in_pass"]) if is_pass else []
         lines += [f"{self._named(name)} is kept for the first process alone" for name in changed.keys() - values.keys()]
@@ -128,12 +134,35 @@ class SamplerState:
         owner, attribute = self._owner(name)
         return f"`{attribute}` of `{type(owner).__name__}`"
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any, is_in_place: bool) -> None:
         owner, attribute = self._owner(name)
+        current = getattr(owner, attribute, None)
         if _is_generator(value):
-            _put_into(getattr(owner, attribute, None), value[_GENERATOR])
-        else:
+            _put_into(current, value[_GENERATOR])
+        elif not (is_in_place and _fill(current, value)):
             setattr(owner, attribute, _copied(value))
+
+
+def _fill(current: Any, value: Any) -> bool:
+    """Gives a container the content of another; False where it is of another kind or shape."""
+    if type(current) is not type(value):
+        return False
+    if isinstance(current, torch.Tensor | np.ndarray):
+        if current.shape != value.shape or current.dtype != value.dtype:
+            return False
+        with torch.no_grad():
+            current[...] = value
+    elif isinstance(current, list):
+        current[:] = _copied(value)
+    elif isinstance(current, dict | set):
+        current.clear()
+        current.update(_copied(value))
+    elif isinstance(current, deque):
+        current.clear()
+        current.extend(_copied(value))
+    else:
+        return False
+    return True
 
 
 def _state_of(generator: Any) -> dict[str, Any]:

@@ -325,6 +325,28 @@ def test_what_differs_from_process_to_process_is_not_taken_from_another() -> Non
     assert (fresh.upto, fresh.turn, fresh.rng.getstate()) == (40, 2, first.rng.getstate())
 
 
+class Shared(Upto):
+    """Holds what others hold too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.scores, self.names = [1, 2], torch.zeros(3), {"a": 1}
+
+
+def test_what_was_changed_where_it_lies_is_put_back_there() -> None:
+    used, fresh = Shared(), Shared()
+    state = SamplerState(used)
+    used.rows.append(3)
+    used.scores[1] = 5
+    used.names = {"b": 2}
+    rows, scores, names = fresh.rows, fresh.scores, fresh.names
+    SamplerState(fresh).restore(state.record(), is_pass=False)
+    assert (rows, scores.tolist()) == ([1, 2, 3], [0, 5, 0])
+    assert fresh.rows is rows
+    assert fresh.scores is scores
+    assert (fresh.names, names) == ({"b": 2}, {"a": 1})
+
+
 def test_a_sampler_given_otherwise_at_a_resume_stays_so_and_is_named() -> None:
     data = lambda size: lambda: DataLoader(ROWS_SET, batch_sampler=BatchSampler(RandomSampler(ROWS_SET), size, False))  # noqa: E731
     broken, _ = fit(data(8), 3)
