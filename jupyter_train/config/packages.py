@@ -26,8 +26,8 @@ def refuse_other_lightning(value: Any, what: str, error: type[UsageError] = Opti
     Raises:
         UsageError: It is one.
     """
-    for one in value if isinstance(value, list | tuple) else [value]:
-        made_of = one if isinstance(one, type) else type(one)
+    items = value if isinstance(value, list | tuple) else [value]
+    for made_of in dict.fromkeys(one if isinstance(one, type) else type(one) for one in items):
         for base in made_of.__mro__:
             if (instead := import_instead(f"{base.__module__}.{base.__qualname__}")) is not None:
                 raise error(

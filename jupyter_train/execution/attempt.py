@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,7 @@ def attempt(
 def _tell_again(again: Again | None, writer: RunWriter) -> None:
     if again is None:
         return
-    with MetricReader(writer.folder.metrics) as reader:
+    with contextlib.suppress(sqlite3.Error), MetricReader(writer.folder.metrics) as reader:  # only shown
         writer.last.update(reader.last())
     writer.summary(**again.summary)
     writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)

@@ -91,9 +91,10 @@ def words_of(found: Comparison) -> str:
     if found.missing:
         return _words_of_missing(found.missing)
     if not found.compared:
-        if found.total and not found.left:
-            return "not verified: nothing that had been recorded after the checkpoint came again"
-        return "not verified: nothing had been recorded after the checkpoint"
+        if not found.total:
+            return "not verified: nothing had been recorded after the checkpoint"
+        ending = "has come again yet" if found.left else "came again"
+        return f"not verified: nothing that had been recorded after the checkpoint {ending}"
     if not found.evidence & found.compared.keys():
         return _words_of_no_evidence(found)
     if found.left:

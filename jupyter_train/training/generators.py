@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 from collections.abc import Iterator, Sequence
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,13 @@ def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
-    function = getattr(owner, "__func__", owner)
-    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
-        try:
-            yield f".<closure>.{name}", cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
+    if isinstance(owner, MethodType):
+        yield ".__self__", owner.__self__
+        owner = owner.__func__
+    if isinstance(owner, FunctionType):
+        for name, cell in zip(owner.__code__.co_freevars, owner.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # not filled yet
+                yield f".<closure>.{name}", cell.cell_contents
     attributes = getattr(owner, "__dict__", None)
     if isinstance(attributes, dict):
         yield from ((f".{name}", value) for name, value in list(attributes.items()) if type(name) is str)

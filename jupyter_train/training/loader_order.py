@@ -37,7 +37,7 @@ class Orders:
 
     def __init__(self, seed: int, skip: int = 0, by_index: bool = True, earlier: dict[str, Any] | None = None) -> None:
         self.remarks: list[str] = []
-        self.on_remark: Callable[[str], None] = self.remarks.append
+        self.on_remark: Callable[[str], None] = lambda _line: None
         self._by_index = by_index
         self._seed = seed
         self._skip = skip
@@ -71,7 +71,9 @@ class Orders:
     def _ordered(self, loader: Any, stage: str, epoch: int) -> Any:
         known, is_training = self._known[stage], stage == _TRAIN
         seed = order_seed(self._seed, len(known), is_training)
-        loader = in_order(loader, seed, self.remarks if is_training else None, self._by_index)
+        lines: list[str] = []
+        loader = in_order(loader, seed, lines if is_training else None, self._by_index)
+        self.remarks += [line for line in dict.fromkeys(lines) if line not in self.remarks]
         order: Order | _Skip | None = order_of(loader)
         if order is None and is_training and self._skip and not keeps_its_place(loader):
             order = _Skip()

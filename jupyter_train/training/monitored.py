@@ -14,7 +14,7 @@ from jupyter_train.exceptions import OptionError, did_you_mean
 from jupyter_train.store.writer import RunWriter
 
 _MOST_TRAIL = 32
-_VALIDATION = ("val", "valid", "dev")
+_VALIDATION = frozenset({"val", "valid", "validation", "dev"})
 #: Words of a name that is that of the training loss itself, and not of a part of it.
 _OF_TRAINING_LOSS = frozenset({"train", "training", "loss", "epoch", "step"})
 
@@ -51,7 +51,7 @@ class Monitored:
         self._has_validated |= trainer.validating
         if self._named is None and not self._is_of_validation:
             self._choose(trainer, logged)
-        if self.name not in logged | _logged_besides(trainer) or self._seen_at == trainer.global_step:
+        if self._seen_at == trainer.global_step or self.name not in logged | _logged_besides(trainer, set(metrics)):
             return None
         value = float(metrics[self.name])
         self._seen_at = trainer.global_step
@@ -167,21 +167,22 @@ def _logged_by_loop(trainer: pl.Trainer) -> set[str]:
     return set(_names_in(active.values() if active is not None else []))
 
 
-def _logged_besides(trainer: pl.Trainer) -> set[str]:
+def _logged_besides(trainer: pl.Trainer, names: set[str]) -> set[str]:
     """Names that have a new value all the same: a training step's, and what a callback puts there by itself."""
     loop: Any = trainer.fit_loop.epoch_loop
     training, validation = loop._results.values(), loop.val_loop._results.values()
     known = {*_names_in(training, is_new=False), *_names_in(validation, is_new=False)}
     by_steps = set(_names_in(item for item in training if not item.meta.on_epoch))
-    return set(trainer.callback_metrics) & (by_steps | (set(trainer.callback_metrics) - known))
+    return names & (by_steps | (names - known))
 
 
 def _names_in(items: Iterable[Any], is_new: bool = True) -> Iterable[str]:
     for item in items:
         if not (is_new and item.has_reset):
-            loader = item.meta.dataloader_idx
-            suffix = "" if loader is None else f"/dataloader_idx_{loader}"
-            yield from (f"{item.meta.name}{fork}{suffix}" for fork in ("", "_step", "_epoch"))
+            meta = item.meta
+            has_suffix = meta.add_dataloader_idx and meta.dataloader_idx is not None
+            suffix = f"/dataloader_idx_{meta.dataloader_idx}" if has_suffix else ""
+            yield from (f"{meta.name}{fork}{suffix}" for fork in ("", "_step", "_epoch"))
 
 
 def choose_monitor(names: Iterable[str]) -> str | None:
@@ -204,7 +205,7 @@ def training_loss(names: Iterable[str]) -> str | None:
 
 
 def _is_validation(name: str) -> bool:
-    return name.startswith(_VALIDATION)
+    return re.split(r"[^a-z0-9]+", name.lower(), maxsplit=1)[0] in _VALIDATION
 
 
 _INSTEAD = "the last weights count; `--monitor METRIC` names one that tells"

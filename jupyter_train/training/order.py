@@ -170,12 +170,11 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
         remarks: Gets a line for everything that cannot be made exact.
         by_index: Whether tensors in memory are read a batch at a time: the same values.
     """
-    remarks = [] if remarks is None else remarks
     reason = _own_order(loader)
+    if remarks is not None:
+        remarks += [reason] if reason else _hidden(loader)
     if reason:
-        remarks.append(reason)
         return loader
-    remarks += _hidden(loader)
     is_numbering = loader.num_workers > 0 or draws(loader.dataset)
     ordered = copy.copy(loader)
     inside = ordered.__dict__

@@ -90,58 +90,84 @@ class Held:
 class RandomStream:
     """A random state of its own: while entered, Python's, numpy's and torch's draws come from it, and go on in it.
 
-    Entering and leaving takes some 40 microseconds, nearly all of them Python's generator.
+    Entering and leaving takes some 40 microseconds, nearly all of them Python's generator; 200 while numpy is drawn
+    from.
 
     Args:
         seed: Where the stream begins.
     """
 
     def __init__(self, seed: int) -> None:
-        self._numpy = _NumpyState()
         with Held():
             seed_sample(seed)
-            self._own = self._now()
-        self._around: tuple[Any, Any, Any] = self._own
+            self._own: tuple[Any, torch.Tensor] = (random.getstate(), torch_state())
+            self._numpy = _NumpyStream()
+        self._around = self._own
 
     def __enter__(self) -> None:
-        self._around = self._now()
-        self._set(self._own)
+        self._around = random.getstate(), torch_state()
+        random.setstate(self._own[0])
+        _GENERATOR.set_state(self._own[1])
+        self._numpy.enter()
 
     def __exit__(self, *_: object) -> None:
+        self._own = random.getstate(), torch_state()
+        random.setstate(self._around[0])
+        _GENERATOR.set_state(self._around[1])
+        self._numpy.leave()
+
+
+class _NumpyStream:
+    """numpy's part of a stream, which begins with the state there is.
+
+    numpy takes a tenth of a millisecond to give its whole state, in which lies the second of a pair of normal numbers
+    too. Once nothing has been drawn for a while, its words alone are put aside, until something is.
+    """
+
+    _WHILE = 4
+
+    def __init__(self) -> None:
+        self._left_alone = 0
+        self._own: Any = np.random.get_state(legacy=False)
+        self._around: Any = None
+        self._entered: bytes | None = None
+
+    def enter(self) -> None:
+        """What is drawn from now on comes from here."""
+        self._around = self._now()
+        self._set(self._own)
+        self._entered = _words()
+
+    def leave(self) -> None:
+        """What is drawn from now on comes from where it came from before."""
+        left = _words()
+        has_drawn = left is None or left != self._entered
+        self._left_alone = 0 if has_drawn else self._left_alone + 1
         self._own = self._now()
         self._set(self._around)
 
-    def _now(self) -> tuple[Any, Any, Any]:
-        return random.getstate(), self._numpy.get(), torch_state()
+    def _now(self) -> Any:
+        return np.random.get_state(legacy=False) if self._left_alone < self._WHILE else _words()
 
-    def _set(self, state: tuple[Any, Any, Any]) -> None:
-        random.setstate(state[0])
-        self._numpy.set(state[1])
-        _GENERATOR.set_state(state[2])
-
-
-class _NumpyState:
-    """numpy's global random state, a hundred times as fast as `np.random.get_state`.
-
-    The second of a pair of normal numbers, which numpy keeps for the next call, is no part of it.
-    """
-
-    def get(self) -> Any:
-        generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
-        if type(generator) is not np.random.MT19937:
-            return np.random.get_state()
-        state = ctypes.create_string_buffer(_MT19937_BYTES)
-        ctypes.memmove(state, generator.ctypes.state_address, _MT19937_BYTES)
-        return state
-
-    def set(self, state: Any) -> None:
-        if isinstance(state, tuple | dict):
+    @staticmethod
+    def _set(state: Any) -> None:
+        if isinstance(state, bytes):
+            ctypes.memmove(_address(), state, len(state))
+        else:
             np.random.set_state(state)
-            return
-        generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
-        if type(generator) is np.random.MT19937:  # else somebody has put another kind in its place meanwhile
-            ctypes.memmove(generator.ctypes.state_address, state, _MT19937_BYTES)
 
 
 #: `mt19937_state` of numpy: 624 words of 32 bits, and the position among them.
 _MT19937_BYTES = 4 * 625
+
+
+def _address() -> int:
+    generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    return int(generator.ctypes.state_address)
+
+
+def _words() -> bytes | None:
+    """The words of numpy's global generator; None where somebody has put one of another kind there."""
+    if type(np.random.get_bit_generator()) is not np.random.MT19937:  # type: ignore[attr-defined]
+        return None
+    return ctypes.string_at(_address(), _MT19937_BYTES)

@@ -49,17 +49,18 @@ def _own_methods(kind: type) -> Iterator[FunctionType]:
 
 def _functions_of(kind: type, names: tuple[str, ...]) -> Iterator[FunctionType]:
     """Methods of these names, and those of the same class that they call."""
-    methods: dict[str, FunctionType] = {}
+    methods: dict[str, list[FunctionType]] = {}
     for function in _own_methods(kind):
-        methods.setdefault(function.__name__, function)
+        methods.setdefault(function.__name__, []).append(function)  # a base's own too: `super()` may call it
     waiting, seen = [name for name in names if name in methods], set()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
-        yield methods[name]
-        waiting += [one for one in methods[name].__code__.co_names if one in methods]
+        yield from methods[name]
+        codes = [code for function in methods[name] for code in _codes(function)]
+        waiting += [called for code in codes for called in code.co_names if called in methods]
 
 
 def _codes(function: FunctionType) -> Iterator[CodeType]:

@@ -19,7 +19,7 @@ from jupyter_train.training.sampler_inspection import assigned_in_a_pass, named_
 from jupyter_train.training.samplers import TORCHS, index_sampler
 
 #: Values of at most so many numbers are kept; of at most so many it is known later what they were at first.
-_MAX_KEPT, _MAX_SHOWN = 1_000_000, 100
+_MAX_KEPT, _MAX_SHOWN = 100_000, 100
 _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _UNKNOWN = object()
 _GENERATOR = "jupyter_train generator"
@@ -140,7 +140,10 @@ class SamplerState:
         if _is_generator(value):
             _put_into(current, value[_GENERATOR])
         elif not (is_in_place and _fill(current, value)):
-            setattr(owner, attribute, _copied(value))
+            copied = _copied(value)
+            if isinstance(copied, torch.Tensor) and isinstance(current, torch.Tensor):
+                copied = copied.to(current.device)
+            setattr(owner, attribute, copied)
 
 
 def _fill(current: Any, value: Any) -> bool:
@@ -240,7 +243,7 @@ def _same(one: Any, other: Any) -> bool:
     if one is other or type(one) is not type(other):
         return one is other
     if isinstance(one, torch.Tensor):
-        return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
+        return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one.cpu(), other.cpu())
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and np.array_equal(one, other)
     if isinstance(one, dict):

@@ -99,7 +99,7 @@ def held_metrics(trainer: pl.Trainer) -> dict[str, Any] | None:
     found = metrics_of(trainer.lightning_module)
     values = [value for one in found.values() for value in one["states"].values()]
     tensors = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    if sum(tensor.numel() for tensor in tensors) > _MOST_HELD:
+    if not all(isinstance(one, torch.Tensor) for one in tensors) or sum(one.numel() for one in tensors) > _MOST_HELD:
         return None
     for one in found.values():
         one["states"] = {key: _moved(value, torch.device("cpu")) for key, value in one["states"].items()}
@@ -118,7 +118,7 @@ def _restore_metrics(module: pl.LightningModule, states: dict[str, Any]) -> None
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.Tensor):
         return value.to(device, copy=True)
-    return [item.to(device, copy=True) for item in value]
+    return [_moved(item, device) for item in value] if isinstance(value, list) else value
 
 
 _FIELDS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx",

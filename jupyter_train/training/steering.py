@@ -101,15 +101,17 @@ class Steering:
     def _obey(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
         if not self._inbox:
             return False
-        is_any = self._carry_out_all(trainer, verbs)
+        accept = self._checkpoint.accepting(trainer)
+        is_any = self._carry_out_all(trainer, verbs, accept)
         if self._is_paused:
-            self._wait(trainer, verbs)
+            self._wait(trainer, verbs, accept)
         return is_any
 
-    def _carry_out_all(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
+    def _carry_out_all(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> bool:
         taken = self._inbox.take(verbs)
         for command in taken:
             self._carry_out(command, trainer)
+            accept()
         return bool(taken)
 
     def _carry_out(self, command: Command, trainer: pl.Trainer) -> None:
@@ -131,14 +133,14 @@ class Steering:
         self._writer.event("refused", f"{command.verb.replace('_', '-')}: {reason}", step, verb=command.verb)
         self._mailbox.answered(command, Answer(REFUSED, reason, step))
 
-    def _wait(self, trainer: pl.Trainer, verbs: frozenset[str]) -> None:
+    def _wait(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> None:
         """Blocks until resumed, stopped or interrupted; other commands are carried out meanwhile."""
         began = time.monotonic()
         try:
             while self._is_paused and not self._interrupt.is_asked:
                 time.sleep(_PAUSED_LOOK_S)
                 self._inbox.agree()
-                self._carry_out_all(trainer, verbs)
+                self._carry_out_all(trainer, verbs, accept)
         finally:
             self._set_paused(False)
             self.paused_s += time.monotonic() - began

@@ -66,14 +66,14 @@ def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, t
     expected = whole(name)
     per_epoch = SUBJECTS[name].steps // 3
     for epoch in tally.trials("killed at the last batch of an epoch", range(1, 4) if share(0, 1) else [2]):
-        found = tally.began(resumed(name, killed(name, "step", epoch * per_epoch, 0.5)))
+        found = tally.began(resumed(name, killed(name, "step", epoch * per_epoch, "newest")))
         _is_exact(found, expected)
 
 
 @pytest.mark.parametrize(("name", "step"), [("combined", 12), ("loaders anew", 17)])
 def test_a_run_killed_where_a_loader_begins_anew_goes_on_exactly(name: str, step: int) -> None:
     """The shorter of two loaders is at its end; every epoch has loaders of its own."""
-    assert differences(resumed(name, killed(name, "step", step, 0.5)), whole(name)) == []
+    assert differences(resumed(name, killed(name, "step", step, "newest")), whole(name)) == []
 
 
 def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
@@ -86,9 +86,9 @@ def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
 
 def test_a_run_killed_ten_times_goes_on_exactly(tally) -> None:
     expected = whole("metrics", epochs=8)
-    run = killed("metrics", "step", 5, 0.5, epochs=8)
+    run = killed("metrics", "step", 5, "newest", epochs=8)
     for step in tally.trials("killed again and again", range(11, 61, 5 if share(0, 1) else 16)):
-        run = killed("metrics", "step", step, 0.4, epochs=8, resume=run.ref)
+        run = killed("metrics", "step", step, "newest", epochs=8, resume=run.ref)
     found = resumed("metrics", run, epochs=8)
     assert differences(found, expected) == []
     assert len(found["attempts"]) >= 4
@@ -102,7 +102,7 @@ def test_another_number_of_workers_gives_the_same(workers: tuple[int, int], tall
 
     expected = whole("augmented")
     for _ in tally.trials("number of workers changed across the resume", range(1)):
-        run = training.killed(f"augmented, {workers[0]} workers" if workers[0] else "augmented", "step", 13, 0.5)
+        run = training.killed(f"augmented, {workers[0]} workers" if workers[0] else "augmented", "step", 13, "newest")
         found = tally.began(resumed(f"augmented, {workers[1]} workers" if workers[1] else "augmented", run))
         assert differences(found, expected) == []
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_exactly_with_the_other_loop(engines: tuple[str, str], tal
     expected = whole("metrics", engine=engines[0])
     assert differences(whole("metrics", engine=engines[1]), expected) == []
     for step in tally.trials("killed with one loop, gone on with by the other", [5, 13, 20]):
-        run = killed("metrics", "step", step, 0.5, engine=engines[0])
+        run = killed("metrics", "step", step, "newest", engine=engines[0])
         assert differences(tally.began(resumed("metrics", run, engine=engines[1])), expected) == []
 
 
@@ -145,7 +145,9 @@ def test_a_finished_run_made_longer_is_the_longer_run() -> None:
 def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
     expected = whole("plain", epochs=4)
     for step in tally.trials("kill at every step of a 32-step run", range(1, 33) if share(0, 1) else [2, 8, 20, 31]):
-        found = tally.began(resumed("plain", killed("plain", "step", step, 0.3, epochs=4), epochs=4))
+        found = tally.began(
+            resumed("plain", killed("plain", "step", step, "newest" if step > 1 else 0.0, epochs=4), epochs=4)
+        )
         assert differences(found, expected) == []
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,9 @@ def _read_by(workers: int, loaders: Any) -> None:
 
 def may_have_workers(name: str) -> bool:
     """Whether a subject's loaders are made without worker processes, and may as well have some."""
-    data = SUBJECTS[name].data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # more workers than processors, on purpose
+        data = SUBJECTS[name].data()
     return data is not None and data[0].num_workers == 0
 
 

@@ -28,7 +28,7 @@ from jupyter_train import train
 from jupyter_train.training.order import in_order
 from jupyter_train.training.randomness import RandomStream, seed_sample
 from jupyter_train.training.sampler_state import SamplerState
-from jupyter_train.training.samplers import one_pass
+from jupyter_train.training.samplers import one_pass, remarks_of
 
 ROWS = 48
 X = torch.arange(float(ROWS))[:, None] / ROWS
@@ -373,6 +373,25 @@ class Scored(Sampler):
         self.hardest = row
 
 
+class Deeper(Counting):
+    """Inherits what it counts; asks its base for the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = 1
+
+    def __iter__(self):
+        return super().__iter__()
+
+
+def test_what_a_base_class_does_is_the_samplers_own() -> None:
+    assert remarks_of(Deeper()) == []
+    sampler = Deeper()
+    state = SamplerState(sampler)
+    list(sampler)
+    assert state.record(is_inside=True)["in_pass"] == []
+
+
 def test_a_change_in_the_middle_of_an_epoch_is_named_at_the_start_and_where_it_counts() -> None:
     sampler = Scored()
 
@@ -503,17 +522,17 @@ class Gaussian(Sampler):
 
     def __iter__(self):
         for _ in range(ROWS):
-            yield int(random.random() * 16) + int(np.random.rand() * 16) + int(torch.rand(()).item() * 16)
+            yield int(random.random() * 16) + int(np.random.randn() * 16) + int(torch.rand(()).item() * 16)
 
 
 def test_draws_of_a_sampler_and_of_everybody_else_do_not_touch() -> None:
     seed_sample(9)
     expected = list(Gaussian())
     seed_sample(1)
-    others = [(random.random(), np.random.rand(), torch.rand(()).item()) for _ in range(ROWS)]
+    others = [(random.gauss(), np.random.randn(), torch.randn(()).item()) for _ in range(ROWS)]
     seed_sample(1)
     asked = one_pass(Gaussian(), 9)
-    found = [(next(asked), (random.random(), np.random.rand(), torch.rand(()).item())) for _ in range(ROWS)]
+    found = [(next(asked), (random.gauss(), np.random.randn(), torch.randn(()).item())) for _ in range(ROWS)]
     assert [row for row, _ in found] == expected  # as drawn in one go, which is how earlier releases drew
     assert [other for _, other in found] == others
 

@@ -15,7 +15,7 @@ from jupyter_train.training import randomness, state
 from jupyter_train.training.checkpoints.dump import dump
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.checkpoints.validation import BeforeValidation
-from jupyter_train.training.engine.hooks import overridden
+from jupyter_train.training.engine.hooks import TRANSFER, overridden
 from jupyter_train.training.moments import Moment
 
 #: How often the slower random generators are looked at.
@@ -89,6 +89,11 @@ class CleanMoment:
         is_reading = self.moment is Moment.BETWEEN_BATCHES and not has_ended_an_epoch
         return is_reading and not self.has_begun_a_batch(trainer) and not _may_change_with_a_batch(trainer)
 
+    def accept(self, trainer: pl.Trainer) -> None:
+        """What has changed in the running validation was asked for: it belongs to a checkpoint from now on."""
+        if self.validation is not None:
+            self.validation.accept(trainer)
+
     def content(
         self, trainer: pl.Trainer, moment: Moment, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
     ) -> dict[str, Any]:
@@ -121,10 +126,7 @@ def _may_change_with_a_batch(trainer: pl.Trainer) -> bool:
     """Whether user code runs when a batch was read and is not counted yet, or reading it moves what is saved."""
     datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
     owners = [one for one in (trainer.lightning_module, datamodule) if one is not None]
-    if any(overridden(one, name, DataHooks) is not None for one in owners for name in _TRANSFERS):
+    if any(overridden(one, name, DataHooks) for one in owners for name in TRANSFER):
         return True
     loader: Any = trainer.fit_loop._combined_loader
     return any(callable(getattr(one, "state_dict", None)) for one in loader.flattened)
-
-
-_TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")

@@ -122,10 +122,18 @@ class RunCheckpoint(Checkpoint):
         except Exception as err:  # noqa: BLE001  what the user sees is why training failed, not why saving did
             self._writer.event("checkpoint", f"no last checkpoint: {' '.join(str(err).split())[:300]}")
 
+    def accepting(self, trainer: pl.Trainer) -> Callable[[], None]:
+        """What is to be called once commands were carried out: what they have changed is no half-done state.
+
+        A validation that had changed something itself by then stays one that has.
+        """
+        is_whole = self._is_keeping and trainer.validating and self._clean.holds(trainer)
+        return lambda: self._clean.accept(trainer) if is_whole else None
+
     def take_last(self, trainer: pl.Trainer) -> None:
         """A checkpoint to go on from, between batches or inside a validation; written before this returns.
 
-        There is none where the validation has changed what it would hold.
+        There is none where the validation may have changed what it would hold.
         """
         if not self._may_take or not self._has_trained(trainer):
             return
@@ -138,11 +146,13 @@ class RunCheckpoint(Checkpoint):
 
         Raises:
             OSError: It could not be written.
-            CommandRefusedError: The validation that runs has changed what it would hold.
+            CommandRefusedError: The validation that runs may have changed what it would hold.
         """
         moment = self._moment_of(trainer)
         if self._is_keeping and trainer.validating and not self._clean.holds(trainer):
-            raise CommandRefusedError("this validation has changed weights or states for its time; ask when it is over")
+            raise CommandRefusedError(
+                "this validation may have changed weights or states for its time; ask when it is over"
+            )
         if not trainer.is_global_zero:
             return ""
         snapshot = self._snapshot(trainer, "manual", moment, self._clean.random_at(moment))

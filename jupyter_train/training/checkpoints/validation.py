@@ -51,6 +51,11 @@ class BeforeValidation:
         """Whether all that a checkpoint taken now would hold besides `ours` is as it was."""
         return self._content is not None and self._content == self._content_of(trainer)
 
+    def accept(self, trainer: pl.Trainer) -> None:
+        """What has changed since was asked for, and stays."""
+        self.ours["max_epochs"] = trainer.max_epochs
+        self._content = self._content_of(trainer)
+
     def _content_of(self, trainer: pl.Trainer) -> list[Any] | None:
         """Equal for equal states; None where a hook decides what a checkpoint holds, so that it cannot be seen."""
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]

@@ -18,10 +18,10 @@ CALLED = (
     "on_before_optimizer_step", "on_validation_batch_start", "on_validation_batch_end",
 )  # fmt: skip
 _STEPPING = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "clip_gradients")
-_TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 _of_callback = attrgetter(*CALLED)
-_of_module = attrgetter(*CALLED, *_STEPPING, *_TRANSFER)
-_of_datamodule = attrgetter(*_TRANSFER)
+_of_module = attrgetter(*CALLED, *_STEPPING, *TRANSFER)
+_of_datamodule = attrgetter(*TRANSFER)
 
 #: Lightning's hooks as they came: one that was replaced in the base class itself is overridden too.
 _EMPTY: dict[type, dict[str, Any]] = {
@@ -73,13 +73,13 @@ class Hooks:
             self._silent[name] = self._empty_of(name)
             is_silent = len(self._silent[name]) == len(self._callbacks) + 1
             setattr(self, name, None if is_silent else caller)
-        own = {name for name in (*_STEPPING, *_TRANSFER) if overridden(module, name, pl.LightningModule)}
+        own = {name for name in (*_STEPPING, *TRANSFER) if overridden(module, name, pl.LightningModule)}
         self.has_own_step = "optimizer_step" in own
         self.has_own_zero_grad = "optimizer_zero_grad" in own
         self.has_own_backward = "backward" in own
         self.has_own_clipping = not own.isdisjoint(("configure_gradient_clipping", "clip_gradients"))
-        self.has_own_transfer = not own.isdisjoint(_TRANSFER) or any(
-            overridden(self._datamodule, name, DataHooks) for name in _TRANSFER if self._datamodule is not None
+        self.has_own_transfer = not own.isdisjoint(TRANSFER) or any(
+            overridden(self._datamodule, name, DataHooks) for name in TRANSFER if self._datamodule is not None
         )
         self.shows_loss = bool(
             self.on_before_zero_grad or self.on_before_backward or self.has_own_zero_grad or self.has_own_backward

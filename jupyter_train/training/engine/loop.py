@@ -184,8 +184,7 @@ class _Epoch:
         loop, trainer = self._loop, self._trainer
         if loop.restarting or trainer.should_stop:
             return bool(loop.done)
-        progress = self._progress
-        if progress.is_last_batch or progress.current.ready == trainer.num_training_batches:
+        if self._is_last():
             return True
         return loop.max_steps != -1 and bool(loop.global_step >= loop.max_steps)
 
@@ -244,7 +243,8 @@ class _Epoch:
         if self._choice.reason is not None or self._may_validate():
             self._ledger.settle()
             self._theirs(fetcher)
-            self._hooks.look()
+            if self._choice.reason is None:
+                self._hooks.look()
             return
         if trainer.lr_scheduler_configs:
             loop.update_lr_schedulers("step", update_plateau_schedulers=True)
