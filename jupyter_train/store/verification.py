@@ -236,6 +236,8 @@ class Verification:
         """`verified exact`, `not verified` or `diverged at step n`, and how that is known."""
         self._found.left = self._left()
         words = words_of(self._found)
+        if words.startswith("verified exact") and self.remarks:
+            return f"{words}; what follows may differ: {'; '.join(self.remarks)}"
         return "; ".join([words, *self.remarks]) if words.startswith(("diverged", "not verified")) else words
 
     @property

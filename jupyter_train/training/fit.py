@@ -156,8 +156,9 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
         if config.engine == "lean":
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
         recorder.is_told(StepValues(trainer, logger, bool(others)))
-        listen(trainer, recorder)
+        # before the recorder may take a checkpoint there
         after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
+        listen(trainer, recorder)
         if around.is_owner:
             recorder.keep_evidence(hashes=around.judge is None)
         _put_in_order(trainer, around, checkpoint)

@@ -95,7 +95,7 @@ class Orders:
             # when its first batch is asked for
             passes, rest = passes - 1, length
         if number < len(self._earlier[_TRAIN]):  # an endless sampler with a length begins no second pass
-            passes = min(passes, max(0, self._earlier[_TRAIN][number][1] - 1))
+            passes = min(passes, max(0, self._earlier_passes(number) - 1))
         return Place(epoch, passes, self._skip - passes * length)
 
     def state(self, trainer: pl.Trainer) -> dict[str, Any]:
@@ -115,10 +115,11 @@ class Orders:
             _VALIDATION: [_sampler_of(one, False, at[number] != now[number]) for number, one in enumerate(validation)],
         }
         for record in samplers[_TRAIN]:
-            self._remark(record["in_pass"] if record is not None else [])
+            self.remark(record["in_pass"] if record is not None else [])
         return {_TRAIN: [_place_of(one) for one in training], _VALIDATION: at, "samplers": samplers}
 
-    def _remark(self, lines: list[str]) -> None:
+    def remark(self, lines: list[str]) -> None:
+        """What has come to light, and cannot be made exact."""
         for line in lines:
             if line not in self.remarks:
                 self.remarks.append(line)
@@ -143,7 +144,7 @@ class Orders:
         for stage, known in self._known.items():
             for one, record in zip(known, records.get(stage, []), strict=False):
                 if isinstance(one, Order) and record is not None:
-                    self._remark(one.state.restore(record, is_inside and stage == _TRAIN, is_first_process))
+                    self.remark(one.state.restore(record, is_inside and stage == _TRAIN, is_first_process))
 
     def _begin_epoch(self, trainer: pl.Trainer) -> None:
         """Before Lightning begins an epoch: every training loader stands where this epoch's first batch is.
@@ -158,11 +159,16 @@ class Orders:
         is_stale = is_old and (self._load_places(fit_loop) or self._is_stale(orders, places, fit_loop._data_fetcher))
         for number, one in orders:
             if is_stale or not is_old or not one.begun:
-                one.begin_at(places[number])
+                one.begin_at(places[number], self._earlier_passes(number))
         if is_stale:
             with Held():  # an iterator draws from the global generator
                 iter(fit_loop._data_fetcher)
         self._skip, self._earlier = 0, {_TRAIN: [], _VALIDATION: []}
+
+    def _earlier_passes(self, number: int) -> int:
+        """How many passes through a training loader an earlier attempt has begun in this epoch."""
+        places = self._earlier[_TRAIN]
+        return int(places[number][1]) if self._skip and number < len(places) else 0
 
     def _is_stale(self, orders: list[tuple[int, Order | _Skip]], places: dict[int, Place], fetcher: Any) -> bool:
         """Whether a pass has begun elsewhere, by somebody else, or with a sampler that has been put back since."""
@@ -206,7 +212,7 @@ class _Skip:
         self.next = Place()
         self.begun: list[Place] = []
 
-    def begin_at(self, place: Place) -> None:
+    def begin_at(self, place: Place, passes: int = 0) -> None:
         """Where the next pass begins, whatever passes there were before."""
         self.next = place
         self.begun = []

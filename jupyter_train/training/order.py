@@ -69,6 +69,7 @@ class Order:
         self.begun: list[Place] = []
         self.state = SamplerState(inner)
         self.begins_at_once = begins_at_once
+        self._passes = 0
         self._inner = inner
         self._seed = seed
         self._is_numbering = is_numbering
@@ -100,10 +101,16 @@ class Order:
             if callable(getattr(one, "set_epoch", None)):
                 one.set_epoch(epoch)
 
-    def begin_at(self, place: Place) -> None:
-        """Where the next pass begins, whatever passes there were before."""
+    def begin_at(self, place: Place, passes: int = 0) -> None:
+        """Where the next pass begins, whatever passes there were before.
+
+        Args:
+            place: Where it begins.
+            passes: How many have begun in that epoch already, that one among them; those that follow are counted on.
+        """
         self.next = place
         self.begun = []
+        self._passes = passes
 
     def __len__(self) -> int:
         return len(self._inner)
@@ -116,7 +123,8 @@ class Order:
         place = self.next
         self.begun.append(place)
         self.state.begin()
-        self.next = Place(place.epoch, place.cycle + 1)
+        self.next = Place(place.epoch, max(place.cycle + 1, self._passes))
+        self._passes = 0
         seed = derived(self._seed, place.epoch, place.cycle)
         items = one_pass(self._inner, seed)
         if self._is_numbering:
@@ -134,7 +142,18 @@ class Order:
 
 
 _OWN = frozenset(
-    {"next", "begun", "state", "begins_at_once", "_inner", "_seed", "_is_numbering", "_is_batching", "_is_reached"}
+    {
+        "next",
+        "begun",
+        "state",
+        "begins_at_once",
+        "_passes",
+        "_inner",
+        "_seed",
+        "_is_numbering",
+        "_is_batching",
+        "_is_reached",
+    }
 )
 
 

@@ -88,11 +88,20 @@ class Resumption:
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
     ) -> None:
         orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
+        orders.remark(self._other_loaders(trainer))
         theirs()
         self._restore(trainer, config)
         if self.moment is Moment.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop
             fit_loop.epoch_loop.on_advance_end(fit_loop._data_fetcher)
+
+    def _other_loaders(self, trainer: pl.Trainer) -> list[str]:
+        """Whether training loaders are made in another epoch than those they stand for, in words."""
+        fitting: Any = trainer
+        every, made = fitting.reload_dataloaders_every_n_epochs, self.ours["loaded_at"]["train"]
+        if every < 2 or made == trainer.current_epoch:
+            return []
+        return [f"loaders are made every {every} epochs: those of epoch {made + 1} are made again in this one"]
 
     def _restore(self, trainer: pl.Trainer, config: TrainConfig) -> None:
         ours = self.ours

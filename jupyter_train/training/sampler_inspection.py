@@ -17,6 +17,10 @@ _CONSTANT = (ModuleType, FunctionType, BuiltinFunctionType, int, float, complex,
 
 
 _PASS = ("__iter__", "__next__")
+#: Methods, and functions given a container, that change it where it lies.
+_CHANGING = frozenset({"add", "append", "appendleft", "clear", "copy_", "discard", "extend", "fill", "fill_", "insert",
+                       "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault", "shuffle", "sort",
+                       "update"})  # fmt: skip
 
 
 def assigned_in_a_pass(kind: type) -> set[str]:
@@ -25,8 +29,13 @@ def assigned_in_a_pass(kind: type) -> set[str]:
 
 
 def named_in_a_pass(kind: type) -> set[str]:
-    """Attributes that objects of a class look at while they are iterated, and may change where they lie."""
+    """Attributes that objects of a class look at while they are iterated."""
     return {name for one in _functions_of(kind, _PASS) for code in _codes(one) for name in code.co_names}
+
+
+def changes_containers(kind: type) -> bool:
+    """Whether objects of a class change what lies in a container while they are iterated."""
+    return any(map(_changes_a_container, _functions_of(kind, _PASS)))
 
 
 def memory_of(owner: Any) -> list[str]:
@@ -36,7 +45,7 @@ def memory_of(owner: Any) -> list[str]:
     lines = [f"`{name}` reads `{one}`, which may change, while it is iterated" for one in _read(in_pass)]
     known = {id(one) for one in (*in_pass, *_functions_of(type(owner), ("__init__",)))}
     others = [one for one in _own_methods(type(owner)) if id(one) not in known and one.__name__ not in _HARMLESS]
-    changing = [one.__name__ for one in others if any(_assigned([one]))]
+    changing = [one.__name__ for one in others if any(_assigned([one])) or _changes_a_container(one)]
     return lines + [f"`{name}` can be changed in the middle of an epoch (`{one}`)" for one in changing]
 
 
@@ -69,6 +78,15 @@ def _codes(function: FunctionType) -> Iterator[CodeType]:
         code = waiting.pop()
         yield code
         waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+
+
+def _changes_a_container(function: FunctionType) -> bool:
+    for code in _codes(function):
+        if not _CHANGING.isdisjoint(code.co_names):
+            return True
+        if any(step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for step in dis.get_instructions(code)):
+            return True
+    return False
 
 
 def _assigned(functions: list[FunctionType]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from jupyter_train.training.sampler_inspection import assigned_in_a_pass, named_in_a_pass
+from jupyter_train.training.sampler_inspection import assigned_in_a_pass, changes_containers, named_in_a_pass
 from jupyter_train.training.samplers import TORCHS, index_sampler
 
 #: Values of at most so many numbers are kept; of at most so many it is known later what they were at first.
@@ -28,6 +28,8 @@ _GENERATOR = "jupyter_train generator"
 class SamplerState:
     """The attributes of one sampler and of the sampler inside it, as far as they can be copied.
 
+    Of objects that a sampler of the user's keeps, such as its dataset, those attributes that it looks at in a pass.
+
     Args:
         sampler: The user's own object.
     """
@@ -36,6 +38,9 @@ class SamplerState:
         self._owners = {"": sampler}
         if index_sampler(sampler) is not sampler:
             self._owners["sampler."] = index_sampler(sampler)
+        self._looked_at: dict[str, set[str]] = {}
+        for prefix, owner in list(self._owners.items()):
+            self._add_objects_of(prefix, owner)
         self._first = self._begin = self._now()
         self._objects = dict(self._attributes())
         self._shown = {name: value for name, value in self._first.items() if 0 <= _size(value) <= _MAX_SHOWN}
@@ -54,9 +59,20 @@ class SamplerState:
                 copies[name] = copied
         return copies
 
+    def _add_objects_of(self, prefix: str, owner: Any) -> None:
+        names = named_in_a_pass(type(owner))
+        for name, value in list(getattr(owner, "__dict__", {}).items()):
+            inside = names & vars(value).keys() if type(getattr(value, "__dict__", None)) is dict else set()
+            if inside and value is not self._owners.get("sampler."):
+                self._owners[f"{prefix}{name}."] = value
+                self._looked_at[f"{prefix}{name}."] = inside
+
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         for prefix, owner in self._owners.items():
-            yield from ((prefix + name, value) for name, value in list(getattr(owner, "__dict__", {}).items()))
+            names = self._looked_at.get(prefix)
+            for name, value in list(getattr(owner, "__dict__", {}).items()):
+                if names is None or name in names:
+                    yield prefix + name, value
 
     def record(self, is_inside: bool = False, is_again: bool = False) -> dict[str, Any]:
         """For a checkpoint.
@@ -98,8 +114,9 @@ class SamplerState:
         """Whether a sampler's own code assigns an attribute in a pass, or shuffles what lies in it."""
         owner, attribute = self._owner(name)
         kind = type(owner)
-        is_container = isinstance(value, list | dict | set | deque | np.ndarray)
-        return attribute in assigned_in_a_pass(kind) or (is_container and attribute in named_in_a_pass(kind))
+        if isinstance(value, list | dict | set | deque | np.ndarray):
+            return attribute in named_in_a_pass(kind) and changes_containers(kind)
+        return attribute in assigned_in_a_pass(kind)
 
     def restore(self, record: dict[str, Any], is_pass: bool, is_own: bool = True) -> list[str]:
         """Puts back what had changed; gives what cannot be had again, a line each.
@@ -127,8 +144,8 @@ class SamplerState:
 
     def _owner(self, name: str) -> tuple[Any, str]:
         """Whose attribute it is, and what it is called there."""
-        prefix = "sampler." if name.startswith("sampler.") and "sampler." in self._owners else ""
-        return self._owners[prefix], name.removeprefix(prefix)
+        prefix = name[: name.rfind(".") + 1]
+        return self._owners.get(prefix), name.removeprefix(prefix)
 
     def _named(self, name: str) -> str:
         owner, attribute = self._owner(name)
@@ -136,6 +153,8 @@ class SamplerState:
 
     def _set(self, name: str, value: Any, is_in_place: bool) -> None:
         owner, attribute = self._owner(name)
+        if owner is None:  # of an object that the sampler does not keep this time
+            return
         current = getattr(owner, attribute, None)
         if _is_generator(value):
             _put_into(current, value[_GENERATOR])
@@ -232,7 +251,7 @@ def _size(value: Any, depth: int = 0) -> int:
         return value.size if value.dtype.kind in "biufcUS" else -1
     if type(value) not in (list, tuple, dict, set, frozenset, deque, range) or depth > 4:
         return -1
-    if type(value) is range or _is_flat(value):
+    if type(value) is range or len(value) > _MAX_KEPT or _is_flat(value):
         return len(value)
     sizes = [_size(item, depth + 1) for item in (value.values() if isinstance(value, dict) else value)]
     keys = isinstance(value, dict) and not set(map(type, value)) <= _SCALARS

@@ -272,6 +272,140 @@ def test_a_sampler_that_changed_between_epochs_is_resumed_as_it_was(name: str, w
     assert remarks(run) == []
 
 
+class Stage:
+    """How far a curriculum is."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+
+class Staged(Sampler):
+    """Keeps its stage in an object of another class."""
+
+    def __init__(self) -> None:
+        self.stage = Stage()
+
+    def __len__(self):
+        return ROWS
+
+    def __iter__(self):
+        return iter(torch.randint(12 * self.stage.number, (ROWS,)).tolist())
+
+
+class Limited(TensorDataset):
+    """Says how many of its rows are to be taken."""
+
+    limit = 12
+
+    def __init__(self) -> None:
+        super().__init__(X, 2 * X)
+        self.limit = 12
+
+
+class OfDataset(Sampler):
+    """Asks the dataset."""
+
+    def __init__(self, rows: Limited) -> None:
+        self.rows = rows
+
+    def __len__(self):
+        return ROWS
+
+    def __iter__(self):
+        return iter(torch.randint(self.rows.limit, (ROWS,)).tolist())
+
+
+def _of_dataset() -> DataLoader:
+    rows = Limited()
+    return DataLoader(rows, 8, sampler=OfDataset(rows))
+
+
+def _next_stage(trainer: pl.Trainer) -> None:
+    trainer.train_dataloader.sampler.stage.number += 1
+
+
+def _raise_limit(trainer: pl.Trainer) -> None:
+    trainer.train_dataloader.dataset.limit += 12
+
+
+@pytest.mark.parametrize(
+    ("data", "work"),
+    [(lambda: DataLoader(ROWS_SET, 8, sampler=Staged()), _next_stage), (_of_dataset, _raise_limit)],
+    ids=["object", "dataset"],
+)
+def test_what_a_sampler_looks_at_in_another_object_is_resumed_as_it_was(data, work) -> None:
+    whole, run, model = resumed(data, 9, callbacks=lambda: [AtEpochEnd(work)])
+    assert max(whole.rows[0]) < 12 <= max(whole.rows[1]) < 24
+    assert is_same(whole, model)
+    assert remarks(run) == []
+
+
+class Mining(Sampler):
+    """Hard examples: told of every loss where it keeps them."""
+
+    def __init__(self) -> None:
+        self.losses = [1.0] * ROWS
+
+    def __len__(self):
+        return ROWS
+
+    def __iter__(self):
+        for _ in range(ROWS):
+            yield int(torch.multinomial(torch.tensor(self.losses), 1))
+
+    def update(self, row: int, loss: float) -> None:
+        """Notes a loss."""
+        self.losses[row] = loss
+
+
+class Mined(Line):
+    """Tells its sampler."""
+
+    def training_step(self, batch, batch_idx):
+        self.trainer.train_dataloader.sampler.update(batch_idx, 5.0)
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_list_that_is_changed_where_it_lies_is_named_and_stands_in_the_verdict() -> None:
+    named = [
+        "`Mining` can be changed in the middle of an epoch (`update`)",
+        "`losses` of `Mining` was changed in the middle of an epoch",
+    ]
+    data = lambda: DataLoader(ROWS_SET, 8, sampler=Mining())  # noqa: E731
+    _, run, _ = resumed(data, 4, model=Mined)
+    assert list(dict.fromkeys(remarks(run))) == [f"{line}; a resumed run may differ" for line in named]
+    assert run.record.summary["resume"]["words"].endswith("; ".join(named))
+
+
+class Inner(Line):
+    """Takes a batch of its own in every third step."""
+
+    def training_step(self, batch, batch_idx):
+        if batch_idx % 3 == 0:
+            other = next(iter(self.trainer.train_dataloader))
+            batch = [torch.cat(parts) for parts in zip(batch, other, strict=True)]
+        return super().training_step(batch, batch_idx)
+
+
+def test_passes_that_a_step_begins_by_itself_are_counted_on() -> None:
+    whole, _, model = resumed(lambda: DataLoader(ROWS_SET, 8, shuffle=True), 8, model=Inner)
+    assert is_same(whole, model)
+
+
+class Remade(pl.LightningDataModule):
+    """Other rows whenever its loader is made."""
+
+    def train_dataloader(self):
+        return DataLoader(torch.utils.data.Subset(ROWS_SET, range(24 * (self.trainer.current_epoch % 2), 48)), 8)
+
+
+def test_a_loader_that_is_made_in_another_epoch_is_named() -> None:
+    _, run, _ = resumed(Remade, 9, reload_dataloaders_every_n_epochs=2)
+    assert remarks(run) == [
+        "loaders are made every 2 epochs: those of epoch 1 are made again in this one; a resumed run may differ"
+    ]
+
+
 class Answering(Sampler):
     """What comes next depends on what was seen."""
 
@@ -640,6 +774,15 @@ def test_a_validation_that_is_begun_again_has_the_order_it_had() -> None:
     run, _ = fit(lambda: None, resume=broken.ref, **options)
     assert run.attempts[-1]["from_step"] == 6
     assert run.metrics["val_loss"].dropna().tolist() == whole.metrics["val_loss"].dropna().tolist()
+
+
+@pytest.mark.parametrize("options", [{}, {"engine": "lightning"}, {"accumulate_grad_batches": 2}])
+def test_an_interrupt_in_the_last_batch_of_an_epoch_loses_no_epoch(options: dict[str, Any]) -> None:
+    """No validation closes the epoch: the next moment at which nothing is half done is the next epoch's first."""
+    step = 3 if options.get("accumulate_grad_batches") else 6
+    whole, run, model = resumed(lambda: DataLoader(ROWS_SET, 8, shuffle=True), step, **options)
+    assert (run.status, model.trainer.global_step) == ("finished", 3 * step)
+    assert is_same(whole, model)
 
 
 class Rng(Dataset):
