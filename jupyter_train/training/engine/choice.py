@@ -17,6 +17,9 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from jupyter_train.training.engine.absent import Absent
 from jupyter_train.training.engine.replaced import parts_of, replaced
 
+#: Attributes of Lightning's loops and of its strategies that nobody takes away: one has the first, the other the second.
+_MARKS = {"_loaded_from_state_dict", "_forward_redirection"}
+
 
 def why_not(trainer: pl.Trainer) -> str | None:
     """Why a fit takes Lightning's own loop, in a few words; None when the lean one serves.
@@ -90,6 +93,7 @@ class Choice:
         self._profiler = trainer.profiler
         self._is_automatic = self._module._automatic_optimization
         parts = [(vars(part), names) for part, names in parts_of(trainer)]
-        self._absent = Absent(parts)
+        marked = [(attributes, mark) for attributes, _ in parts for mark in _MARKS if mark in attributes]
+        self._absent = Absent(marked, [pair for pair in parts if not pair[0].keys() & _MARKS])
         self._dicts = [attributes for attributes, _ in parts]
         self._lengths = list(map(len, self._dicts))

@@ -32,7 +32,7 @@ _EMPTY: dict[type, dict[str, Any]] = {
 _CALLING, _TRANSFERRING = frozenset(CALLED), frozenset(TRANSFER)
 _HOOKS = frozenset((*CALLED, *_STEPPING, *TRANSFER))
 _UNSET = object()
-#: An attribute that every module has and nobody takes away: kept the newest one, it tells whether another was set.
+#: An attribute that every module has, and that nobody takes away.
 _MARK = "_current_fx_name"
 #: Kinds of callbacks that come with their hooks: where one is set late on such an object, nothing is taken away.
 _COMPLETE = ("jupyter_train.", "pytorch_lightning.callbacks.")
@@ -96,9 +96,8 @@ class Hooks:
     def catch_up(self) -> None:
         """Looks again where something was set or taken away since; costs half a microsecond where nothing was."""
         if (
-            next(self._newest()) == _MARK
+            self._absent.hold()
             and list(map(len, self._dicts)) == self._lengths
-            and self._absent.hold()
             and self._trainer.callbacks == self._callbacks
             and not (self._idle and self._has_woken())
         ):
@@ -111,29 +110,25 @@ class Hooks:
     def _watch(self) -> None:
         """Takes down the dicts in which a hook appears when it is set late: of the objects, and of their classes."""
         attributes = vars(self._module)
-        attributes[_MARK] = attributes.pop(_MARK)  # what is set from now on comes after it
-        self._newest = attributes.__reversed__
         others = [*self._callbacks, *([] if self._datamodule is None else [self._datamodule])]
         kinds = {kind: None for one in (self._module, *others) for kind in type(one).__mro__ if kind not in _LIGHTNINGS}
         with_dict = [one for one in others if hasattr(one, "__dict__")]
         complete = [vars(one) for one in with_dict if _is_complete(one)]
-        self._absent = Absent(
-            (vars(one), _TRANSFERRING if one is self._datamodule else _CALLING)
-            for one in with_dict
-            if not _is_complete(one)
-        )
+        own = [one for one in with_dict if not _is_complete(one)]
+        names = [_TRANSFERRING if one is self._datamodule else _CALLING for one in own]
+        self._absent = Absent([(attributes, _MARK)], zip(map(vars, own), names, strict=True))
         self._dicts: list[Any] = [*complete, *map(vars, kinds)]
         self._lengths = list(map(len, self._dicts))
         self._idle = [
-            (names, name, names[name])
-            for names in (attributes, *map(vars, with_dict), *map(vars, kinds))
-            for name in _HOOKS & names.keys()
-            if _is_idle(name, names[name])
+            (owner, name, owner[name])
+            for owner in (attributes, *map(vars, with_dict), *map(vars, kinds))
+            for name in _HOOKS & owner.keys()
+            if _is_idle(name, owner[name])
         ]
 
     def _has_woken(self) -> bool:
         """Whether another value stands where a hook had one that is none, such as None."""
-        return any(names.get(name, _UNSET) is not value for names, name, value in self._idle)
+        return any(owner.get(name, _UNSET) is not value for owner, name, value in self._idle)
 
     def _ask(self) -> list[Any]:
         answers = [_of_callback(one) for one in self._callbacks]
