@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from jupyter_train.training.engine.absent import Absent
 from jupyter_train.training.engine.replaced import parts_of, replaced
 
-#: Attributes of Lightning's loops and of its strategies that nobody takes away: one has the first, the other the second.
+#: Attributes that nobody takes away: of Lightning's loops, and of its strategies.
 _MARKS = {"_loaded_from_state_dict", "_forward_redirection"}
 
 
