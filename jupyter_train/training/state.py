@@ -12,8 +12,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
-from torchmetrics import Metric
 
+from jupyter_train.training.metric_objects import metrics_of, restore_metrics
 from jupyter_train.training.moments import Moment
 
 #: Progress of nested loops, by the endings of their keys in Lightning's own state.
@@ -48,7 +48,7 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
     _restore_gradients(module, state["gradients"])
-    _restore_metrics(module, state["metrics"])
+    restore_metrics(module, state["metrics"])
     if state["moment"] != Moment.BETWEEN_EPOCHS:
         _restore_results(trainer, epoch_loop._results, state["results"])
         connector._first_loop_iter = False  # else the first batch would begin the epoch's means anew
@@ -78,47 +78,6 @@ def _restore_gradients(module: pl.LightningModule, gradients: dict[str, torch.Te
     for name, gradient in gradients.items():
         if name in parameters:
             parameters[name].grad = gradient.to(parameters[name].device, copy=True)
-
-
-def metrics_of(module: pl.LightningModule) -> dict[str, Any]:
-    """States of torchmetrics objects: not part of a module's weights unless they ask for it."""
-    found = {}
-    for name, one in module.named_modules():
-        if isinstance(one, Metric):
-            states = {key: getattr(one, key) for key in one._defaults}
-            found[name] = {"states": states, "updates": one._update_count}
-    return found
-
-
-#: More values than these are not copied before every validation.
-_MOST_HELD = 1_000_000
-
-
-def held_metrics(trainer: pl.Trainer) -> dict[str, Any] | None:
-    """Copies of the metric objects' states, which a validation changes; None where they are large."""
-    found = metrics_of(trainer.lightning_module)
-    values = [value for one in found.values() for value in one["states"].values()]
-    tensors = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    if not all(isinstance(one, torch.Tensor) for one in tensors) or sum(one.numel() for one in tensors) > _MOST_HELD:
-        return None
-    for one in found.values():
-        one["states"] = {key: _moved(value, torch.device("cpu")) for key, value in one["states"].items()}
-    return found
-
-
-def _restore_metrics(module: pl.LightningModule, states: dict[str, Any]) -> None:
-    for name, one in module.named_modules():
-        if isinstance(one, Metric) and name in states:
-            for key, value in states[name]["states"].items():
-                setattr(one, key, _moved(value, one.device))
-            one._update_count = states[name]["updates"]
-            one._computed = None
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.to(device, copy=True)
-    return [_moved(item, device) for item in value] if isinstance(value, list) else value
 
 
 _FIELDS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx",

@@ -283,6 +283,102 @@ CHANGES: dict[str, Change] = {
 }
 
 
+#: Hooks that are set where the number of attributes stays the same, and what each does.
+LATE: dict[str, Callable[[Any], Any]] = {
+    "on_train_batch_start": lambda module: lambda *_: _count(module),
+    "on_train_batch_end": lambda module: lambda *_: _count(module),
+    "on_before_zero_grad": lambda module: lambda *_: _count(module),
+    "on_before_backward": lambda module: lambda *_: _count(module),
+    "on_after_backward": lambda module: lambda *_: _count(module),
+    "on_before_optimizer_step": lambda module: lambda *_: _count(module),
+    "on_validation_batch_start": lambda module: lambda *_: _count(module),
+    "on_validation_batch_end": lambda module: lambda *_: _count(module),
+}
+LATE_OF_MODULE: dict[str, Callable[[Any], Any]] = LATE | {
+    "optimizer_step": lambda module: lambda *arguments: (_count(module), Model.optimizer_step(module, *arguments)),
+    "optimizer_zero_grad": lambda module: lambda *_: _count(module),
+    "backward": lambda module: lambda loss: (2 * loss).backward(),
+    "configure_gradient_clipping": lambda module: lambda optimizer, *_, **__: module.clip_gradients(optimizer, 0.01),
+    "on_after_batch_transfer": lambda module: lambda batch, _: [batch[0] * 2, batch[1]],
+}
+
+
+class Trades(pl.Callback):
+    """Has an attribute less for the hook that it sets: on the module, on its class or on itself.
+
+    Args:
+        name: Of the hook.
+        owner: On what.
+        is_idle: Whether None stood for the hook before; else another attribute goes.
+        is_hidden: Whether the attribute that was set last goes, and comes again after the hook.
+        step: At whose start, end or (`place`) other hook.
+    """
+
+    def __init__(self, name: str, owner: str, is_idle: bool = False, is_hidden: bool = False, place: str = "") -> None:
+        self.name, self.owner, self.is_idle, self.is_hidden = name, owner, is_idle, is_hidden
+        self.is_done = False
+        setattr(self, place or "on_train_batch_end", self.trade)
+        if owner == "callback":
+            self.prepare(self)
+
+    def prepare(self, owner: Any) -> None:
+        owner.spare = owner.other = 1
+        if self.is_idle:
+            setattr(owner, self.name, None)
+        owner.newest = 1
+
+    def owned(self, module: Any) -> Any:
+        return {"module": module, "class": type(module), "callback": self}[self.owner]
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if self.owner != "callback":
+            self.prepare(self.owned(pl_module))
+
+    def trade(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        if self.is_done or trainer.fit_loop.epoch_loop.batch_progress.total.ready != 8:
+            return
+        self.is_done = True
+        owner, hook = self.owned(pl_module), LATE_OF_MODULE[self.name](pl_module)
+        if not self.is_idle:
+            del owner.spare
+        if self.is_hidden:
+            del owner.newest
+        setattr(owner, self.name, staticmethod(hook) if self.owner == "class" else hook)
+        if self.is_hidden:
+            owner.newest = 1
+
+
+class TradesPart(Trades):
+    """Sets a function on a part of the trainer as another attribute goes."""
+
+    def owned(self, module: Any) -> Any:
+        trainer = module.trainer
+        return {
+            "strategy": trainer.strategy,
+            "precision": trainer.precision_plugin,
+            "optimization": trainer.fit_loop.epoch_loop.automatic_optimization,
+        }[self.owner]
+
+    def trade(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        if self.is_done or trainer.fit_loop.epoch_loop.batch_progress.total.ready != 8:
+            return
+        self.is_done = True
+        owner = self.owned(pl_module)
+        before = getattr(owner, self.name)
+        del owner.spare
+        setattr(owner, self.name, lambda *some, **named: (_count(pl_module), before(*some, **named))[1])
+
+
+def _traded(*arguments: Any, kind: type[Trades] = Trades, **named: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A fit by Lightning's loop and one by the lean one, each with a class of its own to change."""
+
+    def case() -> Case:
+        options = {"max_epochs": 2, "val_check_interval": 5}
+        return Case(type("Changed", (Model,), {}), both, options, lambda: [kind(*arguments, **named), pl.Callback()])
+
+    return attempt(case(), False), attempt(case(), True)
+
+
 def _case(change: Change, place: str = "on_train_batch_end", step: int = 8, **options: Any) -> Case:
     kind = type("Changed", (Model,), {})
     return Case(kind, both, {"max_epochs": 2, **options}, lambda: [Does(change, place, step), pl.Callback()])
@@ -335,6 +431,65 @@ def test_a_change_in_validation_counts_from_its_next_batch() -> None:
     for name in ("callback added", "transfer hook", "precision, mixed", "validation_step"):
         case = _case(CHANGES[name], "on_validation_batch_end", 6, val_check_interval=3)
         assert differences(attempt(case, False), attempt(case, True)) == [], name
+
+
+def _assert_seen(unchanged: dict[str, Any], stock: dict[str, Any], lean: dict[str, Any]) -> None:
+    assert differences(stock, lean) == []
+    assert lean["why"][0] is None
+    assert differences(unchanged, lean) != []
+
+
+@pytest.fixture(scope="module")
+def untraded() -> dict[str, Any]:
+    """A fit like the next ones, in which no hook is set."""
+    return attempt(Case(Model, both, {"max_epochs": 2, "val_check_interval": 5}), True)
+
+
+#: Lightning calls the others of a module whatever they are.
+_MAY_BE_NONE = [name for name in LATE if not name.startswith("on_validation")]
+
+
+@pytest.mark.parametrize("name", LATE_OF_MODULE)
+def test_a_late_hook_of_the_module_as_another_attribute_goes(name: str, untraded: dict[str, Any]) -> None:
+    _assert_seen(untraded, *_traded(name, "module"))
+
+
+@pytest.mark.parametrize("name", _MAY_BE_NONE)
+def test_a_late_hook_of_the_module_over_none(name: str, untraded: dict[str, Any]) -> None:
+    _assert_seen(untraded, *_traded(name, "module", True))
+
+
+@pytest.mark.parametrize("is_idle", [True, False], ids=["over None", "as another goes"])
+@pytest.mark.parametrize("name", LATE)
+def test_a_late_hook_that_leaves_a_callback_no_larger(name: str, is_idle: bool, untraded: dict[str, Any]) -> None:
+    if name == "on_train_batch_end":
+        _assert_seen(untraded, *_traded(name, "callback", is_idle, place="on_after_backward"))
+    else:
+        _assert_seen(untraded, *_traded(name, "callback", is_idle))
+
+
+@pytest.mark.parametrize("owner", ["module", "callback"])
+def test_a_late_hook_is_seen_whatever_is_set_after_it(owner: str, untraded: dict[str, Any]) -> None:
+    _assert_seen(untraded, *_traded("on_after_backward", owner, is_hidden=True))
+
+
+def test_a_late_hook_over_none_in_a_class(untraded: dict[str, Any]) -> None:
+    _assert_seen(untraded, *_traded("on_after_backward", "class", True))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_late_hook_that_leaves_the_module_no_larger_in_any_hook(place: str, untraded: dict[str, Any]) -> None:
+    _assert_seen(untraded, *_traded("on_train_batch_end", "module", place=place))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [("strategy", "backward"), ("precision", "clip_gradients"), ("optimization", "_optimizer_step")],
+)
+def test_a_late_function_that_leaves_a_part_no_larger(owner: str, name: str, untraded: dict[str, Any]) -> None:
+    stock, lean = _traded(name, owner, kind=TradesPart)
+    _assert_seen(untraded, stock, lean)
+    assert len(lean["why"]) == 2
 
 
 class Schedules(pl.Callback):

@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.core.hooks import CheckpointHooks
 
 from jupyter_train.training import state
+from jupyter_train.training.metric_objects import held_metrics, metrics_of
 from jupyter_train.training.moments import Moment
 
 _HOOKS_OF_VALIDATION = (
@@ -42,7 +43,7 @@ class BeforeValidation:
 
     def __init__(self, trainer: pl.Trainer, extra: Callable[[], dict[str, Any]]) -> None:
         captured = state.capture(trainer, Moment.BEFORE_VALIDATION)
-        held = state.held_metrics(trainer)
+        held = held_metrics(trainer.lightning_module)
         self.ours = captured | extra() | ({} if held is None else {"metrics": held})
         self._keeps_metrics = held is not None
         self._content = self._content_of(trainer)
@@ -76,7 +77,7 @@ class BeforeValidation:
             for values in optimizer.state.values():
                 yield from ((one.data_ptr(), one._version) for one in values.values() if isinstance(one, torch.Tensor))
         if not self._keeps_metrics:
-            yield from _seen(state.metrics_of(module))
+            yield from _seen(metrics_of(module))
 
 
 def _takes_part(callback: Any) -> bool:

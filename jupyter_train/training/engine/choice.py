@@ -14,7 +14,11 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
-from jupyter_train.training.engine.replaced import replaced
+from jupyter_train.training.engine.absent import Absent
+from jupyter_train.training.engine.replaced import parts_of, replaced
+
+#: Attributes that nobody takes away: of Lightning's loops, and of its strategies.
+_MARKS = {"_loaded_from_state_dict", "_forward_redirection"}
 
 
 def why_not(trainer: pl.Trainer) -> str | None:
@@ -73,7 +77,8 @@ class Choice:
             and len(strategy._optimizers) == self._optimizers
             and self._trainer.profiler is self._profiler
             and self._module._automatic_optimization is self._is_automatic
-            and list(map(len, self._dicts)) == self._lengths
+            and self._absent.hold()
+            and (self.reason is None or list(map(len, self._dicts)) == self._lengths)
         ):
             return False
         self._decide()
@@ -81,13 +86,14 @@ class Choice:
 
     def _decide(self) -> None:
         trainer, strategy = self._trainer, self._strategy
-        loop = trainer.fit_loop.epoch_loop
         self.reason = why_not(trainer)
         self._model = strategy._model
         self._precision = strategy._precision_plugin
         self._optimizers = len(strategy._optimizers)
         self._profiler = trainer.profiler
         self._is_automatic = self._module._automatic_optimization
-        parts = (loop, loop.val_loop, loop.automatic_optimization, strategy, trainer.precision_plugin)
-        self._dicts = [vars(part) for part in parts]
+        parts = [(vars(part), names) for part, names in parts_of(trainer)]
+        marked = [(attributes, mark) for attributes, _ in parts for mark in _MARKS if mark in attributes]
+        self._absent = Absent(marked, [pair for pair in parts if not pair[0].keys() & _MARKS])
+        self._dicts = [attributes for attributes, _ in parts]
         self._lengths = list(map(len, self._dicts))

@@ -9,6 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
+from jupyter_train.training.engine.absent import Absent
+
 #: Hooks after which the fit catches up; after the others that comes with the training step, or the next batch.
 _WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 Hook = Callable[..., Any] | None
@@ -27,6 +29,13 @@ _of_datamodule = attrgetter(*TRANSFER)
 _EMPTY: dict[type, dict[str, Any]] = {
     base: {name: getattr(base, name) for name in dir(base)} for base in (pl.Callback, pl.LightningModule, DataHooks)
 }
+_CALLING, _TRANSFERRING = frozenset(CALLED), frozenset(TRANSFER)
+_HOOKS = frozenset((*CALLED, *_STEPPING, *TRANSFER))
+_UNSET = object()
+#: An attribute that every module has, and that nobody takes away.
+_MARK = "_current_fx_name"
+#: Kinds of callbacks that come with their hooks: where one is set late on such an object, nothing is taken away.
+_COMPLETE = ("jupyter_train.", "pytorch_lightning.callbacks.")
 _LIGHTNINGS = {kind for base in (pl.Callback, pl.LightningModule, pl.LightningDataModule) for kind in base.__mro__}
 
 
@@ -65,8 +74,7 @@ class Hooks:
     def look(self) -> None:
         """Finds what is overridden."""
         self._callbacks = list(self._trainer.callbacks)
-        self._dicts = self._watched()
-        self._lengths = list(map(len, self._dicts))
+        self._watch()
         self._answers = self._ask()
         module = self._module
         for name, caller in self._callers.items():
@@ -87,17 +95,40 @@ class Hooks:
 
     def catch_up(self) -> None:
         """Looks again where something was set or taken away since; costs half a microsecond where nothing was."""
-        if list(map(len, self._dicts)) == self._lengths and self._trainer.callbacks == self._callbacks:
+        if (
+            self._absent.hold()
+            and list(map(len, self._dicts)) == self._lengths
+            and self._trainer.callbacks == self._callbacks
+            and not (self._idle and self._has_woken())
+        ):
             return
-        self._lengths = list(map(len, self._dicts))
         if self._trainer.callbacks != self._callbacks or self._ask() != self._answers:
             self.look()
+        else:
+            self._watch()
 
-    def _watched(self) -> list[Any]:
-        """The dicts in which a hook appears when it is set late: of the objects, and of the user's classes."""
-        owners = [self._module, *self._callbacks, *([] if self._datamodule is None else [self._datamodule])]
-        kinds = {kind: None for one in owners for kind in type(one).__mro__ if kind not in _LIGHTNINGS}
-        return [vars(one) for one in (*owners, *kinds) if hasattr(one, "__dict__")]
+    def _watch(self) -> None:
+        """Takes down the dicts in which a hook appears when it is set late: of the objects, and of their classes."""
+        attributes = vars(self._module)
+        others = [*self._callbacks, *([] if self._datamodule is None else [self._datamodule])]
+        kinds = {kind: None for one in (self._module, *others) for kind in type(one).__mro__ if kind not in _LIGHTNINGS}
+        with_dict = [one for one in others if hasattr(one, "__dict__")]
+        complete = [vars(one) for one in with_dict if _is_complete(one)]
+        own = [one for one in with_dict if not _is_complete(one)]
+        names = [_TRANSFERRING if one is self._datamodule else _CALLING for one in own]
+        self._absent = Absent([(attributes, _MARK)], zip(map(vars, own), names, strict=True))
+        self._dicts: list[Any] = [*complete, *map(vars, kinds)]
+        self._lengths = list(map(len, self._dicts))
+        self._idle = [
+            (owner, name, owner[name])
+            for owner in (attributes, *map(vars, with_dict), *map(vars, kinds))
+            for name in _HOOKS & owner.keys()
+            if _is_idle(name, owner[name])
+        ]
+
+    def _has_woken(self) -> bool:
+        """Whether another value stands where a hook had one that is none, such as None."""
+        return any(owner.get(name, _UNSET) is not value for owner, name, value in self._idle)
 
     def _ask(self) -> list[Any]:
         answers = [_of_callback(one) for one in self._callbacks]
@@ -139,3 +170,14 @@ def overridden(owner: Any, name: str, base: type) -> bool:
     """Whether a hook of an object does anything: it is not the empty one of `base`, and can be called."""
     hook = getattr(owner, name)
     return callable(hook) and getattr(hook, "__func__", hook) is not _EMPTY[base][name]
+
+
+def _is_complete(owner: Any) -> bool:
+    kind = type(owner)
+    return kind is not pl.Callback and kind.__module__.startswith(_COMPLETE)
+
+
+def _is_idle(name: str, value: Any) -> bool:
+    """Whether what stands in an attribute or class for a hook overrides nothing."""
+    function = getattr(value, "__func__", value)
+    return not callable(value) or any(function is empty.get(name) for empty in _EMPTY.values())

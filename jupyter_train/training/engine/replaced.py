@@ -62,16 +62,20 @@ def replaced(trainer: pl.Trainer) -> str | None:
     for owner, name, theirs in _THEIRS:
         if getattr(owner, name) is not theirs:
             return f"{owner.__name__}.{name}"
-    loop: Any = trainer.fit_loop.epoch_loop
-    parts: list[tuple[Any, tuple[str, ...]]] = [
-        (loop, _EPOCH),
-        (loop.automatic_optimization, _OPTIMIZATION),
-        (loop.val_loop, _EVALUATION),
-        (trainer.strategy, _STRATEGY),
-        (trainer.precision_plugin, _PRECISION),
-    ]
-    for part, names in parts:
-        own = vars(part).keys() & set(names)
+    for part, names in parts_of(trainer):
+        own = vars(part).keys() & names
         if own:
             return f"{type(part).__name__}.{min(own)}"
     return None
+
+
+def parts_of(trainer: pl.Trainer) -> list[tuple[Any, frozenset[str]]]:
+    """The objects of a trainer on which a function may be set, each with the names of those that count."""
+    loop: Any = trainer.fit_loop.epoch_loop
+    return [
+        (loop, frozenset(_EPOCH)),
+        (loop.automatic_optimization, frozenset(_OPTIMIZATION)),
+        (loop.val_loop, frozenset(_EVALUATION)),
+        (trainer.strategy, frozenset(_STRATEGY)),
+        (trainer.precision_plugin, frozenset(_PRECISION)),
+    ]
