@@ -12,12 +12,12 @@ from lightning_fabric.utilities.data import sized_len
 from jupyter_train.config import TrainConfig
 from jupyter_train.training.engine.choice import why_not
 from jupyter_train.training.indexed import IndexedDataset
+from jupyter_train.training.metric_choice import told_best
 from jupyter_train.training.moments import is_tested
-from jupyter_train.training.monitored import told_best
 from jupyter_train.training.order import in_order, order_seed
 from jupyter_train.training.output import captured
 from jupyter_train.training.source import DataSource
-from jupyter_train.training.trainer import plain_arguments
+from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
 
 
 class Explanation:
@@ -90,6 +90,7 @@ def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig)
             **{name: value for name, value in arguments.items() if name != "fast_dev_run"},
             enable_model_summary=False, num_sanity_val_steps=0, callbacks=[look],
         )  # fmt: skip
+        refuse_model_callbacks(trainer)
         trainer.fit(copy.deepcopy(module), **source.loaders)
     return trainer, look
 

@@ -19,7 +19,7 @@ from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError
 from jupyter_train.training.model import as_module
 from jupyter_train.training.output import captured
 from jupyter_train.training.source import DataSource, as_source
-from jupyter_train.training.trainer import plain_arguments
+from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
 
 _ATTRIBUTE = "batch_size"
 
@@ -136,6 +136,7 @@ def _looking(config: TrainConfig, flag: str) -> Iterator[Tuner]:
             **plain_arguments(config) | {"default_root_dir": folder}, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         )  # fmt: skip
+        refuse_model_callbacks(trainer)
         try:
             yield Tuner(trainer)
         except JupyterTrainError:

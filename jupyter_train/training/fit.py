@@ -24,8 +24,8 @@ from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, Stop
 from jupyter_train.training.judge import Judge
 from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.logger import RunLogger
+from jupyter_train.training.metric_choice import metric_not_logged
 from jupyter_train.training.moments import after, before, is_tested, listen
-from jupyter_train.training.monitored import metric_not_logged
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
@@ -36,6 +36,7 @@ from jupyter_train.training.steps import StepValues
 from jupyter_train.training.trainer import (
     known_entry_points,
     log_every_n_steps,
+    refuse_model_callbacks,
     trainer_arguments,
     user_callbacks,
     user_loggers,
@@ -149,6 +150,7 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
             callbacks=[*user_callbacks(config), checkpoint],
             enable_checkpointing=True,
         )
+    refuse_model_callbacks(trainer)
     recorder = Recorder(writer, logger, steering, around.interrupt, checkpoint)
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())

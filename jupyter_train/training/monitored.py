@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 
-from jupyter_train.config import TrainConfig, direction_of
-from jupyter_train.exceptions import OptionError, did_you_mean
+from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import OptionError
 from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.metric_choice import (
+    choose_monitor,
+    is_validation,
+    metric_not_logged,
+    no_direction_words,
+    no_loss_words,
+    none_words,
+    training_loss,
+)
+from jupyter_train.training.validations import may_validate
 
 _MOST_TRAIL = 32
-_VALIDATION = frozenset({"val", "valid", "validation", "dev"})
-#: Words of a name that is that of the training loss itself, and not of a part of it.
-_OF_TRAINING_LOSS = frozenset({"train", "training", "loss", "epoch", "step"})
+_NONE_CAME = "the validation that was awaited did not come"
 
 
 class Monitored:
@@ -43,24 +50,42 @@ class Monitored:
         self._has_validated = False
         self._is_of_validation = False
         self._has_told_none = False
+        self._has_told_direction = False
+        self._has_waited = False
+        self._has_looked = False
+        self._is_read_in_validation = False
 
     def look(self, trainer: pl.Trainer) -> float | None:
         """The metric's value, at the end of a validation or of an epoch's training; None when there is no new one."""
         metrics = trainer.callback_metrics
         logged = _logged_by_loop(trainer) & set(metrics)
+        besides = _logged_besides(trainer, set(metrics))
+        self._has_looked = True
         self._has_validated |= trainer.validating
         if self._named is None and not self._is_of_validation:
-            self._choose(trainer, logged)
-        if self._seen_at == trainer.global_step or self.name not in logged | _logged_besides(trainer, set(metrics)):
+            self._choose(trainer, logged | set(filter(is_validation, besides)))
+        if self._seen_at == trainer.global_step or not self._is_new(trainer, logged, besides):
             return None
+        assert self.name is not None
         value = float(metrics[self.name])
         self._seen_at = trainer.global_step
+        self._is_read_in_validation |= trainer.validating
         self._remember(value)
         if not math.isnan(value) and (not self._best or self.beats(value, self._best["value"])):
-            found = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
-            self._best = found | {"step": trainer.global_step, "mode": self._direction()}
-            self._writer.summary(best=self._best)
+            self._take(value, trainer)
         return value
+
+    def _is_new(self, trainer: pl.Trainer, logged: set[str], besides: set[str]) -> bool:
+        """Whether the metric has a value of now; what a callback put there in a validation stays there after it."""
+        if self.name is None or self.name in logged:
+            return self.name is not None
+        is_old = self._is_read_in_validation and not trainer.validating and is_validation(self.name)
+        return self.name in besides and not is_old
+
+    def _take(self, value: float, trainer: pl.Trainer) -> None:
+        found = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
+        self._best = found | {"step": trainer.global_step, "mode": self._direction()}
+        self._writer.summary(best=self._best)
 
     def beats(self, value: float, other: float) -> bool:
         """Whether a value is better than another."""
@@ -76,50 +101,89 @@ class Monitored:
         Raises:
             OptionError: It was not.
         """
-        if self._named is None or self._named in trainer.callback_metrics or self._awaits_validation(trainer):
+        if self._named is None or self._named in trainer.callback_metrics:
             return
+        if not self._has_validated and may_validate(trainer):
+            return
+        self._has_told_none = True
         raise OptionError(metric_not_logged(self._named, list(trainer.callback_metrics)))
+
+    def end(self, trainer: pl.Trainer) -> None:
+        """Says so where a fit that is over has no best epoch, unless it ended before anything was compared."""
+        if self._best or not self._has_looked:
+            return
+        if self.name is None and self._has_waited and not self._has_validated:
+            why = _NONE_CAME
+        elif self.name is None:
+            why = "no validation metric tells, and the run ended before its first epoch did"
+        else:
+            why = f"`{self.name}` was {'not logged' if self._seen_at < 0 else 'never a number'}"
+        self._tell_none(why, trainer)
 
     # -- which ------------------------------------------------------------------------------------
 
     def _choose(self, trainer: pl.Trainer, logged: set[str]) -> None:
         """Takes a validation metric as soon as there is one, else the training loss where it can tell."""
-        validation = choose_monitor(logged if trainer.validating else [one for one in logged if _is_validation(one)])
+        of_validation = logged if trainer.validating else set(filter(is_validation, logged))
+        validation = choose_monitor(of_validation)
         if validation is not None:
             self._is_of_validation = True
             self._change_to(validation, trainer)
-        elif self.name is None and not trainer.validating and not self._awaits_validation(trainer):
+            return
+        self._tell_direction(of_validation, trainer)
+        if self.name is None and not trainer.validating:
+            self._choose_without_validation(trainer, logged)
+
+    def _choose_without_validation(self, trainer: pl.Trainer, logged: set[str]) -> None:
+        """Takes the training loss; none where the epochs before were not compared, as a validation was awaited."""
+        if self._awaits_validation(trainer):
+            self._has_waited = True
+        elif self._has_waited and not self._has_validated:
+            self._tell_none(_NONE_CAME, trainer)
+        else:
             self._choose_training_loss(trainer, logged)
 
     def _choose_training_loss(self, trainer: pl.Trainer, logged: set[str]) -> None:
         loss = training_loss(logged)
         if loss is not None and len(trainer.optimizers) == 1:
             self._change_to(loss, trainer)
-        elif not self._has_told_none:
+        else:
+            self._tell_none(no_loss_words(len(trainer.optimizers), logged), trainer)
+
+    def _tell_none(self, why: str, trainer: pl.Trainer) -> None:
+        if not self._has_told_none:
             self._has_told_none = True
-            why = no_best_words(len(trainer.optimizers) if loss is not None else 1)
-            self._writer.event("best", f"{why}; {_INSTEAD}", trainer.global_step)
+            self._writer.event("best", none_words(why), trainer.global_step)
+
+    def _tell_direction(self, names: set[str], trainer: pl.Trainer) -> None:
+        if names and not self._has_told_direction:
+            self._has_told_direction = True
+            self._writer.event("best", no_direction_words(names), trainer.global_step)
 
     def _change_to(self, name: str, trainer: pl.Trainer) -> None:
         before, self.name = self.name, name
         if before == name:
             return
         self._since = trainer.global_step
+        text = f"`{name}` tells the best epoch from now on"
         if before is not None:
-            text = f"`{name}` tells the best epoch from now on; what was best by `{before}` no longer counts"
+            text += f"; what was best by `{before}` no longer counts"
+        if before is not None or self._has_told_none:
+            self._has_told_none = False
             self._writer.event("best", text, trainer.global_step)
+        if before is not None:
             self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._seen_at, self._best, self._trail = -1, {}, []
+        self._is_read_in_validation = False
         self._writer.summary(best=None, trail=[])
         self.on_change()
 
     def _awaits_validation(self, trainer: pl.Trainer) -> bool:
         """Whether a first validation is still to come."""
-        every, most = trainer.check_val_every_n_epoch, trainer.max_epochs
-        is_too_late = every is not None and most is not None and 0 <= most < every
-        return trainer.enable_validation and not self._has_validated and not is_too_late
+        is_stopping = trainer.should_stop and trainer.fit_loop._can_stop_early
+        return not self._has_validated and not is_stopping and may_validate(trainer)
 
     # -- how it goes ------------------------------------------------------------------------------
 
@@ -140,7 +204,8 @@ class Monitored:
         return {
             "name": self.name, "seen_at": self._seen_at, "best": self._best, "trail": self._trail.copy(),
             "since": self._since, "has_validated": self._has_validated, "is_of_validation": self._is_of_validation,
-            "has_told_none": self._has_told_none,
+            "has_told_none": self._has_told_none, "has_told_direction": self._has_told_direction,
+            "has_waited": self._has_waited,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,8 +213,10 @@ class Monitored:
         self.name = self._named or state["name"]
         self._since = state.get("since", 0)
         self._has_validated = state.get("has_validated", bool(state["best"]))
-        self._is_of_validation = state.get("is_of_validation", _is_validation(self.name or ""))
+        self._is_of_validation = state.get("is_of_validation", is_validation(self.name or ""))
         self._has_told_none = state.get("has_told_none", False)
+        self._has_told_direction = state.get("has_told_direction", False)
+        self._has_waited = state.get("has_waited", False)
         best = state["best"]
         if best and (best["metric"], best["mode"]) != (self.name, self._direction()):
             self._since = state["seen_at"] + 1
@@ -183,58 +250,3 @@ def _names_in(items: Iterable[Any], is_new: bool = True) -> Iterable[str]:
             has_suffix = meta.add_dataloader_idx and meta.dataloader_idx is not None
             suffix = f"/dataloader_idx_{meta.dataloader_idx}" if has_suffix else ""
             yield from (f"{meta.name}{fork}{suffix}" for fork in ("", "_step", "_epoch"))
-
-
-def choose_monitor(names: Iterable[str]) -> str | None:
-    """The metric that tells the best epoch when none was named: a validation loss, then any that can tell."""
-
-    def rank(name: str) -> tuple[bool, bool, bool, str]:
-        return (not _is_validation(name), "loss" not in name, name.endswith("_step"), name)
-
-    return min((name for name in names if direction_of(name) is not None), key=rank, default=None)
-
-
-def training_loss(names: Iterable[str]) -> str | None:
-    """The training loss among metrics; one of its parts, or another that is minimized, where it has no such name."""
-
-    def rank(name: str) -> tuple[bool, bool, bool, str]:
-        words = set(re.split(r"[^a-z0-9]+", name.lower()))
-        return (not words <= _OF_TRAINING_LOSS, "loss" not in name, name.endswith("_step"), name)
-
-    return min((name for name in names if direction_of(name) == "min"), key=rank, default=None)
-
-
-def _is_validation(name: str) -> bool:
-    return re.split(r"[^a-z0-9]+", name.lower(), maxsplit=1)[0] in _VALIDATION
-
-
-_INSTEAD = "the last weights count; `--monitor METRIC` names one that tells"
-
-
-def no_best_words(optimizers: int) -> str:
-    """Why no epoch is the best."""
-    if optimizers != 1:
-        why = f"no validation metric is logged, and {optimizers} optimizers have losses of their own"
-        return f"no epoch is the best: {why}"
-    return "no epoch is the best: neither a validation metric nor a training loss is logged"
-
-
-def told_best(config: TrainConfig, has_validation: bool, optimizers: int) -> str:
-    """What will tell the best epoch, as far as it is known before training."""
-    named = config.monitor or config.early_stop_metric
-    if named is not None:
-        return f"by `{named}` ({config.direction(named)})"
-    without = (
-        "the training loss"
-        if optimizers == 1
-        else f"none of the {optimizers} optimizers' losses: the last weights count"
-    )
-    if has_validation:
-        return f"by the first validation metric that is logged, a loss before others; without one, {without}"
-    return f"by {without}" if optimizers == 1 else without
-
-
-def metric_not_logged(name: str, logged: list[str]) -> str:
-    """The message for a metric nobody logs."""
-    known = ", ".join(f"`{metric}`" for metric in sorted(logged)) or "none"
-    return f"`{name}` was never logged.{did_you_mean(name, logged)} Logged are: {known}"

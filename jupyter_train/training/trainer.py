@@ -15,9 +15,11 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelSummary, ProgressBar
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.checkpoints.io import AtomicCheckpointIO
+from jupyter_train.training.moments import after, is_tested
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import check_ranks, is_ddp, strategy_for_processes
 
@@ -125,6 +127,26 @@ def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
     if config.trainer.get("enable_model_summary", True):
         callbacks.append(ModelSummary())
     return callbacks
+
+
+def refuse_model_callbacks(trainer: pl.Trainer) -> None:
+    """Lets a fit fail in one line where the module's `configure_callbacks` gives one of the package `lightning`.
+
+    Seen when Lightning attaches them: the method may have effects, so it is not called for it.
+    """
+    if not is_tested():
+        return
+    connector: Any = trainer._callback_connector
+
+    def refuse() -> None:
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        try:
+            refuse_other_lightning(callbacks, "`configure_callbacks`")
+        except OptionError:  # those refused are not told of it: they may have no such hook
+            callbacks[:] = [one for one in callbacks if isinstance(one, pl.Callback)]
+            raise
+
+    after(connector, "_attach_model_callbacks", refuse)
 
 
 def user_loggers(config: TrainConfig) -> list[Any]:

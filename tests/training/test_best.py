@@ -6,11 +6,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from jupyter_train import train
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.training.monitored import choose_monitor, training_loss
+from jupyter_train.training.metric_choice import choose_monitor, training_loss
+from jupyter_train.training.validations import may_validate
 
 #: What Lightning and torch say of these modules is theirs to say.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -127,6 +128,195 @@ def test_validation_that_never_comes_is_not_waited_for() -> None:
     assert _train(Overfits(), check_val_every_n_epoch=9).best["metric"] == "train_loss"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"epochs": 3, "check_val_every_n_epoch": None, "val_check_interval": 1000},
+     {"epochs": 3, "max_steps": 3, "check_val_every_n_epoch": 2}],
+)  # fmt: skip
+def test_where_a_limit_ends_the_fit_before_it_validates_the_training_loss_tells(options) -> None:
+    run = _train(Overfits(), **options)
+    assert (run.best["metric"], run.best["epoch"]) == ("train_loss", run.metrics["epoch"].max() // 1)
+    assert _said(run) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "awaits"),
+    [({"max_epochs": 4, "check_val_every_n_epoch": 4}, True), ({"max_epochs": 3, "check_val_every_n_epoch": 4}, False),
+     ({"max_epochs": -1, "max_steps": 8, "check_val_every_n_epoch": 4}, True),
+     ({"max_epochs": -1, "max_steps": 7, "check_val_every_n_epoch": 4}, False),
+     ({"max_epochs": 9, "max_steps": 4, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, True),
+     ({"max_epochs": 9, "max_steps": 3, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, False),
+     ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": 4, "val_check_interval": 1}, True),
+     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 8}, True),
+     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 9}, False),
+     ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": None, "val_check_interval": 8}, False),
+     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": "00:01:00:00"}, True),
+     ({"max_epochs": 4, "check_val_every_n_epoch": 4, "limit_val_batches": 0}, False)],
+    ids=str,
+)  # fmt: skip
+def test_whether_a_validation_can_still_come_is_what_lightning_does(options, awaits) -> None:
+    """Asked at the end of the first epoch; `Validates` is told when one came."""
+    asked, came = [], []
+
+    class Validates(Overfits):
+        def on_train_epoch_end(self):
+            if not came:
+                asked.append(may_validate(self.trainer))
+
+        def on_validation_epoch_start(self):
+            came.append(self.trainer.global_step)
+
+    pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+               enable_model_summary=False, num_sanity_val_steps=0, **options).fit(Validates(), *_loaders())  # fmt: skip
+    assert asked[0] is awaits
+    assert bool(came) is (awaits and ":" not in str(options.get("val_check_interval")))
+
+
+def test_batches_of_no_known_number_validate_at_the_end_of_an_epoch() -> None:
+    class Endless(IterableDataset):
+        def __iter__(self):
+            return iter(ROWS)
+
+    data = DataLoader(Endless(), 12), DataLoader(ROWS, 12)
+    run = train(Overfits(), data, epochs=4, seed=1, quiet=True, num_sanity_val_steps=0, check_val_every_n_epoch=2)
+    assert run.best["metric"] == "val_loss"
+    run = train(Overfits(), data, epochs=1, seed=1, quiet=True, num_sanity_val_steps=0, check_val_every_n_epoch=2)
+    assert run.best["metric"] == "train_loss"
+
+
+NONE_CAME = "no epoch is the best: the validation that was awaited did not come; the last weights count"
+
+
+@pytest.mark.parametrize("engine", ["lean", "lightning"])
+def test_a_fit_that_ends_while_a_validation_is_awaited_says_that_none_is_the_best(engine) -> None:
+    class Stops(Overfits):
+        def on_train_epoch_start(self):
+            self.trainer.should_stop = self.current_epoch == 1
+
+    run = _train(Stops(), check_val_every_n_epoch=4, min_epochs=1, engine=engine)
+    assert run.best is None
+    [said] = _said(run)
+    assert said.startswith(NONE_CAME)
+
+
+def test_one_that_breaks_off_says_so_too() -> None:
+    class Breaks(Overfits):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 1:
+                raise KeyboardInterrupt
+
+    run = _train(Breaks(), check_val_every_n_epoch=4, on_interrupt="return")
+    assert run.best is None
+    [said] = _said(run)
+    assert said.startswith(NONE_CAME)
+
+
+def test_two_optimizers_by_hand_say_so_where_steps_end_before_a_validation() -> None:
+    run = _train(Adversarial(), check_val_every_n_epoch=4, max_steps=6)
+    assert run.best is None
+    [said] = _said(run)
+    assert said.startswith(NONE_CAME)
+
+
+def test_a_metric_that_is_never_a_number_is_named_at_the_end() -> None:
+    run = _train(Overfits(name="train_zork"), monitor="nothing_loss", callback=[Puts("nothing_loss", float("nan"))])
+    assert run.best is None
+    [said] = _said(run)
+    assert said.startswith("no epoch is the best: `nothing_loss` was never a number; the last weights count")
+
+
+class Puts(pl.Callback):
+    """A metric of the whole validation that a callback computes."""
+
+    def __init__(self, name, value=1.0):
+        self.called, self.value = name, value
+
+    def on_validation_end(self, trainer, pl_module):
+        trainer.callback_metrics[self.called] = torch.tensor(self.value - trainer.current_epoch / 10)
+
+
+class LogsNothing(Overfits):
+    def validation_step(self, batch, batch_idx):
+        pass
+
+
+@pytest.mark.parametrize("engine", ["lean", "lightning"])
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("monitor", [None, "val_map"])
+def test_a_validation_metric_that_a_callback_puts_there_tells(monitor, every, engine) -> None:
+    """At validations only: its value stays there."""
+    options = {"monitor": monitor} if monitor else {}
+    run = _train(LogsNothing(), callback=[Puts("val_map")], check_val_every_n_epoch=every, engine=engine, **options)
+    assert (run.best["metric"], run.best["epoch"], run.best["mode"]) == ("val_map", every - 1, "max")
+    assert len(run.record.summary["trail"]) == 4 // every
+    assert _said(run) == []
+
+
+def test_a_metric_that_a_callback_puts_there_under_another_name_is_not_taken() -> None:
+    assert _train(LogsNothing(), callback=[Puts("map")]).best["metric"] == "train_loss"
+
+
+@pytest.mark.parametrize("engine", ["lean", "lightning"])
+@pytest.mark.parametrize("is_put", [True, False])
+def test_a_validation_metric_of_no_known_direction_is_named(is_put, engine) -> None:
+    model = LogsNothing() if is_put else Overfits(name="val_quality_index")
+    run = _train(model, callback=[Puts("val_quality_index")] if is_put else [], engine=engine)
+    assert run.best["metric"] == "train_loss"
+    [said] = _said(run)
+    assert said.startswith("the validation logs `val_quality_index`, whose name does not tell which way is better")
+    assert "`--monitor val_quality_index --mode max` or `--mode min`" in said
+    run = _train(model, callback=[Puts("val_quality_index")] if is_put else [], monitor="val_quality_index", mode="max")
+    assert run.best["metric"] == "val_quality_index"
+    assert _said(run) == []
+
+
+def test_several_of_no_known_direction_are_named_at_once() -> None:
+    class Several(Overfits):
+        def validation_step(self, batch, batch_idx):
+            self.log_dict({f"val_{name}": 1.0 for name in "abcdef"}, on_step=True, on_epoch=True)
+
+    [said] = _said(_train(Several()))
+    assert said.startswith("the validation logs `val_a`, `val_b`, `val_c`, `val_d` and 2 more, whose names do not tell")
+
+
+class Parts(Overfits):
+    """Logs a loss and its parts."""
+
+    def __init__(self, *names):
+        super().__init__()
+        self.names = names
+
+    def training_step(self, batch, batch_idx):
+        loss = mse_loss(self.layer(batch[0]), batch[1])
+        self.log_dict(
+            {name: loss * (1 - 2 * name.startswith("kl")) for name in self.names}, on_step=True, on_epoch=True
+        )
+        return loss
+
+
+def test_the_whole_loss_tells_and_none_of_its_parts() -> None:
+    run = train(Parts("total_loss", "rec_loss", "kl_loss"), _loaders()[0], epochs=3, seed=1, quiet=True)
+    assert (run.best["metric"], run.best["epoch"]) == ("total_loss", 2)
+
+
+def test_of_parts_alone_none_tells_and_the_last_weights_count() -> None:
+    run = train(Parts("rec_loss", "kl_loss"), _loaders()[0], epochs=3, seed=1, quiet=True)
+    assert run.best is None
+    [said] = _said(run)
+    assert "none of `kl_loss`, `rec_loss` is clearly the training loss; the last weights count; `--monitor" in said
+    assert run.checkpoint.name == "last-step6.ckpt"
+
+
+def test_a_validation_metric_after_it_was_said_that_none_tells_is_said() -> None:
+    class Late(Overfits):
+        def training_step(self, batch, batch_idx):
+            return mse_loss(self.layer(batch[0]), batch[1])
+
+    run = _train(Late(validates_from=2))
+    assert (run.best["metric"], run.best["epoch"]) == ("val_loss", 2)
+    assert _said(run)[1:] == ["`val_loss` tells the best epoch from now on"]
+
+
 def test_losses_of_several_optimizers_tell_nothing_and_the_last_weights_count() -> None:
     model = Adversarial()
     run = train(model, _loaders()[0], epochs=3, seed=1, quiet=True)
@@ -198,7 +388,11 @@ def test_a_validation_loss_is_chosen_before_others(names, chosen) -> None:
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [(["kl_loss", "recon_loss", "train_loss"], "train_loss"), (["train/loss", "train/acc"], "train/loss"),
-     (["train_acc"], None), (["mse"], "mse"), (["train_loss_step", "train_loss_epoch"], "train_loss_epoch")],
+     (["total_loss", "rec_loss", "kl_loss"], "total_loss"), (["rec_loss", "kl_loss"], None),
+     (["loss", "total_loss"], "total_loss"), (["totalLoss", "aeLoss"], "totalLoss"), (["loss_1", "loss_2"], None),
+     (["avg_train_loss", "a_loss"], "avg_train_loss"), (["nll_step", "nll_epoch"], "nll_epoch"),
+     (["train_mse", "train_mae"], None), (["train_acc"], None), (["mse"], "mse"),
+     (["train_loss_step", "train_loss_epoch"], "train_loss_epoch")],
 )  # fmt: skip
 def test_a_training_loss_is_told_by_its_name(names, chosen) -> None:
     assert training_loss(names) == chosen

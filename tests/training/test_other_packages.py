@@ -127,6 +127,39 @@ def test_objects_of_the_other_package_are_refused_as_options(
     assert list(runs()) == []
 
 
+class Configures(LitDigits):
+    """Its callbacks are what it is told, and it counts how often it is asked."""
+
+    asked = 0
+    configured: object = None
+
+    def configure_callbacks(self):
+        type(self).asked += 1
+        return self.configured
+
+
+@pytest.mark.parametrize("engine", ["lean", "lightning"])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_callbacks_that_the_module_configures_are_refused(made_with_lightning, monkeypatch, is_listed, engine) -> None:
+    callback = _object("pytorch.callbacks.early_stopping.EarlyStopping")
+    monkeypatch.setattr(Configures, "configured", [callback] if is_listed else callback)
+    monkeypatch.setattr(Configures, "asked", 0)
+    words = "`configure_callbacks`: `EarlyStopping` .* `from pytorch_lightning.callbacks import EarlyStopping`"
+    with pytest.raises(OptionError, match=words) as caught:
+        train(Configures(), digits(64), epochs=1, quiet=True, engine=engine)
+    assert "\n" not in str(caught.value)
+    assert Configures.asked == 1
+    [run] = runs()
+    assert (run.status, run.record.message) == ("failed", str(caught.value))
+
+
+@pytest.mark.parametrize("options", [{"explain": True}, {"lr": "auto"}], ids=str)
+def test_they_are_where_it_is_tried_only(made_with_lightning, monkeypatch, options) -> None:
+    monkeypatch.setattr(Configures, "configured", [_object("pytorch.callbacks.callback.Callback")])
+    with pytest.raises(OptionError, match=r"`configure_callbacks`: .*from pytorch_lightning import Callback"):
+        train(Configures(), digits(64), epochs=1, quiet=True, **options)
+
+
 def test_a_line_with_such_a_callback_is_refused(made_with_lightning, shell, capsys) -> None:
     shell.user_ns.update(model=LitDigits(), data=digits(64))
     importlib.import_module("lightning.pytorch.callbacks.early_stopping")

@@ -168,6 +168,8 @@ class RunCheckpoint(Checkpoint):
                 self._finish(trainer)
             elif self.is_worth_keeping is not None and self._is_keeping:
                 self._finish_judged(self.is_worth_keeping)
+            if self.is_worth_keeping is None:
+                self._monitored.end(trainer)
         finally:
             self._saver.close()
 
