@@ -103,7 +103,7 @@ class Monitored:
         """
         if self._named is None or self._named in trainer.callback_metrics:
             return
-        if not self._has_validated and may_validate(trainer):
+        if self._awaits_validation(trainer):
             return
         self._has_told_none = True
         raise OptionError(metric_not_logged(self._named, list(trainer.callback_metrics)))
@@ -182,8 +182,7 @@ class Monitored:
 
     def _awaits_validation(self, trainer: pl.Trainer) -> bool:
         """Whether a first validation is still to come."""
-        is_stopping = trainer.should_stop and trainer.fit_loop._can_stop_early
-        return not self._has_validated and not is_stopping and may_validate(trainer)
+        return not self._has_validated and may_validate(trainer)
 
     # -- how it goes ------------------------------------------------------------------------------
 

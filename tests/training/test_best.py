@@ -187,13 +187,12 @@ def test_batches_of_no_known_number_validate_at_the_end_of_an_epoch() -> None:
 NONE_CAME = "no epoch is the best: the validation that was awaited did not come; the last weights count"
 
 
-@pytest.mark.parametrize("engine", ["lean", "lightning"])
-def test_a_fit_that_ends_while_a_validation_is_awaited_says_that_none_is_the_best(engine) -> None:
+def test_a_fit_that_ends_while_a_validation_is_awaited_says_that_none_is_the_best() -> None:
     class Stops(Overfits):
         def on_train_epoch_start(self):
             self.trainer.should_stop = self.current_epoch == 1
 
-    run = _train(Stops(), check_val_every_n_epoch=4, min_epochs=1, engine=engine)
+    run = _train(Stops(), check_val_every_n_epoch=4, min_epochs=1)
     assert run.best is None
     [said] = _said(run)
     assert said.startswith(NONE_CAME)
@@ -240,9 +239,9 @@ class LogsNothing(Overfits):
         pass
 
 
-@pytest.mark.parametrize("engine", ["lean", "lightning"])
-@pytest.mark.parametrize("every", [1, 2])
-@pytest.mark.parametrize("monitor", [None, "val_map"])
+@pytest.mark.parametrize(
+    ("monitor", "every", "engine"), [(None, 1, "lean"), (None, 2, "lightning"), ("val_map", 2, "lean")]
+)
 def test_a_validation_metric_that_a_callback_puts_there_tells(monitor, every, engine) -> None:
     """At validations only: its value stays there."""
     options = {"monitor": monitor} if monitor else {}
@@ -256,8 +255,7 @@ def test_a_metric_that_a_callback_puts_there_under_another_name_is_not_taken() -
     assert _train(LogsNothing(), callback=[Puts("map")]).best["metric"] == "train_loss"
 
 
-@pytest.mark.parametrize("engine", ["lean", "lightning"])
-@pytest.mark.parametrize("is_put", [True, False])
+@pytest.mark.parametrize(("is_put", "engine"), [(True, "lean"), (False, "lightning")])
 def test_a_validation_metric_of_no_known_direction_is_named(is_put, engine) -> None:
     model = LogsNothing() if is_put else Overfits(name="val_quality_index")
     run = _train(model, callback=[Puts("val_quality_index")] if is_put else [], engine=engine)

@@ -138,8 +138,7 @@ class Configures(LitDigits):
         return self.configured
 
 
-@pytest.mark.parametrize("engine", ["lean", "lightning"])
-@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize(("is_listed", "engine"), [(True, "lean"), (False, "lightning")])
 def test_callbacks_that_the_module_configures_are_refused(made_with_lightning, monkeypatch, is_listed, engine) -> None:
     callback = _object("pytorch.callbacks.early_stopping.EarlyStopping")
     monkeypatch.setattr(Configures, "configured", [callback] if is_listed else callback)
