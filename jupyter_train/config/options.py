@@ -120,7 +120,10 @@ class Option:
         raise self._type_error(value)
 
     def _type_error(self, value: Any) -> OptionError:
-        wanted = " or ".join(_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes)
+        words = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
+        if self.takes_none and self.default is not None:
+            words.append("`none`")
+        wanted = " or ".join(words)
         return OptionError(f"`{self.flag} {value}`: expected {wanted}, not {value!r}")
 
 

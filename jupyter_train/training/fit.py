@@ -200,7 +200,7 @@ def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) 
 
 
 def _tell_remarks(orders: Orders, writer: RunWriter) -> None:
-    for line in dict.fromkeys(orders.remarks):
+    for line in orders.remarks:
         _tell_remark(line, writer, 0)
 
 

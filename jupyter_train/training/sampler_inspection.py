@@ -14,8 +14,6 @@ _HARMLESS = frozenset({"__new__", "__len__", "__getstate__", "__setstate__", "se
 #: What is the same whoever reads it, and when.
 _CONSTANT = (ModuleType, FunctionType, BuiltinFunctionType, int, float, complex, str, bytes, tuple, frozenset,
              type(None))  # fmt: skip
-
-
 _PASS = ("__iter__", "__next__")
 #: Methods, and functions given a container, that change it where it lies.
 _CHANGING = frozenset({"add", "append", "appendleft", "clear", "copy_", "discard", "extend", "fill", "fill_", "insert",
@@ -45,7 +43,7 @@ def memory_of(owner: Any) -> list[str]:
     lines = [f"`{name}` reads `{one}`, which may change, while it is iterated" for one in _read(in_pass)]
     known = {id(one) for one in (*in_pass, *_functions_of(type(owner), ("__init__",)))}
     others = [one for one in _own_methods(type(owner)) if id(one) not in known and one.__name__ not in _HARMLESS]
-    changing = [one.__name__ for one in others if any(_assigned([one])) or _changes_a_container(one)]
+    changing = [one.__name__ for one in others if _assigned([one]) or _changes_a_container(one)]
     return lines + [f"`{name}` can be changed in the middle of an epoch (`{one}`)" for one in changing]
 
 
@@ -81,36 +79,33 @@ def _codes(function: FunctionType) -> Iterator[CodeType]:
 
 
 def _changes_a_container(function: FunctionType) -> bool:
-    for code in _codes(function):
-        if not _CHANGING.isdisjoint(code.co_names):
-            return True
-        if any(step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for step in dis.get_instructions(code)):
-            return True
-    return False
+    if any(not _CHANGING.isdisjoint(code.co_names) for code in _codes(function)):
+        return True
+    return any(step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for _, _, step in _steps([function]))
 
 
-def _assigned(functions: list[FunctionType]) -> Iterator[str]:
+def _steps(functions: list[FunctionType]) -> Iterator[tuple[FunctionType, CodeType, dis.Instruction]]:
+    """Every instruction of functions, and of the functions and comprehensions inside them."""
+    for function in functions:
+        for code in _codes(function):
+            yield from ((function, code, step) for step in dis.get_instructions(code))
+
+
+def _assigned(functions: list[FunctionType]) -> list[str]:
     """Names of attributes that are assigned; each once."""
-    seen = set()
-    for function in functions:
-        for code in _codes(function):
-            for step in dis.get_instructions(code):
-                if step.opname in ("STORE_ATTR", "DELETE_ATTR") and step.argval not in seen:
-                    seen.add(step.argval)
-                    yield str(step.argval)
+    steps = [step for _, _, step in _steps(functions) if step.opname in ("STORE_ATTR", "DELETE_ATTR")]
+    return list(dict.fromkeys(str(step.argval) for step in steps))
 
 
-def _read(functions: list[FunctionType]) -> Iterator[str]:
+def _read(functions: list[FunctionType]) -> list[str]:
     """Names of global things that are read and can change; each once."""
-    seen = set()
-    for function in functions:
-        for code in _codes(function):
-            for step in dis.get_instructions(code):
-                if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval not in seen:
-                    seen.add(step.argval)
-                    value = function.__globals__.get(step.argval)
-                    if _can_change(value, code.co_names):
-                        yield str(step.argval)
+    names = [
+        str(step.argval)
+        for function, code, step in _steps(functions)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+        and _can_change(function.__globals__.get(step.argval), code.co_names)
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _can_change(value: Any, names: tuple[str, ...]) -> bool:

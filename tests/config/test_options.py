@@ -114,3 +114,10 @@ def test_every_trainer_argument_takes_none_where_lightning_does() -> None:
 def test_defaults_shown_are_those_that_hold() -> None:
     shown = signature_of_train().parameters
     assert [shown[name].default for name in ("check_val_every_n_epoch", "inference_mode", "devices")] == [1, True, 1]
+
+
+def test_a_wrong_value_is_told_that_none_is_one_where_it_is_not_the_default() -> None:
+    with pytest.raises(OptionError, match="expected a whole number or `none`, not 'non'"):
+        TrainConfig.of({"epochs": 1, "check_val_every_n_epoch": "non"})
+    with pytest.raises(OptionError, match="expected a whole number, not 'two'"):
+        TrainConfig.of({"epochs": "two"})
