@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,13 +282,16 @@ def compare(*words: str | Run) -> Comparison:
 def remove(*words: str) -> list[str]:
     """Deletes runs, their folders and events; gives their names.
 
+    A folder that is not the one its run was recorded in is left where it is, with a warning.
+
     Raises:
         RunStateError: One is alive or another user's; those before it are gone.
     """
     store = _store()
     records = [store.find(word) for word in words]
     for record in records:
-        store.delete_run(record.key)
+        for left in store.delete_run(record.key):
+            warnings.warn(left, stacklevel=2)
     return [record.ref for record in records]
 
 
@@ -297,6 +301,8 @@ def collect_garbage() -> dict[str, int]:
     Returns:
         `files` removed, `bytes` freed, `rows` removed.
     """
+    from jupyter_train.store.trust import remove_leftovers
+
     store = _store()
     freed = {"files": 0, "bytes": 0, "rows": 0}
     for record in store.list_runs(limit=1_000_000, has_parts=True):
@@ -307,10 +313,9 @@ def collect_garbage() -> dict[str, int]:
             store.delete_run(record.key)
             freed["rows"] += 1
             continue
-        for leftover in folder.rglob(".*.tmp"):
+        for size in remove_leftovers(store, record):
             freed["files"] += 1
-            freed["bytes"] += leftover.stat().st_size
-            leftover.unlink()
+            freed["bytes"] += size
     return freed
 
 

@@ -24,6 +24,7 @@ from jupyter_train.store.locations import network_file_system, runs_home, store_
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.trust import remove_leftovers
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
@@ -46,7 +47,7 @@ class Finding:
 
     level: Level
     words: str
-    fix: Callable[[], None] | None = None
+    fix: Callable[[], object] | None = None
 
 
 def look(url: str = "") -> Iterator[Finding]:
@@ -139,7 +140,7 @@ def _runs(store: Store) -> Iterator[Finding]:
             )
             yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
         if not status.is_live and status is not RunStatus.QUEUED:
-            yield from _leftovers(record)
+            yield from _leftovers(store, record)
         if number < _MOST_RUNS:
             yield from _curves(record)
 
@@ -154,18 +155,12 @@ def _call_lost(store: Store, record: RunRecord) -> None:
             lock.release()
 
 
-def _leftovers(record: RunRecord) -> Iterator[Finding]:
-    folder = Path(record.folder)
-    found = [path for path in folder.rglob(".*.tmp") if path.is_file()]
+def _leftovers(store: Store, record: RunRecord) -> Iterator[Finding]:
+    found = RunFolder(record.folder).leftovers()
     if found:
-        size = sum(path.stat().st_size for path in found)
-
-        def remove() -> None:
-            for path in found:
-                path.unlink(missing_ok=True)
-
+        size = sum(path.lstat().st_size for path in found)
         words = f"`{record.ref}`: {len(found)} half-written files ({size_text(size)})"
-        yield Finding(Level.NOTE, words, remove)
+        yield Finding(Level.NOTE, words, lambda: remove_leftovers(store, record))
 
 
 def _curves(record: RunRecord) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from jupyter_train.execution.absences import explain_absences
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store import MetricReader, RunFolder, Store, trust
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import Checkpoint, Place
 from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
@@ -123,10 +123,12 @@ class Choice:
     """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
 
     Args:
+        store: Where the run is recorded; it vouches for the checkpoint.
         wanted: `best`, `last`, a step, or None for the newest.
     """
 
-    def __init__(self, wanted: str | None) -> None:
+    def __init__(self, store: Store, wanted: str | None) -> None:
+        self._store = store
         self.remarks: list[str] = []
         self.content: dict[str, Any] = {}
         self.found: Checkpoint | None = None
@@ -137,16 +139,16 @@ class Choice:
 
         Raises:
             RunStateError: There is none as asked for.
-            StoreError: The one asked for is damaged.
+            StoreError: The one asked for is damaged, or the run's folder is not the one it was recorded in.
         """
         from jupyter_train.training.checkpoints.format import OURS, read
 
-        folder = RunFolder(record.folder)
-        with MetricReader(folder.metrics) as reader:
+        trust.verify(self._store, record)
+        with MetricReader(RunFolder(record.folder).metrics) as reader:
             known = reader.checkpoints()
         for one in self._candidates(record, known):
             try:
-                content = read(folder.path / one.path, one.sha256)
+                content = read(trust.checkpoint(self._store, record, one), one.sha256)
                 if OURS not in content or "moment" not in content[OURS]:
                     raise StoreError(f"`{one.path}` holds no training state")
             except Exception as err:
@@ -205,7 +207,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
     _check_fork(record)
-    choice = Choice(config.from_)
+    choice = Choice(store, config.from_)
     before, lock = record, None
     try:
         record, lock = take_over(store, key, choose=choice)
@@ -309,27 +311,28 @@ def _begin_anew(record: RunRecord, prepared: Prepared, provenance: Mapping[str, 
     """
     from jupyter_train.training import initial
 
-    wanted = provenance.get("initial_state", {}).get("sha256", "")
+    wanted = (record.summary.get("initial_state") or provenance.get("initial_state", {})).get("sha256", "")
     if not wanted or initial.state_hash(prepared.model) == wanted:
         return
-    if not initial.put_back(prepared.model, RunFolder(record.folder)):
+    if not initial.put_back(prepared.model, RunFolder(record.folder), wanted):
         raise RunStateError(
             f"`{record.ref}` has no checkpoint, its step-0 weights were not kept and the model given has others; "
             "train it as a new run"
         )
 
 
-def resumption_of(folder: RunFolder) -> Resumption | None:
+def resumption_of(store: Store, record: RunRecord) -> Resumption | None:
     """Where the newest attempt goes on, for a process that trains along with its owner."""
     from jupyter_train.training.checkpoints.format import read
     from jupyter_train.training.resumption import Resumption
 
-    with MetricReader(folder.metrics) as reader:
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
         attempts, known = reader.attempts(), reader.checkpoints()
     found = [one for one in known if attempts and one.path == attempts[-1].checkpoint]
     if not found:
         return None
-    return Resumption(str(folder.path / found[0].path), read(folder.path / found[0].path, found[0].sha256))
+    path = trust.checkpoint(store, record, found[0])
+    return Resumption(str(path), read(path, found[0].sha256))
 
 
 def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
@@ -339,7 +342,7 @@ def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
         RunStateError: It has no checkpoint as asked for.
     """
     other = store.find(str(config.fork))
-    choice = Choice(config.from_)
+    choice = Choice(store, config.from_)
     found = choice(other)
     if found is None:
         raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
@@ -357,5 +360,5 @@ def _sweep(folder: RunFolder) -> None:
     with MetricReader(folder.metrics) as reader:
         announced = {folder.path / one.path for one in reader.checkpoints()}
     unannounced = [path for path in folder.checkpoints.glob("*.ckpt") if path not in announced]
-    for leftover in [*folder.path.rglob(".*.tmp"), *unannounced]:
+    for leftover in [*folder.leftovers(), *unannounced]:
         leftover.unlink(missing_ok=True)

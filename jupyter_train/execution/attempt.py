@@ -130,8 +130,10 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
     outcome = fit(prepared.module, prepared.source, around)
     steps = outcome.trainer.global_step if outcome.trainer is not None else 0
     earlier = origin.step if origin is not None else 0
-    first_folder = origin.initial_folder if origin is not None else record.folder
-    initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder))
+    first_folder, first_hash = record.folder, writer.summary_now().get("initial_state", {}).get("sha256", "")
+    if origin is not None:
+        first_folder, first_hash = origin.initial_folder, origin.initial_sha256
+    initial.mark(model, initial.Origin(record.key, record.ref, earlier + steps, first_folder, first_hash))
     return outcome
 
 

@@ -6,6 +6,9 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import IO
+
+from jupyter_train.store.private_files import open_to_append, open_to_read
 
 _NAME = "crash.txt"
 _REFUSED = "cannot go on: "
@@ -14,9 +17,13 @@ _PATIENCE_S = 3.0
 _LOOK_S = 0.05
 
 
-def crash_file(folder: Path) -> Path:
-    """Where a run's processes write what they could not record."""
-    return folder / _NAME
+def open_crash_file(folder: Path) -> IO[bytes]:
+    """Where a run's processes write what they could not record; a child may have its output there.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    return open_to_append(folder / _NAME, buffering=0)
 
 
 def words(code: int, folder: Path) -> str:
@@ -36,8 +43,8 @@ def words(code: int, folder: Path) -> str:
 
 def keep_refusal(folder: Path, text: str) -> None:
     """Keeps why a run could not go on, for the process that waits for it to."""
-    with open(crash_file(folder), "a", encoding="utf-8") as file:
-        file.write(f"{_REFUSED}{json.dumps(text)}\n")
+    with open_crash_file(folder) as file:
+        file.write(f"{_REFUSED}{json.dumps(text)}\n".encode())
 
 
 def refusal(code: int, folder: Path) -> str:
@@ -50,8 +57,8 @@ def refusal(code: int, folder: Path) -> str:
 
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
     """Keeps why a process that shares the training failed."""
-    with open(crash_file(folder), "a", encoding="utf-8") as file:
-        file.write(f"{text}\nrank {rank}: {line}\n")
+    with open_crash_file(folder) as file:
+        file.write(f"{text}\nrank {rank}: {line}\n".encode("utf-8", "backslashreplace"))
 
 
 def rank_words(folder: Path) -> str:
@@ -67,6 +74,7 @@ def rank_words(folder: Path) -> str:
 
 def _lines(folder: Path) -> list[str]:
     try:
-        return crash_file(folder).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        with open_to_read(folder / _NAME) as file:
+            return file.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return []

@@ -8,15 +8,23 @@ import os
 import pickle
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import StoreError
+from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.execution.pickling import Pickled
-from jupyter_train.store import arrays
+from jupyter_train.store import arrays, trust
 from jupyter_train.store.folder import RunFolder, write_atomically
+from jupyter_train.store.private_files import open_to_read
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import Store
 
 _NAME = "payload.pickle"
+#: Where an earlier release wrote what is now in the first line of the payload.
 _PLACE = "payload.json"
+#: Modules whose `main` carries a payload out that is more than one fit. What a file says is looked up here.
+CARRIERS = frozenset({"jupyter_train.tuning.detaching"})
 
 
 def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:
@@ -30,47 +38,88 @@ def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:
     Raises:
         OSError: It cannot be written.
     """
-    names = [arrays.keep(folder, array) for array in content.arrays]
-    payload = json.dumps(names).encode() + b"\n" + content.stream
-    write_atomically(folder.path / _NAME, payload)
-    place = {
+    head = {
+        "arrays": [arrays.keep(folder, array) for array in content.arrays],
         "cwd": os.getcwd(),
         "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path],
         "remarks": content.remarks,
         "carrier": carrier,
     }
-    write_atomically(folder.path / _PLACE, json.dumps(place).encode())
+    payload = json.dumps(head).encode() + b"\n" + content.stream
+    write_atomically(folder.path / _NAME, payload)
     return hashlib.sha256(payload).hexdigest()
 
 
-def enter(folder: RunFolder) -> list[str]:
-    """Makes this process stand where the payload was made: working folder and import path.
+class Payload:
+    """A payload of this very run, verified; nothing else is unpickled, nor decides what is run.
 
-    Returns:
-        What the user shall be told of it.
-    """
-    place = json.loads((folder.path / _PLACE).read_text(encoding="utf-8"))
-    os.chdir(place["cwd"])
-    sys.path[:] = list(dict.fromkeys([*place["path"], *sys.path]))
-    return [str(remark) for remark in place["remarks"]]
+    Args:
+        store: Where the run is recorded.
+        record: The run.
+        sha256: Hash of its payload, as the store has it.
 
-
-def carrier_of(folder: RunFolder) -> str:
-    """The module that carries the payload out; empty for a fit."""
-    return str(json.loads((folder.path / _PLACE).read_text(encoding="utf-8")).get("carrier", ""))
-
-
-def read(folder: RunFolder, sha256: str) -> dict[str, Any]:
-    """A payload of this very run: nothing else is unpickled. Large arrays are mapped, not read.
+    Attributes:
+        sha256: The same.
 
     Raises:
-        StoreError: A file is not the one that was written.
+        UntrustedError: The folder, or a file in it, is not what was written there.
+        StoreError: It cannot be read.
     """
-    payload = (folder.path / _NAME).read_bytes()
-    if hashlib.sha256(payload).hexdigest() != sha256:
-        raise StoreError(f"`{folder.path / _NAME}` is not what was written there; it was not read")
-    names, _, stream = payload.partition(b"\n")
-    content: dict[str, Any] = pickle.loads(stream, buffers=[arrays.mapped(folder, name) for name in json.loads(names)])
+
+    def __init__(self, store: Store, record: RunRecord, sha256: str) -> None:
+        trust.verify(store, record)
+        self.sha256 = sha256
+        self._folder = RunFolder(record.folder)
+        head, _, self._stream = _verified(self._folder.path / _NAME, sha256).partition(b"\n")
+        known = json.loads(head)
+        if isinstance(known, list):
+            place = _verified(self._folder.path / _PLACE, store.anchors_of(record.key).get(_PLACE, ""))
+            known = {"arrays": known, **json.loads(place)}
+        self._head: dict[str, Any] = known
+
+    @property
+    def carrier(self) -> str:
+        """The module that carries it out; empty for a fit.
+
+        Raises:
+            UntrustedError: It names none that does such a thing.
+        """
+        carrier = str(self._head.get("carrier", ""))
+        if carrier and carrier not in CARRIERS:
+            raise UntrustedError(
+                f"`{self._folder.path / _NAME}` names `{carrier}` to be run, which carries out nothing"
+            )
+        return carrier
+
+    def enter(self) -> list[str]:
+        """Makes this process stand where the payload was made: working folder and import path.
+
+        Returns:
+            What the user shall be told of it.
+        """
+        os.chdir(self._head["cwd"])
+        sys.path[:] = list(dict.fromkeys([*self._head["path"], *sys.path]))
+        return [str(remark) for remark in self._head["remarks"]]
+
+    def content(self) -> dict[str, Any]:
+        """What was pickled. Large arrays are mapped, not read.
+
+        Raises:
+            StoreError: An array is not the one that was written.
+        """
+        buffers = [arrays.mapped(self._folder, name) for name in self._head["arrays"]]
+        content: dict[str, Any] = pickle.loads(self._stream, buffers=buffers)
+        return content
+
+
+def _verified(path: Path, sha256: str) -> bytes:
+    try:
+        with open_to_read(path) as file:
+            content = file.read()
+    except OSError as err:
+        raise StoreError(f"`{path}` cannot be read ({err.strerror or err})") from err
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UntrustedError(f"`{path}` is not what was written there; it was not read")
     return content
 
 

@@ -21,7 +21,7 @@ from jupyter_train.execution.notify import notify
 from jupyter_train.execution.pickling import pickled
 from jupyter_train.execution.starting import CHANGES_VARIABLE, STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, arrays, commands
+from jupyter_train.store import RunFolder, Store, arrays, commands, trust
 from jupyter_train.store.locations import STORE_VARIABLE, runs_home
 from jupyter_train.store.takeover import check_may_go_on
 
@@ -149,6 +149,7 @@ def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launch
         StoreError: The process could not be started, or could not go on with the run.
     """
     check_may_go_on(store, record)
+    trust.verify(store, record)
     if not record.payload or not payload.is_kept(RunFolder(record.folder)):
         raise RunStateError(f"what `{record.ref}` was started with is not kept")
     changes = {**changes, "resume": record.key}
@@ -231,11 +232,11 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
             launched.abort()
             raise TrainingInterrupted(_ABORTED) from None
         record = store.get(launched.record.key)
-        _bring_back(record, prepared)
+        _bring_back(store, record, prepared)
         return launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
 
 
-def _bring_back(record: RunRecord, prepared: Prepared) -> None:
+def _bring_back(store: Store, record: RunRecord, prepared: Prepared) -> None:
     """The last weights, and the note which run they are from, in the model that was given."""
     from jupyter_train.store import MetricReader
     from jupyter_train.training import initial
@@ -246,11 +247,17 @@ def _bring_back(record: RunRecord, prepared: Prepared) -> None:
         found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == "last"]
     if not found:
         return
-    load_weights(prepared.module, read_weights(folder.path / found[-1].path, found[-1].sha256), record.ref)
+    weights = read_weights(trust.checkpoint(store, record, found[-1]), found[-1].sha256)
+    load_weights(prepared.module, weights, record.ref)
     prepared.module.train()
     origin: Any = initial.origin_of(prepared.model)
-    earlier, first_folder = (origin.step, origin.initial_folder) if origin is not None else (0, record.folder)
-    initial.mark(prepared.model, initial.Origin(record.key, record.ref, earlier + found[-1].step, first_folder))
+    if origin is None:
+        origin = initial.Origin("", "", 0, record.folder, record.summary.get("initial_state", {}).get("sha256", ""))
+    steps = origin.step + found[-1].step
+    initial.mark(
+        prepared.model,
+        initial.Origin(record.key, record.ref, steps, origin.initial_folder, origin.initial_sha256),
+    )
 
 
 def _error_of(record: RunRecord, is_interrupted: bool) -> BaseException | None:

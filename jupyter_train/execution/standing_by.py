@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from jupyter_train.execution.crash import crash_file
+from jupyter_train.execution.crash import open_crash_file
 
 _PATIENCE_S = 600.0
 
@@ -52,10 +52,9 @@ def wait_for_job(likely: list[str]) -> tuple[str, str] | None:
 
 def _stand_in(folder: Path) -> None:
     """From now on the same files as a worker that was started for this run."""
-    crash = os.open(crash_file(folder), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    with open_crash_file(folder) as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(crash, 1)
-    os.dup2(crash, 2)
     os.dup2(nothing, 0)
-    os.close(crash)
     os.close(nothing)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_train.execution.crash import crash_file
+from jupyter_train.execution.crash import open_crash_file
 
 #: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
 OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
@@ -48,17 +48,14 @@ def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subproc
         OSError: It could not be started.
     """
     environment = worker_environment() | extra
-    descriptor = os.open(crash_file(folder), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    try:
+    with open_crash_file(folder) as output:
         warm = STANDBY.take()
         if warm is not None and _hand_over(warm, run, sha256, folder, environment):
             return warm
         return subprocess.Popen(
-            [*_COMMAND, run, sha256], stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, env=environment,
+            [*_COMMAND, run, sha256], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
             start_new_session=True,  # else a restart of the kernel would take it along
         )  # fmt: skip
-    finally:
-        os.close(descriptor)
 
 
 def worker_environment() -> dict[str, str]:

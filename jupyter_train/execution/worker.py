@@ -11,9 +11,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
-from jupyter_train.execution import crash, payload
+from jupyter_train.exceptions import StoreError
+from jupyter_train.execution import crash
 from jupyter_train.execution.job import Job, changed, prepare
+from jupyter_train.execution.payload import Payload, discard
 from jupyter_train.execution.standing_by import wait_for_job
 from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
@@ -29,23 +32,36 @@ def main(run: str, sha256: str) -> int:
     store = open_store()
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
-        return _share(folder, sha256)
-    carrier = payload.carrier_of(folder)
+        return _share(store, run, sha256)
+    try:
+        payload = Payload(store, store.get(run), sha256)
+        carrier = payload.carrier
+    except StoreError as err:
+        _refuse(store, store.get(run), err)
+        return 1
     if carrier:
-        payload.enter(folder)
+        payload.enter()
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
-        return int(importlib.import_module(carrier).main(store, store.get(run), sha256, changes))
+        return int(importlib.import_module(carrier).main(store, store.get(run), payload, changes))
     lock = None
     if store.get(run).status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
         lock.acquire()
         store.update(run, pid=os.getpid())
-    return _train(store, store.get(run), folder, sha256, lock)
+    return _train(store, store.get(run), folder, payload, lock)
 
 
-def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock: OwnerLock | None) -> int:
+def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
+    """Says why what the process was to carry out was not even read."""
+    if record.status is RunStatus.QUEUED:
+        store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=str(err))
+    else:
+        crash.keep_refusal(Path(record.folder), str(err))
+
+
+def _train(store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None) -> int:
     """Trains a run; its lock is given back by the end of this process."""
-    job = _job(folder, sha256)
+    job = _job(payload)
     from jupyter_train.execution.attempt import attempt
     from jupyter_train.execution.inline import begin
     from jupyter_train.training.fit import last_line
@@ -72,14 +88,14 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
         raise
     interrupt.pass_on()
     if outcome.status is RunStatus.FINISHED:
-        payload.discard(folder)
+        discard(folder)
         store.update(record.key, payload="")
     return 0
 
 
-def _job(folder: RunFolder, sha256: str) -> Job:
-    remarks = payload.enter(folder)
-    content = payload.read(folder, sha256)
+def _job(payload: Payload) -> Job:
+    remarks = payload.enter()
+    content = payload.content()
     options = content["options"]
     if changes := os.environ.get(CHANGES_VARIABLE):
         options = changed(options, json.loads(changes))
@@ -90,10 +106,12 @@ def _job(folder: RunFolder, sha256: str) -> Job:
     )  # fmt: skip
 
 
-def _share(folder: RunFolder, sha256: str) -> int:
+def _share(store: Store, run: str, sha256: str) -> int:
     """Trains along with the process that owns the run; what goes wrong here is written where that one's end is told."""
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
-    job = _job(folder, sha256)
+    record = store.get(run)
+    folder = RunFolder(record.folder)
+    job = _job(Payload(store, record, sha256))
     from jupyter_train.execution.again import resumption_of
     from jupyter_train.training.fit import Surroundings, fit, last_line
     from jupyter_train.training.interrupt import InterruptWatch
@@ -102,7 +120,7 @@ def _share(folder: RunFolder, sha256: str) -> int:
     prepared = prepare(job)
     around = Surroundings(
         job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
-        resumption_of(folder) if job.config.resume is not None else None,
+        resumption_of(store, record) if job.config.resume is not None else None,
         world_size=prepared.world_size, is_owner=False,
     )  # fmt: skip
     outcome = fit(prepared.module, prepared.source, around)

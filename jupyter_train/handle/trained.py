@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import ModelError, RunStateError
 from jupyter_train.handle.recorded import Recorded
-from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store import MetricReader, RunFolder, trust
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -52,11 +52,20 @@ class Trained(Recorded):
         return found
 
     def _weights(self, which: str) -> dict[str, Any]:
-        """Weights of a checkpoint, verified by its hash before anything is read from it."""
+        """Weights of a checkpoint, verified by its hash before anything is read from it.
+
+        Of another user's run, whose folder nobody here vouches for, tensors are read and nothing is unpickled.
+        """
         from jupyter_train.training.weights import read_weights
 
         found = self._found_checkpoint(which)
-        return read_weights(self.folder / found.path, found.sha256)
+        return read_weights(self._file(found), found.sha256, trust.is_own(self.record))
+
+    def _file(self, found: Checkpoint) -> Path:
+        record = self.record
+        if not trust.is_own(record):
+            return RunFolder(record.folder).inside(found.path)
+        return trust.checkpoint(self._store, record, found)
 
     def model(self, into: Any = None, which: str = "best") -> Any:
         """The trained model: a copy with the best (or last) weights, in eval mode.
@@ -157,11 +166,10 @@ class Trained(Recorded):
             inputs = self._example() if example is None else example
             return export.to_onnx(self.model(which=which), Path(path), inputs)
         found = self._found_checkpoint(which)
-        file = self.folder / found.path
         if format == "lightning":
-            return export.to_lightning(file, found, Path(path))
+            return export.to_lightning(trust.checkpoint(self._store, self.record, found), found, Path(path))
         about = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
-        return export.to_safetensors(file, found, Path(path), about)
+        return export.to_safetensors(self._file(found), found, Path(path), about)
 
     def _example(self) -> Any:
         """Inputs of the first training batch."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_train.store.locations import STORE_VARIABLE
+from jupyter_train.store.private_files import open_to_append
 
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter
@@ -25,10 +26,10 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
     environment[STORE_VARIABLE] = store_url  # not in the arguments: everybody on the machine can read those
     environment.pop("WANDB_SERVICE", None)  # the kernel's own wandb process is not the mirror's
     try:
-        with open(writer.folder.path / f"mirror-{kind}.txt", "ab") as output:
+        with open_to_append(writer.folder.path / f"mirror-{kind}.txt") as output:
             subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-                start_new_session=True, cwd=writer.folder.path,
+                start_new_session=True, cwd=writer.folder.path, umask=0o077,
             )  # fmt: skip
     except OSError as err:
         writer.event("mirror", f"{kind}: not started ({err.strerror}); training goes on")

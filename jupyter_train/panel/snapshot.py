@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
-from jupyter_train.exceptions import RunNotFoundError
+from jupyter_train.exceptions import RunNotFoundError, UntrustedError
 from jupyter_train.panel import curves
 from jupyter_train.panel.numbers import duration_text, rounded
 from jupyter_train.run import RunRecord, RunStatus
@@ -17,6 +17,7 @@ from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.locations import host_name
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import LEASE_S, silence_s
+from jupyter_train.store.private_files import open_to_read
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -226,7 +227,7 @@ def _thumbnail(folder: RunFolder, path: str) -> str:
 
         from PIL import Image
 
-        with Image.open(folder.path / path) as stored:
+        with open_to_read(folder.inside(path)) as file, Image.open(file) as stored:
             picture = stored.convert("RGB")
             picture.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS))
             for quality in (70, 40):
@@ -234,7 +235,7 @@ def _thumbnail(folder: RunFolder, path: str) -> str:
                 picture.save(buffer, format="JPEG", quality=quality)
                 if buffer.tell() <= _THUMBNAIL_BYTES:
                     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    except (ImportError, OSError, ValueError):
+    except (ImportError, OSError, ValueError, UntrustedError):
         return ""
     return ""
 

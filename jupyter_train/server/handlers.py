@@ -208,8 +208,7 @@ def _curves(key: str, first: int, last: int) -> dict[str, Any]:
 
 
 def _delete(key: str) -> dict[str, Any]:
-    open_store().delete_run(key)
-    return {"message": "deleted"}
+    return {"message": "; ".join(["deleted", *open_store().delete_run(key)])}
 
 
 def routes() -> list[tuple[str, type[JupyterHandler]]]:

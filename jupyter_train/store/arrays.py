@@ -17,6 +17,7 @@ from pathlib import Path
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
+from jupyter_train.store.private_files import is_foreign, open_to_read
 
 _SHARED = ".arrays"
 _OWN = "arrays"
@@ -69,7 +70,7 @@ def mapped(folder: RunFolder, name: str) -> mmap.mmap:
         StoreError: They are not what was written.
     """
     path = folder.path / _OWN / name
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     if hashlib.sha256(content).hexdigest() != name:
         raise StoreError(f"`{path}` is not what was written there; it was not read")
@@ -85,7 +86,10 @@ def let_go(folder: RunFolder) -> None:
 def sweep(home: Path) -> None:
     """Deletes the arrays beside the run folders of `home` that no run keeps any more."""
     with contextlib.suppress(OSError):
-        for path in _files(home / _SHARED):
+        shared = home / _SHARED
+        if shared.is_symlink() or is_foreign(shared):
+            return
+        for path in _files(shared):
             if path.stat().st_nlink == 1:
                 path.unlink(missing_ok=True)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
 from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
-from jupyter_train.store import database, owner
-from jupyter_train.store.folder import RunFolder
+from jupyter_train.store import database, owner, trust
+from jupyter_train.store.folder import RunFolder, folder_name
 from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
-from jupyter_train.store.schema import events, runs
+from jupyter_train.store.private_files import is_foreign_file
+from jupyter_train.store.schema import anchors, events, runs
 
 if TYPE_CHECKING:
     from jupyter_train.store.outlines import Outline
@@ -81,9 +83,12 @@ class Store:
             **{field: mask_tree(value) for field, value in fields.items()},
         )
         record.code = self._free_code(record.name, key)
-        record.folder = str(RunFolder.create(runs_home(), f"{record.name}-{record.code}-{key[:8]}").path)
+        folder = RunFolder.create(runs_home(), folder_name(record.name, record.code, key))
+        record.folder = str(folder.path)
+        rows = _anchor_rows(key, trust.mark(folder))
         with self.engine.begin() as connection:
             connection.execute(runs.insert().values(**_row_of(record)))
+            connection.execute(anchors.insert(), rows)
         return record
 
     def _free_code(self, name: str, key: str) -> str:
@@ -152,6 +157,33 @@ class Store:
                 _check_fence(connection, key, fence)
                 connection.execute(events.insert(), rows)
 
+    def anchor(self, key: str, new: Mapping[str, str], gone: Iterable[str] = (), fence: int | None = None) -> None:
+        """Vouches from now on for files of a run's folder; see `trust.py`.
+
+        Args:
+            key: The run.
+            new: SHA-256 by path in the folder.
+            gone: Paths of files that are there no more.
+            fence: The attempt for which this is said.
+
+        Raises:
+            FencedError: A later attempt has begun.
+        """
+        names = [*gone, *new]
+        with self.engine.begin() as connection:
+            _check_fence(connection, key, fence)
+            connection.execute(anchors.delete().where(anchors.c.run == key, anchors.c.name.in_(names)))
+            if new:
+                connection.execute(anchors.insert(), _anchor_rows(key, new))
+
+    def adopt(self, key: str, found: Mapping[str, str], words: str) -> None:
+        """Vouches for a run's folder as it was found, in place of all it vouched for; an event says so."""
+        event = {"run": key, "at": time.time(), "step": None, "kind": "trusted", "text": words, "data": {}}
+        with self.engine.begin() as connection:
+            connection.execute(anchors.delete().where(anchors.c.run == key))
+            connection.execute(anchors.insert(), _anchor_rows(key, found))
+            connection.execute(events.insert(), [event])
+
     def begin_attempt(self, seen: RunRecord) -> RunRecord:
         """Makes this process the owner of a run that has none any more: the next attempt, RUNNING.
 
@@ -185,8 +217,10 @@ class Store:
             connection.execute(runs.update().where(runs.c.key == seen.key).values(**values))
         return self.get(seen.key)
 
-    def delete_run(self, key: str) -> None:
-        """Removes a run's row, events and folder, and those of its parts.
+    def delete_run(self, key: str) -> list[str]:
+        """Removes a run's row, events and folder, and those of its parts; gives which folders were left, and why.
+
+        A folder that is not the one the run was recorded in stays as it is.
 
         Raises:
             RunStateError: The run is alive, or belongs to somebody else.
@@ -195,13 +229,12 @@ class Store:
         self.check_owner(record)
         if self.status_of(record).is_live:
             raise RunStateError(f"`{record.ref}` is {record.status}; stop it before you delete it")
-        for part in self.list_runs(limit=1_000_000, parent=key):
-            if part.kind in PARTS:
-                self.delete_run(part.key)
-        with self.engine.begin() as connection:
-            connection.execute(events.delete().where(events.c.run == key))
-            connection.execute(runs.delete().where(runs.c.key == key))
-        RunFolder(record.folder).delete()
+        parts = [part for part in self.list_runs(limit=1_000_000, parent=key) if part.kind in PARTS]
+        left = [words for part in parts for words in self.delete_run(part.key)]
+        with trust.deleting(self, record) as why_not, self.engine.begin() as connection:
+            for table, column in ((events, events.c.run), (anchors, anchors.c.run), (runs, runs.c.key)):
+                connection.execute(table.delete().where(column == key))
+        return [*left, why_not] if why_not else left
 
     def check_owner(self, record: RunRecord) -> None:
         """Raises unless this user may change the run.
@@ -213,6 +246,22 @@ class Store:
             raise RunStateError(f"`{record.ref}` belongs to {record.user}; only they can change it")
 
     # -- reading -----------------------------------------------------------------------------
+
+    @property
+    def place(self) -> str:
+        """The database, as a person knows it: a path, or a name."""
+        return str(self.engine.url.database)
+
+    @functools.cached_property
+    def is_foreign(self) -> bool:
+        """Whether the database is a file of another user's, whose rows are no reason to believe anything."""
+        return self.engine.url.get_backend_name() == "sqlite" and is_foreign_file(Path(self.place))
+
+    def anchors_of(self, key: str) -> dict[str, str]:
+        """What the store vouches for of a run's folder, by name; see `trust.py`."""
+        query = sa.select(anchors.c.name, anchors.c.value).where(anchors.c.run == key)
+        with self.reading.connect() as connection:
+            return {name: value for name, value in connection.execute(query)}
 
     def get(self, key: str) -> RunRecord:
         """The run with this key.
@@ -311,6 +360,10 @@ def _row_of(record: RunRecord) -> dict[str, Any]:
     row = {field: getattr(record, field) for field in _FIELDS}
     row["status"] = record.status.value
     return row
+
+
+def _anchor_rows(key: str, found: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"run": key, "name": name, "value": value} for name, value in found.items()]
 
 
 def _record_of(row: Any) -> RunRecord:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.locations import make_private_folder
+from jupyter_train.store.private_files import create_anew, empty_and_remove, open_private, open_to_read, stays_inside
 
 
 class RunFolder:
@@ -26,12 +27,33 @@ class RunFolder:
             StoreError: The folder cannot be made or written.
         """
         make_private_folder(home)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-        folder = cls(make_private_folder(home / name))
+        _ignore_in_git(home)
+        folder = cls(home / name)
+        try:
+            folder.path.mkdir(mode=0o700)
+        except FileExistsError as err:
+            raise StoreError(f"`{folder.path}` is there already, and no run of yours; remove it and try again") from err
+        except OSError as err:
+            raise StoreError(f"cannot write to `{home}` ({err.strerror}); set `JUPYTER_TRAIN_HOME` to another") from err
         make_private_folder(folder.checkpoints)
         return folder
+
+    @property
+    def identity(self) -> Path:
+        """What tells this folder from any other: random, and known to the store."""
+        return self.path / "identity"
+
+    def inside(self, path: str) -> Path:
+        """A file of this folder by the path its tables give, relative to it.
+
+        Raises:
+            UntrustedError: The path leads out of the folder, or through a link.
+        """
+        parts = Path(path).parts
+        steps = [self.path.joinpath(*parts[: number + 1]) for number in range(len(parts))]
+        if not stays_inside(path) or any(step.is_symlink() for step in steps):
+            raise UntrustedError(f"`{path}` leads out of `{self.path}`; it was not followed")
+        return steps[-1]
 
     @property
     def metrics(self) -> Path:
@@ -94,7 +116,13 @@ class RunFolder:
     def raise_command_flag(self) -> None:
         """Says that a command waits; a folder that is out of reach does not matter."""
         with contextlib.suppress(OSError):
-            self.command_flag.touch(mode=0o600)
+            descriptor = open_private(self.command_flag, os.O_CREAT | os.O_WRONLY)
+            os.utime(descriptor if os.utime in os.supports_fd else self.command_flag)
+            os.close(descriptor)
+
+    def leftovers(self) -> list[Path]:
+        """What a killed process left half written."""
+        return [path for path in self.path.rglob(".*.tmp") if path.is_file() and not path.is_symlink()]
 
     def size_bytes(self) -> int:
         """Bytes of all files; 0 for a folder that is gone."""
@@ -105,14 +133,14 @@ class RunFolder:
                     total += os.lstat(os.path.join(root, name)).st_size
         return total
 
-    def delete(self) -> None:
-        """Removes the folder and everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def delete(self, descriptor: int | None = None) -> None:
+        """Removes the folder and everything in it; `descriptor` is the folder where it was opened to be looked at."""
+        empty_and_remove(self.path, descriptor)
 
     def end_of_log(self, most_bytes: int) -> str:
         """The last lines of the log, whole ones; empty when there is none."""
         try:
-            with open(self.log, "rb") as file:
+            with open_to_read(self.log) as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(0, size - most_bytes))
                 text = file.read().decode("utf-8", "replace")
@@ -129,6 +157,18 @@ class RunFolder:
         return found if isinstance(found, dict) else {}
 
 
+def folder_name(name: str, code: str, key: str) -> str:
+    """What the folder of a run is called."""
+    return f"{name}-{code}-{key[:8]}"
+
+
+def _ignore_in_git(home: Path) -> None:
+    with contextlib.suppress(OSError):  # it is there already, perhaps as a link, which is not followed
+        descriptor = open_private(home / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"*\n")
+
+
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Writes `path` so that a reader sees the old or the new content, whatever happens.
 
@@ -136,8 +176,7 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(create_anew(temporary), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from jupyter_train.exceptions import StoreError
+from jupyter_train.store.private_files import is_foreign
 
 STORE_VARIABLE = "JUPYTER_TRAIN_STORE"
 HOME_VARIABLE = "JUPYTER_TRAIN_HOME"
@@ -30,9 +31,15 @@ def store_url() -> str:
 
 
 def runs_home() -> Path:
-    """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` here."""
+    """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` here.
+
+    Where that is another user's, who could put anything in the place of a run: one beside it with this user's name.
+    """
     named = os.environ.get(HOME_VARIABLE, "")
-    return Path(named).expanduser().absolute() if named else Path.cwd() / "jupyter_train_runs"
+    if named:
+        return Path(named).expanduser().absolute()
+    usual = Path.cwd() / "jupyter_train_runs"
+    return Path(f"{usual}-{user_name()}") if is_foreign(usual) else usual
 
 
 def make_private_folder(path: Path) -> Path:

@@ -8,6 +8,7 @@ from collections import deque
 
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.masking import mask
+from jupyter_train.store.private_files import open_to_append
 
 
 class LogFile:
@@ -64,7 +65,7 @@ class LogFile:
         if self._size and self._size + len(content) > self.MOST_BYTES:
             os.replace(self._path, self._older)
             self._size = 0
-        with open(self._path, "ab", opener=_private) as file:
+        with open_to_append(self._path) as file:
             file.write(content)
         self._size += len(content)
 
@@ -72,7 +73,3 @@ class LogFile:
         with self._lock:
             self._lines.appendleft(line)
             self._waiting += len(line) + 1
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

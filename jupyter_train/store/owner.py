@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.run import RunRecord
+from jupyter_train.store.private_files import open_private
 
 #: An owner that has not been heard of for this long may be replaced, even where its process seems to live.
 LEASE_S = 30.0
@@ -40,7 +41,7 @@ class OwnerLock:
         Raises:
             RunStateError: Another live process holds it.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
         deadline = time.monotonic() + patience_s
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
@@ -75,7 +76,7 @@ def is_held(path: Path) -> bool:
     if any(lock.path == path for lock in list(_held)):
         return True
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = open_private(path, os.O_RDWR)
     except OSError:
         return False
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 #: The newest revision in `migrations/versions`; a test compares the two.
-HEAD = "0003"
+HEAD = "0004"
 #: Optuna's tables use Alembic's default name, so ours is another.
 VERSION_TABLE = "jupyter_train_version"
 
@@ -54,6 +54,15 @@ events = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
     sa.Index("ix_events_run", "run", "id"),
+)
+
+#: What the user's own store vouches for of a run's folder; see `trust.py`.
+anchors = sa.Table(
+    "anchors",
+    metadata,
+    sa.Column("run", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(400), primary_key=True),
+    sa.Column("value", sa.String(64), nullable=False),
 )
 
 commands = sa.Table(

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_train.exceptions import RunStateError
+from jupyter_train.exceptions import RunStateError, UntrustedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.central import Store
 from jupyter_train.store.folder import RunFolder
@@ -54,8 +54,8 @@ def take_over(
         record = store.begin_attempt(record)
         is_anew = choose is not None and found is None
         for path in begin_attempt(folder.metrics, record.attempt, found, is_anew):
-            with contextlib.suppress(OSError):
-                (folder.path / path).unlink()
+            with contextlib.suppress(OSError, UntrustedError):
+                folder.inside(path).unlink()
     except BaseException:
         lock.release()
         raise

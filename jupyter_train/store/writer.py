@@ -60,6 +60,13 @@ class Settled(NamedTuple):
     last_step: int | None
 
 
+class _Complete(NamedTuple):
+    """A checkpoint that is on disk and not announced, and the paths of those it replaces."""
+
+    checkpoint: Checkpoint
+    instead_of: Sequence[str]
+
+
 class RunWriter:
     """Everything a live run writes goes through here; appending never waits for a disk.
 
@@ -89,7 +96,9 @@ class RunWriter:
         self._rows: deque[Row | Marker | Anew | Settled] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
+        self._complete: deque[_Complete] = deque()
         self._obsolete: list[Path] = []
+        self._gone: list[str] = []
         self._also: list[Callable[[], None]] = []
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
@@ -169,10 +178,7 @@ class RunWriter:
 
         def announce(appender: MetricAppender) -> None:
             place = at.place if at is not None and at.place is not None else appender.place()
-            appender.add_checkpoint(checkpoint._replace(place=place.to_text()))
-            for path in instead_of:
-                appender.remove_checkpoint(path)
-                self._obsolete.append(self.folder.path / path)
+            self._complete.append(_Complete(checkpoint._replace(place=place.to_text()), instead_of))
 
         self._actions.append(announce)
 
@@ -258,9 +264,12 @@ class RunWriter:
             self.event("nan", f"{name} became {kind} at step {step}", step, metric=name)
 
     def _commit(self) -> None:
+        fault = self._vouch()
         self._appender.commit()
         while self._obsolete:
             self._obsolete.pop().unlink(missing_ok=True)
+        if fault is not None:
+            raise fault
         self._log.flush()
         if self._events:
             taken = [self._events.popleft() for _ in range(len(self._events))]
@@ -274,6 +283,28 @@ class RunWriter:
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
+
+    def _vouch(self) -> Exception | None:
+        """Announces the checkpoints whose hashes the store has; what keeps it from having them, where something does.
+
+        A checkpoint that the store does not vouch for would not be read: so it has the hash first.
+        """
+        complete = list(self._complete)
+        if not complete:
+            return None
+        hashes = {one.checkpoint.path: one.checkpoint.sha256 for one in complete}
+        try:
+            self._store.anchor(self._key, hashes, self._gone, self._attempt)
+        except _FAULTS as err:
+            return err
+        self._gone = [path for one in complete for path in one.instead_of]
+        for one in complete:
+            self._complete.popleft()
+            self._appender.add_checkpoint(one.checkpoint)
+            for path in one.instead_of:
+                self._appender.remove_checkpoint(path)
+                self._obsolete.append(self.folder.path / path)
+        return None
 
     def summary_now(self) -> dict[str, Any]:
         """The summary as it would be written now."""
@@ -297,6 +328,7 @@ class RunWriter:
         self._actions.clear()
         self._events.clear()
         self._obsolete.clear()
+        self._complete.clear()
 
     def _set_degraded(self, err: Exception) -> None:
         text = f"recording waits: {mask(str(getattr(err, 'orig', None) or err))}"

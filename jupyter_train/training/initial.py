@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from jupyter_train.exceptions import ModelError
+from jupyter_train.exceptions import ModelError, UntrustedError
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.private_files import open_to_read
 from jupyter_train.training.checkpoints.format import save_atomically
 
 MOST_BYTES_KEPT = 200 * 1024 * 1024
@@ -20,18 +22,26 @@ _MARK = "_jupyter_train_run"
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that last trained an instance, how far, and the folder that keeps its very first weights."""
+    """The run that last trained an instance, how far, and the folder that keeps its very first weights.
+
+    `initial_sha256` is their hash, as `state_hash` gives it; empty where it is not known.
+    """
 
     run: str
     ref: str
     step: int
     initial_folder: str
+    initial_sha256: str = ""
 
 
 def state_hash(module: nn.Module) -> str:
     """SHA-256 over names, types, shapes and bytes of all parameters and buffers; empty while some are lazy."""
+    return _hash(module.state_dict())
+
+
+def _hash(state: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
+    for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor):
             continue
         if isinstance(tensor, UninitializedParameter):
@@ -77,12 +87,25 @@ def mark(module: nn.Module, origin: Origin) -> None:
     object.__setattr__(module, _MARK, origin)
 
 
-def put_back(module: nn.Module, folder: RunFolder) -> bool:
-    """Loads the step-0 weights that a run kept; False when it kept none."""
+def put_back(module: nn.Module, folder: RunFolder, sha256: str) -> bool:
+    """Loads the step-0 weights that a run kept; False when it kept none.
+
+    Args:
+        module: The model.
+        folder: The run's.
+        sha256: Their hash, as the store has it; empty where nothing is known of it.
+
+    Raises:
+        UntrustedError: The file holds others.
+    """
     path = folder.checkpoints / "initial.pt"
     if not path.exists():
         return False
-    module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
+    with open_to_read(path) as file:
+        tensors = torch.load(file, weights_only=True, map_location="cpu")
+    if sha256 and _hash(tensors) != sha256:
+        raise UntrustedError(f"`{path}` does not hold the weights the run began with (their hash differs)")
+    module.load_state_dict(tensors, strict=False)
     return True
 
 
@@ -95,7 +118,7 @@ def reinitialise(module: nn.Module) -> None:
     origin = origin_of(module)
     if origin is None:
         return
-    if not put_back(module, RunFolder(origin.initial_folder)):
+    if not put_back(module, RunFolder(origin.initial_folder), origin.initial_sha256):
         raise ModelError(
             f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"
         )

@@ -11,17 +11,23 @@ import torch
 from pytorch_lightning.utilities.compile import to_uncompiled
 
 from jupyter_train.exceptions import ModelError
-from jupyter_train.training.checkpoints.format import read
+from jupyter_train.training.checkpoints.format import read, read_plain
 from jupyter_train.training.model import PlainModule
 
 
-def read_weights(path: Path, sha256: str) -> dict[str, Any]:
+def read_weights(path: Path, sha256: str, is_own: bool = True) -> dict[str, Any]:
     """The `state_dict` of a checkpoint, read only when the file is the one that was recorded.
+
+    Args:
+        path: The file.
+        sha256: Its hash.
+        is_own: Whether what had to be pickled may be unpickled.
 
     Raises:
         StoreError: The file is gone, or its hash differs.
     """
-    weights: dict[str, Any] = read(path, sha256, only="state_dict")["state_dict"]
+    content = read(path, sha256, only="state_dict") if is_own else read_plain(path, sha256)
+    weights: dict[str, Any] = content["state_dict"]
     return weights
 
 

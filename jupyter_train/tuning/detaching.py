@@ -56,13 +56,13 @@ def launch(store: Store, asked: Search) -> Launched:
     return start_process(store, record, sha256, config.notify, lambda began, _writer: asked.on_start(began, None))
 
 
-def main(store: Store, record: RunRecord, sha256: str, changes: Mapping[str, Any]) -> int:
+def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
     """Searches, in the search's own process; gives the exit code: 0 however it ended, as long as that is recorded.
 
     Args:
         store: Where the study is recorded.
         record: Its run: new, or one that is gone on with.
-        sha256: Hash of its payload.
+        given: Its payload.
         changes: Options that are others than those of the payload.
     """
     from jupyter_train.exceptions import StudyError, TrainingInterrupted
@@ -75,13 +75,13 @@ def main(store: Store, record: RunRecord, sha256: str, changes: Mapping[str, Any
         lock.acquire()
         store.update(record.key, pid=os.getpid())
     try:
-        content = payload.read(folder, sha256)
+        content = given.content()
         plan = content["plan"]
         plan.config.resume = None if lock is not None else record.key
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
-        asked = Search(plan, content["parent"], content["suggest"], content["constraints"], sha256, take_output)
+        asked = Search(plan, content["parent"], content["suggest"], content["constraints"], given.sha256, take_output)
         ended = search(store, asked, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):
         return 0  # recorded with the study

@@ -10,6 +10,8 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
+from jupyter_train.store.private_files import open_to_append, open_to_read
+
 #: `JournalOperation.SET_TRIAL_STATE_VALUES`: what must survive a loss of power is how a trial ended.
 _ENDS = 6
 
@@ -26,7 +28,7 @@ class Journal(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         whole = _whole_lines(path)
         self._lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115  open as long as the study is
+        self._file = open_to_append(path, buffering=0)  # open as long as the study is
         self._file.truncate(len(whole))
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
@@ -54,5 +56,6 @@ def reader(path: Path) -> JournalFileBackend:
 def _whole_lines(path: Path) -> bytes:
     if not path.exists():
         return b""
-    content = path.read_bytes()
+    with open_to_read(path) as file:
+        content = file.read()
     return content[: content.rfind(b"\n") + 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store import MetricReader, RunFolder, Store
@@ -62,4 +61,4 @@ def _forget_checkpoints(folder: RunFolder) -> None:
     appender.close()
     for path in found:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder.path / path)
+            folder.inside(path).unlink()

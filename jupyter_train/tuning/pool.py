@@ -111,13 +111,11 @@ class Pool:
         extra = dict(self._environment)
         if self._gpus:
             extra["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
-        descriptor = os.open(crash.crash_file(self._folder.path), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
-            process, stdin, stdout = start(_MODULE, [self._study, self._sha256], extra, descriptor)
+            with crash.open_crash_file(self._folder.path) as output:
+                process, stdin, stdout = start(_MODULE, [self._study, self._sha256], extra, output.fileno())
         except OSError as err:
             raise StudyError(f"a process for trials could not be started: {err.strerror or err}") from err
-        finally:
-            os.close(descriptor)
         worker = Worker(index, process, stdin, stdout)
         self.workers.append(worker)
         worker.reader = threading.Thread(target=self._read, args=(worker,), name="jupyter_train trial", daemon=True)

@@ -11,8 +11,8 @@ import threading
 import time
 from typing import Any
 
-from jupyter_train.execution import payload
-from jupyter_train.store import RunFolder, open_store
+from jupyter_train.execution.payload import Payload
+from jupyter_train.store import open_store
 from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.pool import THREADS_VARIABLE
@@ -75,12 +75,12 @@ def main(study: str, sha256: str) -> int:
     channel = Channel()
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     store = open_store()
-    folder = RunFolder(store.get(study).folder)
-    payload.enter(folder)
     import torch
 
     torch.set_num_threads(int(os.environ.get(THREADS_VARIABLE, "1")))
-    plan = payload.read(folder, sha256)["plan"]
+    payload = Payload(store, store.get(study), sha256)
+    payload.enter()
+    plan = payload.content()["plan"]
     plan.study = study
     judge = Afar(channel)
     channel.send(ready=True)

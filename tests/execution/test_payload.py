@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import types
 
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from jupyter_train import runs, train
-from jupyter_train.exceptions import StoreError, UsageError
+from jupyter_train.exceptions import StoreError, UntrustedError, UsageError
 from jupyter_train.execution import payload, pickling
+from jupyter_train.execution.payload import Payload
 from jupyter_train.execution.pickling import pickled
 from jupyter_train.store import RunFolder, arrays
 from tests.execution.waiting import until
@@ -21,44 +23,58 @@ from tests.models import LitDigits, digits
 ROWS = 40_000
 
 
-def folder_in(home, name: str) -> RunFolder:
-    return RunFolder.create(home, name)
-
-
 def shared(home) -> list[str]:
     return sorted(path.name for path in (home / ".arrays").iterdir())
 
 
-def through(folder: RunFolder, content):
-    return payload.read(folder, payload.write(folder, pickled(content)))
+@pytest.fixture
+def record(store):
+    """A run that is not carried out."""
+    return store.create_run("a")
 
 
-def test_a_payload_that_somebody_changed_is_not_unpickled(tmp_path) -> None:
-    folder = folder_in(tmp_path, "a")
-    digest = payload.write(folder, pickled({"model": 1}))
-    assert payload.read(folder, digest) == {"model": 1}
-    (folder.path / "payload.pickle").write_bytes(b"[]\ncos\nsystem\n(S'touch hacked'\ntR.")
-    with pytest.raises(StoreError, match="not what was written"):
-        payload.read(folder, digest)
+def through(store, record, content):
+    return Payload(store, record, payload.write(RunFolder(record.folder), pickled(content))).content()
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [(b"I1\n.", b"cos\nsystem\n(S'touch hacked'\ntR."), (b'"carrier": ""', b'"carrier": "this"'),
+     (b'"path": [', b'"path": ["/tmp", ')],
+)  # fmt: skip
+def test_a_payload_that_somebody_changed_is_not_used_at_all(store, record, tmp_path, there, instead) -> None:
+    file = RunFolder(record.folder).path / "payload.pickle"
+    digest = payload.write(RunFolder(record.folder), dataclasses.replace(pickled({}), stream=b"I1\n."))
+    assert Payload(store, record, digest).content() == 1
+    assert there in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(there, instead))
+    with pytest.raises(UntrustedError, match="not what was written"):
+        Payload(store, record, digest)
     assert not (tmp_path / "hacked").exists()
 
 
-def test_an_array_that_somebody_changed_is_not_read(tmp_path) -> None:
-    folder = folder_in(tmp_path, "a")
+def test_only_a_module_that_carries_payloads_out_can_be_named_in_one(store, record) -> None:
+    digest = payload.write(RunFolder(record.folder), pickled({}), "tests.models")
+    with pytest.raises(UntrustedError, match=r"names `tests\.models` to be run"):
+        _ = Payload(store, record, digest).carrier
+
+
+def test_an_array_that_somebody_changed_is_not_read(store, record) -> None:
+    folder = RunFolder(record.folder)
     digest = payload.write(folder, pickled({"data": np.ones((ROWS, 10))}))
     (only,) = (folder.path / "arrays").iterdir()
     only.write_bytes(b"x" + only.read_bytes()[1:])
     with pytest.raises(StoreError, match="not what was written"):
-        payload.read(folder, digest)
+        Payload(store, record, digest).content()
 
 
-def test_arrays_tensors_and_frames_arrive_whole_and_can_be_written(tmp_path) -> None:
+def test_arrays_tensors_and_frames_arrive_whole_and_can_be_written(store, record) -> None:
     generator = np.random.default_rng(1)
     array = generator.normal(size=(ROWS, 8))
     tensor = torch.randn(ROWS, 16, dtype=torch.bfloat16)
     frame = pd.DataFrame(generator.normal(size=(ROWS, 4)), columns=list("abcd")).assign(word="x")
     strange = {"turned": array.T, "every other": tensor[::2], "none": torch.empty(0), "one": torch.tensor(3)}
-    found = through(folder_in(tmp_path, "a"), {"array": array, "tensor": tensor, "frame": frame, **strange})
+    found = through(store, record, {"array": array, "tensor": tensor, "frame": frame, **strange})
     assert np.array_equal(found["array"], array)
     assert torch.equal(found["tensor"], tensor)
     pd.testing.assert_frame_equal(found["frame"], frame)
@@ -68,14 +84,14 @@ def test_arrays_tensors_and_frames_arrive_whole_and_can_be_written(tmp_path) -> 
     assert found["one"] == 3
     found["array"][0] = found["tensor"][0] = 7
     found["frame"].loc[0, "a"] = 7
-    assert len(shared(tmp_path)) >= 3
+    assert len(shared(RunFolder(record.folder).path.parent)) >= 3
 
 
-def test_tensors_that_share_memory_share_it_on_the_other_side(tmp_path) -> None:
+def test_tensors_that_share_memory_share_it_on_the_other_side(store, record) -> None:
     whole = torch.randn(ROWS, 16)
     layer = torch.nn.Linear(1000, 1000)
     tied = torch.nn.Sequential(layer, layer)
-    found = through(folder_in(tmp_path, "a"), {"whole": whole, "part": whole[5:], "model": tied})
+    found = through(store, record, {"whole": whole, "part": whole[5:], "model": tied})
     found["whole"][5] = 9
     assert torch.equal(found["part"][0], torch.full((16,), 9.0))
     assert found["model"][0].weight is found["model"][1].weight
@@ -84,7 +100,7 @@ def test_tensors_that_share_memory_share_it_on_the_other_side(tmp_path) -> None:
 
 def test_the_same_data_lies_on_disk_once_and_goes_with_its_last_run(tmp_path) -> None:
     data = np.arange(ROWS * 10, dtype="float64")
-    first, second = folder_in(tmp_path, "a"), folder_in(tmp_path, "b")
+    first, second = RunFolder.create(tmp_path, "a"), RunFolder.create(tmp_path, "b")
     for folder in (first, second):
         payload.write(folder, pickled({"data": data}))
     (name,) = shared(tmp_path)

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from jupyter_train.exceptions import FencedError
+from jupyter_train.store.private_files import open_private
 
 FORMAT = 1
 
@@ -40,7 +41,7 @@ _LATER = {"checkpoints": {"attempt": "INTEGER NOT NULL DEFAULT 1", "place": "TEX
 
 def create(path: Path) -> sqlite3.Connection:
     """Opens `path` for its one writer, with its tables and mode 0600."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    os.close(open_private(path, os.O_CREAT | os.O_RDWR))
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
     connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
     connection.execute("PRAGMA synchronous=FULL")

@@ -24,6 +24,7 @@ from jupyter_train.store.metrics.blocks import (
     unpack_points,
 )
 from jupyter_train.store.metrics.file import open_for_reading
+from jupyter_train.store.private_files import stays_inside
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
 SPREAD = "/std"
@@ -131,14 +132,16 @@ class MetricReader:
 
     def media(self) -> list[Medium]:
         """Everything logged beside numbers, oldest first."""
-        return [Medium(*row) for row in self._query("SELECT * FROM media ORDER BY id")]
+        found = [Medium(*row) for row in self._query("SELECT * FROM media ORDER BY id")]
+        return [medium for medium in found if stays_inside(medium.path)]
 
     def checkpoints(self) -> list[Checkpoint]:
         """Checkpoints on disk, oldest step first."""
         if self._is_empty:
             return []
         columns = ", ".join(Checkpoint._fields if self._has("attempts") else Checkpoint._fields[:7])
-        return [Checkpoint(*row) for row in self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")]
+        found = [Checkpoint(*row) for row in self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")]
+        return [checkpoint for checkpoint in found if stays_inside(checkpoint.path)]
 
     def attempts(self) -> list[Attempt]:
         """Every attempt but the first, oldest first."""

@@ -19,6 +19,7 @@ import torch
 
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.folder import sync_folder
+from jupyter_train.store.private_files import create_anew, open_to_read
 from jupyter_train.training.checkpoints.plain import pickled, put_back, split
 
 #: Under this name lies what is not Lightning's.
@@ -64,7 +65,7 @@ def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[in
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with os.fdopen(create_anew(temporary), "wb") as file:
             hashing = _Hashing(file)
             _save(content, hashing)
             file.flush()
@@ -115,7 +116,7 @@ class _Hashing(io.RawIOBase):
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -124,7 +125,7 @@ def _opened(path: Path, sha256: str) -> Iterator[IO[bytes]]:
     """The file, verified first; what is read afterwards is what was verified."""
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path, "rb"))
+            file = stack.enter_context(open_to_read(path))
         except OSError as err:
             raise StoreError(f"`{path}` cannot be read ({err.strerror})") from err
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
