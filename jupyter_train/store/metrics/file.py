@@ -80,6 +80,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: It is missing or no database.
     """
+    if path.is_symlink():
+        raise sqlite3.OperationalError(f"`{path}` is a symbolic link, which is not followed")
     name = path.absolute().as_uri()
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
     connection = sqlite3.connect(f"{name}?mode={mode}", uri=True, timeout=5.0, check_same_thread=False)

@@ -1,0 +1,287 @@
+"""Folders that somebody else wrote: nothing in them is unpickled, run, deleted or followed."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import os
+import pickle
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import torch
+
+from jupyter_train import api, doctor, get_run, runs, train
+from jupyter_train.exceptions import JupyterTrainError
+from jupyter_train.handle import Run
+from jupyter_train.store import RunFolder, open_store
+from jupyter_train.store.schema import anchors
+from tests.faults.children import Child
+from tests.models import LitDigits, digits
+
+#: A user of this machine who is not the one that runs the tests.
+MALLORY = 54_321
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self):
+        return (Path.touch, (self.canary,))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path, monkeypatch) -> Iterator[Run]:
+    """A run that ended, in a folder that is put back as it was afterwards."""
+    monkeypatch.setenv("JUPYTER_TRAIN_STORE", str(home / "store.db"))
+    monkeypatch.setenv("JUPYTER_TRAIN_HOME", str(home / "runs"))
+    if not runs():
+        train(LitDigits(), digits(64), epochs=2, seed=1, quiet=True)
+    run = get_run(runs()[0].key)
+    kept, folder = tmp_path / "kept", run.folder
+    shutil.copytree(folder, kept, symlinks=True)
+    store = (home / "store.db").read_bytes()
+    yield run
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+    shutil.move(kept, folder)
+    (home / "store.db").write_bytes(store)
+
+
+def longer(run: Run) -> Run:
+    return train(LitDigits(), digits(64), epochs=3, resume=run.key, quiet=True)
+
+
+def use_weights(run: Run) -> object:
+    return run.model(LitDigits(), "last")
+
+
+def checkpoints(run: Run) -> list[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(run.folder / "metrics.db")) as database:
+        return database.execute("SELECT path, kind FROM checkpoints").fetchall()
+
+
+def in_table(run: Run, sql: str, *values: object) -> None:
+    with contextlib.closing(sqlite3.connect(run.folder / "metrics.db")) as database:
+        database.execute(sql, values)
+        database.commit()
+
+
+def put_a_bomb(run: Run, canary: Path) -> None:
+    """A checkpoint of the same tensors with one more object, and its hash where the run keeps it."""
+    for path, _ in checkpoints(run):
+        file = run.folder / path
+        content = torch.load(file, weights_only=True)
+        objects = pickle.dumps(Bomb(canary))
+        content["jupyter_train"]["objects"] = {"blob": objects, "places": [(["bomb"], 0, len(objects))]}
+        torch.save(content, file)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        in_table(run, "UPDATE checkpoints SET sha256 = ?, size = ? WHERE path = ?", digest, file.stat().st_size, path)
+
+
+def name_a_file_outside(run: Run, canary: Path) -> None:
+    """Rows whose paths lead out of the folder: of a file to be read, and of one that a later attempt would replace."""
+    in_table(run, "DELETE FROM checkpoints WHERE kind != 'last'")
+    victim = canary.with_name("victim.txt")
+    digest = hashlib.sha256(victim.read_bytes()).hexdigest()
+    in_table(run, "UPDATE checkpoints SET path = ?, sha256 = ? WHERE kind = 'last'", str(victim), digest)
+    place = '{"points": {"train_loss": 999999}, "media": 0}'
+    add = "INSERT INTO checkpoints (path, kind, step, epoch, size, sha256, place) VALUES (?, 'last', 9, 9, 1, ?, ?)"
+    in_table(run, add, "../../victim.txt", digest, place)
+
+
+def swap_for_another(run: Run, _canary: Path) -> None:
+    """The folder of another run in the place of this one."""
+    other = train(LitDigits(), digits(64), max_steps=1, seed=2, quiet=True)
+    shutil.rmtree(run.folder)
+    shutil.copytree(other.folder, run.folder)
+
+
+def swap_for_a_link(run: Run, canary: Path) -> None:
+    """A link to the folder, which is elsewhere now."""
+    elsewhere = canary.with_name("elsewhere")
+    run.folder.rename(elsewhere)
+    run.folder.symlink_to(elsewhere)
+
+
+def forget_identity(run: Run, _canary: Path) -> None:
+    """A folder without what tells it from others."""
+    (run.folder / "identity").unlink()
+
+
+def link_checkpoints(run: Run, canary: Path) -> None:
+    """Checkpoints behind a link."""
+    elsewhere = canary.with_name("checkpoints")
+    (run.folder / "checkpoints").rename(elsewhere)
+    (run.folder / "checkpoints").symlink_to(elsewhere)
+
+
+HOSTILE: list[Callable[[Run, Path], None]] = [
+    put_a_bomb, name_a_file_outside, swap_for_another, swap_for_a_link, forget_identity, link_checkpoints,
+]  # fmt: skip
+
+
+def _refusal(run: Run, use: Callable[[Run], object]) -> str:
+    """What was said: by an error, or by a run that began anew because none of its checkpoints was to be had."""
+    try:
+        use(run)
+    except JupyterTrainError as err:
+        return str(err)
+    return " ".join(event.text for event in run.events)
+
+
+@pytest.mark.parametrize("change", HOSTILE)
+def test_a_folder_that_was_changed_is_neither_unpickled_nor_gone_on_with(run, change, own_store, tally) -> None:
+    canary, victim = own_store / "canary", own_store / "victim.txt"
+    victim.write_text("mine")
+    change(run, canary)
+    for use in tally.trials("hostile: folder changed", (use_weights, longer)):
+        told = _refusal(run, use)
+        assert any(words in told for words in ("trusted", "the run store knows it", "no checkpoint", "leads out of")), told
+        assert not canary.exists()
+        assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["log.txt", "crash.txt", "owner.lock", "commands", "provenance.json", "metrics.db"])
+def test_a_link_in_the_folder_is_not_written_through(run, name, own_store, tally) -> None:
+    victim = own_store / "victim.txt"
+    for there in tally.trials("hostile: link in the folder", (True, False)):
+        victim.unlink(missing_ok=True)
+        if there:
+            victim.write_text("mine")
+        (run.folder / name).unlink(missing_ok=True)
+        (run.folder / name).symlink_to(victim)
+        with contextlib.suppress(JupyterTrainError, OSError, sqlite3.Error):
+            longer(run)
+        assert victim.exists() == there
+        assert not there or victim.read_text() == "mine"
+
+
+def test_a_link_in_the_place_of_gitignore_is_not_written_through(own_store) -> None:
+    home = own_store / "runs"
+    home.mkdir()
+    (home / ".gitignore").symlink_to(own_store / "victim.txt")
+    train(LitDigits(), digits(64), max_steps=1, quiet=True)
+    assert not (own_store / "victim.txt").exists()
+
+
+def point_at(run: Run, folder: Path) -> None:
+    open_store().update(run.key, folder=str(folder))
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["recorded now", "recorded before there were anchors"])
+def test_a_row_that_names_any_folder_does_not_delete_it(run, own_store, is_old, tally) -> None:
+    precious = own_store / "precious"
+    (precious / ".half.ckpt.1.tmp").parent.mkdir()
+    (precious / ".half.ckpt.1.tmp").write_text("mine")
+    point_at(run, precious)
+    if is_old:
+        _as_before(run)
+    for _ in tally.trials("hostile: row names a folder", 1):
+        for finding in doctor.look():
+            if finding.fix is not None:
+                with contextlib.suppress(JupyterTrainError):
+                    finding.fix()
+        with contextlib.suppress(JupyterTrainError):
+            api.collect_garbage()
+        with pytest.warns(UserWarning, match="was left where it is"):
+            api.remove(run.ref)
+        assert (precious / ".half.ckpt.1.tmp").read_text() == "mine"
+        assert len(runs()) == 0 or run.key not in [one.key for one in runs()]
+
+
+def _as_before(run: Run) -> None:
+    """The run as a release without anchors recorded it."""
+    store = open_store()
+    with store.engine.begin() as connection:
+        connection.execute(anchors.delete().where(anchors.c.run == run.key))
+        connection.execute(anchors.insert(), [{"run": run.key, "name": "identity", "value": ""}])
+    with contextlib.suppress(FileNotFoundError):
+        (RunFolder(run.record.folder).path / "identity").unlink()
+
+
+def test_a_run_recorded_before_there_were_anchors_is_trusted_once(run, own_store) -> None:
+    _as_before(run)
+    assert longer(run).status == "finished"
+    (told,) = [event.text for event in run.events if event.kind == "trusted"]
+    assert told.startswith("trusted at first use")
+    put_a_bomb(run, own_store / "canary")
+    with pytest.raises(JupyterTrainError, match="as the run store knows it"):
+        use_weights(run)
+    assert not (own_store / "canary").exists()
+
+
+def test_a_run_that_the_store_never_vouched_for_is_not_trusted(run) -> None:
+    with open_store().engine.begin() as connection:
+        connection.execute(sa.delete(anchors).where(anchors.c.run == run.key))
+    with pytest.raises(JupyterTrainError, match="cannot be trusted"):
+        use_weights(run)
+
+
+def test_files_of_a_run_are_its_users_alone_whatever_the_umask(own_store) -> None:
+    Child(_train_openly).result()
+    found = [path for path in (own_store / "runs").rglob("*") if path.is_file()]
+    assert {"initial.pt", "log.txt", "metrics.db", "identity"} <= {path.name for path in found}
+    assert [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
+def _train_openly() -> None:
+    os.umask(0)
+    train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True).folder.joinpath("log.txt").touch()
+
+
+# -- a second user of the machine ------------------------------------------------------------------
+
+
+def give_away(*paths: Path) -> None:
+    for path in paths:
+        os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
+
+
+@needs_root
+@pytest.mark.parametrize("is_link", [False, True])
+def test_another_users_folder_of_runs_is_not_used(own_store, monkeypatch, is_link, tally) -> None:
+    monkeypatch.delenv("JUPYTER_TRAIN_HOME")
+    theirs = own_store / "jupyter_train_runs"
+    if is_link:
+        (own_store / "elsewhere").mkdir()
+        theirs.symlink_to(own_store / "elsewhere")
+    else:
+        theirs.mkdir()
+    give_away(theirs)
+    for _ in tally.trials("hostile: second user", 1):
+        folder = train(LitDigits(), digits(64), max_steps=2, quiet=True).folder
+        assert folder.parent == own_store / f"jupyter_train_runs-{getpass.getuser()}"
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+        assert list(theirs.iterdir()) == []
+
+
+@needs_root
+def test_what_another_user_owns_is_not_unpickled_nor_gone_on_with_nor_deleted(run, tally) -> None:
+    for path in tally.trials("hostile: second user", (run.folder, Path(open_store().place))):
+        give_away(path)
+        for use in (use_weights, longer):
+            with pytest.raises(JupyterTrainError, match=r"trusted|belongs to another user"):
+                use(get_run(run.key))
+        os.chown(path, 0, 0)
+    give_away(run.folder)
+    with pytest.warns(UserWarning, match="was left where it is"):
+        api.remove(run.ref)
+    assert (run.folder / "metrics.db").exists()
