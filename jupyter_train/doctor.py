@@ -24,6 +24,7 @@ from jupyter_train.store.locations import network_file_system, runs_home, store_
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.private_files import who_else_writes
 from jupyter_train.store.trust import remove_leftovers
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
@@ -106,6 +107,8 @@ def _places(url: str) -> Iterator[Finding]:
         if system := network_file_system(there):
             words = f"`{place}` lies on a network file system ({system}): locks there are not to be relied on"
             yield Finding(Level.NOTE, words)
+        if who := who_else_writes(there):
+            yield Finding(Level.NOTE, f"`{there}` can be changed by {who}, and so could files in it be put in place")
 
 
 def _database(store: Store) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.execution.notify import notify
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, trust
 from jupyter_train.store.central import Event
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.mailbox import Mailbox
@@ -55,6 +55,8 @@ def attempt(
     folder = RunFolder(record.folder)
     verification = again.verification if again is not None else None
     writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
+    if words := trust.remark(store, record):
+        writer.event("warning", words, 0)
     _tell_again(again, writer)
     mailbox = Mailbox(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)

@@ -257,6 +257,14 @@ class Store:
         """Whether the database is a file of another user's, whose rows are no reason to believe anything."""
         return self.engine.url.get_backend_name() == "sqlite" and is_foreign_file(Path(self.place))
 
+    def has_others_in(self, home: Path, key: str) -> bool:
+        """Whether other runs than this one lie in a folder."""
+        query = sa.select(runs.c.key).where(
+            runs.c.folder.startswith(f"{home}{os.sep}", autoescape=True), runs.c.key != key
+        )
+        with self.reading.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def anchors_of(self, key: str) -> dict[str, str]:
         """What the store vouches for of a run's folder, by name; see `trust.py`."""
         query = sa.select(anchors.c.name, anchors.c.value).where(anchors.c.run == key)

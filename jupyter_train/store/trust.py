@@ -20,7 +20,7 @@ from jupyter_train.exceptions import UntrustedError
 from jupyter_train.store.folder import RunFolder, folder_name
 from jupyter_train.store.locations import user_name
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
-from jupyter_train.store.private_files import create_anew, is_foreign, open_private, opened_folder
+from jupyter_train.store.private_files import create_anew, is_foreign, open_private, opened_folder, who_else_writes
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -70,6 +70,18 @@ def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
             f"it was not read. Another one: `%runs show {record.ref}`"
         )
     return path
+
+
+def remark(store: Store, record: RunRecord) -> str:
+    """Who else could change the folder of runs, in words, for the first run there; empty where nobody could."""
+    home = Path(record.folder).parent
+    who = who_else_writes(home) or who_else_writes(home.parent)
+    if not who or store.has_others_in(home, record.key):
+        return ""
+    return (
+        f"`{home}` can be changed by {who}: what they would put in the place of a run's files is not unpickled or "
+        "run, but the files could be lost; `chmod go-w` where they should not"
+    )
 
 
 def is_own(record: RunRecord) -> bool:

@@ -264,12 +264,7 @@ class RunWriter:
             self.event("nan", f"{name} became {kind} at step {step}", step, metric=name)
 
     def _commit(self) -> None:
-        fault = self._vouch()
-        self._appender.commit()
-        while self._obsolete:
-            self._obsolete.pop().unlink(missing_ok=True)
-        if fault is not None:
-            raise fault
+        self._commit_rows()
         self._log.flush()
         if self._events:
             taken = [self._events.popleft() for _ in range(len(self._events))]
@@ -278,25 +273,28 @@ class RunWriter:
             except _FAULTS:
                 self._events.extendleft(reversed(taken))
                 raise
+        if self._complete:
+            self._vouch()
+            self._commit_rows()
         for work in self._also:
             work()
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
 
-    def _vouch(self) -> Exception | None:
-        """Announces the checkpoints whose hashes the store has; what keeps it from having them, where something does.
+    def _commit_rows(self) -> None:
+        self._appender.commit()
+        while self._obsolete:
+            self._obsolete.pop().unlink(missing_ok=True)
 
-        A checkpoint that the store does not vouch for would not be read: so it has the hash first.
+    def _vouch(self) -> None:
+        """Hands the checkpoints that are complete to the appender, once the store has their hashes.
+
+        A checkpoint that the store does not vouch for would not be read.
         """
         complete = list(self._complete)
-        if not complete:
-            return None
         hashes = {one.checkpoint.path: one.checkpoint.sha256 for one in complete}
-        try:
-            self._store.anchor(self._key, hashes, self._gone, self._attempt)
-        except _FAULTS as err:
-            return err
+        self._store.anchor(self._key, hashes, self._gone, self._attempt)
         self._gone = [path for one in complete for path in one.instead_of]
         for one in complete:
             self._complete.popleft()
@@ -304,7 +302,6 @@ class RunWriter:
             for path in one.instead_of:
                 self._appender.remove_checkpoint(path)
                 self._obsolete.append(self.folder.path / path)
-        return None
 
     def summary_now(self) -> dict[str, Any]:
         """The summary as it would be written now."""

@@ -154,7 +154,9 @@ def test_a_folder_that_was_changed_is_neither_unpickled_nor_gone_on_with(run, ch
     change(run, canary)
     for use in tally.trials("hostile: folder changed", (use_weights, longer)):
         told = _refusal(run, use)
-        assert any(words in told for words in ("trusted", "the run store knows it", "no checkpoint", "leads out of")), told
+        assert any(words in told for words in ("trusted", "the run store knows it", "no checkpoint", "leads out of")), (
+            told
+        )
         assert not canary.exists()
         assert victim.read_text() == "mine"
 
@@ -247,6 +249,18 @@ def _train_openly() -> None:
     train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True).folder.joinpath("log.txt").touch()
 
 
+@pytest.mark.parametrize(("mode", "who"), [(0o770, "its group"), (0o777, "everybody"), (0o1777, ""), (0o755, "")])
+def test_that_others_can_change_the_folder_is_said_once(own_store, mode, who) -> None:
+    home = own_store / "runs"
+    home.mkdir()
+    home.chmod(mode)
+    told = []
+    for _ in range(2):
+        run = train(LitDigits(), digits(64), max_steps=1, quiet=True)
+        told += [event.text for event in run.events if "can be changed by" in event.text]
+    assert [f"can be changed by {who}:" in text for text in told] == [True] * bool(who)
+
+
 # -- a second user of the machine ------------------------------------------------------------------
 
 
@@ -275,13 +289,14 @@ def test_another_users_folder_of_runs_is_not_used(own_store, monkeypatch, is_lin
 
 @needs_root
 def test_what_another_user_owns_is_not_unpickled_nor_gone_on_with_nor_deleted(run, tally) -> None:
-    for path in tally.trials("hostile: second user", (run.folder, Path(open_store().place))):
+    folder = run.folder
+    for path in tally.trials("hostile: second user", (folder, Path(open_store().place))):
         give_away(path)
         for use in (use_weights, longer):
             with pytest.raises(JupyterTrainError, match=r"trusted|belongs to another user"):
                 use(get_run(run.key))
         os.chown(path, 0, 0)
-    give_away(run.folder)
+    give_away(folder)
     with pytest.warns(UserWarning, match="was left where it is"):
         api.remove(run.ref)
-    assert (run.folder / "metrics.db").exists()
+    assert (folder / "metrics.db").exists()
