@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from jupyter_train.exceptions import FencedError, RunStateError, StoreError
+from jupyter_train.exceptions import FencedError, RunStateError, StoreError, UntrustedError
 from jupyter_train.panel.numbers import size_text
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, open_store
+from jupyter_train.store import RunFolder, Store, open_store, trust
 from jupyter_train.store.database import wal_is_safe
 from jupyter_train.store.locations import network_file_system, runs_home, store_url, user_name
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.private_files import who_else_writes
-from jupyter_train.store.trust import remove_leftovers
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
@@ -163,7 +162,12 @@ def _leftovers(store: Store, record: RunRecord) -> Iterator[Finding]:
     if found:
         size = sum(path.lstat().st_size for path in found)
         words = f"`{record.ref}`: {len(found)} half-written files ({size_text(size)})"
-        yield Finding(Level.NOTE, words, lambda: remove_leftovers(store, record))
+        try:
+            trust.verify(store, record)
+        except UntrustedError as err:
+            yield Finding(Level.NOTE, f"{words}. They stay: {err}")
+        else:
+            yield Finding(Level.NOTE, words, lambda: trust.remove_leftovers(store, record))
 
 
 def _curves(record: RunRecord) -> Iterator[Finding]:

@@ -72,9 +72,7 @@ class Recorded:
     @property
     def log(self) -> str:
         """What Lightning said while it trained, and what a detached run printed; its newest 8 MB at least."""
-        folder = RunFolder(self.record.folder)
-        parts = (folder.older_log, folder.log)
-        return "".join(path.read_text(encoding="utf-8", errors="replace") for path in parts if path.exists())
+        return RunFolder(self.record.folder).whole_log()
 
     @property
     def notes(self) -> str:

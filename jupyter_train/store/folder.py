@@ -98,7 +98,8 @@ class RunFolder:
     def read_study(self) -> dict[str, Any] | None:
         """A study's trials as views draw them; None where this is no study, or it has no trial yet."""
         try:
-            found = json.loads(self.study.read_text(encoding="utf-8"))
+            with open_to_read(self.study) as file:
+                found = json.load(file)
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
@@ -148,10 +149,19 @@ class RunFolder:
             return ""
         return text.partition("\n")[2] if size > most_bytes else text
 
+    def whole_log(self) -> str:
+        """What was logged, the older part first; empty when there is none."""
+        parts = []
+        for path in (self.older_log, self.log):
+            with contextlib.suppress(OSError), open_to_read(path) as file:
+                parts.append(file.read().decode("utf-8", "replace"))
+        return "".join(parts)
+
     def read_provenance(self) -> dict[str, Any]:
         """The provenance record; empty when there is none."""
         try:
-            found = json.loads(self.provenance.read_text(encoding="utf-8"))
+            with open_to_read(self.provenance) as file:
+                found = json.load(file)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

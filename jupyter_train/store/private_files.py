@@ -19,15 +19,21 @@ _MODE = 0o600
 def open_private(path: str | Path, flags: int, dir_fd: int | None = None) -> int:
     """A descriptor of a file, made with mode 0600 where it is missing; also an `opener` for `open`.
 
+    A symbolic link is not followed: a file that may be made takes its place.
+
     Raises:
-        OSError: It cannot be opened, or its name is a symbolic link.
+        OSError: It cannot be opened, or is a link where a file was to be read.
     """
+    flags |= _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(path, flags | _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0), _MODE, dir_fd=dir_fd)
+        descriptor = os.open(path, flags, _MODE, dir_fd=dir_fd)
     except OSError as err:
-        if err.errno == errno.ELOOP:
+        if err.errno != errno.ELOOP:
+            raise
+        if not flags & os.O_CREAT:
             raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", str(path)) from err
-        raise
+        os.unlink(path, dir_fd=dir_fd)
+        descriptor = os.open(path, flags, _MODE, dir_fd=dir_fd)
     if flags & (os.O_WRONLY | os.O_RDWR):
         _make_private(descriptor)
     return descriptor
@@ -50,7 +56,7 @@ def open_to_append(path: Path, buffering: int = -1) -> IO[bytes]:
         buffering: As for `open`; 0 for none.
 
     Raises:
-        OSError: It cannot be opened, or its name is a symbolic link.
+        OSError: It cannot be opened.
     """
     return open(path, "ab", buffering, opener=open_private)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jupyter_train.exceptions import RunStateError, UntrustedError
 from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import trust
 from jupyter_train.store.central import Store
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name
@@ -41,11 +42,14 @@ def take_over(
 
     Raises:
         RunStateError: Somebody trains it, it is another user's, or it never began.
+        UntrustedError: Its folder is not the one it was recorded in.
         RunNotFoundError: There is no such run.
     """
     record = store.get(key)
     folder = RunFolder(record.folder)
-    if check_may_go_on(store, record, lease_s):
+    is_hung = check_may_go_on(store, record, lease_s)
+    trust.verify(store, record)
+    if is_hung:
         folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
     lock = OwnerLock(folder.lock)
     lock.acquire()

@@ -75,12 +75,12 @@ def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
 def remark(store: Store, record: RunRecord) -> str:
     """Who else could change the folder of runs, in words, for the first run there; empty where nobody could."""
     home = Path(record.folder).parent
-    who = who_else_writes(home) or who_else_writes(home.parent)
+    who = "the other user it belongs to" if is_foreign(home) else who_else_writes(home) or who_else_writes(home.parent)
     if not who or store.has_others_in(home, record.key):
         return ""
     return (
         f"`{home}` can be changed by {who}: what they would put in the place of a run's files is not unpickled or "
-        "run, but the files could be lost; `chmod go-w` where they should not"
+        "run, but the files could be lost. `chmod go-w`, or another `JUPYTER_TRAIN_HOME`, puts an end to that"
     )
 
 

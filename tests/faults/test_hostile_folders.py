@@ -170,8 +170,13 @@ def test_a_link_in_the_folder_is_not_written_through(run, name, own_store, tally
             victim.write_text("mine")
         (run.folder / name).unlink(missing_ok=True)
         (run.folder / name).symlink_to(victim)
-        with contextlib.suppress(JupyterTrainError, OSError, sqlite3.Error):
-            longer(run)
+        if name in ("metrics.db", "provenance.json"):  # without it, it is not known what is gone on with
+            with contextlib.suppress(JupyterTrainError, OSError, sqlite3.Error):
+                longer(run)
+        else:
+            assert (
+                train(LitDigits(), digits(64), epochs=3, resume=run.key, from_="best", quiet=True).status == "finished"
+            )
         assert victim.exists() == there
         assert not there or victim.read_text() == "mine"
 
