@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config import machine
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
 from jupyter_train.execution.stem import STEM
@@ -42,7 +42,7 @@ def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord
         StudyError: The processes cannot be started.
     """
     plan = asked.plan
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores()
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
