@@ -36,7 +36,7 @@ def words(code: int, folder: Path) -> str:
 
 def keep_refusal(folder: Path, text: str) -> None:
     """Keeps why a run could not go on, for the process that waits for it to."""
-    with open(crash_file(folder), "a", encoding="utf-8") as file:
+    with open(crash_file(folder), "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{_REFUSED}{json.dumps(text)}\n")
 
 
@@ -50,7 +50,7 @@ def refusal(code: int, folder: Path) -> str:
 
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
     """Keeps why a process that shares the training failed."""
-    with open(crash_file(folder), "a", encoding="utf-8") as file:
+    with open(crash_file(folder), "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{text}\nrank {rank}: {line}\n")
 
 

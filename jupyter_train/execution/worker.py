@@ -67,7 +67,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
         with InterruptWatch() as interrupt:
             outcome = attempt(store, job, prepared, record, interrupt, again)
     except BaseException as err:
-        os.write(started_with, traceback.format_exc().encode())
+        os.write(started_with, traceback.format_exc().encode(errors="backslashreplace"))
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
     interrupt.pass_on()
