@@ -100,9 +100,10 @@ def check_whole(value: Any) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: of something very long, the beginning."""
+    """A value as an error shows it: on one line, and of something very long the beginning."""
     try:
         text = str(value)
     except ValueError:  # Python does not write numbers of more than 4,300 digits
         return "a number of thousands of digits"
+    text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}… ({len(text):,} letters)"

@@ -28,6 +28,7 @@ class Option:
         default: What holds when nothing is said.
         takes_none: Whether None is a value of its own, and not the same as saying nothing.
         bound: The most that it may ask for, where it makes processes, files or memory.
+        is_secret: Whether a value may hold one, so that no error shows it.
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
@@ -52,6 +53,7 @@ class Option:
     shapes_result: bool = True
     takes_none: bool = False
     bound: Bound | None = None
+    is_secret: bool = False
 
     def is_said(self, value: Any) -> bool:
         """Whether a value says anything: None does where it is not the default."""
@@ -114,7 +116,7 @@ class Option:
         try:
             return check(value)
         except ValueError as err:
-            raise OptionError(f"`{self.flag} {shown(value)}`: expected {err}") from None
+            raise OptionError(f"`{self.flag} {'…' if self.is_secret else shown(value)}`: expected {err}") from None
 
     def _as_declared(self, value: Any) -> Any:
         """`value` if it has a declared type; numpy scalars and whole floats are let through."""
@@ -140,6 +142,8 @@ class Option:
         if self.takes_none and self.default is not None:
             words.append("`none`")
         wanted = " or ".join(words)
+        if self.is_secret:
+            return OptionError(f"`{self.flag} …`: expected {wanted}")
         return OptionError(f"`{self.flag} {shown(value)}`: expected {wanted}, not {shown(repr(value))}")
 
 
@@ -266,12 +270,4 @@ def place(value: str) -> str:
     """`best`, `last` or a step."""
     if value not in ("best", "last") and not re.fullmatch(r"\d{1,15}", value):
         raise ValueError("`best`, `last` or a step such as `1200`")
-    return value
-
-
-def target(value: str) -> str:
-    """A command or a URL with a host."""
-    scheme, is_url, rest = value.partition("://")
-    if not value.strip() or (is_url and (scheme not in ("http", "https") or not rest.strip("/"))):
-        raise ValueError("a shell command, or a URL such as `https://example.org/hook`")
     return value

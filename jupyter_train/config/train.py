@@ -15,6 +15,7 @@ from jupyter_train.config import bounds
 from jupyter_train.config import options as checks
 from jupyter_train.config.direction import direction_of
 from jupyter_train.config.folds import Fold, folds_text, parse_folds
+from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
@@ -130,7 +131,11 @@ class TrainConfig:
     )
     yes: bool = _option(bool, "with `--detach`: take along more than 1 GB that the code names", False, bare=True)
     notify: str | None = _option(
-        str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
+        str,
+        "when the run is over: a URL to send JSON to, or a shell command",
+        metavar="CMD|URL",
+        check=checked_target,
+        is_secret=True,
     )
     oversubscribe: bool = _option(
         bool, "take more devices, folds or seeds than this machine is made for, up to a limit", False, bare=True

@@ -11,6 +11,7 @@ from typing import Any
 
 from jupyter_train.config import bounds
 from jupyter_train.config import options as checks
+from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.space import Space, parse
@@ -91,7 +92,7 @@ class TuneConfig:
     )
     notify: str | None = _option(
         str, "when the search is over: a URL to send JSON to, or a shell command", metavar="CMD|URL",
-        check=checks.target,
+        check=checked_target, is_secret=True,
     )  # fmt: skip
     train: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Space] = field(default_factory=dict)

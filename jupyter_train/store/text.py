@@ -45,11 +45,12 @@ class Text(sa.types.TypeDecorator[str]):
         return storable(value) if isinstance(value, str) else value
 
 
-class String(Text):
+class String(sa.types.TypeDecorator[str]):
     """The same of a bounded length."""
 
     impl = sa.String
     cache_ok = True
+    process_bind_param = Text.process_bind_param
 
 
 class Json(sa.types.TypeDecorator[Any]):
