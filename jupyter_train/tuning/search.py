@@ -72,8 +72,8 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     asked.plan.study = record.key
     asked.plan.name = record.name
     try:
-        book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
         with InterruptWatch() as interrupt:
+            book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
             if record.attempt == 1:
                 for params in queued:
                     book.enqueue(params)
@@ -108,7 +108,8 @@ def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     if config.resume is None:
         record, lock = made or _owned(create(store, asked))
         now = time.time()
-        store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
+        begun = {"started_at": now, "heartbeat_at": now}
+        store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
         return store.get(record.key), lock
     old = study_record(store, config.resume)
     check_same(old, config)

@@ -166,9 +166,12 @@ class _Dealer:
             self._ask_all_to_stop()
 
     def _ask_all_to_stop(self) -> None:
-        """Trials that do not validate soon are told through their runs."""
-        for worker in self._pool.workers:
-            if worker.trial is not None and worker.trial.run and not worker.is_asked_to_stop:
+        """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
+        for worker in list(self._pool.workers):
+            if worker.trial is not None and not worker.is_ready:
+                asked, worker.trial = worker.trial.asked, None
+                self._driver.ended(asked, Ended(Told("pruned")))  # it begins again with the study
+            elif worker.trial is not None and worker.trial.run and not worker.is_asked_to_stop:
                 worker.is_asked_to_stop = True
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
