@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
+from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_train.store import RunWriter, Store
 
 
+_MOST_RUNS = 100_000
 #: What people hold of runs that are more than one fit, by their kind.
 _HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": Repeats}
 
@@ -231,7 +233,16 @@ def _store() -> Store:
 
 
 def runs(limit: int = 50) -> RunTable:
-    """The newest runs of the store."""
+    """The newest runs of the store.
+
+    Args:
+        limit: At most so many.
+
+    Raises:
+        UsageError: It is no number of runs that a table could show.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_RUNS:
+        raise UsageError(f"`limit={shown(limit)}`: expected a whole number from 1 to {_MOST_RUNS:,}")
     store = _store()
     return RunTable(store, store.list_runs(limit))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import tune_options_by_name
+from jupyter_train.config.train import check_machine
 from jupyter_train.exceptions import OptionError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder
@@ -186,7 +187,9 @@ class Study(Run):
             raise OptionError("a study goes on with what it searched; only `trials` and `timeout` may be others, not "
                               + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
         known = tune_options_by_name()
-        return super().resume(wait_s, **{name: known[name].validate(value) for name, value in changes.items()})
+        checked = {name: known[name].validate(value) for name, value in changes.items()}
+        check_machine(known, checked | {"oversubscribe": self.config.get("train", {}).get("oversubscribe")})
+        return super().resume(wait_s, **checked)
 
     def add_trial(self, wait_s: float = 10.0, **values: Any) -> str:
         """Has these values tried next, on top of the trials that were asked for; names left out are drawn.

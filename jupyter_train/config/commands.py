@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_train.config import bounds
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import CommandError, did_you_mean
 
@@ -52,7 +53,10 @@ class Command:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a number")
+    bounds.check_whole(value)
+    if not math.isfinite(value):
         raise ValueError("a number")
     return float(value)
 
@@ -66,7 +70,7 @@ def _positive(value: Any) -> float:
 def _count(least: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         number = _number(value)
-        if number < least or not number.is_integer():
+        if not least <= number <= bounds.MOST_WHOLE or not number.is_integer():
             raise ValueError(f"a whole number of {least} or more")
         return int(number)
 
@@ -78,7 +82,8 @@ def _by_name(value: Any) -> dict[str, Any]:
         raise ValueError("values by name")
     for name, one in value.items():
         if not isinstance(name, str) or not isinstance(one, bool | int | float | str):
-            raise ValueError(f"a number, a truth value or a word for `{name}`")
+            raise ValueError(f"a number, a truth value or a word for `{bounds.shown(name)}`")
+        bounds.check_whole(one)
     return dict(value)
 
 
@@ -142,22 +147,31 @@ def command(verb: str, arguments: Mapping[str, Any] | None = None, source: str =
     name = verb.replace("-", "_")
     known = VERBS.get(name)
     if known is None:
-        raise CommandError(f"`{verb}`: no such command.{did_you_mean(name, VERBS)} Known are: {', '.join(VERBS)}")
+        raise CommandError(
+            f"`{bounds.shown(verb)}`: no such command.{did_you_mean(name, VERBS)} Known are: {', '.join(VERBS)}"
+        )
     given: dict[str, Any] = {}
     for key, value in (arguments or {}).items():
         check = known.arguments.get(key)
         if check is None:
             expected = ", ".join(f"`{one}`" for one in known.arguments) or "no arguments"
-            raise CommandError(f"`{known.name}` takes {expected}, not `{key}`")
+            raise CommandError(f"`{known.name}` takes {expected}, not `{bounds.shown(key)}`")
         if value is None:
             continue
         try:
             given[key] = check(value)
         except ValueError as err:
-            raise CommandError(f"`{known.name}`: `{key}` is {value!r}; expected {err}") from None
+            raise CommandError(f"`{known.name}`: `{key}` is {_repr(value)}; expected {err}") from None
     if problem := known.check(given):
         raise CommandError(f"`{known.name}`: {problem}")
     return Command(name, given, source)
+
+
+def _repr(value: Any) -> str:
+    try:
+        return bounds.shown(repr(value))
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists in lists
+        return "what cannot be shown"
 
 
 def parse_arguments(verb: str, words: Sequence[str]) -> dict[str, Any]:

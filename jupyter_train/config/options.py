@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.config.bounds import Bound, check_whole, shown
 from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
@@ -26,6 +27,8 @@ class Option:
         help: One line.
         default: What holds when nothing is said.
         takes_none: Whether None is a value of its own, and not the same as saying nothing.
+        bound: The most that it may ask for, where it makes processes, files or memory.
+        is_secret: Whether a value may hold one, so that no error shows it.
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
@@ -49,6 +52,8 @@ class Option:
     group: str = "run"
     shapes_result: bool = True
     takes_none: bool = False
+    bound: Bound | None = None
+    is_secret: bool = False
 
     def is_said(self, value: Any) -> bool:
         """Whether a value says anything: None does where it is not the default."""
@@ -90,15 +95,28 @@ class Option:
             refuse_other_lightning(value, f"`{self.flag}`")
         if self.is_expression:
             return value
+        self._expect(check_whole, value)
         value = self._as_declared(value)
         if self.choices and value not in self.choices:
-            raise OptionError(f"`{self.flag} {value}`: expected one of {', '.join(self.choices)}")
-        if self.check is None:
-            return value
+            raise OptionError(f"`{self.flag} {shown(value)}`: expected one of {', '.join(self.choices)}")
+        if self.bound is not None:
+            self._expect(self.bound.check_at_all, value)
+        return value if self.check is None else self._expect(self.check, value)
+
+    def check_machine(self, value: Any) -> None:
+        """Raises for a value that asks for more than this machine has, where nobody said that it is meant.
+
+        Raises:
+            OptionError: It does.
+        """
+        if self.bound is not None:
+            self._expect(self.bound.check, value)
+
+    def _expect(self, check: Callable[[Any], Any], value: Any) -> Any:
         try:
-            return self.check(value)
+            return check(value)
         except ValueError as err:
-            raise OptionError(f"`{self.flag} {value}`: expected {err}") from None
+            raise OptionError(f"`{self.flag} {'…' if self.is_secret else shown(value)}`: expected {err}") from None
 
     def _as_declared(self, value: Any) -> Any:
         """`value` if it has a declared type; numpy scalars and whole floats are let through."""
@@ -124,7 +142,9 @@ class Option:
         if self.takes_none and self.default is not None:
             words.append("`none`")
         wanted = " or ".join(words)
-        return OptionError(f"`{self.flag} {value}`: expected {wanted}, not {value!r}")
+        if self.is_secret:
+            return OptionError(f"`{self.flag} …`: expected {wanted}")
+        return OptionError(f"`{self.flag} {shown(value)}`: expected {wanted}, not {shown(repr(value))}")
 
 
 def option_field(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
@@ -222,7 +242,7 @@ def fractions(value: Any) -> tuple[float, float, float]:
     parts = value if isinstance(value, list | tuple) else str(value).split("/")
     try:
         shares = [float(part) for part in parts]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("shares such as `0.8/0.2` or `0.7/0.15/0.15`") from None
     if len(shares) == 1:
         shares = [1 - shares[0], shares[0]]
@@ -234,7 +254,7 @@ def fractions(value: Any) -> tuple[float, float, float]:
 def early_stop(value: str) -> str:
     """`METRIC` or `METRIC:PATIENCE`, checked."""
     metric, _, patience = value.partition(":")
-    if not metric or (patience and not re.fullmatch(r"[1-9]\d*", patience)):
+    if not metric or (patience and not re.fullmatch(r"[1-9]\d{0,8}", patience)):
         raise ValueError("`METRIC:PATIENCE` such as `val_loss:3`")
     return value
 
@@ -248,14 +268,6 @@ def run_name(value: str) -> str:
 
 def place(value: str) -> str:
     """`best`, `last` or a step."""
-    if value not in ("best", "last") and not re.fullmatch(r"\d+", value):
+    if value not in ("best", "last") and not re.fullmatch(r"\d{1,15}", value):
         raise ValueError("`best`, `last` or a step such as `1200`")
-    return value
-
-
-def target(value: str) -> str:
-    """A command or a URL with a host."""
-    scheme, is_url, rest = value.partition("://")
-    if not value.strip() or (is_url and (scheme not in ("http", "https") or not rest.strip("/"))):
-        raise ValueError("a shell command, or a URL such as `https://example.org/hook`")
     return value

@@ -11,9 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_train.config import bounds
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import SpaceError
 
+#: Of more choices a search learns nothing, and Optuna keeps each of them for every trial.
+MOST_CHOICES = 1_000
+_MOST_LETTERS = 100_000
 _EXAMPLES = "a range `1e-4..1e-1:log`, `1..4` or `0..1:0.1`, or choices `relu|gelu`"
 _RANGE = re.compile(r"(?P<low>[^.].*?|\.\d.*?)\.\.(?P<high>[^:]*)(?::(?P<how>.*))?", re.DOTALL)
 
@@ -73,6 +77,7 @@ def parse(name: str, text: Any) -> Space:
     """
     if isinstance(text, Fixed | Choices | Range):
         return text
+    _check_size(name, text)
     if isinstance(text, list | tuple):
         return _choices(name, [str(value) for value in text], list(text))
     if not isinstance(text, str):
@@ -90,22 +95,40 @@ def parse(name: str, text: Any) -> Space:
     return Fixed(literal(text))
 
 
+def _check_size(name: str, given: Any) -> None:
+    """Raises for more choices than can be searched, before anything is read of them.
+
+    Raises:
+        SpaceError: There are.
+    """
+    count = len(given) if isinstance(given, list | tuple) else given.count("|") + 1 if isinstance(given, str) else 1
+    if count > MOST_CHOICES:
+        raise SpaceError(
+            f"`{name}` has {count:,} choices; expected at most {MOST_CHOICES:,}. Numbers are searched as a range: "
+            f"`{name}=1..{count}`"
+        )
+    if isinstance(given, str) and len(given) > _MOST_LETTERS:
+        raise SpaceError(f"`{name}` is {len(given):,} letters long; expected {_EXAMPLES}")
+
+
 def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
-    shown = f"`{name}={'|'.join(words)}`"
+    shown = f"`{name}={bounds.shown('|'.join(words))}`"
+    seen = set()
     if not values or "" in words:
         raise SpaceError(f"{shown}: a choice is empty")
     for index, value in enumerate(values):
         if not isinstance(value, bool | int | float | str) and value is not None:
             raise SpaceError(f"{shown}: `{words[index]}` is neither a number, a truth value nor a word")
-        if any(value == other for other in values[:index]):  # to Optuna 1, 1.0 and true are one choice
+        if value in seen:  # to Optuna 1, 1.0 and true are one choice
             raise SpaceError(f"{shown}: `{words[index]}` is given twice")
+        seen.add(value)
     if len(values) == 1:
         raise SpaceError(f"{shown}: one choice is no search; expected two or more")
     return Choices(tuple(values))
 
 
 def _range(name: str, text: str) -> Range:
-    shown = f"`{name}={text}`"
+    shown = f"`{name}={bounds.shown(text)}`"
     found = _RANGE.fullmatch(text)
     ends = [literal(found[part].strip()) for part in ("low", "high")] if found is not None else []
     if found is None or any(not _is_number(end) for end in ends):
@@ -133,7 +156,9 @@ def _range(name: str, text: str) -> Range:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= bounds.MOST_WHOLE if isinstance(value, int) else math.isfinite(value)
 
 
 def _word(value: Any) -> str:

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from jupyter_train.config import bounds
 from jupyter_train.config import options as checks
 from jupyter_train.config.direction import direction_of
-from jupyter_train.config.folds import Fold, folds_text
+from jupyter_train.config.folds import Fold, folds_text, parse_folds
+from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
@@ -53,11 +55,12 @@ class TrainConfig:
     )
     cv: int | str | None = _option(
         (int, str), "cross-validation: so many fits, each validated on other rows; stratified for classes",
-        metavar="K[:stratified|plain|time|group=COLUMN]", check=folds_text,
+        metavar="K[:stratified|plain|time|group=COLUMN]", check=folds_text, bound=bounds.FOLDS,
     )  # fmt: skip
     seeds: int | None = _option(
-        int, "so many fits with seeds one after the other; the curves are their mean", check=checks.at_least_one
-    )
+        int, "so many fits with seeds one after the other; the curves are their mean", check=checks.at_least_one,
+        bound=bounds.SEEDS,
+    )  # fmt: skip
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
     )
@@ -93,7 +96,9 @@ class TrainConfig:
     checkpoint_minutes: float = _option(
         float, "at most so many minutes between two checkpoints: what a kill may cost", 5.0, check=checks.positive
     )
-    keep_best: int = _option(int, "how many of the best checkpoints to keep", 1, check=checks.at_least_one)
+    keep_best: int = _option(
+        int, "how many of the best checkpoints to keep", 1, check=checks.at_least_one, bound=bounds.CHECKPOINTS
+    )
     resume: str | None = _option(
         str, "go on with this run where it was broken off; a finished one with more --epochs", metavar="RUN"
     )
@@ -126,7 +131,14 @@ class TrainConfig:
     )
     yes: bool = _option(bool, "with `--detach`: take along more than 1 GB that the code names", False, bare=True)
     notify: str | None = _option(
-        str, "when the run is over: a URL to send JSON to, or a shell command", metavar="CMD|URL", check=checks.target
+        str,
+        "when the run is over: a URL to send JSON to, or a shell command",
+        metavar="CMD|URL",
+        check=checked_target,
+        is_secret=True,
+    )
+    oversubscribe: bool = _option(
+        bool, "take more devices, folds or seeds than this machine is made for, up to a limit", False, bare=True
     )
     explain: bool = _option(bool, "say how it would be trained, and why so, instead of training", False, bare=True)
     tune_loader: bool = _option(
@@ -162,6 +174,7 @@ class TrainConfig:
             target = trainer if option.group == "trainer" else own
             if option.is_said(value):
                 target[name] = option.validate(value)
+        check_machine(known, own | trainer)
         config = cls(**own, trainer=trainer, expressions=dict(expressions or {}))
         config._agree()
         return config
@@ -184,6 +197,7 @@ class TrainConfig:
                 )
             self.trainer["max_epochs"] = self.epochs
         self.epochs = self.trainer.get("max_epochs")
+        self._check_fits()
         if self.explain or self.tune_loader:
             return
         limits = ("max_epochs", "max_steps", "max_time", "fast_dev_run")
@@ -194,6 +208,19 @@ class TrainConfig:
         for metric in {self.monitor, self.early_stop_metric} - {None}:
             assert metric is not None
             self.direction(metric)
+
+    def _check_fits(self) -> None:
+        """Raises for folds and seeds that are few enough each and too many together.
+
+        Raises:
+            OptionError: They are.
+        """
+        fits = (parse_folds(self.cv).count if self.cv is not None else 1) * (self.seeds or 1)
+        most = bounds.SEEDS.most() if self.oversubscribe else bounds.SEEDS.usual()
+        if fits > most:
+            raise OptionError(
+                f"`--cv {self.cv} --seeds {self.seeds}` are {fits:,} fits; expected at most {most:,}, a run folder each"
+            )
 
     @property
     def is_looking(self) -> bool:
@@ -265,6 +292,8 @@ def own_objects(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_json(value: Any) -> Any:
     """`value` as plain JSON; what JSON cannot say becomes its repr, cut at 200 letters."""
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return bounds.shown(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -284,8 +313,8 @@ def as_json(value: Any) -> Any:
 _SHAPE_NOTHING = frozenset({
     "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "explain",
     "force", "fork",
-    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "quiet",
-    "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
+    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt",
+    "oversubscribe", "quiet", "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
 })  # fmt: skip
 
 
@@ -323,6 +352,21 @@ def option_values(words: Sequence[str], known: Mapping[str, Option] | None = Non
             raise OptionError(f"`{option.flag}` needs a value: `{option.flag.removeprefix('--')}=VALUE`")
         found[option.name] = option.parse(text) if equals else option.bare
     return found
+
+
+def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> None:
+    """Raises for what asks for more than this machine has, unless `oversubscribe` says that it is meant.
+
+    Args:
+        known: The options there are.
+        values: Checked values, by name.
+
+    Raises:
+        OptionError: Something does.
+    """
+    if not values.get("oversubscribe"):
+        for name, value in values.items():
+            known[name].check_machine(value)
 
 
 def unknown_option(name: str, known: Mapping[str, Option] | None = None) -> OptionError:

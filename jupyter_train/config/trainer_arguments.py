@@ -10,6 +10,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jupyter_train.config.bounds import DEVICES, Bound
 from jupyter_train.config.options import Option
 
 
@@ -143,6 +144,7 @@ def trainer_options() -> tuple[Option, ...]:
 
 #: Defaults that are not Lightning's.
 _OWN_DEFAULTS = {"devices": 1}
+_BOUNDS: dict[str, Bound] = {"devices": DEVICES}
 #: Arguments that leave the weights of a step what they are; where it trains is told apart by the environment.
 _SHAPE_NOTHING = frozenset({
     "accelerator", "callbacks", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
@@ -166,4 +168,5 @@ def _option_of(argument: Argument) -> Option:
         group="trainer",
         shapes_result=argument.name not in _SHAPE_NOTHING,
         takes_none=_takes_none(argument.annotation or "None"),
+        bound=_BOUNDS.get(argument.name),
     )

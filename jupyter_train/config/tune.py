@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_train.config import bounds
 from jupyter_train.config import options as checks
+from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.space import Space, parse
-from jupyter_train.config.train import TrainConfig, options_by_name, own_objects, unknown_option
+from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
@@ -36,7 +39,7 @@ NOT_FOR_TRIALS = {
 def _seconds(value: Any) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
-    if found is None or float(found[1]) <= 0:
+    if found is None or not 0 < float(found[1]) < math.inf:
         raise ValueError("a duration such as `90s`, `10m` or `1.5h`")
     return float(found[1]) * _UNITS[found[2] or "s"]
 
@@ -52,8 +55,9 @@ class TuneConfig:
     """
 
     trials: int | None = _option(
-        int, "how many trials; this or --timeout must be given, except for grid", check=checks.at_least_one
-    )
+        int, "how many trials; this or --timeout must be given, except for grid", check=checks.at_least_one,
+        bound=bounds.TRIALS,
+    )  # fmt: skip
     timeout: float | None = _option(
         (str, float), "begin no trial after this long", metavar="10m", check=_seconds
     )  # fmt: skip
@@ -73,7 +77,9 @@ class TuneConfig:
     confirm: bool = _option(
         bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
     )
-    parallel: int = _option(int, "how many trials at once, each in a warm process", 1, check=checks.at_least_one)
+    parallel: int = _option(
+        int, "how many trials at once, each in a warm process", 1, check=checks.at_least_one, bound=bounds.PARALLEL
+    )
     resume: str | None = _option(str, "go on with this study: only `--trials` or `--timeout` is new", metavar="STUDY")
     name: str | None = _option(str, "name of the study (default: the model's class)", check=checks.run_name)
     note: str | None = _option(str, "a note kept with the study")
@@ -86,7 +92,7 @@ class TuneConfig:
     )
     notify: str | None = _option(
         str, "when the search is over: a URL to send JSON to, or a shell command", metavar="CMD|URL",
-        check=checks.target,
+        check=checked_target, is_secret=True,
     )  # fmt: skip
     train: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Space] = field(default_factory=dict)
@@ -125,6 +131,7 @@ class TuneConfig:
                 raise OptionError(f"`{option.flag}` is not for a search: {NOT_FOR_TRIALS[name]}")
             target = own if name in _own_names() else train
             target[name] = option.validate(value)
+        check_machine(known, own | train)
         spaces = {name: parse(name, text) for name, text in space.items()}
         config = cls(**own, train=train, space=spaces, expressions=dict(expressions or {}))
         config._agree(is_open)

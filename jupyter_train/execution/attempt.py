@@ -51,7 +51,8 @@ def attempt(
 
     if record.status is not RunStatus.RUNNING:  # a run that is taken over runs already
         now = time.time()
-        store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
+        begun = {"started_at": now, "heartbeat_at": now}
+        store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
     folder = RunFolder(record.folder)
     verification = again.verification if again is not None else None
     writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
@@ -69,6 +70,8 @@ def attempt(
     )  # fmt: skip
     try:
         job.on_start(record, writer)
+        if not is_spread:
+            writer.at_every_flush(lambda: _stop_start(mailbox, interrupt))
         if job.config.wandb:
             start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
         outcome = _fit(job, prepared, record, around, again)
@@ -85,6 +88,12 @@ def attempt(
         writer.close_later(RunStatus.STOPPED, _ABORTED)
         raise TrainingInterrupted(_ABORTED) from None
     return with_late_interrupt(outcome, interrupt, job.config)
+
+
+def _stop_start(mailbox: Mailbox, interrupt: InterruptWatch) -> None:
+    """A stop does not wait for a download, or a first batch, that has not come yet."""
+    if interrupt.is_starting and any(command.verb == "stop" for command in mailbox.inbox.waiting.copy()):
+        interrupt.end_start()
 
 
 def _tell_again(again: Again | None, writer: RunWriter) -> None:

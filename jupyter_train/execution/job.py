@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.execution.notify import shown
+from jupyter_train.config.notification import shown_target
 from jupyter_train.run import RunRecord, RunStatus
 
 if TYPE_CHECKING:
+    from jupyter_train.config import TuneConfig
     from jupyter_train.store import RunWriter, Store
     from jupyter_train.training.finders import Finding
     from jupyter_train.training.judge import Judge
@@ -141,6 +142,11 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     return TrainConfig.of({**given, **trainer, **changes}, known)
 
 
+def recorded_options(config: TrainConfig | TuneConfig) -> dict[str, Any]:
+    """The options as they are recorded: who is notified may be a secret."""
+    return config.to_json() | ({"notify": shown_target(config.notify)} if config.notify else {})
+
+
 def create(store: Store, job: Job, model: Any) -> RunRecord:
     """A QUEUED run for the job; one of many is RUNNING at once.
 
@@ -148,9 +154,7 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
         StoreError: It cannot be recorded.
     """
     config = job.config
-    recorded = config.to_json() | job.recorded
-    if config.notify:
-        recorded["notify"] = shown(config.notify)  # its address may be a secret
+    recorded = recorded_options(config) | job.recorded
     began: dict[str, Any] = {}
     if job.judge is not None:  # one of many: what it takes to write it down twice is felt
         began = {"status": RunStatus.RUNNING, "started_at": time.time(), "heartbeat_at": time.time()}

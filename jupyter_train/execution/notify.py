@@ -1,26 +1,34 @@
-"""Tells somebody that a run is over: a command of theirs, or a URL."""
+"""Tells somebody that a run is over: a command of theirs, or a URL. Bounded in time; a failure is a line on the run."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import tempfile
+import threading
 import time
-import urllib.error
-import urllib.request
-from urllib.parse import urlsplit
+from typing import IO, Any
 
-from jupyter_train.exceptions import RunNotFoundError, StoreError
+import sqlalchemy as sa
+
+from jupyter_train.config.notification import is_url, shown_target
+from jupyter_train.exceptions import RunStateError, StoreError
+from jupyter_train.execution.posting import Post
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 from jupyter_train.store.central import Event
+from jupyter_train.store.text import storable
 
-_PATIENCE_S = 10.0
+#: From the look-up of a name to the last header, or to the end of a command.
+_TIMEOUT_S = 10.0
+_FAULTS = (StoreError, RunStateError, OSError, sa.exc.SQLAlchemyError)
 
 
 def notify(store: Store, run: str, target: str | None) -> None:
-    """Says how the run ended; what goes wrong is recorded with the run and harms nothing.
+    """Says how the run ended; what goes wrong is recorded with the run, takes ten seconds at most and harms nothing.
 
     Args:
         store: Where the run is recorded.
@@ -30,23 +38,11 @@ def notify(store: Store, run: str, target: str | None) -> None:
     """
     if not target:
         return
-    with contextlib.suppress(StoreError, RunNotFoundError):
-        record = store.get(run)
-        problem = _send(record, target)
-        text = f"notified {shown(target)}" if not problem else f"could not notify {shown(target)}: {problem}"
-        store.add_events(run, [Event(time.time(), None, "notify" if not problem else "warning", text, {})])
-
-
-def shown(target: str) -> str:
-    """A target without what may be secret in it: the host of a URL, the first word of a command that sets nothing."""
-    if _is_url(target):
-        parts = urlsplit(target)
-        return f"{parts.scheme}://{parts.hostname}/…"
-    return next((word for word in target.split() if "=" not in word), "a command")
-
-
-def _is_url(target: str) -> bool:
-    return target.startswith(("http://", "https://"))
+    with contextlib.suppress(*_FAULTS):  # nothing can be said where the store cannot be read or written
+        problem = _send(store.get(run), target)
+        shown = shown_target(target)
+        text = f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
+        store.add_events(run, [Event(time.time(), None, "warning" if problem else "notify", text, {})])
 
 
 def _send(record: RunRecord, target: str) -> str:
@@ -56,27 +52,43 @@ def _send(record: RunRecord, target: str) -> str:
         "best": record.summary.get("best"), "duration_s": record.duration_s, "notebook": record.notebook,
     }  # fmt: skip
     body = json.dumps(said).encode()
-    return _post(target, body) if _is_url(target) else _call(target, body, record)
-
-
-def _post(url: str, body: bytes) -> str:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S):
-            return ""
-    except (OSError, ValueError) as err:
-        return str(getattr(err, "reason", err))[:200]
+        return Post(target, body, _TIMEOUT_S).problem() if is_url(target) else _call(target, body, record)
+    except Exception as err:  # noqa: BLE001  the run is over and recorded: whatever this is, it is no error of it
+        return type(err).__name__  # its words may hold the target
 
 
 def _call(command: str, body: bytes, record: RunRecord) -> str:
     named = {"REF": record.ref, "STATUS": record.status.value, "MESSAGE": record.message}
-    environment = os.environ | {f"JUPYTER_TRAIN_{name}": value for name, value in named.items()}
-    try:
+    environment = os.environ | {f"JUPYTER_TRAIN_{name}": storable(value) for name, value in named.items()}
+    with _scratch() as error:
         # a shell, as the user typed it in their own cell; what we add travels as input and environment only
-        done = subprocess.run(
-            command, shell=True, input=body, env=environment, capture_output=True, timeout=_PATIENCE_S, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as err:
-        return str(err)[:200]
-    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return "" if done.returncode == 0 else f"exit code {done.returncode}{': ' + said[-1][:160] if said else ''}"
+        process = subprocess.Popen(
+            command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=error, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=_feed, args=(process.stdin, body), daemon=True).start()
+        try:
+            code = process.wait(_TIMEOUT_S)  # for the shell, not for what it left running
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return f"it did not end within {_TIMEOUT_S:g} s"
+        error.seek(0)
+        said = error.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+    return "" if code == 0 else f"exit code {code}{': ' + said[-1][:160] if said else ''}"
+
+
+def _scratch() -> IO[bytes]:
+    """Where a command may complain; nowhere on a full disk."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
+def _feed(stdin: Any, body: bytes) -> None:
+    """A command need not read what it is told, nor wait for its end."""
+    with contextlib.suppress(OSError, ValueError), stdin:
+        stdin.write(body)

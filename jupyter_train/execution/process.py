@@ -19,7 +19,7 @@ from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.starting import CHANGES_VARIABLE, STANDBY, start
+from jupyter_train.execution.starting import CHANGES_VARIABLE, QUEUED_VARIABLE, STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, arrays, commands, trust
 from jupyter_train.store.locations import STORE_VARIABLE, runs_home
@@ -104,6 +104,8 @@ class Launched:
                     status, words = RunStatus.STOPPED, _ABORTED
                 self._store.set_status(record.key, status, self.record.attempt, ended_at=time.time(), message=words)
                 notify(self._store, record.key, self._notify)
+            elif record.status is RunStatus.STOPPED and record.started_at is None:
+                notify(self._store, record.key, self._notify)  # its process never knew whom
 
 
 def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
@@ -138,6 +140,9 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         store.update(record.key, payload=sha256)
     except OSError as err:
         raise _not_started(store, record, err) from err
+    except KeyboardInterrupt:
+        commands.end_queued(store, record.key, "interrupted before it began")
+        raise
     return start_process(store, record, sha256, job.config.notify, job.on_start, prepared)
 
 
@@ -182,14 +187,21 @@ def start_process(
     """
     # the store's address is not in the arguments: everybody on the machine can read those
     extra = {STORE_VARIABLE: store.url} | ({CHANGES_VARIABLE: json.dumps(changes)} if changes is not None else {})
+    extra |= {QUEUED_VARIABLE: "1"} if record.status is RunStatus.QUEUED else {}
     try:
         process = start(record.key, sha256, Path(record.folder), extra)
     except OSError as err:
         raise _not_started(store, record, err) from err
-    if record.status is not RunStatus.QUEUED:
-        _wait_until_taken_over(store, record, process)
-        record = store.get(record.key)
-    on_start(record, None)
+    try:
+        if record.status is not RunStatus.QUEUED:
+            _wait_until_taken_over(store, record, process)
+            record = store.get(record.key)
+        on_start(record, None)
+    except KeyboardInterrupt:  # nobody would hold what trains then
+        process.kill()
+        process.wait()
+        commands.end_queued(store, record.key, "interrupted before it began")
+        raise
     return Launched(store, record, prepared, process, target)
 
 

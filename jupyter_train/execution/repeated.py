@@ -15,7 +15,8 @@ from jupyter_train.config.folds import Fold, parse_folds
 from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError, TrainingInterrupted
 from jupyter_train.execution import inline
-from jupyter_train.execution.job import Done, Job, prepare
+from jupyter_train.execution.job import Done, Job, prepare, recorded_options
+from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
@@ -59,7 +60,7 @@ def carry_out(store: Store, job: Job) -> Done:
     first = prepare(_job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
     name = job.config.name or type(first.model).__name__
     record = store.create_run(
-        name, kind=job.kind if job.kind != "train" else "cv", config=job.config.to_json() | job.recorded,
+        name, kind=job.kind if job.kind != "train" else "cv", config=recorded_options(job.config) | job.recorded,
         notebook=job.notebook, parent=job.parent, note=job.config.note or "", tags=list(job.config.tag),
     )  # fmt: skip
     lock = OwnerLock(RunFolder(record.folder).lock)
@@ -165,6 +166,7 @@ class _Repeated:
         finally:
             self._mailbox.close()
             self._writer.close(status, message)
+            notify(self._store, self._record.key, self._job.config.notify)
         return Done(self._store.get(self._record.key), done.module if done else None, None, error)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:

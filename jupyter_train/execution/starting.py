@@ -22,6 +22,8 @@ from jupyter_train.execution.crash import open_crash_file
 OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
 #: Options, as JSON, that are others than those of the payload: another attempt at a run.
 CHANGES_VARIABLE = "JUPYTER_TRAIN_CHANGED_OPTIONS"
+#: Set for a run that waits to begin: one that somebody has stopped meanwhile must not go on instead.
+QUEUED_VARIABLE = "JUPYTER_TRAIN_QUEUED_RUN"
 #: What a worker is started with instead of a run while there is none.
 STAND_BY = "--stand-by"
 _COMMAND = [sys.executable, "-m", "jupyter_train.execution.worker"]
@@ -62,8 +64,8 @@ def worker_environment() -> dict[str, str]:
     """The environment of a process that finds this package where this process does, and owns no run yet."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    environment.pop(OWNED_VARIABLE, None)
-    environment.pop(CHANGES_VARIABLE, None)
+    for name in (OWNED_VARIABLE, CHANGES_VARIABLE, QUEUED_VARIABLE):
+        environment.pop(name, None)
     return environment
 
 

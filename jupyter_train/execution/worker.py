@@ -12,16 +12,19 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from functools import partial
 
 from jupyter_train.exceptions import StoreError
 from jupyter_train.execution import crash
 from jupyter_train.execution.job import Job, changed, prepare
 from jupyter_train.execution.payload import Payload, discard
 from jupyter_train.execution.standing_by import wait_for_job
-from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, STAND_BY
+from jupyter_train.execution.start_watch import StartWatch
+from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, QUEUED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.training.interrupt import InterruptWatch
 
 _MOST_LINE = 4000
 _LOOK_S = 0.5
@@ -33,22 +36,26 @@ def main(run: str, sha256: str) -> int:
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
         return _share(store, run, sha256)
+    record = store.get(run)
+    if QUEUED_VARIABLE in os.environ and record.status is not RunStatus.QUEUED:
+        return 0  # somebody has stopped it already
+    watch = StartWatch(store, record)
     try:
-        payload = Payload(store, store.get(run), sha256)
+        payload = Payload(store, record, sha256)
         carrier = payload.carrier
     except StoreError as err:
-        _refuse(store, store.get(run), err)
+        _refuse(store, record, err)
         return 1
     if carrier:
         payload.enter()
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
         return int(importlib.import_module(carrier).main(store, store.get(run), payload, changes))
     lock = None
-    if store.get(run).status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
+    if record.status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
         lock.acquire()
         store.update(run, pid=os.getpid())
-    return _train(store, store.get(run), folder, payload, lock)
+    return _train(store, store.get(run), folder, payload, lock, watch)
 
 
 def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
@@ -59,13 +66,14 @@ def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
         crash.keep_refusal(Path(record.folder), str(err))
 
 
-def _train(store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None) -> int:
+def _train(
+    store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None, watch: StartWatch
+) -> int:
     """Trains a run; its lock is given back by the end of this process."""
     job = _job(payload)
     from jupyter_train.execution.attempt import attempt
     from jupyter_train.execution.inline import begin
     from jupyter_train.training.fit import last_line
-    from jupyter_train.training.interrupt import InterruptWatch
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
@@ -81,9 +89,10 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, payload: Payload,
     faulthandler.enable(file=started_with)
     try:
         with InterruptWatch() as interrupt:
+            job.on_start = partial(_begins, watch, interrupt)
             outcome = attempt(store, job, prepared, record, interrupt, again)
     except BaseException as err:
-        os.write(started_with, traceback.format_exc().encode())
+        os.write(started_with, traceback.format_exc().encode(errors="backslashreplace"))
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
     interrupt.pass_on()
@@ -91,6 +100,12 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, payload: Payload,
         discard(folder)
         store.update(record.key, payload="")
     return 0
+
+
+def _begins(watch: StartWatch, interrupt: InterruptWatch, record: RunRecord, writer: RunWriter | None) -> None:
+    assert writer is not None
+    take_output(record, writer)
+    watch.follow(writer, interrupt)
 
 
 def _job(payload: Payload) -> Job:

@@ -9,6 +9,10 @@ import yaml
 
 from jupyter_train.exceptions import UsageError
 
+#: YAML is read at some 100,000 letters a second.
+_MOST_LETTERS = 200_000
+_MOST_VALUES = 100_000
+
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML in which `1e-3` is a number, as in YAML 1.2 and in LightningCLI."""
@@ -27,6 +31,11 @@ def read(body: str) -> dict[str, Any]:
     Raises:
         UsageError: It is not YAML, not a mapping, or carries a tag that would build Python objects.
     """
+    if len(body) > _MOST_LETTERS:
+        raise UsageError(
+            f"the cell is {len(body):,} letters long; expected options, at most {_MOST_LETTERS:,} letters. Numbers are "
+            "searched as a range: `lr: 1e-4..1e-1:log`"
+        )
     try:
         content = yaml.load(body, _Loader)
     except yaml.constructor.ConstructorError as err:
@@ -36,13 +45,31 @@ def read(body: str) -> dict[str, Any]:
     except yaml.YAMLError as err:
         problem = getattr(err, "problem", None) or str(err).splitlines()[0]
         raise UsageError(f"the cell is not YAML{_line_of(err)}: {problem}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists in lists
+        raise UsageError(
+            "the cell holds a number, or lists inside lists, too large to be read; expected a mapping such as "
+            "`epochs: 10`"
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise UsageError(
             f"the cell holds a {_kind(content)}, expected a mapping such as `epochs: 10` (one `name: value` per line)"
         )
+    if _size(content, {}) > _MOST_VALUES:
+        raise UsageError("the cell's YAML anchors stand for more values than can be options; write them out")
     return content
+
+
+def _size(content: Any, known: dict[int, int]) -> int:
+    """How many values a mapping holds, with its anchors written out; more than is allowed for one inside itself."""
+    if not isinstance(content, dict | list):
+        return 1
+    if id(content) not in known:
+        known[id(content)] = _MOST_VALUES + 1
+        parts = content.values() if isinstance(content, dict) else content
+        known[id(content)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(content)]
 
 
 def _kind(content: Any) -> str:

@@ -140,7 +140,7 @@ def expression_in(text: str) -> str | None:
     inside = text[1:-1].strip()
     try:
         ast.parse(inside, mode="eval")
-    except SyntaxError:
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     return inside
 

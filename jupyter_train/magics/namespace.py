@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Container
 from typing import Any
 
+from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import ModelError, OptionError, UsageError, did_you_mean
 
 
@@ -41,7 +42,9 @@ class Namespace:
         try:
             tree = ast.parse(text, mode="eval")
         except SyntaxError as err:
-            raise UsageError(f"{what} `{text}` is not a Python expression ({err.msg})") from None
+            raise UsageError(f"{what} `{text[:500]}` is not a Python expression ({err.msg})") from None
+        except (ValueError, MemoryError, RecursionError):  # a NUL, or brackets in brackets in brackets
+            raise UsageError(f"{what} `{shown(text)}` is not an expression that Python can read") from None
         for name in _free_names(tree):
             if name not in besides and not self.has(name) and not _is_module(text, name):
                 known = [key for key in self._variables if not key.startswith("_")]

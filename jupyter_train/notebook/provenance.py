@@ -27,7 +27,9 @@ def provenance(record: str) -> dict[str, Any]:
     shell = current_shell()
     cells = [] if shell is None or record == "code=none" else executed_cells(shell)
     if record == "code=hash":
-        return {"cells": [{"sha256": hashlib.sha256(cell.encode()).hexdigest()} for cell in cells]}
+        return {
+            "cells": [{"sha256": hashlib.sha256(cell.encode(errors="backslashreplace")).hexdigest()} for cell in cells]
+        }
     return {"cells": [{"source": cell} for cell in cells]}
 
 

@@ -49,6 +49,20 @@ class _Handler(APIHandler):
         if len(self.request.body) > self.most_body_bytes:
             raise web.HTTPError(413, f"expected at most {self.most_body_bytes:,} bytes")
 
+    def content(self) -> Any:
+        """What the body holds, as JSON.
+
+        Raises:
+            HTTPError: 415 where it is said to be something else, 400 where it cannot be read.
+        """
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise web.HTTPError(415, "expected `Content-Type: application/json`")
+        try:
+            return json.loads(self.request.body)
+        except (ValueError, RecursionError) as err:  # no JSON, a number of thousands of digits, lists in lists in lists
+            raise web.HTTPError(400, "expected JSON") from err
+
 
 class RunsHandler(_Handler):
     """`GET api/runs`: the newest runs."""
@@ -57,7 +71,7 @@ class RunsHandler(_Handler):
     async def get(self) -> None:
         """A list of runs as `rows.row_of` describes them."""
         limit = self.get_query_argument("limit", "100")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _MOST_RUNS:
+        if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _MOST_RUNS:
             raise web.HTTPError(400, f"limit: expected 1 to {_MOST_RUNS}")
         self.finish(json.dumps({"runs": await _in_thread(_list, int(limit), self.root)}))
 
@@ -136,7 +150,7 @@ class DetailsHandler(_RunHandler):
     async def patch(self, key: str) -> None:
         """Takes `{"note": text}`."""
         try:
-            note = checked_note(json.loads(self.request.body)["note"])
+            note = checked_note(self.content()["note"])
         except (ValueError, TypeError, KeyError) as err:
             raise web.HTTPError(400, f"expected `note`, {NOTE_RULE}") from err
         await self.answer(key, _set_note, note)
@@ -149,14 +163,13 @@ class CommandsHandler(_RunHandler):
     async def post(self, key: str) -> None:
         """Takes `{"verb": ..., "arguments": {...}}`; 202 with the answer, 409 with the reason it was refused."""
         self.set_status(202)
-        await self.answer(key, _tell, *_command_in(self.request.body))
+        await self.answer(key, _tell, *_command_in(self.content()))
 
 
-def _command_in(body: bytes) -> tuple[str, dict[str, Any]]:
+def _command_in(content: Any) -> tuple[str, dict[str, Any]]:
     try:
-        content = json.loads(body)
         verb, arguments = content["verb"], content.get("arguments", {})
-    except (ValueError, TypeError, KeyError, AttributeError) as err:
+    except (TypeError, KeyError, AttributeError) as err:
         raise web.HTTPError(400, "expected `verb` and `arguments`") from err
     if not isinstance(verb, str) or not isinstance(arguments, dict):
         raise web.HTTPError(400, "expected `verb` and `arguments`")

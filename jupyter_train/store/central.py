@@ -100,13 +100,16 @@ class Store:
                     return code
         return key
 
-    def set_status(self, key: str, new: RunStatus, fence: int | None = None, **fields: Any) -> None:
+    def set_status(
+        self, key: str, new: RunStatus, fence: int | None = None, only_from: RunStatus | None = None, **fields: Any
+    ) -> None:
         """Moves a run along one arrow, with other fields of the row, in one transaction.
 
         Args:
             key: The run.
             new: Where it goes.
             fence: The attempt for which this is said; None where nobody owns the run.
+            only_from: Where it must be, as far as whoever says this knows; None for wherever there is an arrow from.
             fields: Other fields of its row; secrets are masked.
 
         Raises:
@@ -121,6 +124,8 @@ class Store:
             if row is None:
                 raise RunNotFoundError(f"the store has no run `{key}`")
             check_transition(RunStatus(row[0]), new)
+            if only_from is not None and RunStatus(row[0]) is not only_from:
+                raise RunStateError(f"the run was {RunStatus(row[0])} before it began")
             values["status"] = new.value
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
 

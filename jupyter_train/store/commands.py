@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandRefusedError, RunStateError
+from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import user_name
-from jupyter_train.store.schema import commands
+from jupyter_train.store.schema import commands, runs
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
@@ -37,17 +38,38 @@ def add(store: Store, run: str, command: Command) -> int:
     """
     record = store.get(run)
     store.check_owner(record)
-    status = store.status_of(record)
+    if command.verb == "stop" and end_queued(store, run, f"stopped before it began ({_by(command)})"):
+        return _add(store, record, command, Answer(APPLIED, "stopped before it began", 0))
+    status = store.status_of(store.get(run))
     if not status.is_live:
         raise RunStateError(f"`{record.ref}` is {status}; only a running fit takes commands")
+    return _add(store, record, command, Answer(WAITING, "", None))
+
+
+def _by(command: Command) -> str:
+    return f"from {'Python' if command.source == 'python' else command.source}"
+
+
+def _add(store: Store, record: RunRecord, command: Command, given: Answer) -> int:
     values = {
-        "run": run, "at": time.time(), "user": user_name(), "source": command.source, "verb": command.verb,
-        "arguments": command.arguments, "state": WAITING, "answer": "", "step": None,
+        "run": record.key, "at": time.time(), "user": user_name(), "source": command.source, "verb": command.verb,
+        "arguments": command.arguments, "state": given.state, "answer": given.text, "step": given.step,
     }  # fmt: skip
     with store.engine.begin() as connection:
         key = connection.execute(commands.insert().values(**values)).inserted_primary_key
     RunFolder(record.folder).raise_command_flag()
     return int(key[0]) if key else 0
+
+
+def end_queued(store: Store, run: str, words: str) -> bool:
+    """Ends a run that has not begun; False where it has, or is over.
+
+    Whoever begins it finds that out in the transaction in which they would.
+    """
+    ended = {"status": RunStatus.STOPPED.value, "ended_at": time.time(), "message": words}
+    is_queued = sa.and_(runs.c.key == run, runs.c.status == RunStatus.QUEUED.value)
+    with store.engine.begin() as connection:
+        return connection.execute(runs.update().where(is_queued).values(**ended)).rowcount == 1
 
 
 def waiting(store: Store, run: str) -> list[Command]:

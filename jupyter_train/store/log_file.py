@@ -9,6 +9,7 @@ from collections import deque
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.masking import mask
 from jupyter_train.store.private_files import open_to_append
+from jupyter_train.store.text import storable
 
 
 class LogFile:
@@ -53,7 +54,7 @@ class LogFile:
         if not lines:
             return
         head = f"… {left_out:,} lines left out\n" if left_out else ""
-        content = (head + mask("\n".join(lines)) + "\n").encode("utf-8", "backslashreplace")
+        content = (head + storable(mask("\n".join(lines))) + "\n").encode()
         try:
             self._write(content)
         except OSError:

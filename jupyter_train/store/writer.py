@@ -23,6 +23,7 @@ from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
+from jupyter_train.store.text import storable, storable_tree
 from jupyter_train.store.verification import Verification
 
 PERIOD_S = 0.2
@@ -158,7 +159,8 @@ class RunWriter:
 
     def medium(self, medium: Medium) -> None:
         """Records a file already written to the run folder."""
-        self._actions.append(lambda appender: appender.add_medium(medium))
+        kept = medium._replace(name=storable(medium.name), caption=storable(medium.caption))
+        self._actions.append(lambda appender: appender.add_medium(kept))
 
     def at_every_flush(self, work: Callable[[], None]) -> None:
         """Does this too whenever it writes; what fails in the store is tried again."""
@@ -213,7 +215,7 @@ class RunWriter:
         taken = [self._rows.popleft() for _ in range(len(self._rows))]
         rows = [row for row in taken if isinstance(row, Row)]
         try:
-            self._appender.prepare(dict.fromkeys(name for row in rows for name, _ in row.values))
+            self._appender.prepare(dict.fromkeys(storable(name) for row in rows for name, _ in row.values))
         except _FAULTS:
             self._rows.extendleft(reversed(taken))
             raise
@@ -224,15 +226,15 @@ class RunWriter:
             self._tell_verification(self.verification)
         while self._actions:
             self._actions.popleft()(self._appender)
-        self._appender.set_meta("progress", self._progress | {"at": time.time()})
+        self._appender.set_meta("progress", storable_tree(self._progress) | {"at": time.time()})
         if self._summary_is_new:
             self._summary_is_new = False
-            self._appender.set_meta("summary", mask_tree(self._summary))
+            self._appender.set_meta("summary", storable_tree(mask_tree(self._summary)))
 
     def _enter(self, row: Row | Marker | Anew | Settled, floats: Iterator[float]) -> None:
         if isinstance(row, Row):
             for (name, _), value in zip(row.values, floats, strict=False):
-                self._append(name, Point(row.step, row.epoch, value, row.time))
+                self._append(storable(name), Point(row.step, row.epoch, value, row.time))
         elif isinstance(row, Marker):
             row.place = self._appender.place()
         elif isinstance(row, Anew):

@@ -213,9 +213,10 @@ def _carry_out(
 ) -> Outcome:
     try:
         path = around.resumption.path if around.resumption is not None else around.ckpt_path
-        trainer.fit(module, ckpt_path=path, **source.loaders)
+        _fit(trainer, module, source, path, around.interrupt)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
         _forget_frames(err)
+        steering.obey_at_start(trainer)
         return _ended_early(trainer, around, steering)
     except SystemExit as err:
         if around.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
@@ -231,6 +232,21 @@ def _carry_out(
     if trainer.interrupted or steering.stopped:
         return _ended_early(trainer, around, steering)
     return Outcome(RunStatus.FINISHED, "", None, trainer)
+
+
+def _fit(
+    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, path: str | None, interrupt: InterruptWatch
+) -> None:
+    """Fits; until the first batch a signal ends it wherever it is.
+
+    Raises:
+        StopTraining: One did.
+    """
+    try:
+        interrupt.begin_start()
+        trainer.fit(module, ckpt_path=path, **source.loaders)
+    finally:
+        interrupt.has_begun()
 
 
 def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: TrainConfig) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -25,11 +26,21 @@ class InterruptWatch:
 
     A batch system sends SIGTERM and, some seconds later, SIGKILL: the run is saved in between. One inside another, as
     a trial's inside its search's, lets that one know.
+
+    Attributes:
+        count: How often Interrupt was pressed.
+        is_terminated: Whether a SIGTERM came.
+        is_starting: Whether the fit is on its way to its first batch: there is nothing to be saved yet, so that it is
+            ended wherever it is.
+        on_begun: Called once that is over.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.is_terminated = False
+        self.is_starting = False
+        self.on_begun: Callable[[], None] = lambda: None
+        self._is_start_ended = False
         self._previous: dict[int, Any] = {}
         self._around: InterruptWatch | None = None
 
@@ -40,7 +51,7 @@ class InterruptWatch:
 
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._on_signal) for number in _WATCHED}
+            self._previous = {number: signal.signal(number, self._on_signal) for number in WATCHED}
             owner = getattr(self._previous.get(signal.SIGINT), "__self__", None)
             self._around = owner if isinstance(owner, InterruptWatch) else None
         return self
@@ -49,20 +60,50 @@ class InterruptWatch:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def begin_start(self) -> None:
+        """From now on a signal raises, until `has_begun`.
+
+        Raises:
+            StopTraining: One has come already.
+        """
+        self.is_starting = True
+        if self.is_asked:
+            raise StopTraining
+
+    def has_begun(self) -> None:
+        """The first batch is there, or none will come: from now on signals are counted."""
+        if self.is_starting:
+            self.is_starting = False
+            self.on_begun()
+
+    def end_start(self) -> None:
+        """Raises `StopTraining` in the main thread, while it is starting. On any thread."""
+        if self._previous and self.is_starting:
+            self._is_start_ended = True
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
     def pass_on(self) -> None:
         """Lets a SIGTERM do what it was sent for, now that everything is recorded."""
         if self.is_terminated:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            self.is_terminated = True
-            return
-        self.count += 1
-        if self._around is not None:
-            self._around.count += 1
+        self._count(number)
+        if self.is_starting:
+            self.is_starting = False
+            raise StopTraining
         if self.count > 1:
             raise AbortTraining
 
+    def _count(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self.is_terminated = True
+        elif self._is_start_ended:  # by a command, not by a key
+            self._is_start_ended = False
+        else:
+            self.count += 1
+            if self._around is not None:
+                self._around.count += 1
 
-_WATCHED = (signal.SIGINT, signal.SIGTERM)
+
+WATCHED = (signal.SIGINT, signal.SIGTERM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from jupyter_train.config import machine
 from jupyter_train.exceptions import DataError
 from jupyter_train.training.order import in_order, order_seed
 
@@ -82,8 +82,7 @@ def tune_loader(loader: Any, seed: int) -> LoaderTable:
         raise DataError(f"`--tune-loader` measures a DataLoader; `{type(loader).__name__}` is none it can vary")
     pins = torch.cuda.is_available()
     given = Setting(loader.num_workers, loader.prefetch_factor, bool(loader.pin_memory))
-    cores = os.cpu_count() or 1
-    settings = [given, *(Setting(n, 2 if n else None, pins) for n in (0, 1, 2, 4, 8) if n <= cores)]
+    settings = [given, *(Setting(n, 2 if n else None, pins) for n in (0, 1, 2, 4, 8) if n <= machine.cores())]
     settings = list(dict.fromkeys(settings))
     rates = {one: _rate(loader, one, seed) for one in settings}
     table = LoaderTable(rates, given)

@@ -19,6 +19,7 @@ from pytorch_lightning.loggers.logger import Logger
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
 from jupyter_train.store.metrics.reader import Medium
+from jupyter_train.store.text import storable_tree
 from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.experiment import Experiment
 from jupyter_train.training.images import png_of
@@ -136,8 +137,10 @@ class RunLogger(Logger):
         """Keeps a table under `key`, as CSV."""
         import pandas as pd
 
-        frame = dataframe if dataframe is not None else pd.DataFrame(data, columns=columns)
-        self._keep(key, step, "table", "csv", frame.to_csv(index=False).encode(), f"{len(frame)} rows")
+        if dataframe is None:  # pandas itself refuses text that cannot be stored
+            dataframe = pd.DataFrame(storable_tree(data), columns=storable_tree(columns))
+        content = dataframe.to_csv(index=False).encode(errors="backslashreplace")
+        self._keep(key, step, "table", "csv", content, f"{len(dataframe)} rows")
 
     def keep_figure(self, key: str, figure: Any, step: int | None) -> None:
         """Keeps a matplotlib figure."""

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.config.bounds import DEVICES
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import OptionError
 from jupyter_train.run import RunStatus
@@ -50,6 +51,7 @@ def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
         raise OptionError("`--num-nodes`: a run trains on one machine; give `--devices N` alone")
     if trainer.world_size == 1:
         return
+    _check_machine(trainer.world_size, config)
     if not isinstance(trainer.strategy, DDPStrategy):
         name = type(trainer.strategy).__name__
         raise OptionError(
@@ -60,6 +62,18 @@ def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
             f"`--devices {config.trainer.get('devices')}` brings the weights back in a checkpoint; take "
             "`--enable-checkpointing false` away"
         )
+
+
+def _check_machine(world_size: int, config: TrainConfig) -> None:
+    """Raises for more processes than this machine is for, however they were asked for.
+
+    Raises:
+        OptionError: There are.
+    """
+    try:
+        (DEVICES.check_at_all if config.oversubscribe else DEVICES.check)(world_size)
+    except ValueError as err:
+        raise OptionError(f"{world_size:,} processes would train together: expected {err}") from None
 
 
 class SharedInbox(Inbox):

@@ -198,6 +198,7 @@ class Recorder(pl.Callback):
     # -- what is recorded -------------------------------------------------------------------------
 
     def _obey(self, trainer: pl.Trainer) -> None:
+        self._interrupt.has_begun()
         if self._interrupt.is_asked:
             self._tell(trainer)
             self._checkpoint.take_last(trainer)

@@ -30,7 +30,7 @@ def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str,
             kept = text if keeps_text else ""
             found[word] = {
                 "class": kind.__qualname__,
-                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                "sha256": hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest(),
                 "text": kept,
             }
     return found

@@ -96,6 +96,12 @@ class Steering:
         if self._obey(trainer, frozenset(self._verbs)) and self.stopped:
             self._end_here(trainer)
 
+    def obey_at_start(self, trainer: pl.Trainer) -> None:
+        """After a fit was ended before its first batch: carries out the stop that was asked for, if one was."""
+        for command in self._inbox.take({"stop"}):
+            self._carry_out(command, trainer)
+            self.stopped = "stopped before its first batch"
+
     # -- how --------------------------------------------------------------------------------------
 
     def _obey(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:

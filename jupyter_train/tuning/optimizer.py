@@ -16,6 +16,8 @@ from jupyter_train.exceptions import OptionError
 
 #: Epochs between two looks of a pruner, and the least a trial is given.
 _REDUCTION = 3
+#: Optuna holds a whole grid in memory, and looks through all of it for each trial.
+MOST_OF_GRID = 10_000
 
 
 def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.BaseDistribution]:
@@ -78,27 +80,51 @@ def grid_of(space: Mapping[str, Space]) -> dict[str, list[Any]]:
     """Every value of every name.
 
     Raises:
-        OptionError: A range has no end of them.
+        OptionError: A range has no end of them, or all together are more than a grid may have.
     """
-    return {name: _values(name, one) for name, one in space.items()}
+    grid_size(space)
+    return {name: _values(space[name]) for name in space}
 
 
-def _values(name: str, space: Space) -> list[Any]:
+def _values(space: Space) -> list[Any]:
     if isinstance(space, Choices):
         return list(space.values)
+    assert isinstance(space, Range)
+    assert space.step is not None
+    return [round(space.low + index * space.step, 12) for index in range(_range_size(space, space.step))]
+
+
+def _range_size(space: Range, step: float) -> int:
+    return math.floor((space.high - space.low) / step + 1e-9) + 1
+
+
+def _size(name: str, space: Space) -> int:
+    if isinstance(space, Choices):
+        return len(space.values)
     assert isinstance(space, Range)
     if space.step is None:
         raise OptionError(
             f"`--sampler grid` needs values it can count: give `{name}` a step, as in "
             f"`{name}={space.low:g}..{space.high:g}:{(space.high - space.low) / 4:g}`, or choices"
         )
-    count = math.floor((space.high - space.low) / space.step + 1e-9) + 1
-    return [round(space.low + index * space.step, 12) for index in range(count)]
+    return _range_size(space, space.step)
 
 
 def grid_size(space: Mapping[str, Space]) -> int:
-    """How many trials a whole grid takes."""
-    return math.prod(len(values) for values in grid_of(space).values())
+    """How many trials a whole grid takes.
+
+    Raises:
+        OptionError: A range has no end of values, or all together are more than a grid may have.
+    """
+    sizes = {name: _size(name, one) for name, one in space.items()}
+    size = math.prod(sizes.values())
+    if size > MOST_OF_GRID:
+        product = " x ".join(f"{one:,}" for one in sizes.values())
+        raise OptionError(
+            f"`--sampler grid`: {product} {f'= {size:,} ' if len(sizes) > 1 else ''}trials; expected at most "
+            f"{MOST_OF_GRID:,}. Take wider steps, or another sampler with `--trials N`"
+        )
+    return size
 
 
 def pruner_of(name: str, max_epochs: int | None) -> pruners.BasePruner:

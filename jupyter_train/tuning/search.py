@@ -12,7 +12,8 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
 from jupyter_train.execution import payload
-from jupyter_train.execution.notify import notify, shown
+from jupyter_train.execution.job import recorded_options
+from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.mailbox import Mailbox
@@ -71,8 +72,8 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     asked.plan.study = record.key
     asked.plan.name = record.name
     try:
-        book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
         with InterruptWatch() as interrupt:
+            book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
             if record.attempt == 1:
                 for params in queued:
                     book.enqueue(params)
@@ -95,11 +96,8 @@ def create(store: Store, asked: Search) -> RunRecord:
         StoreError: It cannot be recorded.
     """
     config = asked.plan.config
-    recorded = config.to_json()
-    if config.notify:
-        recorded["notify"] = shown(config.notify)  # its address may be a secret
     return store.create_run(
-        config.name or asked.plan.name, kind="tune", config=recorded, notebook=asked.plan.notebook,
+        config.name or asked.plan.name, kind="tune", config=recorded_options(config), notebook=asked.plan.notebook,
         note=config.note or "", parent=asked.parent,
     )  # fmt: skip
 
@@ -110,7 +108,8 @@ def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     if config.resume is None:
         record, lock = made or _owned(create(store, asked))
         now = time.time()
-        store.set_status(record.key, RunStatus.RUNNING, record.attempt, started_at=now, heartbeat_at=now)
+        begun = {"started_at": now, "heartbeat_at": now}
+        store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
         return store.get(record.key), lock
     old = study_record(store, config.resume)
     check_same(old, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config import machine
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
 from jupyter_train.execution.stem import STEM
@@ -42,7 +42,7 @@ def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord
         StudyError: The processes cannot be started.
     """
     plan = asked.plan
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores()
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
@@ -166,9 +166,12 @@ class _Dealer:
             self._ask_all_to_stop()
 
     def _ask_all_to_stop(self) -> None:
-        """Trials that do not validate soon are told through their runs."""
-        for worker in self._pool.workers:
-            if worker.trial is not None and worker.trial.run and not worker.is_asked_to_stop:
+        """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
+        for worker in list(self._pool.workers):
+            if worker.trial is not None and not worker.is_ready:
+                asked, worker.trial = worker.trial.asked, None
+                self._driver.ended(asked, Ended(Told("pruned")))  # it begins again with the study
+            elif worker.trial is not None and worker.trial.run and not worker.is_asked_to_stop:
                 worker.is_asked_to_stop = True
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))

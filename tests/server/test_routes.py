@@ -23,6 +23,7 @@ def jp_server_config():
     return {"ServerApp": {"jpserver_extensions": {"jupyter_train": True}}}
 
 
+AS_JSON = {"Content-Type": "application/json"}
 KEY = "0199a3c2-0000-7000-8000-000000000000"
 PATHS = [
     "jupyter-train/api/runs",
@@ -65,7 +66,8 @@ async def test_a_window_of_the_curves_is_served(jp_fetch, own_store) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "first=1", "first=2&last=1", "first=-1&last=3", "first=a&last=b",
-                                   "first=0&last=99999999999999999999999", "first=1e3&last=2e3"])  # fmt: skip
+                                   "first=0&last=99999999999999999999999", "first=1e3&last=2e3",
+                                   "first=0&last=" + "9" * 4000, "first=0&last=" + "9" * 5000])  # fmt: skip
 async def test_a_window_of_nonsense_is_refused(jp_fetch, own_store, query) -> None:
     record = open_store().create_run("digits")
     given = dict(part.split("=") for part in query.split("&") if part)
@@ -159,7 +161,7 @@ async def test_hostile_paths_are_answered(jp_fetch, own_store, path, code) -> No
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "abc", "99999", "1e3", "٣"])
+@pytest.mark.parametrize("limit", ["0", "-1", "abc", "99999", "1e3", "٣", "9" * 4000, "9" * 5000])
 async def test_a_bad_limit_is_a_400(jp_fetch, own_store, limit) -> None:
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
         await jp_fetch("jupyter-train", "api", "runs", params={"limit": limit})
@@ -226,7 +228,9 @@ def live_run(own_store):
 
 
 async def _post(jp_fetch, key: str, body: str):
-    return await jp_fetch("jupyter-train", "api", "runs", key, "commands", method="POST", body=body)
+    return await jp_fetch(
+        "jupyter-train", "api", "runs", key, "commands", method="POST", body=body, headers=dict(AS_JSON)
+    )
 
 
 async def test_a_command_becomes_a_row_that_the_owner_can_take(jp_fetch, live_run, monkeypatch) -> None:
@@ -252,6 +256,15 @@ async def test_a_command_becomes_a_row_that_the_owner_can_take(jp_fetch, live_ru
         ('{"verb": "stop", "arguments": []}', 400),
         ('{"verb": "__class__", "arguments": {}}', 400),
         ('{"verb": "set_lr", "arguments": {"lr": -1}}', 400),
+        ('{"verb": "set_lr", "arguments": {"lr": ' + "9" * 4000 + "}}", 400),
+        ('{"verb": "set_lr", "arguments": {"lr": 1e999}}', 400),
+        ('{"verb": "set_lr", "arguments": {"lr": 1, "group": 1e300}}', 400),
+        ('{"verb": "set_max_epochs", "arguments": {"epochs": ' + "9" * 400 + "}}", 400),
+        ('{"verb": "add_trial", "arguments": {"values": {"lr": ' + "9" * 4000 + "}}}", 400),
+        ('{"verb": "stop", "arguments": ' + "[" * 4000, 400),
+        ('{"verb": "set_lr", "arguments": {"lr": ' + "[" * 1900 + "]" * 1900 + "}}", 400),
+        ('{"verb": "\\ud800", "arguments": {"\\u0000": 1}}', 400),
+        ('{"verb": "stop", "arguments": {"\\ud800": 1}}', 400),
         ('{"verb": "stop", "arguments": {"' + "x" * 5000 + '": 1}}', 413),
     ],
 )
@@ -260,6 +273,18 @@ async def test_a_hostile_command_is_answered_and_leaves_no_row(jp_fetch, live_ru
         await _post(jp_fetch, live_run.key, body)
     assert caught.value.code == code
     assert commands.waiting(open_store(), live_run.key) == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(("part", "method"), [("commands", "POST"), ("details", "PATCH")])
+async def test_a_body_that_is_said_to_be_no_json_is_refused(jp_fetch, live_run, kind, part, method) -> None:
+    body = '{"verb": "stop", "note": "theirs"}'
+    with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
+        await jp_fetch(
+            "jupyter-train", "api", "runs", live_run.key, part, method=method, body=body, headers={"Content-Type": kind}
+        )
+    assert caught.value.code in (400, 415)  # 400 where tornado has found that the body is not in that form
+    assert (commands.waiting(open_store(), live_run.key), open_store().get(live_run.key).note) == ([], "")
 
 
 async def test_a_run_that_is_over_answers_with_the_reason(jp_fetch, own_store) -> None:
@@ -324,7 +349,9 @@ async def test_the_servers_own_shutdown_waits_for_a_live_run(jp_serverapp, own_s
 
 
 async def _note(jp_fetch, key: str, body: str):
-    return await jp_fetch("jupyter-train", "api", "runs", key, "details", method="PATCH", body=body)
+    return await jp_fetch(
+        "jupyter-train", "api", "runs", key, "details", method="PATCH", body=body, headers=dict(AS_JSON)
+    )
 
 
 async def test_details_hold_the_end_of_the_log_and_a_note_that_can_be_changed(jp_fetch, own_store) -> None:
@@ -355,7 +382,9 @@ async def test_details_name_the_places_where_more_of_a_run_lies(jp_fetch, jp_roo
     assert [(link["name"], link.get("path")) for link in found] == [("notebook", ""), ("folder", None)]
 
 
-@pytest.mark.parametrize("body", ["", "[]", '{"note": 5}', '{"note": "' + "x" * 10_001 + '"}'])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "[" * 60_000, "9" * 5000, '{"note": 5}', '{"note": "' + "x" * 10_001 + '"}']
+)
 async def test_a_hostile_note_is_refused(jp_fetch, own_store, body: str) -> None:
     record = open_store().create_run("digits", note="mine")
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:

@@ -66,6 +66,7 @@ export class ServerLink {
       const init: RequestInit = { method };
       if (body !== null) {
         init.body = JSON.stringify(body);
+        init.headers = { 'Content-Type': 'application/json' };
       }
       const response = await this._request(run, what, init);
       const content: unknown = await response.json().catch(() => null);

@@ -1,0 +1,111 @@
+"""A POST that is over in time, whatever the far end does; a redirect is no answer."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urljoin
+
+from jupyter_train.config.notification import address, shown_target
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """What is sent is for the address that was typed."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follows nothing: the answer becomes an `HTTPError`."""
+
+
+class _Kept:
+    """Keeps the connections that a handler of `urllib` makes, so that they can be ended."""
+
+    def __init__(self, connections: list[Any]) -> None:
+        super().__init__()
+        self._connections = connections
+
+    def do_open(self, http_class: Any, request: Any, **more: Any) -> Any:
+        """As `urllib` does."""
+
+        def made(*arguments: Any, **options: Any) -> Any:
+            connection = http_class(*arguments, **options)
+            self._connections.append(connection)
+            return connection
+
+        return super().do_open(made, request, **more)  # type: ignore[misc]
+
+
+class _Http(_Kept, urllib.request.HTTPHandler):  # type: ignore[misc]
+    """`http://`."""
+
+
+class _Https(_Kept, urllib.request.HTTPSHandler):  # type: ignore[misc]
+    """`https://`."""
+
+
+class Post:
+    """One POST, in a thread of its own: the look-up of a name cannot be ended from outside.
+
+    Args:
+        url: Where it goes.
+        body: JSON.
+        timeout_s: How long all of it may take.
+    """
+
+    def __init__(self, url: str, body: bytes, timeout_s: float) -> None:
+        self._url = url
+        self._body = body
+        self._timeout_s = timeout_s
+        self._connections: list[Any] = []
+        self._problem = ""
+
+    def problem(self) -> str:
+        """Why it was not taken; empty when it was."""
+        thread = threading.Thread(target=self._work, name="jupyter_train notify", daemon=True)
+        thread.start()
+        thread.join(self._timeout_s)
+        if not thread.is_alive():
+            return self._problem
+        for connection in self._connections:
+            self._end(connection)
+        return f"no answer within {self._timeout_s:g} s"
+
+    def _work(self) -> None:
+        try:
+            self._problem = self._post()
+        except Exception as err:  # noqa: BLE001  reported by the thread that waits; its words may hold the URL
+            self._problem = _words(err)
+
+    def _post(self) -> str:
+        to = address(self._url)
+        request = urllib.request.Request(to.url, self._body, to.headers)
+        opener = urllib.request.build_opener(_NoRedirect, _Http(self._connections), _Https(self._connections))
+        try:
+            with opener.open(request, timeout=self._timeout_s):
+                return ""
+        except urllib.error.HTTPError as err:
+            with err:
+                location = err.headers.get("Location")
+                if 300 <= err.code < 400 and location:
+                    return f"it points to {shown_target(urljoin(to.url, location))} ({err.code}); give that address"
+                return f"{err.code} {http.client.responses.get(err.code, '')}".strip()
+
+    @staticmethod
+    def _end(connection: Any) -> None:
+        with contextlib.suppress(OSError):
+            if connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _words(err: Exception) -> str:
+    reason = getattr(err, "reason", err)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({reason.verify_message})"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return type(reason).__name__ if not isinstance(reason, str) else type(err).__name__

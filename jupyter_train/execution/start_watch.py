@@ -1,0 +1,120 @@
+"""While a worker's run has not begun: Stop, SIGTERM and Interrupt end it, even in the middle of an import."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+import time
+from types import FrameType
+
+from jupyter_train.exceptions import JupyterTrainError
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunWriter, Store, commands
+from jupyter_train.store.commands import APPLIED, Answer
+from jupyter_train.training.interrupt import WATCHED, InterruptWatch
+
+_LOOK_S = 0.25
+#: So long the fit itself has to end well, once it is there; a process that waits for others cannot.
+_GRACE_S = 1.0
+
+
+class StartWatch:
+    """A thread that ends this process, from when it knows its run until the first batch.
+
+    A signal is heard at once: its number comes through a pipe, whatever the main thread does. The main thread makes it.
+
+    Args:
+        store: Where the run is recorded.
+        record: Its row: QUEUED, or ended and about to go on.
+    """
+
+    def __init__(self, store: Store, record: RunRecord) -> None:
+        self._store = store
+        self._run = record.key
+        self._seen = record
+        self._writer: RunWriter | None = None
+        self._is_over = False
+        self._asked = ""
+        self._asked_at = 0.0
+        self._code = 0
+        self._lock = threading.Lock()
+        self._reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        for number in WATCHED:
+            signal.signal(number, self._on_signal)  # without one nothing would be written to the pipe
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        threading.Thread(target=self._loop, name="jupyter_train start", daemon=True).start()
+
+    def follow(self, writer: RunWriter, interrupt: InterruptWatch) -> None:
+        """The run is recorded by this process now; the first batch ends this watch."""
+        self._writer = writer
+        interrupt.on_begun = self.close
+
+    def close(self) -> None:
+        """The run has begun, or has ended: who trains it hears what is asked of it. In the main thread."""
+        with self._lock:
+            self._is_over = True
+        signal.set_wakeup_fd(-1)  # processes forked from now on must not write to it
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """The thread decides; once it is over, a signal does what it was sent for."""
+        if self._is_over:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _loop(self) -> None:
+        while not self._is_over:
+            if select.select([self._reading], [], [], _LOOK_S)[0]:
+                self._hear(os.read(self._reading, 64)[0])
+            with contextlib.suppress(JupyterTrainError), self._lock:
+                if not self._is_over:
+                    self._look()
+
+    def _hear(self, number: int) -> None:
+        if self._writer is not None or self._is_ours():  # else an `InterruptWatch` has heard it too
+            self._ask("ended by SIGTERM" if number == signal.SIGTERM else "interrupted", 128 + number)
+
+    def _ask(self, what: str, code: int) -> None:
+        if not self._asked:
+            self._asked, self._asked_at, self._code = what, time.monotonic(), code
+
+    def _look(self) -> None:
+        now = self._store.get(self._run)
+        if self._writer is not None:
+            self._look_at_start(self._writer)
+        elif (now.status, now.attempt) == (self._seen.status, self._seen.attempt):
+            self._look_at_waiting()
+        elif now.status is RunStatus.STOPPED and now.attempt == self._seen.attempt:
+            os._exit(0)  # somebody stopped it while it was waiting
+        else:
+            self._pass_on()
+
+    def _look_at_waiting(self) -> None:
+        is_new = self._seen.status is RunStatus.QUEUED
+        if self._asked and (
+            not is_new or commands.end_queued(self._store, self._run, f"{self._asked} before it began")
+        ):
+            os._exit(self._code)
+
+    def _pass_on(self) -> None:
+        """Somebody else has the run now: they are told what was asked just before."""
+        if self._asked and not self._is_ours():
+            os.kill(os.getpid(), self._code - 128)
+        self._is_over = not self._is_ours()
+
+    def _is_ours(self) -> bool:
+        return getattr(signal.getsignal(signal.SIGTERM), "__self__", None) is self
+
+    def _look_at_start(self, writer: RunWriter) -> None:
+        waiting = [one for one in commands.waiting(self._store, self._run) if one.verb == "stop"]
+        if waiting:
+            self._ask("stopped", 0)
+        if self._asked and time.monotonic() - self._asked_at > _GRACE_S:
+            words = f"{self._asked} before its first batch"
+            for one in waiting:
+                commands.answer(self._store, self._run, one, Answer(APPLIED, words, 0))
+            writer.close(RunStatus.STOPPED, words)
+            os._exit(self._code)  # processes that share the work leave with this one

@@ -1,0 +1,155 @@
+"""A run that waits, or is on its way to its first batch: Stop, SIGTERM and Interrupt end it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from jupyter_train import get_run, runs, train, tune
+from jupyter_train.exceptions import RunStateError, TrainingInterrupted
+from jupyter_train.run import RunStatus
+from jupyter_train.store import commands, open_store
+from tests.execution.waiting import until
+from tests.models import DigitsData, LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
+#: What would keep a run from its first batch: much longer than any of these tests may take.
+_LONG_S = 100
+_SOON_S = 20
+
+
+class SlowToLoad(TensorDataset):
+    """Data that takes long to be unpickled, in the process of this rank."""
+
+    def __init__(self, rank: str):
+        images, labels = digits(64)
+        super().__init__(torch.from_numpy(images), torch.from_numpy(labels))
+        self.rank = rank
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if os.environ.get("LOCAL_RANK", "0") == self.rank:
+            time.sleep(_LONG_S)
+
+
+class SlowToSetUp(DigitsData):
+    """Data that takes long once the run is RUNNING, as a download does; says that it has begun to."""
+
+    def setup(self, stage):
+        with open("in setup", "w"):
+            time.sleep(_LONG_S)
+
+
+def processes_of(run) -> list[psutil.Process]:
+    """Those that carry a run out."""
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if run.key in (process.info["cmdline"] or [])]
+
+
+def is_ended(run, words: str) -> None:
+    """Waits until a run is stopped with these words, and its processes are gone."""
+    until(lambda run: run.record.status is RunStatus.STOPPED, run, _SOON_S)
+    assert run.record.message.startswith(words)
+    assert run.record.ended_at is not None
+    until(lambda run: not processes_of(run), run, _SOON_S)
+
+
+def test_a_run_that_waits_obeys_stop_and_can_go_on_later() -> None:
+    run = train(LitDigits(), digits(64), epochs=1, quiet=True, detach=True)
+    assert run.stop() == "stopped before it began"
+    is_ended(run, "stopped before it began (from Python)")
+    with pytest.raises(RunStateError, match="is stopped; only a running fit takes commands"):
+        run.stop()
+    assert run.resume().wait(60).status == "finished"
+
+
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "interrupted")])
+def test_a_run_whose_process_is_still_loading_obeys_a_signal(number: int, words: str, tmp_path) -> None:
+    run = train(LitDigits(), SlowToLoad("0"), epochs=1, quiet=True, detach=True, notify=f"touch {tmp_path}/told")
+    until(lambda run: run.record.pid != os.getpid(), run)
+    assert run.status == "queued"
+    os.kill(run.record.pid, number)
+    is_ended(run, f"{words} before it began")
+    until(lambda _: (tmp_path / "told").exists(), run, _SOON_S)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGTERM, "ended by SIGTERM at"), (None, "stopped before its first")]
+)
+def test_a_detached_run_obeys_before_its_first_batch(number: int | None, words: str, own_store) -> None:
+    run = train(LitDigits(), SlowToSetUp(), epochs=1, quiet=True, detach=True)
+    until(lambda _: (own_store / "in setup").exists(), run)
+    if number is None:
+        assert run.stop(_SOON_S).startswith("stopped at step 0")
+    else:
+        os.kill(run.record.pid, number)
+    is_ended(run, words)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_an_inline_run_obeys_before_its_first_batch(is_stopped: bool, own_store) -> None:
+    def end() -> None:
+        until(lambda _: (own_store / "in setup").exists(), None)
+        if is_stopped:
+            get_run(runs()[0].key).stop()
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=end, daemon=True).start()
+    began = time.monotonic()
+    if is_stopped:
+        run = train(LitDigits(), SlowToSetUp(), epochs=1, quiet=True)
+        assert run.record.message == "stopped before its first batch"
+    else:
+        with pytest.raises(TrainingInterrupted, match="interrupted at step 0"):
+            train(LitDigits(), SlowToSetUp(), epochs=1, quiet=True)
+    assert time.monotonic() - began < _SOON_S + 10
+    assert runs()[0].status == "stopped"
+    assert train(LitDigits(), digits(64), epochs=1, quiet=True).status == "finished"  # and nothing of it is left
+
+
+def test_a_cell_on_two_devices_obeys_while_its_processes_wait_for_each_other(own_store) -> None:
+    """The first process is deep in a library, which lets no signal through."""
+
+    def press() -> None:
+        until(lambda _: bool(runs()) and runs()[0].status == "running", None)
+        time.sleep(1.0)  # until it waits for the other; whenever it is pressed, it must be obeyed
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(TrainingInterrupted, match="is stopped"):
+        train(LitDigits(), SlowToLoad("1"), epochs=1, devices=2, accelerator="cpu", quiet=True)
+    is_ended(get_run(runs()[0].key), "stopped before its first batch")
+
+
+def test_a_search_obeys_while_its_processes_are_still_starting(monkeypatch) -> None:
+    """Its trials are put off: they begin again with it."""
+    monkeypatch.setattr("jupyter_train.tuning.workers._LONG_TRIAL_S", 0.0)
+
+    def end() -> None:
+        until(lambda _: bool(runs()) and bool(runs()[0].children), None)
+        get_run(runs()[0].key).stop()
+
+    threading.Thread(target=end, daemon=True).start()
+    study = tune(
+        LitDigits, SlowToLoad("0"), space={"lr": "1e-3..1e-1"}, trials=50, epochs=30, parallel=2, minimize="train_loss",
+        quiet=True, seed=1,
+    )  # fmt: skip
+    assert study.status == "stopped"
+    assert not [trial for trial in study.optuna.get_trials() if trial.state.name == "FAIL"]
+
+
+def test_a_run_that_was_stopped_while_it_waited_is_not_begun(store) -> None:
+    record = store.create_run("digits")
+    assert commands.end_queued(store, record.key, "stopped before it began")
+    assert not commands.end_queued(store, record.key, "again")
+    with pytest.raises(RunStateError, match="the run was stopped before it began"):
+        store.set_status(record.key, RunStatus.RUNNING, 1, RunStatus.QUEUED)
+    assert open_store().get(record.key).message == "stopped before it began"

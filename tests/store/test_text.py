@@ -1,0 +1,93 @@
+"""A NUL or half a surrogate pair, from a user or a library: kept as its escape, and never in place of their error."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from jupyter_train import get_run, runs, train
+from jupyter_train.config.commands import command
+from jupyter_train.exceptions import RunNotFoundError
+from jupyter_train.execution import crash
+from jupyter_train.panel.bundle import bundle
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.store import RunFolder, commands, open_store
+from jupyter_train.store.central import Event
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.text import storable, storable_tree
+from tests.models import LitDigits, digits
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+BAD = "a\0b\ud800c"
+KEPT = r"a\x00b\ud800c"
+
+
+def test_only_what_cannot_be_stored_is_escaped() -> None:
+    cases = {"plain": "plain", "": "", "ä €\n\t\x1b": "ä €\n\t\x1b", "\U0001f600": "\U0001f600", BAD: KEPT,
+             "\udfff": r"\udfff", "\ud83d\ude00"[:1] + "x": r"\ud83dx"}  # fmt: skip
+    assert {text: storable(text) for text in cases} == cases
+    assert storable_tree({BAD: [BAD, {"n": 1, "x": None}]}) == {KEPT: [KEPT, {"n": 1, "x": None}]}
+
+
+class Odd(LitDigits):
+    """Logs, prints, keeps and raises what cannot be stored."""
+
+    def __init__(self):
+        super().__init__()
+        self.save_hyperparameters({"word": BAD})
+
+    def training_step(self, batch, batch_idx):
+        self.log(f"train_{BAD}", 0.5)
+        self.logger.log_image(BAD, [np.zeros((4, 4))], caption=[BAD])
+        self.logger.log_table("words", columns=[BAD], data=[[BAD]])
+        if self.global_step == 2:
+            print(BAD)
+            raise ValueError(f"mine: {BAD}")
+        return super().training_step(batch, batch_idx)
+
+
+def test_the_users_own_error_is_raised_and_everything_is_kept_readable() -> None:
+    with pytest.raises(ValueError, match="mine: ") as caught:
+        train(Odd(), digits(128), epochs=2, quiet=True, note=BAD, tag=[BAD, "b"])
+    assert str(caught.value) == f"mine: {BAD}"
+    run = get_run(runs()[0].key)
+    assert (run.status, run.record.message) == ("failed", f"ValueError: mine: {KEPT}")
+    assert (run.notes, run.record.tags, run.config["note"]) == (KEPT, [KEPT, "b"], KEPT)
+    assert run.metrics[f"train_{KEPT}"].dropna().tolist() == [0.5, 0.5, 0.5][: len(run.metrics) or 3]
+    assert run.record.summary["hyperparameters"]["word"] == KEPT
+    assert KEPT in run.log
+    assert "\0" not in run.log
+    for shown in (bundle(snapshot(open_store(), run.key)), repr(run), run.record.summary, repr(runs())):
+        json.dumps(shown, ensure_ascii=False).encode()
+    with sqlite3.connect(RunFolder(run.folder).metrics) as connection:
+        assert (KEPT, KEPT) in connection.execute("SELECT name, caption FROM media").fetchall()
+
+
+def test_notes_events_commands_and_words_to_look_for_are_kept_in_the_same_way(store) -> None:
+    record = store.create_run(BAD, note=BAD, config={BAD: BAD})
+    get_run(record.key).notes = f"later {BAD}"
+    store.add_events(record.key, [Event(1.0, None, "warning", BAD, {BAD: [BAD]})])
+    assert store.get(record.key).note == f"later {KEPT}"
+    assert store.get(record.key).config == {KEPT: KEPT}
+    [event] = store.events_of(record.key)
+    assert (event.text, event.data) == (KEPT, {KEPT: [KEPT]})
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    store.update(record.key, status="running")
+    row = commands.add(store, record.key, command("add_trial", {"values": {"word": BAD}}, "panel"))
+    [waiting] = commands.waiting(store, record.key)
+    commands.answer(store, record.key, waiting, commands.Answer(commands.REFUSED, BAD, 0))
+    lock.release()
+    assert (waiting.arguments, commands.answer_of(store, row).text) == ({"values": {"word": KEPT}}, KEPT)
+    with pytest.raises(RunNotFoundError):
+        store.find(f"nothing like {BAD}")
+
+
+def test_what_a_dying_process_leaves_can_be_read(tmp_path) -> None:
+    crash.keep_rank(tmp_path, "1", f"Traceback {BAD}", f"ValueError: {BAD}")
+    assert crash.rank_words(tmp_path).startswith("rank 1: ValueError: a")
+    crash.keep_refusal(tmp_path, BAD)
+    assert crash.refusal(1, tmp_path) == BAD
