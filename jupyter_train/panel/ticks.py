@@ -47,8 +47,8 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     within = gap * _TOLERANCE
     if largest >= 1e9 or largest < 1e-3:
         return [_in_powers(tick, within) for tick in ticks]
-    if largest >= 1e5 * least:  # a logarithmic axis over many decades
-        return [_plain(t, within) if 1e-2 <= abs(t) < 1e4 or not t else _in_powers(t, within) for t in ticks]
+    if largest >= 1e3 * least and (least < 1e-3 or largest >= 1e5):  # a logarithmic axis over many decades
+        return [_plain(t, within) if 1e-3 <= abs(t) < 1e5 or not t else _in_powers(t, within) for t in ticks]
     if largest >= _MILLION and all(_digits(t / _MILLION, within / _MILLION) <= _MOST_MILLION_DIGITS for t in ticks):
         return [_plain(tick / _MILLION, within / _MILLION) + ("M" if tick else "") for tick in ticks]
     return [_plain(tick, within) for tick in ticks]

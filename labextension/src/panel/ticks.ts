@@ -53,9 +53,9 @@ export function tickTexts(ticks: readonly number[]): string[] {
   if (largest >= 1e9 || largest < 1e-3) {
     return ticks.map(tick => inPowers(tick, within));
   }
-  if (largest >= 1e5 * least) {
+  if (largest >= 1e3 * least && (least < 1e-3 || largest >= 1e5)) {
     // a logarithmic axis over many decades
-    const isPlain = (size: number): boolean => size === 0 || (size >= 1e-2 && size < 1e4);
+    const isPlain = (size: number): boolean => size === 0 || (size >= 1e-3 && size < 1e5);
     return ticks.map(tick => (isPlain(Math.abs(tick)) ? plain : inPowers)(tick, within));
   }
   const inMillions = ticks.map(tick => tick / MILLION);
