@@ -51,7 +51,11 @@ class Scale:
         every = family["series"]
         steps: list[float] = [step for one in every for step in one["steps"]]
         finite: list[float] = [
-            value for one in every for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None
+            value
+            for one in every
+            for key in ("values", "lows", "highs")
+            for value in one.get(key, [])
+            if value is not None
         ]
         means = [value for one in every for value in one["values"] if value is not None]
         self.first, self.last = (min(steps), max(steps)) if min(steps) < max(steps) else (steps[0] - 1, steps[0] + 1)

@@ -109,9 +109,7 @@ def _marks(marks: list[dict[str, Any]], scale: Scale) -> list[str]:
         if not scale.first <= mark["step"] <= scale.last:
             continue
         x = scale.x(mark["step"])
-        parts.append(
-            f'<path d="M{x:.1f} {TOP}V{scale.bottom}" stroke="{_TEXT}" stroke-dasharray="3 3" opacity=".7"/>'
-        )
+        parts.append(f'<path d="M{x:.1f} {TOP}V{scale.bottom}" stroke="{_TEXT}" stroke-dasharray="3 3" opacity=".7"/>')
         width = 6.0 * len(mark["label"])
         left = x + 4 if x + width < scale.right else x - width - 2
         if left > taken:

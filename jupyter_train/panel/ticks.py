@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -43,7 +44,7 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     if not sizes:
         return ["0" for _ in ticks]
     largest, least = max(sizes), min(sizes)
-    gap = min((abs(b - a) for a, b in zip(ticks, ticks[1:], strict=False) if a != b), default=largest * _TOLERANCE)
+    gap = min((abs(b - a) for a, b in itertools.pairwise(ticks) if a != b), default=largest * _TOLERANCE)
     within = gap * _TOLERANCE
     if largest >= 1e9 or largest < 1e-3:
         return [_in_powers(tick, within) for tick in ticks]

@@ -16,7 +16,8 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
   const width = this.measureText(text).width;
   const left = { right: at.x - width, end: at.x - width, center: at.x - width / 2 }[this.textAlign] ?? at.x;
   this.canvas.labels ??= [];
-  this.canvas.labels.push({ text, left, right: left + width, align: this.textAlign, font: this.font, colour: this.fillStyle });
+  const { textAlign: align, font, fillStyle: colour } = this;
+  this.canvas.labels.push({ text, left, right: left + width, align, font, colour });
   return fillText.call(this, text, x, y);
 };
 """

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from jupyter_train.panel.bundle import MIME_TYPE, bundle, reference_bundle
+from jupyter_train.panel.bundle import bundle, reference_bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunStatus, new_key
@@ -19,7 +19,11 @@ from tests.browser import canvas
 from tests.browser.jupyter import SCREENSHOTS
 from tests.browser.test_runs import SHOW, _run
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.parametrize("application", ["lab"], indirect=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.parametrize("application", ["lab"], indirect=True),
+]
 
 #: Metrics whose labels are long, small, large or below zero.
 ODD = {
@@ -64,8 +68,8 @@ def _study(found: dict[str, Any]) -> dict[str, Any]:
     study = {
         "objectives": [{"metric": "val_acc", "mode": "max"}], **text, "states": "p" + "c" * 19,
         "values": [",".join(map(str, values))], "runs": "," * 19,
-        "params": [{"name": "lr", "labels": [], "is_log": True, "values": ",".join(f"1e-{1 + n % 6}" for n in range(20)),
-                    "low": 1e-6, "high": 0.1}],
+        "params": [{"name": "lr", "labels": [], "is_log": True, "low": 1e-6, "high": 0.1,
+                    "values": ",".join(f"1e-{1 + n % 6}" for n in range(20))}],
         "curves": curves, "importance": [{"name": "lr", "share": 1.0}], "front": "",
     }  # fmt: skip
     return bundle(found | {"run": new_key(), "families": [], "study": study})
@@ -130,7 +134,7 @@ def _check_that_labels_are_the_pictures(panel, saved) -> None:
         found, width = canvas.labels(panel, family["name"])
         assert sorted(one["text"] for one in found if one["align"] == "right") == sorted(picture), family["name"]
         for label in found:
-            assert 0 <= label["left"], (family["name"], label)
+            assert label["left"] >= 0, (family["name"], label)
             assert label["right"] <= width, (family["name"], label)
     assert panel.locator(".jt-Chart", has_text="quarters").locator(".jt-ScaleButton").inner_text() != "log"
 
@@ -168,8 +172,8 @@ def test_twelve_compared_runs_have_twelve_colours_and_end_where_they_ended(jupyt
     name = f"twelve{time.time_ns()}"
     for place in range(12):
         steps = 10 if place == 0 else 100
-        rows = [(step, [("val_acc", (step + place) / 120), *([("lr", 0.01 * (place + 1) * (1 + step / 10))] if step in (0, 5) else [])])
-                for step in range(steps)]  # fmt: skip
+        rates = {step: [("lr", 0.01 * (place + 1) * (1 + step / 10))] for step in (0, 5)}
+        rows = [(step, [("val_acc", (step + place) / 120), *rates.get(step, [])]) for step in range(steps)]
         _recorded(f"{name}-{place:02d}", rows, step=steps)
     jupyter.page.add_init_script(canvas.RECORDER)
     jupyter.open(jupyter.write_notebook(["1"]), kernel=False)

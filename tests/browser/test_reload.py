@@ -1,4 +1,4 @@
-"""A page that is loaded again before anybody saved: the run is seen and steered as before, and no file is written over."""
+"""A page loaded again before anybody saved: the run is seen and steered as before, and no file is written over."""
 
 from __future__ import annotations
 
