@@ -13,7 +13,7 @@ from jupyter_train.handle import Run
 from jupyter_train.panel.numbers import duration_text, size_text, value_text
 from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.panel.svg import svg
+from jupyter_train.panel.svg import held, svg
 from jupyter_train.run import RunRecord
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class Comparison:
             for family in shot["families"]:
                 for one in family["series"]:
                     label = f"{shot['ref']} {one['role'] if one['role'] != 'other' else ''}".strip()
-                    families.setdefault(family["name"], []).append(one | {"name": label, "role": "other"})
+                    own = held(one, (shot.get("progress") or {}).get("step"))
+                    shown = own | {"name": label, "role": "other", "like": one["name"]}
+                    families.setdefault(family["name"], []).append(shown)
         drawn = [{"name": name, "series": series} for name, series in families.items()]
         return svg({"families": drawn, "best": None})
 

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+
+#: Whole numbers below are written with all their digits.
+_WHOLE_BELOW = 1e10
 
 
 def value_text(value: Any) -> str:
-    """Four significant digits: `0.09312` as `0.0931`, `12345.6` as `12,346`, `3e-05` as `3.0e-5`."""
+    """Four significant digits: `0.09312` as `0.0931`, `12345.6` as `12,346`, `3e-05` as `3.0e-5`; `3.0` as `3`.
+
+    The same as the renderer's `valueText`, to the last digit: ties are rounded away from 0, as browsers do.
+    """
     if not isinstance(value, int | float) or isinstance(value, bool):
         return "–" if value is None else str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
     if size == 0:
         return "0"
+    if size == int(size) and size < _WHOLE_BELOW:
+        return f"{int(value):,}"
     if size < 1e-3 or size >= 1e7:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
+        return _in_powers(value)
     if size >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.{max(0, min(6, 3 - math.floor(math.log10(size)) - (1 if size < 1 else 0)))}f}"
+        return f"{_fixed(value, 0):,}"
+    return str(_fixed(value, max(0, min(6, 3 - math.floor(math.log10(size)) - (1 if size < 1 else 0)))))
+
+
+def _fixed(value: float | Decimal, digits: int) -> Decimal:
+    return Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+
+
+def _in_powers(value: float) -> str:
+    exponent = Decimal(value).adjusted()
+    mantissa = _fixed(Decimal(value).scaleb(-exponent), 1)
+    if abs(mantissa) >= 10:
+        mantissa, exponent = mantissa.scaleb(-1).quantize(Decimal("0.1")), exponent + 1
+    return f"{mantissa}e{exponent}"
 
 
 def duration_text(seconds: Any) -> str:
     """`75` as `1:15`, `3700` as `1:01:40`."""
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):
         return "–"
-    whole = round(seconds)
+    whole = math.floor(seconds + 0.5)
     hours, rest = divmod(whole, 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"

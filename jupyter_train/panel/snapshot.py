@@ -12,6 +12,7 @@ from jupyter_train.config.commands import VERBS
 from jupyter_train.exceptions import RunNotFoundError, UntrustedError
 from jupyter_train.panel import curves
 from jupyter_train.panel.numbers import duration_text, rounded
+from jupyter_train.panel.status import spoken
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.locations import host_name
@@ -94,6 +95,7 @@ def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
     buckets = _MOST_BUCKETS
     while True:
         found = shown | _curves(record, buckets, parent)
+        found |= spoken(found)
         if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
             return found if study is None else found | {"study": study}
         buckets //= 2

@@ -1,4 +1,4 @@
-"""A snapshot's status in words: the same in every view."""
+"""A snapshot's status in words: computed here alone, and sent with it, so that every view says the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from jupyter_train.panel.numbers import duration_text, value_text
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 #: Statuses in which a panel still moves.
 LIVE_STATUSES = ("running", "paused")
+
+
+def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """What a renderer shows as it is: the status line, the status, and the status of a view that nobody updates."""
+    return {
+        "status_line": [list(pair) for pair in progress_words(snapshot)],
+        "status_text": status_words(snapshot),
+        "status_text_later": status_words(snapshot, is_saved=True),
+    }
 
 
 def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
@@ -25,10 +34,10 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     if progress.get("step") is not None:
         words.append(("step", _of(progress["step"], progress.get("steps"))))
     if progress.get("steps_per_s"):
-        words.append(("steps/s", value_text(round(progress["steps_per_s"]) or progress["steps_per_s"])))
+        words.append(("steps/s", _rate_text(progress["steps_per_s"])))
     if is_live and progress.get("eta_s") is not None:
         words.append(("left", duration_text(progress["eta_s"])))
-    elif snapshot.get("duration_s") is not None:
+    elif not is_live and snapshot.get("duration_s") is not None:
         words.append(("took", duration_text(snapshot["duration_s"])))
     best = snapshot.get("best")
     if best:
@@ -46,10 +55,10 @@ def series_of(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
-    """`running`, or `was running at 14:05` in a view that may be read later."""
+    """`running`, or `was running at 2026-05-04 14:05 CEST` in a view that may be read later."""
     status = snapshot["status"]
     if is_saved and status in LIVE_STATUSES:
-        return f"was {status} at {time.strftime('%Y-%m-%d %H:%M', time.localtime(snapshot['as_of']))}"
+        return f"was {status} at {time.strftime('%Y-%m-%d %H:%M %Z', time.localtime(snapshot['as_of']))}"
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == "running" and stage in ("validating", "checking", "starting"):
         return {"checking": "checking validation"}.get(stage, str(stage))
@@ -73,6 +82,10 @@ def _worth_a_line(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Commands stand as marks in the charts; only the newest is also said."""
     newest = next((event for event in reversed(events) if event["kind"] == "command"), None)
     return [event for event in events if event["kind"] != "command" or event is newest]
+
+
+def _rate_text(rate: float) -> str:
+    return f"{round(rate):,}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _of(value: Any, total: Any) -> str:

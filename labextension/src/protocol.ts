@@ -27,6 +27,8 @@ export type Role = 'train' | 'val' | 'test' | 'other' | 'parent';
 export interface ISeries {
   name: string;
   role: Role;
+  /** Learning rates hold until they change. */
+  isRate: boolean;
   count: number;
   last: Value;
   steps: number[];
@@ -48,12 +50,9 @@ export interface IProgress {
   epochs: Value;
   step: Value;
   steps: Value;
-  /** Of a search, or of several fits: how many have ended, and what they are called. */
-  unit: string;
+  /** Of a search, or of several fits: how many have ended. */
   trial: Value;
   trials: Value;
-  stepsPerSecond: Value;
-  etaSeconds: Value;
 }
 
 /** What the fit takes of its machine, over time; a column is empty where nothing was measured. */
@@ -108,6 +107,11 @@ export interface ISnapshot {
   asOf: number;
   durationSeconds: Value;
   data: string;
+  /** Label and value of everything on the status line. */
+  statusLine: [string, string][];
+  statusText: string;
+  /** The status in a panel that nobody updates any more. */
+  statusTextLater: string;
   progress: IProgress;
   resources: IResources;
   best: IBest | null;
@@ -249,6 +253,9 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     asOf: number(data.as_of) ?? 0,
     durationSeconds: number(data.duration_s),
     data: text(data.data),
+    statusLine: list(data.status_line).map(asPair),
+    statusText: text(data.status_text) || status,
+    statusTextLater: text(data.status_text_later) || `was ${status}`,
     progress: asProgress(data.progress),
     resources: asResources(data.resources),
     best: asBest(data.best),
@@ -261,6 +268,11 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
   };
 }
 
+function asPair(found: unknown): [string, string] {
+  const [label, value] = list(found);
+  return [text(label), text(value)];
+}
+
 function asProgress(found: unknown): IProgress {
   const progress = isRecord(found) ? found : {};
   return {
@@ -269,11 +281,8 @@ function asProgress(found: unknown): IProgress {
     epochs: number(progress.epochs),
     step: number(progress.step),
     steps: number(progress.steps),
-    unit: text(progress.unit),
     trial: number(progress.trial),
-    trials: number(progress.trials),
-    stepsPerSecond: number(progress.steps_per_s),
-    etaSeconds: number(progress.eta_s)
+    trials: number(progress.trials)
   };
 }
 
@@ -310,10 +319,11 @@ function asSeries(found: unknown): ISeries {
   const series = isRecord(found) ? found : {};
   const steps = column(series.steps).map(step => step ?? 0);
   const fit = (values: Value[]): Value[] => steps.map((_, index) => values[index] ?? null);
-  const role = text(series.role);
+  const [name, role] = [text(series.name), text(series.role)];
   return {
-    name: text(series.name),
+    name,
     role: ROLES.includes(role) ? (role as Role) : 'other',
+    isRate: /^lr(\/|$)/.test(name),
     count: number(series.count) ?? steps.length,
     last: number(series.last),
     steps,

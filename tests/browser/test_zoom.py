@@ -102,8 +102,13 @@ def test_a_window_stays_while_the_run_trains(jupyter) -> None:
     _drag(page, 0.3, 0.8)
     page.wait_for_selector(WINDOW)
     window = page.locator(WINDOW).inner_text()
+    legend = page.locator(".jt-Panel .jt-LegendItem .jt-Value").first
+    with page.expect_response(CURVES):
+        pass
+    shown = legend.inner_text()
     step = page.evaluate(f"() => ({STEP})()")
     page.wait_for_function(f"() => ({STEP})() > {step + 100}")  # several updates later
     assert page.locator(WINDOW).inner_text() == window
+    assert legend.inner_text() != shown  # the pointer rests where it was dragged to; the legend goes on
     page.get_by_role("button", name="show all steps").click()
     page.wait_for_selector(WINDOW, state="hidden")

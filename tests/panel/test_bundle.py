@@ -18,8 +18,9 @@ from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, load
 from jupyter_train.panel.families import place_of
 from jupyter_train.panel.numbers import duration_text, value_text
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.panel.svg import nice_ticks, svg
+from jupyter_train.panel.svg import svg
 from jupyter_train.panel.text import TerminalLine
+from jupyter_train.panel.ticks import nice_ticks
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
 from jupyter_train.store.writer import Row

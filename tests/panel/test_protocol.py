@@ -53,7 +53,7 @@ def test_the_other_fields_arrive_as_they_were_sent(own_store) -> None:
     [panel] = read_by_renderer(sent)
     got = panel["snapshot"]
     assert (got["message"], got["asOf"], got["durationSeconds"]) == ("a word", sent["as_of"], sent["duration_s"])
-    assert got["progress"]["stepsPerSecond"] == sent["progress"]["steps_per_s"]
+    assert (got["statusLine"], got["statusText"]) == (sent["status_line"], "failed")
     assert got["best"]["value"] == sent["best"]["value"]
     assert [event["text"] for event in got["events"]] == [event["text"] for event in sent["events"]]
 

@@ -3,7 +3,6 @@
  */
 import { isLive, type ISnapshot } from '../protocol';
 import { element, setText } from './dom';
-import { progressWords } from './words';
 
 /** A switch; nothing of it is saved, so opening a notebook never notifies and never asks to. */
 export class Bell {
@@ -24,7 +23,7 @@ export class Bell {
       return;
     }
     this._turn(false);
-    const words = progressWords(snapshot).map(([label, value]) => `${label} ${value}`);
+    const words = snapshot.statusLine.map(([label, value]) => `${label} ${value}`);
     const body = snapshot.message || words.slice(-1).join('');
     const shown = new Notification(`${snapshot.ref} ${snapshot.status}`, {
       body,

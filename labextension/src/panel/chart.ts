@@ -5,34 +5,31 @@ import uPlot from 'uplot';
 
 import type { IBest, IFamily, IMark, Value } from '../protocol';
 import { element, setText } from './dom';
-import {
-  alignedOf,
-  bandsOf,
-  canBeLog,
-  coloursOf,
-  decades,
-  heldUntil,
-  isRate,
-  isWide,
-  linesOf,
-  tickTexts,
-  xRange,
-  yRange
-} from './series';
+import { Legend } from './legend';
+import { drawMarks, ringBest } from './overlay';
+import { canBeLog, covered, coveredByLog, isFamilyWide } from './scales';
+import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series';
+import { logTicks, niceTicks, tickTexts } from './ticks';
 import { PLAIN_VIEW, viewed, type IView } from './view';
-import { valueText } from './words';
 import type { IZoomed } from './zoom';
 
 const HEIGHT = 180;
 /** A shorter drag was a click. In pixels. */
 const LEAST_DRAG = 5;
+const MOST_VALUE_TICKS = 5;
+/** A label of the horizontal axis takes no more. In pixels. */
+const STEP_ROOM = 90;
+/** Between an axis and its labels, and around them. In pixels. */
+const LABEL_GAP = 12;
+const LEAST_VALUE_ROOM = 46;
+const LEAST_RIGHT = 12;
 
 /** A family drawn in its own element; updated in place as long as its series stay the same. */
 export class Chart {
   readonly node = element('div', 'jt-Chart');
   private readonly _title = element('span', 'jt-ChartTitle');
   private readonly _scale = element('button', 'jt-ScaleButton');
-  private readonly _legend = element('span', 'jt-Legend');
+  private readonly _legend = new Legend();
   private readonly _host = element('div', 'jt-Plot');
   private readonly _resize: ResizeObserver;
   private _plot: uPlot | null = null;
@@ -43,7 +40,9 @@ export class Chart {
   private _drawnAs = '';
   private _isLog: boolean | null = null;
   private _lastWidth = 400;
-  private _values: HTMLElement[] = [];
+  private _isWaiting = false;
+  private _isPointed = false;
+  private _pointedAt = NaN;
 
   /**
    * @param _sync - The charts that share a cursor.
@@ -56,7 +55,7 @@ export class Chart {
     const head = element('div', 'jt-ChartHead');
     this._scale.type = 'button';
     this._scale.addEventListener('click', this._onScale);
-    head.append(this._title, this._scale, this._legend);
+    head.append(this._title, this._scale, this._legend.node);
     this._host.title = 'drag to zoom, double-click to see all';
     this._host.addEventListener('wheel', this._onWheel, { passive: false });
     this.node.append(head, this._host);
@@ -69,10 +68,9 @@ export class Chart {
    *
    * @param best - Ringed where it belongs to one of the series.
    * @param marks - Commands, drawn as lines.
-   * @param step - Where the run is: a learning rate is recorded when it changes and holds until now.
    */
-  update(family: IFamily, best: IBest | null, marks: IMark[], step: Value): void {
-    this._family = isRate(family) ? heldUntil(family, step) : family;
+  update(family: IFamily, best: IBest | null, marks: IMark[]): void {
+    this._family = family;
     this._best = best;
     this._marks = marks;
     this._draw();
@@ -80,6 +78,9 @@ export class Chart {
 
   /** Changes the way it is looked at. */
   setView(view: IView): void {
+    if (view.window !== this._view.window) {
+      this._isPointed = false; // what was dragged over is not asked for: the newest values again
+    }
     this._view = view;
     this._draw();
   }
@@ -140,7 +141,7 @@ export class Chart {
   };
 
   private _usesLog(): boolean {
-    return this._isLog ?? (this._family !== null && isWide(this._family));
+    return this._isLog ?? (this._family !== null && isFamilyWide(this._family));
   }
 
   private _draw(): void {
@@ -156,42 +157,57 @@ export class Chart {
       `${family.name}: ${isLog ? 'log' : 'linear'} scale, switch`
     );
     this._scale.classList.toggle('jt-mod-hidden', !canBeLog(family));
+    this._isWaiting = !this.node.isConnected;
+    if (this._isWaiting) {
+      return; // there is no theme to read colours and fonts from; `_fit` draws once there is
+    }
+    const palette = paletteOf(family, this.node);
     const shape = JSON.stringify([
       isLog,
+      palette,
       family.series.map(one => [one.name, one.lows.length > 0])
     ]);
     const data = alignedOf(family.series.map(one => viewed(one, this._view)));
     if (this._plot === null || shape !== this._drawnAs) {
-      this._create(family, data, isLog);
+      this._create(family, data, isLog, palette);
       this._drawnAs = shape;
     } else {
       this._plot.setData(data);
     }
-    this._updateLegend(null);
+    this._updateLegend();
   }
 
-  private _create(family: IFamily, data: uPlot.AlignedData, isLog: boolean): void {
+  private _create(
+    family: IFamily,
+    data: uPlot.AlignedData,
+    isLog: boolean,
+    palette: IPalette
+  ): void {
     this._plot?.destroy();
-    const colours = coloursOf(family, this.node);
-    this._plot = new uPlot(this._options(family, colours, isLog, this._width()), data, this._host);
-    this._buildLegend(family, colours);
+    const options = this._options(family, palette, isLog, this._width());
+    this._plot = new uPlot(options, data, this._host);
+    this._legend.build(family, palette.looks);
   }
 
   private _options(
     family: IFamily,
-    colours: string[],
+    { looks, text, line, font }: IPalette,
     isLog: boolean,
     width: number
   ): uPlot.Options {
-    const css = getComputedStyle(this.node);
-    const text = css.getPropertyValue('--jp-ui-font-color2').trim() || '#888';
-    const grid = { stroke: css.getPropertyValue('--jt-line').trim() || '#8884', width: 1 };
-    const font = `11px ${css.getPropertyValue('--jp-ui-font-family').trim() || 'sans-serif'}`;
-    const axis = { stroke: text, font, grid, ticks: { show: false } };
+    const axis = {
+      stroke: text,
+      font,
+      ticks: { show: false },
+      filter: (_: uPlot, ticks: number[]) => ticks,
+      values: (_: uPlot, ticks: number[]) => tickTexts(ticks)
+    };
+    const range = isLog ? coveredByLog : covered;
     return {
       width,
       height: HEIGHT,
       legend: { show: false },
+      padding: [null, plot => this._rightOf(plot, font), null, null],
       cursor: {
         sync: { key: this._sync.key },
         points: { size: 6 },
@@ -200,62 +216,76 @@ export class Chart {
       },
       scales: {
         x: { time: false, range: this._xRange },
-        y: isLog ? { distr: 3 } : { range: yRange }
+        y: {
+          distr: isLog ? 3 : 1,
+          range: (_, low: number | null, high: number | null) => range(low ?? 1, high ?? 1)
+        }
       },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => tickTexts(ticks), size: 26 },
+        { ...axis, grid: { show: false }, splits: this._stepTicks, size: 26 },
         {
           ...axis,
-          ...(isLog ? decades(grid) : {}),
-          values: (_, ticks) => tickTexts(ticks),
-          size: 52,
-          space: 34
+          grid: { stroke: line, width: 1, filter: axis.filter },
+          splits: (_, _axis, low, high) =>
+            (isLog ? logTicks : niceTicks)(low, high, MOST_VALUE_TICKS),
+          size: (plot, texts: string[] | null) =>
+            Math.max(LEAST_VALUE_ROOM, widest(plot, font, texts ?? []) + LABEL_GAP)
         }
       ],
       series: [
         {},
         ...family.series.flatMap((one, index) =>
-          linesOf(one, colours[index] ?? text, isRate(family))
+          linesOf(one, looks[index] ?? { colour: text, dash: [] }, one.isRate)
         )
       ],
-      bands: bandsOf(family.series, colours),
+      bands: bandsOf(family.series, looks),
       hooks: {
         setSelect: [plot => this._onSelect(plot)],
-        setCursor: [plot => this._updateLegend(plot.cursor.idx ?? null)],
-        drawClear: [plot => this._drawMarks(plot, text, font)],
-        draw: [plot => this._ringBest(plot, colours)]
+        setCursor: [plot => this._onCursor(plot)],
+        drawClear: [plot => drawMarks(plot, this._marks, this._view.stepsPerUnit, text, font)],
+        draw: [
+          plot => ringBest(plot, this._family ?? family, this._best, this._view.stepsPerUnit, looks)
+        ]
       }
     };
   }
 
-  private _buildLegend(family: IFamily, colours: string[]): void {
-    this._values = family.series.map(() => element('b', 'jt-Value'));
-    const parent = family.series.findIndex(one => one.role === 'parent');
-    this._legend.replaceChildren(
-      ...family.series.map((one, index) => {
-        const item = element('span', 'jt-LegendItem');
-        const mark = element('i', 'jt-Mark');
-        mark.style.background = colours[index] ?? '';
-        const name = one.role === 'other' && one.name !== family.name ? one.name : one.role;
-        item.append(mark, element('span', '', name === 'other' ? '' : name));
-        if (one.role !== 'parent') {
-          item.append(this._values[index] ?? '');
-        } else if (index !== parent) {
-          item.style.display = 'none'; // one word stands for all curves of the run this one was forked from
-        }
-        return item;
-      })
-    );
+  /** Whole steps; of epochs there are parts. */
+  private readonly _stepTicks = (
+    plot: uPlot,
+    _axis: number,
+    low: number,
+    high: number
+  ): number[] => {
+    const ticks = niceTicks(low, high, Math.max(2, Math.floor(plot.width / STEP_ROOM)));
+    return this._view.stepsPerUnit === 1 ? ticks.filter(Number.isInteger) : ticks;
+  };
+
+  /** Room at the right for half of the last step's label. */
+  private _rightOf(plot: uPlot, font: string): number {
+    const { min, max } = plot.scales.x ?? {};
+    const ticks = min == null || max == null ? [] : this._stepTicks(plot, 0, min, max);
+    return Math.max(LEAST_RIGHT, Math.ceil(widest(plot, font, tickTexts(ticks)) / 2) + 2);
   }
 
-  /** The values under the cursor, or the newest ones. */
-  private _updateLegend(index: number | null): void {
-    this._family?.series.forEach((one, place) => {
-      const node = this._values[place];
-      if (node !== undefined) {
-        setText(node, valueText(index === null ? one.last : this._valueNear(place, index)));
-      }
-    });
+  /** The pointer has moved here or in another chart; new data alone leaves it where it was. */
+  private _onCursor(plot: uPlot): void {
+    const left = plot.cursor.left ?? -1;
+    if (left !== this._pointedAt) {
+      this._pointedAt = left;
+      this._isPointed = left >= 0;
+    }
+    this._updateLegend();
+  }
+
+  /** The values under the pointer, or the newest ones. */
+  private _updateLegend(): void {
+    const index = this._isPointed ? (this._plot?.cursor.idx ?? null) : null;
+    this._legend.show(
+      (this._family?.series ?? []).map((one, place) =>
+        index === null ? one.last : this._valueNear(place, index)
+      )
+    );
   }
 
   private _valueNear(place: number, index: number): Value {
@@ -269,62 +299,6 @@ export class Chart {
     return null;
   }
 
-  /** A dashed line where a command was carried out, its label beside it where there is room. */
-  private _drawMarks(plot: uPlot, colour: string, font: string): void {
-    const { ctx, bbox } = plot;
-    const ratio = devicePixelRatio;
-    let taken = -Infinity;
-    ctx.save();
-    ctx.strokeStyle = colour;
-    ctx.fillStyle = colour;
-    ctx.lineWidth = ratio;
-    ctx.font = font.replace(/^\d+/, size => String(Number(size) * ratio));
-    ctx.textBaseline = 'top';
-    ctx.setLineDash([3 * ratio, 3 * ratio]);
-    for (const mark of this._marks) {
-      const x = plot.valToPos(mark.step / this._view.stepsPerUnit, 'x', true);
-      if (x < bbox.left || x > bbox.left + bbox.width) {
-        continue;
-      }
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top);
-      ctx.lineTo(x, bbox.top + bbox.height);
-      ctx.stroke();
-      const width = ctx.measureText(mark.label).width + 4 * ratio;
-      const isInside = x + width < bbox.left + bbox.width;
-      const from = isInside ? x + 4 * ratio : x - width;
-      if (from > taken) {
-        ctx.textAlign = 'left';
-        ctx.fillText(mark.label, from, bbox.top);
-        taken = from + width;
-      }
-    }
-    ctx.restore();
-  }
-
-  private _ringBest(plot: uPlot, colours: string[]): void {
-    const best = this._best;
-    const place = this._family?.series.findIndex(one => one.name === best?.metric) ?? -1;
-    const series = this._family?.series[place];
-    if (best === null || best.value === null || series === undefined) {
-      return;
-    }
-    const steps = series.steps.filter(step => step <= best.step);
-    const step = steps[steps.length - 1] ?? series.steps[0] ?? 0;
-    const { ctx } = plot;
-    const ratio = devicePixelRatio;
-    ctx.save();
-    ctx.beginPath();
-    ctx.strokeStyle = colours[place] ?? '';
-    ctx.lineWidth = 2 * ratio;
-    const x = plot.valToPos(step / this._view.stepsPerUnit, 'x', true);
-    if (x >= plot.bbox.left && x <= plot.bbox.left + plot.bbox.width) {
-      ctx.arc(x, plot.valToPos(best.value, 'y', true), 5.5 * ratio, 0, 2 * Math.PI);
-      ctx.stroke();
-    }
-    ctx.restore();
-  }
-
   /** The room there is; the last known one while the page is hidden, as it is when the theme changes. */
   private _width(): number {
     this._lastWidth = this._host.clientWidth || this._lastWidth;
@@ -332,9 +306,21 @@ export class Chart {
   }
 
   private _fit(): void {
+    if (this._isWaiting && this.node.isConnected) {
+      this._draw();
+    }
     const width = this._width();
     if (this._plot !== null && width !== this._plot.width) {
       this._plot.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+/** The widest of some labels, in pixels. */
+function widest(plot: uPlot, font: string, texts: readonly string[]): number {
+  plot.ctx.save();
+  plot.ctx.font = font;
+  const widths = texts.map(text => plot.ctx.measureText(text).width);
+  plot.ctx.restore();
+  return Math.max(0, ...widths);
 }

@@ -6,6 +6,7 @@ import uPlot from 'uplot';
 import { isLive, type IFamily, type ISnapshot } from '../protocol';
 import { Chart } from './chart';
 import { element } from './dom';
+import { heldUntil } from './series';
 import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
 import { Zoom } from './zoom';
 
@@ -65,12 +66,9 @@ export class ChartGrid {
       }
     }
     for (const family of families) {
-      this._chart(family.name).update(
-        this._zoom.closest(family),
-        snapshot.best,
-        snapshot.marks,
-        snapshot.progress.step
-      );
+      const { name, series } = this._zoom.closest(family);
+      const held = series.map(one => heldUntil(one, snapshot.progress.step));
+      this._chart(name).update({ name, series: held }, snapshot.best, snapshot.marks);
     }
   }
 
@@ -102,7 +100,6 @@ export class ChartGrid {
 
 /** A learning rate that never changed needs no chart. */
 function isWorthAChart(family: IFamily): boolean {
-  const isConstant =
-    /^lr(\b|_)/.test(family.name) && family.series.every(one => one.steps.length < 2);
+  const isConstant = family.series.every(one => one.isRate && one.steps.length < 2);
   return !isConstant && family.series.some(one => one.values.some(value => value !== null));
 }

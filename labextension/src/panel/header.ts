@@ -3,7 +3,6 @@
  */
 import { isLive, type ISnapshot } from '../protocol';
 import { element, setText } from './dom';
-import { progressWords, statusText } from './words';
 
 /** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
 export class Header {
@@ -37,10 +36,11 @@ export class Header {
   update(snapshot: ISnapshot, isHeard: boolean): void {
     this.node.dataset.status = snapshot.status;
     setText(this._name, snapshot.ref);
-    setText(this._status, statusText(snapshot, isHeard));
+    const isPast = isLive(snapshot.status) && !isHeard;
+    setText(this._status, isPast ? snapshot.statusTextLater : snapshot.statusText);
     setText(this._data, snapshot.data);
     this._updateBar(snapshot);
-    this._updateNumbers(progressWords(snapshot));
+    this._updateNumbers(snapshot.statusLine);
   }
 
   private _updateBar(snapshot: ISnapshot): void {

@@ -3,12 +3,27 @@
  */
 import uPlot from 'uplot';
 
-import type { IFamily, ISeries, Role, Value } from '../protocol';
+import type { IFamily, ISeries, Value } from '../protocol';
 
 const MOST_DOTS = 40;
-/** A loss spanning more than this is read on a logarithmic axis. */
-const LOG_FROM = 100;
-const EXTRA_COLOURS = ['--jt-extra1', '--jt-extra2', '--jt-extra3', '--jt-extra4'];
+/** Colours of further series of a role; with the role's own, as many as runs can be compared. */
+const EXTRAS = 11;
+/** When all colours are taken. */
+const DASHES = [[], [6, 3], [2, 3]];
+
+/** How a series is drawn. */
+export interface ILook {
+  colour: string;
+  dash: number[];
+}
+
+/** What a chart takes from the theme. */
+export interface IPalette {
+  looks: ILook[];
+  text: string;
+  line: string;
+  font: string;
+}
 
 /** All steps of all series, and each series' values, lows and highs at them. */
 export function alignedOf(series: ISeries[]): uPlot.AlignedData {
@@ -26,32 +41,24 @@ export function alignedOf(series: ISeries[]): uPlot.AlignedData {
   return [steps, ...columns];
 }
 
-/** True for the family of learning rates, which hold until they change. */
-export function isRate(family: IFamily): boolean {
-  return /^lr\b/.test(family.name);
-}
-
-/** A rate's series with its last value repeated where the run is now. */
-export function heldUntil(family: IFamily, step: Value): IFamily {
-  const series = family.series.map(one => {
-    const end = one.steps[one.steps.length - 1] ?? 0;
-    if (step === null || step <= end) {
-      return one;
-    }
-    const last = one.values[one.values.length - 1] ?? null;
-    return {
-      ...one,
-      steps: [...one.steps, step],
-      values: [...one.values, last],
-      lows: one.lows.length === 0 ? [] : [...one.lows, last],
-      highs: one.highs.length === 0 ? [] : [...one.highs, last]
-    };
-  });
-  return { ...family, series };
+/** A series; a learning rate is recorded when it changes, so its last value holds until where its own run is. */
+export function heldUntil(one: ISeries, step: Value): ISeries {
+  const end = one.steps[one.steps.length - 1];
+  if (!one.isRate || step === null || end === undefined || step <= end) {
+    return one;
+  }
+  const last = one.values[one.values.length - 1] ?? null;
+  return {
+    ...one,
+    steps: [...one.steps, step],
+    values: [...one.values, last],
+    lows: one.lows.length === 0 ? [] : [...one.lows, last],
+    highs: one.highs.length === 0 ? [] : [...one.highs, last]
+  };
 }
 
 /** A series' line, and the two edges of its band. */
-export function linesOf(one: ISeries, colour: string, isStepped: boolean): uPlot.Series[] {
+export function linesOf(one: ISeries, { colour, dash }: ILook, isStepped: boolean): uPlot.Series[] {
   const edge: uPlot.Series = {
     stroke: 'transparent',
     width: 0,
@@ -68,6 +75,7 @@ export function linesOf(one: ISeries, colour: string, isStepped: boolean): uPlot
     label: one.name,
     stroke: colour,
     width: 1.8,
+    dash,
     spanGaps: true,
     points: dots
   };
@@ -79,62 +87,49 @@ export function linesOf(one: ISeries, colour: string, isStepped: boolean): uPlot
 }
 
 /** Between least and greatest value where a point stands for several. */
-export function bandsOf(series: ISeries[], colours: string[]): uPlot.Band[] {
+export function bandsOf(series: ISeries[], looks: ILook[]): uPlot.Band[] {
   return series.flatMap((one, index) =>
     one.lows.length === 0
       ? []
       : [
           {
             series: [3 + 3 * index, 2 + 3 * index],
-            fill: faint(colours[index] ?? '#888888')
+            fill: faint(looks[index]?.colour ?? '')
           } as uPlot.Band
         ]
   );
 }
 
-/** One colour per series: by role; further series of a role get others. */
-export function coloursOf(family: IFamily, node: HTMLElement): string[] {
+/**
+ * Colours and fonts of the theme as it is now: one look per series, by role; further series of a role get others.
+ *
+ * @param node - Where the chart stands in the page: a node that is not attached has no theme.
+ */
+export function paletteOf(family: IFamily, node: HTMLElement): IPalette {
   const css = getComputedStyle(node);
-  const read = (name: string): string => css.getPropertyValue(name).trim() || '#3b82f6';
-  const used = new Set<Role>();
-  let extra = 0;
-  return family.series.map(one => {
-    if (one.role === 'parent' || !used.has(one.role)) {
-      used.add(one.role);
-      return read(`--jt-${one.role}`);
+  const read = (name: string, or = '#808080'): string => css.getPropertyValue(name).trim() || or;
+  const used = new Set<string>();
+  let further = 0;
+  const looks = family.series.map(({ role }) => {
+    const colour = read(`--jt-${role}`);
+    if (role === 'parent' || !used.has(colour)) {
+      used.add(colour);
+      return { colour, dash: [] };
     }
-    return read(EXTRA_COLOURS[extra++ % EXTRA_COLOURS.length] ?? '--jt-other');
+    const [place, round] = [further % EXTRAS, Math.floor(further / EXTRAS)];
+    further++;
+    return { colour: read(`--jt-extra${place + 1}`), dash: DASHES[round % DASHES.length] ?? [] };
   });
-}
-
-/** On a logarithmic axis a line for each power of ten, not for all nine values between. */
-export function decades(grid: uPlot.Axis.Grid): uPlot.Axis {
-  const filter = (_: uPlot, ticks: number[]): (number | null)[] => {
-    const whole = ticks.map(tick => (Number.isInteger(Math.log10(tick)) ? tick : null));
-    return whole.filter(tick => tick !== null).length < 2 ? ticks : whole;
+  return {
+    looks,
+    text: read('--jp-ui-font-color2'),
+    line: read('--jt-line'),
+    font: `11px ${read('--jp-ui-font-family', 'sans-serif')}`
   };
-  return { grid: { ...grid, filter }, filter };
 }
 
 function faint(colour: string): string {
   return /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}2e` : colour;
-}
-
-function valuesOf(family: IFamily): number[] {
-  const all = family.series.flatMap(one => [...one.values, ...one.lows, ...one.highs]);
-  return all.filter((value): value is number => value !== null);
-}
-
-/** True when no value is 0 or below. */
-export function canBeLog(family: IFamily): boolean {
-  const values = valuesOf(family);
-  return values.length > 0 && values.every(value => value > 0);
-}
-
-/** True when a linear axis would flatten most of the curve. */
-export function isWide(family: IFamily): boolean {
-  const values = valuesOf(family);
-  return canBeLog(family) && Math.max(...values) / Math.min(...values) > LOG_FROM;
 }
 
 /** One point gets room around it; more fill the width. */
@@ -143,35 +138,7 @@ export function xRange(_: uPlot, low: number | null, high: number | null): uPlot
   return from === to ? [from - 1, to + 1] : [from, to];
 }
 
-/** A little room above and below. */
-export function yRange(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
-  const [from, to] = [low ?? 0, high ?? 1];
-  const room = from === to ? Math.abs(from) * 0.1 || 1 : 0.05 * (to - from);
-  return [from - room, to + room];
-}
-
 /** A tick of the horizontal axis. */
 export function stepText(step: number): string {
   return Number.isInteger(step) ? step.toLocaleString('en-US') : '';
-}
-
-/** The labels of a vertical axis: as many digits as tell one tick from the next, and no more. */
-export function tickTexts(ticks: (number | null)[]): string[] {
-  const known = ticks.filter((tick): tick is number => tick !== null);
-  const gaps = known.slice(1).map((tick, index) => Math.abs(tick - (known[index] ?? 0)));
-  const gap = Math.min(...gaps);
-  const unit = Math.max(...known.map(Math.abs)) >= 1e6 ? 1e6 : 1;
-  const digits = Number.isFinite(gap) ? Math.ceil(-Math.log10(gap / unit) - 1e-9) : 3;
-  const format = new Intl.NumberFormat('en', {
-    maximumFractionDigits: Math.max(0, Math.min(8, digits))
-  });
-  return ticks.map(tick => (tick === null ? '' : tickText(tick, unit, format)));
-}
-
-function tickText(tick: number, unit: number, format: Intl.NumberFormat): string {
-  const size = Math.abs(tick);
-  if (size >= 1e9 || (size > 0 && size < 1e-4)) {
-    return String(Number(tick.toExponential(2))).replace('e+', 'e');
-  }
-  return format.format(tick / unit) + (unit > 1 && tick !== 0 ? 'M' : '');
 }

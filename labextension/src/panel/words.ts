@@ -1,9 +1,12 @@
 /**
- * Numbers and statuses as people read them. The same rules as the static panel's.
+ * Numbers as people read them: the same as in `numbers.py`, to the last digit.
  */
-import { isLive, type ISnapshot, type Value } from '../protocol';
+import type { Value } from '../protocol';
 
-/** `0.09312` as `0.0931`, `12345` as `12,345`, `0.00003` as `3.0e-5`. */
+/** Whole numbers below are written with all their digits. */
+const WHOLE_BELOW = 1e10;
+
+/** `0.09312` as `0.0931`, `12345.6` as `12,346`, `0.00003` as `3.0e-5`. */
 export function valueText(value: Value): string {
   if (value === null) {
     return '–';
@@ -12,13 +15,17 @@ export function valueText(value: Value): string {
   if (value === 0) {
     return '0';
   }
+  if (Number.isInteger(value) && size < WHOLE_BELOW) {
+    return value.toLocaleString('en-US');
+  }
   if (size < 1e-3 || size >= 1e7) {
     return value.toExponential(1).replace('e+', 'e');
   }
-  if (Number.isInteger(value) || size >= 1000) {
-    return Math.round(value).toLocaleString('en-US');
+  if (size >= 1000) {
+    return (Math.sign(value) * Math.round(size)).toLocaleString('en-US');
   }
-  return value.toPrecision(size < 1 ? 3 : 4);
+  const digits = 3 - Math.floor(Math.log10(size)) - (size < 1 ? 1 : 0);
+  return value.toFixed(Math.max(0, Math.min(6, digits)));
 }
 
 /** `75` as `1:15`, `3700` as `1:01:40`. */
@@ -50,57 +57,4 @@ export function sizeText(bytes: number): string {
 export function ofText(value: Value, total: Value): string {
   const words = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));
   return total === null ? (words[0] ?? '') : `${words[0]} / ${words[1]}`;
-}
-
-/**
- * The status in a word or two.
- *
- * @param isHeard - Whether something still updates the panel; else a running run `was running at …`.
- */
-export function statusText(snapshot: ISnapshot, isHeard: boolean): string {
-  if (isLive(snapshot.status) && !isHeard) {
-    const when = new Date(snapshot.asOf * 1000);
-    return `was ${snapshot.status} at ${when.toLocaleString([], { dateStyle: 'short', timeStyle: 'short' })}`;
-  }
-  if (snapshot.status === 'running') {
-    const stages: Record<string, string> = {
-      starting: 'starting',
-      checking: 'checking validation',
-      validating: 'validating'
-    };
-    return stages[snapshot.progress.stage] ?? 'running';
-  }
-  return snapshot.status;
-}
-
-/** Label and value of everything on the status line. */
-export function progressWords(snapshot: ISnapshot): [string, string][] {
-  const { progress, best } = snapshot;
-  const words: [string, string][] = [];
-  if (progress.trial !== null) {
-    const unit = progress.unit === '' ? 'trials' : progress.unit;
-    words.push([unit, ofText(progress.trial, progress.trials)]);
-  }
-  if (progress.epoch !== null) {
-    words.push(['epoch', ofText(progress.epoch, progress.epochs)]);
-  }
-  if (progress.step !== null) {
-    words.push(['step', ofText(progress.step, progress.steps)]);
-  }
-  if (progress.stepsPerSecond !== null && progress.stepsPerSecond > 0) {
-    const rate = progress.stepsPerSecond;
-    words.push(['steps/s', valueText(rate >= 10 ? Math.round(rate) : rate)]);
-  }
-  if (isLive(snapshot.status) && progress.etaSeconds !== null) {
-    words.push(['left', durationText(progress.etaSeconds)]);
-  } else if (snapshot.durationSeconds !== null && !isLive(snapshot.status)) {
-    words.push(['took', durationText(snapshot.durationSeconds)]);
-  }
-  if (best !== null && best.std !== null) {
-    words.push([best.metric, `${valueText(best.value)} ± ${valueText(best.std)}`]);
-  } else if (best !== null) {
-    const where = best.trial === null ? `at epoch ${best.epoch + 1}` : `in trial ${best.trial}`;
-    words.push([`best ${best.metric}`, `${valueText(best.value)} ${where}`]);
-  }
-  return words;
 }

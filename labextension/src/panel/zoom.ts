@@ -52,9 +52,15 @@ export class Zoom implements IZoomed {
     return this._window;
   }
 
-  /** The closest a family is known inside the window. */
+  /** The closest a family is known inside the window; its newest values are those of the family as it is now. */
   closest(family: IFamily): IFamily {
-    return (this._window === null ? undefined : this._families.get(family.name)) ?? family;
+    const known = this._window === null ? undefined : this._families.get(family.name);
+    if (known === undefined) {
+      return family;
+    }
+    const now = new Map(family.series.map(one => [one.name, one]));
+    const series = known.series.map(one => ({ ...one, last: now.get(one.name)?.last ?? one.last }));
+    return { ...known, series };
   }
 
   /** Shows these steps, or all. */

@@ -12,10 +12,12 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { LabIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 
+import { asNotebook } from '../api/notebooks';
 import { ServerLink } from '../api/server';
 import { RunStream } from '../api/stream';
 import { setText } from '../panel/dom';
 import { CompareTab } from '../runs/compare';
+import { PanelKeeper } from '../runs/keeper';
 import { RunsModel } from '../runs/model';
 import { RunsSidebar } from '../runs/sidebar';
 import type { IRunRow } from '../rows';
@@ -69,7 +71,17 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
       changes => model.apply(changes),
       () => model.pause()
     );
-    sidebar.disposed.connect(() => stream.dispose());
+    const keeper = new PanelKeeper(app, model, server);
+    app.docRegistry.addWidgetExtension('Notebook', {
+      createNew: (widget: Widget) => {
+        const notebook = asNotebook(widget);
+        void notebook?.context.ready.then(() => keeper.opened(notebook));
+      }
+    });
+    sidebar.disposed.connect(() => {
+      stream.dispose();
+      keeper.dispose();
+    });
   }
 };
 

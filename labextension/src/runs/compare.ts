@@ -7,6 +7,7 @@ import uPlot from 'uplot';
 import type { ServerLink } from '../api/server';
 import { Chart } from '../panel/chart';
 import { element, setText } from '../panel/dom';
+import { heldUntil } from '../panel/series';
 import { PLAIN_VIEW, type IWindow } from '../panel/view';
 import { ofText, valueText } from '../panel/words';
 import { Zoom } from '../panel/zoom';
@@ -97,12 +98,7 @@ export class CompareTab extends Widget {
         this._charts.set(family.name, chart);
         this._host.append(chart.node);
       }
-      chart.update(
-        this._zoom.closest(family),
-        null,
-        [],
-        Math.max(0, ...found.map(one => one.progress.step ?? 0))
-      );
+      chart.update(this._zoom.closest(family), null, []);
     }
   }
 
@@ -113,9 +109,9 @@ export class CompareTab extends Widget {
 
   private async _askWindow({ first, last }: IWindow): Promise<IFamily[] | null> {
     const answers = await Promise.all(
-      this._found.map(async ({ run, ref, families }) => {
+      this._found.map(async ({ run, ref, progress, families }) => {
         const closest = asCurves(await this._server.curves(run, first, last));
-        return { ref, families: closest ?? families };
+        return { ref, progress, families: closest ?? families };
       })
     );
     return familiesOf(answers);
@@ -135,13 +131,14 @@ export class CompareTab extends Widget {
   }
 }
 
-/** One family per metric, with a series per run. */
-function familiesOf(found: Pick<ISnapshot, 'ref' | 'families'>[]): IFamily[] {
+/** One family per metric, with a series per run, none of them drawn beyond its own run's end. */
+function familiesOf(found: Pick<ISnapshot, 'ref' | 'progress' | 'families'>[]): IFamily[] {
   const byName = new Map<string, IFamily>();
   for (const snapshot of found) {
     for (const series of snapshot.families.flatMap(family => family.series)) {
       const family = byName.get(series.name) ?? { name: series.name, series: [] };
-      family.series.push({ ...series, name: snapshot.ref, role: 'other' });
+      const held = heldUntil(series, snapshot.progress.step);
+      family.series.push({ ...held, name: snapshot.ref, role: 'other' });
       byName.set(series.name, family);
     }
   }

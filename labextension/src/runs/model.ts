@@ -39,6 +39,11 @@ export class RunsModel {
     return this._shown;
   }
 
+  /** Every run, whatever the filter. */
+  get all(): IRunRow[] {
+    return [...this._rows.values()];
+  }
+
   /** How many runs there are in all. */
   get total(): number {
     return this._rows.size;

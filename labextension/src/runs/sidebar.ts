@@ -6,13 +6,21 @@ import { Widget } from '@lumino/widgets';
 
 import type { ServerLink } from '../api/server';
 import { element, setText } from '../panel/dom';
-import { isLive } from '../protocol';
+import { isLive, type Status } from '../protocol';
 import type { IRunRow } from '../rows';
 import { RunList } from './list';
 import { SORTS, type RunsModel, type Sort } from './model';
 
 const HOW_TO_BEGIN =
   'No runs yet. In a notebook: %load_ext jupyter_train, then %train model data --epochs 5';
+
+const NOT_DONE = { pause: 'Not paused', resume: 'Not resumed', stop: 'Not stopped' };
+/** Which of the selected runs are told something. */
+const TAKES: Record<keyof typeof NOT_DONE, Status[]> = {
+  pause: ['running'],
+  resume: ['paused'],
+  stop: ['running', 'paused']
+};
 
 /** What the sidebar cannot do by itself. */
 export interface IRunActions {
@@ -27,7 +35,12 @@ export class RunsSidebar extends Widget {
   private readonly _list: RunList;
   private readonly _count = element('span', 'jt-RunsCount');
   private readonly _note = element('div', 'jt-RunsNote');
-  private readonly _buttons: Record<'compare' | 'open' | 'stop' | 'delete', HTMLButtonElement>;
+  private readonly _buttons: Record<
+    'compare' | 'open' | 'pause' | 'stop' | 'delete',
+    HTMLButtonElement
+  >;
+
+  private _canPause = true;
 
   constructor(
     private readonly _model: RunsModel,
@@ -41,7 +54,8 @@ export class RunsSidebar extends Widget {
     this._buttons = {
       compare: this._button('Compare', () => this._actions.compare(this._model.selected)),
       open: this._button('Open notebook', () => this._open()),
-      stop: this._button('Stop', () => void this._stop()),
+      pause: this._button('Pause', () => void this._tell(this._canPause ? 'pause' : 'resume')),
+      stop: this._button('Stop', () => void this._tell('stop')),
       delete: this._button('Delete', () => void this._delete())
     };
     this._note.setAttribute('role', 'status');
@@ -99,6 +113,9 @@ export class RunsSidebar extends Widget {
     setText(this._note, message || (isEmpty ? HOW_TO_BEGIN : nothing));
     this._note.hidden = this._note.textContent === '';
     const lives = selected.filter(row => isLive(row.status)).length;
+    this._canPause = lives === 0 || selected.some(row => row.status === 'running');
+    this._buttons.pause.disabled = lives === 0;
+    setText(this._buttons.pause, this._canPause ? 'Pause' : 'Resume');
     this._buttons.compare.disabled = selected.length === 0;
     setText(this._buttons.compare, selected.length === 1 ? 'Show' : 'Compare');
     this._buttons.open.disabled = selected.length !== 1 || selected[0]?.notebook === '';
@@ -113,10 +130,10 @@ export class RunsSidebar extends Widget {
     }
   }
 
-  private async _stop(): Promise<void> {
-    const lives = this._model.selected.filter(row => isLive(row.status));
-    const answers = await Promise.all(lives.map(row => this._server.tell(row.key, 'stop', {})));
-    await tellFailures('Not stopped', lives, answers);
+  private async _tell(verb: keyof typeof NOT_DONE): Promise<void> {
+    const lives = this._model.selected.filter(row => TAKES[verb].includes(row.status));
+    const answers = await Promise.all(lives.map(row => this._server.tell(row.key, verb, {})));
+    await tellFailures(NOT_DONE[verb], lives, answers);
   }
 
   private async _delete(): Promise<void> {

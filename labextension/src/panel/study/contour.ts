@@ -3,7 +3,17 @@
  */
 import type { IParam, IStudy } from '../../study';
 import { element } from '../dom';
-import { Figure, drawBottomAxis, drawLeftAxis, scaleOf, svg, told, type Draw } from './figure';
+import { said } from './edge';
+import {
+  Figure,
+  beside,
+  drawBottomAxis,
+  drawLeftAxis,
+  scaleOf,
+  svg,
+  told,
+  type Draw
+} from './figure';
 import { drawDots, objective, ranking, type Chosen } from './plots';
 
 const LEVELS = 7;
@@ -75,7 +85,8 @@ export class Contour {
     const isDrawn =
       x !== undefined && y !== undefined && x !== y && ranking(study).length >= FEWEST_TRIALS;
     const title = x !== undefined && y !== undefined ? `${metric} by ${x.name} and ${y.name}` : '';
-    this.figure.update(title, isDrawn ? contour(study, x, y, this._chosen) : null);
+    const draw = isDrawn ? contour(study, x, y, this._chosen) : null;
+    this.figure.update(title, draw, said(objective(study), 'coloured as that'));
     if (x !== undefined && x === y) {
       this.figure.update(`${metric}: choose two parameters`, canvas =>
         canvas.setAttribute('height', '0')
@@ -85,9 +96,10 @@ export class Contour {
 }
 
 function contour(study: IStudy, across: IParam, upwards: IParam, chosen: Chosen): Draw {
-  return (canvas, box) => {
+  return (canvas, frame) => {
+    const y = scaleOf(upwards.values, frame.bottom, frame.top, upwards.isLog, upwards.labels);
+    const box = beside(frame, y);
     const x = scaleOf(across.values, box.left, box.right, across.isLog, across.labels);
-    const y = scaleOf(upwards.values, box.bottom, box.top, upwards.isLog, upwards.labels);
     const width = box.right - box.left;
     const height = box.bottom - box.top;
     const levels = levelsOf(study, ranking(study), place => {
@@ -131,7 +143,7 @@ function levelsOf(
   places: readonly number[],
   at: (place: number) => [number, number] | null
 ): (number | null)[][] {
-  const values = objective(study);
+  const { values } = objective(study);
   const points = places.flatMap(place => {
     const [where, value] = [at(place), values[place] ?? null];
     return where === null || value === null ? [] : [{ where, value }];

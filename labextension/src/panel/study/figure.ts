@@ -2,14 +2,15 @@
  * A small picture in SVG that is drawn anew at the width it has, with axes as the charts of a run have them.
  */
 import { element, setText } from '../dom';
-import { valueText } from '../words';
+import { logTicks, niceTicks, tickTexts } from '../ticks';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 190;
 const LEAST_WIDTH = 200;
-/** Of so many trials or more, so large a share may lie beyond the end of the axis. */
-const FEWEST_TO_CUT = 10;
-const WORST_SHARE = 0.2;
+const MOST_TICKS = 5;
+/** Of a label, in letters and in pixels. */
+const MOST_LETTERS = 14;
+const LETTER = 6.3;
 
 /** Where a picture may draw, in pixels. */
 export interface IBox {
@@ -110,24 +111,6 @@ export interface IScale {
   ticks: [number, string][];
 }
 
-/**
- * Values as an axis of the objective takes them: the worst few do not press the good ones together, they stay at its
- * end.
- */
-export function readable(
-  values: readonly (number | null)[],
-  mode: 'min' | 'max'
-): (number | null)[] {
-  const known = values.filter((value): value is number => value !== null).sort((a, b) => a - b);
-  if (known.length < FEWEST_TO_CUT) {
-    return [...values];
-  }
-  const worst = Math.floor(known.length * WORST_SHARE);
-  const edge = (mode === 'max' ? known[worst] : known[known.length - 1 - worst]) ?? 0;
-  const cut = mode === 'max' ? Math.max : Math.min;
-  return values.map(value => (value === null ? null : cut(value, edge)));
-}
-
 /** A scale between two pixels; labelled places instead of numbers where there are labels. */
 export function scaleOf(
   values: readonly (number | null)[],
@@ -159,52 +142,28 @@ export function scaleOf(
     const at = isLog ? Math.log10(Math.max(value, 1e-300)) : value;
     return from + ((at - low) / (high - low)) * (to - from);
   };
-  return Object.assign(place, { ticks: isLog ? logTicks(low, high) : plainTicks(low, high) });
+  const ticks = isLog
+    ? logTicks(10 ** low, 10 ** high, MOST_TICKS)
+    : niceTicks(low, high, MOST_TICKS);
+  return Object.assign(place, { ticks: labelled(ticks) });
 }
 
-function plainTicks(low: number, high: number): [number, string][] {
-  const rough = (high - low) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough) ?? rough;
-  const ticks: [number, string][] = [];
-  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const isPlain = digits <= 4 && Math.abs(high) < 1e5 && Math.abs(low) < 1e5;
-  for (let at = Math.ceil(low / step) * step; at <= high + 1e-12; at += step) {
-    const value = Math.abs(at) < step / 1e6 ? 0 : at;
-    ticks.push([value, isPlain ? value.toFixed(digits) : valueText(Number(value.toPrecision(6)))]);
-  }
-  return ticks;
+function labelled(ticks: number[]): [number, string][] {
+  const texts = tickTexts(ticks);
+  return ticks.map((tick, at) => [tick, texts[at] ?? '']);
 }
 
-/** Powers of ten; where the axis has one at most, twice and five times a power too, or even steps. */
-function logTicks(low: number, high: number): [number, string][] {
-  const powers = marks(low, high, [1]);
-  const found = powers.length < 2 ? marks(low, high, [1, 2, 5]) : powers;
-  if (found.length < 2) {
-    return plainTicks(10 ** low, 10 ** high);
-  }
-  const isPlain = found.every(([, power]) => power >= -3 && power <= 4);
-  const every = powers.length < 2 ? 1 : Math.ceil(found.length / 5);
-  return found
-    .filter((_, place) => place % every === 0)
-    .map(([times, power]) => {
-      const text = `${times}e${power}`;
-      return [Number(text), isPlain ? String(Number(text)) : text];
-    });
+/** The box with room at the left for the labels of a scale. */
+export function beside(box: IBox, scale: IScale): IBox {
+  const letters = Math.max(...scale.ticks.map(([, label]) => shortened(label).length), 0);
+  return { ...box, left: Math.max(box.left, LETTER * letters + 12) };
 }
 
-/** Multiples of powers of ten between two powers: `[times, power]`, the smallest first. */
-function marks(low: number, high: number, multiples: readonly number[]): [number, number][] {
-  const found: [number, number][] = [];
-  for (let power = Math.floor(low); power <= high; power++) {
-    for (const times of multiples) {
-      const at = power + Math.log10(times);
-      if (at >= low && at <= high) {
-        found.push([times, power]);
-      }
-    }
-  }
-  return found;
+/** A label as long as there is room for; a number is never cut. */
+export function shortened(label: string): string {
+  return label.length > MOST_LETTERS && Number.isNaN(Number(label.replace(/[,M]/g, '')))
+    ? `${label.slice(0, MOST_LETTERS - 1)}…`
+    : label;
 }
 
 /** Lines and numbers at the left. */
@@ -213,20 +172,23 @@ export function drawLeftAxis(canvas: SVGSVGElement, box: IBox, scale: IScale): v
     const y = scale(value);
     canvas.append(
       svg('line', { x1: box.left, x2: box.right, y1: y, y2: y, class: 'jt-GridLine' }),
-      svg('text', { x: box.left - 6, y: y + 3.5, 'text-anchor': 'end', class: 'jt-Tick' }, label)
+      svg(
+        'text',
+        { x: box.left - 6, y: y + 3.5, 'text-anchor': 'end', class: 'jt-Tick' },
+        shortened(label)
+      )
     );
   }
 }
 
-/** Numbers at the bottom. */
+/** Numbers at the bottom, none of them beyond the picture's right end. */
 export function drawBottomAxis(canvas: SVGSVGElement, box: IBox, scale: IScale): void {
+  const end = canvas.viewBox.baseVal.width;
   for (const [value, label] of scale.ticks) {
+    const text = shortened(label);
+    const x = Math.min(scale(value), end - (LETTER * text.length) / 2);
     canvas.append(
-      svg(
-        'text',
-        { x: scale(value), y: box.bottom + 15, 'text-anchor': 'middle', class: 'jt-Tick' },
-        label.length > 12 ? `${label.slice(0, 11)}…` : label
-      )
+      svg('text', { x, y: box.bottom + 15, 'text-anchor': 'middle', class: 'jt-Tick' }, text)
     );
   }
 }

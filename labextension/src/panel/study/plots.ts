@@ -3,16 +3,16 @@
  */
 import type { IParam, IStudy, TrialState } from '../../study';
 import { valueText } from '../words';
+import { readable, type IReadable } from './edge';
 import {
+  beside,
   drawBottomAxis,
   drawLeftAxis,
   path,
-  readable,
   scaleOf,
   svg,
   told,
   type Draw,
-  type IBox,
   type IScale
 } from './figure';
 
@@ -57,34 +57,40 @@ export function curves(study: IStudy, chosen: Chosen): Draw | null {
     return null;
   }
   const best = study.numbers[ranking(study)[0] ?? -1] ?? -1;
-  const mode = study.objectives[0]?.mode ?? 'max';
-  return (canvas, box) => {
+  const mode = modeOf(study);
+  const all = curveValues(study);
+  return (canvas, frame) => {
+    const y = scaleOf(all.values, frame.bottom, frame.top);
+    const box = beside(frame, y);
     const xs = shown.flatMap(curve => curve.epochs);
     const x = scaleOf([0.9, ...xs], box.left, box.right);
-    const all = readable(
-      shown.flatMap(curve => curve.values),
-      mode
-    );
-    const y = scaleOf(all, box.bottom, box.top);
-    const end = all.reduce<number>(
-      (a, b) => (mode === 'max' ? Math.min : Math.max)(a, b ?? a),
-      all[0] ?? 0
-    );
-    const cut = (value: number): number => (mode === 'max' ? Math.max : Math.min)(value, end);
+    const first = new Map<number, number>();
+    let before = 0;
+    for (const curve of shown) {
+      first.set(curve.trial, before);
+      before += curve.values.length;
+    }
     x.ticks = whole(x.ticks).filter(([value]) => value > 0);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
     const rank = (trial: number): number => (trial === chosen ? 2 : trial === best ? 1 : 0);
     for (const curve of [...shown].sort((a, b) => rank(a.trial) - rank(b.trial))) {
+      const place = first.get(curve.trial) ?? 0;
       const points = curve.epochs.map((epoch, at): [number, number] | null => {
-        const value = curve.values[at] ?? null;
-        return value === null ? null : [x(epoch), y(cut(value))];
+        const value = all.values[place + at] ?? null;
+        return value === null ? null : [x(epoch), y(value)];
       });
       const kind = markClass(curve.state, curve.trial === best, curve.trial === chosen);
       const words = `trial ${curve.trial} (${curve.state})`;
       const last = points[points.length - 1];
       canvas.append(told(svg('path', { d: path(points), class: `jt-TrialLine ${kind}` }), words));
-      if (last) {
+      points.forEach((point, at) => {
+        if (point !== null && all.isBeyond[place + at]) {
+          const value = valueText(curve.values[at] ?? null);
+          canvas.append(told(beyond(point, mode, kind), `${words}: ${value}`));
+        }
+      });
+      if (last && !all.isBeyond[place + points.length - 1]) {
         canvas.append(
           told(
             svg('circle', { cx: last[0], cy: last[1], r: 2, class: `jt-TrialDot ${kind}` }),
@@ -98,14 +104,15 @@ export function curves(study: IStudy, chosen: Chosen): Draw | null {
 
 /** Objective after objective, and the best so far as a line. */
 export function history(study: IStudy, chosen: Chosen): Draw | null {
-  const values = objective(study);
+  const { values, isBeyond } = objective(study);
   if (!values.some(value => value !== null)) {
     return null;
   }
   const isMin = study.objectives[0]?.mode === 'min';
-  return (canvas, box) => {
+  return (canvas, frame) => {
+    const y = scaleOf(values, frame.bottom, frame.top);
+    const box = beside(frame, y);
     const x = scaleOf(study.numbers, box.left, box.right);
-    const y = scaleOf(values, box.bottom, box.top);
     x.ticks = whole(x.ticks).filter(([value]) => value >= 0);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
@@ -127,19 +134,20 @@ export function history(study: IStudy, chosen: Chosen): Draw | null {
       steps.push([x(study.numbers[study.numbers.length - 1] ?? 0), end[1]]);
     }
     canvas.append(svg('path', { d: path(steps), class: 'jt-BestLine' }));
-    drawDots(canvas, study, study.numbers, values, x, y, chosen);
+    drawDots(canvas, study, study.numbers, values, x, y, chosen, isBeyond);
   };
 }
 
 /** The objective against one parameter. */
 export function slice(study: IStudy, param: IParam, chosen: Chosen): Draw {
-  return (canvas, box) => {
-    const values = objective(study);
+  return (canvas, frame) => {
+    const { values, isBeyond } = objective(study);
+    const y = scaleOf(values, frame.bottom, frame.top);
+    const box = beside(frame, y);
     const x = scaleOf(param.values, box.left, box.right, param.isLog, param.labels);
-    const y = scaleOf(values, box.bottom, box.top);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
-    drawDots(canvas, study, param.values, values, x, y, chosen);
+    drawDots(canvas, study, param.values, values, x, y, chosen, isBeyond);
   };
 }
 
@@ -150,9 +158,10 @@ export function front(study: IStudy, chosen: Chosen): Draw | null {
     return null;
   }
   const onFront = new Set(study.front);
-  return (canvas, box) => {
+  return (canvas, frame) => {
+    const y = scaleOf(second, frame.bottom, frame.top);
+    const box = beside(frame, y);
     const x = scaleOf(first, box.left, box.right);
-    const y = scaleOf(second, box.bottom, box.top);
     drawLeftAxis(canvas, box, y);
     drawBottomAxis(canvas, box, x);
     const line = study.numbers
@@ -196,61 +205,28 @@ export function importance(study: IStudy): Draw | null {
   };
 }
 
-/** Every trial a line through its values, one axis a name and the objective last. */
-export function parallel(study: IStudy, chosen: Chosen): Draw | null {
-  const places = ranking(study);
-  if (places.length < 2 || study.params.length < 2) {
-    return null;
-  }
-  return (canvas, box) => {
-    const inner: IBox = { ...box, left: 30, right: box.right - 34, top: box.top + 16 };
-    const scales = study.params.map(param =>
-      scaleOf(param.values, inner.bottom, inner.top, param.isLog, param.labels)
-    );
-    const values = objective(study);
-    scales.push(scaleOf(values, inner.bottom, inner.top));
-    const columns = [...study.params.map(param => param.values), values];
-    const names = [...study.params.map(param => param.name), study.objectives[0]?.metric ?? ''];
-    const gap = (inner.right - inner.left) / (scales.length - 1);
-    // the best are drawn last, over the others
-    [...places].reverse().forEach((place, at) => {
-      const points = columns.map((column, axis): [number, number] | null => {
-        const value = column[place] ?? null;
-        return value === null ? null : [inner.left + axis * gap, scales[axis]?.(value) ?? 0];
-      });
-      const isChosen = study.numbers[place] === chosen;
-      const share = places.length < 2 ? 1 : at / (places.length - 1);
-      const line = svg('path', {
-        d: path(points),
-        class: `jt-ParallelLine${isChosen ? ' jt-mod-chosen' : ''}`,
-        'stroke-opacity': isChosen ? 1 : (0.1 + 0.8 * share ** 2).toFixed(2)
-      });
-      canvas.append(told(line, trialWords(study, place)));
-    });
-    scales.forEach((scale, axis) => {
-      const x = inner.left + axis * gap;
-      const anchor = axis === 0 ? 'start' : axis === scales.length - 1 ? 'end' : 'middle';
-      const at = axis === 0 ? x - 24 : axis === scales.length - 1 ? x + 32 : x;
-      canvas.append(
-        svg('line', { x1: x, x2: x, y1: inner.top, y2: inner.bottom, class: 'jt-AxisLine' }),
-        svg(
-          'text',
-          { x: at, y: inner.top - 9, 'text-anchor': anchor, class: 'jt-AxisName' },
-          short(names[axis] ?? '', gap / 6.5)
-        )
-      );
-      for (const [value, label] of scale.ticks) {
-        canvas.append(
-          svg('text', { x: x + 4, y: scale(value) + 3.5, class: 'jt-Tick' }, short(label, 9))
-        );
-      }
-    });
-  };
+/** The first objective, as its axis takes it. */
+export function objective(study: IStudy): IReadable {
+  return readable(study.values[0] ?? [], modeOf(study));
 }
 
-/** The first objective, as its axis takes it. */
-export function objective(study: IStudy): (number | null)[] {
-  return readable(study.values[0] ?? [], study.objectives[0]?.mode ?? 'max');
+/** The values of all curves that are drawn, one curve after the other, as their axis takes them. */
+export function curveValues(study: IStudy): IReadable {
+  return readable(
+    study.curves.flatMap(curve => curve.values),
+    modeOf(study)
+  );
+}
+
+function modeOf(study: IStudy): 'min' | 'max' {
+  return study.objectives[0]?.mode ?? 'max';
+}
+
+/** A triangle at the end of the axis that points to where the value lies. */
+function beyond([x, y]: readonly [number, number], mode: 'min' | 'max', kind: string): SVGElement {
+  const down = mode === 'max' ? 1 : -1;
+  const d = `M${(x - 4).toFixed(1)} ${(y - 3 * down).toFixed(1)}h8l-4 ${7 * down}Z`;
+  return svg('path', { d, class: `jt-TrialDot jt-Beyond ${kind}` });
 }
 
 /** Every trial as a dot; the best of them ringed. */
@@ -261,7 +237,8 @@ export function drawDots(
   ys: readonly (number | null)[],
   x: IScale,
   y: IScale,
-  chosen: Chosen
+  chosen: Chosen,
+  isBeyond: readonly boolean[] = []
 ): void {
   const best = ranking(study)[0] ?? -1;
   study.numbers.forEach((number, place) => {
@@ -272,6 +249,11 @@ export function drawDots(
     const state = study.states[place] ?? 'failed';
     const isBest = place === best && study.front.length === 0;
     const kind = markClass(state, isBest, number === chosen);
+    if (isBeyond[place]) {
+      const mark = beyond([x(across), y(up)], modeOf(study), kind);
+      canvas.append(told(mark, trialWords(study, place)));
+      return;
+    }
     const at = { cx: x(across).toFixed(1), cy: y(up).toFixed(1) };
     canvas.append(
       told(
@@ -296,7 +278,7 @@ function markClass(state: TrialState, isBest: boolean, isChosen: boolean): strin
   return `jt-mod-${state}${isBest ? ' jt-mod-best' : ''}${isChosen ? ' jt-mod-chosen' : ''}`;
 }
 
-function short(words: string, most: number): string {
+export function short(words: string, most: number): string {
   const letters = Math.max(3, Math.floor(most));
   return words.length > letters ? `${words.slice(0, letters - 1)}…` : words;
 }

@@ -7,9 +7,11 @@ import type { IParam, IStudy } from '../../study';
 import type { Say, Tell } from '../controls';
 import { element } from '../dom';
 import { Contour } from './contour';
+import { AS_TRIANGLES, said } from './edge';
 import { Figure } from './figure';
+import { parallel } from './parallel';
 import { ByHand } from './hand';
-import { curves, front, history, importance, parallel, slice } from './plots';
+import { curveValues, curves, front, history, importance, objective, slice } from './plots';
 import { TrialTable } from './table';
 
 const MOST_SLICES = 6;
@@ -94,10 +96,19 @@ export class StudyView {
     const metric = study.objectives[0]?.metric ?? '';
     const second = study.objectives[1]?.metric ?? '';
     this._curves.update(`${metric} over epochs`, curves(study, this._chosen), legend(study));
-    this._history.update(`${metric} by trial`, history(study, this._chosen));
+    const told = objective(study);
+    this._history.update(
+      `${metric} by trial`,
+      history(study, this._chosen),
+      said(told, AS_TRIANGLES)
+    );
     this._front.update(`${second} against ${metric}`, front(study, this._chosen));
     this._importance.update('what matters', importance(study));
-    this._parallel.update('all values together', parallel(study, this._chosen));
+    this._parallel.update(
+      'all values together',
+      parallel(study, this._chosen),
+      said(told, 'lines to the edge')
+    );
     const weighed = byWeight(study);
     this._contour.update(study, weighed, this._chosen);
     this._drawSlices(study, weighed, metric);
@@ -106,6 +117,7 @@ export class StudyView {
   }
 
   private _drawSlices(study: IStudy, weighed: IParam[], metric: string): void {
+    const words = said(objective(study), AS_TRIANGLES);
     const isTold = study.values[0]?.some(value => value !== null) ?? false;
     const params = weighed.slice(0, isTold ? MOST_SLICES : 0);
     while (this._slices.length < params.length) {
@@ -116,7 +128,7 @@ export class StudyView {
     this._slices.forEach((figure, place) => {
       const param = params[place];
       const draw = param === undefined ? null : slice(study, param, this._chosen);
-      figure.update(param === undefined ? '' : `${metric} by ${param.name}`, draw);
+      figure.update(param === undefined ? '' : `${metric} by ${param.name}`, draw, words);
     });
   }
 
@@ -151,7 +163,8 @@ function legend(study: IStudy): string {
     states.has('running') ? 'orange: running' : '',
     states.has('waiting') ? 'dashed: begins again' : '',
     states.has('pruned') ? 'grey: pruned' : '',
-    states.has('failed') ? 'red: failed' : ''
+    states.has('failed') ? 'red: failed' : '',
+    said(curveValues(study), AS_TRIANGLES)
   ];
   return words.filter(word => word !== '').join(' · ');
 }

@@ -1,0 +1,51 @@
+/**
+ * What an axis covers and whether it is logarithmic: the same rules as the picture's (`scales.py`).
+ */
+import type { IFamily, Value } from '../protocol';
+
+const MARGIN = 0.05;
+/** A logarithmic axis is for values of which so large a share lies below so small a part of the greatest. */
+const FLAT_SHARE = 0.25;
+const FLAT_PART = 0.01;
+
+/**
+ * True where a linear axis would press the curve onto its floor, so that a logarithmic one is drawn.
+ *
+ * All values are above 0, and at least a quarter of them lies below a hundredth of the greatest. Accuracies and other
+ * numbers that merely lie in 0..1, a few of them close to 0, stay linear; so does a loss with one spike.
+ */
+export function isWide(values: readonly number[]): boolean {
+  if (values.length === 0 || !values.every(value => value > 0)) {
+    return false;
+  }
+  const floor = values.reduce((a, b) => Math.max(a, b), 0) * FLAT_PART;
+  return values.filter(value => value < floor).length >= FLAT_SHARE * values.length;
+}
+
+/** True when no value of a family is 0 or below. */
+export function canBeLog(family: IFamily): boolean {
+  const values = family.series.flatMap(one => known([...one.values, ...one.lows, ...one.highs]));
+  return values.length > 0 && values.every(value => value > 0);
+}
+
+/** True where a family is drawn on a logarithmic axis unless somebody wants another. */
+export function isFamilyWide(family: IFamily): boolean {
+  return canBeLog(family) && isWide(family.series.flatMap(one => known(one.values)));
+}
+
+/** What a linear axis covers: the values, and a little room above and below. */
+export function covered(low: number, high: number): [number, number] {
+  const room = high > low ? MARGIN * (high - low) : Math.abs(low) * 0.1 || 1;
+  return [low - room, high + room];
+}
+
+/** What a logarithmic axis covers. */
+export function coveredByLog(low: number, high: number): [number, number] {
+  const [first, last] = [Math.log10(low), Math.log10(high)];
+  const room = last > first ? MARGIN * (last - first) : 0.1;
+  return [10 ** (first - room), 10 ** (last + room)];
+}
+
+function known(values: readonly Value[]): number[] {
+  return values.filter((value): value is number => value !== null);
+}

@@ -1,0 +1,77 @@
+/**
+ * Keeps the panel of a live run in its notebook: a page that is loaded again shows it, and steers the run.
+ */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+
+import { isShown, notebooksAt, putBelow, saveQuietly, type INotebook } from '../api/notebooks';
+import type { Bundle, ServerLink } from '../api/server';
+import { isRecord } from '../reading';
+import { isLive } from '../protocol';
+import type { IRunRow } from '../rows';
+import type { RunsModel } from './model';
+
+/** Saves a notebook once its panel is in it, and puts a panel back that a page lost before. */
+export class PanelKeeper {
+  /** When a live run was first heard of; 0 for those that were there before the page. */
+  private readonly _heardAt = new Map<string, number>();
+  private readonly _openedAt = new WeakMap<INotebook, number>();
+  private readonly _handled = new Set<string>();
+  private _isFirst = true;
+
+  constructor(
+    private readonly _app: JupyterFrontEnd,
+    private readonly _model: RunsModel,
+    private readonly _server: ServerLink
+  ) {
+    this._model.changed.connect(this._look, this);
+  }
+
+  /** A notebook has been opened, and read. */
+  opened(notebook: INotebook): void {
+    this._openedAt.set(notebook, performance.now());
+    this._look();
+  }
+
+  /** Keeps nothing any more. */
+  dispose(): void {
+    this._model.changed.disconnect(this._look, this);
+  }
+
+  private _look(): void {
+    const lives = this._model.all.filter(row => isLive(row.status) && row.notebook !== '');
+    for (const row of lives) {
+      if (!this._heardAt.has(row.key)) {
+        this._heardAt.set(row.key, this._isFirst ? 0 : performance.now());
+      }
+      for (const notebook of notebooksAt(this._app, row.notebook)) {
+        this._keep(notebook, row);
+      }
+    }
+    this._isFirst = this._isFirst && this._model.total === 0;
+  }
+
+  private _keep(notebook: INotebook, row: IRunRow): void {
+    const isIn = isShown(notebook, row.key);
+    const openedAt = this._openedAt.get(notebook);
+    const heardAt = this._heardAt.get(row.key) ?? Infinity;
+    const isLost = !isIn && openedAt !== undefined && heardAt <= openedAt;
+    const step = `${isIn ? 'save' : 'put back'} ${row.key} ${notebook.id}`;
+    if ((!isIn && !isLost) || this._handled.has(step)) {
+      return;
+    }
+    this._handled.add(step);
+    void (isIn
+      ? saveQuietly(notebook, this._app.serviceManager.contents)
+      : this._putBack(notebook, row, step));
+  }
+
+  private async _putBack(notebook: INotebook, row: IRunRow, step: string): Promise<void> {
+    const data = await this._server.bundle(row.key);
+    const isWanted = !notebook.isDisposed && !isShown(notebook, row.key);
+    if (!isRecord(data)) {
+      this._handled.delete(step); // the server could not say: asked again at its next news
+    } else if (isWanted && putBelow(notebook, row.cell, data as Bundle)) {
+      this._look();
+    }
+  }
+}
