@@ -24,6 +24,7 @@ from jupyter_train.store.locations import network_file_system, runs_home, store_
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.takeover import never_began_words
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
@@ -134,14 +135,17 @@ def _runs(store: Store) -> Iterator[Finding]:
             continue
         status = store.status_of(record)
         if status is RunStatus.LOST and record.status is not RunStatus.LOST:
-            words = (
-                f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
-            )
-            yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
+            yield Finding(Level.NOTE, _lost_words(record), lambda record=record: _call_lost(store, record))  # type: ignore[misc]
         if not status.is_live and status is not RunStatus.QUEUED:
             yield from _leftovers(record)
         if number < _MOST_RUNS:
             yield from _curves(record)
+
+
+def _lost_words(record: RunRecord) -> str:
+    if record.status is RunStatus.QUEUED:
+        return f"`{record.ref}` is recorded as queued: {never_began_words(record)}"
+    return f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
 
 
 def _call_lost(store: Store, record: RunRecord) -> None:
@@ -149,7 +153,8 @@ def _call_lost(store: Store, record: RunRecord) -> None:
     with contextlib.suppress(RunStateError, FencedError):
         lock.acquire(patience_s=0.1)
         try:
-            store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time())
+            never = {"message": never_began_words(record)} if record.status is RunStatus.QUEUED else {}
+            store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time(), **never)
         finally:
             lock.release()
 

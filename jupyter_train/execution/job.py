@@ -141,8 +141,14 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     return TrainConfig.of({**given, **trainer, **changes}, known)
 
 
-def create(store: Store, job: Job, model: Any) -> RunRecord:
+def create(store: Store, job: Job, model: Any, goes_elsewhere: bool = False) -> RunRecord:
     """A QUEUED run for the job; one of many is RUNNING at once.
+
+    Args:
+        store: Where it is recorded.
+        job: What is to be done.
+        model: What is trained.
+        goes_elsewhere: Whether a process of its own carries it out.
 
     Raises:
         StoreError: It cannot be recorded.
@@ -154,6 +160,8 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
     began: dict[str, Any] = {}
     if job.judge is not None:  # one of many: what it takes to write it down twice is felt
         began = {"status": RunStatus.RUNNING, "started_at": time.time(), "heartbeat_at": time.time()}
+    if goes_elsewhere:
+        began["summary"] = {"waits_for": "model and data, which are written down for its process"}
     return store.create_run(
         config.name or type(model).__name__, **began, kind=job.kind, config=recorded, notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),

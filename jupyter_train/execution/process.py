@@ -78,10 +78,10 @@ class Launched:
             time.sleep(_BEGUN_LOOK_S)
         return False
 
-    def ask_to_stop(self) -> bool:
-        """Asks it to end well; False while it cannot hear."""
+    def ask_to_stop(self, source: str) -> bool:
+        """Asks it to end well, and says for whom; False while it cannot hear."""
         try:
-            commands.add(self._store, self.record.key, command("stop", {}, "interrupt"))
+            commands.add(self._store, self.record.key, command("stop", {}, source))
         except (RunStateError, StoreError):
             return False
         return True
@@ -131,7 +131,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         record = store.find(job.config.resume)
         check_may_go_on(store, record)
     else:
-        record = create(store, job, prepared.model)
+        record = create(store, job, prepared.model, goes_elsewhere=True)
     folder = RunFolder(record.folder)
     try:
         sha256 = payload.write(folder, content)
@@ -179,13 +179,17 @@ def start_process(
         RunStateError: The next attempt was refused.
         StoreError: The process could not be started.
     """
+    if record.status is RunStatus.QUEUED:
+        store.update(record.key, heartbeat_at=time.time(), summary={"waits_for": "its process, which imports torch"})
     # the store's address is not in the arguments: everybody on the machine can read those
     extra = {STORE_VARIABLE: store.url} | ({CHANGES_VARIABLE: json.dumps(changes)} if changes is not None else {})
     try:
         process = start(record.key, sha256, Path(record.folder), extra)
     except OSError as err:
         raise _not_started(store, record, err) from err
-    if record.status is not RunStatus.QUEUED:
+    if record.status is RunStatus.QUEUED and changes is None:
+        store.update(record.key, pid=process.pid)  # who it waits for
+    else:
         _wait_until_taken_over(store, record, process)
         record = store.get(record.key)
     on_start(record, None)
@@ -225,14 +229,16 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
             is_told = False
             while not launched.is_ended():
                 if interrupt.is_asked and not is_told:
-                    is_told = launched.ask_to_stop()
+                    is_told = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
                 time.sleep(_LOOK_S)
         except AbortTraining:
             launched.abort()
             raise TrainingInterrupted(_ABORTED) from None
         record = store.get(launched.record.key)
         _bring_back(record, prepared)
-        return launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+        done = launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+    interrupt.pass_on()
+    return done
 
 
 def _bring_back(record: RunRecord, prepared: Prepared) -> None:

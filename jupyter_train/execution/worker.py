@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
+from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Job, changed, prepare
 from jupyter_train.execution.standing_by import wait_for_job
@@ -36,10 +37,11 @@ def main(run: str, sha256: str) -> int:
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
         return int(importlib.import_module(carrier).main(store, store.get(run), sha256, changes))
     lock = None
-    if store.get(run).status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
+    is_first = store.get(run).status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
+    if is_first:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
         lock.acquire()
-        store.update(run, pid=os.getpid())
+        store.update(run, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     return _train(store, store.get(run), folder, sha256, lock)
 
 
@@ -54,7 +56,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
         prepared = prepare(job)
-        record, _lock, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
+        record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
             store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
@@ -66,10 +68,14 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
     try:
         with InterruptWatch() as interrupt:
             outcome = attempt(store, job, prepared, record, interrupt, again)
+    except TrainingInterrupted:
+        owned.wait()
+        return 0  # recorded as stopped
     except BaseException as err:
         os.write(started_with, traceback.format_exc().encode())
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
+    owned.wait()
     interrupt.pass_on()
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)

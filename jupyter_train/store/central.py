@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
 from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
-from jupyter_train.store import database, owner
+from jupyter_train.store import database, last_words, owner
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
@@ -22,7 +22,7 @@ from jupyter_train.store.schema import events, runs
 if TYPE_CHECKING:
     from jupyter_train.store.outlines import Outline
 
-#: A run still QUEUED this long after it was made, with nobody holding its lock, never started.
+#: A run still QUEUED this long after its process was started, with nobody holding its lock, never began.
 QUEUED_PATIENCE_S = 60.0
 _FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 
@@ -119,6 +119,22 @@ class Store:
             values["status"] = new.value
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
 
+    def settle(self, key: str) -> bool:
+        """Writes down how a run ended that its owner could only say elsewhere; False where there is no such end.
+
+        Raises:
+            StoreError: It still cannot be written.
+        """
+        with self.reading.connect() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
+        if row is None or not RunStatus(row["status"]).is_live:
+            return False
+        end = last_words.kept(Path(row["folder"], "owner.lock"), row["attempt"])
+        if end is None:
+            return False
+        self.set_status(key, end.status, end.attempt, ended_at=end.ended_at, message=end.message)
+        return True
+
     def update(self, key: str, fence: int | None = None, **fields: Any) -> None:
         """Sets fields of a run's row; secrets are masked.
 
@@ -181,6 +197,7 @@ class Store:
             values = {
                 "status": RunStatus.RUNNING.value, "attempt": attempt, "host": host_name(), "pid": os.getpid(),
                 "started_at": now, "heartbeat_at": now, "ended_at": None, "message": "", "degraded": "",
+                "summary": {name: value for name, value in seen.summary.items() if name != "elapsed_s"},
             }  # fmt: skip
             connection.execute(runs.update().where(runs.c.key == seen.key).values(**values))
         return self.get(seen.key)
@@ -224,7 +241,7 @@ class Store:
             row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
         if row is None:
             raise RunNotFoundError(f"the store has no run `{key}`")
-        return _record_of(row)
+        return last_words.believed(_record_of(row))
 
     def find(self, word: str) -> RunRecord:
         """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
@@ -242,7 +259,7 @@ class Store:
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
         with self.reading.connect() as connection:
             rows = connection.execute(sa.select(runs).where(wanted).order_by(runs.c.created_at)).mappings().all()
-        found = [_record_of(row) for row in rows]
+        found = [last_words.believed(_record_of(row)) for row in rows]
         exact = [record for record in found if word in (record.key, record.ref)]
         found = exact or found
         if not found:
@@ -278,7 +295,7 @@ class Store:
         if kind is None and parent is None and not has_parts:
             query = query.where(runs.c.kind.not_in(PARTS))
         with self.reading.connect() as connection:
-            return [_record_of(row) for row in connection.execute(query).mappings()]
+            return [last_words.believed(_record_of(row)) for row in connection.execute(query).mappings()]
 
     def events_of(self, key: str) -> list[Event]:
         """All events of a run, oldest first."""
@@ -290,13 +307,16 @@ class Store:
     def status_of(self, record: RunRecord | Outline) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
 
-        A QUEUED run gets a minute for its owner to come. On another host the lock says nothing; the recorded
-        status is given unchanged.
+        A QUEUED run gets a minute for its owner to come, while the process that is to bring it lives. On another
+        host the lock says nothing; the recorded status is given unchanged.
         """
-        is_late = record.status is RunStatus.QUEUED and time.time() - record.created_at > QUEUED_PATIENCE_S
+        lock = Path(record.folder, "owner.lock")
+        if record.status.is_live and (end := last_words.kept(lock, record.attempt)) is not None:
+            return end.status
+        is_late = record.status is RunStatus.QUEUED and _is_late(record)
         if not (record.status.is_live or is_late) or record.host != host_name():
             return record.status
-        return record.status if owner.is_held(Path(record.folder, "owner.lock")) else RunStatus.LOST
+        return record.status if owner.is_held(lock) else RunStatus.LOST
 
     def has_live_runs(self) -> bool:
         """True while any run's owner is alive."""
@@ -305,6 +325,12 @@ class Store:
         with self.reading.connect() as connection:
             folders = connection.execute(query).scalars().all()
         return any(owner.is_held(Path(folder, "owner.lock")) for folder in folders)
+
+
+def _is_late(record: RunRecord | Outline) -> bool:
+    """Whether a QUEUED run that nobody holds will not begin any more."""
+    waits_since = max(record.created_at, record.heartbeat_at or 0.0)
+    return time.time() - waits_since > QUEUED_PATIENCE_S or not owner.is_alive(record.pid)
 
 
 def _row_of(record: RunRecord) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     try:
         book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
         with InterruptWatch() as interrupt:
-            if record.attempt == 1:
+            if not book.trials():  # else they are in it
                 for params in queued:
                     book.enqueue(params)
             driver = _drive(store, asked, record, book, interrupt)

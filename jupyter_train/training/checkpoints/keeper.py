@@ -65,6 +65,11 @@ class RunCheckpoint(Checkpoint):
         self._improved_to: float | None = None
         self._clean = CleanMoment()
 
+    @property
+    def monitors(self) -> str | None:
+        """The metric that tells the best epoch now."""
+        return self._monitored.name
+
     # -- when -------------------------------------------------------------------------------------
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

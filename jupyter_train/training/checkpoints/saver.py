@@ -125,6 +125,8 @@ class Saver:
         about = snapshot.about
         target = self._folder.path / about.path
         try:
+            if about.kind == "best" and has_nan(snapshot.content["state_dict"]):
+                raise ValueError(f"the weights of step {about.step:,} are NaN, the best before them stay")
             self._check_room(snapshot.content)
             size, sha256, problems = write(snapshot.content, target)
         except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training goes on
@@ -167,6 +169,15 @@ def size_of(content: Any) -> int:
     if isinstance(content, list | tuple):
         return sum(size_of(item) for item in content)
     return 0
+
+
+def has_nan(content: Any) -> bool:
+    """Whether a tensor in plain containers holds NaN; infinities are well in masks."""
+    if isinstance(content, torch.Tensor):
+        # the sum takes no memory, and is NaN also where infinities cancel out
+        return content.is_floating_point() and bool(content.sum().isnan()) and bool(content.isnan().any())
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return any(has_nan(item) for item in items)
 
 
 def bytes_of(trainer: pl.Trainer) -> int:

@@ -36,6 +36,7 @@ export class Header {
   /** Shows a snapshot. */
   update(snapshot: ISnapshot, isHeard: boolean): void {
     this.node.dataset.status = snapshot.status;
+    this.node.dataset.tone = snapshot.endedWith === '' ? '' : 'warning';
     setText(this._name, snapshot.ref);
     setText(this._status, statusText(snapshot, isHeard));
     setText(this._data, snapshot.data);

@@ -1,7 +1,7 @@
 /**
  * Numbers and statuses as people read them. The same rules as the static panel's.
  */
-import { isLive, type ISnapshot, type Value } from '../protocol';
+import { isAwaited, isLive, type ISnapshot, type Value } from '../protocol';
 
 /** `0.09312` as `0.0931`, `12345` as `12,345`, `0.00003` as `3.0e-5`. */
 export function valueText(value: Value): string {
@@ -58,7 +58,7 @@ export function ofText(value: Value, total: Value): string {
  * @param isHeard - Whether something still updates the panel; else a running run `was running at …`.
  */
 export function statusText(snapshot: ISnapshot, isHeard: boolean): string {
-  if (isLive(snapshot.status) && !isHeard) {
+  if (isAwaited(snapshot.status) && !isHeard) {
     const when = new Date(snapshot.asOf * 1000);
     return `was ${snapshot.status} at ${when.toLocaleString([], { dateStyle: 'short', timeStyle: 'short' })}`;
   }
@@ -70,7 +70,12 @@ export function statusText(snapshot: ISnapshot, isHeard: boolean): string {
     };
     return stages[snapshot.progress.stage] ?? 'running';
   }
-  return snapshot.status;
+  return endedText(snapshot.status, snapshot.endedWith);
+}
+
+/** A run's status, with what it ended with where that is no finite loss. */
+export function endedText(status: string, endedWith: string): string {
+  return endedWith === '' ? status : `${status} with ${endedWith}`;
 }
 
 /** Label and value of everything on the status line. */
