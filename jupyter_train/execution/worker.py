@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import json
@@ -11,8 +12,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.exceptions import RunStateError, TrainingInterrupted
 from jupyter_train.execution import crash, payload
 from jupyter_train.execution.job import Job, changed, prepare
 from jupyter_train.execution.standing_by import wait_for_job
@@ -20,6 +22,9 @@ from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, S
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome
 
 _MOST_LINE = 4000
 _LOOK_S = 0.5
@@ -48,10 +53,10 @@ def main(run: str, sha256: str) -> int:
 def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock: OwnerLock | None) -> int:
     """Trains a run; its lock is given back by the end of this process."""
     job = _job(folder, sha256)
-    from jupyter_train.execution.attempt import attempt
+    from jupyter_train.execution.attempt import ABORTED, attempt
     from jupyter_train.execution.inline import begin
-    from jupyter_train.training.fit import last_line
-    from jupyter_train.training.interrupt import InterruptWatch
+    from jupyter_train.training.fit import Outcome, last_line
+    from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
@@ -65,22 +70,33 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
         raise
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
-    try:
-        with InterruptWatch() as interrupt:
+    with InterruptWatch() as interrupt:
+        try:
             outcome = attempt(store, job, prepared, record, interrupt, again)
-    except TrainingInterrupted:
-        owned.wait()
-        return 0  # recorded as stopped
-    except BaseException as err:
-        os.write(started_with, traceback.format_exc().encode())
-        store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
-        raise
-    owned.wait()
+        except (TrainingInterrupted, AbortTraining):
+            interrupt.rest()
+            outcome = Outcome(RunStatus.STOPPED, ABORTED)
+        except BaseException as err:
+            os.write(started_with, traceback.format_exc().encode())
+            store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
+            raise
+        while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
+            pass  # the disk is full: what this process still has to write is nowhere else
+        _tell_stopped(store, record, outcome)
     interrupt.pass_on()
     if outcome.status is RunStatus.FINISHED:
         payload.discard(folder)
         store.update(record.key, payload="")
     return 0
+
+
+def _tell_stopped(store: Store, record: RunRecord, outcome: Outcome) -> None:
+    """Says that a run was stopped where an Interrupt came before that was said."""
+    if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
+        with contextlib.suppress(RunStateError):
+            store.set_status(
+                record.key, RunStatus.STOPPED, record.attempt, ended_at=time.time(), message=outcome.message
+            )
 
 
 def _job(folder: RunFolder, sha256: str) -> Job:

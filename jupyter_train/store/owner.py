@@ -66,9 +66,9 @@ class OwnerLock:
         if self._is_given_back:
             self.release()
 
-    def wait(self) -> None:
-        """Waits until nothing of the run is still to be written."""
-        self._is_free.wait()
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until nothing of the run is still to be written; False where something is after that time."""
+        return self._is_free.wait(timeout_s)
 
     def release(self) -> None:
         """Gives the lock back; harmless when not held."""

@@ -30,6 +30,7 @@ class InterruptWatch:
     def __init__(self) -> None:
         self.count = 0
         self.is_terminated = False
+        self._is_heard = False
         self._previous: dict[int, Any] = {}
         self._around: InterruptWatch | None = None
 
@@ -49,6 +50,10 @@ class InterruptWatch:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def rest(self) -> None:
+        """From now on nothing is raised any more: what has to be done after a second Interrupt is done to its end."""
+        self._is_heard = True
+
     def pass_on(self) -> None:
         """Lets a SIGTERM do what it was sent for, now that everything is recorded."""
         if self.is_terminated:
@@ -61,7 +66,7 @@ class InterruptWatch:
         self.count += 1
         if self._around is not None:
             self._around.count += 1
-        if self.count > 1:
+        if self.count > 1 and not self._is_heard:
             raise AbortTraining
 
 

@@ -125,8 +125,6 @@ class Saver:
         about = snapshot.about
         target = self._folder.path / about.path
         try:
-            if about.kind == "best" and has_nan(snapshot.content["state_dict"]):
-                raise ValueError(f"the weights of step {about.step:,} are NaN, the best before them stay")
             self._check_room(snapshot.content)
             size, sha256, problems = write(snapshot.content, target)
         except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training goes on
