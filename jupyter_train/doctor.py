@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import sqlite3
@@ -18,9 +19,17 @@ from pathlib import Path
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.panel.numbers import size_text
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, open_store
+from jupyter_train.store import RunFolder, Store, adopting, last_words, open_store
 from jupyter_train.store.database import wal_is_safe
-from jupyter_train.store.locations import network_file_system, runs_home, store_url, user_name
+from jupyter_train.store.locations import (
+    HOME_VARIABLE,
+    LEAST_BYTES,
+    STORE_VARIABLE,
+    network_file_system,
+    runs_home,
+    store_url,
+    user_name,
+)
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
@@ -47,7 +56,7 @@ class Finding:
 
     level: Level
     words: str
-    fix: Callable[[], None] | None = None
+    fix: Callable[[], object] | None = None
 
 
 def look(url: str = "") -> Iterator[Finding]:
@@ -61,6 +70,16 @@ def look(url: str = "") -> Iterator[Finding]:
         return
     yield from _database(store)
     yield from _runs(store)
+
+
+def adopt(folder: str) -> RunRecord:
+    """Takes a run folder whose row is gone into the run store again.
+
+    Raises:
+        StoreError: It is no run folder, cannot be read, or is another user's.
+        RunStateError: The store has the run.
+    """
+    return adopting.adopt(open_store(), Path(folder))
 
 
 def _environment() -> Iterator[Finding]:
@@ -100,12 +119,21 @@ def _places(url: str) -> Iterator[Finding]:
         places["the run store"] = Path(found.database or "").parent
     for word, place in places.items():
         there = next(folder for folder in (place, *place.parents) if folder.exists())
-        free = shutil.disk_usage(there).free
-        level = Level.FINE if free > _LEAST_FREE_BYTES else Level.NOTE
-        yield Finding(level, f"{word}: `{place}`, {size_text(free)} free")
+        yield _place(word, place, there)
         if system := network_file_system(there):
             words = f"`{place}` lies on a network file system ({system}): locks there are not to be relied on"
             yield Finding(Level.NOTE, words)
+
+
+def _place(word: str, place: Path, there: Path) -> Finding:
+    if not os.access(there, os.W_OK | os.X_OK):
+        name = HOME_VARIABLE if word == "run folders" else STORE_VARIABLE
+        return Finding(Level.BAD, f"{word}: `{place}` cannot be written; set `{name}` to a place that can")
+    free = shutil.disk_usage(there).free
+    if free < LEAST_BYTES:
+        return Finding(Level.BAD, f"{word}: `{place}`, the disk is full ({size_text(free)} free): `%runs gc`")
+    level = Level.FINE if free > _LEAST_FREE_BYTES else Level.NOTE
+    return Finding(level, f"{word}: `{place}`, {size_text(free)} free")
 
 
 def _database(store: Store) -> Iterator[Finding]:
@@ -134,6 +162,9 @@ def _runs(store: Store) -> Iterator[Finding]:
             yield Finding(Level.NOTE, words, lambda record=record: store.delete_run(record.key))  # type: ignore[misc]
             continue
         status = store.status_of(record)
+        if record.degraded and last_words.kept(RunFolder(record.folder).lock, record.attempt) is not None:
+            words = f"`{record.ref}` is {record.status}, and the run store does not have that yet"
+            yield Finding(Level.NOTE, words, lambda record=record: store.settle(record.key))  # type: ignore[misc]
         if status is RunStatus.LOST and record.status is not RunStatus.LOST:
             yield Finding(Level.NOTE, _lost_words(record), lambda record=record: _call_lost(store, record))  # type: ignore[misc]
         if not status.is_live and status is not RunStatus.QUEUED:

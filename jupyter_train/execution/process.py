@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
-from jupyter_train.execution import crash, payload
+from jupyter_train.execution import crash, memory, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.pickling import pickled
@@ -55,6 +55,7 @@ class Launched:
         self._process = process
         self._notify = target
         self._is_aborted = False
+        self._kills = memory.count_kills()
         self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
         self._watcher.start()
         threading.Thread(target=STANDBY.prepare, args=(self._has_begun,), daemon=True).start()
@@ -99,10 +100,11 @@ class Launched:
         with contextlib.suppress(StoreError, RunStateError):
             record = self._store.get(self.record.key)
             if code and (record.status.is_live or record.status is RunStatus.QUEUED):
-                status, words = RunStatus.FAILED, crash.words(code, Path(record.folder))
+                for_memory = memory.has_killed(self._kills)
+                status, words = RunStatus.FAILED, crash.words(code, Path(record.folder), for_memory)
                 if self._is_aborted:
                     status, words = RunStatus.STOPPED, _ABORTED
-                self._store.set_status(record.key, status, self.record.attempt, ended_at=time.time(), message=words)
+                self._store.end_run(record, status, self.record.attempt, words)
                 notify(self._store, record.key, self._notify)
 
 

@@ -78,7 +78,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
             outcome = Outcome(RunStatus.STOPPED, ABORTED)
         except BaseException as err:
             os.write(started_with, traceback.format_exc().encode())
-            store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
             raise
         while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
             pass  # the disk is full: what this process still has to write is nowhere else
@@ -94,9 +94,7 @@ def _tell_stopped(store: Store, record: RunRecord, outcome: Outcome) -> None:
     """Says that a run was stopped where an Interrupt came before that was said."""
     if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
         with contextlib.suppress(RunStateError):
-            store.set_status(
-                record.key, RunStatus.STOPPED, record.attempt, ended_at=time.time(), message=outcome.message
-            )
+            store.end_run(record, RunStatus.STOPPED, record.attempt, outcome.message)
 
 
 def _job(folder: RunFolder, sha256: str) -> Job:

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
+from jupyter_train.exceptions import (
+    AmbiguousRunError,
+    FencedError,
+    RunNotFoundError,
+    RunStateError,
+    StoreError,
+    did_you_mean,
+)
 from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
 from jupyter_train.store import database, last_words, owner
 from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
+from jupyter_train.store.locations import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.schema import events, runs
 
@@ -67,8 +74,9 @@ class Store:
         """A new QUEUED run with its folder; secrets in its fields are masked.
 
         Raises:
-            StoreError: The folder cannot be made.
+            StoreError: The folder cannot be made, or there is no room.
         """
+        check_room(runs_home())
         key = new_key()
         record = RunRecord(
             key=key,
@@ -82,6 +90,14 @@ class Store:
         )
         record.code = self._free_code(record.name, key)
         record.folder = str(RunFolder.create(runs_home(), f"{record.name}-{record.code}-{key[:8]}").path)
+        with self.engine.begin() as connection:
+            connection.execute(runs.insert().values(**_row_of(record)))
+        return record
+
+    def insert_run(self, record: RunRecord) -> RunRecord:
+        """A run whose folder is there already; secrets in its row are masked."""
+        masked = {field: mask_tree(getattr(record, field)) for field in ("note", "tags", "config", "summary")}
+        record = dataclasses.replace(record, code=self._free_code(record.name, record.key), **masked)
         with self.engine.begin() as connection:
             connection.execute(runs.insert().values(**_row_of(record)))
         return record
@@ -119,6 +135,20 @@ class Store:
             values["status"] = new.value
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
 
+    def end_run(self, record: RunRecord, status: RunStatus, attempt: int, message: str, **fields: Any) -> None:
+        """Says how a run ended whose writer cannot: what the store does not take is kept beside the run.
+
+        Raises:
+            RunStateError: It had ended already.
+        """
+        now = time.time()
+        try:
+            self.set_status(record.key, status, attempt, ended_at=now, message=message, **fields)
+        except StoreError as err:
+            problem = f"{err}; how it ended is kept beside it until the store takes it"
+            end = last_words.End(attempt, status, now, mask(message), problem)
+            last_words.keep(RunFolder(record.folder).lock, end)
+
     def settle(self, key: str) -> bool:
         """Writes down how a run ended that its owner could only say elsewhere; False where there is no such end.
 
@@ -132,7 +162,10 @@ class Store:
         end = last_words.kept(Path(row["folder"], "owner.lock"), row["attempt"])
         if end is None:
             return False
-        self.set_status(key, end.status, end.attempt, ended_at=end.ended_at, message=end.message)
+        summary = row["summary"] | end.summary
+        self.set_status(
+            key, end.status, end.attempt, ended_at=end.ended_at, message=end.message, summary=summary, degraded=""
+        )
         return True
 
     def update(self, key: str, fence: int | None = None, **fields: Any) -> None:

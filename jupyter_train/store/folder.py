@@ -28,7 +28,8 @@ class RunFolder:
         make_private_folder(home)
         ignore = home / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+            with contextlib.suppress(OSError):  # a convenience; what a run cannot do without is said below
+                ignore.write_text("*\n", encoding="utf-8")
         folder = cls(make_private_folder(home / name))
         make_private_folder(folder.checkpoints)
         return folder

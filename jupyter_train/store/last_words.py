@@ -9,8 +9,9 @@ import contextlib
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jupyter_train.run import RunRecord, RunStatus
 
@@ -28,6 +29,7 @@ class End:
         ended_at: Unix time in seconds.
         message: The run's message.
         problem: Why the store has not got it yet.
+        summary: What of the run's summary says how it ended.
     """
 
     attempt: int
@@ -35,6 +37,7 @@ class End:
     ended_at: float
     message: str = ""
     problem: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
 
 
 #: Ends of runs of this process, for where their folders cannot be written either.
@@ -79,8 +82,9 @@ def believed(record: RunRecord) -> RunRecord:
     if end is None:
         return record
     return dataclasses.replace(
-        record, status=end.status, ended_at=end.ended_at, message=end.message, degraded=end.problem
-    )
+        record, status=end.status, ended_at=end.ended_at, message=end.message, degraded=end.problem,
+        summary=record.summary | end.summary,
+    )  # fmt: skip
 
 
 def _packed(end: End) -> bytes:
@@ -97,6 +101,6 @@ def _read(lock: Path) -> End | None:
         with open(lock, "rb") as file:
             found = json.loads(file.read(_ROOM_BYTES))
         return End(int(found["attempt"]), RunStatus(found["status"]), float(found["ended_at"]),
-                   str(found["message"]), str(found["problem"]))  # fmt: skip
+                   str(found["message"]), str(found["problem"]), dict(found["summary"]))  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -10,7 +10,7 @@ import time
 import weakref
 from pathlib import Path
 
-from jupyter_train.exceptions import RunStateError
+from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import last_words
 
@@ -44,8 +44,12 @@ class OwnerLock:
 
         Raises:
             RunStateError: Another live process holds it.
+            StoreError: The folder cannot be written.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as err:
+            raise StoreError(f"cannot write to `{self.path.parent}` ({err.strerror}); nothing was begun") from err
         deadline = time.monotonic() + patience_s
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
-from jupyter_train.store import last_words, owner
+from jupyter_train.store import adopting, last_words, owner
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.log_file import LogFile
@@ -100,6 +100,7 @@ class RunWriter:
         self._log = LogFile(folder)
         self._appender = MetricAppender(folder.metrics, attempt)
         self._summary_due = 0.0
+        self._is_described = False
         self._began = time.monotonic()
         self._ended: tuple[float, float] | None = None
         self._closing = threading.Event()
@@ -195,6 +196,7 @@ class RunWriter:
             if self.fenced:
                 return True
             try:
+                self._describe()
                 self._take()
                 self._commit()
             except FencedError as err:
@@ -205,6 +207,12 @@ class RunWriter:
                 return False
             self._clear_degraded()
             return True
+
+    def _describe(self) -> None:
+        """Once: what the run's row says, beside its curves, so that the row can be made again."""
+        if not self._is_described:
+            self._appender.set_meta(adopting.META, adopting.described(self._store.get(self._key)))
+            self._is_described = True
 
     def _take(self) -> None:
         """Moves appended rows into the appender; values are brought to the host in one batch."""
@@ -378,8 +386,10 @@ class RunWriter:
 
     def _keep_end(self, status: RunStatus, message: str) -> None:
         """Says how the run ended where it can be said: the store does not take it yet."""
-        problem = f"the run store has not got its end yet, and it is tried again: {self.degraded}"
-        end = last_words.End(self._attempt, status, self._moment()[0], mask(self._judged(status, message)), problem)
+        message = mask(self._judged(status, message))
+        problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
+        summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
+        end = last_words.End(self._attempt, status, self._moment()[0], message, problem, summary)
         last_words.keep(self.folder.lock, end)
 
     def _finish_later(self, status: RunStatus, message: str, lock: owner.OwnerLock | None) -> None:
