@@ -17,6 +17,7 @@ from jupyter_train.handle import Run, execution_place
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
+from jupyter_train.run import RunStatus
 from jupyter_train.study import Repeats, Study
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def attach(word: str) -> Run:
         AmbiguousRunError: Several are.
     """
     run = get_run(word)
-    if not run.status.is_live:
+    if not (run.status.is_live or run.status is RunStatus.QUEUED):
         return run
     if not kernel_id():
         return run.wait()

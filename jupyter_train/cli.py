@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = verbs.add_parser("doctor", help="look at the machine, the run store and the run folders")
     doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
+    doctor.add_argument("--adopt", default="", metavar="FOLDER", help="take a run folder into the run store again")
     doctor.set_defaults(work=_doctor)
 
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
@@ -136,6 +137,10 @@ def _tell_repeated(run: Any) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     from jupyter_train import doctor
 
+    if options.adopt:
+        record = doctor.adopt(options.adopt)
+        print(f"`{record.ref}` is in the run store again ({record.status}): `jupyter train runs show {record.ref}`")
+        return 0
     is_bad = False
     for found in doctor.look():
         is_fixed = options.fix and found.fix is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import sqlite3
@@ -18,13 +19,22 @@ from pathlib import Path
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError, UntrustedError
 from jupyter_train.panel.numbers import size_text
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, open_store, trust
+from jupyter_train.store import RunFolder, Store, adopting, last_words, open_store, trust
 from jupyter_train.store.database import wal_is_safe
-from jupyter_train.store.locations import network_file_system, runs_home, store_url, user_name
+from jupyter_train.store.locations import (
+    HOME_VARIABLE,
+    LEAST_BYTES,
+    STORE_VARIABLE,
+    network_file_system,
+    runs_home,
+    store_url,
+    user_name,
+)
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.private_files import who_else_writes
+from jupyter_train.store.takeover import never_began_words
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
@@ -61,6 +71,16 @@ def look(url: str = "") -> Iterator[Finding]:
         return
     yield from _database(store)
     yield from _runs(store)
+
+
+def adopt(folder: str) -> RunRecord:
+    """Takes a run folder whose row is gone into the run store again.
+
+    Raises:
+        StoreError: It is no run folder, cannot be read, or is another user's.
+        RunStateError: The store has the run.
+    """
+    return adopting.adopt(open_store(), Path(folder))
 
 
 def _environment() -> Iterator[Finding]:
@@ -100,14 +120,23 @@ def _places(url: str) -> Iterator[Finding]:
         places["the run store"] = Path(found.database or "").parent
     for word, place in places.items():
         there = next(folder for folder in (place, *place.parents) if folder.exists())
-        free = shutil.disk_usage(there).free
-        level = Level.FINE if free > _LEAST_FREE_BYTES else Level.NOTE
-        yield Finding(level, f"{word}: `{place}`, {size_text(free)} free")
+        yield _place(word, place, there)
         if system := network_file_system(there):
             words = f"`{place}` lies on a network file system ({system}): locks there are not to be relied on"
             yield Finding(Level.NOTE, words)
         if who := who_else_writes(there):
             yield Finding(Level.NOTE, f"`{there}` can be changed by {who}, and so could files in it be put in place")
+
+
+def _place(word: str, place: Path, there: Path) -> Finding:
+    if not os.access(there, os.W_OK | os.X_OK):
+        name = HOME_VARIABLE if word == "run folders" else STORE_VARIABLE
+        return Finding(Level.BAD, f"{word}: `{place}` cannot be written; set `{name}` to a place that can")
+    free = shutil.disk_usage(there).free
+    if free < LEAST_BYTES:
+        return Finding(Level.BAD, f"{word}: `{place}`, the disk is full ({size_text(free)} free): `%runs gc`")
+    level = Level.FINE if free > _LEAST_FREE_BYTES else Level.NOTE
+    return Finding(level, f"{word}: `{place}`, {size_text(free)} free")
 
 
 def _database(store: Store) -> Iterator[Finding]:
@@ -136,15 +165,21 @@ def _runs(store: Store) -> Iterator[Finding]:
             yield Finding(Level.NOTE, words, lambda record=record: store.delete_run(record.key))  # type: ignore[misc]
             continue
         status = store.status_of(record)
+        if record.degraded and last_words.kept(RunFolder(record.folder).lock, record.attempt) is not None:
+            words = f"`{record.ref}` is {record.status}, and the run store does not have that yet"
+            yield Finding(Level.NOTE, words, lambda record=record: store.settle(record.key))  # type: ignore[misc]
         if status is RunStatus.LOST and record.status is not RunStatus.LOST:
-            words = (
-                f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
-            )
-            yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
+            yield Finding(Level.NOTE, _lost_words(record), lambda record=record: _call_lost(store, record))  # type: ignore[misc]
         if not status.is_live and status is not RunStatus.QUEUED:
             yield from _leftovers(store, record)
         if number < _MOST_RUNS:
             yield from _curves(record)
+
+
+def _lost_words(record: RunRecord) -> str:
+    if record.status is RunStatus.QUEUED:
+        return f"`{record.ref}` is recorded as queued: {never_began_words(record)}"
+    return f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
 
 
 def _call_lost(store: Store, record: RunRecord) -> None:
@@ -152,7 +187,8 @@ def _call_lost(store: Store, record: RunRecord) -> None:
     with contextlib.suppress(RunStateError, FencedError):
         lock.acquire(patience_s=0.1)
         try:
-            store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time())
+            message = never_began_words(record) if record.status is RunStatus.QUEUED else record.message
+            store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time(), message=message)
         finally:
             lock.release()
 

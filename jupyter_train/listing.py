@@ -14,7 +14,7 @@ from jupyter_train.panel.numbers import duration_text, size_text, value_text
 from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import held, svg
-from jupyter_train.run import RunRecord
+from jupyter_train.run import RunRecord, RunStatus
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -49,7 +49,7 @@ class RunTable:
         shown = f"{best['metric']} {value_text(best['value'])}" if best else "–"
         return (
             record.ref,
-            str(self._store.status_of(record)),
+            _status_words(self._store.status_of(record), record),
             shown,
             str(progress.get("epoch", "–")),
             duration_text(record.duration_s),
@@ -69,6 +69,13 @@ class RunTable:
         if not self._records:
             return "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
         return _table(_COLUMNS, self.rows())
+
+
+def _status_words(status: RunStatus, record: RunRecord) -> str:
+    if record.ended_with:
+        return f"{status} with {record.ended_with}"
+    waits = record.waits_for.partition(",")[0] if status is RunStatus.QUEUED else ""
+    return f"{status}, waits for {waits}" if waits else str(status)
 
 
 class Comparison:

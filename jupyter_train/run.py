@@ -102,12 +102,33 @@ class RunRecord:
         return f"{self.name}-{self.code}"
 
     @property
+    def waits_for(self) -> str:
+        """What a QUEUED run waits for, in words; empty for any other."""
+        return str(self.summary.get("waits_for", "")) if self.status is RunStatus.QUEUED else ""
+
+    @property
+    def ended_with(self) -> str:
+        """`NaN` or `inf` where the run ended with no finite loss, though it did not fail; else empty."""
+        return ended_with(self.status, self.summary)
+
+    @property
     def duration_s(self) -> float | None:
         """Seconds from start to end (or to the last heartbeat while it runs)."""
-        if self.started_at is None:
-            return None
-        end = self.ended_at or self.heartbeat_at or self.started_at
-        return max(0.0, end - self.started_at)
+        return duration_s(self.summary, self.started_at, self.ended_at or self.heartbeat_at)
+
+
+def ended_with(status: RunStatus, summary: dict[str, Any]) -> str:
+    """`NaN` or `inf` where a run that finished or was stopped ended with no finite loss; else empty."""
+    has_ended_well = status in (RunStatus.FINISHED, RunStatus.STOPPED)
+    return str(summary.get("ended_with", "")) if has_ended_well else ""
+
+
+def duration_s(summary: dict[str, Any], started_at: float | None, until: float | None) -> float | None:
+    """Seconds an attempt has taken: as its owner counted them, else between two moments of a clock that may be set."""
+    if started_at is None:
+        return None
+    counted = summary.get("elapsed_s")
+    return float(counted) if counted is not None else max(0.0, (until or started_at) - started_at)
 
 
 def new_key() -> str:

@@ -117,6 +117,10 @@ class TrainConfig:
         "raise",
         choices=("raise", "return"),
     )
+    on_nan: str = _option(
+        str, "when a loss or the monitored metric is NaN or infinite: warn (the run goes on, and ends with a warning) "
+        "or stop", "warn", choices=("warn", "stop"),
+    )  # fmt: skip
     record: str = _option(
         str,
         "how much source to keep: code=full, code=hash or code=none",
@@ -313,8 +317,9 @@ def as_json(value: Any) -> Any:
 _SHAPE_NOTHING = frozenset({
     "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "explain",
     "force", "fork",
-    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt",
-    "oversubscribe", "quiet", "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
+    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "on_nan",
+    "oversubscribe",
+    "quiet", "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
 })  # fmt: skip
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_train.training.finders import Finding
     from jupyter_train.training.fit import Outcome, Surroundings
 
-_ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
+ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
 def attempt(
@@ -84,9 +84,10 @@ def attempt(
         _tell_verdict(store, record, writer)
         notify(store, record.key, job.config.notify)
     except AbortTraining:
+        interrupt.rest()
         mailbox.close()
-        writer.close_later(RunStatus.STOPPED, _ABORTED)
-        raise TrainingInterrupted(_ABORTED) from None
+        writer.close_later(RunStatus.STOPPED, ABORTED)
+        raise TrainingInterrupted(ABORTED) from None
     return with_late_interrupt(outcome, interrupt, job.config)
 
 

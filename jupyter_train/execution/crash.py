@@ -26,15 +26,20 @@ def open_crash_file(folder: Path) -> IO[bytes]:
     return open_to_append(folder / _NAME, buffering=0)
 
 
-def words(code: int, folder: Path) -> str:
-    """Why a process ended with this exit status, negative for a signal, and said nothing itself."""
+def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
+    """Why a process ended with this exit status, negative for a signal, and said nothing itself.
+
+    Args:
+        code: The exit status.
+        folder: The run's folder.
+        is_for_memory: Whether the system has said that it killed somebody because memory ran out.
+    """
     lines = _lines(folder)
     if code == -signal.SIGKILL and lines and lines[-1].startswith("rank "):
         return lines[-1][:_MOST_LETTERS]  # Lightning kills the first process when another one fails
     if code == -signal.SIGKILL:
-        return (
-            "its process was killed (SIGKILL); the system does that when memory runs out. Everything until then is kept"
-        )
+        why = ", as memory ran out" if is_for_memory else ""
+        return f"its process was killed (SIGKILL){why}; everything until then is kept"
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"its process was ended by {name}"

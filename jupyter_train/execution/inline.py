@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from jupyter_train.exceptions import StoreError
 from jupyter_train.execution.again import Again, begin_fork, go_on
 from jupyter_train.execution.attempt import attempt
 from jupyter_train.execution.job import Done, Job, Prepared, create
@@ -9,6 +12,9 @@ from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.training.interrupt import InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome
 
 
 def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
@@ -24,7 +30,22 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     finally:
         lock.release()
     interrupt.pass_on()
-    return Done(store.get(record.key), prepared.module, prepared.source, outcome.error)
+    return Done(_row_of(store, record, outcome), prepared.module, prepared.source, outcome.error)
+
+
+def _row_of(store: Store, record: RunRecord, outcome: Outcome) -> RunRecord:
+    """The run's row as it is now.
+
+    Raises:
+        StoreError: The store is gone, or does not answer.
+    """
+    try:
+        return store.get(record.key)
+    except StoreError as err:
+        raise StoreError(
+            f"`{record.ref}` has {outcome.status}, the model is trained, and the run store is gone ({err}). What was "
+            f"recorded is in `{record.folder}`: `jupyter train doctor --adopt {record.folder}` takes it in again"
+        ) from err
 
 
 def begin(

@@ -147,8 +147,14 @@ def recorded_options(config: TrainConfig | TuneConfig) -> dict[str, Any]:
     return config.to_json() | ({"notify": shown_target(config.notify)} if config.notify else {})
 
 
-def create(store: Store, job: Job, model: Any) -> RunRecord:
+def create(store: Store, job: Job, model: Any, goes_elsewhere: bool = False) -> RunRecord:
     """A QUEUED run for the job; one of many is RUNNING at once.
+
+    Args:
+        store: Where it is recorded.
+        job: What is to be done.
+        model: What is trained.
+        goes_elsewhere: Whether a process of its own carries it out.
 
     Raises:
         StoreError: It cannot be recorded.
@@ -158,6 +164,8 @@ def create(store: Store, job: Job, model: Any) -> RunRecord:
     began: dict[str, Any] = {}
     if job.judge is not None:  # one of many: what it takes to write it down twice is felt
         began = {"status": RunStatus.RUNNING, "started_at": time.time(), "heartbeat_at": time.time()}
+    if goes_elsewhere:
+        began["summary"] = {"waits_for": "model and data, which are written down for its process"}
     return store.create_run(
         config.name or type(model).__name__, **began, kind=job.kind, config=recorded, notebook=job.notebook,
         parent=job.parent, note=config.note or "", tags=list(config.tag),

@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
-from jupyter_train.execution import crash, payload
+from jupyter_train.execution import crash, memory, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.pickling import pickled
@@ -55,6 +55,7 @@ class Launched:
         self._process = process
         self._notify = target
         self._is_aborted = False
+        self._kills = memory.count_kills()
         self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
         self._watcher.start()
         threading.Thread(target=STANDBY.prepare, args=(self._has_begun,), daemon=True).start()
@@ -78,10 +79,10 @@ class Launched:
             time.sleep(_BEGUN_LOOK_S)
         return False
 
-    def ask_to_stop(self) -> bool:
-        """Asks it to end well; False while it cannot hear."""
+    def ask_to_stop(self, source: str) -> bool:
+        """Asks it to end well, and says for whom; False while it cannot hear."""
         try:
-            commands.add(self._store, self.record.key, command("stop", {}, "interrupt"))
+            commands.add(self._store, self.record.key, command("stop", {}, source))
         except (RunStateError, StoreError):
             return False
         return True
@@ -99,10 +100,11 @@ class Launched:
         with contextlib.suppress(StoreError, RunStateError):
             record = self._store.get(self.record.key)
             if code and (record.status.is_live or record.status is RunStatus.QUEUED):
-                status, words = RunStatus.FAILED, crash.words(code, Path(record.folder))
+                for_memory = memory.has_killed(self._kills)
+                status, words = RunStatus.FAILED, crash.words(code, Path(record.folder), for_memory)
                 if self._is_aborted:
                     status, words = RunStatus.STOPPED, _ABORTED
-                self._store.set_status(record.key, status, self.record.attempt, ended_at=time.time(), message=words)
+                self._store.end_run(record, status, self.record.attempt, words)
                 notify(self._store, record.key, self._notify)
             elif record.status is RunStatus.STOPPED and record.started_at is None:
                 notify(self._store, record.key, self._notify)  # its process never knew whom
@@ -133,7 +135,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         record = store.find(job.config.resume)
         check_may_go_on(store, record)
     else:
-        record = create(store, job, prepared.model)
+        record = create(store, job, prepared.model, goes_elsewhere=True)
     folder = RunFolder(record.folder)
     try:
         sha256 = payload.write(folder, content)
@@ -185,6 +187,8 @@ def start_process(
         RunStateError: The next attempt was refused.
         StoreError: The process could not be started.
     """
+    if record.status is RunStatus.QUEUED:
+        store.update(record.key, heartbeat_at=time.time(), summary={"waits_for": "its process, which imports torch"})
     # the store's address is not in the arguments: everybody on the machine can read those
     extra = {STORE_VARIABLE: store.url} | ({CHANGES_VARIABLE: json.dumps(changes)} if changes is not None else {})
     extra |= {QUEUED_VARIABLE: "1"} if record.status is RunStatus.QUEUED else {}
@@ -193,7 +197,9 @@ def start_process(
     except OSError as err:
         raise _not_started(store, record, err) from err
     try:
-        if record.status is not RunStatus.QUEUED:
+        if record.status is RunStatus.QUEUED and changes is None:
+            store.update(record.key, pid=process.pid)  # who it waits for
+        else:
             _wait_until_taken_over(store, record, process)
             record = store.get(record.key)
         on_start(record, None)
@@ -238,14 +244,16 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
             is_told = False
             while not launched.is_ended():
                 if interrupt.is_asked and not is_told:
-                    is_told = launched.ask_to_stop()
+                    is_told = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
                 time.sleep(_LOOK_S)
         except AbortTraining:
             launched.abort()
             raise TrainingInterrupted(_ABORTED) from None
         record = store.get(launched.record.key)
         _bring_back(store, record, prepared)
-        return launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+        done = launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+    interrupt.pass_on()
+    return done
 
 
 def _bring_back(store: Store, record: RunRecord, prepared: Prepared) -> None:

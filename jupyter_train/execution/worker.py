@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import json
@@ -11,10 +12,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jupyter_train.exceptions import StoreError
+from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import crash
 from jupyter_train.execution.job import Job, changed, prepare
 from jupyter_train.execution.payload import Payload, discard
@@ -24,7 +26,10 @@ from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, Q
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.owner import OwnerLock
-from jupyter_train.training.interrupt import InterruptWatch
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome
 
 _MOST_LINE = 4000
 _LOOK_S = 0.5
@@ -51,10 +56,11 @@ def main(run: str, sha256: str) -> int:
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
         return int(importlib.import_module(carrier).main(store, store.get(run), payload, changes))
     lock = None
-    if record.status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
+    is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
+    if is_first:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
         lock.acquire()
-        store.update(run, pid=os.getpid())
+        store.update(run, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     return _train(store, store.get(run), folder, payload, lock, watch)
 
 
@@ -71,14 +77,14 @@ def _train(
 ) -> int:
     """Trains a run; its lock is given back by the end of this process."""
     job = _job(payload)
-    from jupyter_train.execution.attempt import attempt
+    from jupyter_train.execution.attempt import ABORTED, attempt
     from jupyter_train.execution.inline import begin
-    from jupyter_train.training.fit import last_line
+    from jupyter_train.training.fit import Outcome, last_line
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
         prepared = prepare(job)
-        record, _lock, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
+        record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
             store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
@@ -87,14 +93,20 @@ def _train(
         raise
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
-    try:
-        with InterruptWatch() as interrupt:
-            job.on_start = partial(_begins, watch, interrupt)
+    with InterruptWatch() as interrupt:
+        job.on_start = partial(_begins, watch, interrupt)
+        try:
             outcome = attempt(store, job, prepared, record, interrupt, again)
-    except BaseException as err:
-        os.write(started_with, traceback.format_exc().encode(errors="backslashreplace"))
-        store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
-        raise
+        except (TrainingInterrupted, AbortTraining):
+            interrupt.rest()
+            outcome = Outcome(RunStatus.STOPPED, ABORTED)
+        except BaseException as err:
+            os.write(started_with, traceback.format_exc().encode(errors="backslashreplace"))
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+            raise
+        while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
+            pass  # the disk is full: what this process still has to write is nowhere else
+        _tell_stopped(store, record, outcome)
     interrupt.pass_on()
     if outcome.status is RunStatus.FINISHED:
         discard(folder)
@@ -106,6 +118,13 @@ def _begins(watch: StartWatch, interrupt: InterruptWatch, record: RunRecord, wri
     assert writer is not None
     take_output(record, writer)
     watch.follow(writer, interrupt)
+
+
+def _tell_stopped(store: Store, record: RunRecord, outcome: Outcome) -> None:
+    """Says that a run was stopped where an Interrupt came before that was said."""
+    if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
+        with contextlib.suppress(RunStateError):
+            store.end_run(record, RunStatus.STOPPED, record.attempt, outcome.message)
 
 
 def _job(payload: Payload) -> Job:
@@ -129,7 +148,6 @@ def _share(store: Store, run: str, sha256: str) -> int:
     job = _job(Payload(store, record, sha256))
     from jupyter_train.execution.again import resumption_of
     from jupyter_train.training.fit import Surroundings, fit, last_line
-    from jupyter_train.training.interrupt import InterruptWatch
     from jupyter_train.training.ranks import NoMailbox, NoWriter, SharedInbox
 
     prepared = prepare(job)

@@ -189,9 +189,6 @@ class Run(Trained):
 
     def __repr__(self) -> str:
         try:
-            record = self.record
+            return as_text(snapshot(self._store, self._key))
         except RunNotFoundError:
             return f"<Run {self._key}: no longer in the store>"
-        if record.status is RunStatus.QUEUED:
-            return f"{record.ref}  queued"
-        return as_text(snapshot(self._store, self._key))

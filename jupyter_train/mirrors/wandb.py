@@ -10,18 +10,18 @@ import netrc
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from jupyter_train.mirrors.wandb_file import sent_counts
+from jupyter_train.mirrors.wandb_names import STEP, sent_as
 from jupyter_train.run import PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.central import Event
 from jupyter_train.store.metrics.blocks import Point
 
 _POLL_S = 1.0
-_STEP = "trainer/global_step"
-_OWN_COLUMNS = (_STEP, "epoch")
 
 
 class WandbMirror:
@@ -32,8 +32,8 @@ class WandbMirror:
         self._record = store.get(key)
         self._folder = RunFolder(self._record.folder)
         self._project = project or "jupyter-train"
-        already = sent_counts(self._folder.path)
-        self._cursor = {name: count for name, count in already.items() if name not in _OWN_COLUMNS}
+        self._cursor: dict[str, int] = dict(sent_counts(self._folder.path))
+        self._told: set[str] = set()
 
     def follow(self) -> None:
         """Sends until the end."""
@@ -59,8 +59,8 @@ class WandbMirror:
             settings=wandb.Settings(console="off", save_code=False, disable_git=True, silent=True,
                                     x_disable_stats=True, x_disable_meta=True),
         )  # fmt: skip
-        client.define_metric(_STEP)
-        client.define_metric("*", step_metric=_STEP)
+        client.define_metric(STEP)
+        client.define_metric("*", step_metric=STEP)
         where = client.url if mode == "online" and client.url else f"offline, {Path(client.dir).parent}"
         self._tell(f"W&B: {where}")
         return client
@@ -75,30 +75,39 @@ class WandbMirror:
         """Sends what is new; the newest step waits, since more may be logged at it."""
         with MetricReader(self._folder.metrics) as reader:
             fresh = reader.since(self._cursor)
-        for step, values in rows_of(fresh, is_last):
-            client.log({_STEP: step, **values})
+        self._tell_renamed(fresh)
+        for step, epoch, values in rows_of(fresh, is_last):
+            client.log({STEP: step, "epoch": epoch} | {sent_as(name): value for name, value in values.items()})
             for name in values:
-                if name != "epoch":
-                    self._cursor[name] = self._cursor.get(name, 0) + 1
+                self._cursor[name] = self._cursor.get(name, 0) + 1
+
+    def _tell_renamed(self, names: Iterable[str]) -> None:
+        for name in names:
+            if sent_as(name) != name and name not in self._told:
+                self._told.add(name)
+                if self._cursor.get(name, 0) == 0:  # else the mirror before this one has said it
+                    self._tell(f"`{name}` means something else to W&B: sent as `{sent_as(name)}`")
 
     def _end(self, client: Any, record: RunRecord, status: RunStatus) -> None:
         best = record.summary.get("best") or {}
-        if best:
-            client.summary[f"best/{best['metric']}"] = best["value"]
+        name = f"best/{best['metric']}" if best else ""
+        if best and name not in self._cursor:  # a series of the user's may be called so
+            client.summary[name] = best["value"]
         client.finish(exit_code=0 if status in (RunStatus.FINISHED, RunStatus.STOPPED) else 1)
 
     def _tell(self, text: str) -> None:
         self._store.add_events(self._record.key, [Event(time.time(), None, "mirror", text, {})])
 
 
-def rows_of(fresh: dict[str, list[Point]], is_last: bool) -> list[tuple[int, dict[str, float]]]:
-    """New points as rows by step; the newest step left out unless nothing more will come.
+def rows_of(fresh: dict[str, list[Point]], is_last: bool) -> list[tuple[int, float, dict[str, float]]]:
+    """New points as rows of step, epoch and values; the newest step left out unless nothing more will come.
 
     Values of one series never change their order, even where its steps go back or repeat (those get rows of
     their own): a mirror that starts again counts on it.
     """
     newest = max((points[-1].step for points in fresh.values()), default=-1)
     rows: dict[tuple[int, int, int], dict[str, float]] = defaultdict(dict)
+    epochs: dict[tuple[int, int, int], float] = {}
     for name, points in fresh.items():
         furthest, turn = -1, 0
         for point in points:
@@ -106,10 +115,10 @@ def rows_of(fresh: dict[str, list[Point]], is_last: bool) -> list[tuple[int, dic
                 break
             turn = 0 if point.step > furthest else turn + 1
             furthest = max(furthest, point.step)
-            row = rows[furthest, turn, point.step]
-            row[name] = point.value
-            row["epoch"] = point.epoch
-    return [(place[2], rows[place]) for place in sorted(rows)]
+            place = furthest, turn, point.step
+            rows[place][name] = point.value
+            epochs[place] = point.epoch
+    return [(place[2], epochs[place], rows[place]) for place in sorted(rows)]
 
 
 def has_key() -> bool:

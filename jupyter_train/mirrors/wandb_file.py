@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.mirrors.wandb_names import series_of
+
 _HEADER_BYTES = 7
 _BLOCK_BYTES = 32 * 1024
 _RECORD_HEADER = struct.Struct("<IHB")  # crc, length, type
@@ -53,9 +55,9 @@ def history_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def sent_counts(folder: Path) -> Counter[str]:
-    """How many values of each series the files below `folder` hold: where a mirror goes on."""
+    """How many values of each series of the run the files below `folder` hold: where a mirror goes on."""
     counts: Counter[str] = Counter()
     for path in sorted(folder.glob("wandb/*run-*/run-*.wandb")):
         for row in history_rows(path):
-            counts.update(name for name in row if not name.startswith("_"))
+            counts.update(name for column in row if (name := series_of(column)) is not None)
     return counts

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.exceptions import StoreError
 from jupyter_train.execution.environment import git_state
 from jupyter_train.panel.numbers import duration_text
 from jupyter_train.panel.snapshot import snapshot
@@ -112,10 +113,9 @@ class NotebookExecution:
             status, message = RunStatus.FAILED, failure or f"{type(error).__name__}: {error}"
         else:
             status, message = RunStatus.FINISHED, ""
-        now = time.time()
         summary = {"output": self.output, "runs": [child.ref for child in self._children()]}
-        self._store.set_status(
-            self.record.key, status, ended_at=now, heartbeat_at=now, message=message[:500], summary=summary,
+        self._store.end_run(
+            self.record, status, self.record.attempt, message[:500], heartbeat_at=time.time(), summary=summary,
             size_bytes=RunFolder(self.record.folder).size_bytes(),
         )  # fmt: skip
         self._lock.release()
@@ -129,11 +129,12 @@ class NotebookExecution:
         printer = _Printer() if self._shows_progress else None
         heartbeat = 0.0
         while not ended.wait(_POLL_S):
-            if time.monotonic() > heartbeat:
-                heartbeat = time.monotonic() + 5.0
-                self._store.update(self.record.key, heartbeat_at=time.time())
-            if printer is not None:
-                printer.show(*self._words())
+            with contextlib.suppress(StoreError):  # a store that does not answer; it is asked again
+                if time.monotonic() > heartbeat:
+                    heartbeat = time.monotonic() + 5.0
+                    self._store.update(self.record.key, heartbeat_at=time.time())
+                if printer is not None:
+                    printer.show(*self._words())
         if printer is not None:
             printer.close()
 

@@ -62,7 +62,7 @@ def empty_bundle() -> dict[str, Any]:
 
 def as_html(snapshot: dict[str, Any]) -> str:
     """A table and a picture, inline styles only: survives JupyterLab's sanitizer, GitHub and nbconvert."""
-    dot = _DOTS.get(snapshot["status"], "#7d8590")
+    dot = _NOTICE["warning"] if snapshot.get("ended_with") else _DOTS.get(snapshot["status"], "#7d8590")
     parts = [
         '<div style="font:13px system-ui,sans-serif;max-width:880px">',
         f'<div style="padding:4px 0"><span style="color:{dot}">&#9679;</span> <b>{html.escape(snapshot["ref"])}</b> '

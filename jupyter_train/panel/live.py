@@ -143,5 +143,7 @@ class LivePanel:
     def _try(self, draw: Callable[[], None]) -> None:
         try:
             draw()
+        except StoreError as err:
+            _log.debug("the panel waits: %s", err)  # the run says itself that it cannot be recorded
         except Exception:  # noqa: BLE001  a view never kills training
             _log.warning("the panel could not be drawn; training goes on", exc_info=True)

@@ -19,6 +19,7 @@ from jupyter_train.store.locations import host_name
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import LEASE_S, silence_s
 from jupyter_train.store.private_files import open_to_read
+from jupyter_train.store.takeover import never_began_words
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -121,6 +122,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "kernel": kernel,
         "status": status.value,
         "message": _cut(_message(record, status), 400),
+        "ended_with": record.ended_with,
         "degraded": _cut(record.degraded, 200),
         "created_at": record.created_at,
         "duration_s": rounded(record.duration_s),
@@ -154,6 +156,10 @@ def _mark(event: Event) -> str:
 
 
 def _message(record: RunRecord, status: RunStatus) -> str:
+    if record.waits_for and status is RunStatus.QUEUED:
+        return f"waits for {record.waits_for}"
+    if status is RunStatus.LOST and record.status is RunStatus.QUEUED:
+        return never_began_words(record)
     if status is RunStatus.LOST and not record.message:
         return "its process is gone; everything recorded until then is kept"
     if status.is_live and record.host != host_name() and silence_s(record) > LEASE_S:

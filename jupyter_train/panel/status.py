@@ -9,7 +9,7 @@ from jupyter_train.panel.numbers import duration_text, value_text
 
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 #: Statuses in which a panel still moves.
-LIVE_STATUSES = ("running", "paused")
+LIVE_STATUSES = ("queued", "running", "paused")
 
 
 def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -62,20 +62,26 @@ def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == "running" and stage in ("validating", "checking", "starting"):
         return {"checking": "checking validation"}.get(stage, str(stage))
-    return str(status)
+    return f"{status} with {snapshot['ended_with']}" if snapshot.get("ended_with") else str(status)
 
 
 def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     """(kind, text) of what deserves a line: a failure first, then what happened along the way."""
     lines = []
     if snapshot.get("message"):
-        lines.append(("error" if snapshot["status"] in ("failed", "lost") else "note", snapshot["message"]))
+        lines.append((_tone_of_message(snapshot), snapshot["message"]))
     if snapshot.get("degraded"):
         lines.append(("warning", snapshot["degraded"]))
     for event in _worth_a_line(snapshot.get("events", []))[-5:]:
         kind = "warning" if event["kind"] in _WARNINGS else "note"
         lines.append((kind, event["text"]))
     return lines
+
+
+def _tone_of_message(snapshot: dict[str, Any]) -> str:
+    if snapshot["status"] in ("failed", "lost"):
+        return "error"
+    return "warning" if snapshot.get("ended_with") else "note"
 
 
 def _worth_a_line(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ _MOST_NAMED = 4
 
 def svg(snapshot: dict[str, Any]) -> str:
     """All charts of a snapshot, two in a row; an empty string while there is no curve."""
-    families = [family for family in snapshot["families"] if _is_drawable(family)][:_MOST_CHARTS]
+    families = [one for one in snapshot["families"] if _is_drawable(one) or _is_non_finite(one)][:_MOST_CHARTS]
     if not families:
         return ""
     columns = min(2, len(families))
@@ -46,6 +46,11 @@ def _is_drawable(family: dict[str, Any]) -> bool:
     return not is_constant and any(value is not None for one in family["series"] for value in one["values"])
 
 
+def _is_non_finite(family: dict[str, Any]) -> bool:
+    """Whether there are points, and none of them is a finite number."""
+    return not is_rate(family["name"]) and not _is_drawable(family) and any(one["steps"] for one in family["series"])
+
+
 def looks_of(family: dict[str, Any]) -> list[tuple[str, str]]:
     """Colour and dashes of each series: by role; further series of a role get other colours, in the end dashes too."""
     used: set[str] = set()
@@ -60,7 +65,18 @@ def looks_of(family: dict[str, Any]) -> list[tuple[str, str]]:
     return looks
 
 
+def _empty_chart(family: dict[str, Any]) -> str:
+    names = ", ".join(one["name"] for one in family["series"][:4])
+    middle = f'x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle"'
+    return (
+        f'<text x="8" y="16" font-weight="600" font-size="12" fill="{_TEXT}">{html.escape(family["name"])}</text>'
+        f'<text {middle} fill="{_TEXT}">no value of {html.escape(names)} is a finite number</text>'
+    )
+
+
 def _chart(family: dict[str, Any], snapshot: dict[str, Any]) -> str:
+    if _is_non_finite(family):
+        return _empty_chart(family)
     step = (snapshot.get("progress") or {}).get("step")
     family = family | {"series": [held(one, step) for one in family["series"]]}
     scale, best = Scale(family), snapshot.get("best")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
 from jupyter_train.store.outlines import Outline, count, outlines
 
@@ -23,6 +24,7 @@ def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
         "key": outline.key,
         "ref": f"{outline.name}-{outline.code}",
         "status": store.status_of(outline).value,
+        "ended_with": ended_with(outline.status, summary),
         "kind": outline.kind,
         "metric": best.get("metric", ""),
         "best": best.get("value"),
@@ -31,18 +33,12 @@ def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
         "epoch": progress.get("epoch"),
         "epochs": progress.get("epochs"),
         "created_at": outline.created_at,
-        "duration_s": _duration_s(outline),
+        "duration_s": duration_s(summary, outline.started_at, outline.ended_at or outline.heartbeat_at),
         "size_bytes": outline.size_bytes,
         "tags": outline.tags,
         "notebook": below(outline.notebook, root),
         "cell": summary.get("cell", ""),
     }
-
-
-def _duration_s(outline: Outline) -> float | None:
-    if outline.started_at is None:
-        return None
-    return max(0.0, (outline.ended_at or outline.heartbeat_at or outline.started_at) - outline.started_at)
 
 
 def below(notebook: str, root: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jupyter_train.exceptions import StoreError
+from jupyter_train.store import locations
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
 from jupyter_train.store.private_files import is_foreign, open_to_read
@@ -32,15 +33,9 @@ def check_room(home: Path, size: int) -> None:
         size: Bytes to be written.
 
     Raises:
-        StoreError: There is no room for them.
+        StoreError: There is no room for them, or the folder cannot be written.
     """
-    place = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(place).free
-    if size + _SPARE_BYTES > free:
-        raise StoreError(
-            f"the run needs {size / 1e9:.1f} GB in `{home}`, {free / 1e9:.1f} GB are free; free some (`%runs gc`), or "
-            "set JUPYTER_TRAIN_HOME to another disk"
-        )
+    locations.check_room(home, size + _SPARE_BYTES)
 
 
 def keep(folder: RunFolder, content: memoryview) -> str:

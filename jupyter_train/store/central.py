@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from jupyter_train.exceptions import AmbiguousRunError, FencedError, RunNotFoundError, RunStateError, did_you_mean
+from jupyter_train.exceptions import (
+    AmbiguousRunError,
+    FencedError,
+    RunNotFoundError,
+    RunStateError,
+    StoreError,
+    did_you_mean,
+)
 from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
-from jupyter_train.store import database, owner, trust
+from jupyter_train.store import database, last_words, owner, trust
 from jupyter_train.store.folder import RunFolder, folder_name
-from jupyter_train.store.locations import host_name, runs_home, store_url, user_name
+from jupyter_train.store.locations import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.private_files import is_foreign_file
 from jupyter_train.store.schema import anchors, events, runs
@@ -24,7 +31,7 @@ from jupyter_train.store.schema import anchors, events, runs
 if TYPE_CHECKING:
     from jupyter_train.store.outlines import Outline
 
-#: A run still QUEUED this long after it was made, with nobody holding its lock, never started.
+#: A run still QUEUED this long after its process was started, with nobody holding its lock, never began.
 QUEUED_PATIENCE_S = 60.0
 _FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 
@@ -69,8 +76,9 @@ class Store:
         """A new QUEUED run with its folder; secrets in its fields are masked.
 
         Raises:
-            StoreError: The folder cannot be made.
+            StoreError: The folder cannot be made, or there is no room.
         """
+        check_room(runs_home())
         key = new_key()
         record = RunRecord(
             key=key,
@@ -89,6 +97,14 @@ class Store:
         with self.engine.begin() as connection:
             connection.execute(runs.insert().values(**_row_of(record)))
             connection.execute(anchors.insert(), rows)
+        return record
+
+    def insert_run(self, record: RunRecord) -> RunRecord:
+        """A run whose folder is there already; secrets in its row are masked."""
+        masked = {field: mask_tree(getattr(record, field)) for field in ("note", "tags", "config", "summary")}
+        record = dataclasses.replace(record, code=self._free_code(record.name, record.key), **masked)
+        with self.engine.begin() as connection:
+            connection.execute(runs.insert().values(**_row_of(record)))
         return record
 
     def _free_code(self, name: str, key: str) -> str:
@@ -128,6 +144,39 @@ class Store:
                 raise RunStateError(f"the run was {RunStatus(row[0])} before it began")
             values["status"] = new.value
             connection.execute(runs.update().where(runs.c.key == key).values(**values))
+
+    def end_run(self, record: RunRecord, status: RunStatus, attempt: int, message: str, **fields: Any) -> None:
+        """Says how a run ended whose writer cannot: what the store does not take is kept beside the run.
+
+        Raises:
+            RunStateError: It had ended already.
+        """
+        now = time.time()
+        try:
+            self.set_status(record.key, status, attempt, ended_at=now, message=message, **fields)
+        except StoreError as err:
+            problem = f"{err}; how it ended is kept beside it until the store takes it"
+            end = last_words.End(attempt, status, now, mask(message), problem)
+            last_words.keep(RunFolder(record.folder).lock, end)
+
+    def settle(self, key: str) -> bool:
+        """Writes down how a run ended that its owner could only say elsewhere; False where there is no such end.
+
+        Raises:
+            StoreError: It still cannot be written.
+        """
+        with self.reading.connect() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
+        if row is None or not RunStatus(row["status"]).is_live:
+            return False
+        end = last_words.kept(Path(row["folder"], "owner.lock"), row["attempt"])
+        if end is None:
+            return False
+        summary = row["summary"] | end.summary
+        self.set_status(
+            key, end.status, end.attempt, ended_at=end.ended_at, message=end.message, summary=summary, degraded=""
+        )
+        return True
 
     def update(self, key: str, fence: int | None = None, **fields: Any) -> None:
         """Sets fields of a run's row; secrets are masked.
@@ -218,6 +267,7 @@ class Store:
             values = {
                 "status": RunStatus.RUNNING.value, "attempt": attempt, "host": host_name(), "pid": os.getpid(),
                 "started_at": now, "heartbeat_at": now, "ended_at": None, "message": "", "degraded": "",
+                "summary": {name: value for name, value in seen.summary.items() if name != "elapsed_s"},
             }  # fmt: skip
             connection.execute(runs.update().where(runs.c.key == seen.key).values(**values))
         return self.get(seen.key)
@@ -286,7 +336,7 @@ class Store:
             row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
         if row is None:
             raise RunNotFoundError(f"the store has no run `{key}`")
-        return _record_of(row)
+        return last_words.believed(_record_of(row))
 
     def find(self, word: str) -> RunRecord:
         """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
@@ -304,7 +354,7 @@ class Store:
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
         with self.reading.connect() as connection:
             rows = connection.execute(sa.select(runs).where(wanted).order_by(runs.c.created_at)).mappings().all()
-        found = [_record_of(row) for row in rows]
+        found = [last_words.believed(_record_of(row)) for row in rows]
         exact = [record for record in found if word in (record.key, record.ref)]
         found = exact or found
         if not found:
@@ -340,7 +390,7 @@ class Store:
         if kind is None and parent is None and not has_parts:
             query = query.where(runs.c.kind.not_in(PARTS))
         with self.reading.connect() as connection:
-            return [_record_of(row) for row in connection.execute(query).mappings()]
+            return [last_words.believed(_record_of(row)) for row in connection.execute(query).mappings()]
 
     def events_of(self, key: str) -> list[Event]:
         """All events of a run, oldest first."""
@@ -352,13 +402,16 @@ class Store:
     def status_of(self, record: RunRecord | Outline) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
 
-        A QUEUED run gets a minute for its owner to come. On another host the lock says nothing; the recorded
-        status is given unchanged.
+        A QUEUED run gets a minute for its owner to come, while the process that is to bring it lives. On another
+        host the lock says nothing; the recorded status is given unchanged.
         """
-        is_late = record.status is RunStatus.QUEUED and time.time() - record.created_at > QUEUED_PATIENCE_S
+        lock = Path(record.folder, "owner.lock")
+        if record.status.is_live and (end := last_words.kept(lock, record.attempt)) is not None:
+            return end.status
+        is_late = record.status is RunStatus.QUEUED and _is_late(record)
         if not (record.status.is_live or is_late) or record.host != host_name():
             return record.status
-        return record.status if owner.is_held(Path(record.folder, "owner.lock")) else RunStatus.LOST
+        return record.status if owner.is_held(lock) else RunStatus.LOST
 
     def has_live_runs(self) -> bool:
         """True while any run's owner is alive."""
@@ -367,6 +420,12 @@ class Store:
         with self.reading.connect() as connection:
             folders = connection.execute(query).scalars().all()
         return any(owner.is_held(Path(folder, "owner.lock")) for folder in folders)
+
+
+def _is_late(record: RunRecord | Outline) -> bool:
+    """Whether a QUEUED run that nobody holds will not begin any more."""
+    waits_since = max(record.created_at, record.heartbeat_at or 0.0)
+    return time.time() - waits_since > QUEUED_PATIENCE_S or not owner.is_alive(record.pid)
 
 
 def _row_of(record: RunRecord) -> dict[str, Any]:

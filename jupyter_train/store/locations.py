@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from jupyter_train.store.private_files import is_foreign
 
 STORE_VARIABLE = "JUPYTER_TRAIN_STORE"
 HOME_VARIABLE = "JUPYTER_TRAIN_HOME"
+#: Without this much room a run is not begun.
+LEAST_BYTES = 1_000_000
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "glusterfs", "9p"})
 
 
@@ -57,6 +60,21 @@ def make_private_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"`{path}` is read-only; set `{HOME_VARIABLE}` to a folder you can write to")
     return path
+
+
+def check_room(home: Path, needed_bytes: int = 0) -> None:
+    """Makes the folder of the run folders, and refuses to begin a run where it cannot be recorded.
+
+    Raises:
+        StoreError: The folder cannot be written, or the disk is full.
+    """
+    make_private_folder(home)
+    free, needed = shutil.disk_usage(home).free, needed_bytes + LEAST_BYTES
+    if needed > free:
+        raise StoreError(
+            f"the disk of `{home}` is full: {free / 1e6:,.1f} MB are free and the run needs {needed / 1e6:,.1f} MB; "
+            f"free some (`%runs gc`), or set `{HOME_VARIABLE}` to a folder on another disk"
+        )
 
 
 def network_file_system(path: Path) -> str:

@@ -26,8 +26,10 @@ class Outline(NamedTuple):
     code: str
     kind: str
     stored_status: str
+    attempt: int
     user: str
     host: str
+    pid: int
     folder: str
     notebook: str
     created_at: float

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
 
-from jupyter_train.exceptions import RunStateError
+from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunRecord
+from jupyter_train.store import last_words
 from jupyter_train.store.private_files import open_private
 
 #: An owner that has not been heard of for this long may be replaced, even where its process seems to live.
@@ -34,25 +36,54 @@ class OwnerLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._is_given_back = False
+        self._is_free = threading.Event()
+        self._is_free.set()
 
     def acquire(self, patience_s: float = 2.0) -> None:
         """Takes the lock.
 
         Raises:
             RunStateError: Another live process holds it.
+            StoreError: The folder cannot be written.
         """
-        descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
+        try:
+            descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
+        except OSError as err:
+            raise StoreError(f"cannot write to `{self.path.parent}` ({err.strerror}); nothing was begun") from err
         deadline = time.monotonic() + patience_s
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise RunStateError(f"`{self.path.parent.name}` is being trained by another live process")
             time.sleep(0.02)
+        last_words.reserve(descriptor)
         self._descriptor = descriptor
         _held.add(self)
 
+    def hold(self) -> None:
+        """Keeps the lock although it is given back, until `let_go`: something of the run is still to be written."""
+        self._is_free.clear()
+
+    def let_go(self) -> None:
+        """Everything is written: a lock that was given back meanwhile is free now."""
+        self._is_free.set()
+        if self._is_given_back:
+            self.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until nothing of the run is still to be written; False where something is after that time."""
+        return self._is_free.wait(timeout_s)
+
     def release(self) -> None:
         """Gives the lock back; harmless when not held."""
+        self._is_given_back = True
+        if not self._is_free.is_set():
+            return
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file, come what may: a forked child owns nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -64,16 +95,21 @@ _held = weakref.WeakSet()
 
 def _close_in_child() -> None:
     for lock in list(_held):
-        lock.release()
+        lock.close()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_in_child)
 
 
+def lock_of(path: Path) -> OwnerLock | None:
+    """The lock at `path`, where this process holds it."""
+    return next((lock for lock in list(_held) if lock.path == path), None)
+
+
 def is_held(path: Path) -> bool:
     """True while a live process on this host holds the lock at `path`."""
-    if any(lock.path == path for lock in list(_held)):
+    if lock_of(path) is not None:
         return True
     try:
         descriptor = open_private(path, os.O_RDWR)
@@ -83,6 +119,21 @@ def is_held(path: Path) -> bool:
         return not _try_lock(descriptor, shared=True)
     finally:
         os.close(descriptor)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs on this host."""
+    if _IS_WINDOWS:
+        import psutil
+
+        return bool(psutil.pid_exists(pid))
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _try_lock(descriptor: int, shared: bool = False) -> bool:

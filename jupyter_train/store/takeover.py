@@ -41,8 +41,8 @@ def take_over(
         The run, RUNNING, and its owner lock, held.
 
     Raises:
-        RunStateError: Somebody trains it, it is another user's, or it never began.
         UntrustedError: Its folder is not the one it was recorded in.
+        RunStateError: Somebody trains it or is about to, or it is another user's.
         RunNotFoundError: There is no such run.
     """
     record = store.get(key)
@@ -54,6 +54,8 @@ def take_over(
     lock = OwnerLock(folder.lock)
     lock.acquire()
     try:
+        if store.settle(key):
+            record = store.get(key)
         found = choose(record) if choose is not None else None
         record = store.begin_attempt(record)
         is_anew = choose is not None and found is None
@@ -70,14 +72,25 @@ def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -
     """Raises unless another attempt at a run may begin; True when a hung process still holds its lock.
 
     Raises:
-        RunStateError: Somebody trains it, it is another user's, or it never began.
+        RunStateError: Somebody trains it or is about to, or it is another user's.
     """
     store.check_owner(record)
     if record.kind in _WHOLE:
         raise RunStateError(f"`{record.ref}` is {_WHOLE[record.kind]}, which cannot go on by itself; begin it anew")
-    if record.status is RunStatus.QUEUED:
-        raise RunStateError(f"`{record.ref}` has not begun, so nothing of it can be lost; start it anew")
+    if record.status is RunStatus.QUEUED and store.status_of(record) is RunStatus.QUEUED:
+        raise RunStateError(f"`{record.ref}` is queued: it waits for {record.waits_for or 'its process'}")
     return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)
+
+
+def never_began_words(record: RunRecord) -> str:
+    """Of a QUEUED run that nobody will begin any more: what happened, and what to type."""
+    if record.payload:
+        advice = f"`%runs resume {record.ref}` starts it again"
+    else:
+        typed, verb = record.config.get("expressions", {}), "%tune" if record.kind == "tune" else "%train"
+        line = f"{verb} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --resume {record.ref}"
+        advice = f"`{line}` begins it, `%runs rm {record.ref}` removes it"
+    return f"its process is gone, and it had not begun; {advice}"
 
 
 def _is_hung(record: RunRecord, lock: Path, lease_s: float) -> bool:

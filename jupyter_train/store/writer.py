@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
+from jupyter_train.store import adopting, last_words, owner
 from jupyter_train.store.central import Event, Store
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.log_file import LogFile
@@ -23,6 +24,7 @@ from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
+from jupyter_train.store.non_finite import NonFinite
 from jupyter_train.store.text import storable, storable_tree
 from jupyter_train.store.verification import Verification
 
@@ -104,10 +106,13 @@ class RunWriter:
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
         self._summary_is_new = False
-        self._reported_nan: set[str] = set()
+        self.non_finite = NonFinite(lambda name, words, step: self.event("nan", words, step, metric=name))
         self._log = LogFile(folder)
         self._appender = MetricAppender(folder.metrics, attempt)
         self._summary_due = 0.0
+        self._is_described = False
+        self._began = time.monotonic()
+        self._ended: tuple[float, float] | None = None
         self._closing = threading.Event()
         self._flushing = threading.Lock()
         self._thread = threading.Thread(target=self._loop, name="jupyter_train writer", daemon=True)
@@ -199,6 +204,7 @@ class RunWriter:
             if self.fenced:
                 return True
             try:
+                self._describe()
                 self._take()
                 self._commit()
             except FencedError as err:
@@ -209,6 +215,12 @@ class RunWriter:
                 return False
             self._clear_degraded()
             return True
+
+    def _describe(self) -> None:
+        """Once: what the run's row says, beside its curves, so that the row can be made again."""
+        if not self._is_described:
+            self._appender.set_meta(adopting.META, adopting.described(self._store.get(self._key)))
+            self._is_described = True
 
     def _take(self) -> None:
         """Moves appended rows into the appender; values are brought to the host in one batch."""
@@ -245,9 +257,11 @@ class RunWriter:
     def _append(self, name: str, point: Point) -> None:
         self._appender.append(name, point)
         if name != WEIGHTS:
-            self.last[name] = point.value
             if not math.isfinite(point.value):
-                self._report_nan(name, point.value, point.step)
+                self.non_finite.see(name, point.value, point.step, name not in self.last)
+            elif self.non_finite.now:
+                self.non_finite.back(name)
+            self.last[name] = point.value
         if self.verification is not None:
             self.verification.see(name, point)
 
@@ -258,12 +272,6 @@ class RunWriter:
                              "verdict": verification.verdict, "words": words})  # fmt: skip
         if kind := verification.kind_to_tell():
             self.event(kind, f"attempt {verification.attempt} {words}", verification.step)
-
-    def _report_nan(self, name: str, value: float, step: int) -> None:
-        if name not in self._reported_nan:
-            self._reported_nan.add(name)
-            kind = "NaN" if math.isnan(value) else "infinite"
-            self.event("nan", f"{name} became {kind} at step {step}", step, metric=name)
 
     def _commit(self) -> None:
         self._commit_rows()
@@ -308,7 +316,11 @@ class RunWriter:
     def summary_now(self) -> dict[str, Any]:
         """The summary as it would be written now."""
         last = {name: value if math.isfinite(value) else None for name, value in self.last.items()}
-        return {"progress": self._progress, "last": last, **self._summary}
+        return {"progress": self._progress, "last": last, "elapsed_s": self._moment()[1], **self._summary}
+
+    def _moment(self) -> tuple[float, float]:
+        """Now, or when the run ended, as Unix time, and the seconds since it began, whatever the clock was set to."""
+        return self._ended or (time.time(), round(time.monotonic() - self._began, 3))
 
     def _write_summary(self) -> None:
         self._store.update(
@@ -349,11 +361,12 @@ class RunWriter:
 
         When the disk still refuses after a few seconds, a background thread goes on trying until it does.
         """
-        self._closing.set()
+        self._end_now()
         self._thread.join(timeout=30)
         self._summary_due = math.inf  # it is written with the status
         deadline = time.monotonic() + CLOSE_PATIENCE_S
         while not self._finish(status, message):
+            self._keep_end(status, message)
             if time.monotonic() > deadline:
                 self.close_later(status, message)
                 return False
@@ -361,9 +374,16 @@ class RunWriter:
         return True
 
     def close_later(self, status: RunStatus, message: str = "") -> None:
-        """Closes in a thread of its own, which tries until the disk lets it."""
+        """Closes in a thread of its own, which tries until the disk lets it; the run's lock is held until then."""
+        self._end_now()
+        lock = owner.lock_of(self.folder.lock)
+        if lock is not None:
+            lock.hold()
+        threading.Thread(target=self._finish_later, args=(status, message, lock), daemon=True).start()
+
+    def _end_now(self) -> None:
         self._closing.set()
-        threading.Thread(target=self._finish_later, args=(status, message), daemon=True).start()
+        self._ended = self._moment()
 
     def _finish(self, status: RunStatus, message: str) -> bool:
         if not self.flush():
@@ -374,8 +394,9 @@ class RunWriter:
         try:
             if self._events:
                 self.flush()
+            message = self._judged(status, message)
             self._store.set_status(
-                self._key, status, self._attempt, ended_at=time.time(), heartbeat_at=time.time(), message=message,
+                self._key, status, self._attempt, ended_at=self._moment()[0], heartbeat_at=time.time(), message=message,
                 summary=self.summary_now(), size_bytes=self.folder.size_bytes(),
             )  # fmt: skip
         except FencedError as err:
@@ -383,13 +404,34 @@ class RunWriter:
         except _FAULTS as err:
             self._set_degraded(err)
             return False
+        last_words.forget(self.folder.lock)
         self._appender.close()
         return True
 
-    def _finish_later(self, status: RunStatus, message: str) -> None:
-        with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
-            while not self._finish(status, message):
-                time.sleep(5 * PERIOD_S)
+    def _judged(self, status: RunStatus, message: str) -> str:
+        """The message; of a run that ended well and with no finite loss, the reason why it did not."""
+        if status not in (RunStatus.FINISHED, RunStatus.STOPPED) or not self.non_finite.ended_with:
+            return message
+        self._summary["ended_with"] = self.non_finite.ended_with
+        return message or self.non_finite.words
+
+    def _keep_end(self, status: RunStatus, message: str) -> None:
+        """Says how the run ended where it can be said: the store does not take it yet."""
+        message = mask(self._judged(status, message))
+        problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
+        summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
+        end = last_words.End(self._attempt, status, self._moment()[0], message, problem, summary)
+        last_words.keep(self.folder.lock, end)
+
+    def _finish_later(self, status: RunStatus, message: str, lock: owner.OwnerLock | None) -> None:
+        try:
+            with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
+                while not self._finish(status, message):
+                    self._keep_end(status, message)
+                    time.sleep(5 * PERIOD_S)
+        finally:
+            if lock is not None:
+                lock.let_go()
 
 
 def _to_floats(values: list[Any]) -> list[float]:

@@ -26,6 +26,7 @@ from jupyter_train.training.loader_order import Orders
 from jupyter_train.training.logger import RunLogger
 from jupyter_train.training.metric_choice import metric_not_logged
 from jupyter_train.training.moments import after, before, is_tested, listen
+from jupyter_train.training.on_nan import watch_numbers
 from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
@@ -105,6 +106,8 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     is_keeping = around.is_owner and config.trainer.get("enable_checkpointing", True)
     checkpoint = RunCheckpoint(around.folder, writer, config, is_keeping)
     steering = Steering(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
+    if isinstance(around.mailbox, Mailbox):
+        watch_numbers(writer, around.mailbox.inbox, config.on_nan, lambda: checkpoint.monitors)
     if around.judge is not None:
         _watch(checkpoint, steering, around.judge)
 

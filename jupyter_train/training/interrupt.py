@@ -41,6 +41,7 @@ class InterruptWatch:
         self.is_starting = False
         self.on_begun: Callable[[], None] = lambda: None
         self._is_start_ended = False
+        self._is_heard = False
         self._previous: dict[int, Any] = {}
         self._around: InterruptWatch | None = None
 
@@ -82,6 +83,10 @@ class InterruptWatch:
             self._is_start_ended = True
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    def rest(self) -> None:
+        """From now on nothing is raised any more: what has to be done after a second Interrupt is done to its end."""
+        self._is_heard = True
+
     def pass_on(self) -> None:
         """Lets a SIGTERM do what it was sent for, now that everything is recorded."""
         if self.is_terminated:
@@ -92,7 +97,7 @@ class InterruptWatch:
         if self.is_starting:
             self.is_starting = False
             raise StopTraining
-        if self.count > 1:
+        if self.count > 1 and not self._is_heard:
             raise AbortTraining
 
     def _count(self, number: int) -> None:

@@ -71,7 +71,7 @@ class Monitored:
         self._seen_at = trainer.global_step
         self._is_read_in_validation |= trainer.validating
         self._remember(value)
-        if not math.isnan(value) and (not self._best or self.beats(value, self._best["value"])):
+        if math.isfinite(value) and (not self._best or self.beats(value, self._best["value"])):
             self._take(value, trainer)
         return value
 

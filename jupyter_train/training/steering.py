@@ -20,11 +20,12 @@ from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.learning_rate import set_learning_rate
+from jupyter_train.training.on_nan import HALT
 from jupyter_train.training.ranks import NoMailbox
 
 _PAUSED_LOOK_S = 0.05
 #: What is done as soon as a batch has ended: Lightning looks right then whether to stop and whether to validate.
-_AT_END = frozenset({"stop", "validate"})
+_AT_END = frozenset({"stop", "validate", HALT})
 _FROM = {"panel": "from the panel", "python": "from Python", "command line": "from the command line"}
 
 
@@ -60,6 +61,7 @@ class Steering:
             "pause": self._pause,
             "resume": self._resume,
             "stop": self._stop,
+            HALT: self._halt,
             "checkpoint": self._take_checkpoint,
             "validate": _validate,
             "set_lr": self._set_lr,
@@ -188,6 +190,11 @@ class Steering:
 
     def _stop(self, trainer: pl.Trainer) -> str:
         self.end(trainer, f"stopped at step {trainer.global_step:,}; the best and the last weights are kept")
+        return "stopped"
+
+    def _halt(self, trainer: pl.Trainer, words: str) -> str:
+        at = f"step {trainer.global_step:,}"
+        self.end(trainer, f"{words}; ended by `--on-nan stop` at {at}, the best weights from before are kept")
         return "stopped"
 
     def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:

@@ -97,6 +97,8 @@ def carry_out(
     if done.record.status is RunStatus.FINISHED:
         return _finished(plan, done.record, told)
     if done.record.status is RunStatus.STOPPED:
+        if done.record.summary.get("ended_with"):
+            return Ended(told)  # `--on-nan stop`
         told.state = "pruned"
         told.message = watched.words or "stopped by hand"
         return Ended(told)

@@ -70,10 +70,10 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
 
     folder = RunFolder(record.folder)
     lock = None
-    if record.status is RunStatus.QUEUED:
+    if record.status is RunStatus.QUEUED and not changes:
         lock = OwnerLock(folder.lock)
         lock.acquire()
-        store.update(record.key, pid=os.getpid())
+        store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     try:
         content = given.content()
         plan = content["plan"]

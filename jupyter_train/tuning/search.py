@@ -74,7 +74,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     try:
         with InterruptWatch() as interrupt:
             book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
-            if record.attempt == 1:
+            if not book.trials():  # else they are in it
                 for params in queued:
                     book.enqueue(params)
             driver = _drive(store, asked, record, book, interrupt)

@@ -103,6 +103,8 @@ export interface ISnapshot {
   kernel: string;
   status: Status;
   message: string;
+  /** `NaN` or `inf` where the run ended with no finite loss, though it did not fail; else empty. */
+  endedWith: string;
   degraded: string;
   asOf: number;
   durationSeconds: Value;
@@ -181,6 +183,11 @@ export function isLive(status: Status): boolean {
   return status === 'running' || status === 'paused';
 }
 
+/** True while a run will change by itself: it trains, or is about to. */
+export function isAwaited(status: Status): boolean {
+  return status === 'queued' || isLive(status);
+}
+
 /**
  * What a mime bundle's data holds; a line saying why nothing is drawn where it holds nothing good.
  *
@@ -249,6 +256,7 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     kernel: text(data.kernel),
     status,
     message: text(data.message),
+    endedWith: text(data.ended_with),
     degraded: text(data.degraded),
     asOf: number(data.as_of) ?? 0,
     durationSeconds: number(data.duration_s),

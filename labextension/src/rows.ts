@@ -8,6 +8,8 @@ export interface IRunRow {
   key: string;
   ref: string;
   status: Status;
+  /** `NaN` or `inf` where the run ended with no finite loss, though it did not fail; else empty. */
+  endedWith: string;
   kind: string;
   metric: string;
   best: Value;
@@ -61,6 +63,7 @@ function asRow(found: unknown): IRunRow | null {
     key,
     ref: textOf(at('ref')),
     status,
+    endedWith: textOf(at('ended_with')),
     kind: textOf(at('kind')),
     metric: textOf(at('metric')),
     best: numberOf(at('best')),

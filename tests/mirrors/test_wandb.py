@@ -34,14 +34,19 @@ def offline(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
 
 
+def sent_rows(folder: Path) -> list[dict]:
+    """Every row of the offline files, oldest first."""
+    paths = sorted(folder.glob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime)
+    return [row for path in paths for row in history_rows(path)]
+
+
 def mirrored(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """(step, value) pairs by series, as decoded from the offline files."""
     found = defaultdict(list)
-    for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime):
-        for row in history_rows(path):
-            for name, value in row.items():
-                if name not in OWN and not name.startswith("_"):
-                    found[name].append((row["trainer/global_step"], float(value)))
+    for row in sent_rows(folder):
+        for name, value in row.items():
+            if name not in OWN and not name.startswith("_"):
+                found[name].append((row["trainer/global_step"], float(value)))
     return dict(found)
 
 
@@ -97,6 +102,40 @@ def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
     assert len(stored(folder.path)["loss"]) == step
 
 
+TAKEN = ("epoch", "trainer/global_step", "_step", "_runtime", "_timestamp", "_wandb", "logged/epoch")
+
+
+def test_names_that_mean_something_to_wandb_are_sent_once_and_keep_their_meaning(store) -> None:
+    """Killed in between, so that what was sent is found by name as well."""
+    record = store.create_run("digits")
+    folder = RunFolder(record.folder)
+    lock = OwnerLock(folder.lock)
+    lock.acquire()
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    writer = RunWriter(store, record.key, folder)
+    names = (*TAKEN, "step", "loss")
+    for steps in (range(4), range(4, 9)):
+        for step in steps:
+            writer.add(Row(step, step / 4, time.time(), [(name, 100.0 + step) for name in names]))
+        writer.flush()
+        process = mirror(store, record.key)
+        wait_for(lambda most=max(steps): sent_counts(folder.path)["loss"] >= most)  # the newest waits
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_for(lambda: _is_quiet(folder.path))
+    writer.close(RunStatus.FINISHED)
+    lock.release()
+    assert mirror(store, record.key).wait(timeout=120) == 0
+    rows = sorted(sent_rows(folder.path), key=lambda row: row["trainer/global_step"])
+    assert [(row["trainer/global_step"], row["epoch"]) for row in rows] == [(step, step / 4) for step in range(9)]
+    for name in names:
+        sent = f"logged/{name}" if name in TAKEN else name
+        assert [row[sent] for row in rows] == [100.0 + step for step in range(9)], name
+    assert all(row["_timestamp"] > 1e9 and row["_runtime"] < 1e4 for row in rows)
+    said = [event.text for event in store.events_of(record.key) if "means something else" in event.text]
+    assert len(said) == len(TAKEN)
+
+
 def _is_quiet(folder: Path) -> bool:
     """True when wandb's own process, orphaned by the kill, writes no more."""
     before = sent_counts(folder)
@@ -121,15 +160,15 @@ def test_rows_keep_each_series_in_order_even_where_steps_go_back() -> None:
         "acc": [Point(step, 0.0, float(step), 0.0) for step in range(7)],
     }
     rows = rows_of(fresh, is_last=True)
-    assert [row["loss"] for _, row in rows if "loss" in row] == [0, 1, 2, 3, 4, 5]
-    assert [row["acc"] for _, row in rows if "acc" in row] == list(range(7))
-    assert [step for step, row in rows if "loss" in row] == [0, 1, 5, 3, 3, 6]
+    assert [row["loss"] for *_, row in rows if "loss" in row] == [0, 1, 2, 3, 4, 5]
+    assert [row["acc"] for *_, row in rows if "acc" in row] == list(range(7))
+    assert [step for step, _, row in rows if "loss" in row] == [0, 1, 5, 3, 3, 6]
 
 
 def test_the_newest_step_waits_for_its_other_values() -> None:
     fresh = {"loss": [Point(0, 0.0, 1.0, 0.0), Point(1, 0.0, 2.0, 0.0)]}
-    assert [step for step, _ in rows_of(fresh, is_last=False)] == [0]
-    assert [step for step, _ in rows_of(fresh, is_last=True)] == [0, 1]
+    assert [step for step, *_ in rows_of(fresh, is_last=False)] == [0]
+    assert [step for step, *_ in rows_of(fresh, is_last=True)] == [0, 1]
 
 
 def test_the_real_client_syncs_the_same_rows_to_a_server(monkeypatch) -> None:

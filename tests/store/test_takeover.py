@@ -130,7 +130,7 @@ def test_only_one_of_many_takes_a_run_over(store, owner) -> None:
 
 def test_a_run_that_never_began_or_is_another_users_is_left_alone(store, monkeypatch) -> None:
     record = store.create_run("digits")
-    with pytest.raises(RunStateError, match="has not begun"):
+    with pytest.raises(RunStateError, match="is queued: it waits for"):
         take_over(store, record.key)
     store.update(record.key, user="somebody else", status="failed")
     with pytest.raises(RunStateError, match="belongs to somebody else"):

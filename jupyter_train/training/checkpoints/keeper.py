@@ -16,7 +16,7 @@ from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.clean import CleanMoment
 from jupyter_train.training.checkpoints.ranking import Ranking
-from jupyter_train.training.checkpoints.saver import Saver, Snapshot, bytes_of, copied, size_of
+from jupyter_train.training.checkpoints.saver import Saver, Snapshot, bytes_of, copied, has_nan, size_of
 from jupyter_train.training.checkpoints.schedule import Schedule
 from jupyter_train.training.checkpoints.written import Written
 from jupyter_train.training.hooks import lean
@@ -64,6 +64,11 @@ class RunCheckpoint(Checkpoint):
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
         self._clean = CleanMoment()
+
+    @property
+    def monitors(self) -> str | None:
+        """The metric that tells the best epoch now."""
+        return self._monitored.name
 
     # -- when -------------------------------------------------------------------------------------
 
@@ -233,6 +238,10 @@ class RunCheckpoint(Checkpoint):
     def _take_best(self, trainer: pl.Trainer, moment: Moment, must_wait: bool = False) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
+        if has_nan(trainer.lightning_module.state_dict()):
+            text = f"the weights of step {trainer.global_step:,} hold NaN: the best ones before them stay"
+            self._writer.event("checkpoint", text, trainer.global_step)
+            return
         self._ranking.expect(value)
         if self._ranking.most > 1:
             self._write_best()

@@ -25,7 +25,7 @@ class Ranking:
 
     def is_among_the_best(self, value: float) -> bool:
         """Whether a checkpoint with this value is worth keeping."""
-        if math.isnan(value):
+        if not math.isfinite(value):
             return False
         with self._lock:
             return len(self._expected) < self.most or any(self._beats(value, one) for one in self._expected)

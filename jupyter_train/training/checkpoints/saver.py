@@ -169,6 +169,15 @@ def size_of(content: Any) -> int:
     return 0
 
 
+def has_nan(content: Any) -> bool:
+    """Whether a tensor in plain containers holds NaN; infinities are well in masks."""
+    if isinstance(content, torch.Tensor):
+        # the sum takes no memory, and is NaN also where infinities cancel out
+        return content.is_floating_point() and bool(content.sum().isnan()) and bool(content.isnan().any())
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return any(has_nan(item) for item in items)
+
+
 def bytes_of(trainer: pl.Trainer) -> int:
     """About what a checkpoint will have: weights, and the optimizers' states."""
     return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])

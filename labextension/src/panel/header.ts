@@ -1,7 +1,7 @@
 /**
  * The top of a panel: name, status, progress bar, and the line of numbers.
  */
-import { isLive, type ISnapshot } from '../protocol';
+import { isAwaited, isLive, type ISnapshot } from '../protocol';
 import { element, setText } from './dom';
 
 /** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
@@ -35,8 +35,9 @@ export class Header {
   /** Shows a snapshot. */
   update(snapshot: ISnapshot, isHeard: boolean): void {
     this.node.dataset.status = snapshot.status;
+    this.node.dataset.tone = snapshot.endedWith === '' ? '' : 'warning';
     setText(this._name, snapshot.ref);
-    const isPast = isLive(snapshot.status) && !isHeard;
+    const isPast = isAwaited(snapshot.status) && !isHeard;
     setText(this._status, isPast ? snapshot.statusTextLater : snapshot.statusText);
     setText(this._data, snapshot.data);
     this._updateBar(snapshot);

@@ -32,7 +32,8 @@ function linesOf(snapshot: ISnapshot): [Kind, string][] {
   const lines: [Kind, string][] = [];
   if (snapshot.message !== '') {
     const isBad = snapshot.status === 'failed' || snapshot.status === 'lost';
-    lines.push([isBad ? 'error' : 'note', snapshot.message]);
+    const tone = snapshot.endedWith === '' ? 'note' : 'warning';
+    lines.push([isBad ? 'error' : tone, snapshot.message]);
   }
   if (snapshot.degraded !== '') {
     lines.push(['warning', snapshot.degraded]);

@@ -8,6 +8,7 @@ import { Widget } from '@lumino/widgets';
 import type { RunSources } from '../api/sources';
 import {
   asPanel,
+  isAwaited,
   isLive,
   MIME_TYPE,
   SCHEMA,
@@ -167,7 +168,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._details.update(snapshot.run, snapshot.kernel);
     this._charts.update(snapshot);
     this._study.update(snapshot.study, this._isSteered(snapshot));
-    if (isLive(snapshot.status)) {
+    if (isAwaited(snapshot.status)) {
       this._watch.follow(snapshot.run, snapshot.kernel);
     } else {
       this._watch.stop();
@@ -247,7 +248,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     if (content.kind === 'run') {
       this._show(content.snapshot);
       this._shared.publish(content.snapshot);
-      if (!isLive(content.snapshot.status) && this._reference === null) {
+      if (!isAwaited(content.snapshot.status) && this._reference === null) {
         void this._keep(content.snapshot);
       }
     }

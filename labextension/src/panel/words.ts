@@ -58,3 +58,8 @@ export function ofText(value: Value, total: Value): string {
   const words = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));
   return total === null ? (words[0] ?? '') : `${words[0]} / ${words[1]}`;
 }
+
+/** A run's status, with what it ended with where that is no finite loss. */
+export function endedText(status: string, endedWith: string): string {
+  return endedWith === '' ? status : `${status} with ${endedWith}`;
+}

@@ -3,7 +3,7 @@
  */
 import { element, setText } from '../panel/dom';
 import { Spark } from '../panel/spark';
-import { durationText, ofText, sizeText, valueText } from '../panel/words';
+import { durationText, endedText, ofText, sizeText, valueText } from '../panel/words';
 import { isLive } from '../protocol';
 import type { IRunRow } from '../rows';
 
@@ -34,6 +34,7 @@ export class RunLine {
     this.node.id = `jt-run-${row.key}`;
     this.node.dataset.key = row.key;
     this.node.dataset.status = row.status;
+    this.node.dataset.tone = row.endedWith === '' ? '' : 'warning';
     this.node.style.transform = `translateY(${place * ROW_HEIGHT}px)`;
     this.node.setAttribute('aria-posinset', String(place + 1));
     this.node.setAttribute('aria-setsize', String(total));
@@ -57,5 +58,5 @@ export class RunLine {
 function statusOf(row: IRunRow): string {
   return isLive(row.status) && row.epoch !== null
     ? `${row.status}, epoch ${ofText(row.epoch, row.epochs)}`
-    : row.status;
+    : endedText(row.status, row.endedWith);
 }

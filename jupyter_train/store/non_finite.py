@@ -1,0 +1,82 @@
+"""Which metrics of a run are NaN or infinite: told on the writer's thread, never on the one that trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+#: What one can do about it.
+_ADVICE = "try a lower `--lr`, `--gradient-clip-val 1` or `--detect-anomaly`"
+
+
+class _Since(NamedTuple):
+    word: str
+    step: int
+    is_from_first: bool
+
+
+class NonFinite:
+    """Metrics whose newest value is no finite number.
+
+    Attributes:
+        matters: Whether a metric tells of the model: a loss does.
+        on_matters: Told in words when such a metric stops being a finite number.
+
+    Args:
+        tell: Told of every metric that is no finite number, once: its name, the words, and the step.
+    """
+
+    def __init__(self, tell: Callable[[str, str, int], None]) -> None:
+        self.matters: Callable[[str], bool] = lambda name: "loss" in name.lower()
+        self.on_matters: Callable[[str], None] = lambda _words: None
+        self.now: dict[str, _Since] = {}
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def see(self, name: str, value: float, step: int, is_first: bool) -> None:
+        """A value that is not finite.
+
+        Args:
+            name: The metric.
+            value: NaN or an infinity.
+            step: Where.
+            is_first: Whether the metric had no value before.
+        """
+        if name in self.now:
+            return
+        word = "NaN" if math.isnan(value) else "infinite"
+        self.now[name] = _Since(word, step, is_first)
+        words = (
+            f"{name} became {word} at step {step:,}" if not is_first else f"{name} is {word} from its first value on"
+        )
+        if name not in self._told:
+            self._told.add(name)
+            self._tell(name, words, step)
+        if self.matters(name):
+            self.on_matters(words)
+
+    def back(self, name: str) -> None:
+        """A metric is a finite number again."""
+        self.now.pop(name, None)
+
+    @property
+    def ended_with(self) -> str:
+        """`NaN` or `inf` where a metric that matters is so now; empty where all are finite."""
+        words = {since.word for since in self._mattering().values()}
+        return "NaN" if "NaN" in words else "inf" if words else ""
+
+    @property
+    def words(self) -> str:
+        """What a run that has ended so says of itself; empty where all is well."""
+        found = self._mattering()
+        if not found:
+            return ""
+        name, since = min(found.items(), key=lambda item: item[1].step)
+        others = [f"`{other}`" for other in found if other != name]
+        when = "its first value" if since.is_from_first else f"step {since.step:,}"
+        also = f", as {'is' if len(others) == 1 else 'are'} {', '.join(others[:3])}" if others else ""
+        return f"`{name}` is {since.word} from {when} to the end{also}: {_ADVICE}"
+
+    def _mattering(self) -> dict[str, _Since]:
+        return {name: since for name, since in self.now.items() if self.matters(name)}
