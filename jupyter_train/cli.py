@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = verbs.add_parser("doctor", help="look at the machine, the run store and the run folders")
     doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
     doctor.add_argument("--adopt", default="", metavar="FOLDER", help="take a run folder into the run store again")
+    doctor.add_argument("--trust", action="store_true", help="with --adopt: what is pickled there may be unpickled")
     doctor.set_defaults(work=_doctor)
 
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
@@ -138,9 +139,13 @@ def _doctor(options: argparse.Namespace) -> int:
     from jupyter_train import doctor
 
     if options.adopt:
-        record = doctor.adopt(options.adopt)
+        record = doctor.adopt(options.adopt, options.trust)
         print(f"`{record.ref}` is in the run store again ({record.status}): `jupyter train runs show {record.ref}`")
+        if not options.trust:
+            print("nothing in its folder is unpickled or gone on with, unless you add `--trust`")
         return 0
+    if options.trust:
+        raise UsageError("`--trust` says which folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
     for found in doctor.look():
         is_fixed = options.fix and found.fix is not None

@@ -73,14 +73,23 @@ def look(url: str = "") -> Iterator[Finding]:
     yield from _runs(store)
 
 
-def adopt(folder: str) -> RunRecord:
+def adopt(folder: str, trusts: bool = False) -> RunRecord:
     """Takes a run folder whose row is gone into the run store again.
+
+    Args:
+        folder: Its path.
+        trusts: Whether what lies there may be unpickled and gone on with; also of a run that the store has.
 
     Raises:
         StoreError: It is no run folder, cannot be read, or is another user's.
         RunStateError: The store has the run.
     """
-    return adopting.adopt(open_store(), Path(folder))
+    store = open_store()
+    record = store.in_folder(Path(folder).expanduser().absolute()) if trusts else None
+    record = record or adopting.adopt(store, Path(folder))
+    if trusts:
+        trust.believe(store, record)
+    return record
 
 
 def _environment() -> Iterator[Finding]:

@@ -312,6 +312,13 @@ class Store:
         """Whether the database is a file of another user's, whose rows are no reason to believe anything."""
         return self.engine.url.get_backend_name() == "sqlite" and is_foreign_file(Path(self.place))
 
+    def in_folder(self, folder: Path) -> RunRecord | None:
+        """The run whose folder this is; None where the store has none."""
+        query = sa.select(runs).where(runs.c.folder == str(folder))
+        with self.reading.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return _record_of(row) if row is not None else None
+
     def has_others_in(self, home: Path, key: str) -> bool:
         """Whether other runs than this one lie in a folder."""
         query = sa.select(runs.c.key).where(

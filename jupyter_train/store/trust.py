@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_train.exceptions import UntrustedError
+from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.folder import RunFolder, folder_name
 from jupyter_train.store.locations import user_name
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
@@ -151,6 +151,22 @@ def _adopt(store: Store, record: RunRecord, folder: RunFolder) -> dict[str, str]
     if folder.path.is_symlink() or is_foreign(folder.path):
         raise _untrusted(record, "it belongs to another user")
     return adopt(store, record, "trusted at first use: it was recorded before the store kept hashes of its files")
+
+
+def believe(store: Store, record: RunRecord) -> None:
+    """Believes a run's folder because its user says so.
+
+    Raises:
+        UntrustedError: The folder is a link, or another user's.
+        StoreError: It cannot be written.
+    """
+    store.check_owner(record)
+    if os.path.islink(record.folder) or is_foreign(Path(record.folder)):
+        raise UntrustedError(f"`{record.folder}` is a link, or another user's; copy it to a folder of your own first")
+    try:
+        adopt(store, record, "trusted as its folder lies, by its user")
+    except OSError as err:
+        raise StoreError(f"`{record.folder}` cannot be read or written ({err.strerror or err})") from err
 
 
 def adopt(store: Store, record: RunRecord, words: str) -> dict[str, str]:

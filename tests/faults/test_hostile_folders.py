@@ -18,10 +18,12 @@ import sqlalchemy as sa
 import torch
 
 from jupyter_train import api, doctor, get_run, runs, train
+from jupyter_train.cli import main
 from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.schema import anchors
+from jupyter_train.store.schema import runs as runs_table
 from tests.faults.children import Child
 from tests.models import LitDigits, digits
 
@@ -240,6 +242,24 @@ def test_a_run_that_the_store_never_vouched_for_is_not_trusted(run) -> None:
         connection.execute(sa.delete(anchors).where(anchors.c.run == run.key))
     with pytest.raises(JupyterTrainError, match="cannot be trusted"):
         use_weights(run)
+
+
+@pytest.mark.parametrize("has_row", [True, False])
+def test_a_folder_is_trusted_again_once_its_user_says_so(run, has_row, capsys) -> None:
+    forget_identity(run, run.folder)
+    folder, ref = run.folder, run.ref
+    if not has_row:
+        with open_store().engine.begin() as connection:
+            connection.execute(sa.delete(runs_table))
+        assert main(["doctor", "--adopt", str(folder)]) == 0
+        assert "unless you add `--trust`" in capsys.readouterr().out
+        with pytest.raises(JupyterTrainError, match="cannot be trusted"):
+            use_weights(runs()[0])
+    assert main(["doctor", "--adopt", str(folder), "--trust"]) == 0
+    (again,) = runs()
+    assert again.ref.partition("-")[0] == ref.partition("-")[0]
+    assert use_weights(again) is not None
+    assert any(event.text == "trusted as its folder lies, by its user" for event in again.events)
 
 
 def test_files_of_a_run_are_its_users_alone_whatever_the_umask(own_store) -> None:
