@@ -41,7 +41,7 @@ def main(run: str, sha256: str) -> int:
     if carrier:
         payload.enter(folder)
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
-        return int(importlib.import_module(carrier).main(store, store.get(run), sha256, changes))
+        return int(importlib.import_module(carrier).main(store, record, sha256, changes))
     lock = None
     if record.status is RunStatus.QUEUED:  # else another attempt, which is taken over once it is possible
         lock = OwnerLock(folder.lock)
