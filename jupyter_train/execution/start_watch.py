@@ -8,8 +8,13 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
+import sqlalchemy as sa
+
+from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunWriter, Store, commands
@@ -19,6 +24,8 @@ from jupyter_train.training.interrupt import WATCHED, InterruptWatch
 _LOOK_S = 0.25
 #: So long the fit itself has to end well, once it is there; a process that waits for others cannot.
 _GRACE_S = 1.0
+#: Nothing can be decided where the store does not answer; it is asked again.
+_FAULTS = (JupyterTrainError, sa.exc.SQLAlchemyError, OSError)
 
 
 class StartWatch:
@@ -68,14 +75,14 @@ class StartWatch:
     def _loop(self) -> None:
         while not self._is_over:
             if select.select([self._reading], [], [], _LOOK_S)[0]:
-                self._hear(os.read(self._reading, 64)[0])
-            with contextlib.suppress(JupyterTrainError), self._lock:
-                if not self._is_over:
-                    self._look()
+                self._hear(os.read(self._reading, 64))
+            with contextlib.suppress(*_FAULTS):
+                self._look()
 
-    def _hear(self, number: int) -> None:
-        if self._writer is not None or self._is_ours():  # else an `InterruptWatch` has heard it too
-            self._ask("ended by SIGTERM" if number == signal.SIGTERM else "interrupted", 128 + number)
+    def _hear(self, numbers: bytes) -> None:
+        for number in set(numbers) & set(WATCHED):
+            if self._writer is not None or self._is_ours():  # else an `InterruptWatch` has heard it too
+                self._ask("ended by SIGTERM" if number == signal.SIGTERM else "interrupted", 128 + number)
 
     def _ask(self, what: str, code: int) -> None:
         if not self._asked:
@@ -87,17 +94,17 @@ class StartWatch:
             self._look_at_start(self._writer)
         elif (now.status, now.attempt) == (self._seen.status, self._seen.attempt):
             self._look_at_waiting()
-        elif now.status is RunStatus.STOPPED and now.attempt == self._seen.attempt:
-            os._exit(0)  # somebody stopped it while it was waiting
-        else:
+        elif now.status.is_live:
             self._pass_on()
+        elif now.status is RunStatus.STOPPED or self._asked:  # while it waited; or it has failed already
+            self._end(self._code)
 
     def _look_at_waiting(self) -> None:
-        is_new = self._seen.status is RunStatus.QUEUED
-        if self._asked and (
-            not is_new or commands.end_queued(self._store, self._run, f"{self._asked} before it began")
-        ):
-            os._exit(self._code)
+        if not self._asked:
+            return
+        is_new, words = self._seen.status is RunStatus.QUEUED, f"{self._asked} before it began"
+        if not is_new or commands.end_queued(self._store, self._run, words):
+            self._end(self._code)
 
     def _pass_on(self) -> None:
         """Somebody else has the run now: they are told what was asked just before."""
@@ -113,8 +120,17 @@ class StartWatch:
         if waiting:
             self._ask("stopped", 0)
         if self._asked and time.monotonic() - self._asked_at > _GRACE_S:
-            words = f"{self._asked} before its first batch"
-            for one in waiting:
-                commands.answer(self._store, self._run, one, Answer(APPLIED, words, 0))
-            writer.close(RunStatus.STOPPED, words)
-            os._exit(self._code)  # processes that share the work leave with this one
+            self._end(self._code, partial(self._record_end, writer, waiting))
+
+    def _record_end(self, writer: RunWriter, waiting: list[Command]) -> None:
+        words = f"{self._asked} before its first batch"
+        for one in waiting:
+            commands.answer(self._store, self._run, one, Answer(APPLIED, words, 0))
+        writer.close(RunStatus.STOPPED, words)
+
+    def _end(self, code: int, record: Callable[[], None] = lambda: None) -> None:
+        """Ends this process, unless its run has just begun; those that share the work leave with it."""
+        with self._lock:
+            if not self._is_over:
+                record()
+                os._exit(code)

@@ -54,7 +54,7 @@ def main(run: str, sha256: str) -> int:
     if carrier:
         payload.enter()
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
-        return int(importlib.import_module(carrier).main(store, store.get(run), payload, changes))
+        return int(importlib.import_module(carrier).main(store, record, payload, changes))
     lock = None
     is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
     if is_first:  # else another attempt, which is taken over once it is possible
