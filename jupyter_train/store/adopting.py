@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import sqlite3
@@ -49,8 +50,8 @@ def adopt(store: Store, path: Path) -> RunRecord:
     try:
         with MetricReader(folder.metrics) as reader:
             found, summary, progress = (reader.meta(name) for name in (META, "summary", "progress"))
-            last = reader.last()
-    except sqlite3.Error as err:
+            last = {name: value if math.isfinite(value) else None for name, value in reader.last().items()}
+    except (sqlite3.Error, ValueError) as err:
         raise StoreError(f"`{folder.metrics}` cannot be read ({err}); nothing was taken in") from err
     fields = _checked(found, folder.path.name)
     _check_is_new(store, fields["key"])

@@ -56,19 +56,24 @@ def reserve(descriptor: int) -> None:
 def keep(lock: Path, end: End) -> None:
     """Keeps how a run ended, in this process and, where that can be written, beside the run."""
     _KEPT[lock] = end
-    content = _packed(end)
+    _write(lock, end, is_durable=True)
+
+
+def note(lock: Path, end: End) -> None:
+    """Writes beside the run what the store knows already: whoever takes the folder in elsewhere finds it there."""
+    _KEPT.pop(lock, None)
+    _write(lock, end, is_durable=False)
+
+
+def _write(lock: Path, end: End, is_durable: bool) -> None:
     with contextlib.suppress(OSError):
         descriptor = open_private(lock, os.O_WRONLY)
         try:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
+            os.write(descriptor, _packed(end))
+            if is_durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def forget(lock: Path) -> None:
-    """The store has it now; what the file says is of no more interest."""
-    _KEPT.pop(lock, None)
 
 
 def kept(lock: Path, attempt: int) -> End | None:

@@ -207,20 +207,21 @@ class RunWriter:
                 self._describe()
                 self._take()
                 self._commit()
+                self._clear_degraded()
             except FencedError as err:
                 self._shut_out(err)
                 return True
             except _FAULTS as err:
                 self._set_degraded(err)
                 return False
-            self._clear_degraded()
             return True
 
     def _describe(self) -> None:
         """Once: what the run's row says, beside its curves, so that the row can be made again."""
         if not self._is_described:
-            self._appender.set_meta(adopting.META, adopting.described(self._store.get(self._key)))
-            self._is_described = True
+            with contextlib.suppress(*_FAULTS):  # a store that does not answer keeps no curves from being written
+                self._appender.set_meta(adopting.META, adopting.described(self._store.get(self._key)))
+                self._is_described = True
 
     def _take(self) -> None:
         """Moves appended rows into the appender; values are brought to the host in one batch."""
@@ -404,7 +405,7 @@ class RunWriter:
         except _FAULTS as err:
             self._set_degraded(err)
             return False
-        last_words.forget(self.folder.lock)
+        last_words.note(self.folder.lock, self._end(status, message))
         self._appender.close()
         return True
 
@@ -417,11 +418,13 @@ class RunWriter:
 
     def _keep_end(self, status: RunStatus, message: str) -> None:
         """Says how the run ended where it can be said: the store does not take it yet."""
-        message = mask(self._judged(status, message))
         problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
+        last_words.keep(self.folder.lock, self._end(status, message, problem))
+
+    def _end(self, status: RunStatus, message: str, problem: str = "") -> last_words.End:
+        message = mask(self._judged(status, message))
         summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
-        end = last_words.End(self._attempt, status, self._moment()[0], message, problem, summary)
-        last_words.keep(self.folder.lock, end)
+        return last_words.End(self._attempt, status, self._moment()[0], message, problem, summary)
 
     def _finish_later(self, status: RunStatus, message: str, lock: owner.OwnerLock | None) -> None:
         try:

@@ -90,7 +90,7 @@ def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatc
             continue
         assert run.status == "lost"
         if run.record.started_at is None:
-            with pytest.raises(RunStateError, match="has not begun"):
+            with pytest.raises(RunStateError, match="neither model nor data"):
                 run.resume()
             continue
         announced = checkpoints(run) if (run.folder / "metrics.db").exists() else []

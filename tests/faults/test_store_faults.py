@@ -13,8 +13,10 @@ import pytest
 
 from jupyter_train import doctor, runs, train
 from jupyter_train.run import RunStatus
+from jupyter_train.server.rows import row_of
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.store.central import Event
+from jupyter_train.store.outlines import outlines
 from tests.faults.children import Child
 from tests.faults.counts import share
 from tests.faults.training import carry_out, differences, whole
@@ -160,6 +162,12 @@ def test_a_clock_set_back_changes_nothing_but_times(tally) -> None:
     for _ in tally.trials("clock set back an hour", 1):
         found = Child(with_a_clock_set_back).result()
         assert differences(found, expected) == []
+        run = runs()[0]
+        assert run.record.ended_at < run.record.started_at  # it was set back indeed
+        assert 1.0 < run.record.duration_s < 600
+        assert f"took 0:{round(run.record.duration_s):02d}" in repr(run) or run.record.duration_s > 59
+        [row] = [row_of(open_store(), one, "") for one in outlines(open_store(), 10) if one.key == run.key]
+        assert row["duration_s"] == run.record.duration_s
 
 
 def own_and_record(lease_s: float) -> str:
