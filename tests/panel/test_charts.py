@@ -90,6 +90,7 @@ def test_labels_of_the_picture_tell_the_ticks_and_are_not_clipped(store, shape: 
         assert left + width <= scales.WIDTH, (text, x)
     values = sorted(_number(text) for x, anchor, text in labels if anchor == "end")
     steps = [round(b - a, 15) for a, b in zip(values, values[1:], strict=False)]
+    assert steps[0] > 0
     assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-6)  # even steps: no digit was cut off
 
 

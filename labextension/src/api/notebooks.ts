@@ -61,11 +61,10 @@ export function notebooksAt(app: JupyterFrontEnd, path: string): INotebook[] {
     .filter(({ context }) => context.isReady && context.localPath === path);
 }
 
-/** True where some output of the document shows a run. */
-export function isShown({ context }: INotebook, run: string): boolean {
-  return Array.from(context.model.cells).some(({ outputs }) =>
-    panelsOf(outputs).some(panel => panel.run === run)
-  );
+/** The runs that some output of the document shows. */
+export function runsIn({ context }: INotebook): Set<unknown> {
+  const cells = Array.from(context.model.cells);
+  return new Set(cells.flatMap(({ outputs }) => panelsOf(outputs).map(panel => panel.run)));
 }
 
 /** Our panel in each output; something empty for other outputs. */

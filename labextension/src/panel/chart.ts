@@ -4,26 +4,21 @@
 import uPlot from 'uplot';
 
 import type { IBest, IFamily, IMark, Value } from '../protocol';
+import { axesOf, rightOf } from './axes';
 import { element, setText } from './dom';
 import { Legend } from './legend';
 import { drawMarks, ringBest } from './overlay';
 import { canBeLog, covered, coveredByLog, isFamilyWide } from './scales';
 import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series';
-import { logTicks, niceTicks, tickTexts } from './ticks';
+import { niceTicks } from './ticks';
 import { PLAIN_VIEW, viewed, type IView } from './view';
 import type { IZoomed } from './zoom';
 
 const HEIGHT = 180;
 /** A shorter drag was a click. In pixels. */
 const LEAST_DRAG = 5;
-const MOST_VALUE_TICKS = 5;
 /** A label of the horizontal axis takes no more. In pixels. */
 const STEP_ROOM = 90;
-/** Between an axis and its labels, and around them. In pixels. */
-const LABEL_GAP = 12;
-const LEAST_VALUE_ROOM = 46;
-const LEAST_RIGHT = 12;
-
 /** A family drawn in its own element; updated in place as long as its series stay the same. */
 export class Chart {
   readonly node = element('div', 'jt-Chart');
@@ -195,19 +190,12 @@ export class Chart {
     isLog: boolean,
     width: number
   ): uPlot.Options {
-    const axis = {
-      stroke: text,
-      font,
-      ticks: { show: false },
-      filter: (_: uPlot, ticks: number[]) => ticks,
-      values: (_: uPlot, ticks: number[]) => tickTexts(ticks)
-    };
     const range = isLog ? coveredByLog : covered;
     return {
       width,
       height: HEIGHT,
       legend: { show: false },
-      padding: [null, plot => this._rightOf(plot, font), null, null],
+      padding: [null, plot => rightOf(plot, font, this._stepTicks), null, null],
       cursor: {
         sync: { key: this._sync.key },
         points: { size: 6 },
@@ -221,17 +209,7 @@ export class Chart {
           range: (_, low: number | null, high: number | null) => range(low ?? 1, high ?? 1)
         }
       },
-      axes: [
-        { ...axis, grid: { show: false }, splits: this._stepTicks, size: 26 },
-        {
-          ...axis,
-          grid: { stroke: line, width: 1, filter: axis.filter },
-          splits: (_, _axis, low, high) =>
-            (isLog ? logTicks : niceTicks)(low, high, MOST_VALUE_TICKS),
-          size: (plot, texts: string[] | null) =>
-            Math.max(LEAST_VALUE_ROOM, widest(plot, font, texts ?? []) + LABEL_GAP)
-        }
-      ],
+      axes: axesOf(font, text, line, isLog, this._stepTicks),
       series: [
         {},
         ...family.series.flatMap((one, index) =>
@@ -260,13 +238,6 @@ export class Chart {
     const ticks = niceTicks(low, high, Math.max(2, Math.floor(plot.width / STEP_ROOM)));
     return this._view.stepsPerUnit === 1 ? ticks.filter(Number.isInteger) : ticks;
   };
-
-  /** Room at the right for half of the last step's label. */
-  private _rightOf(plot: uPlot, font: string): number {
-    const { min, max } = plot.scales.x ?? {};
-    const ticks = min == null || max == null ? [] : this._stepTicks(plot, 0, min, max);
-    return Math.max(LEAST_RIGHT, Math.ceil(widest(plot, font, tickTexts(ticks)) / 2) + 2);
-  }
 
   /** The pointer has moved here or in another chart; new data alone leaves it where it was. */
   private _onCursor(plot: uPlot): void {
@@ -314,13 +285,4 @@ export class Chart {
       this._plot.setSize({ width, height: HEIGHT });
     }
   }
-}
-
-/** The widest of some labels, in pixels. */
-function widest(plot: uPlot, font: string, texts: readonly string[]): number {
-  plot.ctx.save();
-  plot.ctx.font = font;
-  const widths = texts.map(text => plot.ctx.measureText(text).width);
-  plot.ctx.restore();
-  return Math.max(0, ...widths);
 }

@@ -3,7 +3,7 @@
  */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 
-import { isShown, notebooksAt, putBelow, saveQuietly, type INotebook } from '../api/notebooks';
+import { notebooksAt, putBelow, runsIn, saveQuietly, type INotebook } from '../api/notebooks';
 import type { Bundle, ServerLink } from '../api/server';
 import { isRecord } from '../reading';
 import { isLive } from '../protocol';
@@ -29,6 +29,9 @@ export class PanelKeeper {
   /** A notebook has been opened, and read. */
   opened(notebook: INotebook): void {
     this._openedAt.set(notebook, performance.now());
+    for (const run of runsIn(notebook)) {
+      this._handled.add(stepOf('save', String(run), notebook)); // it is in the file
+    }
     this._look();
   }
 
@@ -51,11 +54,11 @@ export class PanelKeeper {
   }
 
   private _keep(notebook: INotebook, row: IRunRow): void {
-    const isIn = isShown(notebook, row.key);
+    const isIn = runsIn(notebook).has(row.key);
     const openedAt = this._openedAt.get(notebook);
     const heardAt = this._heardAt.get(row.key) ?? Infinity;
     const isLost = !isIn && openedAt !== undefined && heardAt <= openedAt;
-    const step = `${isIn ? 'save' : 'put back'} ${row.key} ${notebook.id}`;
+    const step = stepOf(isIn ? 'save' : 'put back', row.key, notebook);
     if ((!isIn && !isLost) || this._handled.has(step)) {
       return;
     }
@@ -67,11 +70,15 @@ export class PanelKeeper {
 
   private async _putBack(notebook: INotebook, row: IRunRow, step: string): Promise<void> {
     const data = await this._server.bundle(row.key);
-    const isWanted = !notebook.isDisposed && !isShown(notebook, row.key);
+    const isWanted = !notebook.isDisposed && !runsIn(notebook).has(row.key);
     if (!isRecord(data)) {
       this._handled.delete(step); // the server could not say: asked again at its next news
     } else if (isWanted && putBelow(notebook, row.cell, data as Bundle)) {
       this._look();
     }
   }
+}
+
+function stepOf(what: 'save' | 'put back', run: string, notebook: INotebook): string {
+  return `${what} ${run} ${notebook.id}`;
 }
