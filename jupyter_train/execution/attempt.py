@@ -19,6 +19,7 @@ from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.central import Event
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masked_source import secrets_of_target
 from jupyter_train.store.masking import mask_tree
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
@@ -153,7 +154,7 @@ def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:
     """Adds to the provenance where another attempt was made, and from which cells."""
     described = folder.read_provenance()
     one = {"attempt": record.attempt, **job.provenance, "environment": environment()}
-    described["attempts"] = [*described.get("attempts", []), mask_tree(one)]
+    described["attempts"] = [*described.get("attempts", []), mask_tree(one, secrets_of_target(job.config.notify))]
     with contextlib.suppress(OSError):
         write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
 
@@ -177,7 +178,8 @@ def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared
     if start["bytes"] and not start["kept"]:
         writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
     try:
-        write_atomically(folder.provenance, json.dumps(mask_tree(described), indent=1).encode())
+        masked = mask_tree(described, secrets_of_target(job.config.notify))
+        write_atomically(folder.provenance, json.dumps(masked, indent=1).encode())
         if source.encoder is not None:
             source.encoder.save(folder)
     except OSError as err:

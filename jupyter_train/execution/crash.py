@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from jupyter_train.store.masking import mask
+
 _NAME = "crash.txt"
 _REFUSED = "cannot go on: "
 _MOST_LETTERS = 300
@@ -37,7 +39,7 @@ def words(code: int, folder: Path) -> str:
 def keep_refusal(folder: Path, text: str) -> None:
     """Keeps why a run could not go on, for the process that waits for it to."""
     with open(crash_file(folder), "a", encoding="utf-8") as file:
-        file.write(f"{_REFUSED}{json.dumps(text)}\n")
+        file.write(f"{_REFUSED}{json.dumps(mask(text))}\n")
 
 
 def refusal(code: int, folder: Path) -> str:
@@ -51,7 +53,7 @@ def refusal(code: int, folder: Path) -> str:
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
     """Keeps why a process that shares the training failed."""
     with open(crash_file(folder), "a", encoding="utf-8") as file:
-        file.write(f"{text}\nrank {rank}: {line}\n")
+        file.write(f"{mask(text)}\nrank {rank}: {mask(line)}\n")
 
 
 def rank_words(folder: Path) -> str:

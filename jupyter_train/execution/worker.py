@@ -18,6 +18,8 @@ from jupyter_train.execution.standing_by import wait_for_job
 from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
+from jupyter_train.store.masked_output import mask_own_output
+from jupyter_train.store.masking import mask
 from jupyter_train.store.owner import OwnerLock
 
 _MOST_LINE = 4000
@@ -26,6 +28,7 @@ _LOOK_S = 0.5
 
 def main(run: str, sha256: str) -> int:
     """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
+    mask_own_output()
     store = open_store()
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
@@ -67,7 +70,7 @@ def _train(store: Store, record: RunRecord, folder: RunFolder, sha256: str, lock
         with InterruptWatch() as interrupt:
             outcome = attempt(store, job, prepared, record, interrupt, again)
     except BaseException as err:
-        os.write(started_with, traceback.format_exc().encode())
+        os.write(started_with, mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=last_line(err))
         raise
     interrupt.pass_on()
