@@ -15,6 +15,8 @@ from jupyter_train.exceptions import RunNotFoundError, StoreError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 from jupyter_train.store.central import Event
+from jupyter_train.store.masked_source import secrets_of_target
+from jupyter_train.store.masking import mask
 
 _PATIENCE_S = 10.0
 
@@ -34,6 +36,7 @@ def notify(store: Store, run: str, target: str | None) -> None:
         record = store.get(run)
         problem = _send(record, target)
         text = f"notified {shown(target)}" if not problem else f"could not notify {shown(target)}: {problem}"
+        text = mask(text, secrets_of_target(target))
         store.add_events(run, [Event(time.time(), None, "notify" if not problem else "warning", text, {})])
 
 

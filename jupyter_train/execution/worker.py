@@ -143,8 +143,14 @@ def take_output(_record: RunRecord, writer: RunWriter | None) -> None:
 def _log_lines(reading: int, log: Callable[[str], None]) -> None:
     """Lines as they are printed; the log keeps the newest of them."""
     with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
+        rest = b""
         while line := stream.readline(_MOST_LINE):
+            line, rest = rest + line, b""
+            if not line.endswith(b"\n") and b" " in line:  # cut between words: half a secret is not masked
+                line, _, rest = line.rpartition(b" ")
             log(line.decode("utf-8", "replace"))
+        if rest:
+            log(rest.decode("utf-8", "replace"))
 
 
 def _arguments() -> tuple[str, str]:

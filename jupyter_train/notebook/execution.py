@@ -17,6 +17,7 @@ from jupyter_train.panel.text import line
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import make_private_folder
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 
 _POLL_S = 0.5
@@ -115,7 +116,7 @@ class NotebookExecution:
         now = time.time()
         summary = {"output": self.output, "runs": [child.ref for child in self._children()]}
         self._store.set_status(
-            self.record.key, status, ended_at=now, heartbeat_at=now, message=message[:500], summary=summary,
+            self.record.key, status, ended_at=now, heartbeat_at=now, message=one_line(message, 500), summary=summary,
             size_bytes=RunFolder(self.record.folder).size_bytes(),
         )  # fmt: skip
         self._lock.release()

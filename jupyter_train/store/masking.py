@@ -27,6 +27,11 @@ def mask(text: str, also: Collection[str] = ()) -> str:
     return _mask(text, _known(also)) if text else text
 
 
+def one_line(text: str, most: int, also: Collection[str] = ()) -> str:
+    """`text` masked, on one line, of at most `most` letters: cut afterwards, since half a secret looks like none."""
+    return " ".join(mask(text, also).split())[:most]
+
+
 def mask_html(text: str, also: Collection[str] = ()) -> str:
     """As `mask`, of markup: also what tags or entities split is found."""
     return _mask(text, _known(also), is_html=True)

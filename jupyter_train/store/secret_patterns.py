@@ -56,8 +56,8 @@ _TYPED = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         rf"--(?:[\w-]{{0,40}}?){STRONG_WORDS}[\w-]{{0,30}}(?:=|[ \t]+)(?![-{{$]){_VALUE}",
-        rf"(?:^|[\s;&|(!%])(?:export[ \t]+|set[ \t]+|(?:set_)?env[ \t]+|-p[ \t]+)[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}"
-        rf"(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
+        r"(?:^|[\s;&|(!%])(?:export[ \t]+|set[ \t]+|(?:set_)?env[ \t]+|-p[ \t]+)"
+        rf"[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
         rf"(?-i:\b[A-Z0-9_]{{0,40}}?(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{{0,30}})="
         rf"(?![-{{$=]){_VALUE}",
         r"(?:passw(?:or)?d|pwd|secret)=(?P<bare>(?=[^\s\"';,&)\]}]{0,40}\d)[^\s\"';,&)\]}]{4,})",
