@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = verbs.add_parser("doctor", help="look at the machine, the run store and the run folders")
     doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
+    doctor.add_argument("--full", action="store_true", help="look into every run folder, however long it takes")
     doctor.set_defaults(work=_doctor)
 
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
@@ -137,7 +138,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from jupyter_train import doctor
 
     is_bad = False
-    for found in doctor.look():
+    for found in doctor.look(patience_s=None if options.full else doctor.PATIENCE_S):
         is_fixed = options.fix and found.fix is not None
         if is_fixed:
             assert found.fix is not None

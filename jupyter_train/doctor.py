@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
+import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,19 +20,23 @@ from pathlib import Path
 
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.panel.numbers import size_text
-from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, Store, open_store
 from jupyter_train.store.database import wal_is_safe
+from jupyter_train.store.inspection import Watch, half_written, problems_of, verdict_of
 from jupyter_train.store.locations import network_file_system, runs_home, store_url, user_name
-from jupyter_train.store.metrics.file import open_for_reading
-from jupyter_train.store.metrics.reader import MetricReader
+from jupyter_train.store.masking import mask
+from jupyter_train.store.outlines import Outline, outlines
 from jupyter_train.store.owner import OwnerLock
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
 _LEAST_FREE_BYTES = 1024**3
-#: Curves of so many of the newest runs are looked through.
-_MOST_RUNS = 500
+#: How long the store and the run folders are looked through.
+PATIENCE_S = 2.0
+#: A damaged name may hold what a terminal obeys.
+_NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_log = logging.getLogger(__name__)
 
 
 class Level(StrEnum):
@@ -48,18 +55,37 @@ class Finding:
     words: str
     fix: Callable[[], None] | None = None
 
+    def __post_init__(self) -> None:
+        self.words = _NOT_SHOWN.sub("?", mask(self.words))
 
-def look(url: str = "") -> Iterator[Finding]:
-    """Everything that can be looked at, in the order of a report; nothing is changed."""
-    yield from _environment()
-    yield from _places(url)
+
+def look(url: str = "", patience_s: float | None = PATIENCE_S) -> Iterator[Finding]:
+    """Everything that can be looked at, in the order of a report; nothing is changed, and nothing raised.
+
+    Args:
+        url: The store; where `JUPYTER_TRAIN_STORE` says if empty.
+        patience_s: How long to look through the store and the run folders, in seconds; without an end if None.
+    """
+    watch = Watch(patience_s)
+    yield from _said(_environment())
+    yield from _said(_places(url))
     try:
         store = open_store(url)
     except StoreError as err:
         yield Finding(Level.BAD, str(err))
         return
-    yield from _database(store)
-    yield from _runs(store)
+    yield from _said(_database(store, watch))
+    yield from _said(_runs(store, watch))
+
+
+def _said(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; what cannot be looked at is one of them, and the rest is looked at all the same."""
+    try:
+        yield from findings
+    except Exception as err:  # noqa: BLE001  a report that breaks off says less than any error in it
+        _log.debug("cannot be looked at", exc_info=True)
+        words = str(err) if isinstance(err, StoreError) else f"{type(err).__name__}: {err}"
+        yield Finding(Level.BAD, f"not everything could be looked at: {words}")
 
 
 def _environment() -> Iterator[Finding]:
@@ -107,16 +133,19 @@ def _places(url: str) -> Iterator[Finding]:
             yield Finding(Level.NOTE, words)
 
 
-def _database(store: Store) -> Iterator[Finding]:
+def _database(store: Store, watch: Watch) -> Iterator[Finding]:
     if store.engine.url.get_backend_name() != "sqlite":
         yield Finding(Level.FINE, f"the run store answers ({store.engine.url.get_backend_name()})")
         return
     try:
+        verdict = verdict_of(store.reading, watch)
         with store.reading.connect() as connection:
-            verdict = connection.exec_driver_sql("PRAGMA integrity_check").scalar_one()
             journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
     except StoreError as err:
         yield Finding(Level.BAD, str(err))
+        return
+    if not verdict:
+        yield Finding(Level.NOTE, "there was no time to look at all of the run store: `jupyter train doctor --full`")
         return
     level = Level.FINE if verdict == "ok" else Level.BAD
     yield Finding(level, f"the run store's integrity: {verdict}; SQLite {sqlite3.sqlite_version}, journal {journal}")
@@ -124,39 +153,79 @@ def _database(store: Store) -> Iterator[Finding]:
         yield Finding(Level.BAD, "its journal is `wal`, which this SQLite can corrupt when several processes write")
 
 
-def _runs(store: Store) -> Iterator[Finding]:
-    records = [record for record in store.list_runs(limit=1_000_000, has_parts=True) if record.user == user_name()]
-    yield Finding(Level.FINE, f"{len(records):,} runs of {user_name()}")
-    for number, record in enumerate(records):
-        if not Path(record.folder).is_dir():
-            words = f"`{record.ref}`: its folder is gone"
+def _runs(store: Store, watch: Watch) -> Iterator[Finding]:
+    known = outlines(store, limit=1_000_000, has_parts=True)
+    if known.words:
+        yield Finding(Level.BAD, known.words.replace("; `jupyter train doctor` says more", ""))
+    user = user_name()
+    records = [record for record in known if record.user == user]
+    yield Finding(Level.FINE, f"{len(records):,} runs of {user}")
+    there = []
+    for record in records:
+        if os.path.isdir(record.folder):
+            there.append(record)
+            yield from _state(store, record)
+        else:
+            words = f"`{_ref(record)}`: its folder is gone"
             yield Finding(Level.NOTE, words, lambda record=record: store.delete_run(record.key))  # type: ignore[misc]
-            continue
-        status = store.status_of(record)
-        if status is RunStatus.LOST and record.status is not RunStatus.LOST:
+    yield from _inside(store, there, watch)
+
+
+def _ref(record: Outline) -> str:
+    return f"{record.name}-{record.code}"
+
+
+def _state(store: Store, record: Outline) -> Iterator[Finding]:
+    try:
+        status, recorded = store.status_of(record), record.status
+    except ValueError as err:
+        yield Finding(Level.BAD, f"`{_ref(record)}`: what the store says of it is damaged ({err})")
+        return
+    if status is RunStatus.LOST and recorded is not RunStatus.LOST:
+        words = f"`{_ref(record)}` is recorded as {recorded}, and its process is gone: `%runs resume {_ref(record)}`"
+        yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
+
+
+def _inside(store: Store, records: list[Outline], watch: Watch) -> Iterator[Finding]:
+    """What is wrong inside the folders, the newest first, as far as there is time."""
+    for number, record in enumerate(records):
+        if watch.is_over:
             words = (
-                f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
+                f"there was time to look into {number:,} of {len(records):,} run folders, the newest; into all: "
+                "`jupyter train doctor --full`"
             )
-            yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
+            yield Finding(Level.NOTE, words)
+            return
+        yield from _folder(store, record, watch)
+
+
+def _folder(store: Store, record: Outline, watch: Watch) -> Iterator[Finding]:
+    with contextlib.suppress(ValueError):  # its status is damaged, which is said already
+        status = store.status_of(record)
         if not status.is_live and status is not RunStatus.QUEUED:
             yield from _leftovers(record)
-        if number < _MOST_RUNS:
-            yield from _curves(record)
+    try:
+        for problem in problems_of(RunFolder(record.folder), watch):
+            yield Finding(Level.BAD, f"`{_ref(record)}`: {problem}")
+    except TimeoutError:
+        yield Finding(Level.NOTE, f"`{_ref(record)}`: there was no time to look through all of its curves")
+    except OSError as err:
+        yield Finding(Level.BAD, f"`{_ref(record)}`: its folder cannot be read ({err.strerror or err})")
 
 
-def _call_lost(store: Store, record: RunRecord) -> None:
+def _call_lost(store: Store, record: Outline) -> None:
     lock = OwnerLock(RunFolder(record.folder).lock)
     with contextlib.suppress(RunStateError, FencedError):
         lock.acquire(patience_s=0.1)
         try:
-            store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time())
+            attempt = store.get(record.key).attempt
+            store.set_status(record.key, RunStatus.LOST, attempt, ended_at=time.time())
         finally:
             lock.release()
 
 
-def _leftovers(record: RunRecord) -> Iterator[Finding]:
-    folder = Path(record.folder)
-    found = [path for path in folder.rglob(".*.tmp") if path.is_file()]
+def _leftovers(record: Outline) -> Iterator[Finding]:
+    found = half_written(Path(record.folder))
     if found:
         size = sum(path.stat().st_size for path in found)
 
@@ -164,28 +233,5 @@ def _leftovers(record: RunRecord) -> Iterator[Finding]:
             for path in found:
                 path.unlink(missing_ok=True)
 
-        words = f"`{record.ref}`: {len(found)} half-written files ({size_text(size)})"
+        words = f"`{_ref(record)}`: {len(found)} half-written files ({size_text(size)})"
         yield Finding(Level.NOTE, words, remove)
-
-
-def _curves(record: RunRecord) -> Iterator[Finding]:
-    folder = RunFolder(record.folder)
-    if not folder.metrics.exists():
-        return
-    try:
-        connection = open_for_reading(folder.metrics)
-        try:
-            verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
-        finally:
-            connection.close()
-        with MetricReader(folder.metrics) as reader:
-            checkpoints = reader.checkpoints()
-    except sqlite3.Error as err:
-        yield Finding(Level.BAD, f"`{record.ref}`: its curves cannot be read ({err})")
-        return
-    if verdict != "ok":
-        yield Finding(Level.BAD, f"`{record.ref}`: its curves are damaged ({verdict})")
-    for one in checkpoints:
-        path = folder.path / one.path
-        if not path.exists() or path.stat().st_size != one.size:
-            yield Finding(Level.BAD, f"`{record.ref}`: `{one.path}` is not the file that was recorded")

@@ -10,6 +10,7 @@ JupyterTrainError
 │   └── ChangedError      model, data or options are not those the run was begun with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
+│   ├── DamagedError          what was recorded can no longer be read
 │   ├── RunNotFoundError      no run by that name
 │   └── AmbiguousRunError     several runs by that name
 ├── RunStateError         the run's status does not allow it
@@ -80,6 +81,10 @@ class StoreError(JupyterTrainError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer release."""
+
+
+class DamagedError(StoreError):
+    """What was recorded can no longer be read; the message says what."""
 
 
 class RunNotFoundError(StoreError, LookupError):

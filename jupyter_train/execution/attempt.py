@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +88,7 @@ def attempt(
 def _tell_again(again: Again | None, writer: RunWriter) -> None:
     if again is None:
         return
-    with contextlib.suppress(sqlite3.Error), MetricReader(writer.folder.metrics) as reader:  # only shown
+    with contextlib.suppress(StoreError), MetricReader(writer.folder.metrics) as reader:  # only shown
         writer.last.update(reader.last())
     writer.summary(**again.summary)
     writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)
