@@ -7,7 +7,6 @@ import importlib.metadata
 import logging
 import os
 import platform
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -28,14 +27,13 @@ from jupyter_train.store.locations import network_file_system, runs_home, store_
 from jupyter_train.store.masking import mask
 from jupyter_train.store.outlines import Outline, outlines
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.sound import printable
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
 _LEAST_FREE_BYTES = 1024**3
 #: How long the store and the run folders are looked through.
 PATIENCE_S = 2.0
-#: A damaged name may hold what a terminal obeys.
-_NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +54,7 @@ class Finding:
     fix: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
-        self.words = _NOT_SHOWN.sub("?", mask(self.words))
+        self.words = printable(mask(self.words))
 
 
 def look(url: str = "", patience_s: float | None = PATIENCE_S) -> Iterator[Finding]:

@@ -26,7 +26,10 @@ _MOST_ROWS_A_MESSAGE = 500
 
 
 class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """`WS api/stream`: messages `{"runs": [...], "gone": [...], "message": ...}`; what it is sent is ignored."""
+    """`WS api/stream`: messages `{"runs": [...], "gone": [...]}`; what it is sent is ignored.
+
+    They have a `message` as well where runs cannot be shown.
+    """
 
     _feeding: asyncio.Task[None] | None = None
     _said = ""
@@ -73,4 +76,5 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     async def _send(self, changes: Changes, runs: list[dict[str, Any]], gone: list[str]) -> None:
         self._said = changes.words
-        await self.write_message(json.dumps({"runs": runs, "gone": gone, "message": self._said}))
+        said = {"message": self._said} if self._said else {}
+        await self.write_message(json.dumps({"runs": runs, "gone": gone, **said}))

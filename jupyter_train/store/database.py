@@ -62,8 +62,11 @@ def _prepare_file(path: Path) -> None:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
+        connection.execute("PRAGMA synchronous=FULL")
+    except UnicodeDecodeError as err:  # raised for an error whose own text names what is damaged
+        raise sqlite3.DatabaseError(f"malformed, even its names: {err}") from err
 
 
 def wal_is_safe() -> bool:
@@ -84,6 +87,8 @@ def _on_begin(connection: sa.Connection) -> None:
 def _on_error(context: sa.ExceptionContext) -> Exception | None:
     """A locked, full, unreachable or damaged database becomes a `StoreError`; a mistake of ours stays what it is."""
     found = context.sqlalchemy_exception
+    if context.engine is not None and isinstance(context.original_exception, UnicodeDecodeError):
+        return DamagedError(damage_words(context.engine, context.original_exception))
     if not isinstance(found, sa.exc.DatabaseError) or isinstance(
         found, sa.exc.IntegrityError | sa.exc.ProgrammingError
     ):

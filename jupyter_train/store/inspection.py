@@ -16,6 +16,7 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
+from jupyter_train.store.sound import FILE_DAMAGE
 
 #: Steps of SQLite's machine between two looks at the clock.
 _STEPS = 20_000
@@ -82,7 +83,7 @@ def problems_of(folder: RunFolder, watch: Watch) -> Iterator[str]:
             checkpoints = reader.checkpoints()
             if reader.damage:
                 yield f"its record is damaged: {', '.join(reader.damage)}"
-    except (sqlite3.Error, DamagedError, OverflowError) as err:
+    except (DamagedError, *FILE_DAMAGE) as err:
         if watch.is_over:
             raise TimeoutError from err
         yield f"its curves cannot be read: they are damaged ({err})"
@@ -97,7 +98,7 @@ def _damage(connection: sqlite3.Connection, watch: Watch) -> Iterator[str]:
     watch.limit(connection)
     try:
         verdict = str(connection.execute("PRAGMA quick_check(3)").fetchone()[0])
-    except sqlite3.Error as err:
+    except FILE_DAMAGE as err:
         verdict = str(err)
     if watch.is_over:
         raise TimeoutError

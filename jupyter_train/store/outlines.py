@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +13,7 @@ from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
 from jupyter_train.store.readable import Readable, one_by_one
 from jupyter_train.store.schema import runs
-from jupyter_train.store.sound import is_sound, is_time
+from jupyter_train.store.sound import FILE_DAMAGE, is_sound, is_time
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
@@ -94,7 +93,7 @@ def outlines(store: Store, limit: int, since: float | None = None, has_parts: bo
     try:
         with store.reading.connect() as connection:
             rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # nothing for SQLAlchemy to convert
-    except (DamagedError, sqlite3.DatabaseError):
+    except (DamagedError, *FILE_DAMAGE):
         salvaged, found.unreadable = one_by_one(store.engine, query)
         rows = [tuple(row.values()) for row in salvaged]
     found += [Outline._make(row) for row in rows if is_sound(Outline, row) and is_time(row[_CREATED_AT])]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from jupyter_train.exceptions import DamagedError
+from jupyter_train.store.sound import FILE_DAMAGE, printable
 
 _log = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
@@ -94,7 +95,7 @@ def one_by_one(engine: sa.Engine, query: sa.Select[Any]) -> tuple[list[dict[str,
         numbers = sorted(_numbers(connection, str(table)))
         text = _of_one(engine, query, str(table))
         rows = [_row(connection, text, number) for number in numbers]
-    except sqlite3.Error as err:
+    except FILE_DAMAGE as err:
         raise DamagedError(damage_words(engine, err)) from err
     finally:
         connection.close()
@@ -104,13 +105,13 @@ def one_by_one(engine: sa.Engine, query: sa.Select[Any]) -> tuple[list[dict[str,
 def _numbers(connection: sqlite3.Connection, table: str) -> set[int]:
     """Row numbers, from the table itself and from its indexes, from both ends: each breaks off where it is damaged."""
     indexes = [""]
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(*FILE_DAMAGE):
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table,))
         indexes += [f"INDEXED BY {name}" for (name,) in names if name.startswith("ix_")]
     found: set[int] = set()
     for index in indexes:
         for order in ("", "ORDER BY rowid DESC" if not index else ""):
-            with contextlib.suppress(sqlite3.DatabaseError):
+            with contextlib.suppress(*FILE_DAMAGE):
                 for (number,) in connection.execute(f"SELECT rowid FROM {table} {index or 'NOT INDEXED'} {order}"):
                     found.add(number)
     return found
@@ -127,7 +128,7 @@ def _row(connection: sqlite3.Connection, text: str, number: int) -> dict[str, An
     try:
         cursor = connection.execute(text, (number,))
         row = cursor.fetchone()
-    except (sqlite3.DatabaseError, OverflowError):
+    except FILE_DAMAGE:
         return None
     return dict(zip((column[0] for column in cursor.description), row, strict=True)) if row is not None else {}
 
@@ -135,6 +136,6 @@ def _row(connection: sqlite3.Connection, text: str, number: int) -> dict[str, An
 def damage_words(engine: sa.Engine, reason: object) -> str:
     """What to say of a store that is damaged."""
     return (
-        f"the run store `{engine.url.database}` is damaged ({reason}); nothing was changed. Move it away to start a "
+        f"the run store `{engine.url.database}` is damaged ({printable(reason)}); nothing was changed. Move it away to start a "
         "new one, or name another with `JUPYTER_TRAIN_STORE`: the run folders keep their curves and checkpoints"
     )

@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.readable import parsed
-from jupyter_train.store.sound import is_time, kinds_of
+from jupyter_train.store.sound import is_time, kinds_of, printable
 
 FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 _JSON = {"tags": list, "config": dict, "summary": dict}
@@ -67,7 +67,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
 def damaged(key: str, reason: str) -> DamagedError:
     """What to raise for a run whose row is damaged."""
     return DamagedError(
-        f"what the store says of the run `{key}` is damaged ({reason}); its folder keeps its curves and checkpoints. "
+        f"what the store says of the run `{key}` is damaged ({printable(reason)}); its folder keeps its curves and checkpoints. "
         "`jupyter train doctor` looks for more"
     )
 

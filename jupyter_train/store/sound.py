@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+import re
+import sqlite3
 import types
 import typing
 from collections.abc import Sequence
 from typing import Any
 
+#: What reading a damaged file raises; the second where an error's own text names what is damaged.
+FILE_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
+_CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]+")
 #: Unix times before the year 5138; what lies outside is none.
 _LATEST = 1e11
 
@@ -21,6 +26,11 @@ def is_sound(made: type[tuple[Any, ...]], row: Sequence[Any]) -> bool:
         row: Its fields, the last perhaps missing.
     """
     return all(type(value) in kinds for value, kinds in zip(row, _kinds(made), strict=False))
+
+
+def printable(reason: object) -> str:
+    """An error's text on one line, without what a terminal would obey: it may quote what is damaged."""
+    return " ".join(_CODES.sub("?", str(reason)).split())
 
 
 def is_time(value: object) -> bool:

@@ -22,6 +22,7 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
+from jupyter_train.store.sound import FILE_DAMAGE
 
 _BLOCKS = (
     "SELECT number, rows FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = ? "
@@ -109,7 +110,7 @@ class CheckedBlobs:
         """
         row = self._connection.execute("SELECT count FROM series WHERE name = ?", (name,)).fetchone()
         total = row[0] if row is not None and isinstance(row[0], int) else 0
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*FILE_DAMAGE):
             if not self._is_end(name, total):
                 [blocks] = self._connection.execute(_COUNTED, (name,)).fetchone()
                 is_near = blocks - 2 < total / POINTS_PER_BLOCK <= blocks + 2  # blocks are missing, the number is right
@@ -124,7 +125,8 @@ class CheckedBlobs:
 
     @staticmethod
     def _blocks(total: int, level: int) -> int:
-        return -(-total // POINTS_PER_BLOCK) if level == 0 else -(-(total // RADIX**level) // BUCKETS_PER_BLOCK)
+        size = POINTS_PER_BLOCK if level == 0 else BUCKETS_PER_BLOCK
+        return -(-int(total // RADIX**level) // size)
 
     @staticmethod
     def _expected(total: int, level: int, number: int) -> int:
@@ -134,13 +136,13 @@ class CheckedBlobs:
     def _found(self, name: str, level: int, first: int, last: int) -> dict[int, object]:
         try:
             return dict(self._connection.execute(_BLOCKS, (name, level, first, last)))
-        except sqlite3.DatabaseError:
+        except FILE_DAMAGE:
             return dict(self._one_by_one(name, level, first, last))
 
     def _one_by_one(self, name: str, level: int, first: int, last: int) -> Iterator[tuple[int, object]]:
         """What lies on pages that can be read."""
         for number in range(first, last + 1):
-            with contextlib.suppress(sqlite3.DatabaseError):
+            with contextlib.suppress(*FILE_DAMAGE):
                 yield from self._connection.execute(_BLOCKS, (name, level, number, number)).fetchall()
 
     def _instead(self, name: str, level: int, number: int, count: int, step: int) -> bytes:

@@ -30,7 +30,7 @@ from jupyter_train.store.metrics.blocks import (
 )
 from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import open_for_reading
-from jupyter_train.store.sound import is_sound
+from jupyter_train.store.sound import FILE_DAMAGE, is_sound, printable
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
 SPREAD = "/std"
@@ -131,8 +131,8 @@ class MetricReader:
     def _said(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OverflowError) as err:
-            reason = f"its curves in `{self._path}` cannot be read ({err}); `jupyter train doctor` says more"
+        except (sqlite3.Error, *FILE_DAMAGE) as err:
+            reason = f"its curves in `{self._path}` cannot be read ({printable(err)}); `jupyter train doctor` says more"
             raise DamagedError(reason) from err
 
     def __enter__(self) -> MetricReader:
