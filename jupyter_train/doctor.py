@@ -32,6 +32,8 @@ from jupyter_train.store.sound import printable
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
 _LEAST_FREE_BYTES = 1024**3
+#: So many of the newest runs are read with all their options.
+_MOST_ROWS = 2000
 #: How long the store and the run folders are looked through.
 PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
@@ -153,8 +155,11 @@ def _database(store: Store, watch: Watch) -> Iterator[Finding]:
 
 def _runs(store: Store, watch: Watch) -> Iterator[Finding]:
     known = outlines(store, limit=1_000_000, has_parts=True)
-    if known.words:
-        yield Finding(Level.BAD, known.words.replace("; `jupyter train doctor` says more", ""))
+    newest = store.list_runs(limit=_MOST_ROWS if watch.is_limited else 1_000_000, has_parts=True)
+    unreadable = max(known.unreadable, newest.unreadable)
+    if unreadable:
+        words = "whose rows in the run store are damaged; their folders keep curves and checkpoints"
+        yield Finding(Level.BAD, f"{unreadable:,} of {len(known) + known.unreadable:,} runs cannot be shown, {words}")
     user = user_name()
     records = [record for record in known if record.user == user]
     yield Finding(Level.FINE, f"{len(records):,} runs of {user}")

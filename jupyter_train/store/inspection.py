@@ -33,6 +33,11 @@ class Watch:
         self._deadline = None if patience_s is None else time.monotonic() + patience_s
 
     @property
+    def is_limited(self) -> bool:
+        """Whether there ever is an end to it."""
+        return self._deadline is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether there is none."""
         return self._deadline is not None and time.monotonic() > self._deadline

@@ -13,7 +13,7 @@ from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
 from jupyter_train.store.readable import Readable, one_by_one
 from jupyter_train.store.schema import runs
-from jupyter_train.store.sound import FILE_DAMAGE, is_sound, is_time
+from jupyter_train.store.sound import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
@@ -64,6 +64,11 @@ _COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else r
 _CREATED_AT = Outline._fields.index("created_at")
 
 
+def _is_known(row: Sequence[Any]) -> bool:
+    """Whether its key, name, code and kind are names, and it was made at a time."""
+    return is_key(row[0]) and all(map(is_name, row[1:4])) and is_time(row[_CREATED_AT])
+
+
 def count(store: Store) -> int:
     """How many runs there are, parts of others left out."""
     with store.reading.connect() as connection:
@@ -96,7 +101,7 @@ def outlines(store: Store, limit: int, since: float | None = None, has_parts: bo
     except (DamagedError, *FILE_DAMAGE):
         salvaged, found.unreadable = one_by_one(store.engine, query)
         rows = [tuple(row.values()) for row in salvaged]
-    found += [Outline._make(row) for row in rows if is_sound(Outline, row) and is_time(row[_CREATED_AT])]
+    found += [Outline._make(row) for row in rows if is_sound(Outline, row) and _is_known(row)]
     found.unreadable += len(rows) - len(found)
     found.sort(key=attrgetter("created_at"), reverse=True)
     del found[limit:]

@@ -136,6 +136,6 @@ def _row(connection: sqlite3.Connection, text: str, number: int) -> dict[str, An
 def damage_words(engine: sa.Engine, reason: object) -> str:
     """What to say of a store that is damaged."""
     return (
-        f"the run store `{engine.url.database}` is damaged ({printable(reason)}); nothing was changed. Move it away to start a "
-        "new one, or name another with `JUPYTER_TRAIN_STORE`: the run folders keep their curves and checkpoints"
+        f"the run store `{engine.url.database}` is damaged ({printable(reason)}); nothing was changed. Move it away "
+        "to start a new one, or name another with `JUPYTER_TRAIN_STORE`: run folders keep their curves and checkpoints"
     )

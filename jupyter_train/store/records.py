@@ -10,10 +10,11 @@ from typing import Any
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.readable import parsed
-from jupyter_train.store.sound import is_time, kinds_of, printable
+from jupyter_train.store.sound import is_key, is_name, is_time, kinds_of, printable
 
 FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 _JSON = {"tags": list, "config": dict, "summary": dict}
+_NAMES = frozenset({"key", "name", "code", "kind"})
 _KINDS = {name: kinds_of(hint) for name, hint in typing.get_type_hints(RunRecord).items() if name not in _JSON}
 
 
@@ -67,8 +68,8 @@ def event_of(row: Mapping[str, Any]) -> Event:
 def damaged(key: str, reason: str) -> DamagedError:
     """What to raise for a run whose row is damaged."""
     return DamagedError(
-        f"what the store says of the run `{key}` is damaged ({printable(reason)}); its folder keeps its curves and checkpoints. "
-        "`jupyter train doctor` looks for more"
+        f"what the store says of the run `{key}` is damaged ({printable(reason)}); its folder keeps its curves and "
+        "checkpoints. `jupyter train doctor` looks for more"
     )
 
 
@@ -84,6 +85,8 @@ def _is_sound(name: str, value: Any, kinds: frozenset[type]) -> bool:
         return True
     if name.endswith("_at") and value is not None:
         return is_time(value)
+    if name in _NAMES:
+        return is_key(value) if name == "key" else is_name(value)
     return type(value) in kinds and not (name == "folder" and "\0" in value)
 
 

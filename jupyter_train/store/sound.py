@@ -14,6 +14,8 @@ from typing import Any
 #: What reading a damaged file raises; the second where an error's own text names what is damaged.
 FILE_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
 _CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]+")
+_KEY = re.compile(r"[0-9a-f-]{36}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 #: Unix times before the year 5138; what lies outside is none.
 _LATEST = 1e11
 
@@ -26,6 +28,16 @@ def is_sound(made: type[tuple[Any, ...]], row: Sequence[Any]) -> bool:
         row: Its fields, the last perhaps missing.
     """
     return all(type(value) in kinds for value, kinds in zip(row, _kinds(made), strict=False))
+
+
+def is_name(text: object) -> bool:
+    """Whether a text can be a run's name, code or kind."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def is_key(text: object) -> bool:
+    """Whether a text can be a run's key."""
+    return isinstance(text, str) and _KEY.fullmatch(text) is not None
 
 
 def printable(reason: object) -> str:

@@ -131,7 +131,7 @@ class CheckedBlobs:
     @staticmethod
     def _expected(total: int, level: int, number: int) -> int:
         size = POINTS_PER_BLOCK if level == 0 else BUCKETS_PER_BLOCK
-        return max(0, min(size, total // RADIX**level - number * size))
+        return max(0, min(size, int(total // RADIX**level) - number * size))
 
     def _found(self, name: str, level: int, first: int, last: int) -> dict[int, object]:
         try:
