@@ -81,20 +81,19 @@ def damage(path: Path, seed: int) -> None:
     path.write_bytes(content)
 
 
-def looks(keys: list[str]) -> Iterator[Callable[[], Any]]:
+def looks(key: str) -> Iterator[Callable[[], Any]]:
     """What people and pages do to see their runs."""
     yield lambda: (repr(runs()), runs()._repr_html_())
     yield lambda: json.dumps(handlers._list(100, "/"))
     yield lambda: look_twice(Changes("/"))
     yield lambda: list(runs())
-    for key in keys[:3]:
-        yield lambda key=key: repr(get_run(key))
-        yield lambda key=key: get_run(key).metrics
-        yield lambda key=key: (get_run(key).checkpoint, get_run(key).best, get_run(key).attempts, get_run(key).events)
-        yield lambda key=key: json.dumps(handlers._snapshot(key))
-        yield lambda key=key: json.dumps(handlers._bundle(key))
-        yield lambda key=key: json.dumps(handlers._curves(key, 0, 300))
-        yield lambda key=key: json.dumps(handlers._details(key, "/"))
+    yield lambda: repr(get_run(key))
+    yield lambda: get_run(key).metrics
+    yield lambda: (get_run(key).checkpoint, get_run(key).best, get_run(key).attempts, get_run(key).events)
+    yield lambda: json.dumps(handlers._snapshot(key))
+    yield lambda: json.dumps(handlers._bundle(key))
+    yield lambda: json.dumps(handlers._curves(key, 0, 300))
+    yield lambda: json.dumps(handlers._details(key, "/"))
 
 
 def look_twice(changes: Changes) -> None:
@@ -130,8 +129,8 @@ def test_damaged_bytes_never_show_a_traceback(keys, own_store, tally, which, tri
                 damage(folder / "metrics.db", 1000 * seed + number)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # says that values are damaged
-            wrong += [(seed, found) for look in looks(keys) if (found := not_said(look))]
-            wrong += [(seed, "a value that never was") for key in keys[:3] if which == "curves" and shows_another(key)]
+            wrong += [(seed, found) for look in looks(keys[seed % 3]) if (found := not_said(look))]
+            wrong += [(seed, "a value that never was") for key in keys[seed % 3 :][:1] if shows_another(key)]
         report = [one.words for one in doctor.look()]
         assert report
         assert all(words and "\n" not in words for words in report)
