@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
     doctor.add_argument("--adopt", default="", metavar="FOLDER", help="take a run folder into the run store again")
     doctor.add_argument("--trust", action="store_true", help="with --adopt: what is pickled there may be unpickled")
+    doctor.add_argument("--full", action="store_true", help="look into every run folder, however long it takes")
     doctor.set_defaults(work=_doctor)
 
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
@@ -147,7 +148,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.trust:
         raise UsageError("`--trust` says which folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
-    for found in doctor.look():
+    for found in doctor.look(patience_s=None if options.full else doctor.PATIENCE_S):
         is_fixed = options.fix and found.fix is not None
         if is_fixed:
             assert found.fix is not None

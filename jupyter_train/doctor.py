@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
 import os
 import platform
 import shutil
@@ -21,6 +22,7 @@ from jupyter_train.panel.numbers import size_text
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, adopting, last_words, open_store, trust
 from jupyter_train.store.database import wal_is_safe
+from jupyter_train.store.inspection import Watch, problems_of, verdict_of
 from jupyter_train.store.locations import (
     HOME_VARIABLE,
     LEAST_BYTES,
@@ -30,17 +32,21 @@ from jupyter_train.store.locations import (
     store_url,
     user_name,
 )
-from jupyter_train.store.metrics.file import open_for_reading
-from jupyter_train.store.metrics.reader import MetricReader
+from jupyter_train.store.masking import mask
+from jupyter_train.store.outlines import Outline, outlines
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.private_files import who_else_writes
+from jupyter_train.store.sound import printable
 from jupyter_train.store.takeover import never_began_words
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
 _LEAST_FREE_BYTES = 1024**3
-#: Curves of so many of the newest runs are looked through.
-_MOST_RUNS = 500
+#: So many of the newest runs are read with all their options.
+_MOST_ROWS = 2000
+#: How long the store and the run folders are looked through.
+PATIENCE_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 class Level(StrEnum):
@@ -59,18 +65,37 @@ class Finding:
     words: str
     fix: Callable[[], object] | None = None
 
+    def __post_init__(self) -> None:
+        self.words = printable(mask(self.words))
 
-def look(url: str = "") -> Iterator[Finding]:
-    """Everything that can be looked at, in the order of a report; nothing is changed."""
-    yield from _environment()
-    yield from _places(url)
+
+def look(url: str = "", patience_s: float | None = PATIENCE_S) -> Iterator[Finding]:
+    """Everything that can be looked at, in the order of a report; nothing is changed, and nothing raised.
+
+    Args:
+        url: The store; where `JUPYTER_TRAIN_STORE` says if empty.
+        patience_s: How long to look through the store and the run folders, in seconds; without an end if None.
+    """
+    watch = Watch(patience_s)
+    yield from _said(_environment())
+    yield from _said(_places(url))
     try:
         store = open_store(url)
     except StoreError as err:
         yield Finding(Level.BAD, str(err))
         return
-    yield from _database(store)
-    yield from _runs(store)
+    yield from _said(_database(store, watch))
+    yield from _said(_runs(store, watch))
+
+
+def _said(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings; what cannot be looked at is one of them, and the rest is looked at all the same."""
+    try:
+        yield from findings
+    except Exception as err:  # noqa: BLE001  a report that breaks off says less than any error in it
+        _log.debug("cannot be looked at", exc_info=True)
+        words = str(err) if isinstance(err, StoreError) else f"{type(err).__name__}: {err}"
+        yield Finding(Level.BAD, f"not everything could be looked at: {words}")
 
 
 def adopt(folder: str, trusts: bool = False) -> RunRecord:
@@ -148,16 +173,19 @@ def _place(word: str, place: Path, there: Path) -> Finding:
     return Finding(level, f"{word}: `{place}`, {size_text(free)} free")
 
 
-def _database(store: Store) -> Iterator[Finding]:
+def _database(store: Store, watch: Watch) -> Iterator[Finding]:
     if store.engine.url.get_backend_name() != "sqlite":
         yield Finding(Level.FINE, f"the run store answers ({store.engine.url.get_backend_name()})")
         return
     try:
+        verdict = verdict_of(store.reading, watch)
         with store.reading.connect() as connection:
-            verdict = connection.exec_driver_sql("PRAGMA integrity_check").scalar_one()
             journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
     except StoreError as err:
         yield Finding(Level.BAD, str(err))
+        return
+    if not verdict:
+        yield Finding(Level.NOTE, "there was no time to look at all of the run store: `jupyter train doctor --full`")
         return
     level = Level.FINE if verdict == "ok" else Level.BAD
     yield Finding(level, f"the run store's integrity: {verdict}; SQLite {sqlite3.sqlite_version}, journal {journal}")
@@ -165,24 +193,43 @@ def _database(store: Store) -> Iterator[Finding]:
         yield Finding(Level.BAD, "its journal is `wal`, which this SQLite can corrupt when several processes write")
 
 
-def _runs(store: Store) -> Iterator[Finding]:
-    records = [record for record in store.list_runs(limit=1_000_000, has_parts=True) if record.user == user_name()]
-    yield Finding(Level.FINE, f"{len(records):,} runs of {user_name()}")
-    for number, record in enumerate(records):
-        if not Path(record.folder).is_dir():
-            words = f"`{record.ref}`: its folder is gone"
+def _runs(store: Store, watch: Watch) -> Iterator[Finding]:
+    known = outlines(store, limit=1_000_000, has_parts=True)
+    newest = store.list_runs(limit=_MOST_ROWS if watch.is_limited else 1_000_000, has_parts=True)
+    unreadable = max(known.unreadable, newest.unreadable)
+    if unreadable:
+        words = "whose rows in the run store are damaged; their folders keep curves and checkpoints"
+        yield Finding(Level.BAD, f"{unreadable:,} of {len(known) + known.unreadable:,} runs cannot be shown, {words}")
+    user = user_name()
+    records = [record for record in known if record.user == user]
+    yield Finding(Level.FINE, f"{len(records):,} runs of {user}")
+    there = []
+    for record in records:
+        if os.path.isdir(record.folder):
+            there.append(record)
+            yield from _state(store, record)
+        else:
+            words = f"`{_ref(record)}`: its folder is gone"
             yield Finding(Level.NOTE, words, lambda record=record: store.delete_run(record.key))  # type: ignore[misc]
-            continue
-        status = store.status_of(record)
-        if record.degraded and last_words.kept(RunFolder(record.folder).lock, record.attempt) is not None:
-            words = f"`{record.ref}` is {record.status}, and the run store does not have that yet"
-            yield Finding(Level.NOTE, words, lambda record=record: store.settle(record.key))  # type: ignore[misc]
-        if status is RunStatus.LOST and record.status is not RunStatus.LOST:
-            yield Finding(Level.NOTE, _lost_words(record), lambda record=record: _call_lost(store, record))  # type: ignore[misc]
-        if not status.is_live and status is not RunStatus.QUEUED:
-            yield from _leftovers(store, record)
-        if number < _MOST_RUNS:
-            yield from _curves(record)
+    yield from _inside(store, there, watch)
+
+
+def _ref(record: Outline) -> str:
+    return f"{record.name}-{record.code}"
+
+
+def _state(store: Store, record: Outline) -> Iterator[Finding]:
+    try:
+        status, recorded = store.status_of(record), record.status
+    except ValueError as err:
+        yield Finding(Level.BAD, f"`{_ref(record)}`: what the store says of it is damaged ({err})")
+        return
+    if recorded.is_live and last_words.kept(RunFolder(record.folder).lock, record.attempt) is not None:
+        words = f"`{_ref(record)}` is {status}, and the run store does not have that yet"
+        yield Finding(Level.NOTE, words, lambda record=record: store.settle(record.key))  # type: ignore[misc]
+    if status is RunStatus.LOST and recorded is not RunStatus.LOST:
+        words = _lost_words(store.get(record.key))
+        yield Finding(Level.NOTE, words, lambda record=record: _call_lost(store, record))  # type: ignore[misc]
 
 
 def _lost_words(record: RunRecord) -> str:
@@ -191,48 +238,54 @@ def _lost_words(record: RunRecord) -> str:
     return f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
 
 
-def _call_lost(store: Store, record: RunRecord) -> None:
-    lock = OwnerLock(RunFolder(record.folder).lock)
+def _inside(store: Store, records: list[Outline], watch: Watch) -> Iterator[Finding]:
+    """What is wrong inside the folders, the newest first, as far as there is time."""
+    for number, record in enumerate(records):
+        if watch.is_over:
+            words = (
+                f"there was time to look into {number:,} of {len(records):,} run folders, the newest; into all: "
+                "`jupyter train doctor --full`"
+            )
+            yield Finding(Level.NOTE, words)
+            return
+        yield from _folder(store, record, watch)
+
+
+def _folder(store: Store, record: Outline, watch: Watch) -> Iterator[Finding]:
+    with contextlib.suppress(ValueError):  # its status is damaged, which is said already
+        status = store.status_of(record)
+        if not status.is_live and status is not RunStatus.QUEUED:
+            yield from _leftovers(store, record)
+    try:
+        for problem in problems_of(RunFolder(record.folder), watch):
+            yield Finding(Level.BAD, f"`{_ref(record)}`: {problem}")
+    except TimeoutError:
+        yield Finding(Level.NOTE, f"`{_ref(record)}`: there was no time to look through all of its curves")
+    except OSError as err:
+        yield Finding(Level.BAD, f"`{_ref(record)}`: its folder cannot be read ({err.strerror or err})")
+
+
+def _call_lost(store: Store, outline: Outline) -> None:
+    lock = OwnerLock(RunFolder(outline.folder).lock)
     with contextlib.suppress(RunStateError, FencedError):
         lock.acquire(patience_s=0.1)
         try:
+            record = store.get(outline.key)
             message = never_began_words(record) if record.status is RunStatus.QUEUED else record.message
             store.set_status(record.key, RunStatus.LOST, record.attempt, ended_at=time.time(), message=message)
         finally:
             lock.release()
 
 
-def _leftovers(store: Store, record: RunRecord) -> Iterator[Finding]:
-    found = RunFolder(record.folder).leftovers()
+def _leftovers(store: Store, outline: Outline) -> Iterator[Finding]:
+    found = RunFolder(outline.folder).leftovers()
     if found:
         size = sum(path.lstat().st_size for path in found)
-        words = f"`{record.ref}`: {len(found)} half-written files ({size_text(size)})"
+        words = f"`{_ref(outline)}`: {len(found)} half-written files ({size_text(size)})"
+        record = store.get(outline.key)
         try:
             trust.verify(store, record)
         except UntrustedError as err:
             yield Finding(Level.NOTE, f"{words}. They stay: {err}")
         else:
             yield Finding(Level.NOTE, words, lambda: trust.remove_leftovers(store, record))
-
-
-def _curves(record: RunRecord) -> Iterator[Finding]:
-    folder = RunFolder(record.folder)
-    if not folder.metrics.exists():
-        return
-    try:
-        connection = open_for_reading(folder.metrics)
-        try:
-            verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
-        finally:
-            connection.close()
-        with MetricReader(folder.metrics) as reader:
-            checkpoints = reader.checkpoints()
-    except sqlite3.Error as err:
-        yield Finding(Level.BAD, f"`{record.ref}`: its curves cannot be read ({err})")
-        return
-    if verdict != "ok":
-        yield Finding(Level.BAD, f"`{record.ref}`: its curves are damaged ({verdict})")
-    for one in checkpoints:
-        path = folder.path / one.path
-        if not path.exists() or path.stat().st_size != one.size:
-            yield Finding(Level.BAD, f"`{record.ref}`: `{one.path}` is not the file that was recorded")

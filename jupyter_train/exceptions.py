@@ -11,6 +11,7 @@ JupyterTrainError
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
 │   ├── UntrustedError        a folder, or what lies in it, is not what this user's runs wrote
+│   ├── DamagedError          what was recorded can no longer be read
 │   ├── RunNotFoundError      no run by that name
 │   └── AmbiguousRunError     several runs by that name
 ├── RunStateError         the run's status does not allow it
@@ -85,6 +86,10 @@ class StoreVersionError(StoreError):
 
 class UntrustedError(StoreError):
     """What lies in a folder is not what this user's runs wrote there; it was not used."""
+
+
+class DamagedError(StoreError):
+    """What was recorded can no longer be read; the message says what."""
 
 
 class RunNotFoundError(StoreError, LookupError):

@@ -18,6 +18,7 @@ from jupyter_train.run import RunRecord, RunStatus
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
+    from jupyter_train.store.readable import Readable
 
 _COLUMNS = ("run", "status", "best", "epochs", "took", "size", "when", "tags")
 _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
@@ -26,9 +27,11 @@ _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
 class RunTable:
     """The newest runs, as a table in a notebook and in a terminal; index or iterate to get `Run`s."""
 
-    def __init__(self, store: Store, records: list[RunRecord]) -> None:
+    def __init__(self, store: Store, records: Readable[RunRecord]) -> None:
         self._store = store
         self._records = records
+        #: What to say of runs that cannot be shown; empty when all can.
+        self.words = records.words
 
     def __len__(self) -> int:
         return len(self._records)
@@ -60,15 +63,17 @@ class RunTable:
 
     def __repr__(self) -> str:
         if not self._records:
-            return "no runs yet; start one with `%train model data --epochs 10`"
+            return self.words or "no runs yet; start one with `%train model data --epochs 10`"
         rows = [_COLUMNS, *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join(lines + [self.words] * bool(self.words))
 
     def _repr_html_(self) -> str:
+        said = f"<div>{html.escape(self.words)}</div>" if self.words else ""
         if not self._records:
-            return "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
-        return _table(_COLUMNS, self.rows())
+            return said or "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
+        return _table(_COLUMNS, self.rows()) + said
 
 
 def _status_words(status: RunStatus, record: RunRecord) -> str:

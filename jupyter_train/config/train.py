@@ -295,7 +295,7 @@ def own_objects(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """`value` as plain JSON; what JSON cannot say becomes its repr, cut at 200 letters."""
+    """`value` as plain JSON; what JSON cannot say becomes its repr, of at most 200 letters, cut at a space."""
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return bounds.shown(value)
     if value is None or isinstance(value, bool | int | str):
@@ -310,7 +310,7 @@ def as_json(value: Any) -> Any:
         text = repr(value)
     except Exception:  # noqa: BLE001  a broken __repr__ of the user's must not stop the run
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= 200 else text[:199] + "…"
+    return text if len(text) <= 200 else (text[:199].rpartition(" ")[0] or text[:199]) + "…"
 
 
 #: Options of ours that leave the weights of a step what they are.

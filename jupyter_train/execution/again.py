@@ -15,6 +15,7 @@ from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import Checkpoint, Place
 from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
@@ -154,7 +155,7 @@ class Choice:
             except Exception as err:
                 if self._wanted is not None and self._wanted.isdigit():
                     raise
-                self.remarks.append(f"checkpoint of step {one.step:,} refused: {' '.join(str(err).split())[:200]}")
+                self.remarks.append(f"checkpoint of step {one.step:,} refused: {one_line(str(err), 200)}")
                 continue
             self.content, self.found = content, one
             return one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, trust
 from jupyter_train.store.central import Event
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masked_source import secrets_of_target
 from jupyter_train.store.masking import mask_tree
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
@@ -100,7 +100,7 @@ def _stop_start(mailbox: Mailbox, interrupt: InterruptWatch) -> None:
 def _tell_again(again: Again | None, writer: RunWriter) -> None:
     if again is None:
         return
-    with contextlib.suppress(sqlite3.Error), MetricReader(writer.folder.metrics) as reader:  # only shown
+    with contextlib.suppress(StoreError), MetricReader(writer.folder.metrics) as reader:  # only shown
         writer.last.update(reader.last())
     writer.summary(**again.summary)
     writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)
@@ -167,7 +167,7 @@ def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:
     """Adds to the provenance where another attempt was made, and from which cells."""
     described = folder.read_provenance()
     one = {"attempt": record.attempt, **job.provenance, "environment": environment()}
-    described["attempts"] = [*described.get("attempts", []), mask_tree(one)]
+    described["attempts"] = [*described.get("attempts", []), mask_tree(one, secrets_of_target(job.config.notify))]
     with contextlib.suppress(OSError):
         write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
 
@@ -191,7 +191,8 @@ def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared
     if start["bytes"] and not start["kept"]:
         writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
     try:
-        write_atomically(folder.provenance, json.dumps(mask_tree(described), indent=1).encode())
+        masked = mask_tree(described, secrets_of_target(job.config.notify))
+        write_atomically(folder.provenance, json.dumps(masked, indent=1).encode())
         if source.encoder is not None:
             source.encoder.save(folder)
     except OSError as err:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from jupyter_train.store.masking import mask
 from jupyter_train.store.private_files import open_to_append, open_to_read
 
 _NAME = "crash.txt"
@@ -49,7 +50,7 @@ def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
 def keep_refusal(folder: Path, text: str) -> None:
     """Keeps why a run could not go on, for the process that waits for it to."""
     with open_crash_file(folder) as file:
-        file.write(f"{_REFUSED}{json.dumps(text)}\n".encode())
+        file.write(f"{_REFUSED}{json.dumps(mask(text))}\n".encode())
 
 
 def refusal(code: int, folder: Path) -> str:
@@ -63,7 +64,7 @@ def refusal(code: int, folder: Path) -> str:
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
     """Keeps why a process that shares the training failed."""
     with open_crash_file(folder) as file:
-        file.write(f"{text}\nrank {rank}: {line}\n".encode("utf-8", "backslashreplace"))
+        file.write(f"{mask(text)}\nrank {rank}: {mask(line)}\n".encode("utf-8", "backslashreplace"))
 
 
 def rank_words(folder: Path) -> str:

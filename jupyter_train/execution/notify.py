@@ -20,6 +20,8 @@ from jupyter_train.execution.posting import Post
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 from jupyter_train.store.central import Event
+from jupyter_train.store.masked_source import secrets_of_target
+from jupyter_train.store.masking import mask
 from jupyter_train.store.text import storable
 
 #: From the look-up of a name to the last header, or to the end of a command.
@@ -42,6 +44,7 @@ def notify(store: Store, run: str, target: str | None) -> None:
         problem = _send(store.get(run), target)
         shown = shown_target(target)
         text = f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
+        text = mask(text, secrets_of_target(target))
         store.add_events(run, [Event(time.time(), None, "warning" if problem else "notify", text, {})])
 
 

@@ -21,6 +21,7 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.writer import Row
@@ -161,7 +162,7 @@ class _Repeated:
                 error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
         except BaseException as err:
-            message = " ".join(str(err).split())[:500] or type(err).__name__
+            message = one_line(str(err), 500) or type(err).__name__
             raise
         finally:
             self._mailbox.close()

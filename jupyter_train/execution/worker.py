@@ -25,6 +25,8 @@ from jupyter_train.execution.start_watch import StartWatch
 from jupyter_train.execution.starting import CHANGES_VARIABLE, OWNED_VARIABLE, QUEUED_VARIABLE, STAND_BY
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
+from jupyter_train.store.masked_output import mask_own_output
+from jupyter_train.store.masking import mask
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
@@ -37,6 +39,7 @@ _LOOK_S = 0.5
 
 def main(run: str, sha256: str) -> int:
     """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
+    mask_own_output()
     store = open_store()
     folder = RunFolder(store.get(run).folder)
     if os.environ.get(OWNED_VARIABLE) == run:
@@ -101,7 +104,7 @@ def _train(
             interrupt.rest()
             outcome = Outcome(RunStatus.STOPPED, ABORTED)
         except BaseException as err:
-            os.write(started_with, traceback.format_exc().encode(errors="backslashreplace"))
+            os.write(started_with, mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
             store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
             raise
         while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
@@ -191,8 +194,14 @@ def take_output(_record: RunRecord, writer: RunWriter | None) -> None:
 def _log_lines(reading: int, log: Callable[[str], None]) -> None:
     """Lines as they are printed; the log keeps the newest of them."""
     with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
+        rest = b""
         while line := stream.readline(_MOST_LINE):
+            line, rest = rest + line, b""
+            if not line.endswith(b"\n") and b" " in line:  # cut between words: half a secret is not masked
+                line, _, rest = line.rpartition(b" ")
             log(line.decode("utf-8", "replace"))
+        if rest:
+            log(rest.decode("utf-8", "replace"))
 
 
 def _arguments() -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +91,16 @@ class Recorded:
     def metrics(self) -> pd.DataFrame:
         """Every recorded value: one row per step (index `step`), `epoch`, then one column per metric.
 
-        Cells are NaN where a metric was not logged at that step. `run.metrics.to_csv(...)` and
+        Cells are NaN where a metric was not logged at that step, or where its file is damaged, which a warning says.
+        `run.metrics.to_csv(...)` and
         `.to_parquet(...)` write it.
         """
         import pandas as pd
 
         with MetricReader(RunFolder(self.record.folder).metrics) as reader:
             series = {name: reader.points(name) for name in reader.counts()}
+            if reader.damage:
+                warnings.warn(f"`{self.ref}`: {', '.join(reader.damage)} cannot be read: damaged", stacklevel=2)
         columns: dict[str, Any] = {"epoch": {p.step: p.epoch for points in series.values() for p in points}}
         for name, points in series.items():
             columns[name] = {point.step: point.value for point in points}

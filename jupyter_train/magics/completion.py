@@ -135,9 +135,10 @@ def metric_names() -> list[str]:
     from jupyter_train.store import open_store
 
     try:
-        records = open_store().list_runs(limit=20, kind="train")
+        logged = [
+            n for record in open_store().list_runs(limit=20, kind="train") for n in record.summary.get("last", {})
+        ]
     except StoreError:
-        records = []
-    logged = [name for record in records for name in record.summary.get("last", {})]
+        logged = []
     usual = [f"val_{word}" for word in ("loss", "acc")] + ["train_loss"]
     return [name for name in dict.fromkeys([*logged, *usual]) if name != "lr"]

@@ -19,6 +19,7 @@ from jupyter_train.mirrors.wandb_names import STEP, sent_as
 from jupyter_train.run import PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.central import Event
+from jupyter_train.store.masked_output import mask_own_output
 from jupyter_train.store.metrics.blocks import Point
 
 _POLL_S = 1.0
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--run", required=True)
     parser.add_argument("--project", default="")
     options = parser.parse_args()
+    mask_own_output()
     WandbMirror(open_store(options.store), options.run, options.project).follow()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from jupyter_train.notebook.execution import NotebookExecution
 from jupyter_train.notebook.provenance import NOTEBOOK_VARIABLE, PARENT_VARIABLE
 from jupyter_train.store import open_store
 from jupyter_train.store.folder import write_atomically
-from jupyter_train.store.masking import mask, mask_tree
+from jupyter_train.store.masked_source import mask_sources, secrets_in
+from jupyter_train.store.masking import mask, mask_html, mask_tree
 
 _log = logging.getLogger(__name__)
+
+_MARKUP = ("text/html", "image/svg+xml")
 
 
 class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
@@ -87,19 +90,38 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
 
 
 def masked(nb: Any) -> Any:
-    """A copy of a notebook with secrets in its sources and text outputs replaced by dots."""
+    """A copy of a notebook with secrets in its sources and text outputs replaced by dots.
+
+    What its cells name as secrets is masked in their outputs too, where it may stand without a name.
+    """
     copied = copy.deepcopy(nb)
-    for cell in copied.cells:
-        cell.source = mask(cell.source)
+    code = [cell for cell in copied.cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in code]
+    known = secrets_in(sources)
+    for cell, source in zip(code, mask_sources(sources), strict=True):
+        cell.source = source
         for output in cell.get("outputs", []):
-            if "text" in output:
-                output.text = mask(output.text)
-            if output.output_type == "error":
-                output.update(evalue=mask(output.evalue), traceback=mask_tree(list(output.traceback)))
-            data = output.get("data", {})
-            data.update({kind: mask_tree(value) for kind, value in data.items() if not kind.startswith("image/")})
-    copied.metadata.update(mask_tree(dict(copied.metadata)))
+            _mask_output(output, known)
+    for cell in copied.cells:
+        cell.metadata.update(mask_tree(dict(cell.metadata), known))
+        if cell.cell_type != "code":
+            cell.source = mask(cell.source, known)
+    copied.metadata.update(mask_tree(dict(copied.metadata), known))
     return copied
+
+
+def _mask_output(output: Any, known: Collection[str]) -> None:
+    if "text" in output:
+        output.text = mask(output.text, known)
+    if output.output_type == "error":
+        traceback = mask("\n".join(output.traceback), known).split("\n")  # a text may go over several of its items
+        output.update(evalue=mask(output.evalue, known), traceback=traceback)
+    data = output.get("data", {})
+    for kind, value in data.items():
+        if kind in _MARKUP:
+            data[kind] = mask_html("".join(value), known)
+        elif not kind.startswith("image/"):
+            data[kind] = mask_tree(value, known)
 
 
 def save_notebook(nb: Any, path: Any) -> None:

@@ -18,6 +18,7 @@ from jupyter_train.panel.text import line
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import make_private_folder
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 
 _POLL_S = 0.5
@@ -115,7 +116,7 @@ class NotebookExecution:
             status, message = RunStatus.FINISHED, ""
         summary = {"output": self.output, "runs": [child.ref for child in self._children()]}
         self._store.end_run(
-            self.record, status, self.record.attempt, message[:500], heartbeat_at=time.time(), summary=summary,
+            self.record, status, self.record.attempt, one_line(message, 500), heartbeat_at=time.time(), summary=summary,
             size_bytes=RunFolder(self.record.folder).size_bytes(),
         )  # fmt: skip
         self._lock.release()

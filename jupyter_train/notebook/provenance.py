@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from jupyter_train.store.masked_source import mask_sources
+
 NOTEBOOK_VARIABLE = "JUPYTER_TRAIN_NOTEBOOK"
 PARENT_VARIABLE = "JUPYTER_TRAIN_PARENT"
 _MOST_BYTES = 4 * 1024 * 1024
@@ -22,15 +24,14 @@ def provenance(record: str) -> dict[str, Any]:
     """Cells and notebook for a run's record.
 
     Args:
-        record: `code=full` keeps the sources, `code=hash` their SHA-256, `code=none` nothing.
+        record: `code=full` keeps the sources, secrets masked, `code=hash` their SHA-256, `code=none` nothing.
     """
     shell = current_shell()
     cells = [] if shell is None or record == "code=none" else executed_cells(shell)
     if record == "code=hash":
-        return {
-            "cells": [{"sha256": hashlib.sha256(cell.encode(errors="backslashreplace")).hexdigest()} for cell in cells]
-        }
-    return {"cells": [{"source": cell} for cell in cells]}
+        encoded = [cell.encode(errors="backslashreplace") for cell in cells]
+        return {"cells": [{"sha256": hashlib.sha256(cell).hexdigest()} for cell in encoded]}
+    return {"cells": [{"source": cell} for cell in mask_sources(cells)]}
 
 
 def executed_cells(shell: Any) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
-from jupyter_train.exceptions import RunNotFoundError, UntrustedError
+from jupyter_train.exceptions import DamagedError, StoreError, UntrustedError
 from jupyter_train.panel import curves
 from jupyter_train.panel.numbers import duration_text, rounded
 from jupyter_train.panel.status import spoken
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.store.central import Event
 
+_log = logging.getLogger(__name__)
+
 SCHEMA = 1
 #: In an outline, not in a snapshot: where the curves of a fork's parent lie.
 _PARENT = "parent curves"
@@ -33,6 +36,7 @@ _IS_STUDY = "is a study"
 MOST_BYTES = 40_000
 _MOST_BUCKETS = 150
 _MOST_EVENTS = 12
+_MOST_DEGRADED = 300
 _MOST_MARKS = 24
 _MOST_THUMBNAILS = 4
 _THUMBNAIL_PIXELS = 128
@@ -123,7 +127,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "status": status.value,
         "message": _cut(_message(record, status), 400),
         "ended_with": record.ended_with,
-        "degraded": _cut(record.degraded, 200),
+        "degraded": _cut(record.degraded, _MOST_DEGRADED),
         "created_at": record.created_at,
         "duration_s": rounded(record.duration_s),
         "config": {name: _cut(str(value), 80) for name, value in list(record.config.items())[:24]},
@@ -143,7 +147,7 @@ def _ref(store: Store, record: RunRecord) -> str:
         return record.ref
     try:
         return f"{store.get(record.parent).ref}/{number}"
-    except RunNotFoundError:
+    except StoreError:  # the study is gone, or damaged
         return record.ref
 
 
@@ -169,7 +173,7 @@ def _message(record: RunRecord, status: RunStatus) -> str:
 
 def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
     best = summary.get("best")
-    if not isinstance(best, dict):
+    if not isinstance(best, dict) or "metric" not in best:
         return None
     return best | {"value": rounded(best.get("value"))}
 
@@ -186,27 +190,55 @@ def _parent(store: Store, record: RunRecord) -> tuple[Path, str, int] | None:
         return None
     try:
         folder = RunFolder(store.get(str(fork["run"])).folder)
-    except RunNotFoundError:
+        return folder.metrics, str(fork["ref"]), int(fork["step"])
+    except (StoreError, KeyError, TypeError, ValueError):  # that run is gone, or what is known of it is damaged
         return None
-    return folder.metrics, str(fork["ref"]), int(fork["step"])
 
 
 def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | None) -> dict[str, Any]:
+    """The curves; what of them cannot be read is left out, and said where a run says what is wrong with it."""
+    try:
+        return _read_curves(record, buckets, parent)
+    except DamagedError as err:
+        words = str(err)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):  # what a damaged file says may be anything
+        _log.warning("the curves of %s cannot be drawn", record.ref, exc_info=True)
+        words = "its curves cannot be drawn: their file is damaged"
+    nothing: dict[str, Any] = {name: [] for name in ("families", "checkpoints", "media")}
+    progress = _table(record.summary.get("progress"))
+    return nothing | {
+        "data": "", "best": _best(record.summary), "progress": progress, "resources": {}, "hidden_series": 0,
+        "media_count": 0, "degraded": _cut(_joined(record.degraded, words), _MOST_DEGRADED),
+    }  # fmt: skip
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(word for word in words if word)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return {name: rounded(one) for name, one in value.items()} if isinstance(value, dict) else {}
+
+
+def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | None) -> dict[str, Any]:
     folder = RunFolder(record.folder)
     with MetricReader(folder.metrics) as reader, reader.at_one_moment():
         counts = reader.counts()
-        progress = reader.meta("progress") or {}
-        summary = record.summary | (reader.meta("summary") or {})
+        progress = reader.meta("progress")
+        newer = reader.meta("summary")
+        summary = record.summary | (newer if isinstance(newer, dict) else {})
         shown = [name for name in counts if not name.endswith(SPREAD)][: curves.MOST_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
         series = [curves.with_spread(reader, name, counts, reader.picture(name, each), each) for name in shown]
         series += curves.of_parent(*parent, shown, each) if parent is not None else []
         media = reader.media()
         checkpoints = reader.checkpoints()
-    return {
+        damage = f"damaged, and not shown: {', '.join(reader.damage)}" if reader.damage else ""
+    said = {"degraded": _cut(_joined(record.degraded, damage), _MOST_DEGRADED)} if damage else {}
+    return said | {
         "data": _cut(str(summary.get("data", "")), 200),
         "best": _best(summary),
-        "progress": {name: rounded(value) for name, value in progress.items()},
+        "progress": _table(progress),
         "resources": _resources(summary),
         "families": curves.families(series),
         "hidden_series": sum(not name.endswith(SPREAD) for name in counts) - len(shown),

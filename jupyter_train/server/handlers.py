@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +18,11 @@ from jupyter_train.panel import curves
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.details import NOTE_RULE, checked_note, details, set_note
 from jupyter_train.panel.snapshot import packed, snapshot
-from jupyter_train.server.rows import below, row_of
+from jupyter_train.server.rows import DAMAGE, below, rows_of
 from jupyter_train.server.stream import RunStreamHandler
 from jupyter_train.store import RunFolder, commands, open_store
-from jupyter_train.store.outlines import outlines
+
+_log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _MOST_RUNS = 1000
@@ -69,11 +71,11 @@ class RunsHandler(_Handler):
 
     @web.authenticated
     async def get(self) -> None:
-        """A list of runs as `rows.row_of` describes them."""
+        """A list of runs as `rows.row_of` describes them, and a `message` where some cannot be shown."""
         limit = self.get_query_argument("limit", "100")
         if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _MOST_RUNS:
             raise web.HTTPError(400, f"limit: expected 1 to {_MOST_RUNS}")
-        self.finish(json.dumps({"runs": await _in_thread(_list, int(limit), self.root)}))
+        self.finish(json.dumps(await _in_thread(_list, int(limit), self.root)))
 
 
 class _RunHandler(_Handler):
@@ -189,11 +191,14 @@ async def _in_thread(work: Any, *arguments: Any) -> Any:
         raise
     except StoreError as err:
         raise web.HTTPError(503, str(err)) from err
+    except DAMAGE as err:  # what a damaged file says may be anything: the page is told that, the log where
+        _log.exception("a run cannot be shown")
+        raise web.HTTPError(503, "what is recorded of this run is damaged; `jupyter train doctor` says more") from err
 
 
-def _list(limit: int, root: str) -> list[dict[str, Any]]:
-    store = open_store()
-    return [row_of(store, outline, root) for outline in outlines(store, limit)]
+def _list(limit: int, root: str) -> dict[str, Any]:
+    rows, words = rows_of(open_store(), limit, root)
+    return {"runs": rows} | ({"message": words} if words else {})
 
 
 def _snapshot(key: str) -> dict[str, Any]:

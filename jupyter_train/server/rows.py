@@ -7,13 +7,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
 from jupyter_train.store.outlines import Outline, count, outlines
+from jupyter_train.store.readable import words_of
 
 #: A list never holds more.
 MOST_ROWS = 20_000
 _RECENT_S = 15.0
+#: What a row raises whose texts are not those that were written.
+DAMAGE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
 def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
@@ -55,11 +59,21 @@ class Changes:
     def __init__(self, root: str) -> None:
         self._root = root
         self._sent: dict[str, int] = {}
+        self._damaged: set[str] = set()
+        self._unreadable = 0
+
+    @property
+    def words(self) -> str:
+        """What to say of runs that cannot be shown; empty when all can."""
+        return words_of(self._unreadable + len(self._damaged))
 
     def look(self, store: Store) -> tuple[Iterator[dict[str, Any]], list[str]]:
         """Rows that are new or another, and keys of runs that are gone."""
-        is_all = min(count(store), MOST_ROWS) != len(self._sent)
+        is_all = _count(store) != len(self._sent) + len(self._damaged) + self._unreadable
         found = outlines(store, MOST_ROWS, None if is_all else time.time() - _RECENT_S)
+        if is_all:
+            self._unreadable = found.unreadable
+            self._damaged.clear()
         gone = [*(set(self._sent) - {outline.key for outline in found})] if is_all else []
         for key in gone:
             del self._sent[key]
@@ -67,8 +81,32 @@ class Changes:
 
     def _changed(self, store: Store, found: list[Outline]) -> Iterator[dict[str, Any]]:
         for outline in found:
-            status = store.status_of(outline)
-            mark = hash((status, *outline))
-            if self._sent.get(outline.key) != mark:
-                self._sent[outline.key] = mark
-                yield row_of(store, outline, self._root)
+            try:
+                status = store.status_of(outline)
+                mark = hash((status, *outline))
+                if self._sent.get(outline.key) != mark:
+                    row = row_of(store, outline, self._root)
+                    self._sent[outline.key] = mark
+                    yield row
+            except DAMAGE:
+                self._damaged.add(outline.key)
+
+
+def _count(store: Store) -> int:
+    """How many runs there are; -1 where not even they can be counted: then all are looked at."""
+    try:
+        return min(count(store), MOST_ROWS)
+    except DamagedError:
+        return -1
+
+
+def rows_of(store: Store, limit: int, root: str) -> tuple[list[dict[str, Any]], str]:
+    """The newest runs, and what to say of those that cannot be shown."""
+    found = outlines(store, limit)
+    rows = []
+    for outline in found:
+        try:
+            rows.append(row_of(store, outline, root))
+        except DAMAGE:
+            found.unreadable += 1
+    return rows, found.words

@@ -26,9 +26,13 @@ _MOST_ROWS_A_MESSAGE = 500
 
 
 class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """`WS api/stream`: messages `{"runs": [...], "gone": [...]}`; what it is sent is ignored."""
+    """`WS api/stream`: messages `{"runs": [...], "gone": [...]}`; what it is sent is ignored.
+
+    They have a `message` as well where runs cannot be shown.
+    """
 
     _feeding: asyncio.Task[None] | None = None
+    _said = ""
 
     async def prepare(self) -> None:  # type: ignore[override,unused-ignore]
         """Lets in who is logged in, from our own pages."""
@@ -61,10 +65,16 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         try:
             rows, gone = await loop.run_in_executor(None, lambda: changes.look(open_store()))
             while part := await loop.run_in_executor(None, lambda: [*itertools.islice(rows, _MOST_ROWS_A_MESSAGE)]):
-                await self.write_message(json.dumps({"runs": part, "gone": []}))
+                await self._send(changes, part, [])
         except StoreError as err:
             _log.debug("the run store cannot be read", exc_info=True)
-            await self.write_message(json.dumps({"message": str(err)}))
+            self._said = str(err)
+            await self.write_message(json.dumps({"message": self._said}))
             return
-        if gone:
-            await self.write_message(json.dumps({"runs": [], "gone": gone}))
+        if gone or changes.words != self._said:
+            await self._send(changes, [], gone)
+
+    async def _send(self, changes: Changes, runs: list[dict[str, Any]], gone: list[str]) -> None:
+        self._said = changes.words
+        said = {"message": self._said} if self._said else {}
+        await self.write_message(json.dumps({"runs": runs, "gone": gone, **said}))

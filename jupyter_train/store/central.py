@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import (
     AmbiguousRunError,
+    DamagedError,
     FencedError,
     RunNotFoundError,
     RunStateError,
@@ -26,6 +27,9 @@ from jupyter_train.store.folder import RunFolder, folder_name
 from jupyter_train.store.locations import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
 from jupyter_train.store.private_files import is_foreign_file
+from jupyter_train.store.readable import Readable, columns_of, read
+from jupyter_train.store.records import FIELDS, event_of, record_of
+from jupyter_train.store.records import Event as Event
 from jupyter_train.store.schema import anchors, events, runs
 
 if TYPE_CHECKING:
@@ -33,18 +37,7 @@ if TYPE_CHECKING:
 
 #: A run still QUEUED this long after its process was started, with nobody holding its lock, never began.
 QUEUED_PATIENCE_S = 60.0
-_FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
-
-
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """Something that happened to a run, with the step at which it did."""
-
-    at: float
-    step: int | None
-    kind: str
-    text: str
-    data: dict[str, Any]
+_RUN = columns_of(runs)
 
 
 def open_store(url: str = "") -> Store:
@@ -317,7 +310,7 @@ class Store:
         query = sa.select(runs).where(runs.c.folder == str(folder))
         with self.reading.connect() as connection:
             row = connection.execute(query).mappings().first()
-        return _record_of(row) if row is not None else None
+        return believed_of(dict(row)) if row is not None else None
 
     def has_others_in(self, home: Path, key: str) -> bool:
         """Whether other runs than this one lie in a folder."""
@@ -338,12 +331,13 @@ class Store:
 
         Raises:
             RunNotFoundError: There is none.
+            DamagedError: What is recorded of it cannot be read.
         """
         with self.reading.connect() as connection:
-            row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
+            row = connection.execute(sa.select(*_RUN).where(runs.c.key == key)).mappings().first()
         if row is None:
             raise RunNotFoundError(f"the store has no run `{key}`")
-        return last_words.believed(_record_of(row))
+        return believed_of(dict(row))
 
     def find(self, word: str) -> RunRecord:
         """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
@@ -359,18 +353,18 @@ class Store:
         name, _, code = word.rpartition("-")
         is_ref = sa.and_(runs.c.name == name, runs.c.code == code)
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
-        with self.reading.connect() as connection:
-            rows = connection.execute(sa.select(runs).where(wanted).order_by(runs.c.created_at)).mappings().all()
-        found = [last_words.believed(_record_of(row)) for row in rows]
+        found = read(self.reading, sa.select(*_RUN).where(wanted).order_by(runs.c.created_at), believed_of)
+        if not found and found.unreadable:
+            raise DamagedError(f"`{word}`: {found.words}")
         exact = [record for record in found if word in (record.key, record.ref)]
-        found = exact or found
-        if not found:
+        meant = exact or list(found)
+        if not meant:
             known = [record.ref for record in self.list_runs(limit=500)]
             raise RunNotFoundError(f"no run is called `{word}`.{did_you_mean(word, known)} `%runs` lists them")
-        if len(found) > 1:
-            names = ", ".join(f"`{record.ref}`" for record in found[-8:])
-            raise AmbiguousRunError(f"`{word}` could be any of {len(found)} runs; say which: {names}")
-        return found[0]
+        if len(meant) > 1:
+            names = ", ".join(f"`{record.ref}`" for record in meant[-8:])
+            raise AmbiguousRunError(f"`{word}` could be any of {len(meant)} runs; say which: {names}")
+        return meant[0]
 
     def _trial_of(self, study: RunRecord, number: str) -> RunRecord:
         for record in self.list_runs(limit=100_000, parent=study.key):
@@ -380,8 +374,8 @@ class Store:
 
     def list_runs(
         self, limit: int = 100, kind: str | None = None, parent: str | None = None, has_parts: bool = False
-    ) -> list[RunRecord]:
-        """The newest runs first.
+    ) -> Readable[RunRecord]:
+        """The newest runs first; those that are damaged are left out and counted.
 
         Args:
             limit: At most so many.
@@ -389,22 +383,26 @@ class Store:
             parent: Only those that this one started.
             has_parts: Also runs that are parts of another, such as the trials of a search.
         """
-        query = sa.select(runs).order_by(runs.c.created_at.desc()).limit(limit)
+        query = sa.select(*_RUN).order_by(runs.c.created_at.desc()).limit(limit)
         if kind is not None:
             query = query.where(runs.c.kind == kind)
         if parent is not None:
             query = query.where(runs.c.parent == parent)
         if kind is None and parent is None and not has_parts:
             query = query.where(runs.c.kind.not_in(PARTS))
-        with self.reading.connect() as connection:
-            return [last_words.believed(_record_of(row)) for row in connection.execute(query).mappings()]
+        found = read(self.reading, query, believed_of)
+        found.sort(key=lambda record: record.created_at, reverse=True)  # rows of a damaged file come one by one
+        del found[limit:]
+        return found
 
     def events_of(self, key: str) -> list[Event]:
-        """All events of a run, oldest first."""
-        query = sa.select(events).where(events.c.run == key).order_by(events.c.id)
-        with self.reading.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [Event(row["at"], row["step"], row["kind"], row["text"], row["data"]) for row in rows]
+        """All events of a run, oldest first; the last says how many are damaged, where some are."""
+        query = sa.select(*columns_of(events)).where(events.c.run == key).order_by(events.c.id)
+        found = read(self.reading, query, event_of)
+        if found.unreadable:
+            text = f"{found.unreadable} events of this run are damaged, and not shown"
+            found.append(Event(found[-1].at if found else 0.0, None, "warning", text, {}))
+        return found
 
     def status_of(self, record: RunRecord | Outline) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
@@ -426,7 +424,17 @@ class Store:
         query = sa.select(runs.c.folder).where(runs.c.status.in_(live))
         with self.reading.connect() as connection:
             folders = connection.execute(query).scalars().all()
-        return any(owner.is_held(Path(folder, "owner.lock")) for folder in folders)
+        sound = [folder for folder in folders if isinstance(folder, str) and "\0" not in folder]
+        return any(owner.is_held(Path(folder, "owner.lock")) for folder in sound)
+
+
+def believed_of(row: Mapping[str, Any]) -> RunRecord:
+    """A run of its row, with how it ended where its owner could say so only elsewhere.
+
+    Raises:
+        DamagedError: The row is not as it was written.
+    """
+    return last_words.believed(record_of(row))
 
 
 def _is_late(record: RunRecord | Outline) -> bool:
@@ -436,19 +444,13 @@ def _is_late(record: RunRecord | Outline) -> bool:
 
 
 def _row_of(record: RunRecord) -> dict[str, Any]:
-    row = {field: getattr(record, field) for field in _FIELDS}
+    row = {field: getattr(record, field) for field in FIELDS}
     row["status"] = record.status.value
     return row
 
 
 def _anchor_rows(key: str, found: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"run": key, "name": name, "value": value} for name, value in found.items()]
-
-
-def _record_of(row: Any) -> RunRecord:
-    values = {field: row[field] for field in _FIELDS}
-    values["status"] = RunStatus(values["status"])
-    return RunRecord(**values)
 
 
 def _check_fence(connection: sa.Connection, key: str, fence: int | None) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 
 from jupyter_train.config.commands import Command
-from jupyter_train.exceptions import CommandRefusedError, RunStateError
+from jupyter_train.exceptions import CommandRefusedError, DamagedError, RunStateError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import user_name
+from jupyter_train.store.readable import columns_of, parsed, read
 from jupyter_train.store.schema import commands, runs
 
 if TYPE_CHECKING:
@@ -73,11 +74,17 @@ def end_queued(store: Store, run: str, words: str) -> bool:
 
 
 def waiting(store: Store, run: str) -> list[Command]:
-    """Commands of a run that nobody has answered, oldest first."""
-    query = sa.select(commands).where(commands.c.run == run, commands.c.state == WAITING).order_by(commands.c.id)
-    with store.reading.connect() as connection:
-        rows = connection.execute(query).mappings().all()
-    return [Command(row["verb"], row["arguments"], row["source"], row["id"]) for row in rows]
+    """Commands of a run that nobody has answered, oldest first; what is damaged is nobody's command."""
+    waits = (commands.c.run == run, commands.c.state == WAITING)
+    query = sa.select(*columns_of(commands)).where(*waits).order_by(commands.c.id)
+    return read(store.reading, query, _command_of)
+
+
+def _command_of(row: Any) -> Command:
+    try:
+        return Command(row["verb"], dict(parsed(row["arguments"])), row["source"], row["id"])
+    except (ValueError, TypeError, RecursionError) as err:
+        raise DamagedError(f"a command cannot be read ({err})") from err
 
 
 def answer(store: Store, run: str, command: Command, given: Answer) -> None:

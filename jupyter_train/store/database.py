@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from jupyter_train.exceptions import StoreError, StoreVersionError
+from jupyter_train.exceptions import DamagedError, StoreError, StoreVersionError
+from jupyter_train.store.readable import damage_words
 from jupyter_train.store.schema import HEAD, VERSION_TABLE, metadata
 
 BUSY_TIMEOUT_S = 20.0
+#: Operational errors that come from what a file holds, not from who else uses it.
+_DAMAGE = re.compile(
+    r"malformed|not a database|decode to UTF-8|no such (?:table|column)|unsupported file format|corrupt"
+)
 _WAL_IS_SAFE_FROM = (3, 51, 3)  # before it, WAL with several writers can corrupt (sqlite.org/wal.html)
 
 
@@ -56,8 +62,11 @@ def _prepare_file(path: Path) -> None:
 
 def _on_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
+        connection.execute("PRAGMA synchronous=FULL")
+    except UnicodeDecodeError as err:  # raised for an error whose own text names what is damaged
+        raise sqlite3.DatabaseError(f"malformed, even its names: {err}") from err
 
 
 def wal_is_safe() -> bool:
@@ -76,9 +85,18 @@ def _on_begin(connection: sa.Connection) -> None:
 
 
 def _on_error(context: sa.ExceptionContext) -> Exception | None:
-    """A locked, full or unreachable database becomes a `StoreError`; everything else stays what it is."""
-    if not isinstance(context.sqlalchemy_exception, sa.exc.OperationalError):
+    """A locked, full, unreachable or damaged database becomes a `StoreError`; a mistake of ours stays what it is."""
+    found = context.sqlalchemy_exception
+    if context.engine is not None and isinstance(context.original_exception, UnicodeDecodeError):
+        return DamagedError(damage_words(context.engine, context.original_exception))
+    if not isinstance(found, sa.exc.DatabaseError) or isinstance(
+        found, sa.exc.IntegrityError | sa.exc.ProgrammingError
+    ):
         return None
+    if context.engine is not None and (
+        not isinstance(found, sa.exc.OperationalError) or _DAMAGE.search(str(context.original_exception))
+    ):
+        return DamagedError(damage_words(context.engine, context.original_exception))
     where = context.engine.url.database if context.engine is not None else ""
     return StoreError(
         f"the run store `{where}` does not answer ({context.original_exception}); nothing was changed. Try again, or "
@@ -127,6 +145,8 @@ def bring_up_to_date(engine: Engine, is_in_use: Callable[[], bool]) -> None:
     if revision is None:
         _create(engine)
         return
+    if not revision.isdecimal() or len(revision) != len(HEAD) or revision == "0000":
+        raise DamagedError(damage_words(engine, f"its schema is called {revision!r}"))
     if revision > HEAD:
         raise StoreVersionError(
             f"the run store `{engine.url.database}` was written by a newer jupyter_train (schema {revision}; this "
@@ -153,9 +173,13 @@ def _create(engine: Engine) -> None:
 def _migrate(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
+        try:
+            command.upgrade(config, HEAD)
+        except CommandError as err:
+            raise DamagedError(damage_words(engine, err)) from err

@@ -123,7 +123,10 @@ class RunFolder:
 
     def leftovers(self) -> list[Path]:
         """What a killed process left half written."""
-        return [path for path in self.path.rglob(".*.tmp") if path.is_file() and not path.is_symlink()]
+        return [
+            Path(root, name) for root, _, names in os.walk(self.path) for name in names
+            if name.startswith(".") and name.endswith(".tmp") and not os.path.islink(os.path.join(root, name))
+        ]  # fmt: skip
 
     def size_bytes(self) -> int:
         """Bytes of all files; 0 for a folder that is gone."""

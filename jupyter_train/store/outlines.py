@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
+from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
+from jupyter_train.store.readable import Readable, one_by_one
 from jupyter_train.store.schema import runs
+from jupyter_train.store.sound import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
@@ -59,6 +63,13 @@ class Outline(NamedTuple):
 _RENAMED = {"stored_status": "status", "tags_text": "tags", "summary_text": "summary"}
 _COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else runs.c[n] for n in Outline._fields]
 
+_CREATED_AT = Outline._fields.index("created_at")
+
+
+def _is_known(row: Sequence[Any]) -> bool:
+    """Whether its key, name, code and kind are names, and it was made at a time."""
+    return is_key(row[0]) and all(map(is_name, row[1:4])) and is_time(row[_CREATED_AT])
+
 
 def count(store: Store) -> int:
     """How many runs there are, parts of others left out."""
@@ -67,24 +78,33 @@ def count(store: Store) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def outlines(store: Store, limit: int, since: float | None = None) -> list[Outline]:
-    """The newest runs first, parts of others left out.
+def outlines(store: Store, limit: int, since: float | None = None, has_parts: bool = False) -> Readable[Outline]:
+    """The newest runs first, parts of others left out; those that are damaged are counted.
 
     Args:
         store: Where they are recorded.
         limit: At most so many.
         since: Unix time in seconds: only runs that may have changed after it.
+        has_parts: Also runs that are parts of another.
     """
-    query = sa.select(*_COLUMNS).where(_IS_SHOWN)
+    query = sa.select(*_COLUMNS) if has_parts else sa.select(*_COLUMNS).where(_IS_SHOWN)
     if since is not None:
         changed = (runs.c.created_at > since, runs.c.ended_at > since, runs.c.status.in_(_UNDECIDED))
         query = query.where(sa.or_(*changed))
-    elif count(store) > limit:
+    elif not has_parts and count(store) > limit:
         query = query.where(
             runs.c.key.in_(sa.select(runs.c.key).where(_IS_SHOWN).order_by(runs.c.created_at.desc()).limit(limit))
         )
     # sorted here: they nearly are, and a database would carry whole rows through its sorter
-    with store.reading.connect() as connection:
-        rows = connection.execute(query).cursor.fetchall()  # plain columns: nothing for SQLAlchemy to convert
-        found = [*map(Outline._make, rows)]
-    return sorted(found, key=attrgetter("created_at"), reverse=True)[:limit]
+    found: Readable[Outline] = Readable()
+    try:
+        with store.reading.connect() as connection:
+            rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # nothing for SQLAlchemy to convert
+    except (DamagedError, *FILE_DAMAGE):
+        salvaged, found.unreadable = one_by_one(store.engine, query)
+        rows = [tuple(row.values()) for row in salvaged]
+    found += [Outline._make(row) for row in rows if is_sound(Outline, row) and _is_known(row)]
+    found.unreadable += len(rows) - len(found)
+    found.sort(key=attrgetter("created_at"), reverse=True)
+    del found[limit:]
+    return found

@@ -17,6 +17,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
@@ -304,7 +305,7 @@ def _forget_frames(err: BaseException | None) -> None:
 def last_line(err: BaseException) -> str:
     """The traceback's last line, as one line."""
     lines = traceback.format_exception_only(err)
-    return " ".join(lines[-1].split())[:500]
+    return one_line(lines[-1], 500)
 
 
 def check_validation(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> None:

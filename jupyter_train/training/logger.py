@@ -18,6 +18,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
+from jupyter_train.store.masking import mask
 from jupyter_train.store.metrics.reader import Medium
 from jupyter_train.store.text import storable_tree
 from jupyter_train.store.writer import Row, RunWriter
@@ -162,6 +163,7 @@ class RunLogger(Logger):
         self._keep(key, step, "histogram", "json", content, "")
 
     def _keep(self, key: str, step: int | None, kind: str, suffix: str, content: bytes, caption: str) -> None:
+        key, caption = mask(key), mask(caption)
         at = self._writer_step() if step is None else int(step)
         digest = hashlib.sha256(content).hexdigest()
         make_private_folder(self._folder.media)

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from jupyter_train.store.masking import one_line
+
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")
 #: Lightning's own advice; kept in the log, not worth a line in the panel.
 _MINOR = ("PossibleUserWarning", "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
@@ -52,6 +54,6 @@ def _show(log: Callable[[str], None], tell: Callable[[str], None]) -> Callable[.
         is_minor = category.__name__ in _MINOR or "pytorch_lightning" in filename
         if not is_minor and text not in told:
             told.add(text)
-            tell(text.strip().splitlines()[0][:300] if text.strip() else category.__name__)
+            tell(one_line(text.strip().partition("\n")[0], 300) or category.__name__)
 
     return show

@@ -7,6 +7,8 @@ import hashlib
 import inspect
 from typing import Any
 
+from jupyter_train.store.masked_source import mask_source
+
 _MOST_LINES = 24
 #: Classes of these packages are told apart by the packages' versions.
 _LIBRARIES = ("torch", "pytorch_lightning", "lightning", "torchmetrics", "sklearn", "numpy", "pandas", "builtins",
@@ -18,7 +20,7 @@ def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str,
 
     Args:
         objects: What is trained, by the word for it: `model`, `data`.
-        keeps_text: Whether the record may hold the text.
+        keeps_text: Whether the record may hold the text, secrets masked.
     """
     found = {}
     for word, one in objects.items():
@@ -27,7 +29,7 @@ def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str,
             continue
         text = _text_of(kind)
         if text:
-            kept = text if keeps_text else ""
+            kept = mask_source(text) if keeps_text else ""
             found[word] = {
                 "class": kind.__qualname__,
                 "sha256": hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest(),

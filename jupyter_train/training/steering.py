@@ -16,6 +16,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.inbox import Inbox
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.keeper import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
@@ -131,7 +132,7 @@ class Steering:
             return
         except Exception as err:  # noqa: BLE001  a hook of the user's may run; a command never ends the training
             self._writer.log(traceback.format_exc())
-            self._refuse(command, " ".join(traceback.format_exception_only(err)[-1].split())[:300], step)
+            self._refuse(command, one_line(traceback.format_exception_only(err)[-1], 300), step)
             return
         text = f"{done} at step {step:,} ({_FROM.get(command.source, command.source)})"
         self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)

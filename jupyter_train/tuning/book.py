@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import Fixed, Range, parse
 from jupyter_train.exceptions import StudyError
+from jupyter_train.store.masking import mask
 from jupyter_train.tuning.journal import Journal
 from jupyter_train.tuning.optimizer import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
 
@@ -208,7 +209,8 @@ class Book:
 
     def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
         for name, value in notes.items():
-            self._storage.set_trial_user_attr(trial_id, name, value)
+            shown = mask(value) if name == "message" else value  # others are read again as they were
+            self._storage.set_trial_user_attr(trial_id, name, shown)
 
     def _id_of(self, number: int) -> int:
         return int(self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))

@@ -15,6 +15,7 @@ from jupyter_train.execution.job import Job
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.log_file import LogFile
+from jupyter_train.store.masking import one_line
 from jupyter_train.training.judge import Judge
 from jupyter_train.tuning.book import Asked, Told
 from jupyter_train.tuning.plan import Plan
@@ -88,7 +89,7 @@ def carry_out(
         return Ended(Told("fail", run=runs[0].key if runs else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
         run = runs[0] if runs else _failed_run(store, plan, recorded, err)
-        message = " ".join(traceback.format_exception_only(err)[-1].split())[:500]
+        message = one_line(traceback.format_exception_only(err)[-1], 500)
         return Ended(Told("fail", run=run.key, message=message), isinstance(err, OptionError))
     duration_s = done.record.duration_s or time.monotonic() - began
     told = Told("fail", run=done.record.key, message=done.record.message, duration_s=duration_s)
@@ -127,7 +128,7 @@ def _finished(plan: Plan, record: RunRecord, told: Told) -> Ended:
 def _failed_run(store: Store, plan: Plan, recorded: dict[str, Any], err: Exception) -> RunRecord:
     """A run for a trial that failed before it had one, with its traceback in the log."""
     record = store.create_run(plan.name, kind="trial", config=dict(recorded), parent=plan.study, notebook=plan.notebook)
-    message = " ".join(traceback.format_exception_only(err)[-1].split())[:500]
+    message = one_line(traceback.format_exception_only(err)[-1], 500)
     log = LogFile(RunFolder(record.folder))
     log.append("".join(traceback.format_exception(err)))
     log.flush()

@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.masking import mask_tree
 from jupyter_train.tuning.book import Book, distributions_in, given
 
 _PERIOD_S = 0.5
@@ -135,7 +136,7 @@ def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     for name, distribution in list(distributions_in(trials).items())[:_MOST_NAMES]:
         values = [given(trial).get(name) for trial in trials]
         if isinstance(distribution, CategoricalDistribution):
-            labels = [str(choice)[:40] for choice in distribution.choices[:_MOST_CHOICES]]
+            labels = [mask_tree({name: str(one)})[name][:40] for one in distribution.choices[:_MOST_CHOICES]]
             places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
             column = [places.get(repr(value)) if value is not None else None for value in values]
             found.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})

@@ -17,6 +17,7 @@ from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.mailbox import Mailbox
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
@@ -210,7 +211,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
         status, message = RunStatus.STOPPED, "interrupted twice; every finished trial is kept, and the study can go on"
         raise TrainingInterrupted(message) from None
     except BaseException as err:
-        message = " ".join(str(err).split())[:500] or type(err).__name__
+        message = one_line(str(err), 500) or type(err).__name__
         raise
     finally:
         mailbox.close()

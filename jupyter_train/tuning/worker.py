@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_train.execution.payload import Payload
 from jupyter_train.store import open_store
+from jupyter_train.store.masked_output import mask_own_output
 from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.pool import THREADS_VARIABLE
@@ -73,6 +74,7 @@ def main(study: str, sha256: str) -> int:
     """Carries trials out until the driver has no more."""
     faulthandler.enable(file=os.dup(2))
     channel = Channel()
+    mask_own_output()
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     store = open_store()
     import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +43,27 @@ async def test_runs_are_listed(jp_fetch, own_store) -> None:
     answer = await jp_fetch("jupyter-train", "api", "runs")
     found = json.loads(answer.body)["runs"]
     assert [(run["key"], run["status"], run["tags"]) for run in found] == [(record.key, "queued", ["a"])]
+
+
+async def test_what_a_damaged_store_still_knows_is_listed_and_the_rest_is_said(jp_fetch, own_store) -> None:
+    keys = [open_store().create_run("digits").key for _ in range(3)]
+    connection = sqlite3.connect(own_store / "store" / "store.db")
+    with connection:
+        connection.execute("UPDATE runs SET summary = '{' WHERE key = ?", (keys[1],))
+    connection.close()
+    found = json.loads((await jp_fetch("jupyter-train", "api", "runs")).body)
+    assert [run["key"] for run in found["runs"]] == [keys[2], keys[0]]
+    assert found["message"].startswith("1 run is not shown")
+    for path in ("snapshot", "details", "bundle"):
+        with pytest.raises(tornado.httpclient.HTTPClientError) as refused:
+            await jp_fetch("jupyter-train", "api", "runs", keys[1], path)
+        said = json.loads(refused.value.response.body)
+        assert (refused.value.code, "damaged" in said["message"]) == (503, True)
+        assert "sqlite" not in said["message"]
+    (own_store / "store" / "store.db").write_bytes(b"\xff" * 20_000)
+    with pytest.raises(tornado.httpclient.HTTPClientError) as refused:
+        await jp_fetch("jupyter-train", "api", "runs")
+    assert refused.value.code == 503
 
 
 async def test_a_snapshot_is_served(jp_fetch, own_store) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
-from jupyter_train.store.masking import MASK, mask, mask_tree
+from jupyter_train.store.masking import MASK, mask, mask_html, mask_tree
 
 #: Twenty canaries; no real credential among them.
 CANARIES = {
@@ -45,21 +49,136 @@ def test_canary_is_masked(name: str) -> None:
     assert masked.startswith("before ")
 
 
+#: What may stand before, within and after a secret without being seen, or be taken for a part of its first word.
+DISGUISES = {
+    "coloured": lambda secret: f"\x1b[33m{secret}\x1b[0m",
+    "split by a colour": lambda secret: f"{secret[:7]}\x1b[38;5;124;43m{secret[7:]}",
+    "split letter by letter": "\x1b[0m".join,
+    "within a link": lambda secret: f"\x1b]8;;https://a.b/?x={secret}\x07here\x1b]8;;\x07",
+    "split by a code that is not seen": lambda secret: f"{secret[:7]}\x00\u200b\x9b1m{secret[7:]}",
+    "behind letters": lambda secret: rf"\n{secret}",
+}
+
+
+#: Where these come between a secret and its name, the name is none any more.
+APART = ("within a link", "behind letters", '<a href="https://a.b/?x={head}{tail}">here</a>', "<!-- {head}{tail} -->")
+
+
+def canaries_in(disguises):
+    return [(n, one) for n in CANARIES for one in disguises if CANARIES[n][0] == "{}" or one not in APART]
+
+
+@pytest.mark.parametrize(("name", "disguise"), canaries_in(DISGUISES))
+def test_canary_is_masked_in_disguise(name: str, disguise: str) -> None:
+    template, secret = CANARIES[name]
+    masked = mask(f"before \x1b[31m{template.format(DISGUISES[disguise](secret))}\x1b[0m after")
+    assert MASK in masked
+    assert not leaks(masked, secret)
+
+
+def leaks(text: str, secret: str) -> bool:
+    """Whether a secret, or its end, is found in a text by who drops whatever is not seen."""
+    seen = re.sub(r"\x1b\[[0-9;]*m|\x9b1m|[\x00\u200b]|</?[a-z][^<>]*>", "", text)
+    return secret[-9:] in seen or secret[-9:] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "markup"),
+    canaries_in(["<b>{head}</b>{tail}", "<span>{head}</span><span class='k'>{tail}</span>", *APART[2:]]),
+)
+def test_canary_is_masked_in_markup(name: str, markup: str) -> None:
+    template, secret = CANARIES[name]
+    escaped = template.replace('"', "&quot;").replace("'", "&#39;").replace(" = ", "<i> = </i>")
+    masked = mask_html(escaped.format(markup.format(head=secret[:8], tail=secret[8:])))
+    assert MASK in masked
+    assert not leaks(masked, secret)
+
+
+TRACEBACKS = json.loads(Path(__file__).with_name("tracebacks.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("version", TRACEBACKS)
+def test_tracebacks_as_ipython_prints_them_are_masked(version: str) -> None:
+    """Recorded from these releases: annotated and default arguments, joined and triple-quoted texts, tokens."""
+    for text in (one for recorded in TRACEBACKS[version] for one in recorded):
+        masked = mask(text)
+        assert re.findall(r"canary[\w-]*|CANARY\w*", re.sub(r"\x1b\[[0-9;]*m", "", masked)) == []
+        assert re.findall(r"\x1b\[[0-9;]*m", masked) == re.findall(r"\x1b\[[0-9;]*m", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[31mval_loss\x1b[0m 0.3", "\x1b]8;;https://a.b/c\x07run\x1b]8;;\x07", "\x00a \x9b3m val_loss"]
+)
+def test_colours_stay_where_nothing_is_masked(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_markup_stays_where_nothing_is_masked() -> None:
+    picture = "data:image/png;base64," + "b" * 40 + "AIza" + "a" * 40
+    text = f"<table><tr><td>1 &lt; 2 &amp; 3</td></tr></table><img src='{picture}'>"
+    assert mask_html(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("see https://hooks.slack.com/services/T00/B00/canary01", "T00/B00/canary01"),
+        ("POST https://discord.com/api/webhooks/123/canary-02", "canary-02"),
+        ("https://api.telegram.org/bot123456:canary-0000000000003/send", "canary-0000000000003"),
+        ("https://h.org/x?access_token=canary04&b=1", "canary04"),
+        ("https://canary0000000000005@sentry.io/1", "canary0000000000005"),
+        ("%train net data --notify https://h.org/canary06 --epochs 3", "canary06"),
+        ("%train net data --notify='curl -d @- https://h.org/canary07'", "canary07"),
+        ("!pip install --api-key canary08 x", "canary08"),
+        ("%env API_KEY=canary09", "canary09"),
+        ("%env API_KEY canary10", "canary10"),
+        ("export DB_PASSWORD=canary11", "canary11"),
+        ("host=db password=canary12 user=me", "canary12"),
+        ("password: str = 'canary13'", "canary13"),
+        ("cfg['api_key'] = (b'canary14'", "canary14"),
+        ('token = "canary15"\\\n   "canary16"', "canary16"),
+        ("secret = '''one\ntwo canary17'''", "canary17"),
+        ('it said \\"password\\": \\"canary18\\"', "canary18"),
+    ],
+)
+def test_what_stands_behind_a_name_or_an_address_is_masked(text: str, secret: str) -> None:
+    assert MASK in mask(text)
+    assert secret not in mask(text)
+
+
+def test_what_the_environment_keeps_is_masked_however_it_is_written(monkeypatch) -> None:
+    value = 'two words/"and"\n%'
+    monkeypatch.setenv("ODD_SECRET", value)
+    for text in (value, json.dumps(value), "two%20words%2F%22and%22%0A%25"):
+        assert "words" not in mask(f"a {text} b")
+
+
 @pytest.mark.parametrize(
     "text",
     ["val_loss 0.3", "lr = 3e-4", "def forward(self, tokens): return self.tokenizer", "batch_size=32",
-     "https://example.org/a/b?c=d", "max_tokens = 128", "TokenEmbedding(128)"],
+     "https://example.org/a/b?c=d", "max_tokens = 128", "TokenEmbedding(128)", "tokenizer='bert-base-uncased'",
+     "pad_token = '<pad>'", "tokens: ['the', 'quick']", "connect(password=password)", "task-of-a-very-long-name-2024",
+     "task-0123456789abcdef0123456789abcdef", "highs_of_all_the_values_there_are", "--token {token}",
+     "--max-tokens 128", "author: 'somebody'", "if token == other: pass"],
 )  # fmt: skip
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert mask(text) == text
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("unit", ["x", "a.", "api_key", "eyJ", "a-b.", "://", "sk-", "token=", "Bearer "])
+@pytest.mark.parametrize("unit", ["x", "a.", "api_key", "eyJ", "a-b.", "://", "sk-", "token=", "Bearer ",
+                                  "--token ", "token='", 'token="""', "<a ", "\x1b[3m", "\x1b]", "http://hook/",
+                                  "A_TOKEN", "&amp;"])  # fmt: skip
 def test_long_text_without_a_space_is_masked_in_linear_time(unit: str) -> None:
-    mask(unit * (200_000 // len(unit)))
+    mask(unit * (60_000 // len(unit)))
+    mask_html(unit * (60_000 // len(unit)))
 
 
 def test_values_under_secret_names_are_masked_in_trees() -> None:
     tree = {"db": {"password": "hunter2", "host": "db"}, "list": ["glpat-canary00000000000005"], "n": 3}
     assert mask_tree(tree) == {"db": {"password": MASK, "host": "db"}, "list": [MASK], "n": 3}
+
+
+def test_lists_and_names_in_trees_are_masked_too() -> None:
+    tree = {"auth": ["me", "hunter2"], "glpat-canary00000000000005": 1, "eos_token": "<eos>", "author": "somebody"}
+    assert mask_tree(tree) == {"auth": ["me", MASK], MASK: 1, "eos_token": "<eos>", "author": "somebody"}

@@ -12,12 +12,14 @@ from jupyter_train.store.metrics import file
 from jupyter_train.store.metrics.blocks import (
     BUCKETS_PER_BLOCK,
     POINTS_PER_BLOCK,
+    RADIX,
     Point,
     Pyramid,
     pack,
     unpack_buckets,
     unpack_points,
 )
+from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
 
 _ADD_CHECKPOINT = (
@@ -168,14 +170,18 @@ class MetricAppender:
         count = self._stored_counts().get(name, 0)
         if count == 0:
             return Pyramid()
-        points = list(unpack_points(self._last(name, 0))) if count % POINTS_PER_BLOCK else []
+        points = list(unpack_points(self._tail(name, 0, count // POINTS_PER_BLOCK))) if count % POINTS_PER_BLOCK else []
         levels = []
         level = 1
-        while total := self._bucket_count(name, level):
-            tail = list(unpack_buckets(self._last(name, level))) if total % BUCKETS_PER_BLOCK else []
-            levels.append((tail, total))
+        while total := count // RADIX**level:
+            number, rest = divmod(total, BUCKETS_PER_BLOCK)
+            levels.append((list(unpack_buckets(self._tail(name, level, number))) if rest else [], total))
             level += 1
         return Pyramid.resume(points, count, levels)
+
+    def _tail(self, name: str, level: int, number: int) -> bytes:
+        """A block that is not full yet; what is damaged of it is not written again as if it were right."""
+        return next(CheckedBlobs(self._open()).of(name, level, number, number), b"")
 
     def _stored_counts(self) -> dict[str, int]:
         """Points by series when this attempt began."""
@@ -188,18 +194,3 @@ class MetricAppender:
             rows = self._open().execute("SELECT count(*) FROM media") if self._path.exists() else [(0,)]
             self._media_before = int(next(iter(rows))[0])
         return self._media_before
-
-    def _bucket_count(self, name: str, level: int) -> int:
-        row = self._rows("SELECT sum(count) FROM blocks WHERE series=? AND level=?", name, level)
-        return int(next(iter(row))[0] or 0)
-
-    def _last(self, name: str, level: int) -> bytes:
-        rows = self._rows(
-            "SELECT rows FROM blocks WHERE series=? AND level=? ORDER BY number DESC LIMIT 1", name, level
-        )
-        return bytes(next(iter(rows))[0])
-
-    def _rows(self, sql: str, name: str, level: int) -> Iterable[Any]:
-        connection = self._open()
-        series = connection.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()[0]
-        return connection.execute(sql, (series, level)).fetchall()

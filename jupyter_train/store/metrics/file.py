@@ -85,5 +85,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     name = path.absolute().as_uri()
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
     connection = sqlite3.connect(f"{name}?mode={mode}", uri=True, timeout=5.0, check_same_thread=False)
+    connection.text_factory = _text
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+def _text(content: bytes) -> str:
+    """A name with damaged letters still is one."""
+    return content.decode("utf-8", "replace")

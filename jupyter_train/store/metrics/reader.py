@@ -6,12 +6,15 @@ import contextlib
 import json
 import sqlite3
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from jupyter_train.exceptions import DamagedError
 from jupyter_train.store.metrics.blocks import (
     BUCKETS_PER_BLOCK,
+    BYTES_PER_POINT,
     POINTS_PER_BLOCK,
     RADIX,
     Bucket,
@@ -19,12 +22,16 @@ from jupyter_train.store.metrics.blocks import (
     bucket_of_buckets,
     bucket_of_points,
     buckets_of_columns,
+    is_intact,
+    is_lost,
     point_columns,
     unpack_buckets,
     unpack_points,
 )
+from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.private_files import stays_inside
+from jupyter_train.store.sound import FILE_DAMAGE, is_sound, printable
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
 SPREAD = "/std"
@@ -33,6 +40,7 @@ SPREAD = "/std"
 WEIGHTS = "jupyter_train/weights"
 #: More than any series has of anything.
 _ALL = 1 << 40
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 class Medium(NamedTuple):
@@ -74,9 +82,16 @@ class Place(NamedTuple):
 
     @classmethod
     def of_text(cls, text: str) -> Place:
-        """As it was stored; the very beginning for an empty text."""
-        found = json.loads(text) if text else {}
-        return cls(dict(found.get("points", {})), int(found.get("media", 0)))
+        """As it was stored; the very beginning for an empty text.
+
+        Raises:
+            DamagedError: It is not what was stored.
+        """
+        try:
+            found = json.loads(text) if text else {}
+            return cls(dict(found.get("points", {})), int(found.get("media", 0)))
+        except (ValueError, TypeError, AttributeError) as err:
+            raise DamagedError(f"what a checkpoint says of the history before it is damaged ({err})") from err
 
 
 class Attempt(NamedTuple):
@@ -90,14 +105,36 @@ class Attempt(NamedTuple):
 
 
 class MetricReader:
-    """Reads `metrics.db`; a missing file reads as empty. Use as a context manager or call `close`."""
+    """Reads `metrics.db`; a missing file reads as empty. Use as a context manager or call `close`.
+
+    Blocks that are damaged are left out and `damage` says so; where nothing can be read, every method raises
+    `DamagedError`.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
-        self._is_empty = not path.exists() or not self._has("checkpoints")
+        self._path = path
+        self._left_out: Counter[str] = Counter()
+        with self._said():
+            self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
+            self._checked = CheckedBlobs(self._connection)
+            self._is_empty = not path.exists() or not self._has("checkpoints")
 
     def _has(self, table: str) -> bool:
         return self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
+    @property
+    def damage(self) -> list[str]:
+        """What could not be read so far, in words; empty when all could."""
+        series = [f"{count:,} values of `{name}`" for name, count in self._checked.lost.items()]
+        return series + [f"{count:,} {word}" for word, count in self._left_out.items()]
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, *FILE_DAMAGE) as err:
+            reason = f"its curves in `{self._path}` cannot be read ({printable(err)}); `jupyter train doctor` says more"
+            raise DamagedError(reason) from err
 
     def __enter__(self) -> MetricReader:
         return self
@@ -110,12 +147,21 @@ class MetricReader:
         self._connection.close()
 
     def _query(self, sql: str, *values: object) -> list[Any]:
-        return [] if self._is_empty else self._connection.execute(sql, values).fetchall()
+        with self._said():
+            return [] if self._is_empty else self._connection.execute(sql, values).fetchall()
+
+    def _sound(self, made: type[_Row], word: str, rows: list[Any]) -> list[_Row]:
+        """The rows whose fields are what they should be; others are counted."""
+        sound = [made(*row) for row in rows if is_sound(made, row)]
+        if len(sound) < len(rows):
+            self._left_out[word] = len(rows) - len(sound)
+        return sound
 
     @contextlib.contextmanager
     def at_one_moment(self) -> Iterator[None]:
         """Everything read inside comes from the same commit."""
-        self._connection.execute("BEGIN")
+        with self._said():
+            self._connection.execute("BEGIN")
         try:
             yield
         finally:
@@ -123,49 +169,63 @@ class MetricReader:
 
     def counts(self) -> dict[str, int]:
         """Number of points by series name, in order of appearance; of those that are shown."""
-        return dict(self._query("SELECT name, count FROM series WHERE name != ? ORDER BY id", WEIGHTS))
+        names = [row[0] for row in self._query("SELECT name FROM series WHERE name != ? ORDER BY id", WEIGHTS)]
+        with self._said():
+            return {name: self._checked.total(name) for name in names if isinstance(name, str)}
 
     def meta(self, name: str) -> Any:
-        """A JSON value the writer keeps, such as `progress`; None when absent."""
+        """A JSON value the writer keeps, such as `progress`; None when absent or damaged."""
         rows = self._query("SELECT value FROM meta WHERE name = ?", name)
-        return json.loads(rows[0][0]) if rows else None
+        try:
+            return json.loads(rows[0][0]) if rows else None
+        except (ValueError, TypeError, RecursionError):
+            self._left_out[f"text under `{name}`"] = 1
+            return None
 
     def media(self) -> list[Medium]:
         """Everything logged beside numbers, oldest first."""
-        found = [Medium(*row) for row in self._query("SELECT * FROM media ORDER BY id")]
+        found = self._sound(Medium, "media", self._query("SELECT * FROM media ORDER BY id"))
         return [medium for medium in found if stays_inside(medium.path)]
 
     def checkpoints(self) -> list[Checkpoint]:
         """Checkpoints on disk, oldest step first."""
         if self._is_empty:
             return []
-        columns = ", ".join(Checkpoint._fields if self._has("attempts") else Checkpoint._fields[:7])
-        found = [Checkpoint(*row) for row in self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")]
-        return [checkpoint for checkpoint in found if stays_inside(checkpoint.path)]
+        with self._said():
+            columns = ", ".join(Checkpoint._fields if self._has("attempts") else Checkpoint._fields[:7])
+        rows = self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")
+        return [
+            checkpoint for checkpoint in self._sound(Checkpoint, "checkpoints", rows) if stays_inside(checkpoint.path)
+        ]
 
     def attempts(self) -> list[Attempt]:
         """Every attempt but the first, oldest first."""
-        if self._is_empty or not self._has("attempts"):
-            return []
-        return [Attempt(*row) for row in self._query("SELECT * FROM attempts ORDER BY number")]
+        with self._said():
+            if self._is_empty or not self._has("attempts"):
+                return []
+        return self._sound(Attempt, "attempts", self._query("SELECT * FROM attempts ORDER BY number"))
 
     def superseded(self, attempt: int) -> dict[str, list[Point]]:
         """Points by series that an attempt recorded and a later one, which began before them, did again."""
         rows = self._query("SELECT series, rows FROM superseded WHERE attempt = ? ORDER BY series, number", attempt)
         found: dict[str, list[Point]] = {}
         for name, blob in rows:
-            found.setdefault(name, []).extend(unpack_points(blob))
+            if isinstance(blob, bytes) and is_intact(blob, 0, len(blob) // BYTES_PER_POINT):
+                found.setdefault(name, []).extend(unpack_points(blob))
+            else:
+                self._left_out["blocks of an earlier attempt"] += 1
         return found
 
     def points(self, name: str, start: int = 0) -> list[Point]:
-        """Points of a series from the `start`-th on."""
+        """Points of a series from the `start`-th on; those that are damaged are left out."""
         first = start // POINTS_PER_BLOCK
         rows = [point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)]
-        return rows[start - first * POINTS_PER_BLOCK :]
+        return [point for point in rows[start - first * POINTS_PER_BLOCK :] if not is_lost(point)]
 
     def last(self) -> dict[str, float]:
         """The newest value of every series that is shown."""
-        return {name: self.points(name, count - 1)[-1].value for name, count in self.counts().items() if count}
+        newest = {name: self.points(name, count - 1) for name, count in self.counts().items() if count}
+        return {name: points[-1].value for name, points in newest.items() if points}
 
     def since(self, cursor: Mapping[str, int]) -> dict[str, list[Point]]:
         """New points by series, for a reader that has seen `cursor[name]` of each."""
@@ -209,7 +269,7 @@ class MetricReader:
         """How many of a series' points are of an earlier step; steps never go back."""
 
         def first_of(number: int) -> int:
-            return next(unpack_points(next(self._blobs(name, 0, number, number)))).step
+            return next(unpack_points(next(self._blobs(name, 0, number, number), b"")), Point(0, 0.0, 0.0, 0.0)).step
 
         blocks = range(-(-total // POINTS_PER_BLOCK))
         block = max(0, bisect_left(blocks, step, key=first_of) - 1)
@@ -240,9 +300,5 @@ class MetricReader:
         return rows[start - first * BUCKETS_PER_BLOCK : end - first * BUCKETS_PER_BLOCK]
 
     def _blobs(self, name: str, level: int, first: int, last: int = _ALL) -> Iterator[bytes]:
-        rows = self._query(
-            "SELECT rows FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = ? "
-            "AND number BETWEEN ? AND ? ORDER BY number",
-            name, level, first, last,
-        )  # fmt: skip
-        return (row[0] for row in rows)
+        with self._said():
+            yield from () if self._is_empty else self._checked.of(name, level, first, last)

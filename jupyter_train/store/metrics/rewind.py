@@ -14,10 +14,12 @@ from jupyter_train.store.metrics.blocks import (
     RADIX,
     Bucket,
     Point,
+    is_lost,
     pack,
     unpack_buckets,
     unpack_points,
 )
+from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader, Place
 
 #: A checkpoint that somebody asked for, of a history that was given up: its file is kept.
@@ -61,7 +63,8 @@ def expected_of(path: Path, attempt: int) -> dict[str, list[Point]]:
         for earlier in range(attempt - 1, 0, -1):
             for name, points in reader.superseded(earlier).items():
                 known = expected.setdefault(name, [])
-                known += [point for point in points if not known or point.step > known[-1].step]
+                seen = known[-1].step if known else -1
+                known += [point for point in points if point.step > seen and not is_lost(point)]
     return expected
 
 
@@ -71,8 +74,8 @@ def _take_back(connection: sqlite3.Connection, attempt: int, checkpoint: Checkpo
     for series, name, count in connection.execute("SELECT id, name, count FROM series").fetchall():
         keep = place.points.get(name, 0)
         if count > keep:
-            _keep_aside(connection, attempt - 1, name, _points(connection, series, keep, count))
-            _truncate(connection, series, keep)
+            _keep_aside(connection, attempt - 1, name, _points(connection, name, keep, count))
+            _truncate(connection, series, name, keep)
     connection.execute("DELETE FROM media WHERE id NOT IN (SELECT id FROM media ORDER BY id LIMIT ?)", (place.media,))
     values = (attempt, time.time(), step, path, place.to_text())
     connection.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", values)
@@ -98,14 +101,14 @@ def _keep_aside(connection: sqlite3.Connection, attempt: int, name: str, points:
     connection.executemany("INSERT OR REPLACE INTO superseded VALUES (?,?,?,?)", rows)
 
 
-def _points(connection: sqlite3.Connection, series: int, start: int, end: int) -> list[Point]:
+def _points(connection: sqlite3.Connection, name: str, start: int, end: int) -> list[Point]:
     first = start // POINTS_PER_BLOCK
-    query = "SELECT rows FROM blocks WHERE series = ? AND level = 0 AND number >= ? ORDER BY number"
-    found = [point for row in connection.execute(query, (series, first)) for point in unpack_points(row[0])]
+    blobs = CheckedBlobs(connection).of(name, 0, first, end // POINTS_PER_BLOCK)
+    found = [point for blob in blobs for point in unpack_points(blob)]
     return found[start - first * POINTS_PER_BLOCK : end - first * POINTS_PER_BLOCK]
 
 
-def _truncate(connection: sqlite3.Connection, series: int, keep: int) -> None:
+def _truncate(connection: sqlite3.Connection, series: int, name: str, keep: int) -> None:
     """Leaves the first `keep` points of a series, and the buckets that cover nothing else."""
     if keep == 0:
         connection.execute("DELETE FROM blocks WHERE series = ?", (series,))
@@ -115,12 +118,11 @@ def _truncate(connection: sqlite3.Connection, series: int, keep: int) -> None:
     for level in range(highest + 1):
         kept, size = (keep, POINTS_PER_BLOCK) if level == 0 else (keep // RADIX**level, BUCKETS_PER_BLOCK)
         whole, rest = divmod(kept, size)
-        query = "SELECT rows FROM blocks WHERE series = ? AND level = ? AND number = ?"
-        row = connection.execute(query, (series, level, whole)).fetchone()
+        blob = next(CheckedBlobs(connection).of(name, level, whole, whole), b"") if rest else b""
         connection.execute("DELETE FROM blocks WHERE series = ? AND level = ? AND number >= ?", (series, level, whole))
         if rest:
             unpack = unpack_points if level == 0 else unpack_buckets
-            rows: list[Point] | list[Bucket] = list(unpack(row[0]))[:rest]  # type: ignore[assignment]
+            rows: list[Point] | list[Bucket] = list(unpack(blob))[:rest]  # type: ignore[assignment]
             values = (series, level, whole, rest, pack(rows))
             connection.execute("INSERT INTO blocks VALUES (?,?,?,?,?)", values)
     connection.execute("UPDATE series SET count = ? WHERE id = ?", (keep, series))

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.clean import CleanMoment
@@ -125,7 +126,7 @@ class RunCheckpoint(Checkpoint):
             if self._has_trained(trainer) and self._clean.holds(trainer):
                 self._take_last(trainer, self._clean.moment, self._clean.random(), must_wait=True)
         except Exception as err:  # noqa: BLE001  what the user sees is why training failed, not why saving did
-            self._writer.event("checkpoint", f"no last checkpoint: {' '.join(str(err).split())[:300]}")
+            self._writer.event("checkpoint", f"no last checkpoint: {one_line(str(err), 300)}")
 
     def accepting(self, trainer: pl.Trainer) -> Callable[[], None]:
         """What is to be called once commands were carried out: what they have changed is no half-done state.

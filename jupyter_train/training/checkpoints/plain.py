@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities import is_picklable
 
+from jupyter_train.store.masking import one_line
+
 _PLAIN = (type(None), bool, float, complex, str, bytes, torch.Size, torch.dtype, torch.device, torch.layout)
 _HASHABLE = (type(None), bool, float, complex, str, bytes)
 #: `weights_only=True` reads no integer of more than 255 bytes.
@@ -168,7 +170,7 @@ def pickled(apart: list[Apart]) -> tuple[dict[str, Any], dict[str, str]]:
         try:
             stream = cloudpickle.dumps(one.value)
         except Exception as err:  # noqa: BLE001  whatever the user's object raises is why it cannot be kept
-            problems[one.name] = " ".join(str(err).split())[:200] or type(err).__name__
+            problems[one.name] = one_line(str(err), 200) or type(err).__name__
             lost.append([list(one.where), one.kind])
             continue
         index.append([list(one.where), len(blob), len(stream)])

@@ -1,0 +1,160 @@
+"""Where in a plain text secrets stand, told by their shape, by the name before them, or because they are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
+
+Span = tuple[int, int]
+
+#: A word that ends in a token's first letters (`task-`) is told from a token that stands behind letters by digits
+#: among those that follow, which are not the hexadecimal ones of a hash.
+_WORD_BEFORE = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbfav])|"
+    r"(?=[a-z]{2,4}[-_](?:[a-z]{2,8}[-_])?(?=[A-Za-z]*\d)(?![0-9a-f]+\b)[A-Za-z0-9]{16}))"
+)
+#: Shapes of well-known credentials: cloud keys, forge and model-hub tokens, JWTs. None asks for the end of a word
+#: before it: in `\nghp_…`, as source is written, letters stand before it.
+_SHAPES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
+        rf"{_WORD_BEFORE}gh[pousr]_[A-Za-z0-9]{{20,}}",
+        r"github_pat_[A-Za-z0-9_]{20,}",
+        r"glpat-[A-Za-z0-9_-]{16,}",
+        rf"{_WORD_BEFORE}hf_[A-Za-z0-9]{{20,}}",
+        rf"{_WORD_BEFORE}sk-[A-Za-z0-9_-]{{16,}}",
+        r"xox[abeprs]-[A-Za-z0-9-]{10,}",
+        r"AIza(?<![A-Za-z0-9+/]{40}AIza)[A-Za-z0-9_-]{30,}",  # not within the text of a picture
+        r"ya29\.[A-Za-z0-9_-]{20,}",
+        r"pypi-[A-Za-z0-9_-]{32,}",
+        r"npm_[A-Za-z0-9]{30,}",
+        rf"{_WORD_BEFORE}[sr]k_(?:live|test)_[A-Za-z0-9]{{16,}}",
+        r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+        r"eyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    )
+)
+_VALUE = r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"';|&<>()]+))"
+#: The group `secret` of each is a secret.
+_PLACES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,200}:(?P<secret>[^\s@/\"'<>]{1,500})@",
+        r"https?://(?P<secret>[^\s:/@\"'<>]{16,200})@",
+        r"(?:Bearer|Basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})",
+        rf"[?&;][\w.-]{{0,40}}(?:{STRONG_WORDS}|key|sig|signature)[\w-]{{0,20}}=(?P<secret>[^\s&#\"'<>]{{6,}})",
+        r"https?://[\w.-]{0,100}hook[\w.-]{0,100}/(?P<secret>[^\s\"'<>)\]}]{6,})",
+        r"https?://[\w.:/-]{0,100}webhooks?[a-z0-9]{0,3}/(?P<secret>[^\s\"'<>)\]}]{6,})",
+        r"api\.telegram\.org/bot(?P<secret>[\w:-]{20,})",
+    )
+)
+#: `--api-key VALUE`, `export API_KEY=VALUE`, `%env API_KEY VALUE`, `-p token VALUE`, `password=hunter2`.
+_TYPED = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"--(?:[\w-]{{0,40}}?){STRONG_WORDS}[\w-]{{0,30}}(?:=|[ \t]+)(?![-{{$]){_VALUE}",
+        r"(?:^|[\s;&|(!%])(?:export[ \t]+|set[ \t]+|(?:set_)?env[ \t]+|-p[ \t]+)"
+        rf"[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
+        rf"(?-i:\b[A-Z0-9_]{{0,40}}?(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{{0,30}})="
+        rf"(?![-{{$=]){_VALUE}",
+        r"(?:passw(?:or)?d|pwd|secret)=(?P<bare>(?=[^\s\"';,&)\]}]{0,40}\d)[^\s\"';,&)\]}]{4,})",
+    )
+)
+#: `--notify` and where it goes to: a URL or a command, both of which may hold a secret.
+_NOTIFIED = re.compile(rf"--notify(?:=|[ \t]+)(?![-{{$]){_VALUE}", re.IGNORECASE)
+_URL_HEAD = re.compile(r"https?://(?:[^\s/@]*@)?[^\s/?#@]*/?", re.IGNORECASE)
+
+_LITERAL = (
+    r"(?:[rbfu]{0,2}(?P<quote%s>\"\"\"|'''|\"|')(?P<secret%s>(?:(?<=\"\"\")[\s\S]*?(?=\"\"\")|(?<=''')[\s\S]*?(?=''')|"
+    r"(?<=\"\"\")(?:(?!\n[ \t]*\n)[\s\S])*|(?<=''')(?:(?!\n[ \t]*\n)[\s\S])*|"
+    r"(?<=\")(?<!\"\"\")(?:\\.|[^\"\\\n])*|(?<=')(?<!''')(?:\\.|[^'\\\n])*))(?:(?P=quote%s)|(?=\n|\Z)))"
+)
+#: `api_key = "…"`, `"password": '…'`, `token: str = …`, `password=f"…"`: the name says that the value is a secret.
+_NAMED = re.compile(
+    rf"{STRONG_WORDS}[\w-]{{0,60}}\\{{0,3}}[\"']?\]?\s{{0,20}}(?::[ \t]*[A-Za-z_][\w. \[\],|]{{0,80}})?"
+    rf"(?:=|:)(?!=)\s{{0,20}}[(\[]?\s{{0,80}}\\{{0,3}}{_LITERAL % ('', '', '')}",
+    re.IGNORECASE,
+)
+#: A further part of the same text; in a traceback its line has a number and perhaps an arrow.
+_NEXT_PART = re.compile(
+    rf"[ \t]*(?:\+[ \t]*)?(?:\\?\n[ \t]*(?:-{{2,}}>[ \t]*)?(?:\d+[ \t]+)?)?(?:\+[ \t]*)?{_LITERAL % ('', '', '')}",
+    re.IGNORECASE,
+)
+
+
+def spans(text: str, known: Sequence[str]) -> list[Span]:
+    """Where secrets stand, in order, none overlapping another.
+
+    Args:
+        text: Without control codes.
+        known: Secrets that are known, whatever they look like.
+    """
+    found = [*_known(text, known), *_shaped(text), *_placed(text), *_typed(text), *_named(text)]
+    return merged(found)
+
+
+def merged(found: Sequence[Span]) -> list[Span]:
+    """Spans in order; those that touch or overlap are one."""
+    result: list[Span] = []
+    for start, end in sorted(found):
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(end, result[-1][1]))
+        elif end > start:
+            result.append((start, end))
+    return result
+
+
+def of_target(target: str) -> list[Span]:
+    """What of a `--notify` target is not shown: all but a URL's host, or a command's first word."""
+    head = _URL_HEAD.match(target)
+    if head is not None:
+        user = [(target.index("//") + 2, target.index("@"))] if "@" in head.group() else []
+        return [*user, (head.end(), len(target))]
+    first = len(target) - len(target.lstrip()) + len(target.split()[0]) if target.strip() else 0
+    return [(0 if "=" in target[:first] else min(first + 1, len(target)), len(target))]
+
+
+def _known(text: str, known: Sequence[str]) -> Iterator[Span]:
+    for secret in known:
+        start = text.find(secret)
+        while start >= 0:
+            yield start, start + len(secret)
+            start = text.find(secret, start + len(secret))
+
+
+def _shaped(text: str) -> Iterator[Span]:
+    for pattern in _SHAPES:
+        for match in pattern.finditer(text):
+            yield match.span()
+
+
+def _placed(text: str) -> Iterator[Span]:
+    for pattern in _PLACES:
+        for match in pattern.finditer(text):
+            yield match.span("secret")
+
+
+def _typed(text: str) -> Iterator[Span]:
+    for pattern in _TYPED:
+        for match in pattern.finditer(text):
+            yield from _unless_plain(text, match.span(match.lastgroup or 0))
+    for match in _NOTIFIED.finditer(text):
+        start, end = match.span(match.lastgroup or 0)
+        yield from ((start + first, start + last) for first, last in of_target(text[start:end]))
+
+
+def _named(text: str) -> Iterator[Span]:
+    place = 0
+    while (match := _NAMED.search(text, place)) is not None:
+        while match is not None:
+            yield from _unless_plain(text, match.span("secret"))
+            place = match.end()
+            match = _NEXT_PART.match(text, place)
+
+
+def _unless_plain(text: str, span: Span) -> Iterator[Span]:
+    if not is_plain(text[span[0] : span[1]]):
+        yield span

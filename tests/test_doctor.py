@@ -1,0 +1,96 @@
+"""`jupyter train doctor`: ends with words whatever it finds, in a bounded time, and shows no secret."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import pytest
+
+from jupyter_train import doctor
+from jupyter_train.cli import main
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, open_store
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.metrics.blocks import Point
+
+
+def ended(count: int, points: int = 300) -> list[RunFolder]:
+    store = open_store()
+    folders = []
+    for _ in range(count):
+        record = store.create_run("digits")
+        store.set_status(record.key, RunStatus.FAILED, ended_at=time.time())
+        folders.append(RunFolder(record.folder))
+        appender = MetricAppender(folders[-1].metrics)
+        for step in range(points):
+            appender.append("loss", Point(step, 0.0, 1.0, 1e9))
+        appender.commit()
+        appender.close()
+    return folders
+
+
+def said(**more: float | None) -> str:
+    return "\n".join(found.words for found in doctor.look(**more))
+
+
+def test_a_changed_value_is_found(own_store) -> None:
+    folders = ended(2)
+    content = bytearray(folders[0].metrics.read_bytes())
+    place = content.index(b"crc\x01") - 500  # among the times of the block
+    content[place] ^= 1
+    folders[0].metrics.write_bytes(content)
+    assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == [
+        f"`{open_store().list_runs()[1].ref}`: its curves are damaged, and not shown: 44 values of `loss`"
+    ]
+
+
+def test_what_there_was_no_time_for_is_said(own_store) -> None:
+    ended(3)
+    assert "there was time to look into 0 of 3 run folders" in said(patience_s=0.0)
+    assert "no time" not in said(patience_s=None)
+    assert "there was time" not in said()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 20_000, b"SQLite format 3\0" + b"\x01" * 5000])
+def test_it_ends_with_words_whatever_the_store_is(own_store, content, capsys) -> None:
+    folders = ended(1)
+    (own_store / "store" / "store.db").write_bytes(content)
+    folders[0].metrics.write_bytes(content)
+    code = main(["doctor"])
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] in ("all is well", "something is wrong")
+    assert (code == 0) is (out[-1] == "all is well") is (content == b"")
+    assert not any("Traceback" in line for line in out)
+
+
+def test_curves_that_are_no_file_of_curves_are_said(own_store) -> None:
+    folders = ended(3)
+    folders[0].metrics.write_bytes(b"\xff" * 9000)
+    folders[1].metrics.unlink()
+    folders[1].metrics.mkdir()
+    bad = [one.words.split("`")[1] for one in doctor.look() if one.level is doctor.Level.BAD]
+    assert set(bad) == {record.ref for record in open_store().list_runs()[1:]}
+
+
+def test_what_breaks_off_is_said_and_the_rest_is_looked_at(own_store, monkeypatch) -> None:
+    def broken(*_: object):
+        raise RuntimeError("on\x1b[2J purpose")
+        yield
+
+    monkeypatch.setattr(doctor, "_environment", broken)
+    words = said()
+    assert "not everything could be looked at: RuntimeError: on?[2J purpose" in words
+    assert "the run store's integrity: ok" in words
+
+
+def test_secrets_and_codes_of_terminals_are_not_shown(own_store) -> None:
+    ended(1)
+    connection = sqlite3.connect(own_store / "store" / "store.db")
+    with connection:
+        connection.execute("UPDATE runs SET folder = ?", ("/gone/\x1b[31mghp_canary000000000000000000000000000003",))
+    connection.close()
+    shown = doctor.Finding(doctor.Level.BAD, "see \x1b[31mghp_canary000000000000000000000000000003")
+    assert "canary" not in shown.words
+    assert "\x1b" not in shown.words
+    assert "canary" not in said()
