@@ -48,7 +48,11 @@ def _is_drawable(family: dict[str, Any]) -> bool:
 
 def _is_non_finite(family: dict[str, Any]) -> bool:
     """Whether there are points, and none of them is a finite number."""
-    return not is_rate(family["name"]) and not _is_drawable(family) and any(one["steps"] for one in family["series"])
+    return (
+        not is_rate({"name": family["name"]})
+        and not _is_drawable(family)
+        and any(one["steps"] for one in family["series"])
+    )
 
 
 def looks_of(family: dict[str, Any]) -> list[tuple[str, str]]:

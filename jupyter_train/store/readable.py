@@ -40,9 +40,12 @@ def words_of(unreadable: int) -> str:
 def columns_of(table: sa.Table) -> list[sa.ColumnElement[Any]]:
     """A table's columns, JSON as the text it is: one that is damaged must not keep the others from being read."""
     return [
-        sa.type_coerce(column, sa.Text).label(column.name) if isinstance(column.type, sa.JSON) else column
-        for column in table.c
+        sa.type_coerce(column, sa.Text).label(column.name) if _is_json(column.type) else column for column in table.c
     ]
+
+
+def _is_json(kind: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(getattr(kind, "impl", kind), sa.JSON)
 
 
 def parsed(value: Any) -> Any:

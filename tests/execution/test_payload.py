@@ -160,6 +160,6 @@ def test_what_the_code_names_and_is_huge_needs_a_yes(of_the_notebook) -> None:
 
 def test_a_run_that_would_fill_the_disk_is_refused_before_it_is_made(monkeypatch) -> None:
     monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10_000))
-    with pytest.raises(StoreError, match=r"needs 0\.0 GB .* set JUPYTER_TRAIN_HOME"):
+    with pytest.raises(StoreError, match=r"is full: 0\.0 MB are free .* `JUPYTER_TRAIN_HOME`"):
         train(LitDigits(), digits(), epochs=1, quiet=True, detach=True)
     assert len(runs()) == 0

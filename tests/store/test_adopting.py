@@ -85,7 +85,6 @@ REFUSED = {
     "nothing": (lambda path: shutil.rmtree(path), "is no run folder"),
     "no database": (lambda path: (path / "metrics.db").write_bytes(b"no database at all" * 500), "cannot be read"),
     "a link": (lambda path: _make_link(path / "metrics.db"), "is no run folder"),
-    "bad words": (lambda path: _set_meta(path, "{not json"), "cannot be read"),
 }  # fmt: skip
 
 
