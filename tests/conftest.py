@@ -17,7 +17,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the fault tests; they must be known wherever pytest is started."""
-    parser.addoption("--full", action="store_true", help="fault tests: all trials instead of a share")
+    parser.addoption("--full", action="store_true", help="every test, and of the fault tests all trials, not a share")
     parser.addoption("--engine", default="lean", help="fault tests: the epoch loop that trains, lean or lightning")
     parser.addoption("--report", default="", metavar="FILE", help="fault tests: keep what was tried and passed as JSON")
 
@@ -41,6 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore:IPython dir.*",
     ):
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is for `--full` only: the second front end of what is the front end's own, costly repetitions."""
+    if config.getoption("--full"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full") is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker("full") is None]
 
 
 @pytest.fixture(autouse=True)
