@@ -47,6 +47,14 @@ def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
     return f"its process ended with exit code {code}" + (f": {lines[-1][:_MOST_LETTERS]}" if lines else "")
 
 
+def signal_of(code: int, folder: Path) -> int:
+    """The signal that ended a process with this exit status; 0 for none. Python may exit by itself after a SIGINT."""
+    lines = _lines(folder)
+    if code == 1 and lines and lines[-1].startswith("KeyboardInterrupt"):
+        return int(signal.SIGINT)
+    return max(0, -code)
+
+
 def keep_refusal(folder: Path, text: str) -> None:
     """Keeps why a run could not go on, for the process that waits for it to."""
     with open_crash_file(folder) as file:

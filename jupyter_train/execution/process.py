@@ -27,6 +27,10 @@ from jupyter_train.store.takeover import check_may_go_on
 
 _LOOK_S = 0.05
 _BEGUN_LOOK_S = 0.5
+#: By signal: what is said of a run whose process had not even imported what hears one.
+_BEFORE = {
+    int(signal.SIGTERM): "ended by SIGTERM before it began", int(signal.SIGINT): "interrupted before it began",
+}  # fmt: skip
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
@@ -104,6 +108,10 @@ class Launched:
                 status, words = RunStatus.FAILED, crash.words(code, Path(record.folder), for_memory)
                 if self._is_aborted:
                     status, words = RunStatus.STOPPED, _ABORTED
+                elif (
+                    record.status is RunStatus.QUEUED and (by := crash.signal_of(code, Path(record.folder))) in _BEFORE
+                ):
+                    status, words = RunStatus.STOPPED, _BEFORE[by]
                 self._store.end_run(record, status, self.record.attempt, words)
                 notify(self._store, record.key, self._notify)
             elif record.status is RunStatus.STOPPED and record.started_at is None:
