@@ -13,7 +13,7 @@ from tornado import web
 from tornado.ioloop import IOLoop
 
 from jupyter_train.config.commands import command
-from jupyter_train.exceptions import CommandError, RunNotFoundError, RunStateError, StoreError
+from jupyter_train.exceptions import CommandError, JupyterTrainError, RunNotFoundError, RunStateError, StoreError
 from jupyter_train.panel import curves
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.details import NOTE_RULE, checked_note, details, set_note
@@ -191,6 +191,8 @@ async def _in_thread(work: Any, *arguments: Any) -> Any:
         raise
     except StoreError as err:
         raise web.HTTPError(503, str(err)) from err
+    except JupyterTrainError:  # what was asked for, and not what is recorded
+        raise
     except DAMAGE as err:  # what a damaged file says may be anything: the page is told that, the log where
         _log.exception("a run cannot be shown")
         raise web.HTTPError(503, "what is recorded of this run is damaged; `jupyter train doctor` says more") from err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.applications import notebook_in_full
 from tests.browser.jupyter import Jupyter
 from tests.browser.training import SETUP, STEP, slow_run
 
@@ -27,6 +28,7 @@ def _same_step(first, second) -> int:
     return int(first.evaluate(STEP))
 
 
+@notebook_in_full
 def test_two_tabs_on_one_kernel_are_both_live_and_both_steer(jupyter: Jupyter) -> None:
     name = slow_run(jupyter, epochs=500)
     first = jupyter.page
@@ -59,6 +61,7 @@ def elsewhere(jupyter: Jupyter, tmp_path) -> list[str]:
     return [apart + SETUP, line]
 
 
+@notebook_in_full
 def test_a_kernel_on_another_disk_is_followed_and_steered_over_its_control_channel(jupyter, elsewhere) -> None:
     jupyter.open(jupyter.write_notebook(elsewhere))
     jupyter.run_cell(0)

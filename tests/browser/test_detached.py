@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from jupyter_train.panel.bundle import MIME_TYPE
+from tests.browser.applications import notebook_in_full
 from tests.browser.training import SETUP, STEP
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -26,6 +27,7 @@ run = %train model (X,y) --epochs 2000 --seed 1 --name digits --detach
 """
 
 
+@notebook_in_full
 def test_a_run_that_is_queued_while_the_kernel_is_restarted_is_live_and_steered_after_that(jupyter) -> None:
     gate = jupyter.server.work / "open"
     gate.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from jupyter_train.panel.forms.form import MIME_TYPE
+from tests.browser.applications import notebook_in_full
 from tests.browser.jupyter import SCREENSHOTS
 from tests.browser.training import SETUP, STEP
 
@@ -33,6 +34,7 @@ def _opened(jupyter, line: str) -> str:
     return name
 
 
+@notebook_in_full
 def test_a_form_starts_a_run_and_writes_its_line_into_the_next_cell(jupyter) -> None:
     name = _opened(jupyter, "LitDigits.pause_s = 0.01\n%train --form LitDigits() (X,y)")
     page = jupyter.page
@@ -79,6 +81,7 @@ def test_a_saved_form_is_its_line_and_the_toolbar_opens_a_new_one(jupyter) -> No
                            ".sharedModel.source.includes('%train --form model data')")  # fmt: skip
 
 
+@notebook_in_full
 def test_a_form_searches_detached_and_its_panel_is_live(jupyter) -> None:
     _opened(jupyter, "%tune --form LitDigits (X,y) hidden=8|16|32 --trials 12 --seed 1")
     page = jupyter.page

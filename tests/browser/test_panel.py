@@ -9,6 +9,7 @@ import nbformat
 import psutil
 import pytest
 
+from tests.browser.applications import notebook_in_full
 from tests.browser.training import PANEL, SETUP, STEP, slow_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -61,6 +62,7 @@ def test_a_cell_that_ends_in_train_shows_one_panel(jupyter) -> None:
     assert jupyter.page.locator(".jp-OutputArea-child").count() == 1
 
 
+@notebook_in_full
 def test_an_error_shows_one_line_and_no_panel(jupyter) -> None:
     name = jupyter.write_notebook([SETUP, "%train LitDigit() (X,y) --epochs 1"])
     jupyter.open(name)
@@ -89,6 +91,7 @@ def test_a_panel_in_an_untrusted_notebook_is_drawn_and_its_strings_are_text(jupy
     assert jupyter.page.locator(".jt-Panel img").count() == 0
 
 
+@notebook_in_full
 def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jupyter) -> None:
     name = jupyter.write_notebook([SETUP, "run = %train LitDigits() (X,y) --epochs 2 --seed 1", "run"])
     jupyter.open(name)
@@ -112,6 +115,7 @@ def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jup
     assert page.locator(".jt-Status").inner_text() == "finished"
 
 
+@notebook_in_full
 def test_details_epochs_and_smoothing(jupyter) -> None:
     name = jupyter.write_notebook([SETUP, "run = %train LitDigits() (X,y) --epochs 4 --seed 1 --name digits"])
     jupyter.open(name)
@@ -213,6 +217,7 @@ def test_the_static_picture_is_shown_without_the_extension(jupyter) -> None:
 
 
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
+@pytest.mark.full
 def test_a_closed_tab_costs_the_server_no_memory(jupyter) -> None:
     """Two minutes of training that nobody watches: what the server has to keep is less than 20 MB/h's worth.
 

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from jupyter_train.panel.bundle import MIME_TYPE
+from tests.browser.applications import notebook_in_full
 from tests.browser.jupyter import _IS_KEPT
 from tests.browser.test_runs import SHOW, _run
 from tests.browser.training import SETUP, STEP, slow_run
@@ -41,6 +42,7 @@ def test_a_notebook_is_saved_once_its_panel_is_in_it(jupyter) -> None:
     jupyter.wait_until_idle()
 
 
+@notebook_in_full
 def test_a_lost_panel_is_put_back_and_the_run_is_steered_from_it_and_from_the_list(jupyter) -> None:
     """Somebody else has written the file meanwhile: it is left as it is, and nobody is asked anything."""
     name = f"lost{time.time_ns()}"

@@ -12,6 +12,7 @@ from jupyter_train.run import RunRecord, RunStatus, new_key
 from jupyter_train.store import open_store
 from jupyter_train.store.central import _row_of
 from jupyter_train.store.schema import runs
+from tests.browser.applications import notebook_in_full
 from tests.browser.jupyter import SCREENSHOTS
 from tests.browser.training import SETUP
 
@@ -76,6 +77,7 @@ def test_runs_are_listed_compared_and_deleted(jupyter) -> None:
     assert [record.name for record in _store(jupyter).list_runs() if record.name in names] == [names[1]]
 
 
+@notebook_in_full
 def test_a_live_run_is_seen_stopped_and_found_again_from_the_list(jupyter) -> None:
     name = f"live{time.time_ns()}"
     line = f"LitDigits.pause_s = 0.01\nrun = %train LitDigits() (X,y) --epochs 5000 --seed 1 --name {name} --detach"

@@ -8,6 +8,7 @@ import re
 import nbformat
 import pytest
 
+from tests.browser.applications import notebook_in_full
 from tests.browser.training import SETUP
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -78,6 +79,7 @@ def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
     assert page.evaluate(TRIALS) == 30
 
 
+@notebook_in_full
 def test_a_search_is_paused_resumed_and_stopped_from_its_panel(jupyter) -> None:
     _begin(jupyter, trials=500, pause_s=0.002)
     page = jupyter.page
@@ -94,6 +96,7 @@ def test_a_search_is_paused_resumed_and_stopped_from_its_panel(jupyter) -> None:
     assert page.evaluate(TRIALS) < 500
 
 
+@notebook_in_full
 def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
     line = "run = %train LitDigits() (X,y) --epochs 6 --cv 4 --seed 1 --monitor val_acc --name digits"
     jupyter.open(jupyter.write_notebook([SETUP, line]))
@@ -111,6 +114,7 @@ def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
     jupyter.screenshot("folds")
 
 
+@notebook_in_full
 def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     _begin(jupyter, trials=60, pause_s=0.015, after=(
         "import json\nfound = study.trials.sort_index()\n"
@@ -162,6 +166,7 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     assert 0.0123 in rates
 
 
+@notebook_in_full
 def test_one_trial_is_stopped_and_the_search_goes_on(jupyter) -> None:
     _begin(jupyter, trials=30, pause_s=0.05)
     page = jupyter.page

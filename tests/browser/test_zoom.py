@@ -11,6 +11,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
+from tests.browser.applications import notebook_in_full
 from tests.browser.training import STEP, slow_run
 
 pytestmark = pytest.mark.browser
@@ -95,6 +96,7 @@ def test_a_window_of_a_million_points_is_drawn_from_the_store(jupyter, long_run)
     page.wait_for_selector(WINDOW, state="hidden")
 
 
+@notebook_in_full
 def test_a_window_stays_while_the_run_trains(jupyter) -> None:
     slow_run(jupyter, epochs=12)
     page = jupyter.page

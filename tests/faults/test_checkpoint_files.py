@@ -84,7 +84,9 @@ def test_a_damaged_checkpoint_is_refused_and_an_earlier_one_serves(how: str, tal
     """Every offset is refused before anything is read; a resume then uses the checkpoint before."""
     expected = whole("plain")
     run = killed("plain", "step", 20, 0.6)
-    newest = Choice(None)._candidates(run.record, checkpoints(run))[0]  # the one a resume would begin with
+    newest = Choice(open_store(), None)._candidates(run.record, checkpoints(run))[
+        0
+    ]  # the one a resume would begin with
     path = run.folder / newest.path
     intact = path.read_bytes()
     dice = random.Random(how)

@@ -151,6 +151,7 @@ def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
         assert differences(found, expected) == []
 
 
+@pytest.mark.full
 def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
     """With a checkpoint every 0.2 s, and every row recorded however fast it trains."""
     usual = {"epochs": 250, "usual": True, "record_every": 1, "checkpoint_minutes": 0.003}
