@@ -71,7 +71,8 @@ class Store:
         Raises:
             StoreError: The folder cannot be made, or there is no room.
         """
-        check_room(runs_home())
+        home = runs_home()
+        check_room(home)
         key = new_key()
         record = RunRecord(
             key=key,
@@ -84,7 +85,7 @@ class Store:
             **{field: mask_tree(value) for field, value in fields.items()},
         )
         record.code = self._free_code(record.name, key)
-        folder = RunFolder.create(runs_home(), folder_name(record.name, record.code, key))
+        folder = RunFolder.create(home, folder_name(record.name, record.code, key))
         record.folder = str(folder.path)
         rows = _anchor_rows(key, trust.mark(folder))
         with self.engine.begin() as connection:
@@ -159,13 +160,14 @@ class Store:
             StoreError: It still cannot be written.
         """
         with self.reading.connect() as connection:
-            row = connection.execute(sa.select(runs).where(runs.c.key == key)).mappings().first()
-        if row is None or not RunStatus(row["status"]).is_live:
+            row = connection.execute(sa.select(*_RUN).where(runs.c.key == key)).mappings().first()
+        record = record_of(dict(row)) if row is not None else None
+        if record is None or not record.status.is_live:
             return False
-        end = last_words.kept(Path(row["folder"], "owner.lock"), row["attempt"])
+        end = last_words.kept(RunFolder(record.folder).lock, record.attempt)
         if end is None:
             return False
-        summary = row["summary"] | end.summary
+        summary = record.summary | end.summary
         self.set_status(
             key, end.status, end.attempt, ended_at=end.ended_at, message=end.message, summary=summary, degraded=""
         )
@@ -307,10 +309,10 @@ class Store:
 
     def in_folder(self, folder: Path) -> RunRecord | None:
         """The run whose folder this is; None where the store has none."""
-        query = sa.select(runs).where(runs.c.folder == str(folder))
+        query = sa.select(*_RUN).where(runs.c.folder == str(folder))
         with self.reading.connect() as connection:
             row = connection.execute(query).mappings().first()
-        return believed_of(dict(row)) if row is not None else None
+        return _believed_of(dict(row)) if row is not None else None
 
     def has_others_in(self, home: Path, key: str) -> bool:
         """Whether other runs than this one lie in a folder."""
@@ -337,7 +339,7 @@ class Store:
             row = connection.execute(sa.select(*_RUN).where(runs.c.key == key)).mappings().first()
         if row is None:
             raise RunNotFoundError(f"the store has no run `{key}`")
-        return believed_of(dict(row))
+        return _believed_of(dict(row))
 
     def find(self, word: str) -> RunRecord:
         """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
@@ -353,7 +355,7 @@ class Store:
         name, _, code = word.rpartition("-")
         is_ref = sa.and_(runs.c.name == name, runs.c.code == code)
         wanted = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
-        found = read(self.reading, sa.select(*_RUN).where(wanted).order_by(runs.c.created_at), believed_of)
+        found = read(self.reading, sa.select(*_RUN).where(wanted).order_by(runs.c.created_at), _believed_of)
         if not found and found.unreadable:
             raise DamagedError(f"`{word}`: {found.words}")
         exact = [record for record in found if word in (record.key, record.ref)]
@@ -390,7 +392,7 @@ class Store:
             query = query.where(runs.c.parent == parent)
         if kind is None and parent is None and not has_parts:
             query = query.where(runs.c.kind.not_in(PARTS))
-        found = read(self.reading, query, believed_of)
+        found = read(self.reading, query, _believed_of)
         found.sort(key=lambda record: record.created_at, reverse=True)  # rows of a damaged file come one by one
         del found[limit:]
         return found
@@ -428,7 +430,7 @@ class Store:
         return any(owner.is_held(Path(folder, "owner.lock")) for folder in sound)
 
 
-def believed_of(row: Mapping[str, Any]) -> RunRecord:
+def _believed_of(row: Mapping[str, Any]) -> RunRecord:
     """A run of its row, with how it ended where its owner could say so only elsewhere.
 
     Raises:

@@ -76,13 +76,18 @@ def test_what_the_mirror_sends_equals_the_store() -> None:
     assert texts[0].startswith("W&B: offline, ")
 
 
-def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
+def begun(store):
+    """A run that this process records: its row, folder, lock and writer."""
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
     lock = OwnerLock(folder.lock)
     lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
-    writer = RunWriter(store, record.key, folder)
+    return record, folder, lock, RunWriter(store, record.key, folder)
+
+
+def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
+    record, folder, lock, writer = begun(store)
     step = 0
     for target in (300, 900):
         process = mirror(store, record.key)
@@ -107,12 +112,7 @@ TAKEN = ("epoch", "trainer/global_step", "_step", "_runtime", "_timestamp", "_wa
 
 def test_names_that_mean_something_to_wandb_are_sent_once_and_keep_their_meaning(store) -> None:
     """Killed in between, so that what was sent is found by name as well."""
-    record = store.create_run("digits")
-    folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock)
-    lock.acquire()
-    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
-    writer = RunWriter(store, record.key, folder)
+    record, folder, lock, writer = begun(store)
     names = (*TAKEN, "step", "loss")
     for steps in (range(4), range(4, 9)):
         for step in steps:

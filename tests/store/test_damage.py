@@ -169,6 +169,16 @@ def test_damage_is_said_in_the_panel_in_python_and_by_repr(own_store) -> None:
         _ = Run(open_store(), record.key).metrics
 
 
+def test_a_damaged_row_is_named_so_whoever_looks_for_it(own_store) -> None:
+    store = open_store()
+    record = store.create_run("digits")
+    change(own_store / "store" / "store.db", "UPDATE runs SET config = '{\"epochs\": 5' WHERE key = ?", record.key)
+    with pytest.raises(DamagedError):
+        store.settle(record.key)
+    with pytest.raises(DamagedError):
+        store.in_folder(Path(record.folder))
+
+
 BAD_ROWS = {
     "status": "'run\x07ing'", "config": "'{\"epochs\": 5'", "summary": "'{\"best\": 3}'", "tags": "'3'",
     "created_at": "1e300", "folder": "x'ff00'", "name": "NULL", "attempt": "'x'", "key": "3",
