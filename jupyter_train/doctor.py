@@ -257,7 +257,7 @@ def _folder(store: Store, record: Outline, watch: Watch) -> Iterator[Finding]:
         if not status.is_live and status is not RunStatus.QUEUED:
             yield from _leftovers(store, record)
     try:
-        for problem in problems_of(RunFolder(record.folder), watch):
+        for problem in problems_of(RunFolder(record.folder), watch, record.has_recorded):
             yield Finding(Level.BAD, f"`{_ref(record)}`: {problem}")
     except TimeoutError:
         yield Finding(Level.NOTE, f"`{_ref(record)}`: there was no time to look through all of its curves")

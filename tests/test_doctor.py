@@ -45,6 +45,21 @@ def test_a_changed_value_is_found(own_store) -> None:
     ]
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "missing"])
+def test_curves_that_are_gone_are_said_of_a_run_that_had_some(own_store, is_there) -> None:
+    """A run that was killed before it recorded anything has an empty file, too, and nothing is wrong with it."""
+    folders = ended(2)
+    for folder in folders:
+        folder.metrics.unlink()
+        if is_there:
+            folder.metrics.touch()
+    recorded = open_store().list_runs()[1]
+    open_store().update(recorded.key, summary={"progress": {"step": 300}})
+    assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == [
+        f"`{recorded.ref}`: its curves are gone: `metrics.db` is missing or empty"
+    ]
+
+
 def test_what_there_was_no_time_for_is_said(own_store) -> None:
     ended(3)
     assert "there was time to look into 0 of 3 run folders" in said(patience_s=0.0)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from jupyter_train.exceptions import DamagedError, StoreError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.metrics.checked import CheckedBlobs
-from jupyter_train.store.metrics.file import open_for_reading
+from jupyter_train.store.metrics.file import has_tables, open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.sound import FILE_DAMAGE
 
@@ -71,15 +71,22 @@ def verdict_of(engine: sa.Engine, watch: Watch) -> str:
     return "; ".join(" ".join(str(line).split()) for line in found)
 
 
-def problems_of(folder: RunFolder, watch: Watch) -> Iterator[str]:
+def problems_of(folder: RunFolder, watch: Watch, has_recorded: bool) -> Iterator[str]:
     """What is wrong with a run's curves and checkpoints, in words.
+
+    Args:
+        folder: The run's folder.
+        watch: How much time there is.
+        has_recorded: Whether the run came as far as to record anything: one that was killed before has an empty file.
 
     Raises:
         TimeoutError: There was no time to look at all of it.
     """
-    if not folder.metrics.exists():
-        return
     try:
+        if not has_tables(folder.metrics):
+            if has_recorded:
+                yield "its curves are gone: `metrics.db` is missing or empty"
+            return
         with contextlib.closing(open_for_reading(folder.metrics)) as connection:
             yield from _damage(connection, watch)
         with MetricReader(folder.metrics) as reader:
@@ -89,7 +96,7 @@ def problems_of(folder: RunFolder, watch: Watch) -> Iterator[str]:
     except (DamagedError, *FILE_DAMAGE) as err:
         if watch.is_over:
             raise TimeoutError from err
-        yield f"its curves cannot be read: they are damaged ({err})"
+        yield f"its curves cannot be read ({err})"
         return
     for one in checkpoints:
         path = folder.path / one.path
@@ -110,6 +117,7 @@ def _damage(connection: sqlite3.Connection, watch: Watch) -> Iterator[str]:
     checked = CheckedBlobs(connection)
     for (name,) in connection.execute("SELECT name FROM series").fetchall():
         checked.look_through(str(name), watch.check)
+    watch.check()  # a query that was broken off looks like blocks that are lost
     lost = [f"{count:,} values of `{name}`" for name, count in checked.lost.items()]
     if lost:
         yield f"its curves are damaged, and not shown: {', '.join(lost)}"

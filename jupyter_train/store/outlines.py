@@ -55,6 +55,11 @@ class Outline(NamedTuple):
         return dict(json.loads(self.summary_text))
 
     @property
+    def has_recorded(self) -> bool:
+        """Whether its writer has ever said where the run is, which it does after its first commit of curves."""
+        return '"progress"' in self.summary_text
+
+    @property
     def tags(self) -> list[str]:
         """Its tags."""
         return list(json.loads(self.tags_text))

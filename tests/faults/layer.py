@@ -25,7 +25,7 @@ class FaultLayer:
     """
 
     def __init__(self, number: int, kind: str, length: int = 1, under: str = "") -> None:
-        self.calls = 0
+        self.made: list[str] = []
         self.failed: list[str] = []
         self._range = range(number, number + length) if number else range(0)
         self._kind = kind
@@ -33,12 +33,17 @@ class FaultLayer:
         self._lock = threading.Lock()
         self._is_over = False
 
+    @property
+    def calls(self) -> int:
+        """How many were made."""
+        return len(self.made)
+
     def hit(self, what: str) -> OSError | None:
         """Counts a call; gives the error it shall raise."""
         with self._lock:
             if self._is_over:
                 return None
-            self.calls += 1
+            self.made.append(what)
             if self.calls not in self._range:
                 return None
             self.failed.append(what)
@@ -100,6 +105,10 @@ class FaultLayer:
 
             def executemany(self, *arguments: Any) -> Any:
                 return self.cursor().executemany(*arguments)
+
+            def executescript(self, sql: str) -> Any:
+                layer.check(sql)
+                return super().executescript(sql)
 
         def connect(*arguments: Any, **options: Any) -> Any:
             return theirs(*arguments, factory=Connection, **options)

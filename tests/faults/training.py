@@ -303,4 +303,4 @@ COMPARED = ("weights", "optimizers", "rows", "best", "status", "doctor")
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """What of two runs is not the same."""
-    return [name for name in COMPARED if one[name] != other[name]]
+    return [f"{name}: {one[name]!r:.2000} for {other[name]!r:.2000}" for name in COMPARED if one[name] != other[name]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -88,6 +89,18 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection.text_factory = _text
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+def has_tables(path: Path) -> bool:
+    """Whether anything was ever recorded there: its writer makes all tables at once, in a file that is there before.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    if not path.exists():
+        return False
+    with contextlib.closing(open_for_reading(path)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'series'").fetchone() is not None
 
 
 def _text(content: bytes) -> str:
