@@ -28,7 +28,7 @@ def _parts() -> list[tuple[str, Any, str]]:
     return [
         ("fetching a batch", _MapDatasetFetcher, "fetch"),
         ("to the device", transfer.Transfer, "__call__"),
-        ("optimizer's step, with all in it", step.Step, "_step"),
+        ("optimizer's step, with all in it", step.Step, "__call__"),
         ("  training_step, with self.log", passes.Passes, "forward"),
         ("    self.log", ledger.Ledger, "log"),
         ("  zero_grad", passes.Passes, "zero"),

@@ -25,20 +25,23 @@ class BatchClosure:
         shortcut: To the optimizer.
     """
 
-    __slots__ = ("_arguments", "_batch_idx", "_goes_back", "_passes", "_result", "_shortcut", "_zeroes")
+    __slots__ = ("_arguments", "_batch_idx", "_passes", "_result", "_shortcut", "_skips_backward", "_zeroes")
 
     def __init__(self, passes: Passes, arguments: tuple[Any, ...], batch_idx: int, shortcut: Shortcut) -> None:
         self._passes = passes
         self._arguments = arguments
         self._batch_idx = batch_idx
         self._shortcut = shortcut
-        self._goes_back, self._zeroes = _parts_of(passes, batch_idx)
-        self._result: tuple[Any, torch.Tensor | None, Mapping[str, Any]] | None = None
+        self._skips_backward = passes.optimization._skip_backward
+        self._zeroes = batch_idx % passes.trainer.accumulate_grad_batches == 0
+        self._result: dict[str, Any] | None = None
 
     def __call__(self) -> torch.Tensor | None:
         """The loss, with gradients made and clipped."""
         loss = self._run() if torch.is_grad_enabled() else self.accumulate()
-        self._passes.after(self._shortcut.optimizer)
+        passes = self._passes
+        if passes.hooks.comes_after_closure or passes.trainer.gradient_clip_val:
+            passes.after(self._shortcut.optimizer)
         return loss
 
     def accumulate(self) -> torch.Tensor | None:
@@ -56,50 +59,40 @@ class BatchClosure:
         """
         if self._result is None:
             return Closure(lambda: ClosureResult(None)).consume_result().asdict()  # raises, in Lightning's words
-        _, loss, extra = self._result
-        return {} if loss is None else {"loss": loss, **extra}
+        return self._result
 
     def _run(self) -> torch.Tensor | None:
-        passes = self._passes
-        output = passes.forward(self._arguments)
-        loss, extra = self._split(output)
-        is_alias = loss is output
-        del output  # a dict of outputs ends here, as in Lightning's loop
-        told = self._told(loss)
-        if self._zeroes:
-            passes.zero(self._shortcut, self._batch_idx)
-        if self._goes_back and loss is not None:
-            passes.backward(loss)
-        # Lightning holds the graph until the step is over, but not the tensor that the training step gave
-        graph = loss.grad_fn if is_alias and loss is not None else loss
-        self._result = graph, told, extra
-        return told
-
-    def _split(self, output: Any) -> tuple[torch.Tensor | None, Mapping[str, Any]]:
-        """The loss to go back from, and what came with it."""
-        passes = self._passes
-        parts = passes.trainer.accumulate_grad_batches
-        if type(output) is not torch.Tensor:
-            result = ClosureResult.from_training_step_output(output, parts)
-            return result.closure_loss, result.extra
-        if parts == 1 and not passes.hooks.shows_loss and self._shortcut.zeroes_plainly:
-            return output, {}  # nobody can tell it from a tensor of its own before backward is over
-        return output / parts, {}
-
-    def _told(self, loss: torch.Tensor | None) -> torch.Tensor | None:
-        """The loss as others are told it: a copy, unless nobody can change it."""
-        if loss is None:
+        """Nothing of what the step gave is held on to but what others are told, and not even the graph of the loss."""
+        passes, shortcut = self._passes, self._shortcut
+        loss = passes.forward(self._arguments)
+        hooks, parts = passes.hooks, passes.trainer.accumulate_grad_batches
+        extra: Mapping[str, Any] = {}
+        if type(loss) is not torch.Tensor:
+            result = ClosureResult.from_training_step_output(loss, parts)
+            loss, extra = result.closure_loss, result.extra
+            del result
+        elif parts != 1 or hooks.shows_loss or not shortcut.zeroes_plainly:
+            loss = loss / parts  # a tensor of its own, wherever somebody can tell it from the one given
+        told = None if loss is None else loss.detach()
+        if told is None:
             Closure.warning_cache.warn(
                 "`training_step` returned `None`. If this was on purpose, ignore this warning..."
             )
-            return None
-        is_kept = self._passes.hooks.on_train_batch_end is not None or not self._shortcut.is_torchs
-        return loss.detach().clone() if is_kept else loss.detach()
+        elif hooks.on_train_batch_end is not None or not shortcut.is_torchs:
+            told = told.clone()  # somebody may change it
+        if not self._skips_backward:
+            if self._zeroes:
+                passes.zero(shortcut, self._batch_idx)
+            if loss is not None:
+                passes.backward(loss)
+        self._result = {} if told is None else {"loss": told, **extra}
+        return told
 
 
 def lightnings(passes: Passes, arguments: tuple[Any, ...], batch_idx: int, shortcut: Shortcut) -> Closure:
     """The same as Lightning's own object, for those who are given it: an overridden `optimizer_step`, say."""
-    goes_back, zeroes = _parts_of(passes, batch_idx)
+    goes_back = not passes.optimization._skip_backward  # a last epoch of weight averaging only takes statistics
+    zeroes = goes_back and batch_idx % passes.trainer.accumulate_grad_batches == 0
     return Closure(
         partial(_result_of, passes, arguments),
         passes.backward if goes_back else None,
@@ -109,10 +102,3 @@ def lightnings(passes: Passes, arguments: tuple[Any, ...], batch_idx: int, short
 
 def _result_of(passes: Passes, arguments: tuple[Any, ...]) -> ClosureResult:
     return ClosureResult.from_training_step_output(passes.forward(arguments), passes.trainer.accumulate_grad_batches)
-
-
-def _parts_of(passes: Passes, batch_idx: int) -> tuple[bool, bool]:
-    """Whether a batch goes backward, and whether it takes the gradients away before."""
-    if passes.optimization._skip_backward:  # in the last epoch of weight averaging only statistics are taken
-        return False, False
-    return True, batch_idx % passes.trainer.accumulate_grad_batches == 0

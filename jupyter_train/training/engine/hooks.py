@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import filterfalse
 from operator import attrgetter
 from typing import Any
 
@@ -51,6 +52,7 @@ class Hooks:
     Attributes:
         has_own_step: Whether the module overrides `optimizer_step`; so on for the others.
         shows_loss: Whether anything of the user's runs between the training step and the end of backward.
+        comes_after_closure: Whether anything of the user's runs between backward and the optimizer's use of gradients.
     """
 
     on_train_batch_start: Hook
@@ -89,6 +91,7 @@ class Hooks:
         self.has_own_transfer = not own.isdisjoint(TRANSFER) or any(
             overridden(self._datamodule, name, DataHooks) for name in TRANSFER if self._datamodule is not None
         )
+        self.comes_after_closure = self.has_own_clipping or self.on_before_optimizer_step is not None
         self.shows_loss = bool(
             self.on_before_zero_grad or self.on_before_backward or self.has_own_zero_grad or self.has_own_backward
         )
@@ -121,14 +124,17 @@ class Hooks:
         self._lengths = list(map(len, self._dicts))
         self._idle = [
             (owner, name, owner[name])
-            for owner in (attributes, *map(vars, with_dict), *map(vars, kinds))
+            for owner in (attributes, *map(vars, with_dict), *map(vars, filterfalse(_is_ours, kinds)))
             for name in _HOOKS & owner.keys()
             if _is_idle(name, owner[name])
         ]
 
     def _has_woken(self) -> bool:
         """Whether another value stands where a hook had one that is none, such as None."""
-        return any(owner.get(name, _UNSET) is not value for owner, name, value in self._idle)
+        for owner, name, value in self._idle:  # noqa: SIM110  a generator costs more than what it is asked
+            if owner.get(name, _UNSET) is not value:
+                return True
+        return False
 
     def _ask(self) -> list[Any]:
         answers = [_of_callback(one) for one in self._callbacks]
@@ -170,6 +176,11 @@ def overridden(owner: Any, name: str, base: type) -> bool:
     """Whether a hook of an object does anything: it is not the empty one of `base`, and can be called."""
     hook = getattr(owner, name)
     return callable(hook) and getattr(hook, "__func__", hook) is not _EMPTY[base][name]
+
+
+def _is_ours(kind: type) -> bool:
+    """Whether a class is of this package, whose hooks that are None stay so."""
+    return kind.__module__.startswith("jupyter_train.")
 
 
 def _is_complete(owner: Any) -> bool:

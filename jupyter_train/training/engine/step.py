@@ -6,7 +6,6 @@ from collections import OrderedDict
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loops.optimization.automatic import Closure
 from pytorch_lightning.plugins.precision import DoublePrecision, HalfPrecision, MixedPrecision, Precision
 
 from jupyter_train.training.engine.closure import BatchClosure, lightnings
@@ -49,40 +48,35 @@ class Step:
             batch_idx: Its number in the epoch.
             is_accumulating: Whether the optimizer waits for more batches.
         """
-        optimizer, wrapper = self._strategy._optimizers[0], self._strategy._lightning_optimizers[0]
+        strategy, shortcut, attributes = self._strategy, self._shortcut, self._attributes
+        optimizer, wrapper = strategy._optimizers[0], strategy._lightning_optimizers[0]
         arguments = (batch, batch_idx) if self._signature.takes_index else (batch,)
         if not self._is_known:
             named = OrderedDict(zip(("batch", "batch_idx"), arguments, strict=False))
-            outputs: dict[str, Any] = self._optimization.run(optimizer, batch_idx, named)
-            return outputs
-        if self._shortcut.optimizer is not optimizer:
-            self._shortcut = Shortcut(optimizer)
-        has_own_step = self._hooks.has_own_step or "optimizer_step" in self._attributes
+            return self._optimization.run(optimizer, batch_idx, named)  # type: ignore[no-any-return]
+        if shortcut.optimizer is not optimizer:
+            shortcut = self._shortcut = Shortcut(optimizer)
+        has_own_step = self._hooks.has_own_step or "optimizer_step" in attributes
         if has_own_step or wrapper._optimizer is not optimizer or not is_plain(wrapper):
-            return self._by_lightnings(
-                lightnings(self._passes, arguments, batch_idx, self._shortcut), batch_idx, is_accumulating
-            )
-        closure = BatchClosure(self._passes, arguments, batch_idx, self._shortcut)
+            return self._by_lightnings(arguments, batch_idx, is_accumulating)
+        closure = BatchClosure(self._passes, arguments, batch_idx, shortcut)
         if is_accumulating:
             closure.accumulate()
-        else:
-            self._step(closure)
-        return closure.outputs()
-
-    def _step(self, closure: BatchClosure) -> None:
-        attributes = self._attributes
+            return closure.outputs()
         total, current = self._steps.total, self._steps.current
         total.ready += 1
         current.ready += 1
         before = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = "optimizer_step"
-        self._shortcut.step(closure)
+        shortcut.step(closure)
         attributes["_current_fx_name"] = before
         total.completed += 1
         current.completed += 1
+        return closure.outputs()
 
-    def _by_lightnings(self, closure: Closure, batch_idx: int, is_accumulating: bool) -> dict[str, Any]:
+    def _by_lightnings(self, arguments: tuple[Any, ...], batch_idx: int, is_accumulating: bool) -> dict[str, Any]:
         """The same through Lightning's own objects, as far as they are shown to anybody."""
+        closure = lightnings(self._passes, arguments, batch_idx, self._shortcut)
         if is_accumulating:
             closure()
         else:
