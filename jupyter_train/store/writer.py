@@ -25,6 +25,7 @@ from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
 from jupyter_train.store.non_finite import NonFinite
+from jupyter_train.store.numbers import Numbers
 from jupyter_train.store.text import storable, storable_tree
 from jupyter_train.store.verification import Verification
 
@@ -95,7 +96,7 @@ class RunWriter:
         self.last: dict[str, float] = {}
         self._store = store
         self._key = key
-        self._to_floats = to_floats or _to_floats
+        self._numbers = Numbers(to_floats or _to_floats, lambda step, words: self.event("warning", words, step))
         self._rows: deque[Row | Marker | Anew | Settled] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
@@ -211,7 +212,7 @@ class RunWriter:
             except FencedError as err:
                 self._shut_out(err)
                 return True
-            except _FAULTS as err:
+            except Exception as err:  # noqa: BLE001  a thread that has ended would record nothing, and say nothing
                 self._set_degraded(err)
                 return False
             return True
@@ -232,9 +233,9 @@ class RunWriter:
         except _FAULTS:
             self._rows.extendleft(reversed(taken))
             raise
-        floats = iter(self._to_floats([value for row in rows for _, value in row.values]))
+        numbers = self._numbers.of([(row.step, name, value) for row in rows for name, value in row.values])
         for row in taken:
-            self._enter(row, floats)
+            self._enter(row, numbers)
         if self.verification is not None and self.verification.is_new:
             self._tell_verification(self.verification)
         while self._actions:
@@ -244,10 +245,11 @@ class RunWriter:
             self._summary_is_new = False
             self._appender.set_meta("summary", storable_tree(mask_tree(self._summary)))
 
-    def _enter(self, row: Row | Marker | Anew | Settled, floats: Iterator[float]) -> None:
+    def _enter(self, row: Row | Marker | Anew | Settled, numbers: Iterator[float | None]) -> None:
         if isinstance(row, Row):
-            for (name, _), value in zip(row.values, floats, strict=False):
-                self._append(storable(name), Point(row.step, row.epoch, value, row.time))
+            for (name, _), value in zip(row.values, numbers, strict=False):
+                if value is not None:
+                    self._append(storable(name), Point(row.step, row.epoch, value, row.time))
         elif isinstance(row, Marker):
             row.place = self._appender.place()
         elif isinstance(row, Anew):

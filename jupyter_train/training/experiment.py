@@ -22,8 +22,7 @@ class Experiment:
 
     def add_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Records a number (TensorBoard's call)."""
-        step = self._logger._writer_step() if global_step is None else int(global_step)
-        self._logger.record([(tag, scalar_value)], step)
+        self._logger.take({tag: scalar_value}, self._logger.at(global_step))
 
     def add_scalars(
         self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
@@ -51,14 +50,12 @@ class Experiment:
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None, *_: Any, **__: Any) -> None:
         """Records numbers (W&B's call); figures and images among them are kept too."""
-        at = self._logger._writer_step() if step is None else int(step)
+        at = self._logger.at(step)
         for name, value in metrics.items():
             if hasattr(value, "savefig"):
                 self._logger.keep_figure(name, value, at)
-            elif hasattr(value, "item") or isinstance(value, int | float):
-                self._logger.record([(name, value)], at)
             else:
-                self._tell_once(f"log({name}: {type(value).__name__})")
+                self._logger.take({name: value}, at)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

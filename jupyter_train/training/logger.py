@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from jupyter_train.store.text import storable_tree
 from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.experiment import Experiment
 from jupyter_train.training.images import png_of
+from jupyter_train.training.logged import flat, kind_of, number_of, step_of
 
 MOST_POINTS_PER_S = 1000.0
 
@@ -48,6 +50,7 @@ class RunLogger(Logger):
         self._folder = folder
         self._name = name
         self._stride = _Stride(every_n_steps, writer)
+        self._told: set[str] = set()
         self._experiment = Experiment(self)
 
     @property
@@ -87,12 +90,34 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Records values under their names; `epoch` among them says where they belong."""
-        epoch = metrics.get("epoch")
+        """Records values under their names; `epoch` among them says where they belong.
+
+        What is no number, and cannot be drawn, is left out, which is said once.
+
+        Args:
+            metrics: Numbers, or tensors and arrays of one element, by name; dicts of such.
+            step: Where they belong; the current step if None.
+
+        Raises:
+            ValueError: The step is no whole number.
+        """
+        at = self.at(step)
+        epoch = number_of(metrics.get("epoch"))
         if epoch is not None:
             self.epoch = float(epoch)
-        skipped = self.handled_elsewhere
-        self.record([pair for pair in metrics.items() if pair[0] != "epoch" and pair[0] not in skipped], step or 0)
+        skipped = self.handled_elsewhere if epoch is None else {*self.handled_elsewhere, "epoch"}
+        self.take({name: value for name, value in metrics.items() if name not in skipped}, at)
+
+    def take(self, metrics: Mapping[Any, Any], step: int) -> None:
+        """Records what modules log by themselves; what is no number is left out, which is said once."""
+        taken = [(name, value, number_of(value)) for name, value in flat(metrics)]
+        for name, value, number in taken:
+            if number is None and name not in self._told:
+                self._told.add(name)
+                words = f"`{name}` is not recorded: at step {step:,} it is {kind_of(value)}"
+                self._writer.event("warning", words, step)
+                warnings.warn(words, UserWarning, stacklevel=4)
+        self.record([(name, number) for name, _, number in taken if number is not None], step)
 
     def record(self, values: list[tuple[str, Any]], step: int) -> None:
         """Appends values (numbers or detached tensors of one element) at a step."""
@@ -164,7 +189,7 @@ class RunLogger(Logger):
 
     def _keep(self, key: str, step: int | None, kind: str, suffix: str, content: bytes, caption: str) -> None:
         key, caption = mask(key), mask(caption)
-        at = self._writer_step() if step is None else int(step)
+        at = self.at(step)
         digest = hashlib.sha256(content).hexdigest()
         make_private_folder(self._folder.media)
         safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)[:60] or "media"
@@ -173,8 +198,13 @@ class RunLogger(Logger):
         relative = str(path.relative_to(self._folder.path))
         self._writer.medium(Medium(0, key, at, kind, relative, len(content), digest, caption))
 
-    def _writer_step(self) -> int:
-        return self._stride.last_step
+    def at(self, step: Any) -> int:
+        """A step that a module gives; the current one if None.
+
+        Raises:
+            ValueError: It is no whole number.
+        """
+        return self._stride.last_step if step is None else step_of(step)
 
 
 class _Stride:

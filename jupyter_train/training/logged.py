@@ -1,0 +1,59 @@
+"""What modules log by their own calls: numbers as they are at that moment, and the step they belong to."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+#: Whole numbers beyond it are not whole in a browser.
+_LARGEST_STEP = 1 << 53
+
+
+def flat(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values; those of a dict under its name and a slash, as TensorBoard has them."""
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def number_of(value: Any) -> float | torch.Tensor | None:
+    """The number that a value is now, whatever becomes of it later; on a device, a copy. None where it is none."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1 or value.is_complex():
+            return None
+        return float(value) if value.device.type == "cpu" else value.detach().clone()
+    if value is None or isinstance(value, str | bytes | bytearray):
+        return None
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def kind_of(value: Any) -> str:
+    """What a value that is no number is, in words."""
+    if isinstance(value, int):
+        return "too large"
+    shape = getattr(value, "shape", None)
+    of_shape = f" of shape {tuple(shape)}" if shape is not None else ""
+    return f"{type(value).__name__}{of_shape}, not a number"
+
+
+def step_of(step: Any) -> int:
+    """A step as a whole number.
+
+    Raises:
+        ValueError: It is none, or too large.
+    """
+    try:
+        found = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
+    except TypeError:
+        raise ValueError(f"a step is a whole number; `{step!r:.80}` is none") from None
+    if abs(found) > _LARGEST_STEP:
+        raise ValueError(f"a step is at most 2^53; `{found!r:.80}` is not")
+    return found

@@ -1,0 +1,62 @@
+"""Values that cannot be read when they are to be written: left out, said, and everything else is recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from jupyter_train.run import RunStatus
+from jupyter_train.store import MetricReader, RunFolder, open_store
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.store.writer import Row, RunWriter
+
+
+class Lost:
+    """As a tensor on a device that has failed."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA")
+
+
+def begun() -> tuple[RunWriter, RunFolder, Any]:
+    store = open_store()
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    folder = RunFolder(record.folder)
+    return RunWriter(store, record.key, folder), folder, record
+
+
+def test_a_value_that_cannot_be_read_takes_nothing_with_it(own_store) -> None:
+    writer, folder, record = begun()
+    for step in range(4):
+        values = [("loss", 0.5 if step != 2 else Lost()), ("other", step), ("gone", Lost())]
+        writer.add(Row(step, 0.0, time.time(), values))
+    assert writer.close(RunStatus.FAILED)
+    with MetricReader(folder.metrics) as reader:
+        assert [point.step for point in reader.points("loss")] == [0, 1, 3]
+        assert [point.value for point in reader.points("other")] == [0, 1, 2, 3]
+        assert "gone" not in reader.last()
+    said = [event.text for event in open_store().events_of(record.key)]
+    reason = "it cannot be read (CUDA error: device-side assert triggered Compile with TORCH_USE_CUDA_DSA)"
+    assert said == [f"`gone` of step 0 is not recorded: {reason}", f"`loss` of step 2 is not recorded: {reason}"]
+
+
+def test_the_writer_outlives_an_error_that_nobody_expected(own_store, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, folder, record = begun()
+    theirs = MetricAppender.commit
+    broken = iter([True])
+
+    def commit(appender: MetricAppender) -> None:
+        if next(broken, False):
+            raise KeyError("a slip of ours")
+        theirs(appender)
+
+    monkeypatch.setattr(MetricAppender, "commit", commit)
+    writer.add(Row(0, 0.0, time.time(), [("loss", 0.5)]))
+    assert writer.flush() is False
+    assert open_store().get(record.key).degraded == "recording waits: 'a slip of ours'"
+    assert writer.close(RunStatus.FINISHED)
+    with MetricReader(folder.metrics) as reader:
+        assert reader.last() == {"loss": 0.5}
