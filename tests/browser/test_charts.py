@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Any
@@ -198,3 +199,26 @@ def test_twelve_compared_runs_have_twelve_colours_and_end_where_they_ended(jupyt
             assert ends[0] < 0.3, chart  # a tenth of the steps, right of the labels
             assert min(ends[1:]) > 0.9, chart
         page.screenshot(path=str(SCREENSHOTS / f"lab-compare-twelve-{theme.lower()}.png"))
+
+
+def test_a_chart_without_a_finite_value_says_so_in_its_place(jupyter, own_store) -> None:
+    rows = [(step, [("train_loss", math.nan), ("val_loss", math.inf), ("val_acc", step / 9)]) for step in range(9)]
+    key = _recorded("lost", rows, epoch=1, epochs=1, step=9, steps=9, steps_per_s=2.4, eta_s=0.0)
+    found = snapshot(open_store(), key)
+    name = jupyter.write_notebook(["1"])
+    path = jupyter.server.work / name
+    notebook = nbformat.read(path, 4)
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data=bundle(found))]
+    nbformat.write(notebook, path)
+    jupyter.open(name, kernel=False)
+    panel = jupyter.page.locator(".jt-Panel:has(.jt-Chart)")
+    words = "no value of train_loss, val_loss is a finite number"
+    panel.get_by_text(words).wait_for()
+    assert panel.locator(".jt-PlotNote:visible").all_inner_texts() == [words]  # the accuracy has its curve
+    assert words in re.sub("<[^>]+>", " ", svg(found))
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyter.set_theme(theme)
+        box = panel.locator(".jt-PlotNote:visible").bounding_box()
+        plot = panel.locator(".jt-Chart", has_text=words).locator(".uplot").bounding_box()
+        assert abs(box["x"] + box["width"] / 2 - plot["x"] - plot["width"] / 2) < 2
+        jupyter.page.screenshot(path=SCREENSHOTS / f"no-finite-value-{theme.split()[-1].lower()}.png")

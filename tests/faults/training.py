@@ -191,7 +191,7 @@ def _take_only_at(step: int) -> None:
             theirs(checkpoint, trainer, *arguments, must_wait=must_wait, **options)
 
     keeper.RunCheckpoint._take_last = take
-    keeper.RunCheckpoint._take_best = lambda *_: None
+    keeper.RunCheckpoint._take_best = lambda *_, **__: None
 
 
 def told(run: Any) -> dict[str, Any]:

@@ -41,15 +41,24 @@ _LATER = {"checkpoints": {"attempt": "INTEGER NOT NULL DEFAULT 1", "place": "TEX
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Opens `path` for its one writer, with its tables and mode 0600."""
+    """Opens `path` for its one writer, with its tables and mode 0600.
+
+    Raises:
+        sqlite3.Error: It cannot be read or written.
+        OSError: It cannot be made.
+    """
     os.close(open_private(path, os.O_CREAT | os.O_RDWR))
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}")  # one transaction, and so one wait for the disk
-    _add_later_columns(connection)
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
-    connection.execute("COMMIT")
+    try:
+        connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}")  # one transaction, and so one wait for the disk
+        _add_later_columns(connection)
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()  # an open transaction would keep everybody out, the next try too
+        raise
     return connection
 
 

@@ -8,7 +8,7 @@ import { axesOf, rightOf } from './axes';
 import { element, setText } from './dom';
 import { Legend } from './legend';
 import { drawMarks, ringBest } from './overlay';
-import { canBeLog, covered, coveredByLog, isFamilyWide } from './scales';
+import { canBeLog, covered, coveredByLog, isFamilyWide, withoutCurve } from './scales';
 import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series';
 import { niceTicks } from './ticks';
 import { PLAIN_VIEW, viewed, type IView } from './view';
@@ -26,6 +26,7 @@ export class Chart {
   private readonly _scale = element('button', 'jt-ScaleButton');
   private readonly _legend = new Legend();
   private readonly _host = element('div', 'jt-Plot');
+  private readonly _note = element('div', 'jt-PlotNote');
   private readonly _resize: ResizeObserver;
   private _plot: uPlot | null = null;
   private _family: IFamily | null = null;
@@ -53,6 +54,7 @@ export class Chart {
     head.append(this._title, this._scale, this._legend.node);
     this._host.title = 'drag to zoom, double-click to see all';
     this._host.addEventListener('wheel', this._onWheel, { passive: false });
+    this._host.append(this._note);
     this.node.append(head, this._host);
     this._resize = new ResizeObserver(() => this._fit());
     this._resize.observe(this._host);
@@ -145,6 +147,8 @@ export class Chart {
       return;
     }
     setText(this._title, family.name);
+    setText(this._note, withoutCurve(family));
+    this._note.hidden = this._note.textContent === '';
     const isLog = this._usesLog() && canBeLog(family);
     setText(this._scale, isLog ? 'log' : 'linear');
     this._scale.setAttribute(

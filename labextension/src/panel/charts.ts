@@ -6,6 +6,7 @@ import uPlot from 'uplot';
 import { isLive, type IFamily, type ISnapshot } from '../protocol';
 import { Chart } from './chart';
 import { element } from './dom';
+import { withoutCurve } from './scales';
 import { heldUntil } from './series';
 import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
 import { Zoom } from './zoom';
@@ -98,8 +99,12 @@ export class ChartGrid {
   }
 }
 
-/** A learning rate that never changed needs no chart. */
+/** A learning rate that never changed, or was no number, needs no chart; of a metric that is none, that is told. */
 function isWorthAChart(family: IFamily): boolean {
-  const isConstant = family.series.every(one => one.isRate && one.steps.length < 2);
-  return !isConstant && family.series.some(one => one.values.some(value => value !== null));
+  const isRate = family.series.every(one => one.isRate);
+  if (isRate && family.series.every(one => one.steps.length < 2)) {
+    return false;
+  }
+  const hasCurve = family.series.some(one => one.values.some(value => value !== null));
+  return hasCurve || (!isRate && withoutCurve(family) !== '');
 }

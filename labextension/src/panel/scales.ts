@@ -7,6 +7,7 @@ const MARGIN = 0.05;
 /** A logarithmic axis is for values of which so large a share lies below so small a part of the greatest. */
 const FLAT_SHARE = 0.25;
 const FLAT_PART = 0.01;
+const MOST_NAMED = 4;
 
 /**
  * True where a linear axis would press the curve onto its floor, so that a logarithmic one is drawn.
@@ -44,6 +45,16 @@ export function coveredByLog(low: number, high: number): [number, number] {
   const [first, last] = [Math.log10(low), Math.log10(high)];
   const room = last > first ? MARGIN * (last - first) : 0.1;
   return [10 ** (first - room), 10 ** (last + room)];
+}
+
+/** What is said in the place of a family's curves where it has points and none of them can be drawn; else nothing. */
+export function withoutCurve(family: IFamily): string {
+  const hasPoints = family.series.some(one => one.steps.length > 0);
+  if (!hasPoints || family.series.some(one => known(one.values).length > 0)) {
+    return '';
+  }
+  const names = family.series.slice(0, MOST_NAMED).map(one => one.name);
+  return `no value of ${names.join(', ')} is a finite number`;
 }
 
 function known(values: readonly Value[]): number[] {

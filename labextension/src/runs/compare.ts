@@ -11,7 +11,7 @@ import { heldUntil } from '../panel/series';
 import { PLAIN_VIEW, type IWindow } from '../panel/view';
 import { ofText, valueText } from '../panel/words';
 import { Zoom } from '../panel/zoom';
-import { asCurves, asPanel, isLive, type IFamily, type ISnapshot } from '../protocol';
+import { asCurves, asPanel, isAwaited, type IFamily, type ISnapshot } from '../protocol';
 
 const LOOK_MS = 2_000;
 const MOST_RUNS = 12;
@@ -70,7 +70,7 @@ export class CompareTab extends Widget {
     }
     const found = answers.map(asPanel).flatMap(one => (one.kind === 'run' ? [one.snapshot] : []));
     this._show(found);
-    if (found.some(one => isLive(one.status))) {
+    if (found.some(one => isAwaited(one.status))) {
       this._timer = window.setTimeout(() => void this._look(), LOOK_MS);
     }
   }
@@ -88,7 +88,7 @@ export class CompareTab extends Widget {
     const families = familiesOf(found);
     this._zoom.update(
       families,
-      found.some(one => isLive(one.status))
+      found.some(one => isAwaited(one.status))
     );
     for (const family of families) {
       let chart = this._charts.get(family.name);
