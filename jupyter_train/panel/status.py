@@ -7,17 +7,19 @@ from typing import Any
 
 from jupyter_train.panel.numbers import duration_text, value_text
 
+_MOST_EVENTS = 6
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 #: Statuses in which a panel still moves.
 LIVE_STATUSES = ("queued", "running", "paused")
 
 
 def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """What a renderer shows as it is: the status line, the status, and the status of a view that nobody updates."""
+    """What a renderer shows as it is: status line, status, status of a view that nobody updates, and notices."""
     return {
         "status_line": [list(pair) for pair in progress_words(snapshot)],
         "status_text": status_words(snapshot),
         "status_text_later": status_words(snapshot, is_saved=True),
+        "notices": [list(pair) for pair in notices(snapshot)],
     }
 
 
@@ -72,9 +74,11 @@ def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append((_tone_of_message(snapshot), snapshot["message"]))
     if snapshot.get("degraded"):
         lines.append(("warning", snapshot["degraded"]))
-    for event in _worth_a_line(snapshot.get("events", []))[-5:]:
+    for event in _worth_a_line(snapshot)[-_MOST_EVENTS:]:
         kind = "warning" if event["kind"] in _WARNINGS else "note"
         lines.append((kind, event["text"]))
+    if snapshot.get("hidden_series"):
+        lines.append(("note", f"{snapshot['hidden_series']:,} more series in run.metrics"))
     return lines
 
 
@@ -84,10 +88,15 @@ def _tone_of_message(snapshot: dict[str, Any]) -> str:
     return "warning" if snapshot.get("ended_with") else "note"
 
 
-def _worth_a_line(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Commands stand as marks in the charts; only the newest is also said."""
+def _worth_a_line(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    """Commands stand as marks in the charts, of which only the newest is also said; a message may say it already."""
+    events, message = snapshot.get("events", []), snapshot.get("message", "")
     newest = next((event for event in reversed(events) if event["kind"] == "command"), None)
-    return [event for event in events if event["kind"] != "command" or event is newest]
+    return [
+        event for event in events
+        if (event["kind"] != "command" or event is newest)
+        and not (event["kind"] == "nan" and f"`{event['text'].partition(' ')[0]}`" in message)
+    ]  # fmt: skip
 
 
 def _rate_text(rate: float) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 #: What one can do about it.
 _ADVICE = "try a lower `--lr`, `--gradient-clip-val 1` or `--detect-anomaly`"
+_MOST_NAMED = 3
 
 
 class _Since(NamedTuple):
@@ -73,10 +74,22 @@ class NonFinite:
         if not found:
             return ""
         name, since = min(found.items(), key=lambda item: item[1].step)
-        others = [f"`{other}`" for other in found if other != name]
         when = "its first value" if since.is_from_first else f"step {since.step:,}"
-        also = f", as {'is' if len(others) == 1 else 'are'} {', '.join(others[:3])}" if others else ""
+        others = {other: one.word for other, one in found.items() if other != name}
+        same = [other for other, word in others.items() if word == since.word]
+        different = [other for other, word in others.items() if word != since.word]
+        also = f", as {_are(same)} {_listed(same)}" if same else ""
+        if different:
+            also += f", and {_listed(different)} {_are(different)} {others[different[0]]}"
         return f"`{name}` is {since.word} from {when} to the end{also}: {_ADVICE}"
 
     def _mattering(self) -> dict[str, _Since]:
         return {name: since for name, since in self.now.items() if self.matters(name)}
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])

@@ -105,7 +105,6 @@ export interface ISnapshot {
   message: string;
   /** `NaN` or `inf` where the run ended with no finite loss, though it did not fail; else empty. */
   endedWith: string;
-  degraded: string;
   asOf: number;
   durationSeconds: Value;
   data: string;
@@ -114,12 +113,12 @@ export interface ISnapshot {
   statusText: string;
   /** The status in a panel that nobody updates any more. */
   statusTextLater: string;
+  /** Kind and text of what deserves a line: why a run failed, and what happened along the way. */
+  notices: [string, string][];
   progress: IProgress;
   resources: IResources;
   best: IBest | null;
   families: IFamily[];
-  hiddenSeries: number;
-  events: IRunEvent[];
   marks: IMark[];
   media: IMedium[];
   /** The trials, where the run is a search. */
@@ -171,6 +170,7 @@ const STATUSES: readonly string[] = [
 ];
 const ROLES: readonly string[] = ['train', 'val', 'test', 'other', 'parent'];
 const MOST_FAMILIES = 32;
+const MOST_NOTICES = 12;
 const MOST_MARKS = 64;
 
 /** True for a status of a run. */
@@ -257,7 +257,6 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     status,
     message: text(data.message),
     endedWith: text(data.ended_with),
-    degraded: text(data.degraded),
     asOf: number(data.as_of) ?? 0,
     durationSeconds: number(data.duration_s),
     data: text(data.data),
@@ -266,14 +265,22 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     statusTextLater: text(data.status_text_later) || `was ${status}`,
     progress: asProgress(data.progress),
     resources: asResources(data.resources),
+    notices: noticesOf(data, status),
     best: asBest(data.best),
     families: list(data.families).slice(0, MOST_FAMILIES).map(asFamily),
-    hiddenSeries: number(data.hidden_series) ?? 0,
-    events: list(data.events).map(asEvent),
     marks: list(data.marks).slice(0, MOST_MARKS).map(asMark),
     media: list(data.media).map(asMedium),
     study: asStudy(data.study)
   };
+}
+
+/** Notebooks saved by earlier versions have the message alone. */
+function noticesOf(data: Unknown, status: Status): [string, string][] {
+  const message = text(data.message);
+  if (data.notices === undefined && message !== '') {
+    return [[status === 'failed' || status === 'lost' ? 'error' : 'note', message]];
+  }
+  return list(data.notices).slice(0, MOST_NOTICES).map(asPair);
 }
 
 function asPair(found: unknown): [string, string] {

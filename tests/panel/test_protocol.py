@@ -55,7 +55,16 @@ def test_the_other_fields_arrive_as_they_were_sent(own_store) -> None:
     assert (got["message"], got["asOf"], got["durationSeconds"]) == ("a word", sent["as_of"], sent["duration_s"])
     assert (got["statusLine"], got["statusText"]) == (sent["status_line"], "failed")
     assert got["best"]["value"] == sent["best"]["value"]
-    assert [event["text"] for event in got["events"]] == [event["text"] for event in sent["events"]]
+    assert got["notices"] == sent["notices"]
+    assert ["error", "a word"] in sent["notices"]
+    assert {event["text"] for event in sent["events"]} <= {text for _, text in sent["notices"]}
+
+
+def test_a_panel_saved_before_notices_were_sent_has_its_message(own_store) -> None:
+    sent = finished_bundle(message="a word")[MIME_TYPE]
+    del sent["notices"]
+    [panel] = read_by_renderer(sent)
+    assert panel["snapshot"]["notices"] == [["error", "a word"]]
 
 
 def test_a_reference_and_a_loading_line_are_read_and_valid(store) -> None:

@@ -53,6 +53,8 @@ def test_a_run_with_no_finite_loss_from_its_first_step_ends_with_a_warning(value
     assert run.best is None
     shot = snapshot(store, run.key)
     assert notices(shot)[0] == ("warning", run.record.message)
+    assert f"train_loss is {word} from its first value on" in [event["text"] for event in shot["events"]]
+    assert not [text for _, text in notices(shot) if text.startswith("train_loss is")]  # the message says it
     assert GREEN not in as_html(shot)
     assert f"color:{AMBER}" in as_html(shot).partition(run.ref)[0]
     assert "no value of train_loss is a finite number" in svg(shot)
