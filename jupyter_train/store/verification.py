@@ -101,7 +101,9 @@ def words_of(found: Comparison) -> str:
         return f"exact so far: {found.values:,} of {found.total:,} values, up to step {found.reached:,}"
     if not found.values:
         return f"verified exact: the weights up to step {found.reached:,} are the same, bit for bit"
-    return f"verified exact: {found.values:,} values up to step {found.reached:,} are the same, bit for bit"
+    values = "1 value" if found.values == 1 else f"{found.values:,} values"
+    are = "is" if found.values == 1 else "are"
+    return f"verified exact: {values} up to step {found.reached:,} {are} the same, bit for bit"
 
 
 def _words_of_divergence(different: Mapping[str, int]) -> str:

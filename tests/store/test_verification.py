@@ -55,6 +55,10 @@ def test_some_absences_are_explained(absence, changes, last_step, expected) -> N
             "verified exact: 6 values up to step 9 are the same, bit for bit",
         ),
         (
+            Comparison(1, 0, 9, compared={"train_loss": 1}, evidence=LOSS),
+            "verified exact: 1 value up to step 9 is the same, bit for bit",
+        ),
+        (
             Comparison(3, 0, 9, compared={"lr": 3, WEIGHTS: 1}),
             "verified exact: 3 values up to step 9 are the same, bit for bit",
         ),
