@@ -56,31 +56,20 @@ def attempt(
     folder = RunFolder(record.folder)
     verification = again.verification if again is not None else None
     writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
-    if words := trust.remark(store, record):
-        writer.event("warning", words, 0)
     _tell_again(again, writer)
     mailbox = Mailbox(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)
     writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1
+    if not is_spread:
+        writer.at_every_flush(lambda: _stop_start(mailbox, interrupt))
     around = Surroundings(
         job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
         interrupt, job.ckpt_path, again.resumption if again is not None else None, record.attempt,
         prepared.world_size, judge=job.judge,
     )  # fmt: skip
     try:
-        job.on_start(record, writer)
-        if not is_spread:
-            writer.at_every_flush(lambda: _stop_start(mailbox, interrupt))
-        if job.config.wandb:
-            start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
-        outcome = _fit(job, prepared, record, around, again)
-        if is_spread and isinstance(outcome.error, RuntimeError):  # a connection that broke: the other side knows why
-            outcome.message = crash.rank_words(folder.path) or outcome.message
-        mailbox.close()
-        if outcome.status is RunStatus.FINISHED and outcome.trainer is not None:
-            writer.settle(outcome.trainer.global_step)
-        writer.close(outcome.status, outcome.message)
+        outcome = _recorded(store, job, prepared, record, around, again)
         _tell_verdict(store, record, writer)
         notify(store, record.key, job.config.notify)
     except AbortTraining:
@@ -89,6 +78,38 @@ def attempt(
         writer.close_later(RunStatus.STOPPED, ABORTED)
         raise TrainingInterrupted(ABORTED) from None
     return with_late_interrupt(outcome, interrupt, job.config)
+
+
+def _recorded(
+    store: Store, job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, again: Again | None
+) -> Outcome:
+    """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing goes on writing."""
+    from jupyter_train.training.fit import last_line
+
+    writer = around.writer
+    try:
+        if words := trust.remark(store, record):
+            writer.event("warning", words, 0)
+        job.on_start(record, writer)
+        if job.config.wandb:
+            start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
+        outcome = _fit(job, prepared, record, around, again)
+        if prepared.world_size > 1 and isinstance(
+            outcome.error, RuntimeError
+        ):  # a connection that broke: the other side knows why
+            outcome.message = crash.rank_words(around.folder.path) or outcome.message
+        around.mailbox.close()
+        if outcome.status is RunStatus.FINISHED and outcome.trainer is not None:
+            writer.settle(outcome.trainer.global_step)
+        writer.close(outcome.status, outcome.message)
+    except AbortTraining:
+        raise
+    except BaseException as err:
+        around.mailbox.close()
+        with contextlib.suppress(RunStateError):  # how it ended is known already
+            writer.close(RunStatus.FAILED, last_line(err))
+        raise
+    return outcome
 
 
 def _stop_start(mailbox: Mailbox, interrupt: InterruptWatch) -> None:

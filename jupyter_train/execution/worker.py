@@ -90,7 +90,7 @@ def _train(
         record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
-            store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
         else:
             crash.keep_refusal(folder.path, str(err))
         raise

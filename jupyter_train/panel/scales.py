@@ -18,6 +18,8 @@ _MARGIN = 0.05
 #: A logarithmic axis is for values of which so large a share lies below so small a part of the greatest.
 _FLAT_SHARE, _FLAT_PART = 0.25, 0.01
 
+_LEAST, _MOST = 1e-250, 1e250
+
 
 def is_wide(values: Sequence[float]) -> bool:
     """True where a linear axis would press the curve onto its floor, so that a logarithmic one is drawn.
@@ -29,6 +31,13 @@ def is_wide(values: Sequence[float]) -> bool:
         return False
     floor = max(values) * _FLAT_PART
     return sum(value < floor for value in values) >= _FLAT_SHARE * len(values)
+
+
+def within(value: float) -> float:
+    """What an axis can end at: nothing whose differences and logarithms are no numbers any more."""
+    if 0 < abs(value) < _LEAST:
+        return 0.0 if value < 0 else _LEAST
+    return max(-_MOST, min(_MOST, value))
 
 
 def covered(low: float, high: float) -> tuple[float, float]:
@@ -60,7 +69,7 @@ class Scale:
         means = [value for one in every for value in one["values"] if value is not None]
         self.first, self.last = (min(steps), max(steps)) if min(steps) < max(steps) else (steps[0] - 1, steps[0] + 1)
         self.is_log = min(finite) > 0 and is_wide(means)
-        self.low, self.high = (covered_by_log if self.is_log else covered)(min(finite), max(finite))
+        self.low, self.high = (covered_by_log if self.is_log else covered)(within(min(finite)), within(max(finite)))
         ticks = (log_ticks if self.is_log else nice_ticks)(self.low, self.high, _MOST_TICKS)
         self.values = list(zip(ticks, tick_texts(ticks), strict=True))
         whole = [tick for tick in nice_ticks(self.first, self.last, _MOST_TICKS) if tick.is_integer()]

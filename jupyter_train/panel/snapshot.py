@@ -134,7 +134,9 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "tags": [_cut(tag, 40) for tag in record.tags[:8]],
         "note": _cut(record.note, 300),
         "events": [
-            {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)} for event in events[-_MOST_EVENTS:]
+            {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)}
+            | ({"metric": _cut(str(event.data.get("metric")), 80)} if event.kind == "nan" else {})
+            for event in events[-_MOST_EVENTS:]
         ],
         "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MOST_MARKS:],
     }
@@ -173,7 +175,9 @@ def _message(record: RunRecord, status: RunStatus) -> str:
 
 def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
     best = summary.get("best")
-    if not isinstance(best, dict) or "metric" not in best:
+    if not isinstance(best, dict) or not isinstance(best.get("metric"), str):
+        return None
+    if not all(isinstance(best.get(name), int) for name in (("trial",) if "trial" in best else ("epoch", "step"))):
         return None
     return best | {"value": rounded(best.get("value"))}
 

@@ -30,7 +30,8 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     words = []
     if progress.get("trial") is not None:
         words.append((progress.get("unit") or "trials", _of(progress["trial"], progress.get("trials"))))
-        words += [(name, str(progress["counts"][name])) for name in ("pruned", "fail") if progress["counts"].get(name)]
+        counts = progress.get("counts") or {}
+        words += [(name, str(counts[name])) for name in ("pruned", "fail") if counts.get(name)]
     if progress.get("epoch") is not None:
         words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
     if progress.get("step") is not None:
@@ -95,7 +96,7 @@ def _worth_a_line(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         event for event in events
         if (event["kind"] != "command" or event is newest)
-        and not (event["kind"] == "nan" and f"`{event['text'].partition(' ')[0]}`" in message)
+        and not (event["kind"] == "nan" and f"`{event.get('metric')}`" in message)
     ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def adopt(store: Store, path: Path) -> RunRecord:
         raise StoreError(f"`{folder.metrics}` cannot be read ({err}); nothing was taken in") from err
     fields = _checked(found, folder.path.name)
     _check_is_new(store, fields["key"])
-    whole = {"progress": _dict(progress), "last": last, **_dict(summary)}
+    whole = {**_dict(summary), "progress": _dict(progress), "last": last}
     record = RunRecord(
         code="", folder=str(folder.path), user=user_name(), host=host_name(), summary=whole,
         size_bytes=folder.size_bytes(), **fields,

@@ -60,6 +60,8 @@ class LogFile:
         except OSError:
             for line in reversed(lines):
                 self._put_back(line)
+            with self._lock:
+                self._left_out += left_out
             raise
 
     def _write(self, content: bytes) -> None:

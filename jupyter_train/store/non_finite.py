@@ -44,9 +44,12 @@ class NonFinite:
             step: Where.
             is_first: Whether the metric had no value before.
         """
-        if name in self.now:
-            return
         word = "NaN" if math.isnan(value) else "infinite"
+        known = self.now.get(name)
+        if known is not None:
+            if known.word != word:  # infinite, then NaN: the usual way of an overflow
+                self.now[name] = _Since(word, step, False)
+            return
         self.now[name] = _Since(word, step, is_first)
         words = (
             f"{name} became {word} at step {step:,}" if not is_first else f"{name} is {word} from its first value on"
@@ -92,4 +95,5 @@ def _are(names: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more

@@ -29,12 +29,18 @@ class Numbers:
         return (self._one(*one) for one in values)
 
     def _one(self, step: int, name: str, value: Any) -> float | None:
-        try:
+        found: float | None = None
+        with self.said(step, name):
             [found] = self._to_floats([value])
-        except Exception as err:  # noqa: BLE001  of a device, or of an object of the user's
+        return found
+
+    @contextlib.contextmanager
+    def said(self, step: int, name: str) -> Iterator[None]:
+        """Whatever is raised inside costs one value, which is said, and none of the others."""
+        try:
+            yield
+        except Exception as err:  # noqa: BLE001  of a device, an object of the user's, or a slip of ours
             if name not in self._told:
                 self._told.add(name)
                 reason = " ".join(str(err).split())[:200]
                 self._tell(step, f"`{name}` of step {step:,} is not recorded: it cannot be read ({reason})")
-            return None
-        return found

@@ -111,10 +111,23 @@ def is_foreign_file(path: Path) -> bool:
 
 def who_else_writes(folder: Path) -> str:
     """`its group` or `everybody` where they could rename what lies in a folder; empty where they cannot."""
-    mode = folder.stat().st_mode
+    found = folder.stat()
+    mode = found.st_mode
     if not hasattr(os, "geteuid") or mode & stat.S_ISVTX:
         return ""
-    return "everybody" if mode & 0o002 else "its group" if mode & 0o020 else ""
+    return "everybody" if mode & 0o002 else "its group" if mode & 0o020 and _has_others(found.st_gid) else ""
+
+
+def _has_others(group: int) -> bool:
+    """Whether anybody else may be in a group: not in one of a user's own, which many systems make for each."""
+    import grp
+    import pwd
+
+    try:
+        me, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return True
+    return group != me.pw_gid or found.gr_name != me.pw_name or not set(found.gr_mem) <= {me.pw_name}
 
 
 def empty_and_remove(folder: Path, descriptor: int | None) -> None:

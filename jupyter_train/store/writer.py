@@ -235,21 +235,23 @@ class RunWriter:
             raise
         numbers = self._numbers.of([(row.step, name, value) for row in rows for name, value in row.values])
         for row in taken:
-            self._enter(row, numbers)
+            self._enter(row, numbers)  # raises nothing: the rows after it would be lost
         if self.verification is not None and self.verification.is_new:
             self._tell_verification(self.verification)
         while self._actions:
-            self._actions.popleft()(self._appender)
+            self._actions[0](self._appender)
+            self._actions.popleft()
         self._appender.set_meta("progress", storable_tree(self._progress) | {"at": time.time()})
         if self._summary_is_new:
             self._summary_is_new = False
-            self._appender.set_meta("summary", storable_tree(mask_tree(self._summary)))
+            self._appender.set_meta("summary", storable_tree(mask_tree(self._summary.copy())))
 
     def _enter(self, row: Row | Marker | Anew | Settled, numbers: Iterator[float | None]) -> None:
         if isinstance(row, Row):
             for (name, _), value in zip(row.values, numbers, strict=False):
                 if value is not None:
-                    self._append(storable(name), Point(row.step, row.epoch, value, row.time))
+                    with self._numbers.said(row.step, name):
+                        self._append(storable(name), Point(row.step, row.epoch, value, row.time))
         elif isinstance(row, Marker):
             row.place = self._appender.place()
         elif isinstance(row, Anew):
@@ -289,11 +291,12 @@ class RunWriter:
         if self._complete:
             self._vouch()
             self._commit_rows()
-        for work in self._also:
-            work()
+        failed = [err for err in map(_failure_of, self._also) if err is not None]
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
+        if failed:
+            raise failed[0]
 
     def _commit_rows(self) -> None:
         self._appender.commit()
@@ -318,7 +321,7 @@ class RunWriter:
 
     def summary_now(self) -> dict[str, Any]:
         """The summary as it would be written now."""
-        last = {name: value if math.isfinite(value) else None for name, value in self.last.items()}
+        last = {name: value if math.isfinite(value) else None for name, value in self.last.copy().items()}
         return {"progress": self._progress, "last": last, "elapsed_s": self._moment()[1], **self._summary}
 
     def _moment(self) -> tuple[float, float]:
@@ -404,6 +407,11 @@ class RunWriter:
             )  # fmt: skip
         except FencedError as err:
             self._shut_out(err)
+            self._appender.close()
+            return True
+        except RunStateError:
+            if self._store.get(self._key).status is not status:  # else it was settled from what is kept beside it
+                raise
         except _FAULTS as err:
             self._set_degraded(err)
             return False
@@ -437,6 +445,15 @@ class RunWriter:
         finally:
             if lock is not None:
                 lock.let_go()
+
+
+def _failure_of(work: Callable[[], None]) -> Exception | None:
+    """What a piece of work raises: the next one, and the heartbeat, do not wait for it."""
+    try:
+        work()
+    except Exception as err:  # noqa: BLE001  raised again once the rest is done
+        return err
+    return None
 
 
 def _to_floats(values: list[Any]) -> list[float]:

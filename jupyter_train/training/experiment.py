@@ -28,8 +28,7 @@ class Experiment:
         self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
     ) -> None:
         """Records several numbers under one tag."""
-        for tag, value in tag_scalar_dict.items():
-            self.add_scalar(f"{main_tag}/{tag}", value, global_step)
+        self._logger.take({main_tag: tag_scalar_dict}, self._logger.at(global_step))
 
     def add_image(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Keeps one image `(C, H, W)`, `(H, W, C)` or `(H, W)`."""
@@ -51,11 +50,10 @@ class Experiment:
     def log(self, metrics: Mapping[str, Any], step: int | None = None, *_: Any, **__: Any) -> None:
         """Records numbers (W&B's call); figures and images among them are kept too."""
         at = self._logger.at(step)
-        for name, value in metrics.items():
-            if hasattr(value, "savefig"):
-                self._logger.keep_figure(name, value, at)
-            else:
-                self._logger.take({name: value}, at)
+        figures = {name: value for name, value in metrics.items() if hasattr(value, "savefig")}
+        for name, value in figures.items():
+            self._logger.keep_figure(name, value, at)
+        self._logger.take({name: value for name, value in metrics.items() if name not in figures}, at)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

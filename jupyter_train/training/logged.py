@@ -26,12 +26,12 @@ def number_of(value: Any) -> float | torch.Tensor | None:
     if isinstance(value, torch.Tensor):
         if value.numel() != 1 or value.is_complex():
             return None
-        return float(value) if value.device.type == "cpu" else value.detach().clone()
+        return float(value.detach()) if value.device.type == "cpu" else value.detach().clone()
     if value is None or isinstance(value, str | bytes | bytearray):
         return None
     try:
         return float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001  whatever an object of the user's does when it is asked
         return None
 
 

@@ -17,6 +17,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
 
+from jupyter_train.exceptions import StoreError
 from jupyter_train.store.folder import RunFolder, write_atomically
 from jupyter_train.store.locations import make_private_folder
 from jupyter_train.store.masking import mask
@@ -112,12 +113,15 @@ class RunLogger(Logger):
         """Records what modules log by themselves; what is no number is left out, which is said once."""
         taken = [(name, value, number_of(value)) for name, value in flat(metrics)]
         for name, value, number in taken:
-            if number is None and name not in self._told:
-                self._told.add(name)
-                words = f"`{name}` is not recorded: at step {step:,} it is {kind_of(value)}"
-                self._writer.event("warning", words, step)
-                warnings.warn(words, UserWarning, stacklevel=4)
+            if number is None:
+                self._say_once(name, f"`{name}` is not recorded: at step {step:,} it is {kind_of(value)}", step)
         self.record([(name, number) for name, _, number in taken if number is not None], step)
+
+    def _say_once(self, name: str, words: str, step: int) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._writer.event("warning", words, step)
+            warnings.warn(words, UserWarning, stacklevel=5)
 
     def record(self, values: list[tuple[str, Any]], step: int) -> None:
         """Appends values (numbers or detached tensors of one element) at a step."""
@@ -191,10 +195,15 @@ class RunLogger(Logger):
         key, caption = mask(key), mask(caption)
         at = self.at(step)
         digest = hashlib.sha256(content).hexdigest()
-        make_private_folder(self._folder.media)
         safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)[:60] or "media"
         path = Path(self._folder.media, f"{safe}-{at}-{digest[:8]}.{suffix}")
-        write_atomically(path, content)
+        try:
+            make_private_folder(self._folder.media)
+            write_atomically(path, content)
+        except (OSError, StoreError) as err:  # a full disk never ends a training
+            reason = getattr(err, "strerror", None) or err
+            self._say_once(key, f"`{key}` of step {at:,} is not kept: {reason}", at)
+            return
         relative = str(path.relative_to(self._folder.path))
         self._writer.medium(Medium(0, key, at, kind, relative, len(content), digest, caption))
 
@@ -229,9 +238,9 @@ class _Stride:
         self._thin(self._every or every)
 
     def keep(self, values: list[tuple[str, Any]], step: int, now: float) -> list[tuple[str, Any]]:
-        self.last_step = step
-        if self._every is None:
+        if self._every is None and step != self.last_step:  # several calls of one step are one point of each series
             self._measure(step, now)
+        self.last_step = step
         if self.every == 1:
             return values
         return [pair for pair in values if self._is_due(pair[0], step)]

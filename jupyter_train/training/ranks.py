@@ -112,6 +112,9 @@ class NoMailbox:
     def set_status(self, status: RunStatus) -> None:
         """The owner says it."""
 
+    def close(self) -> None:
+        """The owner does."""
+
 
 class NoWriter(RunWriter):
     """What a process that does not own the run has for a writer: everything is recorded once, by the owner."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import grp
 import hashlib
 import os
 import pickle
@@ -274,11 +275,16 @@ def _train_openly() -> None:
     train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True).folder.joinpath("log.txt").touch()
 
 
-@pytest.mark.parametrize(("mode", "who"), [(0o770, "its group"), (0o777, "everybody"), (0o1777, ""), (0o755, "")])
+@needs_root
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o770, "its group"), (0o775, ""), (0o777, "everybody"), (0o1777, ""), (0o755, "")]
+)
 def test_that_others_can_change_the_folder_is_said_once(own_store, mode, who) -> None:
     home = own_store / "runs"
     home.mkdir()
     home.chmod(mode)
+    if who == "its group":  # of others; a group of one's own is nobody else
+        os.chown(home, -1, next(one.gr_gid for one in grp.getgrall() if one.gr_gid != os.getgid()))
     told = []
     for _ in range(2):
         run = train(LitDigits(), digits(64), max_steps=1, quiet=True)

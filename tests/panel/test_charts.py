@@ -136,3 +136,12 @@ def test_no_rate_is_drawn_beyond_the_end_of_its_run(store) -> None:
     first, last = sorted(ends)
     assert last == pytest.approx(scales.WIDTH - scales._RIGHT, abs=1)
     assert first < 46 + 0.15 * (last - 46)
+
+
+@pytest.mark.parametrize("values", [[10, 20, 1000, 1.5e308], [-1.7e308, 1.7e308], [0, 5e-324], [5e-324, 1e-323]])
+def test_extreme_values_are_drawn(store, values: list[float]) -> None:
+    rows = [(step, [("loss", value), ("acc", 0.5)]) for step, value in enumerate(values)]
+    drawn = svg(recorded(store, rows))
+    assert ">loss<" in drawn
+    assert ">acc<" in drawn
+    assert not re.search(r"\b(nan|inf)\b", drawn)

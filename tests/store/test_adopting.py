@@ -118,3 +118,15 @@ def test_words_of_a_wrong_kind_are_left_out(store) -> None:
     assert main(["doctor", "--adopt", record.folder]) == 0
     [run] = runs()
     assert (run.record.name, run.config, run.record.tags) == ("digits", {}, [])
+
+
+def test_a_summary_of_a_wrong_shape_does_not_keep_a_folder_out(store) -> None:
+    record, _, _ = recorded(store)
+    connection = sqlite3.connect(RunFolder(record.folder).metrics)
+    with connection:
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'summary'", ('{"progress": 3, "last": 4}',))
+    connection.close()
+    delete_store(store)
+    assert main(["doctor", "--adopt", str(record.folder)]) == 0
+    [run] = runs()
+    assert run.record.summary["last"]["val_loss"] == 0.1

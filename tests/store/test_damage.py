@@ -240,3 +240,25 @@ def test_a_page_that_cannot_be_read_hides_only_its_rows(own_store) -> None:
     assert 40 < len(found) < 60
     assert found.unreadable + len(found) == 60
     assert {record.key for record in found} < set(keys)
+
+
+def test_a_window_before_a_damaged_block_shows_that_window(path: Path) -> None:
+    zero(path, 0, 5)
+    with MetricReader(path) as reader:
+        shown = reader.window("loss", 300, 400, 200)
+    assert (shown[0].first_step, shown[-1].last_step) == (299, 401)
+
+
+def zero(path: Path, level: int, number: int) -> None:
+    change(path, "UPDATE blocks SET rows = zeroblob(100) WHERE level = ? AND number = ?", level, number)
+
+
+@pytest.mark.parametrize("gone", ["epoch", "step"])
+def test_a_best_value_that_lacks_something_costs_itself_and_not_the_panel(store, gone: str) -> None:
+    record = store.create_run("digits")
+    best = {"metric": "loss", "value": 1.0, "epoch": 1, "step": 3, "mode": "min"}
+    del best[gone]
+    store.update(record.key, summary={"best": best, "progress": {"trial": 1}})
+    shot = snapshot(store, record.key)
+    assert shot["best"] is None
+    assert record.ref in as_text(shot)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_train.exceptions import StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
@@ -60,3 +61,70 @@ def test_the_writer_outlives_an_error_that_nobody_expected(own_store, monkeypatc
     assert writer.close(RunStatus.FINISHED)
     with MetricReader(folder.metrics) as reader:
         assert reader.last() == {"loss": 0.5}
+
+
+def test_sums_that_are_no_floats_any_more_cost_nothing(own_store) -> None:
+    writer, folder, _ = begun()
+    for step in range(600):
+        writer.add(Row(step, 0.0, time.time(), [("perplexity", 1.5e308), ("loss", step)]))
+        if step % 100 == 0:
+            assert writer.flush()
+    assert writer.close(RunStatus.FINISHED)
+    with MetricReader(folder.metrics) as reader:
+        assert [point.value for point in reader.points("loss")] == list(range(600))
+        assert len(reader.points("perplexity")) == 600
+        assert [bucket.mean for bucket in reader.picture("perplexity", 10)] == pytest.approx([1.5e308] * 10)
+
+
+def test_a_slip_while_a_value_is_entered_costs_that_value_alone(own_store, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, folder, record = begun()
+    theirs = MetricAppender.append
+
+    def append(appender: MetricAppender, name: str, point: Any) -> None:
+        if (name, point.step) == ("loss", 5):
+            raise KeyError("a slip of ours")
+        theirs(appender, name, point)
+
+    monkeypatch.setattr(MetricAppender, "append", append)
+    for step in range(40):
+        writer.add(Row(step, 0.0, time.time(), [("loss", step), ("other", step)]))
+    assert writer.close(RunStatus.FINISHED)
+    with MetricReader(folder.metrics) as reader:
+        assert [point.step for point in reader.points("loss")] == [step for step in range(40) if step != 5]
+        assert [point.step for point in reader.points("other")] == list(range(40))
+    said = [event.text for event in open_store().events_of(record.key)]
+    assert said == ["`loss` of step 5 is not recorded: it cannot be read ('a slip of ours')"]
+
+
+def test_work_that_fails_at_every_flush_does_not_stop_the_heartbeat(own_store) -> None:
+    writer, _, record = begun()
+
+    def fails() -> None:
+        raise RuntimeError("nobody there")
+
+    writer.at_every_flush(fails)
+    writer._summary_due = 0.0
+    assert writer.flush() is False
+    found = open_store().get(record.key)
+    assert found.degraded == "recording waits: nobody there"
+    assert found.heartbeat_at is not None
+    assert time.time() - found.heartbeat_at < 5
+
+
+def test_an_end_that_was_settled_meanwhile_is_no_error(own_store, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, _, record = begun()
+    theirs = type(open_store()).set_status
+    answers = iter([False])
+
+    def set_status(store: Any, *arguments: Any, **fields: Any) -> Any:
+        if not next(answers, True):
+            raise StoreError("the run store does not answer")
+        return theirs(store, *arguments, **fields)
+
+    def settled(seconds: float) -> None:
+        assert open_store().settle(record.key)
+
+    monkeypatch.setattr(type(open_store()), "set_status", set_status)
+    monkeypatch.setattr("jupyter_train.store.writer.time.sleep", settled)
+    assert writer.close(RunStatus.FINISHED)
+    assert open_store().get(record.key).status is RunStatus.FINISHED

@@ -116,3 +116,61 @@ def test_a_step_that_is_no_whole_number_is_refused_where_it_is_given(call: str, 
 def test_without_a_step_it_is_the_current_one() -> None:
     run = trained(lambda module: module.logger.log_metrics({"a": 1.0}))
     assert run.metrics["a"].dropna().to_dict() == {0: 1.0}  # the last step that was recorded
+
+
+def test_a_full_disk_costs_a_picture_and_not_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Any, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    def log(module: Any) -> None:
+        for _ in range(2):
+            module.logger.experiment.add_image("sample", np.zeros((1, 8, 8)), 1)
+
+    monkeypatch.setattr("jupyter_train.training.logger.write_atomically", full)
+    run = trained(log)
+    assert str(run.status) == "finished"
+    assert [event.text for event in run.events if event.kind == "warning"] == [
+        "`sample` of step 1 is not kept: No space left on device"
+    ]
+
+
+def test_the_users_own_loss_is_taken_without_a_warning() -> None:
+    def log(module: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            module.logger.log_metrics({"own": module(torch.zeros(1, 64)).sum()}, step=1)
+
+    assert len(trained(log).metrics["own"].dropna()) == 1
+
+
+def test_an_object_that_cannot_be_asked_is_left_out() -> None:
+    class Broken:
+        def __float__(self) -> float:
+            raise RuntimeError("no")
+
+    run = trained(lambda module: module.logger.log_metrics({"broken": Broken(), "good": 1.0}, step=1))
+    assert [event.text for event in run.events if event.kind == "warning"] == [
+        "`broken` is not recorded: at step 1 it is Broken, not a number"
+    ]
+    assert run.metrics["good"].dropna().tolist() == [1.0]
+
+
+@pytest.mark.parametrize(("names", "per_s", "is_thinned"), [(10, 200, False), (1, 1500, True)])
+def test_thinning_goes_by_steps_and_not_by_calls(names: int, per_s: int, is_thinned: bool) -> None:
+    from jupyter_train.training.logger import _Stride
+
+    class Writer:
+        told: list[str] = []
+
+        def thin(self, stride: int) -> None:
+            """Nothing."""
+
+        def event(self, kind: str, *_: Any, **__: Any) -> None:
+            self.told.append(kind)
+
+    Writer.told = []
+    stride = _Stride(None, Writer())  # type: ignore[arg-type]
+    for step in range(1, 4 * per_s):
+        for name in range(names):
+            stride.keep([(f"m{name}", 1.0)], step, 1000.0 + step / per_s)
+    assert ("strided" in Writer.told) is is_thinned

@@ -157,7 +157,7 @@ def bucket_of_points(points: Sequence[Point]) -> Bucket:
         )
     low = min(finite, key=lambda point: point.value)
     high = max(finite, key=lambda point: point.value)
-    mean = math.fsum(point.value for point in finite) / len(finite)
+    mean = _mean([(point.value, 1) for point in finite])
     return Bucket(
         first.step, last.step, first.epoch, last.epoch,
         low.value, low.step, high.value, high.step, mean, len(finite),
@@ -173,11 +173,21 @@ def bucket_of_buckets(buckets: Sequence[Bucket]) -> Bucket:
     low = min(finite, key=lambda bucket: bucket.low)
     high = max(finite, key=lambda bucket: bucket.high)
     count = sum(bucket.finite for bucket in finite)
-    mean = math.fsum(bucket.mean * bucket.finite for bucket in finite) / count
+    mean = _mean([(bucket.mean, bucket.finite) for bucket in finite])
     return Bucket(
         first.first_step, last.last_step, first.first_epoch, last.last_epoch,
         low.low, low.low_step, high.high, high.high_step, mean, count,
     )  # fmt: skip
+
+
+def _mean(weighted: Sequence[tuple[float, int]]) -> float:
+    """The mean of values that count so many times each; their sum may be more than a float holds."""
+    count = sum(times for _, times in weighted)
+    try:
+        found = math.fsum(value * times for value, times in weighted) / count
+    except OverflowError:
+        found = math.inf
+    return found if math.isfinite(found) else math.fsum(value * (times / count) for value, times in weighted)
 
 
 class Pyramid:

@@ -81,11 +81,13 @@ class CheckedBlobs:
         with self._one_moment():
             total = self.total(name)
             found = self._found(name, level, first, min(last, self._blocks(total, level) - 1))
-        step = 0
+        step: int | None = None
         for number in range(first, min(last + 1, self._blocks(total, level))):
             count = self._expected(total, level, number)
             blob = found.get(number)
             if not isinstance(blob, bytes) or not is_intact(blob, level, count):
+                if step is None:
+                    step = self._step_before(name, number) if level == 0 else 0
                 blob = self._instead(name, level, number, count, step)
             if level == 0 and count:
                 step = _last_step(blob)
@@ -144,6 +146,14 @@ class CheckedBlobs:
         for number in range(first, last + 1):
             with contextlib.suppress(*FILE_DAMAGE):
                 yield from self._connection.execute(_BLOCKS, (name, level, number, number)).fetchall()
+
+    def _step_before(self, name: str, number: int) -> int:
+        """The last step of the nearest earlier block that can be read; 0 where there is none."""
+        for earlier in range(number - 1, -1, -1):
+            blob = self._found(name, 0, earlier, earlier).get(earlier)
+            if isinstance(blob, bytes) and is_intact(blob, 0, POINTS_PER_BLOCK):
+                return _last_step(blob)
+        return 0
 
     def _instead(self, name: str, level: int, number: int, count: int, step: int) -> bytes:
         if level == 0:

@@ -115,14 +115,22 @@ def _truncate(connection: sqlite3.Connection, series: int, name: str, keep: int)
         connection.execute("DELETE FROM series WHERE id = ?", (series,))
         return
     [highest] = connection.execute("SELECT max(level) FROM blocks WHERE series = ?", (series,)).fetchone()
-    for level in range(highest + 1):
-        kept, size = (keep, POINTS_PER_BLOCK) if level == 0 else (keep // RADIX**level, BUCKETS_PER_BLOCK)
-        whole, rest = divmod(kept, size)
-        blob = next(CheckedBlobs(connection).of(name, level, whole, whole), b"") if rest else b""
+    ends = [_end_of(connection, name, level, keep) for level in range(highest + 1)]  # while all of it is still there
+    for level, (whole, rows) in enumerate(ends):
         connection.execute("DELETE FROM blocks WHERE series = ? AND level = ? AND number >= ?", (series, level, whole))
-        if rest:
-            unpack = unpack_points if level == 0 else unpack_buckets
-            rows: list[Point] | list[Bucket] = list(unpack(blob))[:rest]  # type: ignore[assignment]
-            values = (series, level, whole, rest, pack(rows))
+        if rows:
+            values = (series, level, whole, len(rows), pack(rows))
             connection.execute("INSERT INTO blocks VALUES (?,?,?,?,?)", values)
     connection.execute("UPDATE series SET count = ? WHERE id = ?", (keep, series))
+
+
+def _end_of(
+    connection: sqlite3.Connection, name: str, level: int, keep: int
+) -> tuple[int, Sequence[Point] | Sequence[Bucket]]:
+    """Where `keep` points end in a level: the number of its whole blocks, and the rows that one more begins with."""
+    kept, size = (keep, POINTS_PER_BLOCK) if level == 0 else (keep // RADIX**level, BUCKETS_PER_BLOCK)
+    whole, rest = divmod(kept, size)
+    blob = next(CheckedBlobs(connection).of(name, level, whole, whole), b"") if rest else b""
+    if level == 0:
+        return whole, list(unpack_points(blob))[:rest]
+    return whole, list(unpack_buckets(blob))[:rest]

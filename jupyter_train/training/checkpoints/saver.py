@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.writer import Marker, RunWriter
 from jupyter_train.training.checkpoints.format import OURS, PICKLED, write
@@ -114,7 +115,10 @@ class Saver:
                 snapshot = self._waiting.pop(next(iter(self._waiting)))
                 self._is_busy = True
             began = time.thread_time()
-            self._write(snapshot)
+            try:
+                self._write(snapshot)
+            except Exception as err:  # noqa: BLE001  without this thread nothing would be saved, and `wait` never end
+                self._tell(f"checkpoint not announced: {one_line(str(err), 300)}; training goes on")
             self.spent_s += time.thread_time() - began
             del snapshot
             with self._has_work:

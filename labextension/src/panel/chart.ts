@@ -8,7 +8,7 @@ import { axesOf, rightOf } from './axes';
 import { element, setText } from './dom';
 import { Legend } from './legend';
 import { drawMarks, ringBest } from './overlay';
-import { canBeLog, covered, coveredByLog, isFamilyWide, withoutCurve } from './scales';
+import { canBeLog, covered, coveredByLog, isFamilyWide, within, withoutCurve } from './scales';
 import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series';
 import { niceTicks } from './ticks';
 import { PLAIN_VIEW, viewed, type IView } from './view';
@@ -210,7 +210,8 @@ export class Chart {
         x: { time: false, range: this._xRange },
         y: {
           distr: isLog ? 3 : 1,
-          range: (_, low: number | null, high: number | null) => range(low ?? 1, high ?? 1)
+          range: (_, low: number | null, high: number | null) =>
+            range(within(low ?? 1), within(high ?? 1))
         }
       },
       axes: axesOf(font, text, line, isLog, this._stepTicks),

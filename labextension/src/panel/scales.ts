@@ -8,6 +8,8 @@ const MARGIN = 0.05;
 const FLAT_SHARE = 0.25;
 const FLAT_PART = 0.01;
 const MOST_NAMED = 4;
+const LEAST = 1e-250;
+const MOST = 1e250;
 
 /**
  * True where a linear axis would press the curve onto its floor, so that a logarithmic one is drawn.
@@ -32,6 +34,14 @@ export function canBeLog(family: IFamily): boolean {
 /** True where a family is drawn on a logarithmic axis unless somebody wants another. */
 export function isFamilyWide(family: IFamily): boolean {
   return canBeLog(family) && isWide(family.series.flatMap(one => known(one.values)));
+}
+
+/** What an axis can end at: nothing whose differences and logarithms are no numbers any more. */
+export function within(value: number): number {
+  if (Math.abs(value) < LEAST && value !== 0) {
+    return value < 0 ? 0 : LEAST;
+  }
+  return Math.max(-MOST, Math.min(MOST, value));
 }
 
 /** What a linear axis covers: the values, and a little room above and below. */

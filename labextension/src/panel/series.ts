@@ -31,11 +31,12 @@ export function alignedOf(series: ISeries[]): uPlot.AlignedData {
   const places = new Map(steps.map((step, index) => [step, index]));
   const columns = series.flatMap(one =>
     [one.values, one.lows, one.highs].map(values => {
-      const column: (Value | undefined)[] = new Array<Value>(steps.length).fill(null);
+      // where another series has a step the line goes on; where this one has no number it is broken
+      const column = new Array<Value | undefined>(steps.length).fill(undefined);
       one.steps.forEach((step, index) => {
         column[places.get(step) ?? 0] = values[index] ?? null;
       });
-      return column as Value[];
+      return column;
     })
   );
   return [steps, ...columns];
@@ -62,7 +63,6 @@ export function linesOf(one: ISeries, { colour, dash }: ILook, isStepped: boolea
   const edge: uPlot.Series = {
     stroke: 'transparent',
     width: 0,
-    spanGaps: true,
     points: { show: false }
   };
   const dots = {
@@ -76,7 +76,6 @@ export function linesOf(one: ISeries, { colour, dash }: ILook, isStepped: boolea
     stroke: colour,
     width: 1.8,
     dash,
-    spanGaps: true,
     points: dots
   };
   const stepped = uPlot.paths.stepped;

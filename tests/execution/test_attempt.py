@@ -1,0 +1,27 @@
+"""What goes wrong beside the fit ends the run, and nothing goes on writing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from jupyter_train import runs, train
+from jupyter_train.exceptions import StoreError
+from jupyter_train.execution import attempt
+from tests.models import LitDigits, digits
+
+
+@pytest.mark.parametrize("where", ["remark", "start_mirror", "_fit"])
+def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise StoreError("the run store does not answer")
+
+    monkeypatch.setattr(attempt.trust if where == "remark" else attempt, where, fails)
+    with pytest.raises(StoreError, match="does not answer"):
+        train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True)
+    [run] = runs()
+    assert (run.record.status, run.record.message) == (
+        "failed", "jupyter_train.exceptions.StoreError: the run store does not answer",
+    )  # fmt: skip
+    assert not [thread for thread in threading.enumerate() if thread.name == "jupyter_train writer"]
