@@ -139,7 +139,8 @@ class Comparison:
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     flat = {name: value for name, value in config.items() if name != "expressions"}
-    return flat | {f"{name} (typed)": text for name, text in config.get("expressions", {}).items()}
+    typed = config.get("expressions")
+    return flat | {f"{name} (typed)": text for name, text in (typed if isinstance(typed, dict) else {}).items()}
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -128,7 +128,9 @@ def duration_s(summary: dict[str, Any], started_at: float | None, until: float |
     if started_at is None:
         return None
     counted = summary.get("elapsed_s")
-    return float(counted) if counted is not None else max(0.0, (until or started_at) - started_at)
+    if isinstance(counted, int | float):
+        return float(counted)
+    return max(0.0, (until or started_at) - started_at)
 
 
 def new_key() -> str:

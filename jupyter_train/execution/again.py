@@ -360,6 +360,7 @@ def _sweep(folder: RunFolder) -> None:
     """Removes what a killed process left half written, or never announced; nobody else writes here now."""
     with MetricReader(folder.metrics) as reader:
         announced = {folder.path / one.path for one in reader.checkpoints()}
-    unannounced = [path for path in folder.checkpoints.glob("*.ckpt") if path not in announced]
+    found = [] if folder.checkpoints.is_symlink() else folder.checkpoints.glob("*.ckpt")
+    unannounced = [path for path in found if path not in announced]
     for leftover in [*folder.leftovers(), *unannounced]:
         leftover.unlink(missing_ok=True)

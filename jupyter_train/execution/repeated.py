@@ -30,6 +30,8 @@ from jupyter_train.training.interrupt import InterruptWatch
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.blocks import Point
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Part:
@@ -133,6 +135,7 @@ class _Repeated:
         self._writer.at_every_flush(self._mailbox.exchange)
         self._done: list[RunRecord] = []
         self._stopped = ""
+        self._without_loss: dict[str, str] = {}
 
     def run(self) -> Done:
         """All parts, or as far as they came."""
@@ -154,8 +157,11 @@ class _Repeated:
                 if error is not None or done.record.status is RunStatus.FAILED:
                     message = f"{part.words}: {done.record.message}"
                     break
+                if done.record.ended_with:
+                    self._without_loss[part.words] = done.record.ended_with
                 if done.record.status is RunStatus.STOPPED and not self._stopped:
-                    self._stopped = f"stopped in {part.words}"
+                    reason = f": {done.record.message}" if done.record.message else ""
+                    self._stopped = f"stopped in {part.words}{reason}"
                 if self._stopped:
                     break
             if self._interrupt.is_asked and error is None and self._job.config.on_interrupt == "raise":
@@ -175,7 +181,22 @@ class _Repeated:
             return RunStatus.STOPPED, str(error)
         if message:
             return RunStatus.FAILED, message
-        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, "")
+        if self._without_loss:
+            words = set(self._without_loss.values())
+            self._writer.summary(ended_with="NaN" if "NaN" in words else "inf")
+        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, self._words_without_loss())
+
+    def _words_without_loss(self) -> str:
+        """Which parts ended with no finite loss, and what that makes of the mean; empty where none did."""
+        parts = list(self._without_loss)
+        if not parts:
+            return ""
+        named = ", ".join(parts[:_MOST_NAMED]) + (
+            f" and {len(parts) - _MOST_NAMED} more" if parts[_MOST_NAMED:] else ""
+        )
+        found = f"{named} ended with no finite loss"
+        rest = len(self._done) - len(parts)
+        return f"{found}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else found
 
     def _judge(self) -> None:
         """Whoever judges this run is told the mean so far; the parts are the epochs of its curve."""

@@ -18,6 +18,9 @@ MOST_SERIES = 32
 _MOST_IN_WINDOW = 400
 _MOST_OF_ALL = 6_400
 _MOST_STEPS = 1 << 52
+#: Values are told apart to a thousandth of what a curve covers.
+_TOLD_APART = 3
+_MOST_DIGITS = 15
 
 
 def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
@@ -54,18 +57,26 @@ def check_window(first_step: int, last_step: int) -> None:
 
 def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -> dict[str, Any]:
     """One series as columns: `steps` and `values`, with `lows` and `highs` where a value stands for several."""
+    digits = digits_of(picture)
     columns: dict[str, Any] = {
         "name": name,
         "role": place_of(name).role,
         "count": count,
         "steps": [bucket.last_step for bucket in picture],
-        "values": [rounded(bucket.mean) for bucket in picture],
-        "last": rounded(_last(reader, name, count)),
+        "values": [rounded(bucket.mean, digits) for bucket in picture],
+        "last": rounded(_last(reader, name, count), digits),
     }
     if any(bucket.finite > 1 for bucket in picture):
-        columns["lows"] = [rounded(bucket.low) for bucket in picture]
-        columns["highs"] = [rounded(bucket.high) for bucket in picture]
+        columns["lows"] = [rounded(bucket.low, digits) for bucket in picture]
+        columns["highs"] = [rounded(bucket.high, digits) for bucket in picture]
     return columns
+
+
+def digits_of(picture: list[Bucket]) -> int:
+    """How many digits after the point tell a curve's values apart where they are large and change little."""
+    finite = [bucket for bucket in picture if bucket.finite]
+    span = max((one.high for one in finite), default=0.0) - min((one.low for one in finite), default=0.0)
+    return min(_MOST_DIGITS, max(0, _TOLD_APART - math.floor(math.log10(span)))) if 0 < span < math.inf else 0
 
 
 def with_spread(
@@ -107,7 +118,7 @@ def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -
             picture = reader.window(name, 0, step, most) if name in counts and not name.startswith("lr") else []
             if picture:
                 one = series(reader, name, counts[name], picture)
-                last = rounded(picture[-1].mean)
+                last = rounded(picture[-1].mean, digits_of(picture))
                 found.append(one | {"name": f"{name} of {ref}", "role": "parent", "last": last, "like": name})
     return found
 

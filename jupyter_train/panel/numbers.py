@@ -8,6 +8,7 @@ from typing import Any
 
 #: Whole numbers below are written with all their digits.
 _WHOLE_BELOW = 1e10
+_SIGNIFICANT = 5
 
 
 def value_text(value: Any) -> str:
@@ -62,12 +63,19 @@ def size_text(size: float) -> str:
     return ""
 
 
-def rounded(value: Any) -> Any:
-    """Numbers at five significant digits, None for what JSON cannot say."""
+def rounded(value: Any, digits: int = 0) -> Any:
+    """Numbers at five significant digits, None for what JSON cannot say.
+
+    Args:
+        value: A number, or anything else, which stays what it is.
+        digits: At least so many digits after the point.
+    """
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):
         return None
     if value.is_integer() and abs(value) < 1e15:
         return int(value)
-    return float(f"{value:.5g}") if abs(value) < 1e6 else round(value, 1)
+    if digits > _SIGNIFICANT - 1 - math.floor(math.log10(abs(value))):
+        return round(value, digits)
+    return float(f"{value:.{_SIGNIFICANT}g}") if abs(value) < 1e6 else round(value, 1)

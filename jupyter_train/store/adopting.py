@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,36 @@ from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.locations import host_name, user_name
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.owner import is_held
+from jupyter_train.store.records import SHAPED, is_summary
+from jupyter_train.store.sound import is_name, is_time
 
 if TYPE_CHECKING:
     from jupyter_train.store.central import Store
 
 #: Under this name a run's curves keep what its row says of it.
 META = "run"
-#: What of a row is kept there, and its type.
-_KEPT: dict[str, type] = {
-    "key": str, "name": str, "kind": str, "attempt": int, "created_at": float, "started_at": float, "notebook": str,
-    "note": str, "tags": list, "config": dict,
-}  # fmt: skip
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_ATTEMPTS = 1_000_000
 _FOLDER_NAME = re.compile(r"(?P<name>.+)-[0-9a-z]{4,}-[0-9a-f]{8}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+#: What of a row is kept there, and how to tell that a value can be it: the folder may be anybody's.
+_KEPT: dict[str, Callable[[Any], bool]] = {
+    "key": lambda value: _is_text(value) and _KEY.fullmatch(value) is not None,
+    "name": _is_text,
+    "kind": is_name,
+    "attempt": lambda value: type(value) is int and 1 <= value <= _MOST_ATTEMPTS,
+    "created_at": is_time,
+    "started_at": is_time,
+    "notebook": _is_text,
+    "note": _is_text,
+    "tags": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "config": lambda value: isinstance(value, dict),
+}
 
 
 def described(record: RunRecord) -> dict[str, Any]:
@@ -55,7 +73,7 @@ def adopt(store: Store, path: Path) -> RunRecord:
         raise StoreError(f"`{folder.metrics}` cannot be read ({err}); nothing was taken in") from err
     fields = _checked(found, folder.path.name)
     _check_is_new(store, fields["key"])
-    whole = {**_dict(summary), "progress": _dict(progress), "last": last}
+    whole = _summary(_dict(summary)) | {"progress": _dict(progress), "last": last}
     record = RunRecord(
         code="", folder=str(folder.path), user=user_name(), host=host_name(), summary=whole,
         size_bytes=folder.size_bytes(), **fields,
@@ -81,9 +99,8 @@ def _check_is_new(store: Store, key: str) -> None:
 def _checked(found: Any, folder_name: str) -> dict[str, Any]:
     """What the folder says of its run, as far as it is of the right kind."""
     given = _dict(found)
-    fields = {name: given[name] for name, kind in _KEPT.items() if isinstance(given.get(name), kind)}
-    if not _KEY.fullmatch(fields.get("key", "")):
-        fields["key"] = new_key()
+    fields = {name: given[name] for name, can_be in _KEPT.items() if name in given and can_be(given[name])}
+    fields.setdefault("key", new_key())
     named = _FOLDER_NAME.fullmatch(folder_name)
     fields["name"] = slug(fields.get("name") or (named["name"] if named else folder_name))
     fields.setdefault("created_at", time.time())
@@ -97,11 +114,16 @@ def _as_it_stands(record: RunRecord, folder: RunFolder) -> RunRecord:
         return dataclasses.replace(record, status=RunStatus.RUNNING, heartbeat_at=time.time())
     end = last_words.kept(folder.lock, record.attempt)
     at = record.summary["progress"].get("at")
-    ended_at = at if isinstance(at, float) else record.started_at
+    ended_at = at if is_time(at) else record.started_at
     if end is None:
         return dataclasses.replace(record, status=RunStatus.LOST, ended_at=ended_at)
     summary = record.summary | end.summary
     return dataclasses.replace(record, status=end.status, ended_at=end.ended_at, message=end.message, summary=summary)
+
+
+def _summary(found: dict[str, Any]) -> dict[str, Any]:
+    """A summary without what lists could not show."""
+    return found if is_summary(found) else {name: one for name, one in found.items() if name not in SHAPED}
 
 
 def _dict(found: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from jupyter_train.store import database, last_words, owner, trust
 from jupyter_train.store.folder import RunFolder, folder_name
 from jupyter_train.store.locations import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.masking import mask, mask_tree
-from jupyter_train.store.private_files import is_foreign_file
+from jupyter_train.store.private_files import is_foreign_file, who_else_writes
 from jupyter_train.store.readable import Readable, columns_of, read
 from jupyter_train.store.records import FIELDS, event_of, record_of
 from jupyter_train.store.records import Event as Event
@@ -306,6 +306,13 @@ class Store:
     def is_foreign(self) -> bool:
         """Whether the database is a file of another user's, whose rows are no reason to believe anything."""
         return self.engine.url.get_backend_name() == "sqlite" and is_foreign_file(Path(self.place))
+
+    @property
+    def who_else_writes(self) -> str:
+        """`its group` or `everybody` where they could write the database's file; else empty."""
+        if self.engine.url.get_backend_name() != "sqlite" or not os.path.exists(self.place):
+            return ""
+        return who_else_writes(Path(self.place))
 
     def in_folder(self, folder: Path) -> RunRecord | None:
         """The run whose folder this is; None where the store has none."""

@@ -118,6 +118,8 @@ def _damage(connection: sqlite3.Connection, watch: Watch) -> Iterator[str]:
     for (name,) in connection.execute("SELECT name FROM series").fetchall():
         checked.look_through(str(name), watch.check)
     watch.check()  # a query that was broken off looks like blocks that are lost
+    if connection.execute("SELECT 1 FROM series WHERE typeof(count) != 'integer' OR count < 0").fetchone() is not None:
+        yield "its curves are damaged: how many values they have is not known"
     lost = [f"{count:,} values of `{name}`" for name, count in checked.lost.items()]
     if lost:
         yield f"its curves are damaged, and not shown: {', '.join(lost)}"

@@ -9,15 +9,22 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.private_files import open_private, open_to_read
+from jupyter_train.store.sound import is_time
 
 _ROOM_BYTES = 1024
 _MOST_LETTERS = 200
+#: What of a run's summary says how it ended, and how to tell that a value can be it.
+_SAID: dict[str, Callable[[Any], bool]] = {
+    "elapsed_s": is_time,
+    "ended_with": lambda word: word in ("", "NaN", "inf"),
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,13 @@ def _read(lock: Path) -> End | None:
     try:
         with open_to_read(lock) as file:
             found = json.loads(file.read(_ROOM_BYTES))
-        return End(int(found["attempt"]), RunStatus(found["status"]), float(found["ended_at"]),
-                   str(found["message"]), str(found["problem"]), dict(found["summary"]))  # fmt: skip
-    except (OSError, ValueError, TypeError, KeyError):
+        end = End(int(found["attempt"]), RunStatus(found["status"]), float(found["ended_at"]),
+                  str(found["message"]), str(found["problem"]), _of_end(dict(found["summary"])))  # fmt: skip
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
+    return end if is_time(end.ended_at) and not end.status.is_live else None
+
+
+def _of_end(summary: dict[str, Any]) -> dict[str, Any]:
+    """What says how a run ended, as far as it is of the right kind: the file may be anybody's."""
+    return {name: summary[name] for name, is_sound in _SAID.items() if name in summary and is_sound(summary[name])}

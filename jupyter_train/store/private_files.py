@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+#: A pipe in the place of a file would keep whoever opens it waiting.
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _MODE = 0o600
 
 
@@ -22,9 +24,9 @@ def open_private(path: str | Path, flags: int, dir_fd: int | None = None) -> int
     A symbolic link is not followed: a file that may be made takes its place.
 
     Raises:
-        OSError: It cannot be opened, or is a link where a file was to be read.
+        OSError: It cannot be opened, is no regular file, or is a link where a file was to be read.
     """
-    flags |= _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0)
+    flags |= _NO_FOLLOW | _NO_WAIT | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(path, flags, _MODE, dir_fd=dir_fd)
     except OSError as err:
@@ -34,6 +36,9 @@ def open_private(path: str | Path, flags: int, dir_fd: int | None = None) -> int
             raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", str(path)) from err
         os.unlink(path, dir_fd=dir_fd)
         descriptor = os.open(path, flags, _MODE, dir_fd=dir_fd)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     if flags & (os.O_WRONLY | os.O_RDWR):
         _make_private(descriptor)
     return descriptor
@@ -109,9 +114,9 @@ def is_foreign_file(path: Path) -> bool:
     return path.stat().st_uid != path.parent.stat().st_uid or is_foreign(path.parent)
 
 
-def who_else_writes(folder: Path) -> str:
-    """`its group` or `everybody` where they could rename what lies in a folder; empty where they cannot."""
-    found = folder.stat()
+def who_else_writes(path: Path) -> str:
+    """`its group` or `everybody` where they could write a file, or rename what lies in a folder; else empty."""
+    found = path.stat()
     mode = found.st_mode
     if not hasattr(os, "geteuid") or mode & stat.S_ISVTX:
         return ""

@@ -29,6 +29,12 @@ class Event:
     data: dict[str, Any]
 
 
+#: What of a summary has a shape.
+SHAPED = ("best", "progress", "elapsed_s")
+#: No system has longer ones.
+_LONGEST_PATH = 4096
+
+
 def record_of(row: Mapping[str, Any]) -> RunRecord:
     """A run of its row.
 
@@ -44,7 +50,7 @@ def record_of(row: Mapping[str, Any]) -> RunRecord:
     except (ValueError, TypeError, RecursionError) as err:
         raise damaged(key, str(err)) from err
     wrong = [name for name, kinds in _KINDS.items() if not _is_sound(name, values[name], kinds)]
-    if wrong or not _is_summary(values["summary"]) or not all(isinstance(tag, str) for tag in values["tags"]):
+    if wrong or not is_summary(values["summary"]) or not all(isinstance(tag, str) for tag in values["tags"]):
         raise damaged(key, ", ".join(wrong) or "summary, tags")
     return RunRecord(**values)
 
@@ -87,13 +93,14 @@ def _is_sound(name: str, value: Any, kinds: frozenset[type]) -> bool:
         return is_time(value)
     if name in _NAMES:
         return is_key(value) if name == "key" else is_name(value)
-    return type(value) in kinds and not (name == "folder" and "\0" in value)
+    return type(value) in kinds and not (name == "folder" and ("\0" in value or len(value) > _LONGEST_PATH))
 
 
-def _is_summary(summary: dict[str, Any]) -> bool:
+def is_summary(summary: dict[str, Any]) -> bool:
     """Whether what lists show of it has the shape that they show."""
     best = summary.get("best") or {}
     progress = summary.get("progress") or {}
-    if not isinstance(best, dict) or not isinstance(progress, dict):
+    counted = summary.get("elapsed_s")
+    if not isinstance(best, dict) or not isinstance(progress, dict) or not isinstance(counted, int | float | None):
         return False
     return not best or (isinstance(best.get("metric"), str) and isinstance(best.get("value"), int | float | None))

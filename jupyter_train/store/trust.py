@@ -106,6 +106,11 @@ def _verified(store: Store, record: RunRecord) -> Iterator[int | None]:
             f"the run store `{store.place}` belongs to another user: nothing of a run in it is unpickled, run or "
             "deleted. Name your own with `JUPYTER_TRAIN_STORE`"
         )
+    if who := store.who_else_writes:
+        raise UntrustedError(
+            f"the run store `{store.place}` can be changed by {who}: nothing of a run in it is unpickled, run or "
+            f"deleted. `chmod go-w {store.place}` puts an end to that"
+        )
     with contextlib.ExitStack() as stack:
         try:
             descriptor = stack.enter_context(opened_folder(folder.path))
@@ -121,6 +126,11 @@ def _check(store: Store, record: RunRecord, folder: RunFolder, descriptor: int |
         anchors = _adopt(store, record, folder)
     if not _agrees(folder, descriptor, anchors):
         raise _untrusted(record, "it is not the one this run was recorded in")
+    if is_foreign(folder.path):
+        raise _untrusted(record, "it belongs to another user")
+    for inner in (folder.checkpoints, folder.media, folder.notebook):
+        if inner.is_symlink():
+            raise _untrusted(record, f"`{inner.name}` in it is a symbolic link")
 
 
 def _untrusted(record: RunRecord, reason: str) -> UntrustedError:

@@ -211,3 +211,35 @@ def test_the_mean_and_its_band_are_there_after_every_fold(store) -> None:
     assert {count for count, _ in seen} == {2}  # epochs, whatever the number of folds
     assert len(seen) > 1  # a mean of more and more folds
     assert len(run.metrics["val_acc"].dropna()) == 2
+
+
+class Broken(LitDigits):
+    """Its loss is NaN in some of the seeds."""
+
+    def __init__(self, seeds: tuple[int, ...], hidden: int = 16) -> None:
+        super().__init__(hidden)
+        self.seeds = seeds
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * float("nan") if torch.initial_seed() in self.seeds else loss
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((2,), "seed 2 ended with no finite loss: means are of the other 2 of 3 fits"),
+        ((1, 2, 3), "seed 1, seed 2, seed 3 ended with no finite loss"),
+    ],
+)
+def test_fits_that_ended_with_nan_are_told_of_the_whole(seeds: tuple[int, ...], words: str) -> None:
+    run = train(lambda: Broken(seeds), digits(128), seeds=3, **{**USUAL, "monitor": None, "epochs": 1})
+    assert (run.status, run.record.ended_with, run.record.message) == ("finished", "NaN", words)
+    assert snapshot(run._store, run.key)["notices"][0] == ["warning", words]
+
+
+def test_a_stop_because_of_nan_says_so_of_the_whole() -> None:
+    run = train(lambda: Broken((2,)), digits(128), seeds=3, on_nan="stop", **{**USUAL, "monitor": None, "epochs": 60})
+    assert run.status == "stopped"
+    assert run.record.message.startswith("stopped in seed 2: ")
+    assert "NaN" in run.record.message

@@ -11,6 +11,8 @@ import pickle
 import shutil
 import sqlite3
 import stat
+import struct
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,8 +22,12 @@ import torch
 
 from jupyter_train import api, doctor, get_run, runs, train
 from jupyter_train.cli import main
-from jupyter_train.exceptions import JupyterTrainError
+from jupyter_train.exceptions import JupyterTrainError, UntrustedError
+from jupyter_train.execution import again
 from jupyter_train.handle import Run
+from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.run import RunStatus
+from jupyter_train.server import handlers
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.schema import anchors
 from jupyter_train.store.schema import runs as runs_table
@@ -331,3 +337,129 @@ def test_what_another_user_owns_is_not_unpickled_nor_gone_on_with_nor_deleted(ru
     with pytest.warns(UserWarning, match="was left where it is"):
         api.remove(run.ref)
     assert (folder / "metrics.db").exists()
+
+
+# -- what is only looked at ------------------------------------------------------------------------
+
+
+def journal_naming(victim: Path, pages: int) -> bytes:
+    """A journal as a killed transaction over several databases leaves it: SQLite deletes the file it names."""
+    header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">5I", 0, 0, pages, 512, 4096)
+    name = str(victim).encode()
+    end = struct.pack(">II", len(name), sum(name)) + bytes.fromhex("d9d505f920a163d7")
+    return header.ljust(512, b"\0") + struct.pack(">I", 0x40000000 // 4096 + 1) + name + end
+
+
+def look_at_everything(run: Run) -> None:
+    for look in (lambda: run.metrics, lambda: repr(run), lambda: run.checkpoint, lambda: [*doctor.look()],
+                 lambda: snapshot(open_store(), run.key)):  # fmt: skip
+        with contextlib.suppress(JupyterTrainError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            look()
+
+
+def test_a_journal_that_names_a_file_outside_deletes_nothing(run: Run, tmp_path: Path, tally) -> None:
+    for _ in tally.trials("a journal that names a file outside", range(1)):
+        victim, curves = tmp_path / "precious.txt", run.folder / "metrics.db"
+        victim.write_text("precious")
+        (run.folder / "metrics.db-journal").write_bytes(journal_naming(victim, curves.stat().st_size // 4096))
+        look_at_everything(run)
+        with contextlib.suppress(JupyterTrainError):
+            longer(run)
+        assert victim.read_text() == "precious"
+        with contextlib.closing(sqlite3.connect(curves)) as database:  # what SQLite does by itself
+            database.execute("SELECT count(*) FROM series").fetchone()
+        assert not victim.exists()
+
+
+@pytest.mark.parametrize("name", ["owner.lock", "log.txt", "provenance.json", "study.json", "metrics.db", "identity"])
+@pytest.mark.timeout(60)
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(run: Run, name: str, tally) -> None:
+    for _ in tally.trials("a pipe in the place of a file", range(1)):
+        (run.folder / name).unlink(missing_ok=True)
+        os.mkfifo(run.folder / name)
+        open_store().update(run.key, status=RunStatus.RUNNING)
+        look_at_everything(run)
+        handlers._details(run.key, "/")
+        assert runs()[0].key == run.key
+
+
+def said(**changes: str) -> bytes:
+    """What a lock file keeps of how a run ended, with some of it as text of JSON."""
+    told = {
+        "attempt": "1",
+        "status": '"finished"',
+        "ended_at": "9.0",
+        "message": '""',
+        "problem": '""',
+        "summary": "{}",
+    }
+    return ("{" + ", ".join(f'"{name}": {value}' for name, value in (told | changes).items()) + "}").encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 1024,
+        said(attempt="Infinity"),
+        said(ended_at="1" + "0" * 400),
+        said(summary='{"best": 5}'),
+        said(summary='{"elapsed_s": "x"}'),
+    ],
+    ids=["deep", "infinite", "long", "best", "seconds"],
+)
+def test_a_lock_that_says_anything_costs_nobody_the_list(run: Run, content: bytes, tally) -> None:
+    for _ in tally.trials("a hostile lock file", range(1)):
+        (run.folder / "owner.lock").write_bytes(content.ljust(1024))
+        open_store().update(run.key, status=RunStatus.RUNNING)
+        assert runs()[0].key == run.key
+        assert repr(runs())
+        look_at_everything(run)
+
+
+def test_checkpoints_in_a_linked_folder_are_left_alone(run: Run, tmp_path: Path, tally) -> None:
+    for _ in tally.trials("the folder of checkpoints is a link", range(1)):
+        outside = tmp_path / "outside"
+        shutil.move(run.folder / "checkpoints", outside)
+        (outside / "mine.ckpt").write_text("mine")
+        (run.folder / "checkpoints").symlink_to(outside)
+        with pytest.raises(UntrustedError, match="`checkpoints` in it is a symbolic link"):
+            longer(run)
+        again._sweep(RunFolder(run.folder))
+        assert (outside / "mine.ckpt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("mode", "who"), [(0o666, "everybody"), (0o602, "everybody")])
+def test_a_store_that_others_can_write_vouches_for_nothing(run: Run, home: Path, mode: int, who: str, tally) -> None:
+    for _ in tally.trials("a store that others can write", range(1)):
+        (home / "store.db").chmod(mode)
+        try:
+            with pytest.raises(UntrustedError, match=f"can be changed by {who}: .*`chmod go-w"):
+                longer(run)
+        finally:
+            (home / "store.db").chmod(0o600)
+
+
+@needs_root
+def test_a_foreign_folder_is_not_believed_whatever_the_store_says(run: Run, tally) -> None:
+    for _ in tally.trials("a foreign folder that the store vouches for", range(1)):
+        give_away(run.folder)
+        with open_store().engine.begin() as connection:
+            connection.execute(sa.update(anchors).where(anchors.c.name == "owner").values(value=str(MALLORY)))
+        try:
+            with pytest.raises(UntrustedError, match="belongs to another user"):
+                longer(run)
+        finally:
+            os.chown(run.folder, os.getuid(), os.getgid())
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("sql", ["UPDATE series SET count = -5", "UPDATE series SET count = -1",
+                                 "CREATE VIEW endless AS SELECT 1"])  # fmt: skip
+def test_curves_that_say_anything_end_in_words(run: Run, sql: str, tally) -> None:
+    for _ in tally.trials("hostile curves", range(1)):
+        in_table(run, sql)
+        if "series" in sql:
+            in_table(run, "DELETE FROM blocks")
+        look_at_everything(run)
+        assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import sqlite3
 import time
@@ -130,3 +132,23 @@ def test_a_summary_of_a_wrong_shape_does_not_keep_a_folder_out(store) -> None:
     assert main(["doctor", "--adopt", str(record.folder)]) == 0
     [run] = runs()
     assert run.record.summary["last"]["val_loss"] == 0.1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"created_at": math.nan}, {"created_at": 1e300}, {"attempt": 10**30}, {"attempt": -1}, {"tags": [1, 2]},
+     {"kind": "../../x"}, {"key": 5}, {"config": 5}],
+    ids=str,
+)  # fmt: skip
+def test_fields_that_cannot_be_are_left_out(store, changes: dict[str, object]) -> None:
+    record, _, _ = recorded(store)
+    connection = sqlite3.connect(RunFolder(record.folder).metrics)
+    with connection:
+        [text] = connection.execute("SELECT value FROM meta WHERE name = 'run'").fetchone()
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'run'", (json.dumps(json.loads(text) | changes),))
+    connection.close()
+    delete_store(store)
+    assert main(["doctor", "--adopt", str(record.folder)]) == 0
+    [run] = runs()
+    assert run.record.note == "good"
+    assert record.folder in (run.record.folder, str(run.folder))

@@ -116,7 +116,7 @@ class CheckedBlobs:
             if not self._is_end(name, total):
                 [blocks] = self._connection.execute(_COUNTED, (name,)).fetchone()
                 is_near = blocks - 2 < total / POINTS_PER_BLOCK <= blocks + 2  # blocks are missing, the number is right
-                return int(total) if is_near else int(blocks) * POINTS_PER_BLOCK
+                return max(0, int(total)) if is_near else int(blocks) * POINTS_PER_BLOCK
         return max(0, min(int(total), _MOST_POINTS))
 
     def _is_end(self, name: str, total: int) -> bool:

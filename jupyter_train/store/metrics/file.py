@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from jupyter_train.exceptions import FencedError
-from jupyter_train.store.private_files import open_private
+from jupyter_train.store.private_files import open_private, open_to_read
 
 FORMAT = 1
+#: What SQLite ends a journal with that names a super-journal.
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -48,6 +51,7 @@ def create(path: Path) -> sqlite3.Connection:
         OSError: It cannot be made.
     """
     os.close(open_private(path, os.O_CREAT | os.O_RDWR))
+    _check_journal(path)
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
@@ -90,14 +94,42 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: It is missing or no database.
     """
-    if path.is_symlink():
-        raise sqlite3.OperationalError(f"`{path}` is a symbolic link, which is not followed")
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise sqlite3.OperationalError(f"`{path}` is no file of its own: a link, or what waits for somebody to write")
+    _check_journal(path)
     name = path.absolute().as_uri()
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
     connection = sqlite3.connect(f"{name}?mode={mode}", uri=True, timeout=5.0, check_same_thread=False)
     connection.text_factory = _text
-    connection.execute("PRAGMA query_only=ON")
+    try:
+        connection.execute("PRAGMA query_only=ON")
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone() is not None:
+            raise sqlite3.DatabaseError("it holds views or triggers, which no run makes")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _check_journal(path: Path) -> None:
+    """Refuses a journal that names another file: rolling it back, SQLite would delete that, wherever it lies.
+
+    A run's curves never share a transaction with another database, so that their journal names none.
+
+    Raises:
+        sqlite3.OperationalError: It does, or cannot be looked at.
+    """
+    try:
+        with open_to_read(path.with_name(f"{path.name}-journal")) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - len(_SUPER_JOURNAL)))
+            names_another = file.read() == _SUPER_JOURNAL
+    except FileNotFoundError:
+        return
+    except OSError as err:
+        raise sqlite3.OperationalError(f"its journal cannot be read ({err.strerror or err})") from err
+    if names_another:
+        raise sqlite3.OperationalError("its journal names another file, which is not followed")
 
 
 def has_tables(path: Path) -> bool:
