@@ -6,9 +6,11 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+import yaml
+
 from jupyter_train.store.masking import MASK, mask
 from jupyter_train.store.named_literals import Literal, literals_of
-from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
+from jupyter_train.store.secret_names import STRONG_WORDS, is_plain, is_secret
 from jupyter_train.store.secret_patterns import Span, merged, of_target
 
 #: Cell magics whose body is Python.
@@ -24,7 +26,7 @@ _YAML = re.compile(
 _YAML_NOTIFY = re.compile(r"^[ \t]*notify[ \t]*:[ \t]+(?P<value>[^\s{].*?)[ \t]*$", re.MULTILINE)
 _NOTIFY_NAMES = re.compile(
     r"--notify[= \t]+\{\s*(?P<name>[A-Za-z_]\w*)\s*\}|"
-    r"\bnotify[\"']?\s*[=:]\s*\{?\s*(?P<other>[A-Za-z_]\w*)\b(?![\"'.(])"
+    r"\bnotify[\"']?\s*[=:]\s*\{?\s*(?P<other>[A-Za-z_]\w*)\b(?![\"'.])"
 )
 _FEWEST_LETTERS = 6
 _ONE_WORD = re.compile(r"[A-Za-z]{1,12}")
@@ -117,11 +119,44 @@ def _without_magics(source: str) -> str:
     return _MAGIC.sub(blanked, source)
 
 
+def _in_mappings(source: str) -> Iterator[Span]:
+    """Of a cell whose body is YAML, however its mappings are written; nothing of what is no YAML."""
+    body = source.partition("\n")[2] if source.startswith("%%") else source
+    before = len(source) - len(body)
+    try:
+        waiting = [yaml.compose(body, Loader=yaml.SafeLoader)]
+    except (yaml.YAMLError, RecursionError):
+        return
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            waiting.append(value)
+            if isinstance(value, yaml.ScalarNode):
+                yield from _of_entry(str(key.value), value, body, before)
+
+
+def _of_entry(name: str, value: yaml.ScalarNode, body: str, before: int) -> Iterator[Span]:
+    start, end = value.start_mark.index, value.end_mark.index
+    written = body[start:end]
+    inside = start + len(written) - len(written.lstrip(">|+-0123456789'\"\n\t "))
+    end = start + len(written.rstrip("'\"\n\t "))
+    if name == "notify":
+        yield from ((before + inside + first, before + inside + last) for first, last in of_target(body[inside:end]))
+    elif is_secret(name, value.value) and inside < end:
+        yield before + inside, before + end
+
+
 def _yaml(source: str) -> Iterator[Span]:
     """Values of a cell that is no Python: `api_key: …`, `notify: …`."""
     if _tree(source) is not None:
         return
-    found: list[Span] = []
+    found: list[Span] = list(_in_mappings(source))
     for match in _YAML.finditer(source):
         if not is_plain(match["value"].strip("'\"")):
             found.append(match.span("value"))

@@ -80,7 +80,8 @@ def _mask_tree(value: Any, known: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {_mask_key(key, known): _mask_item(key, item, known) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_mask_tree(item, known) for item in value]
+        named = ["", *(one.strip("-") if isinstance(one, str) and one.startswith("--") else "" for one in value)]
+        return [_mask_item(name, item, known) for name, item in zip(named, value, strict=False)]
     return value
 
 

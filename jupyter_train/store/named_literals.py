@@ -17,6 +17,8 @@ _NAME = re.compile(r"[\w.-]{1,60}")
 _ASKING = frozenset(
     {"getenv", "get", "getpass", "input", "get_password", "get_secret", "pop", "prompt", "read", "open"}
 )
+#: Under these a call is given what stands in the place of what was asked for: `getenv("TOKEN", default="…")`.
+_INSTEAD = frozenset({"default", "default_factory", "value"})
 #: What these are given is a secret: `SecretStr("…")`, `set_password("…")`.
 _TAKING = re.compile(r"^(?:Secret\w*|(?:set|with|use|add)_\w*(?:secret|token(?!s)|passw|key))", re.IGNORECASE)
 
@@ -162,6 +164,10 @@ def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
 def _passed(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     """`setenv("API_KEY", "…")`, `SecretStr("…")`."""
     yield from ((_text(first), second) for first, second in pairwise(node.args))
+    for name in map(_text, node.args):
+        yield from ((name, one.value) for one in node.keywords if name and one.arg in _INSTEAD)
+    if _name_of(node.func) == "login":
+        yield from (("key", argument) for argument in node.args)
     if _TAKING.match(_name_of(node.func)):
         yield from (("secret", argument) for argument in node.args)
 
@@ -173,10 +179,8 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
             yield node
         case ast.Subscript(value=value):
             yield from _texts(value)
-        case ast.Call(func=func, args=arguments):
-            yield from _texts(func.value) if isinstance(func, ast.Attribute) else ()
-            for argument in arguments[1:] if _name_of(func) in _ASKING else arguments:
-                yield from _texts(argument)
+        case ast.Call():
+            yield from _texts_of_call(node)
         case ast.Dict(values=values):
             for value in values:
                 yield from _texts(value)
@@ -185,6 +189,15 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from _texts(child)
+
+
+def _texts_of_call(call: ast.Call) -> Iterator[ast.expr]:
+    yield from _texts(call.func.value) if isinstance(call.func, ast.Attribute) else ()
+    for argument in call.args[1:] if _name_of(call.func) in _ASKING else call.args:
+        yield from _texts(argument)
+    for one in call.keywords:
+        if one.arg in _INSTEAD:
+            yield from _texts(one.value.body if isinstance(one.value, ast.Lambda) else one.value)
 
 
 def _values(node: ast.expr) -> Iterator[str]:

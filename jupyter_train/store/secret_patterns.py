@@ -33,6 +33,7 @@ _SHAPES = tuple(
         r"npm_[A-Za-z0-9]{30,}",
         rf"{_WORD_BEFORE}[sr]k_(?:live|test)_[A-Za-z0-9]{{16,}}",
         r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+        rf"{_WORD_BEFORE}(?:nvapi-|gsk_|r8_|whsec_|hvs\.|ATATT3)[A-Za-z0-9_.=/+-]{{20,}}",
         r"eyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
         r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
     )
@@ -44,7 +45,12 @@ _PLACES = tuple(
     for pattern in (
         r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,200}:(?P<secret>[^\s@/\"'<>]{1,500})@",
         r"https?://(?P<secret>[^\s:/@\"'<>]{16,200})@",
-        r"(?:Bearer|Basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})",
+        r"(?:Bearer|Basic|Authorization:\s*Token)\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})",
+        r"\bX-[\w-]{0,40}(?:key|token|secret)[\w-]{0,20}:[ \t]*(?P<secret>[^\s\"'<>]{6,})",
+        r"\bwandb[ \t]+login[ \t]+(?:--[\w-]+[ \t]+){0,5}(?P<secret>[\w-]{32,})",
+        r"\bcurl\b[^\n]{0,500}?[ \t](?:-u|--user)[ \t=]*[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{1,200})",
+        r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<secret>[^\s\"']{1,200})",
+        r"\bAccountKey=(?P<secret>[A-Za-z0-9+/=]{20,})",
         rf"[?&;][\w.-]{{0,40}}(?:{STRONG_WORDS}|key|sig|signature)[\w-]{{0,20}}=(?P<secret>[^\s&#\"'<>]{{6,}})",
         r"https?://[\w.-]{0,100}hook[\w.-]{0,100}/(?P<secret>[^\s\"'<>)\]}]{6,})",
         r"https?://[\w.:/-]{0,100}webhooks?[a-z0-9]{0,3}/(?P<secret>[^\s\"'<>)\]}]{6,})",
@@ -64,7 +70,7 @@ _TYPED = tuple(
     )
 )
 #: `--notify` and where it goes to: a URL or a command, both of which may hold a secret.
-_NOTIFIED = re.compile(rf"--notify(?:=|[ \t]+)(?![-{{$]){_VALUE}", re.IGNORECASE)
+_NOTIFIED = re.compile(rf"--notify(?:=|(?:[ \t]|\\\n)+)(?![-{{$]){_VALUE}", re.IGNORECASE)
 _URL_HEAD = re.compile(r"https?://(?:[^\s/@]*@)?[^\s/?#@]*/?", re.IGNORECASE)
 
 _LITERAL = (
