@@ -322,9 +322,17 @@ def check_validation(module: pl.LightningModule, source: DataSource, config: Tra
             )
 
 
+def _words_of(err: Exception) -> str:
+    """An error's own words; none where it fails to give them: it is the error that matters then."""
+    try:
+        return str(err)
+    except Exception:  # noqa: BLE001  whatever an exception of the user's does
+        return ""
+
+
 def _explained(err: Exception, trainer: pl.Trainer, source: DataSource) -> BaseException:
     """A clearer error where the cause is known; otherwise the error itself."""
-    text = str(err)
+    text = _words_of(err)
     if isinstance(err, IndexError) and "Target" in text and "out of bounds" in text:
         classes = f" ({source.classes} classes)" if source.classes else ""
         clear = DataError(

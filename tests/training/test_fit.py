@@ -465,3 +465,20 @@ def test_above_a_thousand_points_a_second_steps_are_strided_and_it_is_said() -> 
     assert all(step % 3 == 0 for step in kept[2600:])
     assert said[0][0] == "strided"
     assert "every 3. step is recorded" in said[0][1]
+
+
+@pytest.mark.parametrize("words", [RuntimeError("no words"), 5], ids=["raises", "no text"])
+def test_an_error_that_cannot_say_what_it_is_stays_that_error(words: object) -> None:
+    class Wordless(Exception):
+        def __str__(self):
+            if isinstance(words, Exception):
+                raise words
+            return words
+
+    class Fails(LitDigits):
+        def training_step(self, batch, batch_idx):
+            raise Wordless
+
+    with pytest.raises(Wordless):
+        train(Fails(), digits(), epochs=1, quiet=True)
+    assert (runs()[0].record.status, "Wordless" in runs()[0].record.message) == ("failed", True)
