@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
+from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import crash
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
@@ -94,9 +94,8 @@ def _recorded(
         if job.config.wandb:
             start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
         outcome = _fit(job, prepared, record, around, again)
-        if prepared.world_size > 1 and isinstance(
-            outcome.error, RuntimeError
-        ):  # a connection that broke: the other side knows why
+        is_broken = prepared.world_size > 1 and isinstance(outcome.error, RuntimeError)
+        if is_broken:  # a connection: the other side knows why
             outcome.message = crash.rank_words(around.folder.path) or outcome.message
         around.mailbox.close()
         if outcome.status is RunStatus.FINISHED and outcome.trainer is not None:
@@ -107,7 +106,7 @@ def _recorded(
     except BaseException as err:
         around.mailbox.close()
         with contextlib.suppress(RunStateError):  # how it ended is known already
-            writer.close(RunStatus.FAILED, last_line(err))
+            writer.close(RunStatus.FAILED, str(err) if isinstance(err, JupyterTrainError) else last_line(err))
         raise
     return outcome
 

@@ -24,13 +24,12 @@ from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.text import listed
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.blocks import Point
-
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -191,10 +190,7 @@ class _Repeated:
         parts = list(self._without_loss)
         if not parts:
             return ""
-        named = ", ".join(parts[:_MOST_NAMED]) + (
-            f" and {len(parts) - _MOST_NAMED} more" if parts[_MOST_NAMED:] else ""
-        )
-        found = f"{named} ended with no finite loss"
+        found = f"{listed(parts)} ended with no finite loss"
         rest = len(self._done) - len(parts)
         return f"{found}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else found
 

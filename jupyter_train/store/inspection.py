@@ -82,12 +82,15 @@ def problems_of(folder: RunFolder, watch: Watch, has_recorded: bool) -> Iterator
     Raises:
         TimeoutError: There was no time to look at all of it.
     """
+    gone = ["its curves are gone: `metrics.db` is missing or empty"] if has_recorded else []
+    if not folder.metrics.exists():
+        yield from gone
+        return
     try:
-        if not has_tables(folder.metrics):
-            if has_recorded:
-                yield "its curves are gone: `metrics.db` is missing or empty"
-            return
         with contextlib.closing(open_for_reading(folder.metrics)) as connection:
+            if not has_tables(connection):
+                yield from gone
+                return
             yield from _damage(connection, watch)
         with MetricReader(folder.metrics) as reader:
             checkpoints = reader.checkpoints()

@@ -143,9 +143,12 @@ def _in_mappings(source: str) -> Iterator[Span]:
 
 def _of_entry(name: str, value: yaml.ScalarNode, body: str, before: int) -> Iterator[Span]:
     start, end = value.start_mark.index, value.end_mark.index
-    written = body[start:end]
-    inside = start + len(written) - len(written.lstrip(">|+-0123456789'\"\n\t "))
-    end = start + len(written.rstrip("'\"\n\t "))
+    if value.style in ("|", ">"):
+        inside = body.index("\n", start) + 1
+        end = start + len(body[start:end].rstrip())
+    else:
+        inside = start + bool(value.style)  # a quote
+        end -= bool(value.style)
     if name == "notify":
         yield from ((before + inside + first, before + inside + last) for first, last in of_target(body[inside:end]))
     elif is_secret(name, value.value) and inside < end:

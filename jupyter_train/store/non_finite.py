@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jupyter_train.store.text import listed, quoted
+
 #: What one can do about it.
 _ADVICE = "try a lower `--lr`, `--gradient-clip-val 1` or `--detect-anomaly`"
-_MOST_NAMED = 3
 
 
 class _Since(NamedTuple):
@@ -81,9 +82,9 @@ class NonFinite:
         others = {other: one.word for other, one in found.items() if other != name}
         same = [other for other, word in others.items() if word == since.word]
         different = [other for other, word in others.items() if word != since.word]
-        also = f", as {_are(same)} {_listed(same)}" if same else ""
+        also = f", as {_are(same)} {listed(quoted(same))}" if same else ""
         if different:
-            also += f", and {_listed(different)} {_are(different)} {others[different[0]]}"
+            also += f", and {listed(quoted(different))} {_are(different)} {others[different[0]]}"
         return f"`{name}` is {since.word} from {when} to the end{also}: {_ADVICE}"
 
     def _mattering(self) -> dict[str, _Since]:
@@ -92,8 +93,3 @@ class NonFinite:
 
 def _are(names: list[str]) -> str:
     return "is" if len(names) == 1 else "are"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,17 @@ def storable(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     number = ord(found[0])
     return f"\\u{number:04x}" if number else "\\x00"
+
+
+def listed(names: Collection[str], most: int = 3) -> str:
+    """Names as a sentence has them, those beyond the first counted: `a, b, c and 2 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + more
+
+
+def quoted(names: Iterable[str]) -> list[str]:
+    """Names as they are typed: in backquotes."""
+    return [f"`{name}`" for name in names]
 
 
 def storable_tree(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
+from jupyter_train.store.text import listed
 
 #: More names than these are not listed.
 _MOST_NAMES = 4
@@ -127,8 +128,7 @@ def _words_of_no_evidence(found: Comparison) -> str:
 
 
 def _listed(names: Mapping[str, int]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(_shown(name) for name in list(names)[:_MOST_NAMES]) + more
+    return listed([_shown(name) for name in names], _MOST_NAMES)
 
 
 def _shown(name: str) -> str:

@@ -230,7 +230,7 @@ class RunWriter:
         rows = [row for row in taken if isinstance(row, Row)]
         try:
             self._appender.prepare(dict.fromkeys(storable(name) for row in rows for name, _ in row.values))
-        except _FAULTS:
+        except BaseException:
             self._rows.extendleft(reversed(taken))
             raise
         numbers = self._numbers.of([(row.step, name, value) for row in rows for name, value in row.values])
@@ -285,7 +285,7 @@ class RunWriter:
             taken = [self._events.popleft() for _ in range(len(self._events))]
             try:
                 self._store.add_events(self._key, taken, self._attempt)
-            except _FAULTS:
+            except BaseException:
                 self._events.extendleft(reversed(taken))
                 raise
         if self._complete:

@@ -10,12 +10,14 @@ import torch
 
 #: Whole numbers beyond it are not whole in a browser.
 _LARGEST_STEP = 1 << 53
+#: A dict may hold itself.
+_MOST_LEVELS = 8
 
 
 def flat(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names and values; those of a dict under its name and a slash, as TensorBoard has them."""
     for name, value in metrics.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix.count("/") < _MOST_LEVELS:
             yield from flat(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value
@@ -40,7 +42,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, int):
         return "too large"
     shape = getattr(value, "shape", None)
-    of_shape = f" of shape {tuple(shape)}" if shape is not None else ""
+    of_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
     return f"{type(value).__name__}{of_shape}, not a number"
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import time
-import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,7 +120,6 @@ class RunLogger(Logger):
         if name not in self._told:
             self._told.add(name)
             self._writer.event("warning", words, step)
-            warnings.warn(words, UserWarning, stacklevel=5)
 
     def record(self, values: list[tuple[str, Any]], step: int) -> None:
         """Appends values (numbers or detached tensors of one element) at a step."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from jupyter_train.config import TrainConfig, direction_of
 from jupyter_train.exceptions import did_you_mean
+from jupyter_train.store.text import listed, quoted
 
 _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
 #: Words of a name that is that of the training loss itself, and not of a part of it.
@@ -72,7 +73,7 @@ def no_loss_words(optimizers: int, names: Iterable[str]) -> str:
         return "no validation metric tells, and no training loss is logged"
     if optimizers != 1:
         return f"no validation metric tells, and {optimizers} optimizers have losses of their own"
-    return f"no validation metric tells, and none of {_listed(losses)} is clearly the training loss"
+    return f"no validation metric tells, and none of {listed(quoted(losses), _FEW)} is clearly the training loss"
 
 
 def no_direction_words(names: Iterable[str]) -> str:
@@ -80,14 +81,10 @@ def no_direction_words(names: Iterable[str]) -> str:
     known = without_forks(names)
     which = "whose name does" if len(known) == 1 else "whose names do"
     return (
-        f"the validation logs {_listed(known)}, {which} not tell which way is better: no epoch is the best by that; "
+        f"the validation logs {listed(quoted(known), _FEW)}, {which} not tell which way is better: "
+        "no epoch is the best by that; "
         f"`--monitor {known[0]} --mode max` or `--mode min` says it"
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(f"`{name}`" for name in names[:_FEW]) + more
 
 
 def told_best(config: TrainConfig, has_validation: bool, optimizers: int) -> str:

@@ -31,6 +31,7 @@ CALLS = {
                   "ticks"),
     "wide": (lambda c: scales.is_wide(c["values"]), "scales.isWide(c.values)", "is_wide"),
     "covered": (lambda c: list(scales.covered(c["low"], c["high"])), "scales.covered(c.low, c.high)", "covered"),
+    "within": (lambda c: scales.within(c["value"]), "scales.within(c.value)", "within"),
     "numbers": (lambda c: value_text(c["value"]), "words.valueText(c.value)", "text"),
     "durations": (lambda c: duration_text(c["value"]), "words.durationText(c.value)", "text"),
 }  # fmt: skip

@@ -58,6 +58,7 @@ OTHER = [
     "%%train\nmodel: net\n'notify': 'https://a.org/c4nary'\n",
     "%%train\n{model: net, notify: 'https://a.org/c4nary', epochs: 3}\n",
     "%%train\nlogger:\n  - init_args: {api_key: c4nary9}\n    password: |\n      c4nary9\n",
+    "%%train\nlogger: {password: 12c4nary, token: -c4nary9}\nepochs: 3\n",
     "!wandb login c4nary0000000000000000000000000000000000",
     "!curl -s -u me:c4nary https://a.org",
     "!curl -H 'X-Api-Key: c4nary99' https://a.org",

@@ -7,6 +7,7 @@ import sqlite3
 import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
 from jupyter_train.store.metrics.blocks import (
     BUCKETS_PER_BLOCK,
@@ -148,12 +149,10 @@ class CheckedBlobs:
                 yield from self._connection.execute(_BLOCKS, (name, level, number, number)).fetchall()
 
     def _step_before(self, name: str, number: int) -> int:
-        """The last step of the nearest earlier block that can be read; 0 where there is none."""
-        for earlier in range(number - 1, -1, -1):
-            blob = self._found(name, 0, earlier, earlier).get(earlier)
-            if isinstance(blob, bytes) and is_intact(blob, 0, POINTS_PER_BLOCK):
-                return _last_step(blob)
-        return 0
+        """The last step of the nearest of some earlier blocks that can be read; 0 where there is none."""
+        found = self._found(name, 0, max(0, number - _AT_ONCE), number - 1) if number else {}
+        intact = (blob for _, blob in sorted(found.items(), reverse=True) if _is_whole(blob))
+        return next(map(_last_step, intact), 0)
 
     def _instead(self, name: str, level: int, number: int, count: int, step: int) -> bytes:
         if level == 0:
@@ -173,6 +172,10 @@ class CheckedBlobs:
         blobs = self.of(name, level - 1, start // BUCKETS_PER_BLOCK, (end - 1) // BUCKETS_PER_BLOCK)
         buckets = [bucket for blob in blobs for bucket in unpack_buckets(blob)][: end - start]
         yield from (bucket_of_buckets(buckets[at : at + RADIX]) for at in range(0, len(buckets), RADIX))
+
+
+def _is_whole(blob: object) -> TypeGuard[bytes]:
+    return isinstance(blob, bytes) and is_intact(blob, 0, POINTS_PER_BLOCK)
 
 
 def _last_step(blob: bytes) -> int:

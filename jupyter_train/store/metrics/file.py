@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import stat
@@ -132,16 +131,9 @@ def _check_journal(path: Path) -> None:
         raise sqlite3.OperationalError("its journal names another file, which is not followed")
 
 
-def has_tables(path: Path) -> bool:
-    """Whether anything was ever recorded there: its writer makes all tables at once, in a file that is there before.
-
-    Raises:
-        sqlite3.Error: It cannot be read.
-    """
-    if not path.exists():
-        return False
-    with contextlib.closing(open_for_reading(path)) as connection:
-        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'series'").fetchone() is not None
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Whether anything was ever recorded there: its writer makes all tables at once, in a file that is there before."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'series'").fetchone() is not None
 
 
 def _text(content: bytes) -> str:

@@ -59,7 +59,7 @@ class Shortcut:
     def zero_grad(self) -> None:
         """Takes the gradients away, in the optimizer's own way if it has one."""
         optimizer = self.optimizer
-        if "zero_grad" in self._attributes or type(optimizer).zero_grad is not _ZERO_GRAD or _is_profiling():
+        if not self.zeroes_plainly or _is_profiling():
             optimizer.zero_grad()
             return
         for group in optimizer.param_groups:
