@@ -278,9 +278,13 @@ def repeated(run: Any) -> list[str]:
 
 
 def killed_midway(name: str, where: str, count: int, grace_s: float = 0.0, **changes: Any) -> Any:
-    """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none."""
+    """A run that was killed when it had a checkpoint to go on from; killed later in a second run, where it had none.
+
+    With accumulated gradients the first checkpoint may lie before the first optimizer step, which is not midway.
+    """
     run = killed(name, where, count, grace_s, **changes)
-    return run if checkpoints(run) else killed(name, where, max(count, 3), "any", **changes)
+    is_midway = any(one.step > 0 for one in checkpoints(run))
+    return run if is_midway else killed(name, where, max(count, 3), "any", **changes)
 
 
 def resumed(name: str, run: Any, **changes: Any) -> dict[str, Any]:
