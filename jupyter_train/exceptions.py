@@ -26,7 +26,11 @@ TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+#: What was typed, where it is longer than anybody wants it back.
+_VERY_LONG = re.compile("`([^`]{60})[^`]{940,}`")
 
 
 class _OneLine(BaseException):
@@ -38,6 +42,9 @@ class _OneLine(BaseException):
 
 class JupyterTrainError(_OneLine, Exception):
     """Anything that goes wrong in a way we can explain: seen, expected, next thing to type."""
+
+    def __str__(self) -> str:
+        return _VERY_LONG.sub(r"`\1…`", super().__str__())
 
 
 class UsageError(JupyterTrainError, ValueError):

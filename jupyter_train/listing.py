@@ -15,6 +15,7 @@ from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import held, svg
 from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store.text import without_codes
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -67,7 +68,7 @@ class RunTable:
         rows = [_COLUMNS, *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(lines + [self.words] * bool(self.words))
+        return without_codes("\n".join(lines + [self.words] * bool(self.words)))
 
     def _repr_html_(self) -> str:
         said = f"<div>{html.escape(self.words)}</div>" if self.words else ""
@@ -125,7 +126,8 @@ class Comparison:
     def __repr__(self) -> str:
         rows = [("option", *(run.ref for run in self._runs)), *self._rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return without_codes("\n".join(lines))
 
     def _repr_html_(self) -> str:
         table = _table(("option", *(run.ref for run in self._runs)), self._rows())

@@ -9,6 +9,7 @@ from jupyter_train.config.train import check_machine
 from jupyter_train.exceptions import OptionError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder
+from jupyter_train.store.text import without_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class BestTrial:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
-        return f"trial {self.number} of {self._study}: {self.value:.4g} with {values}"
+        return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
 
 
 class Repeats(Run):

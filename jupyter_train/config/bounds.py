@@ -11,6 +11,9 @@ from jupyter_train.config import machine
 
 #: The largest whole number that JSON, a database and a float all keep.
 MOST_WHOLE = 2**53
+#: More of one option is nobody's tag, note or command.
+MOST_LETTERS = 100_000
+MOST_TIMES = 10_000
 _SHOWN_LETTERS = 60
 
 
@@ -97,6 +100,16 @@ def check_whole(value: Any) -> None:
     """
     if isinstance(value, int) and abs(value) > MOST_WHOLE:
         raise ValueError(f"a number of at most {MOST_WHOLE:,}")
+
+
+def check_text(value: Any) -> None:
+    """Raises for a text that no record is made for.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if isinstance(value, str) and len(value) > MOST_LETTERS:
+        raise ValueError(f"at most {MOST_LETTERS:,} letters")
 
 
 def shown(value: Any) -> str:

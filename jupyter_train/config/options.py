@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.config.bounds import Bound, check_whole, shown
+from jupyter_train.config.bounds import MOST_TIMES, Bound, check_text, check_whole, shown
 from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
@@ -85,6 +85,8 @@ class Option:
         """
         if self.repeats:
             values = value if isinstance(value, list | tuple) else [value]
+            if len(values) > MOST_TIMES:
+                raise OptionError(f"`{self.flag}` {len(values):,} times: expected at most {MOST_TIMES:,}")
             return [self._validate_one(item) for item in values]
         return self._validate_one(value)
 
@@ -96,6 +98,7 @@ class Option:
         if self.is_expression:
             return value
         self._expect(check_whole, value)
+        self._expect(check_text, value)
         value = self._as_declared(value)
         if self.choices and value not in self.choices:
             raise OptionError(f"`{self.flag} {shown(value)}`: expected one of {', '.join(self.choices)}")
@@ -246,7 +249,8 @@ def fractions(value: Any) -> tuple[float, float, float]:
         raise ValueError("shares such as `0.8/0.2` or `0.7/0.15/0.15`") from None
     if len(shares) == 1:
         shares = [1 - shares[0], shares[0]]
-    if not 2 <= len(shares) <= 3 or shares[0] <= 0 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    is_whole = abs(sum(shares) - 1) <= 1e-6  # NaN is not
+    if not 2 <= len(shares) <= 3 or shares[0] <= 0 or min(shares) < 0 or not is_whole:
         raise ValueError("shares that add up to 1, such as `0.8/0.2` or `0.7/0.15/0.15`")
     return shares[0], shares[1], shares[2] if len(shares) == 3 else 0.0
 

@@ -132,7 +132,8 @@ def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
     """What the comparison came to, where the run ended before it was over."""
     verification = writer.verification
     if verification is not None and not verification.is_over and not verification.is_different:
-        event = Event(time.time(), verification.step, "verified", f"attempt {record.attempt} {verification.words}", {})
+        words = f"attempt {record.attempt} {verification.words}"
+        event = Event(time.time(), verification.step, verification.kind, words, {})
         with contextlib.suppress(StoreError, RunStateError):
             store.add_events(record.key, [event], record.attempt)
 

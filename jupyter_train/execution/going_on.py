@@ -9,6 +9,7 @@ from jupyter_train.exceptions import RunStateError
 from jupyter_train.execution import payload
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.store.verification import KINDS
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -65,7 +66,7 @@ def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
     """Every attempt at a run, oldest first."""
     verdicts = {}
     for event in store.events_of(record.key):
-        if event.kind in ("verified", "diverged"):
+        if event.kind in KINDS:
             _, number, *words = event.text.split()
             verdicts[int(number)] = " ".join(words)
     found: list[dict[str, Any]] = [

@@ -24,10 +24,28 @@ def count_kills(root: Path = Path("/")) -> int | None:
     return None
 
 
-def has_killed(before: int | None) -> bool:
-    """Whether the system has killed somebody for memory since it was counted last."""
-    now = count_kills()
-    return before is not None and now is not None and now > before
+class Kills:
+    """Whether the system has killed somebody for memory just now.
+
+    It says how many it killed, not whom: the shorter the time that is looked at, the less it can have been another.
+
+    Args:
+        root: Where `proc` and `sys` lie.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._last = self._before = count_kills(root)
+
+    def look(self) -> None:
+        """What was counted before the last look no longer counts; to be called every second or so."""
+        self._before, self._last = self._last, count_kills(self._root)
+
+    @property
+    def are_more(self) -> bool:
+        """Whether there are more than at the look before the last one."""
+        now = count_kills(self._root)
+        return self._before is not None and now is not None and now > self._before
 
 
 def _places(root: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import notices, progress_words, series_of, status_words
 from jupyter_train.panel.svg import svg
 from jupyter_train.panel.trials import trials_html, trials_text
+from jupyter_train.store.text import without_codes
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
 _DOTS = {"running": "#3b82f6", "finished": "#2da44e", "stopped": "#7d8590", "failed": "#d1444c", "lost": "#d1444c",
@@ -51,7 +52,7 @@ def reference_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
         MIME_TYPE: shown | {"status": "reference", "message": said},
         "text/html": f'<div style="font:13px system-ui,sans-serif;padding:4px 0"><b>{html.escape(snapshot["ref"])}</b> '
         f'{html.escape(said)} <span style="{_GREY}">({where})</span></div>',
-        "text/plain": f"{snapshot['ref']}  {said} ({where})",
+        "text/plain": without_codes(f"{snapshot['ref']}  {said} ({where})"),
     }
 
 
@@ -132,4 +133,4 @@ def as_text(snapshot: dict[str, Any]) -> str:
     lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]
     if snapshot.get("study"):
         lines += trials_text(snapshot["study"])
-    return "\n".join(line for line in lines if line)
+    return without_codes("\n".join(line for line in lines if line))

@@ -21,6 +21,7 @@ from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.owner import LEASE_S, silence_s
 from jupyter_train.store.private_files import open_to_read
 from jupyter_train.store.takeover import never_began_words
+from jupyter_train.store.verification import KINDS
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -58,12 +59,10 @@ _SHOWN_EVENTS = frozenset(
         "order",
         "resumed",
         "forked",
-        "verified",
-        "diverged",
         "found",
         "trial failed",
     }
-)
+) | frozenset(KINDS)
 
 
 def snapshot(store: Store, key: str, kernel: str = "") -> dict[str, Any]:

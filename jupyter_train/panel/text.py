@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from jupyter_train.panel.numbers import value_text
 from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words
+from jupyter_train.store.text import without_codes
 
 
 class TerminalLine:
@@ -49,7 +50,7 @@ def line(snapshot: dict[str, Any]) -> str:
     ]
     share = progress.get("step", 0) / progress["steps"] if progress.get("steps") else None
     bar = "" if share is None else "▕" + ("█" * round(12 * min(1.0, share))).ljust(12, "·") + "▏ "
-    return f"{snapshot['ref']} {status_words(snapshot)} {bar}" + "  ".join(words + newest[:4])
+    return without_codes(f"{snapshot['ref']} {status_words(snapshot)} {bar}" + "  ".join(words + newest[:4]))
 
 
 def table(snapshot: dict[str, Any]) -> str:
@@ -67,4 +68,4 @@ def table(snapshot: dict[str, Any]) -> str:
         rows.insert(0, ("metric", "last", "min", "max"))
         width = max(len(row[0]) for row in rows)
         lines += [f"  {row[0]:<{width}}  " + "  ".join(f"{cell:>10}" for cell in row[1:]) for row in rows]
-    return "\n".join(lines)
+    return without_codes("\n".join(lines))

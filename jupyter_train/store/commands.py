@@ -83,7 +83,7 @@ def waiting(store: Store, run: str) -> list[Command]:
 def _command_of(row: Any) -> Command:
     try:
         return Command(row["verb"], dict(parsed(row["arguments"])), row["source"], row["id"])
-    except (ValueError, TypeError, RecursionError) as err:
+    except (ValueError, TypeError) as err:
         raise DamagedError(f"a command cannot be read ({err})") from err
 
 

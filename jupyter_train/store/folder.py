@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.locations import make_private_folder
-from jupyter_train.store.private_files import create_anew, empty_and_remove, open_private, open_to_read, stays_inside
+from jupyter_train.store.private_files import (
+    create_anew,
+    empty_and_remove,
+    make_all_private,
+    open_private,
+    open_to_read,
+    stays_inside,
+)
+from jupyter_train.store.readable import parsed
 
 
 class RunFolder:
@@ -97,12 +104,7 @@ class RunFolder:
 
     def read_study(self) -> dict[str, Any] | None:
         """A study's trials as views draw them; None where this is no study, or it has no trial yet."""
-        try:
-            with open_to_read(self.study) as file:
-                found = json.load(file)
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+        return _mapping_in(self.study)
 
     @property
     def lock(self) -> Path:
@@ -137,6 +139,10 @@ class RunFolder:
                     total += os.lstat(os.path.join(root, name)).st_size
         return total
 
+    def make_private(self) -> None:
+        """Takes from others what they may read in it, whoever wrote it."""
+        make_all_private(self.path)
+
     def delete(self, descriptor: int | None = None) -> None:
         """Removes the folder and everything in it; `descriptor` is the folder where it was opened to be looked at."""
         empty_and_remove(self.path, descriptor)
@@ -162,12 +168,17 @@ class RunFolder:
 
     def read_provenance(self) -> dict[str, Any]:
         """The provenance record; empty when there is none."""
-        try:
-            with open_to_read(self.provenance) as file:
-                found = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _mapping_in(self.provenance) or {}
+
+
+def _mapping_in(path: Path) -> dict[str, Any] | None:
+    """What a file of JSON says; None where there is none, or nothing that can be read: it may be anybody's."""
+    try:
+        with open_to_read(path) as file:
+            found = parsed(file.read())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def folder_name(name: str, code: str, key: str) -> str:

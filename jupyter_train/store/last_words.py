@@ -16,6 +16,7 @@ from typing import Any
 
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.private_files import open_private, open_to_read
+from jupyter_train.store.readable import parsed
 from jupyter_train.store.sound import is_time
 
 _ROOM_BYTES = 1024
@@ -112,10 +113,10 @@ def _packed(end: End) -> bytes:
 def _read(lock: Path) -> End | None:
     try:
         with open_to_read(lock) as file:
-            found = json.loads(file.read(_ROOM_BYTES))
+            found = parsed(file.read(_ROOM_BYTES))
         end = End(int(found["attempt"]), RunStatus(found["status"]), float(found["ended_at"]),
                   str(found["message"]), str(found["problem"]), _of_end(dict(found["summary"])))  # fmt: skip
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
     return end if is_time(end.ended_at) and not end.status.is_live else None
 

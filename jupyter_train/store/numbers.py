@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -22,25 +22,28 @@ class Numbers:
         self._tell = tell
         self._told: set[str] = set()
 
-    def of(self, values: Sequence[tuple[int, str, Any]]) -> Iterator[float | None]:
-        """A float for each (step, name, value), or None."""
-        with contextlib.suppress(Exception):
-            return iter(self._to_floats([value for _, _, value in values]))
-        return (self._one(*one) for one in values)
+    def of(self, values: list[Any], places: Iterable[tuple[int, str]]) -> Iterator[float | None]:
+        """A float for each value, or None.
 
-    def _one(self, step: int, name: str, value: Any) -> float | None:
-        found: float | None = None
-        with self.said(step, name):
+        Args:
+            values: Numbers, or tensors of one element.
+            places: The step and the series of each; gone through only where a value cannot be read.
+        """
+        with contextlib.suppress(Exception):
+            return iter(self._to_floats(values))
+        return (self._one(value, *place) for value, place in zip(values, places, strict=True))
+
+    def _one(self, value: Any, step: int, name: str) -> float | None:
+        try:
             [found] = self._to_floats([value])
+        except Exception as err:  # noqa: BLE001  of a device, or of an object of the user's
+            self.leave_out(step, name, err)
+            return None
         return found
 
-    @contextlib.contextmanager
-    def said(self, step: int, name: str) -> Iterator[None]:
-        """Whatever is raised inside costs one value, which is said, and none of the others."""
-        try:
-            yield
-        except Exception as err:  # noqa: BLE001  of a device, an object of the user's, or a slip of ours
-            if name not in self._told:
-                self._told.add(name)
-                reason = " ".join(str(err).split())[:200]
-                self._tell(step, f"`{name}` of step {step:,} is not recorded: it cannot be read ({reason})")
+    def leave_out(self, step: int, name: str, err: Exception) -> None:
+        """Says, once for each series, that a value is not recorded, and why; the others are."""
+        if name not in self._told:
+            self._told.add(name)
+            reason = " ".join(str(err).split())[:200]
+            self._tell(step, f"`{name}` of step {step:,} is not recorded: it cannot be read ({reason})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
-from jupyter_train.store.readable import Readable, one_by_one
+from jupyter_train.store.readable import Readable, one_by_one, parsed
 from jupyter_train.store.schema import runs
 from jupyter_train.store.sound import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
@@ -52,7 +51,7 @@ class Outline(NamedTuple):
     @property
     def summary(self) -> dict[str, Any]:
         """Progress, best and last values."""
-        return dict(json.loads(self.summary_text))
+        return dict(parsed(self.summary_text))
 
     @property
     def has_recorded(self) -> bool:
@@ -62,7 +61,7 @@ class Outline(NamedTuple):
     @property
     def tags(self) -> list[str]:
         """Its tags."""
-        return list(json.loads(self.tags_text))
+        return list(parsed(self.tags_text))
 
 
 _RENAMED = {"stored_status": "status", "tags_text": "tags", "summary_text": "summary"}

@@ -49,12 +49,15 @@ def _is_json(kind: sa.types.TypeEngine[Any]) -> bool:
 
 
 def parsed(value: Any) -> Any:
-    """A column's JSON; some databases give it parsed.
+    """A column's, or a file's, JSON; some databases give it parsed.
 
     Raises:
-        ValueError: It is damaged.
+        ValueError: It is damaged, or nested deeper than anything of ours.
     """
-    return json.loads(value) if isinstance(value, str | bytes) else value
+    try:
+        return json.loads(value) if isinstance(value, str | bytes) else value
+    except RecursionError as err:
+        raise ValueError("nested too deeply") from err
 
 
 def read(engine: sa.Engine, query: sa.Select[Any], made: Callable[[Any], _Item]) -> Readable[_Item]:

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 #: PostgreSQL keeps no NUL, and neither it nor SQLite a code point that UTF-8 has no bytes for.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+#: What a terminal would obey.
+_CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def storable(text: str) -> str:
@@ -22,6 +24,11 @@ def storable(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     number = ord(found[0])
     return f"\\u{number:04x}" if number else "\\x00"
+
+
+def without_codes(text: str) -> str:
+    r"""`text` as a terminal may have it: `\x1b` and its like as their escapes, tabs and line ends as they are."""
+    return _CODES.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def listed(names: Collection[str], most: int = 3) -> str:

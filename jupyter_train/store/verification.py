@@ -13,6 +13,8 @@ from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.text import listed
 
+#: The kinds of events that tell a verdict.
+KINDS = ("verified", "not verified", "diverged")
 #: More names than these are not listed.
 _MOST_NAMES = 4
 
@@ -227,11 +229,11 @@ class Verification:
         return min(self._found.different.values(), default=self._found.reached)
 
     def kind_to_tell(self) -> str:
-        """The kind of event that is due, once an attempt: `diverged` or `verified`; empty where none is."""
+        """The kind of event that is due, once an attempt; empty where none is."""
         if self._is_told or not (self.is_different or self.is_over):
             return ""
         self._is_told = True
-        return "diverged" if self.is_different else "verified"
+        return self.kind
 
     @property
     def words(self) -> str:
@@ -241,6 +243,11 @@ class Verification:
         if words.startswith("verified exact") and self.remarks:
             return f"{words}; what follows may differ: {'; '.join(self.remarks)}"
         return "; ".join([words, *self.remarks]) if words.startswith(("diverged", "not verified")) else words
+
+    @property
+    def kind(self) -> str:
+        """What an event that tells the verdict is called: one of `KINDS`."""
+        return next((kind for kind in KINDS if self.words.startswith(kind)), "verified")  # so far, if it ends here
 
     @property
     def verdict(self) -> str:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,15 +227,17 @@ class RunWriter:
     def _take(self) -> None:
         """Moves appended rows into the appender; values are brought to the host in one batch."""
         taken = [self._rows.popleft() for _ in range(len(self._rows))]
-        rows = [row for row in taken if isinstance(row, Row)]
+        rows = [row for row in taken if type(row) is Row]
+        names = {name: storable(name) for name in dict.fromkeys(name for row in rows for name, _ in row.values)}
         try:
-            self._appender.prepare(dict.fromkeys(storable(name) for row in rows for name, _ in row.values))
+            self._appender.prepare(names.values())
         except BaseException:
             self._rows.extendleft(reversed(taken))
             raise
-        numbers = self._numbers.of([(row.step, name, value) for row in rows for name, value in row.values])
+        places = ((row.step, name) for row in rows for name, _ in row.values)
+        numbers = self._numbers.of([value for row in rows for _, value in row.values], places)
         for row in taken:
-            self._enter(row, numbers)  # raises nothing: the rows after it would be lost
+            self._enter(row, numbers, names)  # raises nothing: the rows after it would be lost
         if self.verification is not None and self.verification.is_new:
             self._tell_verification(self.verification)
         while self._actions:
@@ -246,12 +248,17 @@ class RunWriter:
             self._summary_is_new = False
             self._appender.set_meta("summary", storable_tree(mask_tree(self._summary.copy())))
 
-    def _enter(self, row: Row | Marker | Anew | Settled, numbers: Iterator[float | None]) -> None:
+    def _enter(
+        self, row: Row | Marker | Anew | Settled, numbers: Iterator[float | None], names: Mapping[str, str]
+    ) -> None:
         if isinstance(row, Row):
             for (name, _), value in zip(row.values, numbers, strict=False):
-                if value is not None:
-                    with self._numbers.said(row.step, name):
-                        self._append(storable(name), Point(row.step, row.epoch, value, row.time))
+                if value is None:
+                    continue
+                try:
+                    self._append(names[name], Point(row.step, row.epoch, value, row.time))
+                except Exception as err:  # noqa: BLE001  a sum beyond a float, or a slip of ours
+                    self._numbers.leave_out(row.step, name, err)
         elif isinstance(row, Marker):
             row.place = self._appender.place()
         elif isinstance(row, Anew):
@@ -295,7 +302,7 @@ class RunWriter:
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
-        if failed:
+        if failed and not self._closing.is_set():  # nothing of how a run ended waits for it
             raise failed[0]
 
     def _commit_rows(self) -> None:
@@ -417,6 +424,7 @@ class RunWriter:
             return False
         last_words.note(self.folder.lock, self._end(status, message))
         self._appender.close()
+        self.folder.make_private()
         return True
 
     def _judged(self, status: RunStatus, message: str) -> str:

@@ -190,12 +190,15 @@ class Steering:
         trainer.fit_loop.epoch_loop.min_steps = None
 
     def _stop(self, trainer: pl.Trainer) -> str:
-        self.end(trainer, f"stopped at step {trainer.global_step:,}; the best and the last weights are kept")
+        kept = "the best and the last weights" if self._checkpoint.has_best else "the last weights"
+        self.end(trainer, f"stopped at step {trainer.global_step:,}; {kept} are kept")
         return "stopped"
 
     def _halt(self, trainer: pl.Trainer, words: str) -> str:
         at = f"step {trainer.global_step:,}"
-        self.end(trainer, f"{words}; ended by `--on-nan stop` at {at}, the best weights from before are kept")
+        has_best = self._checkpoint.has_best
+        kept = "the best weights from before are kept" if has_best else "there were no best weights before"
+        self.end(trainer, f"{words}; ended by `--on-nan stop` at {at}, {kept}")
         return "stopped"
 
     def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:

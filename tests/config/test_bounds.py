@@ -48,6 +48,42 @@ def test_more_than_the_machine_is_for_is_refused_in_one_line(name: str, value: o
     assert open_store().list_runs() == []
 
 
+TOO_LONG = {
+    "note": "x" * 100_001, "tag": ["x" * 100_001], "early_stop": "x" * 10**6, "notify": "x" * 10**6,
+    "monitor": "x" * 10**6, "target": "x" * 10**6, "resume": "x" * 10**6, "split": "9" * 10**6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+def test_a_text_has_a_bound_and_is_not_echoed_whole(name: str) -> None:
+    with pytest.raises(JupyterTrainError, match="expected" if name != "resume" else "no run is called") as caught:
+        train(LitDigits(), digits(64), **USUAL, **{name: TOO_LONG[name]})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("ask", [lambda: get_run("x" * 10**6), lambda: command("x" * 10**6, {}),
+                                 lambda: TrainConfig.of({"x" * 10**6: 1}), lambda: TuneConfig.of({"y" * 10**6: 1}, {}),
+                                 lambda: line.parse("--" + "x" * 10**6, options_by_name()),
+                                 lambda: line.parse("'" + "x" * 10**6, options_by_name())])  # fmt: skip
+def test_what_is_long_is_not_given_back(ask) -> None:
+    with pytest.raises(JupyterTrainError) as caught:
+        ask()
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_option_is_given_so_many_times_at_most() -> None:
+    for config, given in ((TrainConfig, {"tag": ["a"] * 10_001}), (TuneConfig, {"enqueue": ["lr=1"] * 10_001})):
+        with pytest.raises(OptionError, match=r"10,001 times: expected at most 10,000"):
+            config.of(given) if config is TrainConfig else config.of(given, {})
+    assert TrainConfig.of({"epochs": 1, "tag": ["a"] * 100}).tag == ["a"] * 100
+
+
+@pytest.mark.parametrize("shares", ["nan/nan", "nan", [float("nan"), 1.0], "inf/-inf", "1/0/nan"])
+def test_shares_that_are_no_numbers_are_refused(shares: object) -> None:
+    with pytest.raises(OptionError, match="shares that add up to 1"):
+        TrainConfig.of({"epochs": 1, "split": shares})
+
+
 def test_who_means_it_says_so_and_has_a_bound_too() -> None:
     most = machine.most_processes_at_all()
     assert TrainConfig.of({"epochs": 1, "devices": most, "oversubscribe": True}).trainer["devices"] == most

@@ -17,6 +17,7 @@ def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.M
     def fails(*_: object, **__: object) -> None:
         raise StoreError("the run store does not answer")
 
+    before = threading.enumerate()
     monkeypatch.setattr(attempt.trust if where == "remark" else attempt, where, fails)
     with pytest.raises(StoreError, match="does not answer"):
         train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True)
@@ -24,4 +25,5 @@ def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.M
     assert (run.record.status, run.record.message) == (
         "failed", "the run store does not answer",
     )  # fmt: skip
-    assert not [thread for thread in threading.enumerate() if thread.name == "jupyter_train writer"]
+    made = [thread for thread in threading.enumerate() if thread not in before]
+    assert not [thread for thread in made if thread.name == "jupyter_train writer"]

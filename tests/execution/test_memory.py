@@ -15,11 +15,11 @@ from jupyter_train.execution import crash, memory
 KILLED = """
 import os, subprocess, sys
 from jupyter_train.execution import memory
-before = memory.count_kills()
+before = memory.Kills()
 done = subprocess.run([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
-print(done.returncode, memory.has_killed(before))
+print(done.returncode, before.are_more)
 done = subprocess.run([sys.executable, "-c", "x = bytearray(600_000_000)"])
-print(done.returncode, memory.has_killed(before))
+print(done.returncode, before.are_more)
 """
 
 
@@ -71,6 +71,19 @@ def test_kills_are_counted_where_the_system_counts_them(tmp_path: Path, where: s
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     assert memory.count_kills(tmp_path) == (None if where == "nothing" else 3)
+
+
+def test_a_process_that_the_system_killed_long_before_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "proc" / "vmstat"
+    path.parent.mkdir()
+    path.write_text("oom_kill 3\n")
+    kills = memory.Kills(tmp_path)
+    path.write_text("oom_kill 4\n")
+    assert kills.are_more
+    kills.look()
+    assert kills.are_more, "ours may have been killed just before, and not have ended yet"
+    kills.look()
+    assert not kills.are_more
 
 
 def test_what_is_told_of_a_kill(tmp_path: Path) -> None:

@@ -417,6 +417,17 @@ def test_a_lock_that_says_anything_costs_nobody_the_list(run: Run, content: byte
         look_at_everything(run)
 
 
+@pytest.mark.parametrize("name", ["provenance.json", "study.json"])
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a":' * 200_000, b"[" * 9, b"5", b'"text"', b"\xff{}"])
+def test_a_file_that_says_anything_says_nothing(run: Run, name: str, content: bytes, tally) -> None:
+    for _ in tally.trials("a hostile file of JSON", range(1)):
+        (run.folder / name).write_bytes(content)
+        look_at_everything(run)
+        assert repr(runs())
+        folder = RunFolder(run.folder)
+        assert (folder.read_provenance() if name == "provenance.json" else folder.read_study()) in ({}, None)
+
+
 def test_checkpoints_in_a_linked_folder_are_left_alone(run: Run, tmp_path: Path, tally) -> None:
     for _ in tally.trials("the folder of checkpoints is a link", range(1)):
         outside = tmp_path / "outside"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
+from jupyter_train.store.metrics.reader import Checkpoint, Medium, MetricReader
 
 LENGTHS = [1, 2, 15, 16, 17, 255, 256, 257, 2047, 2048, 2049, 4096, 5000, 33000]
 
@@ -146,6 +150,54 @@ def test_a_fault_anywhere_inside_the_transaction_loses_nothing_and_writes_nothin
         assert [point.step for point in reader.points("loss")] == list(range(900))
         assert [point.value for point in reader.points("other")] == [-float(step) for step in range(10, 900)]
         assert len(reader.checkpoints()) == 1
+
+
+class Interrupted(BaseException):
+    """What a second Interrupt raises, wherever the main thread is."""
+
+
+def interrupted_at(count: int, work: Callable[[], None]) -> bool:
+    """Does `work` and raises before one of the instructions of the appender's own code; False where none is left."""
+    left = [count]
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        if not frame.f_code.co_filename.endswith("appender.py"):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] == 0:
+                raise Interrupted
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except Interrupted:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_an_interrupt_anywhere_in_a_commit_loses_nothing_and_writes_nothing_twice(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    appender = _filled(path, 10)
+    appender._open().execute("PRAGMA synchronous=OFF")
+    step, is_interrupted = 10, True
+    while is_interrupted:
+        appender.append("loss", Point(step, 0.0, float(step), 0.0))
+        appender.add_medium(Medium(0, "picture", step, "image", f"media/{step}.png", 1, "ab", ""))
+        is_interrupted = interrupted_at(step - 9, appender.commit)
+        if step % 2:
+            appender._open().execute("BEGIN")  # a second one came while the first was answered
+        appender.commit()
+        step += 1
+    assert step > 100
+    with MetricReader(path) as reader:
+        assert [point.step for point in reader.points("loss")] == list(range(step))
+        assert [medium.step for medium in reader.media()] == list(range(10, step))
 
 
 def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:

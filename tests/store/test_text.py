@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 
 import numpy as np
 import pytest
 
-from jupyter_train import get_run, runs, train
+from jupyter_train import compare, get_run, runs, train
+from jupyter_train.cli import main
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunNotFoundError
 from jupyter_train.execution import crash
@@ -17,7 +19,7 @@ from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.central import Event
 from jupyter_train.store.owner import OwnerLock
-from jupyter_train.store.text import storable, storable_tree
+from jupyter_train.store.text import storable, storable_tree, without_codes
 from tests.models import LitDigits, digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -30,6 +32,27 @@ def test_only_what_cannot_be_stored_is_escaped() -> None:
              "\udfff": r"\udfff", "\ud83d\ude00"[:1] + "x": r"\ud83dx"}  # fmt: skip
     assert {text: storable(text) for text in cases} == cases
     assert storable_tree({BAD: [BAD, {"n": 1, "x": None}]}) == {KEPT: [KEPT, {"n": 1, "x": None}]}
+
+
+class Coloured(LitDigits):
+    """Names a metric as a terminal would obey."""
+
+    def training_step(self, batch, batch_idx):
+        self.log("acc\x1b[31m\x9b2J", 0.5)
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_terminal_is_told_nothing_by_names(capsys) -> None:
+    run = train(Coloured(), digits(64), epochs=1, quiet=True, tag=["a\x1b[8mb"], note="\x1b]0;title\x07")
+    plain = bundle(snapshot(run._store, run.key))["text/plain"]
+    shown = [repr(run), repr(runs()), repr(compare(run.key, run.key)), plain]
+    capsys.readouterr()
+    assert main(["runs", "show", run.ref]) == main(["runs", "list"]) == 0
+    shown.append(capsys.readouterr().out)
+    codes = [re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f].{,20}", text) for text in shown]
+    assert codes == [[]] * len(shown)
+    assert r"acc\x1b[31m\x9b2J" in shown[0]
+    assert without_codes("a\tb\n\x1b[31m\r\x85ä") == "a\tb\n\\x1b[31m\\x0d\\x85ä"
 
 
 class Odd(LitDigits):

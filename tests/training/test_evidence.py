@@ -16,6 +16,7 @@ from jupyter_train import runs, train
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.metrics.reader import WEIGHTS
+from jupyter_train.store.verification import KINDS
 from jupyter_train.training import evidence
 from jupyter_train.training.evidence import Fingerprint, WeightsLog
 from jupyter_train.training.moments import Moment
@@ -127,7 +128,7 @@ class AwaitsVerdict(pl.Callback):
 
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 4:
-            until(lambda run: any(event.kind == "verified" for event in run.events), runs()[0])
+            until(lambda run: any(event.kind in KINDS for event in run.events), runs()[0])
 
 
 class Norms(pl.Callback):
@@ -175,9 +176,10 @@ def gone_on(model, callback=(), then=(), *, resume=None, **options):
 
 def verdict(run) -> str:
     """As every view has it."""
-    told = [event for event in run.events if event.kind in ("verified", "diverged")]
+    told = [event for event in run.events if event.kind in KINDS]
     assert len(told) == 1
     words = run.attempts[1]["verified"]
+    assert told[0].kind == next((kind for kind in KINDS if words.startswith(kind)), "verified")
     assert told[0].text == f"attempt 2 {words}"
     assert {"step": told[0].step, "kind": told[0].kind, "text": told[0].text} in snapshot(run._store, run.key)["events"]
     return words

@@ -93,9 +93,17 @@ def test_on_nan_stop_ends_the_run_at_the_next_batch_and_says_why() -> None:
     assert run.status == "stopped"
     assert run.record.message.startswith("train_loss became NaN at step 3; ended by `--on-nan stop` at step ")
     assert "stopped with NaN" in repr(run)
+    assert run.record.message.endswith(", the best weights from before are kept") == (run.best is not None)
     assert run.record.config["on_nan"] == "stop"
     with pytest.raises(OptionError, match=r"expected.*warn.*stop"):
         train(LitDigits(), digits(64), epochs=1, on_nan="end")
+
+
+def test_on_nan_stop_promises_no_best_weights_where_there_were_none() -> None:
+    run = train(Becomes(math.nan), digits(64), epochs=10_000, seed=1, quiet=True, on_nan="stop")
+    assert run.status == "stopped"
+    assert run.record.message.endswith(", there were no best weights before")
+    assert run._checkpoint("best") is None
 
 
 class Breaks(LitDigits):

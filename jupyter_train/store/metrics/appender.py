@@ -112,16 +112,27 @@ class MetricAppender:
             FencedError: A later attempt has begun; nothing was written, and nothing ever will be.
         """
         connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
+        is_begun = False
         try:
+            if connection.in_transaction:  # an Interrupt came where the last try was being rolled back
+                connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            is_begun = True
             file.check_attempt(connection, self._attempt)
             self._write(connection)
             connection.execute("COMMIT")
-        except BaseException:
+            self._committed()
+        except BaseException as err:
+            if is_begun and not connection.in_transaction and not isinstance(err, sqlite3.Error):
+                self._committed()  # an Interrupt came when all was on disk
+                raise
+            self._ids = {}
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._ids = {}
             raise
+
+    def _committed(self) -> None:
+        """Nothing waits any more; may be called twice."""
         for pyramid in self._pyramids.values():
             pyramid.committed()
         self._meta = {}

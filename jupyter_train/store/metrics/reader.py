@@ -31,6 +31,7 @@ from jupyter_train.store.metrics.blocks import (
 from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.private_files import stays_inside
+from jupyter_train.store.readable import parsed
 from jupyter_train.store.sound import FILE_DAMAGE, is_sound, printable
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
@@ -88,7 +89,7 @@ class Place(NamedTuple):
             DamagedError: It is not what was stored.
         """
         try:
-            found = json.loads(text) if text else {}
+            found = parsed(text) if text else {}
             return cls(dict(found.get("points", {})), int(found.get("media", 0)))
         except (ValueError, TypeError, AttributeError) as err:
             raise DamagedError(f"what a checkpoint says of the history before it is damaged ({err})") from err
@@ -177,8 +178,8 @@ class MetricReader:
         """A JSON value the writer keeps, such as `progress`; None when absent or damaged."""
         rows = self._query("SELECT value FROM meta WHERE name = ?", name)
         try:
-            return json.loads(rows[0][0]) if rows else None
-        except (ValueError, TypeError, RecursionError):
+            return parsed(rows[0][0]) if rows else None
+        except (ValueError, TypeError):
             self._left_out[f"text under `{name}`"] = 1
             return None
 

@@ -73,6 +73,11 @@ class RunCheckpoint(Checkpoint):
 
     # -- when -------------------------------------------------------------------------------------
 
+    @property
+    def has_best(self) -> bool:
+        """Whether the weights of a best epoch are kept, or about to be."""
+        return self._ranking.has_any or self._improved_to is not None
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compares the monitored metric."""
         if not trainer.sanity_checking:

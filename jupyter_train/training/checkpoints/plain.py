@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ from pytorch_lightning.utilities import is_picklable
 from jupyter_train.store.masking import one_line
 
 _PLAIN = (type(None), bool, float, complex, str, bytes, torch.Size, torch.dtype, torch.device, torch.layout)
-_HASHABLE = (type(None), bool, float, complex, str, bytes)
+_HASHABLE = frozenset((type(None), bool, float, complex, str, bytes))
+#: What is taken as it is; whole numbers are looked at.
+_LEAVES = frozenset((*_PLAIN, torch.Tensor, torch.nn.Parameter))
 #: `weights_only=True` reads no integer of more than 255 bytes.
 _MOST_BITS = 255 * 8 - 1
 _APART = "set apart, since it is no plain data"
@@ -69,15 +72,15 @@ def split(content: Any) -> tuple[Any, list[Apart]]:
 
 def _plain(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
     kind = type(value)
-    if kind in _PLAIN or kind in (torch.Tensor, torch.nn.Parameter) or (kind is int and _is_short(value)):
+    if kind in _LEAVES or (kind is int and _is_short(value)):
         return value
     if id(value) not in above:  # a container inside itself is no plain data
         inside = above | {id(value)}
-        if kind in (dict, OrderedDict) and all(_is_plain_key(key) for key in value):
+        if kind in (dict, OrderedDict) and _are_plain_keys(value):
             return _plain_mapping(value, where, apart, inside)
         if kind in (list, tuple):
             return kind([_plain(item, (*where, index), apart, inside) for index, item in enumerate(value)])
-        if kind is set and all(_is_plain_key(item) for item in value):
+        if kind is set and _are_plain_keys(value):
             return set(value)
     one = Apart(where, value)
     apart.append(one)
@@ -85,7 +88,10 @@ def _plain(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any
 
 
 def _plain_mapping(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
-    made = type(value)((key, _plain(item, (*where, key), apart, above)) for key, item in value.items())
+    made = type(value)(value)
+    for key, item in value.items():
+        if type(item) not in _LEAVES:  # most are weights
+            made[key] = _plain(item, (*where, key), apart, above)
     if hasattr(value, "_metadata"):  # versions of the modules in a state_dict
         made._metadata = value._metadata
     return made
@@ -93,6 +99,10 @@ def _plain_mapping(value: Any, where: Where, apart: list[Apart], above: set[int]
 
 def _is_short(value: int) -> bool:
     return value.bit_length() <= _MOST_BITS
+
+
+def _are_plain_keys(keys: Collection[Any]) -> bool:
+    return _HASHABLE.issuperset(map(type, keys)) or all(map(_is_plain_key, keys))
 
 
 def _is_plain_key(key: Any) -> bool:

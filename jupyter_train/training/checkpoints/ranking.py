@@ -23,6 +23,12 @@ class Ranking:
         self._on_disk: list[tuple[float, str]] = []
         self._outdated: list[str] = []
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a checkpoint is kept as one of the best, or is on its way."""
+        with self._lock:
+            return bool(self._expected)
+
     def is_among_the_best(self, value: float) -> bool:
         """Whether a checkpoint with this value is worth keeping."""
         if not math.isfinite(value):

@@ -124,7 +124,7 @@ class Hooks:
         self._lengths = list(map(len, self._dicts))
         self._idle = [
             (owner, name, owner[name])
-            for owner in (attributes, *map(vars, with_dict), *map(vars, filterfalse(_is_ours, kinds)))
+            for owner in map(vars, filterfalse(_is_ours, (self._module, *with_dict, *kinds)))
             for name in _HOOKS & owner.keys()
             if _is_idle(name, owner[name])
         ]
@@ -178,9 +178,9 @@ def overridden(owner: Any, name: str, base: type) -> bool:
     return callable(hook) and getattr(hook, "__func__", hook) is not _EMPTY[base][name]
 
 
-def _is_ours(kind: type) -> bool:
-    """Whether a class is of this package, whose hooks that are None stay so."""
-    return kind.__module__.startswith("jupyter_train.")
+def _is_ours(one: Any) -> bool:
+    """Whether a class, or an object's, is of this package, whose hooks that are None stay so."""
+    return bool(one.__module__.startswith("jupyter_train."))
 
 
 def _is_complete(owner: Any) -> bool:
