@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def split_rows(
     A test part is put aside first, whole, and is the same for every fold.
 
     Raises:
-        DataError: There are too few rows, or groups, for the folds.
+        DataError: There are too few rows, or groups, for the shares or the folds.
     """
     from sklearn.model_selection import train_test_split
 
@@ -74,6 +75,8 @@ def split_rows(
     train, rest = _cut(train_test_split, rows, for_validation + for_test, labels, seed)
     if for_test == 0 or len(rest) < 2:
         return train, rest, rest[:0]
+    if for_validation == 0:
+        return train, rest[:0], rest
     validation, test = _cut(train_test_split, rest, for_test / (for_validation + for_test), labels, seed)
     return train, validation, test
 
@@ -90,7 +93,10 @@ def _without_test(rows: Any, split: Split, labels: Any, seed: int, groups: Any) 
         end = len(rows) - max(1, round(share * len(rows)))
         return rows[:end], rows[end:]
     if groups is not None:
-        kept, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(rows, groups=groups))
+        try:
+            kept, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(rows, groups=groups))
+        except ValueError as err:
+            raise DataError(f"`--split` cannot put these groups aside for a test: {err}") from None
         return np.sort(kept), np.sort(held)
     return _cut(train_test_split, rows, share, labels, seed)
 
@@ -137,11 +143,14 @@ def fold_rows(
 def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
     if share <= 0:
         return rows, rows[:0]
+    share = max(share, 1 / len(rows))
+    if math.ceil(share * len(rows)) >= len(rows):
+        raise DataError(f"`--split` leaves no row for one of its parts: there are {len(rows):,} rows to deal")
     strata = None
     if labels is not None:
         counts = np.unique(labels[rows], return_counts=True)[1]
         held = max(1, round(share * len(rows)))
         if counts.min() >= 2 and min(held, len(rows) - held) >= len(counts):
             strata = labels[rows]
-    kept, held_out = cut(rows, test_size=max(share, 1 / len(rows)), random_state=seed, stratify=strata)
+    kept, held_out = cut(rows, test_size=share, random_state=seed, stratify=strata)
     return np.sort(kept), np.sort(held_out)

@@ -70,6 +70,19 @@ def test_the_test_part_is_in_no_fold(kind: str) -> None:
         assert min(tests[0]) > max(set.union(*seen))
 
 
+@pytest.mark.parametrize("shares", [(1e-320, 1.0, 0.0), (0.001, 0.999, 0.0), (0.001, 0.0, 0.999), (0.5, 0.001, 0.499)])
+def test_a_split_that_leaves_a_part_without_rows_is_refused(store, shares: tuple[float, float, float]) -> None:
+    with pytest.raises(DataError, match=r"`--split` leaves no row for one of its parts: there are \d+ rows to deal"):
+        train(LitDigits(), digits(64), epochs=1, quiet=True, split=shares)
+    assert store.list_runs() == []
+
+
+def test_a_split_may_have_no_part_for_validation() -> None:
+    parts = split_rows(np.arange(64.0), Split((0.5, 0.0, 0.5)), 5)
+    assert [len(part) for part in parts] == [32, 0, 32]
+    assert sorted(np.concatenate(parts)) == list(range(64))
+
+
 def test_a_cross_validation_is_one_run_with_its_folds(store) -> None:
     run = train(build, digits(), cv=4, **USUAL)
     assert isinstance(run, Repeats)
