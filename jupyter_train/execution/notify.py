@@ -23,6 +23,7 @@ from jupyter_train.store.central import Event
 from jupyter_train.store.masked_source import secrets_of_target
 from jupyter_train.store.masking import mask
 from jupyter_train.store.text import storable
+from jupyter_train.store.variables import variables
 
 #: From the look-up of a name to the last header, or to the end of a command.
 _TIMEOUT_S = 10.0
@@ -63,7 +64,7 @@ def _send(record: RunRecord, target: str) -> str:
 
 def _call(command: str, body: bytes, record: RunRecord) -> str:
     named = {"REF": record.ref, "STATUS": record.status.value, "MESSAGE": record.message}
-    environment = os.environ | {f"JUPYTER_TRAIN_{name}": storable(value) for name, value in named.items()}
+    environment = variables() | {f"JUPYTER_TRAIN_{name}": storable(value) for name, value in named.items()}
     with _scratch() as error:
         # a shell, as the user typed it in their own cell; what we add travels as input and environment only
         process = subprocess.Popen(

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_train.execution.crash import open_crash_file
+from jupyter_train.store.variables import variables
 
 #: Set, by the process that owns a run, to the run's key for those that Lightning starts to share the work.
 OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
@@ -63,7 +64,7 @@ def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subproc
 def worker_environment() -> dict[str, str]:
     """The environment of a process that finds this package where this process does, and owns no run yet."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    environment = variables() | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     for name in (OWNED_VARIABLE, CHANGES_VARIABLE, QUEUED_VARIABLE):
         environment.pop(name, None)
     return environment
@@ -124,11 +125,11 @@ class Standby:
 
 def surroundings() -> tuple[object, ...]:
     """What a process that has imported torch cannot change any more."""
-    variables = sorted(
-        (name, value) for name, value in os.environ.items()
+    found = sorted(
+        (name, value) for name, value in variables().items()
         if name.startswith(_READ_AT_IMPORT) and name not in _OF_NO_MATTER
     )  # fmt: skip
-    return (tuple(variables), tuple(_version(name) for name in _PACKAGES))
+    return (tuple(found), tuple(_version(name) for name in _PACKAGES))
 
 
 def _version(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_train.store.locations import STORE_VARIABLE
 from jupyter_train.store.private_files import open_to_append
+from jupyter_train.store.variables import variables
 
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter
@@ -22,7 +23,7 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
         command += ["--project", option]
     package_parent = str(Path(__file__).resolve().parents[2])
     paths = [package_parent, os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    environment = variables() | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     environment[STORE_VARIABLE] = store_url  # not in the arguments: everybody on the machine can read those
     environment.pop("WANDB_SERVICE", None)  # the kernel's own wandb process is not the mirror's
     try:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from jupyter_train.store.secret_names import is_plain, is_secret_name
 from jupyter_train.store.secret_patterns import spans
+from jupyter_train.store.variables import variables
 from jupyter_train.store.visible_text import Visible, has_codes, with_inside
 
 MASK = "••••••"
@@ -44,7 +45,7 @@ def mask_tree(value: Any, also: Collection[str] = ()) -> Any:
 
 def _known(also: Collection[str]) -> list[str]:
     """Secrets of this environment and further ones, as they are and as they are written, longest first."""
-    values = {value for name, value in os.environ.items() if is_secret_name(name) and _is_meant(value)}
+    values = {value for name, value in variables().items() if is_secret_name(name) and _is_meant(value)}
     values |= {value for value in also if len(value) >= _SHORTEST_SECRET}
     written = {form for value in values for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
     return sorted(written, key=len, reverse=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from jupyter_train.store.masking import MASK, mask, mask_html, mask_tree
+from jupyter_train.store.variables import variables
 
 #: Twenty canaries; no real credential among them.
 CANARIES = {
@@ -182,3 +186,26 @@ def test_values_under_secret_names_are_masked_in_trees() -> None:
 def test_lists_and_names_in_trees_are_masked_too() -> None:
     tree = {"auth": ["me", "hunter2"], "glpat-canary00000000000005": 1, "eos_token": "<eos>", "author": "somebody"}
     assert mask_tree(tree) == {"auth": ["me", MASK], MASK: 1, "eos_token": "<eos>", "author": "somebody"}
+
+
+def test_variables_that_come_and_go_meanwhile_keep_nothing_from_being_masked() -> None:
+    """Lightning sets and unsets one at every seed, while the writer's thread masks a message."""
+    is_over = threading.Event()
+
+    def change() -> None:
+        while not is_over.is_set():
+            os.environ["PL_GLOBAL_SEED_TOKEN"] = "canary-coming-and-going"
+            del os.environ["PL_GLOBAL_SEED_TOKEN"]
+
+    changing = threading.Thread(target=change)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    changing.start()
+    try:
+        for _ in range(3000):
+            assert MASK in mask("before canary-env-value-0001 after")
+            assert variables()["MY_SERVICE_TOKEN"] == "canary-env-value-0001"
+    finally:
+        is_over.set()
+        changing.join()
+        sys.setswitchinterval(interval)
