@@ -32,6 +32,7 @@ def test_every_control_works_while_the_cell_blocks(jupyter) -> None:
     _wait_for_notice(page, "checkpoint manual-step")
     _click(page, "Pause")
     page.wait_for_selector(".jt-Header[data-status=paused]")
+    page.wait_for_timeout(1000)  # the number of the last step comes right after the status
     paused_at = page.evaluate(STEP)
     jupyter.screenshot("paused-light")
     page.wait_for_timeout(1000)
