@@ -14,7 +14,7 @@ from jupyter_train.panel.numbers import duration_text, size_text, value_text
 from jupyter_train.panel.picture import write_picture
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import held, svg
-from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.run import NOT_OPTIONS, RunRecord, RunStatus
 from jupyter_train.store.text import without_codes
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Comparison:
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in config.items() if name != "expressions"}
+    flat = {name: value for name, value in config.items() if name not in NOT_OPTIONS}
     typed = config.get("expressions")
     return flat | {f"{name} (typed)": text for name, text in (typed if isinstance(typed, dict) else {}).items()}
 

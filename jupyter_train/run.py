@@ -30,6 +30,8 @@ class RunStatus(enum.StrEnum):
         return self in _LIVE
 
 
+#: What a run's `config` holds beside its options.
+NOT_OPTIONS = ("expressions", "searched_options")
 #: Kinds of runs that are parts of another one, which lists show in their place.
 PARTS = ("trial", "fold")
 
@@ -65,7 +67,8 @@ class RunRecord:
     Attributes:
         key: UUIDv7, sortable by creation time.
         kind: `train` for a fit, `retrain` for a repeated notebook, `tune` for a search and `trial` for one of its fits.
-        config: Option values as plain JSON; `expressions` in it keeps what was typed.
+        config: Option values as plain JSON; `expressions` in it keeps what was typed, `searched_options` which of a
+            search's names are options of `%train`.
         summary: Progress, best and last values as of `heartbeat_at`.
         degraded: Why recording is behind, or an empty string.
         payload: SHA-256 of what its own process was given; empty where there is none, or it is gone.

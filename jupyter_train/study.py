@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.train import check_machine
-from jupyter_train.exceptions import OptionError, StudyError
+from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.store import RunFolder
 from jupyter_train.store.text import without_codes
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jupyter_train.store import Store
+    from jupyter_train.store.metrics.reader import Checkpoint
     from jupyter_train.tuning.plan import Plan
+
+
+#: Trials in these states come first.
+_ORDER = {"complete": 0, "infeasible": 1}
 
 
 class BestTrial:
@@ -75,6 +80,19 @@ class Repeats(Run):
             rows.append(row | {"status": str(run.status), "run": run.key})
         return pd.DataFrame(rows)
 
+    def _found_checkpoint(self, which: str) -> Checkpoint:
+        raise RunStateError(f"`{self.ref}` {self._several}")
+
+    def _module_for(self, into: Any) -> Any:
+        raise ModelError(f"`{self.ref}` {self._several}")
+
+    @property
+    def _several(self) -> str:
+        return (
+            "is several fits, each with weights of its own; `run.fits` lists them, and `run.children[0].model(MODEL)` "
+            "gives the first, with `MODEL` as it is made"
+        )
+
     @property
     def mean(self) -> float | None:
         """Mean of the fits' best values of the monitored metric; None before the first has ended."""
@@ -123,12 +141,13 @@ class Study(Run):
     def trials(self) -> pd.DataFrame:
         """One row a trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
 
-        The index is the trial's number. Trials that were pruned or failed come last; a pruned one has the value it had
-        reached. One that a stop broke off, or that was added by hand, is `waiting`: it is next when the study goes on.
+        The index is the trial's number. Complete trials that break a constraint (`infeasible`) come after those that
+        keep to all, and trials that were pruned or failed last; a pruned one has the value it had reached. One that a
+        stop broke off, or that was added by hand, is `waiting`: it is next when the study goes on.
         """
         import pandas as pd
 
-        from jupyter_train.tuning.book import given
+        from jupyter_train.tuning.book import given, is_feasible
 
         waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
         objectives = [str(name) for name, _ in self.config["objectives"]]
@@ -136,6 +155,7 @@ class Study(Run):
         for trial in self.optuna.get_trials(deepcopy=False):
             values = trial.values or [None] * len(objectives)
             state = trial.state.name.lower()
+            state = "infeasible" if state == "complete" and not is_feasible(trial) else state
             rows[trial.number] = {
                 "state": "waiting" if state in waits else state, **dict(zip(objectives, values, strict=False)),
                 **given(trial),
@@ -145,17 +165,22 @@ class Study(Run):
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         if objectives[0] in frame:
             frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
-            frame = frame.sort_values("state", key=lambda states: states != "complete", kind="stable")
+            frame = frame.sort_values("state", key=lambda states: states.map(_ORDER).fillna(len(_ORDER)), kind="stable")
         return frame
 
     @property
     def best(self) -> BestTrial | None:  # type: ignore[override]
-        """The best trial; None before one is complete. After `--confirm` the one that is best over several seeds.
+        """The best trial that keeps to the constraints; None before one is complete.
+
+        After `--confirm` it is the one that is best over several seeds.
 
         Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front.
         """
+        from jupyter_train.tuning.book import is_feasible
+
         sign = 1 if self.config["objectives"][0][1] == "min" else -1
-        done = [one for one in self.optuna.get_trials(deepcopy=False) if one.state.name == "COMPLETE" and one.values]
+        trials = self.optuna.get_trials(deepcopy=False)
+        done = [one for one in trials if one.state.name == "COMPLETE" and one.values and is_feasible(one)]
         if not done:
             return None
         best = min(done, key=lambda one: (sign * one.values[0], one.number))
@@ -253,11 +278,13 @@ class Study(Run):
         """The best trial as a line of `%train`, ready to run.
 
         Raises:
-            StudyError: No trial is complete.
+            StudyError: No trial is complete, or a line cannot name what made its model; the message says what to write.
         """
         best = self.best
         if best is None:
-            raise StudyError(f"`{self.ref}` has no complete trial to promote")
+            done = set(self.trials["state"])
+            what = "complete trial that keeps to the constraints" if "infeasible" in done else "complete trial"
+            raise StudyError(f"`{self.ref}` has no {what} to promote")
         from jupyter_train.tuning.promoting import train_line
 
         return train_line(self.config, best.params)

@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-from jupyter_train import doctor
+from jupyter_train import doctor, train
 from jupyter_train.cli import main
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
+from tests.models import LitDigits, digits
 
 
 def ended(count: int, points: int = 300) -> list[RunFolder]:
@@ -32,6 +33,28 @@ def ended(count: int, points: int = 300) -> list[RunFolder]:
 
 def said(**more: float | None) -> str:
     return "\n".join(found.words for found in doctor.look(**more))
+
+
+def test_one_changed_byte_of_a_checkpoint_is_found_where_there_is_time() -> None:
+    run = train(LitDigits(), digits(64), epochs=1, quiet=True)
+    assert f"`{run.ref}`" not in said(patience_s=None)
+    path = run.checkpoint
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert f"`{run.ref}`: `checkpoints/{path.name}` is not the file that was recorded" in said(patience_s=None)
+    assert f"`{run.ref}`" not in said()
+
+
+@pytest.mark.parametrize("url", ["banana://x", "oracle://x/y", "sqlite+nothing:///x"])
+def test_a_store_that_cannot_be_opened_is_said_in_one_line(url: str, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("JUPYTER_TRAIN_STORE", url)
+    assert main(["runs", "list"]) == 3
+    shown = capsys.readouterr().err
+    assert shown.startswith("jupyter train: `JUPYTER_TRAIN_STORE` names no store that can be opened (")
+    assert shown.count("\n") == 1
+    assert main(["doctor"]) == 3
+    assert "names no store that can be opened" in capsys.readouterr().out
 
 
 def test_a_changed_value_is_found(own_store) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -11,6 +14,9 @@ _RULE = "a shell command, or a URL such as `https://example.org/hook`"
 _MOST_URL_LETTERS = 2_048
 _MOST_COMMAND_LETTERS = 100_000
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<slashes>/*)", re.IGNORECASE)
+#: A command that is just named, not put together.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,60}")
+_IS_KNOWN = 'command -v -- "$1" >/dev/null 2>&1'
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 #: What no URL holds as it is; a backslash before the host is read in two ways.
 _NO_URL_LETTER = re.compile(r'[\x00-\x20\x7f-\x9f\\<>"{}|^`\u2028\u2029]')
@@ -51,7 +57,19 @@ def checked_target(value: str) -> str:
         address(target)
     elif len(target) > _MOST_COMMAND_LETTERS:
         raise ValueError(f"a shell command of at most {_MOST_COMMAND_LETTERS:,} letters")
+    elif not _is_there(target.split()[0]):
+        raise ValueError(f"{_RULE}; there is no command `{target.split()[0]}` here")
     return target
+
+
+def _is_there(word: str) -> bool:
+    """Whether the shell knows a command; of one that is not just a name nothing is known before it runs."""
+    if not _NAME.fullmatch(word) or os.name != "posix":
+        return True
+    return (
+        shutil.which(word) is not None
+        or subprocess.run(["sh", "-c", _IS_KNOWN, "sh", word], check=False).returncode == 0
+    )
 
 
 def address(url: str) -> Address:

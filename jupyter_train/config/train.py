@@ -151,12 +151,12 @@ class TrainConfig:
     form: bool = _option(bool, "show all of this as a form instead of training", False, bare=True)
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
-    expressions: dict[str, str] = field(default_factory=dict)
+    expressions: dict[str, Any] = field(default_factory=dict)
     fold: Fold | None = None
     split_seed: int | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], expressions: Mapping[str, str] | None = None) -> TrainConfig:
+    def of(cls, given: Mapping[str, Any], expressions: Mapping[str, Any] | None = None) -> TrainConfig:
         """A checked configuration from option names and values.
 
         Args:

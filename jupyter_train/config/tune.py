@@ -51,7 +51,7 @@ class TuneConfig:
     Attributes:
         train: What every trial is told besides.
         space: What is searched, by name.
-        expressions: What was typed for values that were expressions.
+        expressions: What was typed for values that were expressions; a list where an option was given several times.
     """
 
     trials: int | None = _option(
@@ -96,14 +96,14 @@ class TuneConfig:
     )  # fmt: skip
     train: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Space] = field(default_factory=dict)
-    expressions: dict[str, str] = field(default_factory=dict)
+    expressions: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         given: Mapping[str, Any],
         space: Mapping[str, Any],
-        expressions: Mapping[str, str] | None = None,
+        expressions: Mapping[str, Any] | None = None,
         is_open: bool = False,
     ) -> TuneConfig:
         """A checked configuration.

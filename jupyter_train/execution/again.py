@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
 from jupyter_train.execution.absences import explain_absences
+from jupyter_train.execution.compatibility import check_fits, comparable, hyperparameters_changed
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
@@ -32,7 +32,6 @@ _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify"
 _LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
                          "hardware.cpu": "processor", "hardware.threads": "threads",
                          "hardware.gpus": "GPUs"}  # fmt: skip
@@ -86,18 +85,15 @@ def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainC
     lines = []
     now = config.to_json()
     for name, option in options_by_name().items():
-        old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
+        old, new = (comparable(one.get(name, option.default)) for one in (record.config, now))
         if option.shapes_result and old != new:
             lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
         lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
+    lines += hyperparameters_changed(record, prepared)
     sources = sources_of({"model": prepared.model, "data": prepared.data}, config.record == "code=full")
     return lines + differences_of_sources(provenance.get("sources", {}), sources)
-
-
-def _comparable(value: Any) -> Any:
-    return _ADDRESS.sub("", value) if isinstance(value, str) else value
 
 
 def _shown(options: Mapping[str, Any], name: str) -> str:
@@ -126,10 +122,14 @@ class Choice:
     Args:
         store: Where the run is recorded; it vouches for the checkpoint.
         wanted: `best`, `last`, a step, or None for the newest.
+        check: Raises where what the checkpoint holds cannot be gone on from.
     """
 
-    def __init__(self, store: Store, wanted: str | None) -> None:
+    def __init__(
+        self, store: Store, wanted: str | None, check: Callable[[Mapping[str, Any]], None] = lambda _content: None
+    ) -> None:
         self._store = store
+        self._check = check
         self.remarks: list[str] = []
         self.content: dict[str, Any] = {}
         self.found: Checkpoint | None = None
@@ -157,6 +157,7 @@ class Choice:
                     raise
                 self.remarks.append(f"checkpoint of step {one.step:,} refused: {one_line(str(err), 200)}")
                 continue
+            self._check(content)
             self.content, self.found = content, one
             return one
         return None
@@ -208,7 +209,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
     _check_fork(record)
-    choice = Choice(store, config.from_)
+    choice = Choice(store, config.from_, lambda content: check_fits(record, content, config, prepared))
     before, lock = record, None
     try:
         record, lock = take_over(store, key, choose=choice)
@@ -336,14 +337,15 @@ def resumption_of(store: Store, record: RunRecord) -> Resumption | None:
     return Resumption(str(path), read(path, found[0].sha256))
 
 
-def begin_fork(store: Store, config: TrainConfig) -> tuple[str, Again]:
+def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[str, Again]:
     """A new run's beginning at another one's checkpoint; gives that one's key too.
 
     Raises:
-        RunStateError: It has no checkpoint as asked for.
+        ChangedError: The model is another.
+        RunStateError: It has no checkpoint as asked for, or is further than the new run shall be.
     """
     other = store.find(str(config.fork))
-    choice = Choice(store, config.from_)
+    choice = Choice(store, config.from_, lambda content: check_fits(other, content, config, prepared))
     found = choice(other)
     if found is None:
         raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")

@@ -67,7 +67,7 @@ def begin(
         return go_on(store, job, prepared, store.find(config.resume).key)
     again = None
     if config.fork is not None:
-        job.parent, again = begin_fork(store, config)
+        job.parent, again = begin_fork(store, config, prepared)
     if made is not None:
         return *made, again
     record = create(store, job, prepared.model)

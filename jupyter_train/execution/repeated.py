@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,7 @@ def carry_out(store: Store, job: Job) -> Done:
         JupyterTrainError: Model, data or options do not fit; no run was made.
     """
     parts = _parts_of(job.config)
+    afresh = job.build = _Afresh(job.build)
     first = prepare(_job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
     name = job.config.name or type(first.model).__name__
     record = store.create_run(
@@ -70,7 +73,7 @@ def carry_out(store: Store, job: Job) -> Done:
     try:
         store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
         with InterruptWatch() as interrupt:
-            done = _Repeated(store, job, store.get(record.key), parts, interrupt).run()
+            done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh).run()
     finally:
         lock.release()
     interrupt.pass_on()
@@ -117,13 +120,57 @@ def _job_of(job: Job, part: Part, parent: str | None) -> Job:
     )  # fmt: skip
 
 
+class _Afresh:
+    """Gives every fit a model of its own: one that was given as an object is copied, and never trained itself.
+
+    Args:
+        build: Gives `(model, data)`: another model at every call, or always the same.
+    """
+
+    def __init__(self, build: Callable[[TrainConfig], tuple[Any, Any]]) -> None:
+        self._build = build
+        self._before: Callable[[], Any] = lambda: None
+        self.given: Any = None
+
+    def __call__(self, config: TrainConfig) -> tuple[Any, Any]:
+        """The model of the next fit, and the data; the first call is there to see whether they fit the options."""
+        from jupyter_train.training.model import copy_of, unwrapped
+
+        model, data = self._build(config)
+        if model is not None and model is self._before():
+            self.given = model
+        else:
+            with contextlib.suppress(TypeError):  # no model at all, which is said later
+                self._before = weakref.ref(model)
+        return (model if self.given is None else copy_of(unwrapped(model))), data
+
+    def words(self, config: TrainConfig) -> str:
+        """What the user should know of a model that was given as an object; empty where nothing is."""
+        from jupyter_train.training.initial import origin_of
+
+        origin = origin_of(self.given) if self.given is not None else None
+        if origin is not None and not config.reinit:
+            return (
+                f"the model was trained by `{origin.ref}` before: every fit begins with those weights, which may have "
+                "learnt the rows that it is validated on; write what makes it, as in `Net()`, to begin anew"
+            )
+        if self.given is not None and config.seeds is not None:
+            return (
+                "the model was given as an object: every fit begins with the weights that it has, so that seeds decide "
+                "the order of the rows and dropout alone; write what makes it, as in `Net()`, to have them drawn anew"
+            )
+        return ""
+
+
 class _Repeated:
     """The run while its parts train."""
 
     def __init__(
-        self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch
-    ) -> None:
+        self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch,
+        afresh: _Afresh,
+    ) -> None:  # fmt: skip
         self._interrupt = interrupt
+        self._afresh = afresh
         self._store = store
         self._job = job
         self._record = record
@@ -145,7 +192,10 @@ class _Repeated:
             self._tell_progress()
             for part in self._parts:
                 job = _job_of(self._job, part, self._record.key)
-                done = inline.carry_out(self._store, job, prepare(job))
+                prepared = prepare(job)
+                if part is self._parts[0] and (words := self._afresh.words(self._job.config)):
+                    self._writer.event("warning", words)
+                done = inline.carry_out(self._store, job, prepared)
                 error = done.error
                 if error is None and done.record.status is RunStatus.FINISHED:
                     self._done.append(done.record)

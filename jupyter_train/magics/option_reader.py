@@ -23,7 +23,7 @@ class OptionReader:
     """
 
     def __init__(self, namespace: Namespace, known: Mapping[str, Option]) -> None:
-        self.typed: dict[str, str] = {}
+        self.typed: dict[str, str | list[str]] = {}
         self._namespace = namespace
         self._known = known
 
@@ -67,11 +67,19 @@ class OptionReader:
             return option.bare
         inside = expression_in(text)
         if inside is not None:
-            self.typed[option.name] = inside
+            self._remember(option, inside)
             return self._namespace.evaluate_option(option.flag, inside)
         if option.is_expression or option.name in WORDS_OR_OBJECTS:
             return self._object(option, text)
         return option.parse(unquoted(text) if str in option.takes else text)
+
+    def _remember(self, option: Option, text: str) -> None:
+        """Keeps what was typed; of an option that was given several times, all of it."""
+        before = self.typed.get(option.name)
+        if before is None or not option.repeats:
+            self.typed[option.name] = text
+        else:
+            self.typed[option.name] = [*([before] if isinstance(before, str) else before), text]
 
     def _object(self, option: Option, text: str) -> Any:
         """An option that takes an object: a lone word nobody defined stays a word (`--loss cross_entropy`)."""
@@ -82,5 +90,5 @@ class OptionReader:
             return unquoted(text)
         if text[0] in "'\"":
             return unquoted(text)
-        self.typed[option.name] = text
+        self._remember(option, text)
         return self._namespace.evaluate_option(option.flag, text)

@@ -16,7 +16,7 @@ from typing import Any
 
 from jupyter_train.mirrors.wandb_file import sent_counts
 from jupyter_train.mirrors.wandb_names import STEP, sent_as
-from jupyter_train.run import PARTS, RunRecord, RunStatus
+from jupyter_train.run import NOT_OPTIONS, PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.central import Event
 from jupyter_train.store.masked_output import mask_own_output
@@ -134,7 +134,7 @@ def has_key() -> bool:
 
 
 def _config(record: RunRecord) -> dict[str, Any]:
-    return {name: value for name, value in record.config.items() if name != "expressions"}
+    return {name: value for name, value in record.config.items() if name not in NOT_OPTIONS}
 
 
 def main() -> None:

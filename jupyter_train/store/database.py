@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from jupyter_train.exceptions import DamagedError, StoreError, StoreVersionError
+from jupyter_train.store.masking import mask
 from jupyter_train.store.readable import damage_words
 from jupyter_train.store.schema import HEAD, VERSION_TABLE, metadata
+from jupyter_train.store.sound import printable
 
 BUSY_TIMEOUT_S = 20.0
 #: Operational errors that come from what a file holds, not from who else uses it.
@@ -30,9 +32,17 @@ def connect(url: str) -> Engine:
     Raises:
         StoreError: The folder or the file cannot be used.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        engine = sa.create_engine(parsed, pool_pre_ping=True)
+    try:
+        parsed = sa.make_url(url)
+        other = None if parsed.get_backend_name() == "sqlite" else sa.create_engine(parsed, pool_pre_ping=True)
+        parsed.get_dialect()
+    except (sa.exc.ArgumentError, ImportError, ValueError) as err:  # no URL, no such database, or no driver for it
+        raise StoreError(
+            f"`JUPYTER_TRAIN_STORE` names no store that can be opened ({printable(mask(str(err)))}); expected "
+            "`sqlite:////folder/store.db` or `postgresql+psycopg://user@host/database`, with its driver installed"
+        ) from err
+    if other is not None:
+        engine = other
         sa.event.listen(engine, "handle_error", _on_error)
         return engine
     path = Path(parsed.database or "")

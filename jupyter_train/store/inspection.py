@@ -15,6 +15,7 @@ from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import has_tables, open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
 from jupyter_train.store.sound import FILE_DAMAGE
+from jupyter_train.store.trust import file_hash
 
 #: Steps of SQLite's machine between two looks at the clock.
 _STEPS = 20_000
@@ -103,7 +104,8 @@ def problems_of(folder: RunFolder, watch: Watch, has_recorded: bool) -> Iterator
         return
     for one in checkpoints:
         path = folder.path / one.path
-        if not path.exists() or path.stat().st_size != one.size:
+        is_other = not path.exists() or path.stat().st_size != one.size
+        if is_other or (not watch.is_limited and file_hash(path) != one.sha256):
             yield f"`{one.path}` is not the file that was recorded"
 
 

@@ -66,7 +66,9 @@ _TYPED = tuple(
         rf"[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
         rf"(?-i:\b[A-Z0-9_]{{0,40}}?(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{{0,30}})="
         rf"(?![-{{$=]){_VALUE}",
-        r"(?:passw(?:or)?d|pwd|secret)=(?P<bare>(?=[^\s\"';,&)\]}]{0,40}\d)[^\s\"';,&)\]}]{4,})",
+        rf"(?:{STRONG_WORDS}s?|pwd)=(?P<bare>(?=[^\s\"';,&)\]}}]{{0,80}}\d)[^\s\"';,&)\]}}]{{4,}})",
+        r"(?:passw(?:or)?d|passphrase|pwd|secret|(?:api|access|private|auth)[_-]?key|access[_-]token)[ \t]*:[ \t]{1,3}"
+        r"(?P<bare>(?=[^\s\"';,&)\]}]{0,80}\d)[^\s\"';,&)\]}]{6,})",
     )
 )
 #: `--notify` and where it goes to: a URL or a command, both of which may hold a secret.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,21 @@ def unwrapped(model: Any) -> Any:
 
         return from_compiled(model)
     return model
+
+
+def copy_of(model: Any) -> Any:
+    """A copy with the same weights.
+
+    Raises:
+        ModelError: It cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception as err:
+        raise ModelError(
+            f"the model is trained more than once, and cannot be copied ({type(err).__name__}: {err}); give its class, "
+            "the expression that makes it, as in `Net()`, or a function that does"
+        ) from err
 
 
 def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import difflib
 import hashlib
 import inspect
+import linecache
+from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from jupyter_train.store.masked_source import mask_source
 
 _MOST_LINES = 24
 #: Classes of these packages are told apart by the packages' versions.
-_LIBRARIES = ("torch", "pytorch_lightning", "lightning", "torchmetrics", "sklearn", "numpy", "pandas", "builtins",
-              "jupyter_train")  # fmt: skip
+_LIBRARIES = ("torch", "pytorch_lightning", "lightning", "lightning_fabric", "torchmetrics", "sklearn", "numpy",
+              "pandas", "builtins", "jupyter_train")  # fmt: skip
 
 
 def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str, str]]:
@@ -32,22 +37,65 @@ def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str,
             kept = mask_source(text) if keeps_text else ""
             found[word] = {
                 "class": kind.__qualname__,
-                "sha256": hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest(),
+                "sha256": _hash(text),
                 "text": kept,
+                "sha256_before": _hash(_text_as_before(kind)),
             }
     return found
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+
+
 def _text_of(kind: type) -> str:
     """The source of a class and of those it is derived from, as far as they are the user's."""
+    return "\n".join(filter(None, (_source_of(one) for one in kind.__mro__ if _package_of(one) not in _LIBRARIES)))
+
+
+def _package_of(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def _source_of(kind: type) -> str:
+    """The source of one class; empty where there is none."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # a class of a notebook belongs to no file
+        return _source_in_cell(kind)
+
+
+def _source_in_cell(kind: type) -> str:
+    """The source of a class that a cell of a notebook defines: its methods know which."""
+    for function in _functions_of(kind):
+        line = function.__code__.co_firstlineno
+        cell = "".join(linecache.getlines(function.__code__.co_filename))
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+            classes = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.ClassDef)]
+            around = [
+                one for one in classes if one.name == kind.__name__ and one.lineno <= line <= (one.end_lineno or 0)
+            ]
+            if around:
+                return ast.get_source_segment(cell, max(around, key=lambda one: one.lineno)) or ""
+    return ""
+
+
+def _functions_of(kind: type) -> Iterator[FunctionType]:
+    """The functions that a class defines itself."""
+    for value in vars(kind).values():
+        function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
+        if isinstance(function, FunctionType) and function.__module__ == kind.__module__:
+            yield function
+
+
+def _text_as_before(kind: type) -> str:
+    """The source as earlier releases took it, whose runs shall go on: without what cells define, and with Fabric's."""
     texts = []
     for one in kind.__mro__:
-        if one.__module__.partition(".")[0] in _LIBRARIES:
+        if _package_of(one) in _LIBRARIES and _package_of(one) != "lightning_fabric":
             continue
-        try:
+        with contextlib.suppress(OSError, TypeError):
             texts.append(inspect.getsource(one))
-        except (OSError, TypeError):
-            continue
     return "\n".join(texts)
 
 
@@ -56,7 +104,8 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     lines = []
     for word, old in before.items():
         new = now.get(word)
-        if new is None or new["sha256"] == old["sha256"]:
+        is_as_before = "sha256_before" not in old and new is not None and old["sha256"] == new["sha256_before"]
+        if new is None or new["sha256"] == old["sha256"] or is_as_before:
             continue
         lines.append(f"the source of the {word} `{new['class']}` has changed")
         if old.get("text") and new.get("text"):

@@ -24,8 +24,9 @@ from jupyter_train.tuning.optimizer import Constraints, distribution_of, distrib
 NAME = "study"
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
-#: Optuna keeps the values of an enqueued trial under this name.
+#: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
 _BY_HAND = "fixed_params"
+_VIOLATIONS = "constraints"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
 _MOST_TRIES = 2
@@ -222,22 +223,29 @@ class Book:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def ranked(self) -> list[FrozenTrial]:
-        """Complete trials, the best first; by the first objective where there are several."""
+        """Complete trials, the best first, by the first objective where there are several; infeasible ones last."""
         sign = -1 if self._directions[0] == "maximize" else 1
         done = [trial for trial in self.trials(TrialState.COMPLETE) if trial.values and not math.isnan(trial.values[0])]
-        return sorted(done, key=lambda trial: (sign * trial.values[0], trial.number))
+        return sorted(done, key=lambda trial: (not is_feasible(trial), sign * trial.values[0], trial.number))
+
+    def feasible(self) -> list[FrozenTrial]:
+        """Complete trials that keep to the constraints, the best first."""
+        return [trial for trial in self.ranked() if is_feasible(trial)]
 
     def is_among(self, most: int, values: Sequence[float]) -> bool:
-        """Whether a trial with these values would be among the best so many, or on the Pareto front."""
+        """Whether a trial with these values would be among the best so many, or on the Pareto front.
+
+        Whether it keeps to the constraints is known only once it has ended; here it is taken to.
+        """
         if len(self._directions) > 1:
             signs = [-1 if one == "maximize" else 1 for one in self._directions]
             mine = [sign * value for sign, value in zip(signs, values, strict=True)]
-            for trial in self.trials(TrialState.COMPLETE):
+            for trial in filter(is_feasible, self.trials(TrialState.COMPLETE)):
                 theirs = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
                 if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
                     return False
             return True
-        ranked = self.ranked()
+        ranked = self.feasible()
         if len(ranked) < most:
             return True
         worst = ranked[most - 1].values[0]
@@ -272,6 +280,12 @@ class Book:
                 if name not in old.params:
                     inside = distribution.to_internal_repr(again.params[name])
                     study._storage.set_trial_param(old._trial_id, name, inside, distribution)
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps to the constraints; where there are none, each does."""
+    found = trial.system_attrs.get(_VIOLATIONS)
+    return found is None or all(violation <= 0 for violation in found)
 
 
 def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:

@@ -26,7 +26,7 @@ def confirm(store: Store, plan: Plan, driver: Driver) -> None:
     Each is a run of several fits, whose own weights are kept. Only validation decides; a test part stays untouched.
     """
     found: list[dict[str, Any]] = []
-    for trial in driver.book.ranked()[:KEPT]:
+    for trial in driver.book.feasible()[:KEPT]:
         driver.obey()
         if driver.is_stopped:
             return

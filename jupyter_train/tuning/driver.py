@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import Any
 
@@ -150,8 +151,10 @@ class Driver:
             return "the study was stopped"
         is_hopeless = self.book.report(number, epoch, value)
         self._outline.write()
+        what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
+        if is_hopeless and math.isnan(value):
+            return f"`{self._config.objectives[0][0]}` is NaN after {what} {epoch}"
         if is_hopeless:
-            what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
             return f"pruned after {what} {epoch}: {self._config.prune} saw better trials at this point"
         return ""
 
@@ -193,10 +196,10 @@ class Driver:
             self.failed = f"{_SAME_FAILURES} trials in a row failed with: {message}"
 
     def _record(self, asked: Asked, values: list[float]) -> None:
-        best = self.book.ranked()[0]
+        best = self.book.feasible()[:1]
         pairs = [(metric, value) for (metric, _), value in zip(self._config.objectives, values, strict=True)]
         if len(values) == 1:
-            pairs.append((f"best_{pairs[0][0]}", best.values[0]))
+            pairs += [(f"best_{pairs[0][0]}", one.values[0]) for one in best]
         self._writer.add(Row(asked.number, 0.0, time.time(), pairs))
 
     def tell_progress(self, is_one_more: bool = False, is_asked: bool = False) -> None:
@@ -221,7 +224,7 @@ class Driver:
             each = (time.monotonic() - self._began) / self._done_here
             progress["eta_s"] = round(each * (self.left + counts["running"]), 1)
         self._writer.progress(**progress)
-        ranked = self.book.ranked()
+        ranked = self.book.feasible()
         if ranked:
             metric, mode = self._config.objectives[0]
             self._writer.summary(

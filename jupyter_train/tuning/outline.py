@@ -27,7 +27,7 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.masking import mask_tree
-from jupyter_train.tuning.book import Book, distributions_in, given
+from jupyter_train.tuning.book import Book, distributions_in, given, is_feasible
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -120,7 +120,7 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
     return {
         "objectives": [{"metric": metric, "mode": mode} for metric, mode in objectives],
         "numbers": _column([trial.number for trial in trials]),
-        "states": "".join(_LETTERS[trial.state] for trial in trials),
+        "states": "".join(map(_letter, trials)),
         "values": [_column([_value(trial, index) for trial in trials]) for index in range(len(objectives))],
         "seconds": _column([_short(trial.user_attrs.get("seconds")) for trial in trials]),
         "runs": ",".join(str(trial.user_attrs.get("run", "")) for trial in trials),
@@ -129,6 +129,12 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
         "importance": list(weighed),
         "front": _column([trial.number for trial in book.study.best_trials] if len(objectives) > 1 else []),
     }
+
+
+def _letter(trial: FrozenTrial) -> str:
+    """What became of a trial."""
+    is_infeasible = trial.state is TrialState.COMPLETE and not is_feasible(trial)
+    return "i" if is_infeasible else _LETTERS[trial.state]
 
 
 def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
@@ -162,7 +168,7 @@ def _curve(trial: FrozenTrial) -> dict[str, Any]:
     stride = math.ceil(len(points) / _MOST_POINTS) or 1
     shown = points[::stride] + (points[-1:] if points and (len(points) - 1) % stride else [])
     return {
-        "trial": trial.number, "state": _LETTERS[trial.state], "epochs": _column([epoch for epoch, _ in shown]),
+        "trial": trial.number, "state": _letter(trial), "epochs": _column([epoch for epoch, _ in shown]),
         "values": _column([_short(value) for _, value in shown]),
     }  # fmt: skip
 

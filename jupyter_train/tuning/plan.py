@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -171,10 +170,6 @@ class Copier:
         Raises:
             ModelError: It cannot be copied.
         """
-        try:
-            return copy.deepcopy(self.model)
-        except Exception as err:
-            raise ModelError(
-                f"the model cannot be copied for every trial ({type(err).__name__}: {err}); give its class, or a "
-                "function that makes it"
-            ) from err
+        from jupyter_train.training.model import copy_of
+
+        return copy_of(self.model)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_train.config import options_by_name
+from jupyter_train.exceptions import StudyError
 from jupyter_train.tuning.plan import option_called
+
+#: Text that a line takes as it stands.
+_PLAIN = re.compile(r"[^\s'\"(){}\[\]]+")
 
 
 def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
@@ -15,47 +21,96 @@ def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     Args:
         config: The record of a study.
         params: A trial's values.
+
+    Raises:
+        StudyError: A line cannot name what made the model; the message says what to write.
     """
     typed = config.get("expressions", {})
-    model, used = _with_values(typed.get("model", "model"), params)
-    words = ["%train", model, typed.get("data", "data")]
-    for name, value in params.items():
-        if name not in used and (option := option_called(name)) is not None:
-            words.append(_option(option, value))
-    train = dict(config.get("train", {}))
-    words += [_option(name, value) for name, value in train.items() if name not in typed]
-    words += [f"--{name.replace('_', '-')} {{{typed[name]}}}" for name in train if name in typed]
-    if config.get("seed") is not None:
-        words.append(f"--seed {config['seed']}")
+    model = typed.get("model", "model")
+    options: Mapping[str, str] | None = config.get("searched_options")
+    if options is None:
+        options = _guessed_options(model, params)
+    its_own = {name: value for name, value in params.items() if name not in options}
+    words = [typed.get("data", "data")]
+    for name, option in options.items():
+        if name in params:
+            words += _option(option, params[name])
+    train = {name: value for name, value in config.get("train", {}).items() if name not in options.values()}
+    for name, value in train.items():
+        words += _typed_option(name, typed[name]) if name in typed else _option(name, value)
+    if config.get("seed") is not None and "seed" not in options.values():
+        words += _option("seed", config["seed"])
     metric, mode = config["objectives"][0]
-    words.append(f"--monitor {metric} --mode {mode}")
-    return " ".join(words)
+    words += [*_option("monitor", metric), *_option("mode", mode)]
+    if _parsed(model) is None:
+        arguments = _arguments(its_own)
+        raise StudyError(
+            "the model was made by a function without a name, which a line cannot call; write "
+            f"`model = FUNCTION({arguments})`, then `%train model {' '.join(words)}`"
+        )
+    return " ".join(["%train", _with_values(model, its_own), *words])
 
 
-def _option(name: str, value: Any) -> str:
-    flag = "--" + name.rstrip("_").replace("_", "-")
+def _guessed_options(model: str, params: Mapping[str, Any]) -> dict[str, str]:
+    """Which names were options, in a study recorded before that was: those that the model's expression does not use."""
+    tree = _parsed(model)
+    if tree is None or _is_named(tree):
+        used = {"lr"}
+    else:
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = {name: option_called(name) for name in params if name not in used}
+    return {name: option for name, option in found.items() if option is not None}
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option as it is typed; of one that repeats, once for every value."""
+    if isinstance(value, list | tuple) and options_by_name()[name].repeats:
+        return [word for one in value for word in _option(name, one)]
+    flag = _flag(name)
     if value is True:
-        return flag
-    return f"{flag} {str(value).lower() if isinstance(value, bool | None) else value}"
+        return [flag]
+    if isinstance(value, str):
+        return [flag, value if _PLAIN.fullmatch(value) and not value.startswith("--") else repr(value)]
+    return [flag, str(value).lower() if isinstance(value, bool | None) else str(value)]
 
 
-def _with_values(model: str, params: Mapping[str, Any]) -> tuple[str, set[str]]:
-    """The model's expression with the searched names replaced by their values, without any white space."""
-    used: set[str] = set()
+def _typed_option(name: str, typed: str | list[str]) -> list[str]:
+    """An option whose value was an expression."""
+    return [word for text in ([typed] if isinstance(typed, str) else typed) for word in (_flag(name), f"{{{text}}}")]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
+def _parsed(model: str) -> ast.expr | None:
+    """A model's expression; None for what a function without a name is called."""
+    try:
+        return ast.parse(model, mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _is_named(tree: ast.expr) -> bool:
+    """Whether it names a class or a function, which takes what it takes."""
+    return isinstance(tree, ast.Name | ast.Attribute)
+
+
+def _arguments(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in params.items())
+
+
+def _with_values(model: str, params: Mapping[str, Any]) -> str:
+    """The model's expression with the searched names replaced by their values."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
             if node.id in params and isinstance(node.ctx, ast.Load):
-                used.add(node.id)
                 return ast.copy_location(ast.Constant(params[node.id]), node)
             return node
 
-    try:
-        tree = Fill().visit(ast.parse(model, mode="eval"))
-    except SyntaxError:
-        return model, used
-    if isinstance(tree.body, ast.Name | ast.Attribute):  # a class, which takes what it takes
-        taken = {name: value for name, value in params.items() if option_called(name) is None or name == "lr"}
-        arguments = ", ".join(f"{name}={value!r}" for name, value in taken.items())
-        return f"{ast.unparse(tree)}({arguments})", set(taken)
-    return ast.unparse(tree), used
+    tree = _parsed(model)
+    assert tree is not None
+    if params and _is_named(tree):
+        return f"{ast.unparse(tree)}({_arguments(params)})"
+    return ast.unparse(Fill().visit(tree))

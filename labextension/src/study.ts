@@ -4,7 +4,7 @@
 import { column, isRecord, list, number, text, type Value } from './reading.js';
 
 /** How a trial ended, or that it runs. */
-export type TrialState = 'complete' | 'pruned' | 'failed' | 'running' | 'waiting';
+export type TrialState = 'complete' | 'infeasible' | 'pruned' | 'failed' | 'running' | 'waiting';
 
 /** What is searched for. */
 export interface IObjective {
@@ -55,6 +55,7 @@ export interface IStudy {
 
 const STATES: Record<string, TrialState> = {
   c: 'complete',
+  i: 'infeasible',
   p: 'pruned',
   f: 'failed',
   r: 'running',

@@ -116,6 +116,7 @@ ODD = {
     "http://example.org/\ud800": "without NUL",
     "echo \0": "without NUL",
     "echo " + "x" * 200_000: "at most 100,000 letters",
+    "nosuchcommand --now s3cret": "there is no command `nosuchcommand` here",
 }
 
 
@@ -147,7 +148,8 @@ def test_a_url_is_brought_into_the_form_that_is_sent(target: str) -> None:
 
 
 def test_a_command_may_hold_a_url_and_a_url_may_hold_a_user() -> None:
-    for command in ("curl -d @- https://example.org", "http POST https://example.org", "echo a:b"):
+    commands = ("curl -d @- https://example.org", "printf POST https://example.org", "echo a:b", "exit 3", "./later.sh")
+    for command in (*commands, "(nosuch; x)"):
         assert TrainConfig.of({"epochs": 1, "notify": command}).notify == command
     to = address("https://me:p%40ss@example.org/x")
     assert (to.url, to.headers["Authorization"]) == ("https://example.org/x", "Basic bWU6cEBzcw==")

@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import get_run, train, tune
 from jupyter_train.config.folds import Fold, Folds, parse_folds
-from jupyter_train.exceptions import DataError, OptionError, RunStateError
+from jupyter_train.exceptions import DataError, ModelError, OptionError, RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.study import Repeats
+from jupyter_train.training.initial import state_hash
 from jupyter_train.training.splitting import Split, fold_rows, split_rows
 from tests.models import LitDigits, digits
 
@@ -81,6 +82,61 @@ def test_a_split_may_have_no_part_for_validation() -> None:
     parts = split_rows(np.arange(64.0), Split((0.5, 0.0, 0.5)), 5)
     assert [len(part) for part in parts] == [32, 0, 32]
     assert sorted(np.concatenate(parts)) == list(range(64))
+
+
+class Sized(torch.nn.Sequential):
+    """A plain module."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
+
+
+@pytest.mark.parametrize("make", [LitDigits, Sized])
+@pytest.mark.parametrize("fits", [{"cv": 3}, {"seeds": 3}])
+def test_a_model_given_as_an_object_begins_every_fit_with_the_weights_it_has(make, fits) -> None:
+    torch.manual_seed(3)
+    model = make()
+    before = state_hash(model)
+    options = {**USUAL, **fits} | ({"loss": "cross_entropy"} if make is Sized else {})
+    run = train(model, digits(200), **options)
+    assert state_hash(model) == before, "the object itself is not trained"
+    assert [one.record.summary["initial_state"]["sha256"] for one in run.children] == [before] * 3
+    assert not [event for one in run.children for event in one.events if "continues" in event.kind]
+    again = train(model, digits(200), **options)
+    assert again.best["values"] == run.best["values"]
+    torch.manual_seed(3)
+    by_hand = train(make(), digits(200), **{**options, "cv": None, "seeds": None})
+    if "seeds" in fits:
+        assert by_hand.best["value"] == run.best["values"][0]
+    said = [event.text for event in run.events if event.kind == "warning"]
+    assert [text.partition(":")[0] for text in said] == ["the model was given as an object"] * ("seeds" in fits)
+
+
+def test_a_model_that_was_trained_before_is_named_where_it_is_validated() -> None:
+    model = LitDigits()
+    first = train(model, digits(200), **USUAL)
+    run = train(model, digits(200), cv=3, **USUAL)
+    [said] = [event.text for event in run.events if event.kind == "warning"]
+    assert said.startswith(f"the model was trained by `{first.ref}` before: every fit begins with those weights")
+    fresh = train(model, digits(200), cv=3, reinit=True, **USUAL)
+    assert [event for event in fresh.events if event.kind == "warning"] == []
+    assert fresh.best["value"] < run.best["value"]
+
+
+def test_a_model_that_cannot_be_copied_is_refused(store) -> None:
+    model = LitDigits()
+    model.lock = threading.Lock()
+    with pytest.raises(ModelError, match=r"trained more than once, and cannot be copied .*give its class"):
+        train(model, digits(200), cv=3, **USUAL)
+
+
+def test_several_fits_have_no_weights_of_their_own() -> None:
+    run = train(build, digits(200), cv=2, **USUAL)
+    for ask in (run.model, lambda: run.predict(digits(10)[0]), lambda: run.load_into(LitDigits()),
+                lambda: run.export("model.ckpt", "lightning")):  # fmt: skip
+        with pytest.raises((ModelError, RunStateError), match=r"is several fits, each with weights of its own"):
+            ask()
+    assert run.children[0].model(LitDigits()) is not None
 
 
 def test_a_cross_validation_is_one_run_with_its_folds(store) -> None:

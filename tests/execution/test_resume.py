@@ -55,6 +55,44 @@ def failed(step: int = 11, **options):
     return runs()[0]
 
 
+class Unsaid(LitDigits):
+    """Keeps no hyperparameters."""
+
+    def __init__(self, hidden: int = 16):
+        super().__init__(hidden)
+        self._hparams_initial = type(self._hparams)()
+
+
+OTHERS = {
+    "another value": (lambda: LitDigits(lr=2e-3), {"epochs": 3}, ChangedError,
+                      "`lr` of the model was `0.003` and is `0.002`"),
+    "another size": (lambda: LitDigits(hidden=32), {"epochs": 3}, ChangedError,
+                     "`hidden` of the model was `16` and is `32`"),
+    "an unsaid size": (lambda: Unsaid(hidden=32), {"epochs": 3}, ChangedError,
+                       r"has weights of another model: `net.0.weight` was \(16, 64\) and is \(32, 64\), `net.0.bias`"),
+    "shorter": (None, {"epochs": 1}, RunStateError, "has trained 2 epochs: give `--epochs 2` or more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_a_run_cannot_go_on_with_is_refused_and_the_run_stays_what_it_was(case: str) -> None:
+    make, options, error, words = OTHERS[case]
+    kind = Unsaid if case == "an unsaid size" else LitDigits
+    run = train(lambda: kind(), digits, epochs=2, seed=1, quiet=True)
+    before = (run.status, run.record.attempt, run.metrics.to_csv())
+    with pytest.raises(error, match=words):
+        train(make or (lambda: kind()), digits, resume=run.ref, quiet=True, **options)
+    assert (run.status, run.record.attempt, run.metrics.to_csv()) == before
+    assert train(lambda: kind(), digits, resume=run.ref, quiet=True, epochs=3).status == "finished"
+
+
+def test_a_fork_with_another_model_is_refused_before_it_begins() -> None:
+    run = train(lambda: LitDigits(), digits, epochs=2, seed=1, quiet=True)
+    with pytest.raises(ChangedError, match="has weights of another model"):
+        train(lambda: LitDigits(hidden=32), digits, fork=run.ref, epochs=3, quiet=True)
+    assert len(runs()) == 1
+
+
 def test_a_failed_run_goes_on_and_ends_as_an_unbroken_one() -> None:
     whole = train(lambda: LitDigits(), digits, epochs=3, seed=1, quiet=True)
     run = failed()

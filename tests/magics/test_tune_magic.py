@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import pytorch_lightning as pl
+import torch
 from IPython.core.completer import CompletionContext
 
 from jupyter_train import Study
@@ -55,13 +57,53 @@ def test_what_is_typed_is_searched(form: str, notebook) -> None:
         assert {run.config.get("batch_size", 32) for run in study.children} == {32}
 
 
-def test_the_promoted_line_trains_the_best_trial_again(notebook) -> None:
-    study = tune(notebook, FORMS["an option"])
+class Named(LitDigits):
+    """Takes arguments that are called as options of `%train` are."""
+
+    def __init__(self, lr: float = 3e-3, optimizer: str = "adam", tag: str = "", batch_size: int = 16):
+        super().__init__(batch_size, lr)
+        self.optimizer, self.tag = optimizer, tag
+
+    def configure_optimizers(self):
+        kind = torch.optim.SGD if self.optimizer == "sgd" else torch.optim.Adam
+        return kind(self.parameters(), self.hparams.lr * (1 + len(self.tag)))
+
+
+class Nothing(pl.Callback):
+    """Does nothing."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+
+PROMOTED = {
+    "an option": (FORMS["an option"], "--gradient-clip-val 0."),
+    "named as options": ("Named (X,y) lr=1e-3..1e-1:log optimizer=sgd|adam tag=a|bb batch_size=8|16", "optimizer='"),
+    "named as options, by expression": (
+        "Named(optimizer=optimizer,batch_size=8) (X,y) optimizer=sgd|adam batch_size=16|64", "--batch-size ",
+    ),
+    "a seed": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log seed=3|4|5", "--seed "),
+    "two tags": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --tag a --tag 'b c'", "--tag a --tag 'b c'"),
+    "two callbacks": (
+        "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --callback {Nothing(1)} --callback {Nothing(2)}",
+        "--callback {Nothing(1)} --callback {Nothing(2)}",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", PROMOTED)
+def test_the_promoted_line_trains_the_best_trial_again(form: str, notebook) -> None:
+    notebook.user_ns.update(Named=Named, Nothing=Nothing)
+    typed, words = PROMOTED[form]
+    study = tune(notebook, typed)
+    best = study.best
     line = study.promote()
-    assert "--gradient-clip-val" in line
+    assert words in line
+    assert line.count("--seed ") == 1
     notebook.run_cell(f"__run = {line} --quiet").raise_error()
     run = notebook.user_ns["__run"]
-    assert run.metrics.equals(study.best.run.metrics)
+    assert run.metrics.equals(best.run.metrics)
+    assert run.record.tags == best.run.record.tags
 
 
 def test_yaml_says_the_same(notebook) -> None:

@@ -53,6 +53,28 @@ def test_canary_is_masked(name: str) -> None:
     assert masked.startswith("before ")
 
 
+PRINTED = {
+    "api_key=zz91aabbcc", "token=zz91aabbcc", "access_token=zz91aabbcc", "password: hunter22", "api-key: zz91aabbcc",
+    "client_secret=zz91aabbcc", "PASSWORD : zz91aabbcc!", "credentials=zz91aabbcc", "passphrase: zz91aabbcc",
+}  # fmt: skip
+HARMLESS = {
+    "max_tokens=1024", "token: 12 of 50", "tokens=zz9", "tokenizer=bert2", "api_key: none", "password: forgotten",
+    "the token layer1.weight", "secret=false", "key=zz91aabbcc", "password=", "api_key: str", "val_token_acc=0.91",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", sorted(PRINTED))
+def test_what_a_name_calls_a_secret_is_masked_in_printed_text(text: str) -> None:
+    secret = text.replace("=", " ").split()[-1]
+    assert secret not in mask(f"ValueError: {text}")
+    assert secret not in mask(f"x {text}, y\n{text}\n")
+
+
+@pytest.mark.parametrize("text", sorted(HARMLESS))
+def test_what_is_no_secret_stays_in_printed_text(text: str) -> None:
+    assert mask(f"epoch 3 {text} done") == f"epoch 3 {text} done"
+
+
 #: What may stand before, within and after a secret without being seen, or be taken for a part of its first word.
 DISGUISES = {
     "coloured": lambda secret: f"\x1b[33m{secret}\x1b[0m",

@@ -25,8 +25,10 @@ from jupyter_train.exceptions import (
     TrainingInterrupted,
 )
 from jupyter_train.execution.stem import STEM
+from jupyter_train.handle import Run
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning import workers
+from jupyter_train.tuning.promoting import train_line
 from tests.models import DigitsData, LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -96,6 +98,80 @@ def test_a_trial_alone_is_the_same_run(data) -> None:
     assert line.startswith(f"%train LitDigits(lr={best.params['lr']!r}, hidden={best.params['hidden']}) data")
     assert "--epochs 3" in line
     assert "--seed 1" in line
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_the_best_trial_keeps_to_the_constraints(sampler: str, data) -> None:
+    """The width that is best is not allowed; Optuna says the same."""
+    study = tune(
+        LitDigits, data, space={"hidden": [4, 8, 64]}, constraints=lambda trial: [trial.params["hidden"] - 8.0],
+        enqueue=["hidden=64", "hidden=4", "hidden=64", "hidden=8", "hidden=64"], trials=5, prune="none",
+        sampler=sampler, confirm=True, **USUAL,
+    )  # fmt: skip
+    trials = study.trials
+    assert trials["state"].tolist() == ["complete", "complete", "infeasible", "infeasible", "infeasible"]
+    assert trials["val_acc"].idxmax() in trials.index[2:]
+    assert study.best.params["hidden"] in (4, 8)
+    assert study.optuna.best_trial.number == trials.index[0]
+    assert {run.config["params"]["hidden"] for run in (Run(study._store, key) for key in study.confirmed["run"])} == {
+        4,
+        8,
+    }
+    assert "hidden=64" not in study.promote()
+    assert study.record.summary["best"]["params"]["hidden"] in (4, 8)
+    assert set(trials.index[:2]) <= {study._store.get(key).config["trial"] for key in checkpoints_of(study)
+                                     if "trial" in study._store.get(key).config}  # fmt: skip
+    assert sorted(snapshot(study._store, study.key)["study"]["states"]) == ["c", "c", "i", "i", "i"]
+    assert study.metrics["best_val_acc"].dropna().tolist()[-1] == study.optuna.best_trial.value
+
+
+def test_a_search_in_which_nothing_is_allowed_has_no_best_trial(data) -> None:
+    space = {"hidden": [4, 8]}
+    study = tune(LitDigits, data, space=space, constraints=lambda _trial: [1.0], trials=2, prune="none", **USUAL)
+    assert study.best is None
+    assert set(study.trials["state"]) == {"infeasible"}
+    with pytest.raises(StudyError, match="has no complete trial that keeps to the constraints to promote"):
+        study.promote()
+
+
+class TurnsNaN(LitDigits):
+    """Its validation loss is NaN from the second epoch on."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", float("nan") if self.current_epoch else 1.0)
+
+
+def test_a_trial_that_becomes_nan_says_so(data) -> None:
+    study = tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
+    assert set(study.trials["message"]) == {"`val_loss` is NaN after epoch 3"}
+
+
+def test_what_no_line_can_name_is_said_with_what_to_write(data) -> None:
+    usual = {"space": {"lr": [1e-3, 1e-2], "batch_size": [16, 64]}, "trials": 2, "prune": "none", **USUAL}
+    study = tune(lambda lr: LitDigits(lr=lr), data, **usual)
+    best = study.best.params
+    with pytest.raises(StudyError) as caught:
+        study.promote()
+    assert f"write `model = FUNCTION(lr={best['lr']})`, then `%train model data " in str(caught.value)
+    assert f"--batch-size {best['batch_size']} " in str(caught.value)
+    assert "<lambda>" not in str(caught.value)
+
+    def build(lr):
+        return LitDigits(lr=lr)
+
+    assert tune(build, data, **usual).promote().startswith(f"%train build(lr={best['lr']}) data ")
+
+
+def test_a_study_recorded_before_its_roles_were_is_promoted_as_it_was() -> None:
+    config = {
+        "expressions": {"model": "LitDigits", "data": "data"}, "train": {"epochs": 2}, "seed": 1,
+        "objectives": [["val_loss", "min"]],
+    }  # fmt: skip
+    params = {"lr": 0.1, "hidden": 8, "batch_size": 16}
+    rest = "data --batch-size 16 --epochs 2 --seed 1 --monitor val_loss --mode min"
+    assert train_line(config, params) == f"%train LitDigits(lr=0.1, hidden=8) {rest}"
+    config["expressions"]["model"] = "LitDigits(hidden, lr=lr * 2)"
+    assert train_line(config, params) == f"%train LitDigits(8, lr=0.1 * 2) {rest}"
 
 
 def test_options_are_searched_too(data) -> None:

@@ -10,7 +10,7 @@ import { paramText, ranking } from './plots';
 const FEW = 8;
 const MOST = 300;
 
-/** Those that run, those that wait, then the complete by their objective, then the others, newest first. */
+/** Those that run, those that wait, the complete by their objective, the infeasible, the others, newest first. */
 export class TrialTable {
   readonly node = element('div', 'jt-Trials');
   private _isWhole = false;
@@ -128,5 +128,5 @@ function order(study: IStudy): number[] {
   const of = (state: string): number[] =>
     study.numbers.map((_, place) => place).filter(place => study.states[place] === state);
   const rest = [...of('pruned'), ...of('failed')].sort((a, b) => b - a);
-  return [...of('running'), ...of('waiting'), ...done, ...rest];
+  return [...of('running'), ...of('waiting'), ...done, ...of('infeasible'), ...rest];
 }

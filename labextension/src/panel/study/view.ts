@@ -162,6 +162,7 @@ function legend(study: IStudy): string {
   const words = [
     states.has('running') ? 'orange: running' : '',
     states.has('waiting') ? 'dashed: begins again' : '',
+    states.has('infeasible') ? 'dotted: breaks a constraint' : '',
     states.has('pruned') ? 'grey: pruned' : '',
     states.has('failed') ? 'red: failed' : '',
     said(curveValues(study), AS_TRIANGLES)
