@@ -29,6 +29,11 @@ class RunStatus(enum.StrEnum):
         """True while an owner should hold the run's lock."""
         return self in _LIVE
 
+    @property
+    def has_ended(self) -> bool:
+        """True once nobody trains the run any more."""
+        return self in _ENDED
+
 
 #: What a run's `config` holds beside its options.
 NOT_OPTIONS = ("expressions", "searched_options")

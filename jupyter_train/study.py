@@ -89,8 +89,8 @@ class Repeats(Run):
     @property
     def _several(self) -> str:
         return (
-            "is several fits, each with weights of its own; `run.fits` lists them, and `run.children[0].model(MODEL)` "
-            "gives the first, with `MODEL` as it is made"
+            "is several fits, each with weights of its own; `run.fits` lists them, and `run.children[0].model(Net())` "
+            "gives the first, with what makes yours in the place of `Net()`"
         )
 
     @property

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
-from jupyter_train.exceptions import ChangedError, RunStateError, StoreError
+from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.absences import explain_absences
-from jupyter_train.execution.compatibility import check_fits, comparable, hyperparameters_changed
+from jupyter_train.execution.choice import Choice
+from jupyter_train.execution.compatibility import check_fits, hyperparameters_changed
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.job import Job, Prepared
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
-from jupyter_train.store.masking import one_line
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import Checkpoint, Place
-from jupyter_train.store.metrics.rewind import SUPERSEDED, expected_of
+from jupyter_train.store.metrics.rewind import expected_of
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.verification import Verification
@@ -32,6 +32,7 @@ _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify"
 _LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
                          "hardware.cpu": "processor", "hardware.threads": "threads",
                          "hardware.gpus": "GPUs"}  # fmt: skip
@@ -80,20 +81,22 @@ def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainC
     """What would make the run another one: a readable line for each option, for the data and for sources."""
     from jupyter_train.training.fingerprint import fingerprint
     from jupyter_train.training.sources import differences as differences_of_sources
-    from jupyter_train.training.sources import sources_of
 
     lines = []
     now = config.to_json()
     for name, option in options_by_name().items():
-        old, new = (comparable(one.get(name, option.default)) for one in (record.config, now))
+        old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
         if option.shapes_result and old != new:
             lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
         lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
-    lines += hyperparameters_changed(record, prepared)
-    sources = sources_of({"model": prepared.model, "data": prepared.data}, config.record == "code=full")
-    return lines + differences_of_sources(provenance.get("sources", {}), sources)
+    trained = {"model": prepared.model, "data": prepared.data}
+    return lines + differences_of_sources(provenance.get("sources", {}), trained, config.record == "code=full")
+
+
+def _comparable(value: Any) -> Any:
+    return _ADDRESS.sub("", value) if isinstance(value, str) else value
 
 
 def _shown(options: Mapping[str, Any], name: str) -> str:
@@ -114,75 +117,6 @@ def surroundings_changed(provenance: Mapping[str, Any]) -> str:
         if old != new and old is not None:
             changed.append(f"{word} {old} → {new}")
     return ", ".join(changed)
-
-
-class Choice:
-    """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
-
-    Args:
-        store: Where the run is recorded; it vouches for the checkpoint.
-        wanted: `best`, `last`, a step, or None for the newest.
-        check: Raises where what the checkpoint holds cannot be gone on from.
-    """
-
-    def __init__(
-        self, store: Store, wanted: str | None, check: Callable[[Mapping[str, Any]], None] = lambda _content: None
-    ) -> None:
-        self._store = store
-        self._check = check
-        self.remarks: list[str] = []
-        self.content: dict[str, Any] = {}
-        self.found: Checkpoint | None = None
-        self._wanted = wanted
-
-    def __call__(self, record: RunRecord) -> Checkpoint | None:
-        """The checkpoint, read and verified; None where the run has none at all.
-
-        Raises:
-            RunStateError: There is none as asked for.
-            StoreError: The one asked for is damaged, or the run's folder is not the one it was recorded in.
-        """
-        from jupyter_train.training.checkpoints.format import OURS, read
-
-        trust.verify(self._store, record)
-        with MetricReader(RunFolder(record.folder).metrics) as reader:
-            known = reader.checkpoints()
-        for one in self._candidates(record, known):
-            try:
-                content = read(trust.checkpoint(self._store, record, one), one.sha256)
-                if OURS not in content or "moment" not in content[OURS]:
-                    raise StoreError(f"`{one.path}` holds no training state")
-            except Exception as err:
-                if self._wanted is not None and self._wanted.isdigit():
-                    raise
-                self.remarks.append(f"checkpoint of step {one.step:,} refused: {one_line(str(err), 200)}")
-                continue
-            self._check(content)
-            self.content, self.found = content, one
-            return one
-        return None
-
-    def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
-        newest = sorted(known, key=lambda one: (one.step, one.kind == "last", _recorded_before(one)), reverse=True)
-        current = [one for one in newest if one.kind != SUPERSEDED]
-        if self._wanted is None or self._wanted == "last":
-            return current
-        if self._wanted == "best":
-            return [*_best_first([one for one in current if one.kind == "best"], record), *current]
-        asked = [one for one in current if one.step == int(self._wanted)]
-        if not asked:
-            steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
-            raise RunStateError(f"`{record.ref}` has no checkpoint of step {self._wanted}; there are: {steps}")
-        return asked
-
-
-def _recorded_before(checkpoint: Checkpoint) -> int:
-    return sum(Place.of_text(checkpoint.place).points.values())
-
-
-def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:
-    sign = -1 if (record.summary.get("best") or {}).get("mode") == "max" else 1
-    return sorted(known, key=lambda one: sign * (one.value if one.value is not None else 0.0))
 
 
 def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunRecord, OwnerLock, Again]:
@@ -275,6 +209,7 @@ def _again(
         return Again(None, verification, 0, kept, words, remarks)
     resumption = _resumption(folder, choice, config, before)
     resumption.keeps_stop = not was_finished
+    remarks += hyperparameters_changed(before, prepared)
     if not resumption.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
     words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
@@ -353,9 +288,10 @@ def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[s
     resumption.keeps_stop = False
     if config.lr is not None and config.lr != other.config.get("lr"):
         resumption.lr = float(config.lr)
+    remarks = choice.remarks + hyperparameters_changed(other, prepared)
     words = f"forked from {other.ref} at step {found.step:,}"
     summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
-    return other.key, Again(resumption, None, found.step, summary, words, choice.remarks)
+    return other.key, Again(resumption, None, found.step, summary, words, remarks)
 
 
 def _sweep(folder: RunFolder) -> None:

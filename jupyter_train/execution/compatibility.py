@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,29 +16,43 @@ if TYPE_CHECKING:
     from jupyter_train.execution.job import Prepared
     from jupyter_train.run import RunRecord
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _MOST_SHAPES = 3
 #: What may give a model its layers, or change weights, after it was made.
 _LATE = ("configure_model", "on_load_checkpoint", "setup")
 
 
-def comparable(value: Any) -> Any:
-    """A value without what is another one in every process: where an object lies."""
-    return _ADDRESS.sub("", value) if isinstance(value, str) else value
-
-
 def hyperparameters_changed(record: RunRecord, prepared: Prepared) -> list[str]:
-    """A line for each hyperparameter that the model, or the datamodule, has another value of than the run recorded."""
+    """What is said where the model, or the datamodule, has other values of its hyperparameters than the run recorded.
+
+    A run goes on all the same: which of them shape the result, and which only say how (a flag that broke it), is known
+    to the model alone. Only plain values are compared: of an object the record has its `repr`, which may be another in
+    every process.
+    """
     before = record.summary.get("hyperparameters", {})
     owners = [one for one in (prepared.module, prepared.data) if getattr(one, "_log_hyperparams", False)]
-    found = {str(name): as_json(value) for one in owners for name, value in dict(one.hparams_initial).items()}
-    now = storable_tree(mask_tree(found))
+    found = {str(name): value for one in owners for name, value in dict(one.hparams_initial).items()}
+    plain = {name: as_json(value) for name, value in found.items() if _is_plain(value)}
+    now = storable_tree(mask_tree(plain))
     changed = [name for name in now if name in before and _text(before[name]) != _text(now[name])]
-    return [f"`{name}` of the model was `{before[name]}` and is `{now[name]}`" for name in changed]
+    if not changed:
+        return []
+    names = ", ".join(f"`{name}` was `{before[name]}` and is `{now[name]}`" for name in changed)
+    return [
+        f"hyperparameters have changed: {names}; weights and the optimizer's state, its learning rate with them, are "
+        "those of the checkpoint"
+    ]
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _text(value: Any) -> str:
-    return str(comparable(json.dumps(value, sort_keys=True)))
+    return json.dumps(value, sort_keys=True)
 
 
 def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> None:
@@ -62,11 +75,15 @@ def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfi
             f"`{record.ref}` has weights of another model: {', '.join(shapes[:_MOST_SHAPES])}{more}; build it as "
             "it was, or train a new run"
         )
-    epochs, done = config.epochs, content.get("epoch", 0)
-    if epochs is None:
-        epochs = config.trainer.get("max_epochs")
+    epochs, done = _epochs(config.epochs, config.trainer), content.get("epoch", 0)
+    if epochs == _epochs(record.config.get("epochs"), record.config.get("trainer") or {}):
+        return  # the checkpoint knows how long it is: it may have been made longer while it ran
     if epochs is not None and 0 <= epochs < done:
         raise RunStateError(f"`{record.ref}` has trained {done:,} epochs: give `--epochs {done}` or more")
+
+
+def _epochs(epochs: int | None, trainer: Mapping[str, Any]) -> Any:
+    return trainer.get("max_epochs") if epochs is None else epochs
 
 
 def _other_shapes(saved: Mapping[str, Any], module: Any) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+_LOOK_S = 2.0
 
 
 def count_kills(root: Path = Path("/")) -> int | None:
@@ -46,6 +50,15 @@ class Kills:
         """Whether there are more than at the look before the last one."""
         now = count_kills(self._root)
         return self._before is not None and now is not None and now > self._before
+
+
+def wait(process: subprocess.Popen[bytes]) -> tuple[int, bool]:
+    """Waits for a process; its exit status, and whether the system killed somebody for memory about when it ended."""
+    kills = Kills()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_LOOK_S), kills.are_more
+        kills.look()
 
 
 def _places(root: Path) -> Iterator[Path]:

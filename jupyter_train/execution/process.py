@@ -27,7 +27,6 @@ from jupyter_train.store.takeover import check_may_go_on
 
 _LOOK_S = 0.05
 _BEGUN_LOOK_S = 0.5
-_KILLS_LOOK_S = 2.0
 #: By signal: what is said of a run whose process had not even imported what hears one.
 _BEFORE = {
     int(signal.SIGTERM): "ended by SIGTERM before it began", int(signal.SIGINT): "interrupted before it began",
@@ -99,16 +98,8 @@ class Launched:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._watcher.join()
 
-    def _wait(self) -> tuple[int, bool]:
-        """Its exit status, and whether the system killed somebody for memory about when it ended."""
-        kills = memory.Kills()
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self._process.wait(_KILLS_LOOK_S), kills.are_more
-            kills.look()
-
     def _tell_how_it_ended(self) -> None:
-        code, for_memory = self._wait()
+        code, for_memory = memory.wait(self._process)
         with contextlib.suppress(StoreError, RunStateError):
             record = self._store.get(self.record.key)
             if code and (record.status.is_live or record.status is RunStatus.QUEUED):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import statistics
 import time
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from jupyter_train.config.folds import Fold, parse_folds
 from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError, TrainingInterrupted
 from jupyter_train.execution import inline
+from jupyter_train.execution.afresh import Afresh
 from jupyter_train.execution.job import Done, Job, prepare, recorded_options
 from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
@@ -61,7 +60,7 @@ def carry_out(store: Store, job: Job) -> Done:
         JupyterTrainError: Model, data or options do not fit; no run was made.
     """
     parts = _parts_of(job.config)
-    afresh = job.build = _Afresh(job.build)
+    afresh = job.build = Afresh(job.build)
     first = prepare(_job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
     name = job.config.name or type(first.model).__name__
     record = store.create_run(
@@ -120,54 +119,12 @@ def _job_of(job: Job, part: Part, parent: str | None) -> Job:
     )  # fmt: skip
 
 
-class _Afresh:
-    """Gives every fit a model of its own: one that was given as an object is copied, and never trained itself.
-
-    Args:
-        build: Gives `(model, data)`: another model at every call, or always the same.
-    """
-
-    def __init__(self, build: Callable[[TrainConfig], tuple[Any, Any]]) -> None:
-        self._build = build
-        self._before: Callable[[], Any] = lambda: None
-        self.given: Any = None
-
-    def __call__(self, config: TrainConfig) -> tuple[Any, Any]:
-        """The model of the next fit, and the data; the first call is there to see whether they fit the options."""
-        from jupyter_train.training.model import copy_of, unwrapped
-
-        model, data = self._build(config)
-        if model is not None and model is self._before():
-            self.given = model
-        else:
-            with contextlib.suppress(TypeError):  # no model at all, which is said later
-                self._before = weakref.ref(model)
-        return (model if self.given is None else copy_of(unwrapped(model))), data
-
-    def words(self, config: TrainConfig) -> str:
-        """What the user should know of a model that was given as an object; empty where nothing is."""
-        from jupyter_train.training.initial import origin_of
-
-        origin = origin_of(self.given) if self.given is not None else None
-        if origin is not None and not config.reinit:
-            return (
-                f"the model was trained by `{origin.ref}` before: every fit begins with those weights, which may have "
-                "learnt the rows that it is validated on; write what makes it, as in `Net()`, to begin anew"
-            )
-        if self.given is not None and config.seeds is not None:
-            return (
-                "the model was given as an object: every fit begins with the weights that it has, so that seeds decide "
-                "the order of the rows and dropout alone; write what makes it, as in `Net()`, to have them drawn anew"
-            )
-        return ""
-
-
 class _Repeated:
     """The run while its parts train."""
 
     def __init__(
         self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch,
-        afresh: _Afresh,
+        afresh: Afresh,
     ) -> None:  # fmt: skip
         self._interrupt = interrupt
         self._afresh = afresh

@@ -78,7 +78,7 @@ def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
 def _train(
     store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None, watch: StartWatch
 ) -> int:
-    """Trains a run; its lock is given back by the end of this process."""
+    """Trains a run; its lock is given back at its end, or by that of this process."""
     job = _job(payload)
     from jupyter_train.execution.attempt import ABORTED, attempt
     from jupyter_train.execution.inline import begin
@@ -114,6 +114,7 @@ def _train(
     if outcome.status is RunStatus.FINISHED:
         discard(folder)
         store.update(record.key, payload="")
+    owned.release()
     return 0
 
 

@@ -32,17 +32,9 @@ def connect(url: str) -> Engine:
     Raises:
         StoreError: The folder or the file cannot be used.
     """
-    try:
-        parsed = sa.make_url(url)
-        other = None if parsed.get_backend_name() == "sqlite" else sa.create_engine(parsed, pool_pre_ping=True)
-        parsed.get_dialect()
-    except (sa.exc.ArgumentError, ImportError, ValueError) as err:  # no URL, no such database, or no driver for it
-        raise StoreError(
-            f"`JUPYTER_TRAIN_STORE` names no store that can be opened ({printable(mask(str(err)))}); expected "
-            "`sqlite:////folder/store.db` or `postgresql+psycopg://user@host/database`, with its driver installed"
-        ) from err
-    if other is not None:
-        engine = other
+    parsed = _usable(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = sa.create_engine(parsed, pool_pre_ping=True)
         sa.event.listen(engine, "handle_error", _on_error)
         return engine
     path = Path(parsed.database or "")
@@ -56,6 +48,23 @@ def connect(url: str) -> Engine:
     sa.event.listen(engine, "begin", _on_begin)
     sa.event.listen(engine, "handle_error", _on_error)
     return engine
+
+
+def _usable(url: str) -> sa.URL:
+    """The URL of a store whose driver is here.
+
+    Raises:
+        StoreError: It is none.
+    """
+    try:
+        parsed = sa.make_url(url)
+        parsed.get_dialect().import_dbapi()
+    except (sa.exc.ArgumentError, ImportError, ValueError) as err:  # no URL, no such database, or no driver for it
+        raise StoreError(
+            f"`JUPYTER_TRAIN_STORE` names no store that can be opened ({printable(mask(str(err)))}); expected "
+            "`sqlite:////folder/store.db` or `postgresql+psycopg://user@host/database`, with its driver installed"
+        ) from err
+    return parsed
 
 
 def _prepare_file(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
 
 #: Kinds of runs that are not gone on with, and what they are.
 _WHOLE = {"cv": "several fits", "fold": "one of several fits"}
+
+#: How long a process may take to end once its run has.
+_GOES_DOWN_S = 30.0
 
 #: Gives the checkpoint at which the next attempt goes on; None where it has to begin at step 0.
 Choose = Callable[[RunRecord], Checkpoint | None]
@@ -52,7 +56,7 @@ def take_over(
     if is_hung:
         folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
     lock = OwnerLock(folder.lock)
-    lock.acquire()
+    _acquire(lock, store, key)
     try:
         if store.settle(key):
             record = store.get(key)
@@ -66,6 +70,22 @@ def take_over(
         lock.release()
         raise
     return record, lock
+
+
+def _acquire(lock: OwnerLock, store: Store, key: str) -> None:
+    """Takes the lock; of a run that has ended, the process that trained it may still hold it while it goes down.
+
+    Raises:
+        RunStateError: Another live process holds it, and does not let go.
+        StoreError: The folder cannot be written.
+    """
+    until = time.monotonic() + _GOES_DOWN_S
+    while True:
+        try:
+            return lock.acquire()
+        except RunStateError:
+            if time.monotonic() > until or not store.get(key).status.has_ended:
+                raise
 
 
 def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -> bool:

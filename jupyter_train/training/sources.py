@@ -39,7 +39,6 @@ def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str,
                 "class": kind.__qualname__,
                 "sha256": _hash(text),
                 "text": kept,
-                "sha256_before": _hash(_text_as_before(kind)),
             }
     return found
 
@@ -49,8 +48,12 @@ def _hash(text: str) -> str:
 
 
 def _text_of(kind: type) -> str:
-    """The source of a class and of those it is derived from, as far as they are the user's."""
-    return "\n".join(filter(None, (_source_of(one) for one in kind.__mro__ if _package_of(one) not in _LIBRARIES)))
+    """The source of a class and of those it is derived from, as far as they are the user's; empty where one is unknown.
+
+    A process of its own does not know the cells of a notebook: what it knows of a class must not look like all of it.
+    """
+    texts = [_source_of(one) for one in kind.__mro__ if _package_of(one) not in _LIBRARIES]
+    return "\n".join(texts) if all(texts) else ""
 
 
 def _package_of(kind: type) -> str:
@@ -99,13 +102,19 @@ def _text_as_before(kind: type) -> str:
     return "\n".join(texts)
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What has changed between two records of sources: a line each, followed by the lines that differ."""
+def differences(before: dict[str, Any], objects: dict[str, Any], keeps_text: bool) -> list[str]:
+    """What has changed since a record of sources was made: a line each, followed by the lines that differ.
+
+    Args:
+        before: The record.
+        objects: What is trained now, by the word for it.
+        keeps_text: Whether the text may be shown, secrets masked.
+    """
     lines = []
+    now = sources_of(objects, keeps_text)
     for word, old in before.items():
         new = now.get(word)
-        is_as_before = "sha256_before" not in old and new is not None and old["sha256"] == new["sha256_before"]
-        if new is None or new["sha256"] == old["sha256"] or is_as_before:
+        if new is None or old["sha256"] in (new["sha256"], _hash(_text_as_before(type(objects[word])))):
             continue
         lines.append(f"the source of the {word} `{new['class']}` has changed")
         if old.get("text") and new.get("text"):

@@ -30,25 +30,27 @@ def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     options: Mapping[str, str] | None = config.get("searched_options")
     if options is None:
         options = _guessed_options(model, params)
+    words = " ".join([typed.get("data", "data"), *_options(config, options, params)])
     its_own = {name: value for name, value in params.items() if name not in options}
-    words = [typed.get("data", "data")]
-    for name, option in options.items():
-        if name in params:
-            words += _option(option, params[name])
-    train = {name: value for name, value in config.get("train", {}).items() if name not in options.values()}
-    for name, value in train.items():
-        words += _typed_option(name, typed[name]) if name in typed else _option(name, value)
-    if config.get("seed") is not None and "seed" not in options.values():
-        words += _option("seed", config["seed"])
-    metric, mode = config["objectives"][0]
-    words += [*_option("monitor", metric), *_option("mode", mode)]
     if _parsed(model) is None:
-        arguments = _arguments(its_own)
         raise StudyError(
             "the model was made by a function without a name, which a line cannot call; write "
-            f"`model = FUNCTION({arguments})`, then `%train model {' '.join(words)}`"
+            f"`model = FUNCTION({_arguments(its_own)})`, then `%train model {words}`"
         )
-    return " ".join(["%train", _with_values(model, its_own), *words])
+    return f"%train {_with_values(model, its_own)} {words}"
+
+
+def _options(config: Mapping[str, Any], searched: Mapping[str, str], params: Mapping[str, Any]) -> list[str]:
+    """The options of a trial: those that were searched, those of every trial, and the objective."""
+    typed = config.get("expressions", {})
+    words = [word for name, option in searched.items() if name in params for word in _option(option, params[name])]
+    for name, value in config.get("train", {}).items():
+        if name not in searched.values():
+            words += _typed_option(name, typed[name]) if name in typed else _option(name, value)
+    if config.get("seed") is not None and "seed" not in searched.values():
+        words += _option("seed", config["seed"])
+    metric, mode = config["objectives"][0]
+    return [*words, *_option("monitor", metric), *_option("mode", mode)]
 
 
 def _guessed_options(model: str, params: Mapping[str, Any]) -> dict[str, str]:

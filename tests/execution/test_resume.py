@@ -64,10 +64,8 @@ class Unsaid(LitDigits):
 
 
 OTHERS = {
-    "another value": (lambda: LitDigits(lr=2e-3), {"epochs": 3}, ChangedError,
-                      "`lr` of the model was `0.003` and is `0.002`"),
     "another size": (lambda: LitDigits(hidden=32), {"epochs": 3}, ChangedError,
-                     "`hidden` of the model was `16` and is `32`"),
+                     "has weights of another model: `net.0.weight` was"),
     "an unsaid size": (lambda: Unsaid(hidden=32), {"epochs": 3}, ChangedError,
                        r"has weights of another model: `net.0.weight` was \(16, 64\) and is \(32, 64\), `net.0.bias`"),
     "shorter": (None, {"epochs": 1}, RunStateError, "has trained 2 epochs: give `--epochs 2` or more"),
@@ -84,6 +82,33 @@ def test_what_a_run_cannot_go_on_with_is_refused_and_the_run_stays_what_it_was(c
         train(make or (lambda: kind()), digits, resume=run.ref, quiet=True, **options)
     assert (run.status, run.record.attempt, run.metrics.to_csv()) == before
     assert train(lambda: kind(), digits, resume=run.ref, quiet=True, epochs=3).status == "finished"
+
+
+class Described(LitDigits):
+    """Has a hyperparameter whose text is another one in every process."""
+
+    def __init__(self, tags):
+        super().__init__()
+        self.save_hyperparameters({"tags": tags, "count": 1})
+
+
+def test_another_hyperparameter_is_said_with_what_it_does_not_change() -> None:
+    run = train(lambda: LitDigits(), digits, epochs=2, seed=1, quiet=True)
+    again = train(lambda: LitDigits(lr=2e-3), digits, resume=run.ref, quiet=True, epochs=3)
+    said = [event.text for event in again.events if "hyperparameters have changed" in event.text]
+    assert said == [
+        "hyperparameters have changed: `lr` was `0.003` and is `0.002`; weights and the optimizer's state, its "
+        "learning rate with them, are those of the checkpoint"
+    ]
+    forked = train(lambda: LitDigits(lr=5e-3), digits, fork=run.ref, quiet=True, epochs=4)
+    assert any("`lr` was `0.002` and is `0.005`" in event.text for event in forked.events)
+    same = train(lambda: LitDigits(lr=2e-3), digits, fork=run.ref, quiet=True, epochs=4)
+    assert not [event for event in same.events if "hyperparameters" in event.text]
+
+
+def test_objects_among_hyperparameters_are_not_compared_by_their_text() -> None:
+    run = train(lambda: Described({"a", "b"}), digits, epochs=1, seed=1, quiet=True)
+    assert train(lambda: Described(object()), digits, resume=run.ref, epochs=2, quiet=True).status == "finished"
 
 
 def test_a_fork_with_another_model_is_refused_before_it_begins() -> None:

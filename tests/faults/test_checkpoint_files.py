@@ -14,7 +14,7 @@ import torch
 from jupyter_train import doctor, runs
 from jupyter_train.api import train_cli_file
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.again import Choice
+from jupyter_train.execution.choice import Choice
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.training.checkpoints.format import is_valid, read, read_foreign
 from tests.faults.children import Child

@@ -109,6 +109,8 @@ def test_work_that_fails_at_every_flush_does_not_stop_the_heartbeat(own_store) -
     assert found.degraded == "recording waits: nobody there"
     assert found.heartbeat_at is not None
     assert time.time() - found.heartbeat_at < 5
+    assert writer.close(RunStatus.FINISHED), "how a run ended waits for nothing that fails"
+    assert open_store().get(record.key).status == "finished"
 
 
 def test_an_end_that_was_settled_meanwhile_is_no_error(own_store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,22 @@ for step in range(100_000):
 """
 
 
+#: Its run has finished, and it goes down for longer than one waits for a lock that is simply held.
+GOES_DOWN = """
+import time
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, open_store
+from jupyter_train.store.owner import OwnerLock
+store = open_store()
+record = store.create_run("digits")
+OwnerLock(RunFolder(record.folder).lock).acquire()
+store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time())
+store.set_status(record.key, RunStatus.FINISHED, 1, ended_at=time.time())
+print(record.key, flush=True)
+time.sleep(4)
+"""
+
+
 @pytest.fixture
 def owner(store):
     """A process that owns a run; and the run's key."""
@@ -126,6 +142,14 @@ def test_only_one_of_many_takes_a_run_over(store, owner) -> None:
     for taker in takers:
         taker.communicate()
     assert said == ["2", "RunStateError", "RunStateError", "RunStateError"]
+
+
+def test_a_run_that_has_ended_is_taken_over_once_its_process_is_gone(store) -> None:
+    with subprocess.Popen([sys.executable, "-c", GOES_DOWN], stdout=subprocess.PIPE, text=True) as process:
+        key = process.stdout.readline().strip()
+        record, lock = take_over(store, key)
+        lock.release()
+    assert (record.attempt, record.status) == (2, "running")
 
 
 def test_a_run_that_never_began_or_is_another_users_is_left_alone(store, monkeypatch) -> None:

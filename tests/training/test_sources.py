@@ -50,11 +50,12 @@ def test_the_source_of_a_class_in_a_cell_is_that_cells(notebook) -> None:
     assert "_DeviceDtypeModuleMixin" not in first["text"]
     typed(notebook, CELL.replace("factor = 1.0", "factor = 7.0"))
     second = source(notebook)
-    lines = differences({"model": first}, {"model": second})
+    assert second["sha256"] != first["sha256"]
+    lines = differences({"model": first}, {"model": notebook.user_ns["model"]}, keeps_text=True)
     assert lines[0] == "the source of the model `Lit` has changed"
     assert "    -    factor = 1.0" in lines
     assert "    +    factor = 7.0" in lines
-    assert differences({"model": first}, {"model": first}) == []
+    assert differences({"model": second}, {"model": notebook.user_ns["model"]}, keeps_text=True) == []
 
 
 def test_a_run_goes_on_with_no_other_class_of_its_name(notebook) -> None:
@@ -77,6 +78,20 @@ def test_what_earlier_releases_recorded_still_is_the_same(notebook) -> None:
     before = hashlib.sha256(f"{inspect.getsource(LitDigits)}\n{base}".encode()).hexdigest()
     for model in ("Lit()", "LitDigits()"):
         typed(notebook, f"model = {model}")
-        now = sources_of({"model": notebook.user_ns["model"]}, keeps_text=True)
-        assert differences({"model": {"class": "Lit", "sha256": before, "text": ""}}, now) == []
-        assert len(differences({"model": {"class": "Lit", "sha256": "0" * 64, "text": ""}}, now)) == 1
+        trained = {"model": notebook.user_ns["model"]}
+        assert differences({"model": {"class": "Lit", "sha256": before, "text": ""}}, trained, True) == []
+        assert len(differences({"model": {"class": "Lit", "sha256": "0" * 64, "text": ""}}, trained, True)) == 1
+
+
+def test_a_process_that_does_not_know_the_cell_says_nothing_of_the_class(notebook) -> None:
+    typed(notebook, CELL)
+    typed(notebook, "run = %train Lit() (X,y) --epochs 1 --seed 1 --quiet --detach")
+    run = notebook.user_ns["run"].wait(120)
+    assert run.status == "finished"
+    assert "model" not in run.provenance["sources"]
+    typed(notebook, f"%train Lit() (X,y) --epochs 2 --resume {run.ref} --quiet")
+    assert (run.record.attempt, run.status) == (2, "finished")
+    typed(notebook, "here = %train Lit() (X,y) --epochs 1 --seed 1 --quiet")
+    typed(notebook, "there = here.resume(epochs=2, detach=True)")
+    there = notebook.user_ns["there"].wait(120)
+    assert (there.record.attempt, there.status) == (2, "finished")
