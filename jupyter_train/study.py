@@ -174,7 +174,8 @@ class Study(Run):
 
         After `--confirm` it is the one that is best over several seeds.
 
-        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front.
+        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front. All
+        values of a trial are those of one epoch, the best by the first objective: its weights are kept.
         """
         from jupyter_train.tuning.book import is_feasible
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from jupyter_train.exceptions import OptionError
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
 PRUNERS = ("asha", "hyperband", "median", "none")
+_MOST_SECONDS = 3652 * 86400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Options of `%train` that mean nothing for a trial, with what to do instead.
 NOT_FOR_TRIALS = {
@@ -39,9 +39,10 @@ NOT_FOR_TRIALS = {
 def _seconds(value: Any) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
-    if found is None or not 0 < float(found[1]) < math.inf:
-        raise ValueError("a duration such as `90s`, `10m` or `1.5h`")
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found is not None else 0.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ValueError("a duration such as `90s`, `10m` or `1.5h`, of at most 10 years")
+    return seconds
 
 
 @dataclass
@@ -61,10 +62,17 @@ class TuneConfig:
     timeout: float | None = _option(
         (str, float), "begin no trial after this long", metavar="10m", check=_seconds
     )  # fmt: skip
+    trial_timeout: float | None = _option(
+        (str, float), "end a trial that takes longer than this; it has failed", metavar="10m", check=_seconds
+    )  # fmt: skip
+    max_failures: int | None = _option(
+        int, "give up after so many failed trials; default: after three in a row that fail alike",
+        check=checks.at_least_one, bound=bounds.TRIALS,
+    )  # fmt: skip
     maximize: list[str] = _option(str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC")
     minimize: list[str] = _option(
-        str, "a metric to make as small as possible; several metrics give a Pareto front", [], repeats=True,
-        metavar="METRIC",
+        str, "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
+        "epoch by the first of them", [], repeats=True, metavar="METRIC",
     )  # fmt: skip
     sampler: str = _option(str, "how the next trial is chosen (Optuna's)", "tpe", choices=SAMPLERS)
     prune: str = _option(str, "how bad trials are ended early (Optuna's)", "asha", choices=PRUNERS)

@@ -37,6 +37,7 @@ class Job:
         recorded: What its record holds besides the options.
         judge: Watches the monitored metric of a run that is one of many; their common parts are recorded once, with
             its parent.
+        patience_s: After an Interrupt, how many seconds it may take to come to its next batch; see `InterruptWatch`.
     """
 
     config: TrainConfig
@@ -51,6 +52,7 @@ class Job:
     kind: str = "train"
     recorded: dict[str, Any] = field(default_factory=dict)
     judge: Judge | None = None
+    patience_s: float | None = None
 
 
 @dataclass

@@ -115,7 +115,7 @@ def _parts_of(config: TrainConfig) -> list[Part]:
 def _job_of(job: Job, part: Part, parent: str | None) -> Job:
     return Job(
         part.config, job.build, job.notebook, parent, job.provenance, ckpt_path=job.ckpt_path, kind="fold",
-        recorded=part.recorded,
+        recorded=part.recorded, patience_s=job.patience_s,
     )  # fmt: skip
 
 
@@ -170,7 +170,8 @@ class _Repeated:
                     self._stopped = f"stopped in {part.words}{reason}"
                 if self._stopped:
                     break
-            if self._interrupt.is_asked and error is None and self._job.config.on_interrupt == "raise":
+            is_interrupted = self._interrupt.is_asked and not self._interrupt.ended
+            if is_interrupted and error is None and self._job.config.on_interrupt == "raise":
                 error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
         except BaseException as err:
@@ -208,7 +209,9 @@ class _Repeated:
             self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
 
     def _obey(self) -> None:
-        if self._interrupt.is_asked:
+        if self._interrupt.ended:
+            self._stopped = self._interrupt.ended
+        elif self._interrupt.is_asked:
             self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
         for command in self._mailbox.inbox.take():
             step = len(self._done)

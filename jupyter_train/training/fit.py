@@ -255,13 +255,16 @@ def _fit(
 
 def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: TrainConfig) -> Outcome:
     """The outcome, raising for an Interrupt that came when the last step was done."""
-    if outcome.status is RunStatus.FINISHED and interrupt.is_asked and config.on_interrupt == "raise":
+    is_late = interrupt.is_asked and not interrupt.ended
+    if outcome.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
         outcome.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
     return outcome
 
 
 def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) -> Outcome:
     """After a Stop the cell goes on; after an Interrupt it does not."""
+    if around.interrupt.ended:
+        return Outcome(RunStatus.STOPPED, around.interrupt.ended, None, trainer)
     if steering.stopped and not around.interrupt.is_asked:
         return Outcome(RunStatus.STOPPED, steering.stopped, None, trainer)
     what = "ended by SIGTERM" if around.interrupt.is_terminated else "interrupted"

@@ -57,7 +57,8 @@ class Driver:
         self._began = time.monotonic()
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
         self._again = book.broken_off()
-        self._failures: list[str] = []
+        self._failures: list[tuple[str, str]] = []
+        self._failed_here = 0
         self._keeping = Keeping(store, book)
         self._outline = Outline(folder, config, book)
         self._done_here = 0
@@ -189,11 +190,19 @@ class Driver:
     def _note_failure(self, asked: Asked, ended: Ended) -> None:
         message = ended.told.message
         self._writer.event("trial failed", f"trial {asked.number}: {message}", asked.number)
-        self._failures.append(message)
+        self._failed_here += 1
+        self._failures = [*self._failures, (ended.kind or message, message)][-_SAME_FAILURES:]
+        most = self._config.max_failures
         if ended.is_fatal:
             self.failed = message
-        elif len(self._failures) >= _SAME_FAILURES and len(set(self._failures[-_SAME_FAILURES:])) == 1:
-            self.failed = f"{_SAME_FAILURES} trials in a row failed with: {message}"
+        elif most is not None and self._failed_here >= most:
+            self.failed = f"as many trials have failed as `--max-failures {most}` allows, the last with: {message}"
+        elif most is None and not ended.is_late and self._fail_alike():
+            with_what = "" if len({words for _, words in self._failures}) == 1 else " at the same place, the last"
+            self.failed = f"{_SAME_FAILURES} trials in a row failed{with_what} with: {message}"
+
+    def _fail_alike(self) -> bool:
+        return len(self._failures) == _SAME_FAILURES and len({kind for kind, _ in self._failures}) == 1
 
     def _record(self, asked: Asked, values: list[float]) -> None:
         best = self.book.feasible()[:1]
@@ -234,6 +243,14 @@ class Driver:
             )  # fmt: skip
         self._outline.write(is_asked=is_asked)
 
+    def _words_of_none(self) -> str:
+        ended = self.book.trials(*_ENDED)
+        names = {TrialState.FAIL: "failed", TrialState.PRUNED: "pruned"}
+        counts = [(sum(one.state is state for one in ended), name) for state, name in names.items()]
+        words = " and ".join(f"{count} {name}" for count, name in counts if count)
+        last = next((one.user_attrs["message"] for one in reversed(ended) if "message" in one.user_attrs), "")
+        return f"no trial was completed: {words or 'none began'}" + (f", the last with: {last}" if last else "")
+
     @property
     def is_stopped(self) -> bool:
         """Whether somebody has ended the study, or interrupts it."""
@@ -256,7 +273,9 @@ class Driver:
             self._writer.event("found", f"{metric} over further seeds: {words}")
 
     def finish(self) -> None:
-        """The study is over: what views draw is as it will stay."""
+        """The study is over: what views draw is as it will stay. One in which no trial was completed has failed."""
+        if not (self.stopped or self.failed or self.book.trials(TrialState.COMPLETE)):
+            self.failed = self._words_of_none()
         self.tell_progress()
         self._outline.write(is_last=True)
 

@@ -89,7 +89,7 @@ def main(study: str, sha256: str) -> int:
     while (message := channel.next()) is not None:
         asked = Asked(message["trial"], message["params"])
         ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
-        channel.send(ended=dataclasses.asdict(ended.told), fatal=ended.is_fatal, interrupted=ended.is_interrupted)
+        channel.send(ended=dataclasses.asdict(ended))
         _let_go()
     return 0
 

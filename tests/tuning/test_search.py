@@ -27,7 +27,6 @@ from jupyter_train.exceptions import (
 from jupyter_train.execution.stem import STEM
 from jupyter_train.handle import Run
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.tuning import workers
 from jupyter_train.tuning.promoting import train_line
 from tests.models import DigitsData, LitDigits, digits
 
@@ -414,9 +413,7 @@ class VerySlow(LitDigits):
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
-
+def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store) -> None:
     def steer() -> None:
         while not any(run.last.get("val_acc") for run in _trials(store)):
             time.sleep(0.05)
@@ -441,9 +438,6 @@ def _trials(store) -> list:
 
 
 SCRIPT = """
-from jupyter_train.execution.stem import STEM
-from jupyter_train.tuning import workers
-workers._WORTH_S, workers._LEARNT = 0.0, 0
 from jupyter_train import tune
 from tests.tuning.test_search import Slow
 from tests.models import digits
@@ -499,18 +493,13 @@ def _wait_for_no_process(study: Study) -> None:
 # -- several at once ------------------------------------------------------------------------------
 
 
-def _start_at_once(monkeypatch) -> None:
-    """Processes are started also for a search that hardly needs them."""
-    monkeypatch.setattr(workers, "_WORTH_S", 0.0)
-    monkeypatch.setattr(workers, "_LEARNT", 0)
-
-
-def test_trials_at_once_are_as_good_and_all_accounted_for(data, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
+def test_trials_at_once_are_as_good_and_all_accounted_for(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=24, parallel=2, **USUAL)
     assert study.status == "finished"
     assert len(study.trials) == 24
-    assert len({run.record.pid for run in study.children} - {os.getpid()}) == 2
+    processes = {run.record.pid for run in study.children}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
     assert len(checkpoints_of(study)) <= 3
     assert study.best.model() is not None
     _wait_for_no_process(study)
@@ -532,7 +521,6 @@ class KillsItself(LitDigits):
 
 def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     monkeypatch.setenv("TEST_PROCESS", str(os.getpid()))
-    _start_at_once(monkeypatch)
     space = {"lr": "1e-3..1e-1:log", "way": ["to live", "to go on", "to survive", "to die"]}
     study = tune(KillsItself, data, space=space, trials=24, parallel=2, prune="none", sampler="random", **USUAL)
     assert study.status in ("finished", "failed")
@@ -545,8 +533,7 @@ def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     assert {run.status for run in study.children} <= {"finished", "failed"}
 
 
-def test_when_what_they_were_forked_from_dies_others_take_over(data, store, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
+def test_when_what_they_were_forked_from_dies_others_take_over(data, store) -> None:
     killed = []
 
     def kill() -> None:
