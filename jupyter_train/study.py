@@ -39,9 +39,11 @@ class BestTrial:
     def __init__(
         self, trial: optuna.trial.FrozenTrial, run: Run, study: str, build: Callable[[Mapping[str, Any]], Any] | None
     ) -> None:
+        from jupyter_train.tuning.values import unpacked
+
         self._study = study
         self.number = trial.number
-        self.params: dict[str, Any] = dict(run.config.get("params", trial.params))
+        self.params: dict[str, Any] = unpacked(run.config) or dict(trial.params)
         self.value = float(trial.values[0])
         self.run = run
         self._build = build
@@ -147,8 +149,10 @@ class Study(Run):
         """
         import pandas as pd
 
-        from jupyter_train.tuning.book import given, is_feasible
+        from jupyter_train.config.space import Choices, parse
+        from jupyter_train.tuning.book import given, is_feasible, meant
 
+        space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
         waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
         objectives = [str(name) for name, _ in self.config["objectives"]]
         rows: dict[int, dict[str, Any]] = {}
@@ -158,11 +162,15 @@ class Study(Run):
             state = "infeasible" if state == "complete" and not is_feasible(trial) else state
             rows[trial.number] = {
                 "state": "waiting" if state in waits else state, **dict(zip(objectives, values, strict=False)),
-                **given(trial),
+                **meant(given(trial), space),
                 "seconds": trial.user_attrs.get("seconds"), "run": trial.user_attrs.get("run", ""),
                 "message": trial.user_attrs.get("message", ""),
             }  # fmt: skip
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+        for name in space.keys() & set(frame):  # nothing, and truth values, are choices and no gaps among numbers
+            if isinstance(space[name], Choices):
+                values = [row.get(name) for row in rows.values()]
+                frame[name] = pd.Series(values, frame.index, None if set(map(type, values)) <= {int, float} else object)
         if objectives[0] in frame:
             frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
             frame = frame.sort_values("state", key=lambda states: states.map(_ORDER).fillna(len(_ORDER)), kind="stable")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.packages import refuse_other_lightning
-from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.panel.live import LivePanel
@@ -116,7 +115,24 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
     _check_arguments(plan)
+    _check_effect(plan)
     return plan
+
+
+def _check_effect(plan: Plan) -> None:
+    """Raises for an option that is searched and changes nothing.
+
+    Raises:
+        OptionError: It is the size of batches that others make.
+    """
+    from jupyter_train.training.without_effect import maker_words, uses_batch_size
+
+    for name, option in plan.options.items():
+        if option == "batch_size" and not uses_batch_size(plan.data):
+            raise OptionError(
+                f"`{name}` is searched but has no effect: {maker_words(plan.data)}; give `(X, y)`, a DataFrame or a "
+                "Dataset"
+            )
 
 
 def _check_arguments(plan: Plan) -> None:
@@ -126,21 +142,14 @@ def _check_arguments(plan: Plan) -> None:
         OptionError: `pl.Trainer` refuses them, or they ask for several devices.
     """
     from jupyter_train.training.trainer import check_arguments
+    from jupyter_train.tuning.plan import corners
 
-    corners = {name: _corners(plan.config.space[name]) for name in plan.options}
-    usual = {name: values[0] for name, values in corners.items()}
-    for name, values in corners.items():
-        for value in values:
+    usual = {name: corners(plan.config.space[name])[0] for name in plan.options}
+    for name in plan.options:
+        for value in corners(plan.config.space[name]):
             plan.trial_config({**usual, name: value})
-    if check_arguments(plan.trial_config(usual)) > 1:
+    if check_arguments(plan.usual_config()) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
-
-
-def _corners(space: Space) -> list[Any]:
-    """Values at which an option would refuse the space, if it does at any."""
-    if isinstance(space, Choices):
-        return list(space.values)
-    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
 def _check_takes(maker: Any, config: TuneConfig) -> None:

@@ -102,6 +102,7 @@ def prepare(job: Job) -> Prepared:
     from jupyter_train.training.model import as_module, unwrapped
     from jupyter_train.training.source import as_source
     from jupyter_train.training.trainer import check_arguments
+    from jupyter_train.training.without_effect import without_effect
 
     config = job.config
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
@@ -114,6 +115,8 @@ def prepare(job: Job) -> Prepared:
     split_seed = config.seed if config.split_seed is None else config.split_seed
     source = as_source(data, config.settled(), module, split_seed)
     check_validation(module, source, config)
+    if job.judge is None:  # one of many: it is said of its study
+        job.remarks += [line for line in without_effect(config, data) if line not in job.remarks]
     if config.is_looking:
         from jupyter_train.training.finders import find
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import Fixed, Range, parse
+from jupyter_train.config.space import Choices, Fixed, Range, Space, kept, parse
 from jupyter_train.exceptions import StudyError
 from jupyter_train.store.masking import mask
 from jupyter_train.tuning.journal import Journal
@@ -125,7 +126,8 @@ class Book:
             params: Its values; names left out are drawn.
             is_extra: Whether it comes on top of how many were asked for.
         """
-        self.study.enqueue_trial(dict(params), user_attrs={_EXTRA: True} if is_extra else None)
+        given = {name: kept(value) for name, value in params.items()}
+        self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
 
     def narrow(self, ranges: Mapping[str, Range]) -> None:
         """From the next trial on, draws from these parts of what is searched; on disk when this returns."""
@@ -154,13 +156,18 @@ class Book:
     def _asked_of(self, study: optuna.Study) -> Asked:
         if self._suggest is not None:
             trial = study.ask()
-            drawn = dict(self._suggest(trial))
-            return Asked(trial.number, {**self.fixed, **drawn})
+            return Asked(trial.number, {**self.fixed, **self._suggest(trial)})
         with warnings.catch_warnings():
             # a trial given by hand may lie outside what was narrowed later
             warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
             trial = study.ask(self._drawn_from(study))
-        return Asked(trial.number, {**trial.params, **self.fixed})
+        return Asked(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
+
+    def values(self, trial: FrozenTrial) -> dict[str, Any]:
+        """What a trial that has ended was given, fixed values included."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.FixedTrial(trial.params, trial.number))}
+        return {**meant(trial.params, self._config.space), **self.fixed}
 
     def broken_off(self) -> list[Asked]:
         """Trials that nobody carries out any more; one that was begun again already has failed."""
@@ -171,8 +178,14 @@ class Book:
                 self.tell(trial.number, Told("fail", message="broken off twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
-            found.append(Asked(trial.number, {**trial.params, **self.fixed, **trial.user_attrs.get("drawn", {})}))
+            found.append(Asked(trial.number, self._values_again(trial)))
         return found
+
+    def _values_again(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Of a trial that is begun again; what a function had not drawn yet is drawn now."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.Trial(self.study, trial._trial_id))}
+        return self.values(trial)
 
     def has_begun(self, number: int, run: str) -> None:
         """The key of a trial's run, as soon as there is one."""
@@ -286,6 +299,17 @@ def is_feasible(trial: FrozenTrial) -> bool:
     """Whether a trial keeps to the constraints; where there are none, each does."""
     found = trial.system_attrs.get(_VIOLATIONS)
     return found is None or all(violation <= 0 for violation in found)
+
+
+def meant(params: Mapping[str, Any], space: Mapping[str, Space]) -> dict[str, Any]:
+    """Values as Optuna keeps them, as what they were given as."""
+    found = dict(params)
+    for name, value in params.items():
+        choices = space.get(name)
+        if isinstance(choices, Choices):
+            with contextlib.suppress(ValueError):  # a choice of an earlier release, written otherwise
+                found[name] = choices.find(value)
+    return found
 
 
 def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:

@@ -22,6 +22,7 @@ from jupyter_train.tuning.book import Asked, Told
 from jupyter_train.tuning.deadline import GRACE_S, Deadline
 from jupyter_train.tuning.objectives import values_of
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.values import packed
 
 
 @dataclass
@@ -113,7 +114,7 @@ def _job(plan: Plan, asked: Asked, judge: Judge, on_start: Callable[[RunRecord, 
 
 
 def _recorded(asked: Asked) -> dict[str, Any]:
-    return {"trial": asked.number, "params": asked.params}
+    return {"trial": asked.number, **packed(asked.params)}
 
 
 def _ended(store: Store, plan: Plan, done: Done, duration_s: float, judged: str) -> Ended:

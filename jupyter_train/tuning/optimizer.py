@@ -28,7 +28,7 @@ def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.Base
 def distribution_of(space: Space) -> distributions.BaseDistribution:
     """The distribution of one name."""
     if isinstance(space, Choices):
-        return distributions.CategoricalDistribution(space.values)
+        return distributions.CategoricalDistribution(space.kept)
     assert isinstance(space, Range)
     if space.is_whole:
         return distributions.IntDistribution(int(space.low), int(space.high), space.is_log, int(space.step or 1))
@@ -88,7 +88,7 @@ def grid_of(space: Mapping[str, Space]) -> dict[str, list[Any]]:
 
 def _values(space: Space) -> list[Any]:
     if isinstance(space, Choices):
-        return list(space.values)
+        return list(space.kept)
     assert isinstance(space, Range)
     assert space.step is not None
     return [round(space.low + index * space.step, 12) for index in range(_range_size(space, space.step))]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config import TrainConfig, TuneConfig, options_by_name
+from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
 
 _TRAINER = "trainer."
@@ -44,9 +45,20 @@ class Plan:
         changes = {self.options[name]: value for name, value in params.items() if name in self.options}
         return self.config.trial_config(changes)
 
+    def usual_config(self) -> TrainConfig:
+        """What every trial is told, each searched option with one value of its space."""
+        return self.trial_config({name: corners(self.config.space[name])[0] for name in self.options})
+
     def build(self, params: Mapping[str, Any]) -> Any:
         """The model of the trial with these values."""
         return self.model({name: value for name, value in params.items() if name not in self.options})
+
+
+def corners(space: Space) -> list[Any]:
+    """Values at which an option would refuse the space, if it does at any."""
+    if isinstance(space, Choices):
+        return list(space.values)
+    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
 def option_called(name: str) -> str | None:

@@ -21,6 +21,7 @@ from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+from jupyter_train.training.without_effect import without_effect
 from jupyter_train.tuning.book import Asked, Book, Suggest
 from jupyter_train.tuning.by_hand import check_enqueued
 from jupyter_train.tuning.carrying import carry_out
@@ -163,15 +164,18 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
         )
 
 
-def _remarks(config: TuneConfig) -> list[str]:
+def _remarks(plan: Plan) -> list[str]:
     """What works otherwise than somebody might expect."""
+    config = plan.config
+    found = without_effect(plan.usual_config(), plan.data)
     every = config.train.get("check_val_every_n_epoch") or 1
     is_validated = config.objectives[0][0].startswith(("val", "valid", "dev"))
     if config.prune == "none" or not is_validated or every == 1 or {"cv", "seeds"} & config.train.keys():
-        return []
+        return found
     return [
+        *found,
         f"a trial has a value every {every} epochs only (`--check-val-every-n-epoch {every}`), so `--prune "
-        f"{config.prune}` can end it no sooner; with `--prune none` none is ended"
+        f"{config.prune}` can end it no sooner; with `--prune none` none is ended",
     ]
 
 
@@ -192,7 +196,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     status, message = RunStatus.FAILED, ""
     try:
         asked.on_start(record, writer)
-        for remark in _remarks(plan.config):
+        for remark in _remarks(plan):
             writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:

@@ -17,6 +17,7 @@ from jupyter_train.store.masked_output import mask_own_output
 from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.pool import THREADS_VARIABLE
+from jupyter_train.tuning.values import unpacked
 
 _LOOK_S = 0.5
 
@@ -87,7 +88,7 @@ def main(study: str, sha256: str) -> int:
     judge = Afar(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:
-        asked = Asked(message["trial"], message["params"])
+        asked = Asked(message["trial"], unpacked(message))
         ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
         channel.send(ended=dataclasses.asdict(ended))
         _let_go()

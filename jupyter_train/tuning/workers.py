@@ -18,6 +18,7 @@ from jupyter_train.tuning.deadline import GRACE_S, words_of
 from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
 from jupyter_train.tuning.pool import Pool, Trial, Worker
+from jupyter_train.tuning.values import packed
 
 if TYPE_CHECKING:
     from jupyter_train.tuning.search import Search
@@ -113,7 +114,7 @@ class _Dealer:
         worker.trial = Trial(asked)
         if worker.is_ready:
             self._limit(worker.trial)
-        worker.send(trial=asked.number, params=asked.params)
+        worker.send(trial=asked.number, **packed(asked.params))
         self._driver.tell_progress()
 
     def _limit(self, trial: Trial) -> None:
