@@ -10,6 +10,7 @@ import pytest
 from jupyter_train import get_run, tune
 from jupyter_train.config.space import Choices, Fixed, parse
 from jupyter_train.exceptions import SpaceError, StudyError
+from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning.values import packed, unpacked
 from tests.models import LitDigits, digits
@@ -102,7 +103,7 @@ def test_the_model_gets_them_and_so_does_whoever_asks(parallel: int) -> None:
     assert best.model() is not None
     assert f"sizes={best.params['sizes']!r}" in study.promote()
     drawn = snapshot(study._store, study.key)
-    jsonschema.validate(drawn, SCHEMA)
+    jsonschema.validate(bundle(drawn)[MIME_TYPE], SCHEMA)
     columns = {one["name"]: one for one in drawn["study"]["params"]}
     assert columns["tag"]["labels"] == ["None", "1", "1"]
     assert columns["tag"]["values"].split(",")[0] == "0", "nothing is a choice too"

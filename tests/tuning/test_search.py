@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import jsonschema
 import psutil
 import pytest
 import pytorch_lightning as pl
@@ -26,9 +27,11 @@ from jupyter_train.exceptions import (
 )
 from jupyter_train.execution.stem import STEM
 from jupyter_train.handle import Run
+from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning.promoting import train_line
 from tests.models import DigitsData, LitDigits, digits
+from tests.panel.test_bundle import SCHEMA
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
@@ -120,7 +123,9 @@ def test_the_best_trial_keeps_to_the_constraints(sampler: str, data) -> None:
     assert study.record.summary["best"]["params"]["hidden"] in (4, 8)
     assert set(trials.index[:2]) <= {study._store.get(key).config["trial"] for key in checkpoints_of(study)
                                      if "trial" in study._store.get(key).config}  # fmt: skip
-    assert sorted(snapshot(study._store, study.key)["study"]["states"]) == ["c", "c", "i", "i", "i"]
+    drawn = snapshot(study._store, study.key)
+    assert sorted(drawn["study"]["states"]) == ["c", "c", "i", "i", "i"]
+    jsonschema.validate(bundle(drawn)[MIME_TYPE], SCHEMA)
     assert study.metrics["best_val_acc"].dropna().tolist()[-1] == study.optuna.best_trial.value
 
 
