@@ -8,14 +8,15 @@ from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.train import check_machine
 from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
+from jupyter_train.handle.trial import BestTrial, TrialRun
 from jupyter_train.store import RunFolder
-from jupyter_train.store.text import without_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import optuna
     import pandas as pd
+    from optuna.trial import FrozenTrial
 
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
@@ -24,46 +25,6 @@ if TYPE_CHECKING:
 
 #: Trials in these states come first.
 _ORDER = {"complete": 0, "infeasible": 1}
-
-
-class BestTrial:
-    """The best trial of a study.
-
-    Attributes:
-        number: Its number in the study.
-        params: Its values.
-        value: Its objective; the first where there are several.
-        run: Its run.
-    """
-
-    def __init__(
-        self, trial: optuna.trial.FrozenTrial, run: Run, study: str, build: Callable[[Mapping[str, Any]], Any] | None
-    ) -> None:
-        from jupyter_train.tuning.values import unpacked
-
-        self._study = study
-        self.number = trial.number
-        self.params: dict[str, Any] = unpacked(run.config) or dict(trial.params)
-        self.value = float(trial.values[0])
-        self.run = run
-        self._build = build
-
-    def model(self, into: Any = None) -> Any:
-        """A model with the best weights of the trial, in eval mode.
-
-        Args:
-            into: A model to load them into; needed in a kernel that did not search.
-
-        Raises:
-            ModelError: No model is known here.
-        """
-        if into is None and self._build is not None:
-            into = self._build(self.params)
-        return self.run.model(into).eval()
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
-        return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
 
 
 class Repeats(Run):
@@ -196,8 +157,7 @@ class Study(Run):
         confirmed = self.record.summary.get("confirmed") or []
         if confirmed:
             best = next((one for one in done if one.number == confirmed[0]["trial"]), best)
-        run = Run(self._store, best.user_attrs["run"])
-        return BestTrial(best, run, self.ref, self._plan.build if self._plan is not None else None)
+        return BestTrial(best, self._run_of(best), self.ref)
 
     @property
     def confirmed(self) -> pd.DataFrame:
@@ -280,8 +240,11 @@ class Study(Run):
         """
         for one in self.optuna.get_trials(deepcopy=False):
             if one.number == number and "run" in one.user_attrs:
-                return Run(self._store, one.user_attrs["run"])
+                return self._run_of(one)
         raise StudyError(f"`{self.ref}` has no trial {number} that began; `study.trials` lists them")
+
+    def _run_of(self, trial: FrozenTrial) -> TrialRun:
+        return TrialRun(self._store, trial.user_attrs["run"], self._plan)
 
     def promote(self) -> str:
         """The best trial as a line of `%train`, ready to run.
@@ -297,7 +260,3 @@ class Study(Run):
         from jupyter_train.tuning.promoting import train_line
 
         return train_line(self.config, best.params)
-
-
-def _word(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
