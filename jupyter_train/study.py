@@ -58,13 +58,29 @@ class Repeats(Run):
 
     @property
     def mean(self) -> float | None:
-        """Mean of the fits' best values of the monitored metric; None before the first has ended."""
+        """Mean of the fits' values of the monitored metric, each at its best epoch; None before the first has ended.
+
+        The best epoch is chosen by the very rows that give the value, which flatters it: on pure noise too, the best
+        of many epochs is better than chance. `mean_last` chooses nothing.
+        """
         return float(self.best["value"]) if self.best is not None else None
 
     @property
     def std(self) -> float | None:
-        """Their standard deviation (n - 1)."""
+        """Standard deviation (n - 1) of the values that `mean` is of."""
         return float(self.best["std"]) if self.best is not None else None
+
+    @property
+    def mean_last(self) -> float | None:
+        """Mean of the fits' values of the monitored metric, each at its last epoch; None before the first has ended."""
+        last = (self.best or {}).get("last")
+        return float(last) if last is not None else None
+
+    @property
+    def std_last(self) -> float | None:
+        """Standard deviation (n - 1) of the values that `mean_last` is of."""
+        spread = (self.best or {}).get("last_std")
+        return float(spread) if spread is not None else None
 
 
 class Study(Run):

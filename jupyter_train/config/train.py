@@ -154,6 +154,7 @@ class TrainConfig:
     expressions: dict[str, Any] = field(default_factory=dict)
     fold: Fold | None = None
     split_seed: int | None = None
+    objective: str = "best"
 
     @classmethod
     def of(cls, given: Mapping[str, Any], expressions: Mapping[str, Any] | None = None) -> TrainConfig:

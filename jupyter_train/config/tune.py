@@ -74,6 +74,10 @@ class TuneConfig:
         str, "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
         "epoch by the first of them", [], repeats=True, metavar="METRIC",
     )  # fmt: skip
+    objective: str = _option(
+        str, "which epoch of a trial counts, and keeps its weights: its best one, or its last", "best",
+        choices=("best", "last"),
+    )  # fmt: skip
     sampler: str = _option(str, "how the next trial is chosen (Optuna's)", "tpe", choices=SAMPLERS)
     prune: str = _option(str, "how bad trials are ended early (Optuna's)", "asha", choices=PRUNERS)
     seed: int | None = _option(
@@ -187,7 +191,9 @@ class TuneConfig:
         train = own_objects(self.train)
         given = train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
         given.setdefault("enable_model_summary", False)
-        return TrainConfig.of(given)
+        config = TrainConfig.of(given)
+        config.objective = self.objective
+        return config
 
     def to_json(self) -> dict[str, Any]:
         """The record: options that differ from their defaults, and the space as it is typed."""

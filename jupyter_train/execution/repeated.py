@@ -237,11 +237,18 @@ class _Repeated:
         if not bests:
             return None
         values = [float(best["value"]) for best in bests]
-        return {
+        newest = [(record.summary.get("last") or {}).get(bests[0]["metric"]) for record in self._done]
+        lasts = [float(value) for value in newest if value is not None]
+        found = {
             "metric": bests[0]["metric"], "mode": bests[0]["mode"], "value": statistics.fmean(values),
-            "std": statistics.stdev(values) if len(values) > 1 else 0.0, "values": values, "parts": len(values),
-            "epoch": bests[0]["epoch"], "step": bests[0]["step"],
+            "std": _spread(values), "values": values, "parts": len(values), "epoch": bests[0]["epoch"],
+            "step": bests[0]["step"],
         }  # fmt: skip
+        if "which" in bests[0]:
+            found["which"] = bests[0]["which"]
+        if len(lasts) == len(newest):
+            found |= {"last": statistics.fmean(lasts), "last_std": _spread(lasts)}
+        return found
 
     def _record_means(self) -> None:
         """The mean of every series over the parts so far, and how far they lie apart: the n-th with the n-th of all.
@@ -265,5 +272,10 @@ class _Repeated:
                 continue
             pairs = [(name, statistics.fmean(values))]
             if len(columns) > 1:
-                pairs.append((name + SPREAD, statistics.stdev(values) if len(values) > 1 else 0.0))
+                pairs.append((name + SPREAD, _spread(values)))
             self._writer.add(Row(points[0].step, points[0].epoch, points[0].time, pairs))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Their standard deviation (n - 1); 0 of one."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0

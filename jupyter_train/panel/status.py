@@ -44,11 +44,19 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         words.append(("took", duration_text(snapshot["duration_s"])))
     best = snapshot.get("best")
     if best:
-        if best.get("std") is not None:
-            words.append((best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])}"))
-        else:
-            where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
-            words.append((f"best {best['metric']}", f"{value_text(best['value'])} ({where})"))
+        words += _best_words(best)
+    return words
+
+
+def _best_words(best: dict[str, Any]) -> list[tuple[str, str]]:
+    if best.get("std") is None:
+        where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
+        which = best.get("which", "best")
+        return [(f"{which} {best['metric']}", f"{value_text(best['value'])} ({where})")]
+    which = best.get("which", "best")
+    words = [(best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])} of the {which} epochs")]
+    if which == "best" and best.get("last") is not None:
+        words.append(("of the last", f"{value_text(best['last'])} ± {value_text(best['last_std'])}"))
     return words
 
 

@@ -151,9 +151,10 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
     """
     new = config.to_json()
     before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
-              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha")}  # fmt: skip
+              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha"),
+              "objective": old.config.get("objective", "best")}  # fmt: skip
     after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
-             "prune": config.prune}  # fmt: skip
+             "prune": config.prune, "objective": config.objective}  # fmt: skip
     before |= _plain(old.config.get("train", {}))
     after |= _plain(new.get("train", {}))
     lines = difference(before, after)

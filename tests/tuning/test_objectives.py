@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jupyter_train import tune
+from jupyter_train import train, tune
+from jupyter_train.exceptions import StudyError
 from jupyter_train.handle import Run
+from jupyter_train.panel.snapshot import snapshot
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -63,3 +65,35 @@ def test_what_is_logged_less_often_has_the_value_it_had_by_then() -> None:
         seed=1, quiet=True,
     )  # fmt: skip
     assert study.optuna.trials[0].values == pytest.approx([0.9, 10.0])
+
+
+@pytest.mark.parametrize("options", [{}, {"cv": 3}])
+def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
+    study = tune(
+        Says, digits(320), space={"hidden": [4, 8]}, trials=2, epochs=4, maximize="acc_val",
+        minimize=["loss_val", "cost"], objective="last", seed=1, quiet=True, **options,
+    )  # fmt: skip
+    for trial in study.optuna.trials:
+        assert trial.values == pytest.approx([0.4, 2.0, 40.0])
+    if "cv" not in options:
+        best = study.best
+        alone = train(lambda: Says(hidden=best.params["hidden"]), digits(320), epochs=4, seed=1, quiet=True,
+                      monitor="acc_val", mode="max")  # fmt: skip
+        assert torch.equal(best.model().net[0].weight, alone.model(which="last").net[0].weight)
+        assert not torch.equal(best.model().net[0].weight, alone.model(which="best").net[0].weight)
+        assert ["last acc_val", "0.400 (epoch 4)"] in snapshot(study._store, best.run.key)["status_line"]
+    again = tune(Says, digits(320), resume=study.ref, trials=3, quiet=True)
+    assert again.optuna.trials[2].values == pytest.approx([0.4, 2.0, 40.0])
+    with pytest.raises(StudyError, match="objective: last → best"):
+        tune(Says, digits(320), resume=study.ref, trials=4, objective="best", quiet=True)
+
+
+def test_several_fits_say_of_which_epochs_their_mean_is() -> None:
+    run = train(lambda: Says(), digits(320), cv=3, epochs=4, seed=1, quiet=True, monitor="acc_val", mode="max")
+    assert run.mean == pytest.approx(0.9)
+    assert run.mean_last == pytest.approx(0.4)
+    assert (run.std, run.std_last) == pytest.approx((0.0, 0.0), abs=1e-6)
+    line = dict(snapshot(run._store, run.key)["status_line"])
+    assert line["acc_val"].startswith("0.900 ± ")
+    assert line["acc_val"].endswith(" of the best epochs")
+    assert line["of the last"].startswith("0.400 ± ")
