@@ -146,8 +146,6 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     if done.error is not None:
         raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
-    if done.record.kind in _HANDLES:
-        return _HANDLES[done.record.kind](_store(), done.record.key, shown_in=shown_in)
 
     def again(changes: dict[str, Any]) -> Run:
         """Another attempt, or a fork, with the same model and data."""
@@ -155,6 +153,8 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
 
         return start(changed(config, changes), build, ckpt_path)
 
+    if done.record.kind in _HANDLES:
+        return _HANDLES[done.record.kind](_store(), done.record.key, shown_in=shown_in, again=again)
     return Run(_store(), done.record.key, done.module, done.source, shown_in, again)
 
 
