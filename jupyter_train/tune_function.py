@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from jupyter_train.tuning.search import Search
 
 #: What a study that goes on keeps, where nothing else is said.
-_KEPT = ("seed", "sampler", "prune", "maximize", "minimize", "objective", "parallel")
+_KEPT = (
+    "seed", "sampler", "prune", "maximize", "minimize", "objective", "parallel", "patience", "max_failures",
+    "trial_timeout",
+)  # fmt: skip
 
 
 def tune(

@@ -32,6 +32,7 @@ class Option:
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
+        has_arguments: Whether a choice may take arguments, as in `asha:eta=4`.
         repeats: May be given several times; the value is a list.
         metavar: What help shows for the value.
         check: Turns a value into its final form or raises `ValueError` with the expectation.
@@ -46,6 +47,7 @@ class Option:
     is_expression: bool = False
     bare: Any = None
     choices: tuple[str, ...] = ()
+    has_arguments: bool = False
     repeats: bool = False
     metavar: str = ""
     check: Callable[[Any], Any] | None = None
@@ -100,7 +102,8 @@ class Option:
         self._expect(check_whole, value)
         self._expect(check_text, value)
         value = self._as_declared(value)
-        if self.choices and value not in self.choices:
+        chosen = value.partition(":")[0] if self.has_arguments else value
+        if self.choices and chosen not in self.choices:
             raise OptionError(f"`{self.flag} {shown(value)}`: expected one of {', '.join(self.choices)}")
         if self.bound is not None:
             self._expect(self.bound.check_at_all, value)

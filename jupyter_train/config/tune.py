@@ -6,9 +6,10 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from jupyter_train.config import bounds
+from jupyter_train.config import bounds, methods
 from jupyter_train.config import options as checks
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
@@ -17,8 +18,6 @@ from jupyter_train.config.space import Space, parse
 from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
-SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
-PRUNERS = ("asha", "hyperband", "median", "none")
 _MOST_SECONDS = 3652 * 86400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Options of `%train` that mean nothing for a trial, with what to do instead.
@@ -78,8 +77,18 @@ class TuneConfig:
         str, "which epoch of a trial counts, and keeps its weights: its best one, or its last", "best",
         choices=("best", "last"),
     )  # fmt: skip
-    sampler: str = _option(str, "how the next trial is chosen (Optuna's)", "tpe", choices=SAMPLERS)
-    prune: str = _option(str, "how bad trials are ended early (Optuna's)", "asha", choices=PRUNERS)
+    sampler: str = _option(
+        str, "how the next trial is chosen (Optuna's): `tpe:startup=20,multivariate=true`", "tpe",
+        choices=tuple(methods.SAMPLERS), has_arguments=True, check=partial(methods.checked, methods.SAMPLERS),
+    )  # fmt: skip
+    prune: str = _option(
+        str, "how bad trials are ended early (Optuna's): `asha:eta=4,min=2`", "asha",
+        choices=tuple(methods.PRUNERS), has_arguments=True, check=partial(methods.checked, methods.PRUNERS),
+    )  # fmt: skip
+    patience: int | None = _option(
+        int, "end the search when none of the last so many complete trials was better than those before",
+        check=checks.at_least_one, bound=bounds.TRIALS,
+    )  # fmt: skip
     seed: int | None = _option(
         int, "seed of the sampler and of every trial; drawn and recorded if not given", check=checks.seed
     )
@@ -159,11 +168,11 @@ class TuneConfig:
             fixed = ", ".join(f"`{name}={space}`" for name, space in self.space.items())
             read = f" ({fixed} is one fixed value)" if fixed else ""
             raise OptionError(f"nothing is searched{read}; add a range or choices, such as `lr=1e-4..1e-1:log`")
-        if self.trials is None and self.timeout is None and self.sampler != "grid":
-            raise OptionError("how long to search was not said; add `--trials 50` (or `--timeout 10m`)")
+        if self.trials is None and self.timeout is None and self.sampler != "grid" and self.patience is None:
+            raise OptionError("how long to search was not said; add `--trials 50`, `--timeout 10m` or `--patience 20`")
         if len(self.objectives) > 1:
             self.prune = "none"  # Optuna prunes by one value only
-            if self.sampler == "cmaes":
+            if methods.name_of(self.sampler) == "cmaes":
                 raise OptionError("`--sampler cmaes` knows one objective; for several take `nsga2` or `tpe`")
 
     @property

@@ -245,6 +245,12 @@ class Book:
         """Complete trials that keep to the constraints, the best first."""
         return [trial for trial in self.ranked() if is_feasible(trial)]
 
+    def best(self) -> list[int]:
+        """Numbers of the best trial; of several objectives, of those on the Pareto front."""
+        if len(self._directions) > 1:
+            return [trial.number for trial in self.study.best_trials]
+        return [trial.number for trial in self.feasible()[:1]]
+
     def is_among(self, most: int, values: Sequence[float]) -> bool:
         """Whether a trial with these values would be among the best so many, or on the Pareto front.
 

@@ -16,7 +16,7 @@ from jupyter_train.store.locations import runs_home
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import check_may_go_on
 from jupyter_train.tuning.by_hand import check_enqueued
-from jupyter_train.tuning.optimizer import sampler_of
+from jupyter_train.tuning.optimizer import check_methods
 from jupyter_train.tuning.search import Search, check_same, create, search, study_record
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def launch(store: Store, asked: Search) -> Launched:
         StoreError: The process could not be started.
     """
     config = asked.plan.config
-    sampler_of(config, asked.constraints)
+    check_methods(config, asked.constraints)
     check_enqueued(config)
     if config.resume is not None:
         record = study_record(store, config.resume)

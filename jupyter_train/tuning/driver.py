@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from jupyter_train.config import TuneConfig
+from jupyter_train.config import TuneConfig, methods
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
@@ -20,12 +20,12 @@ from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
 from jupyter_train.tuning.book import Asked, Book
 from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.failing import Failures, words_of_none
 from jupyter_train.tuning.keeping import Keeping
 from jupyter_train.tuning.optimizer import grid_size
 from jupyter_train.tuning.outline import Outline
 from jupyter_train.tuning.steering import Steering
 
-_SAME_FAILURES = 3
 _PAUSED_LOOK_S = 0.05
 INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
 
@@ -57,8 +57,8 @@ class Driver:
         self._began = time.monotonic()
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
         self._again = book.broken_off()
-        self._failures: list[tuple[str, str]] = []
-        self._failed_here = 0
+        self._failures = Failures(config.max_failures)
+        self._is_told = False
         self._keeping = Keeping(store, book)
         self._outline = Outline(folder, config, book)
         self._done_here = 0
@@ -85,7 +85,22 @@ class Driver:
             return False
         if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
             return True
+        if self._is_out_of_patience():
+            return True
         return self.left == 0
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether none of the last complete trials is among the best: of several objectives, on the Pareto front."""
+        if self._config.patience is None:
+            return False
+        done = self.book.trials(TrialState.COMPLETE)
+        best = self.book.best()
+        is_over = bool(best) and sum(trial.number > max(best) for trial in done) >= self._config.patience
+        if is_over and not self._is_told:
+            self._is_told = True
+            text = f"none of the last {self._config.patience} complete trials was better (`--patience`)"
+            self._writer.event("found", text, done[-1].number)
+        return is_over
 
     @property
     def left(self) -> int | None:
@@ -156,7 +171,7 @@ class Driver:
         if is_hopeless and math.isnan(value):
             return f"`{self._config.objectives[0][0]}` is NaN after {what} {epoch}"
         if is_hopeless:
-            return f"pruned after {what} {epoch}: {self._config.prune} saw better trials at this point"
+            return f"pruned after {what} {epoch}: {methods.name_of(self._config.prune)} saw better trials at this point"
         return ""
 
     def keeps(self, value: float | None) -> bool:
@@ -179,30 +194,14 @@ class Driver:
             return
         self.book.tell(asked.number, told)
         if told.state == "fail":
-            self._note_failure(asked, ended)
+            self._writer.event("trial failed", f"trial {asked.number}: {told.message}", asked.number)
+            self.failed = self.failed or self._failures.add(ended)
         else:
             self._failures.clear()
         if told.state == "complete":
             self._record(asked, told.values or [])
             self._keeping.add(told.run)
         self.tell_progress(is_one_more=True)
-
-    def _note_failure(self, asked: Asked, ended: Ended) -> None:
-        message = ended.told.message
-        self._writer.event("trial failed", f"trial {asked.number}: {message}", asked.number)
-        self._failed_here += 1
-        self._failures = [*self._failures, (ended.kind or message, message)][-_SAME_FAILURES:]
-        most = self._config.max_failures
-        if ended.is_fatal:
-            self.failed = message
-        elif most is not None and self._failed_here >= most:
-            self.failed = f"as many trials have failed as `--max-failures {most}` allows, the last with: {message}"
-        elif most is None and not ended.is_late and self._fail_alike():
-            with_what = "" if len({words for _, words in self._failures}) == 1 else " at the same place, the last"
-            self.failed = f"{_SAME_FAILURES} trials in a row failed{with_what} with: {message}"
-
-    def _fail_alike(self) -> bool:
-        return len(self._failures) == _SAME_FAILURES and len({kind for kind, _ in self._failures}) == 1
 
     def _record(self, asked: Asked, values: list[float]) -> None:
         best = self.book.feasible()[:1]
@@ -243,14 +242,6 @@ class Driver:
             )  # fmt: skip
         self._outline.write(is_asked=is_asked)
 
-    def _words_of_none(self) -> str:
-        ended = self.book.trials(*_ENDED)
-        names = {TrialState.FAIL: "failed", TrialState.PRUNED: "pruned"}
-        counts = [(sum(one.state is state for one in ended), name) for state, name in names.items()]
-        words = " and ".join(f"{count} {name}" for count, name in counts if count)
-        last = next((one.user_attrs["message"] for one in reversed(ended) if "message" in one.user_attrs), "")
-        return f"no trial was completed: {words or 'none began'}" + (f", the last with: {last}" if last else "")
-
     @property
     def is_stopped(self) -> bool:
         """Whether somebody has ended the study, or interrupts it."""
@@ -275,7 +266,7 @@ class Driver:
     def finish(self) -> None:
         """The study is over: what views draw is as it will stay. One in which no trial was completed has failed."""
         if not (self.stopped or self.failed or self.book.trials(TrialState.COMPLETE)):
-            self.failed = self._words_of_none()
+            self.failed = words_of_none(self.book.trials(*_ENDED))
         self.tell_progress()
         self._outline.write(is_last=True)
 

@@ -27,7 +27,7 @@ from jupyter_train.tuning.by_hand import check_enqueued
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
-from jupyter_train.tuning.optimizer import Constraints, sampler_of
+from jupyter_train.tuning.optimizer import Constraints, check_methods
 from jupyter_train.tuning.plan import Plan
 
 JOURNAL = "study.journal"
@@ -67,7 +67,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
         TrainingInterrupted: The user pressed Interrupt; the study can go on.
     """
     config = asked.plan.config
-    sampler_of(config, asked.constraints)  # refuses what does not fit before anything is recorded
+    check_methods(config, asked.constraints)
     queued = check_enqueued(config)
     record, lock = _begun(store, asked, made)
     folder = RunFolder(record.folder)
