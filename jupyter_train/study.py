@@ -98,7 +98,7 @@ class Study(Run):
 
     @property
     def optuna(self) -> optuna.Study:
-        """Optuna's own study, read from the journal in the run folder.
+        """Optuna's own study, read from the journal in the run folder; after `--warm-start`, with what it began with.
 
         Raises:
             StudyError: It has no trial yet.
@@ -106,9 +106,8 @@ class Study(Run):
         import optuna
         from optuna.storages import JournalStorage
 
-        from jupyter_train.tuning.book import NAME
         from jupyter_train.tuning.journal import reader
-        from jupyter_train.tuning.search import JOURNAL
+        from jupyter_train.tuning.warm_start import JOURNAL, NAME
 
         path = RunFolder(self.record.folder).path / JOURNAL
         if not path.exists():
@@ -127,13 +126,13 @@ class Study(Run):
         import pandas as pd
 
         from jupyter_train.config.space import Choices, parse
-        from jupyter_train.tuning.book import given, is_feasible, meant
+        from jupyter_train.tuning.trials import given, is_feasible, meant
 
         space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
         waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
         objectives = [str(name) for name, _ in self.config["objectives"]]
         rows: dict[int, dict[str, Any]] = {}
-        for trial in self.optuna.get_trials(deepcopy=False):
+        for trial in self._own_trials():
             values = trial.values or [None] * len(objectives)
             state = trial.state.name.lower()
             state = "infeasible" if state == "complete" and not is_feasible(trial) else state
@@ -162,10 +161,10 @@ class Study(Run):
         Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front. All
         values of a trial are those of one epoch, the best by the first objective: its weights are kept.
         """
-        from jupyter_train.tuning.book import is_feasible
+        from jupyter_train.tuning.trials import is_feasible
 
         sign = 1 if self.config["objectives"][0][1] == "min" else -1
-        trials = self.optuna.get_trials(deepcopy=False)
+        trials = self._own_trials()
         done = [one for one in trials if one.state.name == "COMPLETE" and one.values and is_feasible(one)]
         if not done:
             return None
@@ -254,10 +253,15 @@ class Study(Run):
         Raises:
             StudyError: There is no such trial, or it has no run yet.
         """
-        for one in self.optuna.get_trials(deepcopy=False):
+        for one in self._own_trials():
             if one.number == number and "run" in one.user_attrs:
                 return self._run_of(one)
         raise StudyError(f"`{self.ref}` has no trial {number} that began; `study.trials` lists them")
+
+    def _own_trials(self) -> list[FrozenTrial]:
+        from jupyter_train.tuning.warm_start import own
+
+        return own(self.optuna.get_trials(deepcopy=False))
 
     def _run_of(self, trial: FrozenTrial) -> TrialRun:
         return TrialRun(self._store, trial.user_attrs["run"], self._plan)

@@ -95,6 +95,10 @@ class TuneConfig:
     enqueue: list[str] = _option(
         str, "a trial to begin with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
     )
+    warm_start: list[str] = _option(
+        str, "learn from the complete trials of an earlier study of the same objectives; may be repeated", [],
+        repeats=True, metavar="STUDY",
+    )  # fmt: skip
     confirm: bool = _option(
         bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
     )

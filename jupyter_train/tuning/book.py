@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,57 +14,22 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import Choices, Fixed, Range, Space, kept, parse
+from jupyter_train.config.space import Fixed, Range, kept, parse
 from jupyter_train.exceptions import StudyError
 from jupyter_train.store.masking import mask
 from jupyter_train.tuning.journal import Journal
 from jupyter_train.tuning.optimizer import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
+from jupyter_train.tuning.trials import BY_HAND, Asked, Told, is_feasible, meant
+from jupyter_train.tuning.warm_start import NAME, WARM, own
 
-NAME = "study"
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
-#: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
-_BY_HAND = "fixed_params"
-_VIOLATIONS = "constraints"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
 _MOST_TRIES = 2
 
 #: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
 Suggest = Callable[[Any], Mapping[str, Any]]
-
-
-@dataclass
-class Asked:
-    """A trial that is to be carried out.
-
-    Attributes:
-        number: From 0.
-        params: Every name's value, fixed ones included.
-    """
-
-    number: int
-    params: dict[str, Any]
-
-
-@dataclass
-class Told:
-    """How a trial ended.
-
-    Attributes:
-        state: `complete`, `pruned` or `fail`.
-        values: One for each objective; None where there is none.
-        run: Key of its run.
-        message: Why it failed, or where it was pruned.
-        duration_s: From its first row to its last.
-    """
-
-    state: str
-    values: list[float] | None = None
-    run: str = ""
-    message: str = ""
-    duration_s: float = 0.0
-    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Book:
@@ -232,8 +195,24 @@ class Book:
     # -- looking ----------------------------------------------------------------------------------
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Trials in one of these states, oldest first; all if none is named."""
-        return self.study.get_trials(deepcopy=False, states=states or None)
+        """Its own trials in one of these states, oldest first; all if none is named."""
+        return own(self.study.get_trials(deepcopy=False, states=states or None))
+
+    def know(self, trials: Sequence[FrozenTrial]) -> None:
+        """Trials of earlier studies, from which the sampler learns."""
+        self.study.add_trials(trials)
+
+    def front(self) -> list[FrozenTrial]:
+        """Those on the Pareto front, where there are several objectives."""
+        done = self.feasible()
+        signs = [-1 if one == "maximize" else 1 for one in self._directions]
+        points = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done]
+        if any(WARM in trial.user_attrs for trial in self.study.get_trials(deepcopy=False)):
+            return [
+                trial for trial, mine in zip(done, points, strict=True)
+                if not any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in points)
+            ]  # fmt: skip
+        return self.study.best_trials
 
     def ranked(self) -> list[FrozenTrial]:
         """Complete trials, the best first, by the first objective where there are several; infeasible ones last."""
@@ -248,7 +227,7 @@ class Book:
     def best(self) -> list[int]:
         """Numbers of the best trial; of several objectives, of those on the Pareto front."""
         if len(self._directions) > 1:
-            return [trial.number for trial in self.study.best_trials]
+            return [trial.number for trial in self.front()]
         return [trial.number for trial in self.feasible()[:1]]
 
     def is_among(self, most: int, values: Sequence[float]) -> bool:
@@ -276,10 +255,13 @@ class Book:
         """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""
         again = optuna.create_study(directions=self._directions, sampler=self._sampler)
         for old in study.get_trials(deepcopy=False):
+            if WARM in old.user_attrs:
+                again.add_trial(old)
+                continue
             if old.state is TrialState.WAITING:
                 continue
-            if _BY_HAND in old.system_attrs:
-                again.enqueue_trial(old.system_attrs[_BY_HAND])
+            if BY_HAND in old.system_attrs:
+                again.enqueue_trial(old.system_attrs[BY_HAND])
             asked = self._asked_of(again)
             for name, value in old.user_attrs.items():
                 again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
@@ -299,35 +281,3 @@ class Book:
                 if name not in old.params:
                     inside = distribution.to_internal_repr(again.params[name])
                     study._storage.set_trial_param(old._trial_id, name, inside, distribution)
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps to the constraints; where there are none, each does."""
-    found = trial.system_attrs.get(_VIOLATIONS)
-    return found is None or all(violation <= 0 for violation in found)
-
-
-def meant(params: Mapping[str, Any], space: Mapping[str, Space]) -> dict[str, Any]:
-    """Values as Optuna keeps them, as what they were given as."""
-    found = dict(params)
-    for name, value in params.items():
-        choices = space.get(name)
-        if isinstance(choices, Choices):
-            with contextlib.suppress(ValueError):  # a choice of an earlier release, written otherwise
-                found[name] = choices.find(value)
-    return found
-
-
-def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """Every name that was searched."""
-    found: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        found |= trial.distributions
-    return found
-
-
-def given(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
-    if trial.state is TrialState.WAITING:
-        return dict(trial.system_attrs.get(_BY_HAND, {}))
-    return trial.params

@@ -18,10 +18,10 @@ from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.masking import one_line
 from jupyter_train.training.interrupt import AbortTraining
 from jupyter_train.training.judge import Judge
-from jupyter_train.tuning.book import Asked, Told
 from jupyter_train.tuning.deadline import GRACE_S, Deadline
 from jupyter_train.tuning.objectives import values_of
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.trials import Asked, Told
 from jupyter_train.tuning.values import packed
 
 

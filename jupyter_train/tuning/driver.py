@@ -18,13 +18,14 @@ from jupyter_train.store.inbox import LOCAL
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
-from jupyter_train.tuning.book import Asked, Book
+from jupyter_train.tuning.book import Book
 from jupyter_train.tuning.carrying import Ended
 from jupyter_train.tuning.failing import Failures, words_of_none
 from jupyter_train.tuning.keeping import Keeping
 from jupyter_train.tuning.optimizer import grid_size
 from jupyter_train.tuning.outline import Outline
 from jupyter_train.tuning.steering import Steering
+from jupyter_train.tuning.trials import Asked
 
 _PAUSED_LOOK_S = 0.05
 INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"

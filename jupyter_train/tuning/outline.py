@@ -27,7 +27,8 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.masking import mask_tree
-from jupyter_train.tuning.book import Book, distributions_in, given, is_feasible
+from jupyter_train.tuning.book import Book
+from jupyter_train.tuning.trials import distributions_in, given, is_feasible
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -131,7 +132,7 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
         "names": len(distributions_in(trials)),
         "curves": [_curve(trial) for trial in _worth_a_curve(trials, ranked)],
         "importance": list(weighed),
-        "front": _column([trial.number for trial in book.study.best_trials] if len(objectives) > 1 else []),
+        "front": _column([trial.number for trial in book.front()] if len(objectives) > 1 else []),
     }
 
 

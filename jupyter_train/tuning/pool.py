@@ -19,8 +19,8 @@ from jupyter_train.execution.stem import STEM, Process, start
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import STORE_VARIABLE
-from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.trials import Asked
 
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _MODULE = "jupyter_train.tuning.worker"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,15 +22,15 @@ from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.training.without_effect import without_effect
-from jupyter_train.tuning.book import Asked, Book, Suggest
+from jupyter_train.tuning.book import Book, Suggest
 from jupyter_train.tuning.by_hand import check_enqueued
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
 from jupyter_train.tuning.optimizer import Constraints, check_methods
 from jupyter_train.tuning.plan import Plan
-
-JOURNAL = "study.journal"
+from jupyter_train.tuning.trials import Asked
+from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Search:
         constraints: How far a trial is from what is allowed.
         parent: Key of the run that started this one, such as a repeated notebook.
         payload: Hash of what the study's own process was given; empty where this is not that process.
+        remarks: What the user shall be told of its beginning.
         on_start: Told the study's record once it is there, with its writer where this process searches.
     """
 
@@ -51,6 +52,7 @@ class Search:
     suggest: Suggest | None = None
     constraints: Constraints | None = None
     payload: str = ""
+    remarks: list[str] = field(default_factory=list)
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
 
 
@@ -69,6 +71,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     config = asked.plan.config
     check_methods(config, asked.constraints)
     queued = check_enqueued(config)
+    known, asked.remarks = earlier_trials(store, config) if config.resume is None else ([], [])
     record, lock = _begun(store, asked, made)
     folder = RunFolder(record.folder)
     asked.plan.study = record.key
@@ -77,6 +80,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
         with InterruptWatch() as interrupt:
             book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
             if not book.trials():  # else they are in it
+                book.know(known)
                 for params in queued:
                     book.enqueue(params)
             driver = _drive(store, asked, record, book, interrupt)
@@ -197,6 +201,8 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     status, message = RunStatus.FAILED, ""
     try:
         asked.on_start(record, writer)
+        for words in asked.remarks:
+            writer.event("found", words)
         for remark in _remarks(plan):
             writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)

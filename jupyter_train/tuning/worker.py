@@ -14,9 +14,9 @@ from typing import Any
 from jupyter_train.execution.payload import Payload
 from jupyter_train.store import open_store
 from jupyter_train.store.masked_output import mask_own_output
-from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.pool import THREADS_VARIABLE
+from jupyter_train.tuning.trials import Asked
 from jupyter_train.tuning.values import unpacked
 
 _LOOK_S = 0.5

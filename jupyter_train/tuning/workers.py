@@ -12,12 +12,12 @@ from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
-from jupyter_train.tuning.book import Told
 from jupyter_train.tuning.carrying import Ended
 from jupyter_train.tuning.deadline import GRACE_S, words_of
 from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
 from jupyter_train.tuning.pool import Pool, Trial, Worker
+from jupyter_train.tuning.trials import Told
 from jupyter_train.tuning.values import packed
 
 if TYPE_CHECKING:
