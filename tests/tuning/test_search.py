@@ -146,7 +146,9 @@ class TurnsNaN(LitDigits):
 
 
 def test_a_trial_that_becomes_nan_says_so(data) -> None:
-    study = tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
+    with pytest.raises(StudyError, match="no trial was completed: 2 failed, the last with: `val_loss` is NaN after"):
+        tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
+    study = Study(*_newest())
     assert set(study.trials["message"]) == {"`val_loss` is NaN after epoch 3"}
 
 
