@@ -67,6 +67,10 @@ class TrainConfig:
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
     )
+    scale: str | None = _option(
+        str, "standard: columns of numbers with mean 0 and standard deviation 1, fitted on the training part; "
+        "standard+target: the target as well, undone in `run.predict`", choices=("standard", "standard+target"),
+    )  # fmt: skip
     target: str | None = _option(
         (str, int), "the column to predict, for a DataFrame", metavar="COLUMN", check=str, is_literal=True
     )

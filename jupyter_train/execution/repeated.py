@@ -16,7 +16,7 @@ from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError, TrainingInterrupted
 from jupyter_train.execution import inline
 from jupyter_train.execution.afresh import Afresh
-from jupyter_train.execution.job import Done, Job, prepare, recorded_options
+from jupyter_train.execution.job import Done, Job, Prepared, prepare, recorded_options
 from jupyter_train.execution.notify import notify
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
@@ -150,8 +150,8 @@ class _Repeated:
             for part in self._parts:
                 job = _job_of(self._job, part, self._record.key)
                 prepared = prepare(job)
-                if part is self._parts[0] and (words := self._afresh.words(self._job.config)):
-                    self._writer.event("warning", words)
+                if part is self._parts[0]:
+                    self._tell_first(prepared)
                 done = inline.carry_out(self._store, job, prepared)
                 error = done.error
                 if error is None and done.record.status is RunStatus.FINISHED:
@@ -181,6 +181,12 @@ class _Repeated:
             self._writer.close(status, message)
             notify(self._store, self._record.key, self._job.config.notify)
         return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+
+    def _tell_first(self, prepared: Prepared) -> None:
+        """What the first part says of the data and the model holds for all."""
+        self._writer.summary(data=prepared.source.words)
+        if words := self._afresh.words(self._job.config):
+            self._writer.event("warning", words)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
         if isinstance(error, TrainingInterrupted):

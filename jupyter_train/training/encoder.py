@@ -28,6 +28,10 @@ class Encoder:
         target: The name of the target.
         labels: The classes, whose number is their place; None where the targets are numbers already.
         columns: The columns that it was fitted on, in their order.
+        gaps: Those of texts in which a gap is a category of its own, the one after the texts.
+        others: Those in which whatever is neither is one, the last.
+        scales: Mean and standard deviation of columns of numbers that are scaled.
+        target_scale: Means and standard deviations of targets that are scaled; None where they are not.
     """
 
     medians: dict[str, float]
@@ -35,9 +39,13 @@ class Encoder:
     target: str
     labels: list[str] | None
     columns: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    target_scale: tuple[list[float], list[float]] | None = None
 
     def features(self, data: Any) -> np.ndarray[Any, Any]:
-        """A float32 matrix: numbers with gaps at the median, then one column per known category.
+        """A float32 matrix: numbers with gaps at the median, scaled; then one column per known category.
 
         Args:
             data: A frame with the columns it was fitted on, in any order, or an array with them in that order.
@@ -50,7 +58,10 @@ class Encoder:
         if missing:
             raise DataError(f"the frame lacks {names_of(missing)}; the model was trained on it")
         parts = [self._numbers(frame[name], name, median)[:, None] for name, median in self.medians.items()]
-        parts += [_one_hot(frame[name], known) for name, known in self.categories.items()]
+        parts += [
+            one_hot(frame[name], known, name in self.gaps, name in self.others)
+            for name, known in self.categories.items()
+        ]
         return np.concatenate(parts, axis=1).astype("float32")
 
     @property
@@ -82,7 +93,8 @@ class Encoder:
             raise DataError(
                 f"column `{name}` holds other things than numbers; the model was trained on numbers"
             ) from None
-        return found
+        mean, deviation = self.scales.get(name, (0.0, 1.0))
+        return (found - mean) / deviation if name in self.scales else found
 
     def targets(self, column: Any) -> np.ndarray[Any, Any]:
         """The targets as numbers.
@@ -90,18 +102,23 @@ class Encoder:
         Raises:
             DataError: One is no class that the model was trained on.
         """
+        if self.target_scale is not None:
+            means, deviations = map(np.asarray, self.target_scale)
+            scaled: np.ndarray[Any, Any] = (np.asarray(column, dtype="float64") - means) / deviations
+            return scaled
+        given = np.asarray(column)
         if self.labels is None:
-            return np.asarray(column)
+            return given
         numbers = {label: index for index, label in enumerate(self.labels)}
-        found = [numbers.get(str(value), numbers.get(label_of(value), -1)) for value in np.asarray(column).tolist()]
+        values = given.reshape(-1).tolist()
+        found = [numbers.get(str(value), numbers.get(label_of(value), -1)) for value in values]
         if -1 in found:
-            odd = {
-                label_of(value) for value, number in zip(np.asarray(column).tolist(), found, strict=True) if number < 0
-            }
+            odd = {label_of(value) for value, number in zip(values, found, strict=True) if number < 0}
             raise DataError(
-                f"`{self.target}` holds {names_of(sorted(odd))}; the model was trained on {listed(self.labels[:20])}"
+                f"`{self.target}` holds {names_of(sorted(odd))}; the model was trained on {listed(self.labels, 20)}"
             )
-        return np.array(found, dtype="int64")
+        is_column = given.ndim == 2 and given.shape[1] == 1
+        return np.array(found, dtype="int64").reshape(-1 if is_column else given.shape)
 
     def save(self, folder: RunFolder) -> None:
         """Keeps the encoder with the run."""
@@ -114,13 +131,16 @@ class Encoder:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def _one_hot(column: Any, known: list[str]) -> np.ndarray[Any, Any]:
+def one_hot(column: Any, known: list[str], has_gap: bool, has_other: bool) -> np.ndarray[Any, Any]:
+    """A column of texts as one column for each of them, and for gaps and whatever else where these have one."""
     texts = column.astype("string").to_numpy(dtype=object, na_value="")
-    is_gap = column.isna().to_numpy()[:, None]
-    if not known:
-        return np.zeros((len(column), 0))
-    found: np.ndarray[Any, Any] = np.stack([texts == category for category in known], axis=1) & ~is_gap
-    return found.astype("float64")
+    is_gap = column.isna().to_numpy()
+    found = [(texts == category) & ~is_gap for category in known]
+    if has_gap:
+        found.append(is_gap)
+    if has_other:
+        found.append(~np.logical_or.reduce(found) if found else np.ones(len(column), dtype=bool))
+    return np.stack(found, axis=1).astype("float64") if found else np.zeros((len(column), 0))
 
 
 def label_of(value: Any) -> str:
@@ -135,32 +155,50 @@ def frame_of(array: np.ndarray[Any, Any], names: list[str]) -> Any:
     return pd.DataFrame({name: array[:, index] for index, name in enumerate(names)}).infer_objects()
 
 
-def fit(features: Any, train: np.ndarray[Any, Any], target: str, labels: list[str] | None) -> Encoder:
+def fit(
+    features: Any, train: np.ndarray[Any, Any], target: str, is_fold: bool = False, scales: bool = False
+) -> Encoder:
     """The encoder of a frame.
 
     Args:
         features: All rows, without the target.
         train: Numbers of the rows that it may learn from.
         target: The name of the target.
-        labels: Its classes, where they are numbered.
+        is_fold: Whether other folds have to come to the same columns: then the texts are those of all rows, and what
+            is none of them is one more.
+        scales: Whether numbers get mean 0 and standard deviation 1.
 
     Raises:
         DataError: A column has more different texts than can be columns.
     """
-    medians: dict[str, float] = {}
-    categories: dict[str, list[str]] = {}
-    known = features.iloc[train]
+    encoder = Encoder({}, {}, target, None, list(features.columns))
     for name in features.columns:
-        values = known[name]
+        values = features[name] if is_fold else features[name].iloc[train]
         if is_numeric(values):
-            median = float(values.astype("float64").median())
-            medians[name] = 0.0 if np.isnan(median) else median
-        else:
-            texts = sorted(values.dropna().astype("string").unique().tolist())
-            if len(texts) > MOST_CLASSES:
-                raise DataError(f"column `{name}` has {len(texts)} different texts; drop it or encode it yourself")
-            categories[name] = texts
-    return Encoder(medians, categories, target, labels, list(features.columns))
+            _fit_numbers(encoder, name, features[name].iloc[train].astype("float64"), scales)
+            continue
+        texts = sorted(values.dropna().astype("string").unique().tolist())
+        if len(texts) > MOST_CLASSES:
+            raise DataError(f"column `{name}` has {len(texts)} different texts; drop it or encode it yourself")
+        encoder.categories[name] = texts
+        encoder.gaps += [name] if values.isna().any() else []
+        encoder.others += [name] if is_fold else []
+    return encoder
+
+
+def _fit_numbers(encoder: Encoder, name: str, values: Any, scales: bool) -> None:
+    median = float(values.median())
+    median = encoder.medians[name] = 0.0 if np.isnan(median) else median
+    if scales:
+        means, deviations = standard(values.fillna(median).to_numpy())
+        encoder.scales[name] = (means[0], deviations[0])
+
+
+def standard(values: np.ndarray[Any, Any]) -> tuple[list[float], list[float]]:
+    """Means and standard deviations of columns as scikit-learn's `StandardScaler` takes them: 1 for a constant."""
+    table = values.astype("float64").reshape(len(values), -1)
+    deviations = table.std(axis=0)
+    return table.mean(axis=0).tolist(), np.where(deviations > 0, deviations, 1.0).tolist()
 
 
 def is_numeric(column: Any) -> bool:

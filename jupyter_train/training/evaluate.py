@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -136,7 +137,8 @@ def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size
 
     For several loaders a list, with that for each of them.
     """
-    batches = _prediction_loaders(data, batch_size, Encoder.load(folder))
+    encoder = Encoder.load(folder)
+    batches = _prediction_loaders(data, batch_size, encoder)
     has_own = is_overridden("predict_step", module)
     try:
         with captured(_ignored, _ignored):
@@ -149,13 +151,31 @@ def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size
             f"({err}); define `predict_step(self, batch, batch_idx)`, or give inputs alone"
         ) from err
     is_several = isinstance(batches, list) and len(batches) > 1
-    return [joined(part) for part in found] if is_several else joined(found)
+    parts = [joined(part) for part in found] if is_several else joined(found)
+    return unscaled(parts, encoder.target_scale) if encoder is not None and encoder.target_scale is not None else parts
 
 
 def joined(parts: list[Any]) -> Any:
     """Tensors of batches as one, along the first axis; the list where that cannot be."""
     are_tensors = bool(parts) and all(isinstance(part, torch.Tensor) and part.ndim for part in parts)
     return torch.cat(parts) if are_tensors and len({part.shape[1:] for part in parts}) == 1 else parts
+
+
+def unscaled(found: Any, scale: tuple[list[float], list[float]]) -> Any:
+    """Predictions in the units of the target; what is no tensor of them is left as it is, which is said.
+
+    Args:
+        found: A tensor, or a list of such.
+        scale: Means and standard deviations of the targets, one for each column of them.
+    """
+    if isinstance(found, list):
+        return [unscaled(part, scale) for part in found]
+    means, deviations = scale
+    is_like = isinstance(found, torch.Tensor) and (len(means) == 1 or found.shape[-1:] == (len(means),))
+    if not is_like:
+        warnings.warn(f"a prediction ({type(found).__name__}) is in units of the scaled target", stacklevel=4)
+        return found
+    return found * found.new_tensor(deviations) + found.new_tensor(means)
 
 
 def _prediction_loaders(data: Any, batch_size: int, encoder: Encoder | None) -> Any:

@@ -58,7 +58,9 @@ class DataSource:
         return is_overridden("val_dataloader", module)
 
 
-def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: int) -> DataSource:
+def as_source(
+    data: Any, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None = None
+) -> DataSource:
     """`data` as a `DataSource`.
 
     Args:
@@ -69,6 +71,7 @@ def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: 
         config: Options; batch size and split are for arrays and frames.
         module: The model, which may bring its own loaders.
         seed: Decides the split.
+        kept: How the data was encoded for a run that goes on, or is forked.
 
     Raises:
         DataError: It is none of these, is empty, or cannot be trained on.
@@ -83,13 +86,15 @@ def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: 
         return DataSource({"datamodule": data}, f"data: {type(data).__name__}", data)
     rows = as_rows(data, config.target)
     if rows is not None:
-        return _from_rows(rows, config, module, seed)
+        return _from_rows(rows, config, module, seed, kept)
     if config.fold is not None:
         data = _fold_of(data, config.fold, seed)
     return _ready_made(data, config, module)
 
 
-def _from_rows(rows: Rows, config: TrainConfig, module: pl.LightningModule, seed: int) -> DataSource:
+def _from_rows(
+    rows: Rows, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None
+) -> DataSource:
     if not rows.is_frame:
         _refuse_target(config)
     if rows.parts:
@@ -97,7 +102,7 @@ def _from_rows(rows: Rows, config: TrainConfig, module: pl.LightningModule, seed
             if value is not None:
                 raise OptionError(f"`{option}` deals rows, and the rows that validate are given; leave one of them out")
     split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold, rows.parts)
-    wanted = Wanted(config.target, config.encode == "auto")
+    wanted = Wanted(config.target, config.encode == "auto", config.scale, kept=kept)
     if isinstance(module, PlainModule):
         wanted = dataclasses.replace(wanted, loss=module.loss, width=module.width)
     parts = parts_of(rows, wanted, split, seed)
@@ -237,9 +242,9 @@ def _refuse_target(config: TrainConfig) -> None:
 
 
 def _refuse_table_options(config: TrainConfig, what: str) -> None:
-    for name, value in (("--target", config.target), ("--split", config.split), ("--encode", config.encode)):
-        if value is not None:
-            raise OptionError(f"`{name}` is for arrays and DataFrames; {what} is used as it is")
+    for name in ("target", "split", "encode", "scale"):
+        if getattr(config, name) is not None:
+            raise OptionError(f"`--{name}` is for arrays and DataFrames; {what} is used as it is")
 
 
 def _refuse_drop_last(config: TrainConfig, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,9 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from jupyter_train.exceptions import DataError, did_you_mean
-from jupyter_train.training.encoder import Encoder, fit, frame_of, is_numeric, names_of
+from jupyter_train.training.encoder import Encoder, fit, frame_of, is_numeric, names_of, standard
 from jupyter_train.training.given import Rows, count_of, is_frame, is_sparse, with_text_names
-from jupyter_train.training.losses import Loss
+from jupyter_train.training.losses import Expects, Loss, expected_by, name_of
 from jupyter_train.training.rows_check import (
     as_array,
     check_array,
@@ -47,14 +48,18 @@ class Wanted:
     Attributes:
         target: The column to predict, of a frame.
         encode: Whether texts and gaps become numbers.
+        scale: `standard` for columns with mean 0 and standard deviation 1, `standard+target` for the target as well.
         loss: What is trained by; None where the module decides.
         width: Gives how many outputs the model has for inputs `(1, ...)`; None where nobody knows.
+        kept: The encoder of a run that goes on, or is forked; it is used in place of a new one.
     """
 
     target: str | None = None
     encode: bool = False
+    scale: str | None = None
     loss: Loss | None = None
     width: Callable[[torch.Tensor], int | None] = lambda _inputs: None
+    kept: Encoder | None = None
 
 
 def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
@@ -75,13 +80,18 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
         frame = with_text_names(rows.features)
         check_frame(frame, wanted.encode)
         return _encoded(frame, targets, _name_for_target(rows.targets, frame), rows, wanted, split, seed)
+    if is_sparse(rows.features) and wanted.scale is not None:
+        raise DataError("`--scale` would leave no zeros in a scipy matrix; scale it yourself, by `MaxAbsScaler`")
     if is_sparse(rows.features):
         matrix = rows.features.tocsr()
         check_array("X", matrix.data)
         return _dealt(matrix.astype("float32"), targets, rows, wanted, split, seed)
     features = as_array(rows.features)
     refuse_kind("X", features)
-    if wanted.encode and (features.dtype.kind in "OUS" or gaps_of(features)):
+    needs_encoder = wanted.encode and (features.dtype.kind in "OUS" or gaps_of(features) > 0)
+    if wanted.scale is not None or needs_encoder or (wanted.kept is not None and wanted.kept.takes(features)):
+        if not wanted.encode:
+            check_array("X", features)
         table = _table_of(features)
         check_frame(table, wanted.encode)
         return _encoded(table, targets, "y", rows, wanted, split, seed)
@@ -116,7 +126,7 @@ def _name_for_target(targets: Any, frame: Any) -> str:
 
 def _table_of(features: np.ndarray[Any, Any]) -> Any:
     if features.ndim != 2:
-        raise DataError(f"`--encode auto` needs a table; X has shape {features.shape}")
+        raise DataError(f"`--encode` and `--scale` need a table; X has shape {features.shape}")
     return frame_of(features, [f"x{index}" for index in range(features.shape[1])])
 
 
@@ -162,13 +172,17 @@ def _encoded(
 ) -> Parts:  # fmt: skip
     """The parts of a frame of inputs that has been checked; its encoder is kept."""
     dealt = split_rows(whole_classes(targets, wanted.loss), split, seed, groups)
-    encoder = fit(frame, dealt[0], name, None)
+    encoder = wanted.kept
+    if encoder is None or not encoder.takes(frame):
+        encoder = fit(frame, dealt[0], name, split.fold is not None, wanted.scale is not None)
     features = encoder.features(frame)
     parts = _dealt(features, targets, rows, wanted, split, seed, dealt)
     if parts.encoder is not None:
-        encoder.labels = parts.encoder.labels
+        encoder.labels, encoder.target_scale = parts.encoder.labels, parts.encoder.target_scale
     if encoder.categories or encoder.labels or any(frame[column].isna().any() for column in encoder.medians):
         parts.words += f" · {features.shape[1]} columns after encoding"
+    if encoder.scales or encoder.target_scale:
+        parts.words += " · columns and target scaled" if encoder.target_scale else " · columns scaled"
     parts.encoder = encoder
     return parts
 
@@ -190,13 +204,21 @@ def _dealt(
     """
     x = features if is_sparse(features) else torch.from_numpy(features)
     first = x[:1] if isinstance(x, torch.Tensor) else torch.from_numpy(x[:1].toarray())
-    numbers, labels = prepared(targets, wanted.loss, wanted.encode, lambda: wanted.width(first))
+    dealt = split_rows(whole_classes(targets, wanted.loss), split, seed) if dealt is None else dealt
+    if wanted.kept is not None and (wanted.kept.labels or wanted.kept.target_scale):
+        encoder: Encoder | None = dataclasses.replace(wanted.kept)
+        numbers, labels = wanted.kept.targets(targets), wanted.kept.labels
+    else:
+        numbers, labels = prepared(targets, wanted.loss, wanted.encode, lambda: wanted.width(first))
+        encoder = Encoder({}, {}, "y", labels) if labels is not None else None
+    if encoder is None and wanted.scale == "standard+target":
+        encoder = Encoder({}, {}, "y", None, target_scale=_scale_of(numbers, dealt[0], wanted.loss))
+        numbers = encoder.targets(numbers)
     is_class = is_classes(numbers)
     y = torch.from_numpy(np.array(numbers, dtype="int64" if numbers.dtype.kind in "iub" else "float32"))
     others = [y]
     if rows.weights is not None:
         others.append(torch.from_numpy(checked_weights(rows.weights, len(numbers)).astype("float32")))
-    dealt = split_rows(numbers, split, seed) if dealt is None else dealt
     sets = [_dataset(x, others, index) if len(index) else None for index in dealt]
     counts = [f"{len(index):,} {name}" for name, index in zip(("train", "validation", "test"), dealt, strict=True)
               if len(index)]  # fmt: skip
@@ -204,9 +226,23 @@ def _dealt(
     words = f"rows: {' / '.join(counts)}" + (", stratified" if is_class and not split.given else "")
     words += " · weighted" if rows.weights is not None else ""
     words += f" · {words_of(labels)}" if labels is not None and targets.dtype.kind not in "OUS" else ""
-    encoder = Encoder({}, {}, "y", labels) if labels is not None else None
     classes = len(np.unique(numbers)) if is_class else 0
     return Parts(sets[0], sets[1], sets[2], words, encoder, classes)
+
+
+def _scale_of(
+    targets: np.ndarray[Any, Any], train: np.ndarray[Any, Any], loss: Loss | None
+) -> tuple[list[float], list[float]]:
+    """Means and standard deviations of the targets that train.
+
+    Raises:
+        DataError: They are classes.
+    """
+    if loss is not None and expected_by(loss) in (Expects.CLASSES, Expects.SHARES):
+        raise DataError(
+            f"`--scale standard+target` is for numbers, and `{name_of(loss)}` takes classes; write `standard`"
+        )
+    return standard(targets[train])
 
 
 def _dataset(x: Any, others: list[torch.Tensor], index: np.ndarray[Any, Any]) -> Dataset[Any]:

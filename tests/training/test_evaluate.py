@@ -149,7 +149,10 @@ def test_inputs_of_every_kind_are_predicted_alike() -> None:
     ):  # fmt: skip
         assert torch.allclose(run.predict(data), expected, atol=1e-6)
     assert torch.allclose(run.predict([IMAGES[0], IMAGES[1]]), expected[:2], atol=1e-6), "a list of two rows"
-    for data, words in ((np.array([["a"] * 64]), "other things than numbers"), ({"X": IMAGES}, "cannot predict on `dict`")):
+    for data, words in (
+        (np.array([["a"] * 64]), "other things than numbers"),
+        ({"X": IMAGES}, "cannot predict on `dict`"),
+    ):
         with pytest.raises(DataError, match=words):
             run.predict(data)
 
