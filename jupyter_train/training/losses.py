@@ -141,6 +141,7 @@ def _classes(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.
         return targets.to(outputs.dtype)
     if targets.ndim == outputs.ndim and targets.shape[1] == 1:
         targets = targets.squeeze(1)
+    _refuse_other_places(outputs, targets, loss)
     if not targets.is_floating_point():
         return targets.long()
     numbers = targets.long()
@@ -150,6 +151,22 @@ def _classes(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.
             "`--loss mse` for numbers"
         )
     return numbers
+
+
+def _refuse_other_places(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> None:
+    """Raises where outputs and classes are not of the same rows, pixels or tokens.
+
+    Raises:
+        ModelError: They are not.
+    """
+    if outputs.shape[:1] + outputs.shape[2:] == targets.shape or outputs.ndim < 2:
+        return
+    is_last = outputs.shape[:-1] == targets.shape
+    fix = "move them there: `outputs.transpose(1, 2)`" if is_last and outputs.ndim == 3 else "make the two fit"
+    raise ModelError(
+        f"the model gives outputs of shape {_shown(outputs)} for targets of shape {_shown(targets)}, and "
+        f"`{name_of(loss)}` has the classes in the second place, `(n, classes, ...)` for `(n, ...)`; {fix}"
+    )
 
 
 def _first_broken(targets: torch.Tensor) -> float:

@@ -57,8 +57,16 @@ def _refuse_dates_and_complex(frame: Any) -> None:
             f"columns of dates or times: {names_of(dates)}. Make numbers of them that say what you mean, such as "
             f"`(df[{dates[0]!r}] - df[{dates[0]!r}].min()) / pd.Timedelta('1D')` or `df[{dates[0]!r}].dt.dayofweek`"
         )
+    if found := [name for name in kinds if frame[name].map(_is_container).any()]:
+        raise DataError(
+            f"columns of lists or arrays: {names_of(found)}. Make a column of each value, or give a Dataset"
+        )
     if found := [name for name in frame.columns if is_complex_dtype(frame[name]) or kinds.get(name) == "complex"]:
         raise DataError(f"columns of complex numbers: {names_of(found)}. {_COMPLEX}")
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
 _COMPLEX = "Give their real and imaginary parts apart"

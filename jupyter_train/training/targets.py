@@ -39,7 +39,7 @@ def prepared(
             f"the targets are texts such as `{targets.flat[0]}`, and `{name_of_given(loss)}` takes numbers; make them "
             "some, with `.astype(float)`, or take `--loss cross_entropy` for classes"
         )
-    if expects in (Expects.CLASSES, Expects.SHARES) and targets.ndim == 2 and targets.shape[1] == 1:
+    if expects is Expects.CLASSES and targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
     if is_text:
         return _numbered(targets)
@@ -120,7 +120,7 @@ def _shares(targets: np.ndarray[Any, Any], loss: Loss, encode: bool) -> tuple[np
     low, high = targets.min(), targets.max()
     if low >= 0 and high <= 1:
         return targets, None
-    is_two = targets.ndim == 1 and len(np.unique(targets)) == 2
+    is_two = len(np.unique(targets)) == 2
     if encode and is_two:
         return _numbered(targets)
     hint = "; or add `--encode auto`, which numbers two classes" if is_two else ""

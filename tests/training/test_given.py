@@ -120,8 +120,9 @@ def test_two_classes_for_a_binary_loss() -> None:
             trained((X, given), 1, loss="bce_with_logits")
         run = trained((X, given), 1, loss="bce_with_logits", encode="auto")
         assert are_equal(weights(run._module), weights(expected._module))
-    same = trained((X, is_high[:, None].astype(bool)), 1, loss="bce_with_logits")
-    assert are_equal(weights(same._module), weights(expected._module))
+    column, same = (trained((X, given), 1, loss="bce_with_logits", encode="auto") for given in
+                    (is_high[:, None].astype(bool), 2 * is_high[:, None] - 1))  # fmt: skip
+    assert are_equal(weights(column._module), weights(same._module))
     hinge = trained((X, 2 * is_high - 1), 1, loss=nn.SoftMarginLoss())
     assert hinge.status == "finished", "a loss that wants -1 and 1 gets them"
 
@@ -243,6 +244,7 @@ REFUSED = {
     "complex target": ((X, PRICE + 1j), MSE, "y holds complex numbers"),
     "complex tensor": ((torch.tensor(X) + 1j, torch.tensor(CLASSES)), {}, "X holds complex numbers"),
     "complex column": (FRAME.assign(a=FRAME.a + 1j), ENCODED, "columns of complex numbers: `a`"),
+    "lists in a column": (FRAME.assign(a=[[1, 2]] * ROWS), ENCODED, "columns of lists or arrays: `a`"),
     "only the target": (FRAME[["y"]], OF_Y, "the target is the only column"),
     "numbers for classes": ((X, PRICE), {}, "take `--loss mse` for numbers"),
     "texts for numbers": ((X, TEXTS[CLASSES]), MSE | ENCODE, "texts such as `.*`, and `mse` takes"),
