@@ -56,8 +56,10 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
     Args:
         model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
             one: it is called once the seed is set, so that the initial weights follow from the seed.
-        data: A LightningDataModule, DataLoader, Dataset, `(train, validation)` of those, `(X, y)`, a DataFrame
-            with `target=`, or a function giving one of them; None for a model with loaders of its own.
+        data: A LightningDataModule, DataLoader, Dataset, `(train, validation[, test])` of those; `(X, y)` or
+            `(X, y, weights)` of arrays, lists, frames or scipy matrices, a DataFrame with `target=`, tuples of these
+            with validation rows of their own, a Bunch of scikit-learn; a list or dict of loaders, whose batches come
+            together as in Lightning; or a function giving one of them; None for a model with loaders of its own.
         **options: Every option of `%train` and every argument of `pl.Trainer`, by name.
 
     Raises:

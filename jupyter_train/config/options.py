@@ -29,6 +29,7 @@ class Option:
         takes_none: Whether None is a value of its own, and not the same as saying nothing.
         bound: The most that it may ask for, where it makes processes, files or memory.
         is_secret: Whether a value may hold one, so that no error shows it.
+        is_literal: Whether what is typed is text, whatever it looks like; in Python it may be something else.
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
@@ -56,6 +57,7 @@ class Option:
     takes_none: bool = False
     bound: Bound | None = None
     is_secret: bool = False
+    is_literal: bool = False
 
     def is_said(self, value: Any) -> bool:
         """Whether a value says anything: None does where it is not the default."""
@@ -77,7 +79,7 @@ class Option:
         Raises:
             OptionError: The text is not a value this option takes.
         """
-        return self._validate_one(text if self.takes == (str,) else literal(text))
+        return self._validate_one(text if self.takes == (str,) or self.is_literal else literal(text))
 
     def validate(self, value: Any) -> Any:
         """`value` in its final form.

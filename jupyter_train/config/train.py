@@ -38,6 +38,9 @@ class TrainConfig:
         (int, str), "rows per batch, for arrays, frames, Datasets; auto: the largest that fits, by Lightning's finder",
         32, check=checks.number_or_auto(checks.at_least_one, "a whole number of 1 or more"), metavar="N|auto",
     )  # fmt: skip
+    drop_last: bool = _option(
+        bool, "leave out the last, shorter batch of an epoch, for arrays, frames, Datasets", False, bare=True
+    )
     seed: int | None = _option(int, "seed for everything; drawn and recorded if not given", check=checks.seed)
     monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC")
     mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
@@ -64,7 +67,13 @@ class TrainConfig:
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
     )
-    target: str | None = _option(str, "the column to predict, for a DataFrame", metavar="COLUMN")
+    scale: str | None = _option(
+        str, "standard: columns of numbers with mean 0 and standard deviation 1, fitted on the training part; "
+        "standard+target: the target as well, undone in `run.predict`", choices=("standard", "standard+target"),
+    )  # fmt: skip
+    target: str | None = _option(
+        (str, int), "the column to predict, for a DataFrame", metavar="COLUMN", check=str, is_literal=True
+    )
     loss: Any = _option(
         object, "loss for a plain nn.Module: cross_entropy, mse, ... or an expression", is_expression=True
     )

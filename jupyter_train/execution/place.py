@@ -25,7 +25,7 @@ def carry_out(store: Store, job: Job) -> Done:
             return detached_fits.launch(store, job).done()
         if repeated.is_repeated(job.config):
             return repeated.carry_out(store, job)
-        prepared = prepare(job)
+        prepared = prepare(job, store)
         if job.config.detach:
             return process.launch(store, job, prepared).done()
         if prepared.world_size > 1:

@@ -115,9 +115,9 @@ class _Repeated:
             self._tell_progress()
             for part in self._left:
                 job = job_of(self._job, part, self._record.key)
-                prepared = prepare(job)
-                if part is self._parts[0] and (words := self._afresh.words(self._job.config)):
-                    self._writer.event("warning", words)
+                prepared = prepare(job, self._store)
+                if part is self._parts[0]:
+                    self._tell_first(prepared)
                 done = inline.carry_out(self._store, job, prepared)
                 error = done.error
                 if error is None and done.record.status is RunStatus.FINISHED:
@@ -148,6 +148,12 @@ class _Repeated:
             self._writer.close(status, message)
             notify(self._store, self._record.key, self._job.config.notify)
         return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+
+    def _tell_first(self, prepared: Prepared) -> None:
+        """What the first part says of the data and the model holds for all."""
+        self._writer.summary(data=prepared.source.words)
+        if words := self._afresh.words(self._job.config):
+            self._writer.event("warning", words)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
         if isinstance(error, TrainingInterrupted):

@@ -15,7 +15,9 @@ _TRAIN = """Trains a model and gives its run.
 
 MODEL  a LightningModule, an expression that makes one (`LitDigits(lr=lr)`: evaluated after the seed is set), or
        a plain nn.Module with --loss
-DATA   a LightningDataModule, DataLoader, Dataset, (train, validation) of those, (X, y), or a DataFrame with --target
+DATA   a LightningDataModule, DataLoader, Dataset, (train, validation[, test]) of those, (X, y) or (X, y, weights) of
+       arrays, lists or frames, ((X, y), (X_valid, y_valid)), a DataFrame or (train, validation) of such with --target,
+       a Bunch of scikit-learn; a list or dict of loaders is several at once, as Lightning has it
 
 A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
 """

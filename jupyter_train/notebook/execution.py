@@ -22,6 +22,8 @@ from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 
 _POLL_S = 0.5
+#: What an exit says that is no failure to papermill either.
+_DONE = ("", "0")
 
 
 class NotebookExecution:
@@ -113,7 +115,7 @@ class NotebookExecution:
         elif failure or error is not None:
             status, message = RunStatus.FAILED, failure or f"{type(error).__name__}: {error}"
         else:
-            status, message = RunStatus.FINISHED, ""
+            status, message = RunStatus.FINISHED, describe_exit(nb)
         summary = {"output": self.output, "runs": [child.ref for child in self._children()]}
         self._store.end_run(
             self.record, status, self.record.attempt, one_line(message, 500), heartbeat_at=time.time(), summary=summary,
@@ -176,14 +178,28 @@ class _Printer:
 
 
 def describe_failure(nb: Any) -> str:
-    """Where and how a cell failed; empty when none did."""
+    """Where and how a cell failed; empty when none did: `sys.exit(0)` is an end, as papermill has it."""
     for index, cell in enumerate(nb.cells):
-        for output in cell.get("outputs", []):
-            if output.get("output_type") != "error":
-                continue
-            if output.get("ename") == "SystemExit" and output.get("evalue") in ("", "0"):
-                continue
+        if _has_left(cell):
+            continue
+        for output in _errors(cell):
             return f"cell {index + 1} (In [{cell.get('execution_count')}]): {output.ename}: {output.evalue}"
         if cell.get("metadata", {}).get("papermill", {}).get("exception") is True:
             return f"cell {index + 1} failed"
     return ""
+
+
+def describe_exit(nb: Any) -> str:
+    """Which cell ended the notebook by `sys.exit(0)`; empty when none did."""
+    left = [index for index, cell in enumerate(nb.cells) if _has_left(cell)]
+    return f"`sys.exit` in cell {left[0] + 1} of {len(nb.cells)}; those after it did not run" if left else ""
+
+
+def _has_left(cell: Any) -> bool:
+    """Whether `sys.exit(0)` was all that went wrong in a cell."""
+    errors = _errors(cell)
+    return bool(errors) and all(one.get("ename") == "SystemExit" and one.get("evalue") in _DONE for one in errors)
+
+
+def _errors(cell: Any) -> list[Any]:
+    return [output for output in cell.get("outputs", []) if output.get("output_type") == "error"]
