@@ -108,7 +108,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_takes(maker, config)
-    options = roles(config.space, takes, words)
+    options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
     if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
     refuse_class(data)

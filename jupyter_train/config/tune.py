@@ -61,10 +61,12 @@ class TuneConfig:
     timeout: float | None = _option(
         (str, float), "begin no trial after this long", metavar="10m", check=_seconds
     )  # fmt: skip
-    maximize: list[str] = _option(str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC")
+    maximize: list[str] = _option(
+        str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC", check=checks.metric
+    )
     minimize: list[str] = _option(
         str, "a metric to make as small as possible; several metrics give a Pareto front", [], repeats=True,
-        metavar="METRIC",
+        metavar="METRIC", check=checks.metric,
     )  # fmt: skip
     sampler: str = _option(str, "how the next trial is chosen (Optuna's)", "tpe", choices=SAMPLERS)
     prune: str = _option(str, "how bad trials are ended early (Optuna's)", "asha", choices=PRUNERS)
@@ -124,7 +126,7 @@ class TuneConfig:
         for name, value in given.items():
             option = known.get(name)
             if option is None:
-                raise unknown_option(name, known)
+                raise unknown_option(name, known, value)
             if not option.is_said(value):
                 continue
             if name in NOT_FOR_TRIALS:

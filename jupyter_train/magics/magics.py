@@ -6,7 +6,7 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help, tune_help
+from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
 
@@ -26,6 +26,8 @@ class TrainMagics(Magics):
         __tracebackhide__ = True
         from jupyter_train.magics.train_request import TrainRequest
 
+        if asks_for_help(line):
+            return show_help(train_help())
         return TrainRequest(line, cell, self._namespace).run()
 
     @no_var_expand
@@ -35,6 +37,8 @@ class TrainMagics(Magics):
         __tracebackhide__ = True
         from jupyter_train.magics.tune_request import TuneRequest
 
+        if asks_for_help(line):
+            return show_help(tune_help())
         return TuneRequest(line, cell, self._namespace).run()
 
     @no_var_expand
@@ -43,6 +47,8 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.runs_request import carry_out
 
+        if asks_for_help(line):
+            return show_help(RUNS_HELP)
         return carry_out(line)
 
     @no_var_expand
@@ -51,6 +57,8 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.retrain_request import carry_out
 
+        if asks_for_help(line):
+            return show_help(RETRAIN_HELP)
         return carry_out(line, self._namespace)
 
 
