@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
+from jupyter_train.magics.binding import failed_run_bound
 from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
@@ -19,6 +21,11 @@ class TrainMagics(Magics):
         assert self.shell is not None
         return Namespace(self.shell.user_ns)
 
+    @property
+    def _binding(self) -> AbstractContextManager[None]:
+        assert self.shell is not None
+        return failed_run_bound(self.shell.user_ns)
+
     @no_var_expand
     @line_cell_magic
     def train(self, line: str, cell: str | None = None) -> Any:
@@ -28,7 +35,8 @@ class TrainMagics(Magics):
 
         if asks_for_help(line):
             return show_help(train_help())
-        return TrainRequest(line, cell, self._namespace).run()
+        with self._binding:
+            return TrainRequest(line, cell, self._namespace).run()
 
     @no_var_expand
     @line_cell_magic
@@ -39,7 +47,8 @@ class TrainMagics(Magics):
 
         if asks_for_help(line):
             return show_help(tune_help())
-        return TuneRequest(line, cell, self._namespace).run()
+        with self._binding:
+            return TuneRequest(line, cell, self._namespace).run()
 
     @no_var_expand
     @line_magic
@@ -49,7 +58,8 @@ class TrainMagics(Magics):
 
         if asks_for_help(line):
             return show_help(RUNS_HELP)
-        return carry_out(line)
+        with self._binding:
+            return carry_out(line)
 
     @no_var_expand
     @line_magic
@@ -59,7 +69,8 @@ class TrainMagics(Magics):
 
         if asks_for_help(line):
             return show_help(RETRAIN_HELP)
-        return carry_out(line, self._namespace)
+        with self._binding:
+            return carry_out(line, self._namespace)
 
 
 TrainMagics.train.__doc__ = train_help()

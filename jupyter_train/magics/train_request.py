@@ -67,7 +67,7 @@ class TrainRequest:
             self._reader.typed[what] = text
         model, *data = expressions
         first = Expression(model, lambda: self._namespace.evaluate_model(model))
-        return first, Expression(data[0], lambda: self._namespace.evaluate(data[0])) if data else None
+        return first, Expression(data[0], lambda: self._namespace.evaluate_data(data[0])) if data else None
 
 
 def _is_cli_file(content: dict[str, Any]) -> bool:

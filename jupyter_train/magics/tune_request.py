@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from jupyter_train.config import tune_options_by_name
-from jupyter_train.exceptions import ModelError, OptionError, UsageError
+from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics import body as yaml_body
 from jupyter_train.magics.called import refuse_call
 from jupyter_train.magics.form_request import is_form, show_tune_form
@@ -66,7 +66,7 @@ class TuneRequest:
         for text in expressions[1:]:
             self._check_data(text, searched)
         self._reader.typed.update(zip(("model", "data"), expressions, strict=False))
-        data = self._namespace.evaluate(expressions[1]) if len(expressions) > 1 else None
+        data = self._namespace.evaluate_data(expressions[1]) if len(expressions) > 1 else None
         return self._model(expressions[0], searched), data
 
     def _check_data(self, text: str, searched: frozenset[str]) -> None:
@@ -86,10 +86,7 @@ class TuneRequest:
         if used or "(" in text:
             names = {name: value for name, value in self._namespace.names_in(text).items() if name not in used}
             return ModelExpression(text, names, used)
-        try:
-            return self._namespace.evaluate(text)
-        except Exception as err:
-            raise ModelError(f"model `{text}`: {type(err).__name__}: {err}") from err
+        return self._namespace.evaluate_named(text)
 
 
 def _split(words: list[str]) -> tuple[list[str], dict[str, str]]:
