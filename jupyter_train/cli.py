@@ -143,7 +143,7 @@ def _tell_repeated(run: Any) -> None:
     print(f"{run.ref} {run.status}")
     for child in run.children:
         best = child.best
-        shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch'] + 1})" if best else ""
+        shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch']})" if best else ""
         print(f"  {child.ref} {child.status}{shown}")
     print(f"  notebook  {run.record.summary['output']}")
 

@@ -6,7 +6,7 @@ import shutil
 from typing import Any, TextIO
 
 from jupyter_train.panel.numbers import value_text
-from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words
+from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_text, series_of, status_words, tags_text
 from jupyter_train.store.text import without_codes
 
 
@@ -44,7 +44,7 @@ class TerminalLine:
 def line(snapshot: dict[str, Any]) -> str:
     """The run in one line: status, progress, newest values."""
     progress = snapshot.get("progress") or {}
-    words = [f"{label} {value}" for label, value in progress_words(snapshot)]
+    words = [progress_text(snapshot)]
     newest = [
         f"{one['name']} {value_text(one['last'])}" for one in series_of(snapshot) if not one["name"].startswith("lr")
     ]
@@ -60,10 +60,9 @@ def table(snapshot: dict[str, Any]) -> str:
         values = [value for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None]
         low, high = (min(values), max(values)) if values else (None, None)
         rows.append((one["name"], value_text(one["last"]), value_text(low), value_text(high)))
-    head = f"{snapshot['ref']}  {status_words(snapshot)}  " + "  ".join(
-        f"{label} {value}" for label, value in progress_words(snapshot)
-    )
-    lines = [head, *(f"  {text}" for _, text in notices(snapshot))]
+    head = f"{snapshot['ref']}  {status_words(snapshot)}  {progress_text(snapshot)}"
+    below = [tags_text(snapshot), *(text for _, text in notices(snapshot))]
+    lines = [head, *(f"  {text}" for text in below if text)]
     if rows:
         rows.insert(0, ("metric", "last", "min", "max"))
         width = max(len(row[0]) for row in rows)

@@ -14,17 +14,19 @@ import nbformat
 import pytest
 
 import jupyter_train.panel as panel
+from jupyter_train import runs, train
 from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, loading_bundle
 from jupyter_train.panel.families import place_of
 from jupyter_train.panel.numbers import duration_text, value_text
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
-from jupyter_train.panel.text import TerminalLine
+from jupyter_train.panel.text import TerminalLine, table
 from jupyter_train.panel.ticks import nice_ticks
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
 from jupyter_train.store.writer import Row
 from tests.browser.samples import HOSTILE, finished_bundle, hostile_bundle
+from tests.models import LitDigits, digits
 
 SCHEMA = json.loads((Path(panel.__file__).parent / "run.schema.json").read_text())
 
@@ -107,11 +109,40 @@ def test_a_running_snapshot_is_saved_as_was_running(store) -> None:
     assert snapshot(store, record.key)["status"] == "lost"
 
 
+def test_epochs_are_counted_and_the_best_is_named_as_it_is_recorded() -> None:
+    class Breaks(LitDigits):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 2:
+                raise ValueError("enough")
+
+    done = train(LitDigits(), digits(), epochs=2, seed=1, quiet=True)
+    assert done.best["epoch"] == 1 == done.metrics["epoch"].max()
+    assert "2 of 2 epochs  step 16 / 16" in repr(done)
+    assert f"best val_loss {value_text(done.best['value'])} (epoch 1)" in repr(done)
+    with pytest.raises(ValueError, match="enough"):
+        train(Breaks(), digits(), epochs=30, seed=1, quiet=True)
+    assert "2 of 30 epochs  step 16 / 240" in repr(runs()[0])
+    with pytest.raises(RuntimeError):
+        train(LitDigits(), (digits()[0][:, :60], digits()[1]), epochs=1, seed=1, quiet=True)
+    assert "0 of 1 epoch  step 0" in repr(runs()[0])
+    assert [row[3] for row in runs().rows()] == ["0", "2", "2"]
+
+
+def test_tags_stand_beside_the_status(store) -> None:
+    record = store.create_run("digits", tags=["nightly", "<b>two</b>"])
+    found = snapshot(store, record.key)
+    assert "nightly, &lt;b&gt;two&lt;/b&gt;" in as_html(found)
+    assert "tags nightly, <b>two</b>" in as_text(found)
+    assert "  tags nightly, <b>two</b>" in table(found)
+    assert bundle(found)[MIME_TYPE]["tags"] == ["nightly", "<b>two</b>"]
+    assert "tags" not in as_text(recorded(store, []))
+
+
 def test_the_best_point_is_ringed(store) -> None:
     best = {"metric": "val_loss", "value": 0.5, "epoch": 0, "step": 2, "mode": "min"}
     found = recorded(store, [(1, [("val_loss", 0.5)]), (3, [("val_loss", 0.7)])], best=best)
     assert 'r="5.5"' in svg(found)
-    assert ("best val_loss 0.500 (epoch 1)") in as_text(found)
+    assert ("best val_loss 0.500 (epoch 0)") in as_text(found)
 
 
 @pytest.mark.parametrize(
