@@ -84,17 +84,16 @@ def _names_in_line(rest: str, word: str, options: dict[str, Option]) -> tuple[li
     """Names for the model, for the data, and for an option's expression."""
     earlier = rest[: len(rest) - len(word)].split()
     previous = options.get(python_name(earlier[-1])) if earlier and earlier[-1].startswith("--") else None
-    takes_value = previous is not None and not previous.is_flag
-    if word.startswith("-") or (takes_value and not (previous.is_expression or word.startswith("{"))):
-        return [], word
-    return names_for(word, is_model=not earlier)
+    is_value = previous is not None and not previous.is_flag
+    is_expression = previous is None or previous.is_expression or word.startswith("{")
+    return ([], word) if word.startswith("-") or (is_value and not is_expression) else names_for(word)
 
 
 def _names_in_body(line: str) -> tuple[list[str], str]:
     found = re.match(r"^(?P<key>\s*[\w-]+):\s*(?P<value>.*)$", line)
     key = found["key"].strip() if found is not None else ""
     word = found["value"].rpartition(" ")[2] if found is not None else ""
-    return names_for(word, key == "model") if key in ("model", "data") or word.startswith("{") else ([], word)
+    return names_for(word) if key in ("model", "data") or word.startswith("{") else ([], word)
 
 
 def _offered(options: dict[str, Option]) -> list[Option]:
