@@ -32,6 +32,13 @@ def bundle(snapshot: dict[str, Any], still: dict[str, Any] | None = None) -> dic
     return {MIME_TYPE: packed(snapshot), "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
 
 
+def small_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Line and picture, for front ends without our renderer; one that comes later finds the run, and asks for more."""
+    shown: dict[str, Any] = {"families": [], "marks": [], "media": [], "events": [], "resources": {}, "config": {}}
+    mime = {name: value for name, value in snapshot.items() if name != "study"} | shown
+    return {MIME_TYPE: mime, "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
+
+
 def loading_bundle(words: str) -> dict[str, Any]:
     """What is shown from Enter until the first step: one calm line."""
     shown = html.escape(words)
