@@ -410,8 +410,8 @@ class Twice(LitDigits):
 
 
 FORMS = {
-    "val_loss": "`val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
-    "val_loss/dataloader_idx_2": "`val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
+    "val_loss": "each with a value of its own. Name one: `val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
+    "val_loss/dataloader_idx_2": "Name one: `val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
     "train_loss_epoch": "but `train_loss`; name one of these",
 }
 
