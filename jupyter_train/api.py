@@ -14,6 +14,7 @@ from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
 from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
 from jupyter_train.handle import Run, execution_place
+from jupyter_train.handle.failure import ended
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
@@ -140,14 +141,8 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
         panel.loading("loading torch …")
-    try:
-        done = _carry_out(config, build, panel, ckpt_path)
-    finally:
-        if panel is not None:
-            panel.finish()  # a panel that follows from afar ends when its run does
-    if done.error is not None:
-        raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
+    begun: list[RunRecord] = []
 
     def again(changes: dict[str, Any]) -> Run:
         """Another attempt, or a fork, with the same model and data."""
@@ -155,9 +150,23 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
 
         return start(changed(config, changes), build, ckpt_path)
 
-    if done.record.kind in _HANDLES:
-        return _HANDLES[done.record.kind](_store(), done.record.key, shown_in=shown_in, again=again)
-    return Run(_store(), done.record.key, done.module, done.source, shown_in, again)
+    def handle(record: RunRecord, module: Any = None, source: Any = None) -> Run:
+        if record.kind in _HANDLES:
+            return _HANDLES[record.kind](_store(), record.key, shown_in=shown_in, again=again)
+        return Run(_store(), record.key, module, source, shown_in, again)
+
+    try:
+        done = _carry_out(config, build, panel, ckpt_path, begun)
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()  # a panel that follows from afar ends when its run does
+    run = handle(done.record, done.module, done.source)
+    if done.error is not None:
+        raise ended(done.error.with_traceback(_without_ours(done.error.__traceback__)), run, is_of_fit=True)
+    return run
 
 
 def _without_ours(found: TracebackType | None) -> TracebackType | None:
@@ -200,7 +209,9 @@ def _carry_out(
     build: Callable[[TrainConfig], tuple[Any, Any]],
     panel: LivePanel | None,
     ckpt_path: str | None,
+    begun: list[RunRecord],
 ) -> Done:
+    """Trains; `begun` gets the run as soon as it is recorded."""
     from jupyter_train.execution.job import Job
     from jupyter_train.execution.place import carry_out
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
@@ -208,6 +219,7 @@ def _carry_out(
     store = _store()
 
     def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
         if panel is not None and config.detach:
             panel.follow_elsewhere(store, record)
         elif panel is not None:
@@ -366,7 +378,12 @@ def retrain(
     except TypeError as err:
         raise OptionError(f"`retrain`: {err}") from None
     store = _store()
-    return Run(store, repeat(store, config).key)
+    begun: list[RunRecord] = []
+    try:
+        return Run(store, repeat(store, config, begun.append).key)
+    except BaseException as err:
+        ended(err, Run(store, begun[-1].key) if begun else None)
+        raise
 
 
 __all__ = [

@@ -37,7 +37,8 @@ class _OneLine(BaseException):
     """Shown in a notebook as one readable line instead of a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
+        notes = "".join(f"; {note}" for note in getattr(self, "__notes__", []))
+        return [f"{type(self).__name__}: {self}{notes}"]
 
 
 class JupyterTrainError(_OneLine, Exception):

@@ -89,6 +89,8 @@ class Study(Run):
     Everything is read from its folder when asked, so a handle is never stale.
     """
 
+    _what = "study"
+
     def __init__(
         self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None,
         again: Callable[[dict[str, Any]], Run] | None = None,

@@ -11,6 +11,7 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
+from jupyter_train.handle.failure import ended
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
 from jupyter_train.study import Study
@@ -110,7 +111,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_takes(maker, config)
-    options = roles(config.space, takes, words)
+    options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
     if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
     refuse_class(data)
@@ -181,25 +182,32 @@ def carry_out(store: Store, asked: Search) -> Study:
     if panel is not None:
         panel.loading("loading torch …")
 
+    begun: list[RunRecord] = []
+
     def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
         if panel is not None and config.detach:
             panel.follow_elsewhere(store, record)
         elif panel is not None:
             panel.follow(store, record.key)
-
-    asked.on_start = on_start
-    try:
-        record = launch(store, asked).record if config.detach else search(store, asked)
-    finally:
-        if panel is not None:
-            panel.finish()
 
     def again(changes: dict[str, Any]) -> Study:
         """Goes on with the same model and data."""
         changed = dataclasses.replace(config, **changes)
         return carry_out(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
 
-    return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+    def handle(record: RunRecord) -> Study:
+        return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+
+    asked.on_start = on_start
+    try:
+        return handle(launch(store, asked).record if config.detach else search(store, asked))
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()
 
 
 def _store() -> Store:

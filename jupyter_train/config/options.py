@@ -149,7 +149,7 @@ class Option:
         words = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
         if self.takes_none and self.default is not None:
             words.append("`none`")
-        wanted = " or ".join(words)
+        wanted = " or ".join(words) + (f" ({self.metavar})" if self.takes == (str,) and self.metavar else "")
         if self.is_secret:
             return OptionError(f"`{self.flag} …`: expected {wanted}")
         return OptionError(f"`{self.flag} {shown(value)}`: expected {wanted}, not {shown(repr(value))}")
@@ -262,10 +262,24 @@ def fractions(value: Any) -> tuple[float, float, float]:
 
 def early_stop(value: str) -> str:
     """`METRIC` or `METRIC:PATIENCE`, checked."""
-    metric, _, patience = value.partition(":")
-    if not metric or (patience and not re.fullmatch(r"[1-9]\d{0,8}", patience)):
+    metric, colon, patience = value.partition(":")
+    if not colon and re.fullmatch(r"[1-9]\d{0,8}", metric):
+        raise ValueError(f"a metric and its patience: `val_loss:{metric}`")
+    if not _is_metric(metric) or (patience and not re.fullmatch(r"[1-9]\d{0,8}", patience)):
         raise ValueError("`METRIC:PATIENCE` such as `val_loss:3`")
     return value
+
+
+def metric(value: str) -> str:
+    """The name of a metric."""
+    if not _is_metric(value):
+        raise ValueError("the name of a metric such as `val_loss`")
+    return value
+
+
+def _is_metric(name: str) -> bool:
+    """Whether it can be a metric's name: what reads as a number or a truth value is a slip."""
+    return bool(name.strip()) and isinstance(literal(name), str)
 
 
 def run_name(value: str) -> str:

@@ -68,10 +68,12 @@ class TuneConfig:
         int, "give up after so many failed trials; default: after three in a row that fail alike",
         check=checks.at_least_one, bound=bounds.TRIALS,
     )  # fmt: skip
-    maximize: list[str] = _option(str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC")
+    maximize: list[str] = _option(
+        str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC", check=checks.metric
+    )
     minimize: list[str] = _option(
         str, "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
-        "epoch by the first of them", [], repeats=True, metavar="METRIC",
+        "epoch by the first of them", [], repeats=True, metavar="METRIC", check=checks.metric,
     )  # fmt: skip
     objective: str = _option(
         str, "which epoch of a trial counts, and keeps its weights: its best one, or its last", "best",
@@ -149,7 +151,7 @@ class TuneConfig:
         for name, value in given.items():
             option = known.get(name)
             if option is None:
-                raise unknown_option(name, known)
+                raise unknown_option(name, known, value)
             if not option.is_said(value):
                 continue
             if name in NOT_FOR_TRIALS:

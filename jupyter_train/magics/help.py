@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 from jupyter_train.config import Option
@@ -48,6 +49,7 @@ RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
     %runs note RUN TEXT      keeps a note with it
     %runs rm RUN ...         deletes runs and their files
     %runs gc                 removes what dead runs left behind
+    %runs help               this
 
 While a run trains (in another notebook, or from a shell: `jupyter train runs stop RUN`):
 
@@ -74,6 +76,17 @@ RETRAIN_HELP = """Repeats a notebook with papermill, recorded.
 The notebook is never written; the executed copy is replaced after every cell. VALUE is a number, text, true, false,
 a list or a mapping; {expr} is evaluated in the notebook. `run.children` are the runs it started.
 """
+
+
+def asks_for_help(line: str) -> bool:
+    """Whether a line is `help` alone, or begins or ends with `--help` or `-h`."""
+    words = line.split()
+    return words in (["help"], ["?"]) or bool({"--help", "-h"} & {*words[:1], *words[-1:]})
+
+
+def show_help(text: str) -> None:
+    """Writes help below the cell."""
+    sys.stdout.write(text.rstrip() + "\n")
 
 
 def tune_help() -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help, tune_help
+from jupyter_train.magics.binding import failed_run_bound
+from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
 
@@ -19,6 +21,11 @@ class TrainMagics(Magics):
         assert self.shell is not None
         return Namespace(self.shell.user_ns)
 
+    @property
+    def _binding(self) -> AbstractContextManager[None]:
+        assert self.shell is not None
+        return failed_run_bound(self.shell.user_ns)
+
     @no_var_expand
     @line_cell_magic
     def train(self, line: str, cell: str | None = None) -> Any:
@@ -26,7 +33,10 @@ class TrainMagics(Magics):
         __tracebackhide__ = True
         from jupyter_train.magics.train_request import TrainRequest
 
-        return TrainRequest(line, cell, self._namespace).run()
+        if asks_for_help(line):
+            return show_help(train_help())
+        with self._binding:
+            return TrainRequest(line, cell, self._namespace).run()
 
     @no_var_expand
     @line_cell_magic
@@ -35,7 +45,10 @@ class TrainMagics(Magics):
         __tracebackhide__ = True
         from jupyter_train.magics.tune_request import TuneRequest
 
-        return TuneRequest(line, cell, self._namespace).run()
+        if asks_for_help(line):
+            return show_help(tune_help())
+        with self._binding:
+            return TuneRequest(line, cell, self._namespace).run()
 
     @no_var_expand
     @line_magic
@@ -43,7 +56,10 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.runs_request import carry_out
 
-        return carry_out(line)
+        if asks_for_help(line):
+            return show_help(RUNS_HELP)
+        with self._binding:
+            return carry_out(line)
 
     @no_var_expand
     @line_magic
@@ -51,7 +67,10 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.retrain_request import carry_out
 
-        return carry_out(line, self._namespace)
+        if asks_for_help(line):
+            return show_help(RETRAIN_HELP)
+        with self._binding:
+            return carry_out(line, self._namespace)
 
 
 TrainMagics.train.__doc__ = train_help()

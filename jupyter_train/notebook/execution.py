@@ -14,7 +14,7 @@ from jupyter_train.exceptions import StoreError
 from jupyter_train.execution.environment import git_state
 from jupyter_train.panel.numbers import duration_text
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.panel.text import line
+from jupyter_train.panel.text import line, terminal_width
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import make_private_folder
@@ -150,9 +150,14 @@ class NotebookExecution:
         shot = snapshot(self._store, children[-1].key)
         progress = shot.get("progress") or {}
         return (
-            f"{head} · {line(shot)}",
+            f"{head} · {line(shot, _room_beside(head))}",
             f"{self._cell} {shot['ref']} {shot['status']} {progress.get('epoch')}",
         )
+
+
+def _room_beside(head: str) -> int | None:
+    """Columns of the terminal that are left; None in a pipe, which has no end."""
+    return terminal_width(sys.stderr) - len(head) - 4 if sys.stderr.isatty() else None
 
 
 class _Printer:
@@ -164,7 +169,7 @@ class _Printer:
 
     def show(self, words: str, moment: str) -> None:
         if self._out.isatty():
-            self._out.write("\r\x1b[2K" + words[:160])
+            self._out.write("\r\x1b[2K" + words)
             self._out.flush()
         elif moment != self._last:
             self._last = moment

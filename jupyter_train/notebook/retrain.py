@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.masking import mask
 
 
-def repeat(store: Store, config: RetrainConfig) -> RunRecord:
+def repeat(store: Store, config: RetrainConfig, on_start: Callable[[RunRecord], None]) -> RunRecord:
     """Executes a notebook with parameters and gives its record.
+
+    Args:
+        store: Where it is recorded.
+        config: What is repeated.
+        on_start: Told the record as soon as it is there.
 
     Raises:
         NotebookError: The file is no notebook, or the output would overwrite it.
@@ -29,6 +35,7 @@ def repeat(store: Store, config: RetrainConfig) -> RunRecord:
     check_known(notebook, path, config.parameters)
     output = _output_path(path, config.output)
     execution = NotebookExecution.begin(store, str(path), config.parameters, shows_progress=True, output=output)
+    on_start(execution.record)
     error = _execute(notebook, path, config, execution) or execution.failed_run()
     if config.html:
         write_html(Path(execution.output))

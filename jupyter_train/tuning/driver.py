@@ -168,11 +168,11 @@ class Driver:
             return "the study was stopped"
         is_hopeless = self.book.report(number, epoch, value)
         self._outline.write()
-        what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
+        what = f"{epoch} {'fit' if {'cv', 'seeds'} & self._config.train.keys() else 'epoch'}{'s' * (epoch != 1)}"
         if is_hopeless and math.isnan(value):
-            return f"`{self._config.objectives[0][0]}` is NaN after {what} {epoch}"
+            return f"`{self._config.objectives[0][0]}` is NaN after {what}"
         if is_hopeless:
-            return f"pruned after {what} {epoch}: {methods.name_of(self._config.prune)} saw better trials at this point"
+            return f"pruned after {what}: {methods.name_of(self._config.prune)} saw better trials at this point"
         return ""
 
     def keeps(self, value: float | None) -> bool:

@@ -104,7 +104,8 @@ def create(store: Store, asked: Search) -> RunRecord:
     config = asked.plan.config
     return store.create_run(
         config.name or asked.plan.name, kind="tune", notebook=asked.plan.notebook, note=config.note or "",
-        parent=asked.parent, config=recorded_options(config) | {"searched_options": asked.plan.options},
+        parent=asked.parent, tags=list(config.train.get("tag", [])),
+        config=recorded_options(config) | {"searched_options": asked.plan.options},
     )  # fmt: skip
 
 
