@@ -363,13 +363,15 @@ def retrain(
     Args:
         notebook: Path of the notebook; never written.
         parameters: Values by name for its `parameters` cell.
-        output: Path of the executed copy; in the run's folder if empty.
+        output: Path of the executed copy, or a URL that papermill writes to; in the run's folder if empty.
         **more: `kernel`, `timeout_s`, `html`.
 
     Raises:
         ParameterError: A name or value could carry code, or the notebook has no such parameter.
-        NotebookError: The file is no notebook.
+        NotebookError: The file is no notebook, its kernel is not here, or the output cannot be written.
         CellFailedError: A cell failed; the output notebook is saved up to there.
+        RepeatFailedError: It was begun, and could not be executed to its end.
+        TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output notebook is saved up to there.
     """
     from jupyter_train.notebook.retrain import repeat
 

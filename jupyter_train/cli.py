@@ -13,17 +13,10 @@ from typing import Any
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
 from jupyter_train.config.other_words import OTHER_VERBS
-from jupyter_train.exceptions import (
-    CellFailedError,
-    JupyterTrainError,
-    NotebookError,
-    StoreError,
-    TrainingInterrupted,
-    UsageError,
-)
+from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
 #: What a scheduler can act on.
-EXIT_CODES = {"ok": 0, "cell failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
+EXIT_CODES = {"ok": 0, "begun, and failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     try:
         return int(options.work(options) or 0)
-    except CellFailedError as err:
-        return _fail(err, EXIT_CODES["cell failed"])
+    except RepeatFailedError as err:
+        return _fail(err, EXIT_CODES["begun, and failed"])
     except StoreError as err:
         return _fail(err, EXIT_CODES["store"])
     except (UsageError, NotebookError, JupyterTrainError) as err:
         return _fail(err, EXIT_CODES["cannot be carried out as typed"])
-    except (KeyboardInterrupt, TrainingInterrupted):
-        return _fail("interrupted", EXIT_CODES["interrupted"])
+    except KeyboardInterrupt as err:
+        return _fail(str(err) or "interrupted", EXIT_CODES["interrupted"])
 
 
 def _other_verb(words: list[str]) -> str:

@@ -73,8 +73,9 @@ RETRAIN_HELP = """Repeats a notebook with papermill, recorded.
 
     run = %retrain NOTEBOOK -p NAME VALUE [-p NAME VALUE ...] [-o OUTPUT] [--kernel NAME] [--timeout SECONDS] [--html]
 
-The notebook is never written; the executed copy is replaced after every cell. VALUE is a number, text, true, false,
-a list or a mapping; {expr} is evaluated in the notebook. `run.children` are the runs it started.
+The notebook is never written; the executed copy is replaced after every cell; OUTPUT is a path, or a URL that papermill
+writes to. VALUE is a number, text, true, false, none, a list or a mapping; {expr} is evaluated in the notebook. A cell
+that takes longer than --timeout is interrupted, and has failed. `run.children` are the runs it started.
 """
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from jupyter_train.magics.binding import failed_run_bound
 from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
@@ -16,10 +24,10 @@ from jupyter_train.magics.namespace import Namespace
 class TrainMagics(Magics):
     """Parse, call, show."""
 
-    @property
-    def _namespace(self) -> Namespace:
+    def _namespace(self, local_ns: Mapping[str, Any] | None) -> Namespace:
+        """The notebook's variables; inside a function its own names before them."""
         assert self.shell is not None
-        return Namespace(self.shell.user_ns)
+        return Namespace(self.shell.user_ns, local_ns)
 
     @property
     def _binding(self) -> AbstractContextManager[None]:
@@ -27,8 +35,9 @@ class TrainMagics(Magics):
         return failed_run_bound(self.shell.user_ns)
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def train(self, line: str, cell: str | None = None) -> Any:
+    def train(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         __tracebackhide__ = True
         from jupyter_train.magics.train_request import TrainRequest
@@ -36,11 +45,12 @@ class TrainMagics(Magics):
         if asks_for_help(line):
             return show_help(train_help())
         with self._binding:
-            return TrainRequest(line, cell, self._namespace).run()
+            return TrainRequest(line, cell, self._namespace(local_ns)).run()
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def tune(self, line: str, cell: str | None = None) -> Any:
+    def tune(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         __tracebackhide__ = True
         from jupyter_train.magics.tune_request import TuneRequest
@@ -48,7 +58,7 @@ class TrainMagics(Magics):
         if asks_for_help(line):
             return show_help(tune_help())
         with self._binding:
-            return TuneRequest(line, cell, self._namespace).run()
+            return TuneRequest(line, cell, self._namespace(local_ns)).run()
 
     @no_var_expand
     @line_magic
@@ -62,15 +72,16 @@ class TrainMagics(Magics):
             return carry_out(line)
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
-    def retrain(self, line: str) -> Any:
+    def retrain(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         from jupyter_train.magics.retrain_request import carry_out
 
         if asks_for_help(line):
             return show_help(RETRAIN_HELP)
         with self._binding:
-            return carry_out(line, self._namespace)
+            return carry_out(line, self._namespace(local_ns))
 
 
 TrainMagics.train.__doc__ = train_help()

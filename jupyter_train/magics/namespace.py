@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any
 
 from jupyter_train.config.bounds import shown
@@ -29,10 +29,12 @@ class Namespace:
 
     Args:
         variables: `shell.user_ns`.
+        local: Names of the function that a magic stands in; they come first.
     """
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        self._variables = variables
+    def __init__(self, variables: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
+        is_inside = local is not None and local is not variables
+        self._variables = {**variables, **(local or {})} if is_inside else variables
 
     def has(self, name: str) -> bool:
         """True when `name` means something here."""

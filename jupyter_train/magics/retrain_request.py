@@ -44,7 +44,7 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
             value = next(rest, None)
             if value is None:
                 raise OptionError(f"`{word}` needs a value")
-            options[_OPTIONS[word]] = float(value) if word == "--timeout" else unquoted(value)
+            options[_OPTIONS[word]] = unquoted(value)
         elif word.startswith("-"):
             raise OptionError(f"unknown option `{word}`; `%retrain?` lists them")
         elif notebook:

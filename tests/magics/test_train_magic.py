@@ -321,3 +321,21 @@ def test_nan_loss_goes_on_and_says_at_which_step(namespace) -> None:
     run = train(namespace, "Exploding() (X,y) --epochs 1 --seed 1")
     assert run.status == "finished"
     assert "train_loss became NaN at step 3" in [event.text for event in run.events]
+
+
+def test_inside_a_function_its_own_names_are_known(namespace) -> None:
+    """They come before the notebook's of the same name."""
+    cell = """
+def go(lr, width):
+    net = LitDigits(hidden=width)
+    mine = (X[:64], y[:64])
+    run = %train net mine --epochs 1 --lr {lr} --quiet
+    built = %train LitDigits(hidden=width) mine --epochs 1 --quiet
+    return run, built
+run, built = go(0.125, 5)
+"""
+    namespace.run_cell(cell).raise_error()
+    run, built = namespace.user_ns["run"], namespace.user_ns["built"]
+    assert (run.config["lr"], run.config["expressions"]["data"]) == (0.125, "mine")
+    assert built.model().hparams["hidden"] == 5
+    assert "mine" not in namespace.user_ns

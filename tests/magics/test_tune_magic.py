@@ -223,3 +223,17 @@ def test_what_can_be_typed_is_offered_and_what_is_refused_is_not(line: str) -> N
 def test_a_form_of_too_many_expressions_says_what_to_type(magic: str, notebook) -> None:
     with pytest.raises(UsageError, match=r"not 3 expressions; put brackets .* as in `\(X, y\)`"):
         notebook.run_cell(f"{magic} LitDigits X y").raise_error()
+
+
+def test_inside_a_function_its_own_names_are_known(notebook) -> None:
+    cell = f"""
+def search(width, count):
+    mine = (X[:64], y[:64])
+    study = %tune LitDigits(hidden=width,lr=lr) mine lr=1e-3..1e-2:log {USUAL.replace("3", "{count}", 1)}
+    return study
+study = search(5, 2)
+"""
+    notebook.run_cell(cell).raise_error()
+    study = notebook.user_ns["study"]
+    assert len(study.trials) == 2
+    assert study.best.model().hparams["hidden"] == 5

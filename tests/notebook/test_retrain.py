@@ -15,34 +15,13 @@ from jupyter_train import get_run, retrain, runs
 from jupyter_train.cli import main
 from jupyter_train.config.retrain import check_parameter
 from jupyter_train.exceptions import CellFailedError, NotebookError, ParameterError
+from tests.notebook.written import ROOT, TRAIN, write
 
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-ROOT = Path(__file__).parents[2]
-TRAIN = """
-%load_ext jupyter_train
-from tests.models import LitDigits, digits
-data = digits()
-"""
-
-
-@pytest.fixture(autouse=True)
-def tests_are_importable(monkeypatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def write(path: Path, cells: list[str], parameters: str = "") -> Path:
-    """A notebook with an optional parameters cell."""
-    made = [nbformat.v4.new_code_cell(source) for source in cells]
-    if parameters:
-        made.insert(0, nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    notebook = nbformat.v4.new_notebook(cells=made)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, path)
-    return path
 
 
 @pytest.mark.parametrize(
