@@ -14,6 +14,7 @@ from jupyter_train.config import RetrainConfig, TrainConfig, signature_of_train
 from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import JupyterTrainError, ModelError, OptionError, UsageError
 from jupyter_train.handle import Run, execution_place
+from jupyter_train.handle.failure import ended
 from jupyter_train.listing import Comparison, RunTable
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import cell_id, kernel_id, screen_here
@@ -56,8 +57,10 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
     Args:
         model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
             one: it is called once the seed is set, so that the initial weights follow from the seed.
-        data: A LightningDataModule, DataLoader, Dataset, `(train, validation)` of those, `(X, y)`, a DataFrame
-            with `target=`, or a function giving one of them; None for a model with loaders of its own.
+        data: A LightningDataModule, DataLoader, Dataset, `(train, validation[, test])` of those; `(X, y)` or
+            `(X, y, weights)` of arrays, lists, frames or scipy matrices, a DataFrame with `target=`, tuples of these
+            with validation rows of their own, a Bunch of scikit-learn; a list or dict of loaders, whose batches come
+            together as in Lightning; or a function giving one of them; None for a model with loaders of its own.
         **options: Every option of `%train` and every argument of `pl.Trainer`, by name.
 
     Raises:
@@ -138,16 +141,8 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     panel = None if config.quiet else LivePanel(screen_here())
     if panel is not None:
         panel.loading("loading torch …")
-    try:
-        done = _carry_out(config, build, panel, ckpt_path)
-    finally:
-        if panel is not None:
-            panel.finish()  # a panel that follows from afar ends when its run does
-    if done.error is not None:
-        raise done.error.with_traceback(_without_ours(done.error.__traceback__))
     shown_in = None if config.quiet else execution_place()
-    if done.record.kind in _HANDLES:
-        return _HANDLES[done.record.kind](_store(), done.record.key, shown_in=shown_in)
+    begun: list[RunRecord] = []
 
     def again(changes: dict[str, Any]) -> Run:
         """Another attempt, or a fork, with the same model and data."""
@@ -155,7 +150,23 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
 
         return start(changed(config, changes), build, ckpt_path)
 
-    return Run(_store(), done.record.key, done.module, done.source, shown_in, again)
+    def handle(record: RunRecord, module: Any = None, source: Any = None) -> Run:
+        if record.kind in _HANDLES:
+            return _HANDLES[record.kind](_store(), record.key, shown_in=shown_in, again=again)
+        return Run(_store(), record.key, module, source, shown_in, again)
+
+    try:
+        done = _carry_out(config, build, panel, ckpt_path, begun)
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()  # a panel that follows from afar ends when its run does
+    run = handle(done.record, done.module, done.source)
+    if done.error is not None:
+        raise ended(done.error.with_traceback(_without_ours(done.error.__traceback__)), run, is_of_fit=True)
+    return run
 
 
 def _without_ours(found: TracebackType | None) -> TracebackType | None:
@@ -198,7 +209,9 @@ def _carry_out(
     build: Callable[[TrainConfig], tuple[Any, Any]],
     panel: LivePanel | None,
     ckpt_path: str | None,
+    begun: list[RunRecord],
 ) -> Done:
+    """Trains; `begun` gets the run as soon as it is recorded."""
     from jupyter_train.execution.job import Job
     from jupyter_train.execution.place import carry_out
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
@@ -206,6 +219,7 @@ def _carry_out(
     store = _store()
 
     def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
         if panel is not None and config.detach:
             panel.follow_elsewhere(store, record)
         elif panel is not None:
@@ -349,13 +363,15 @@ def retrain(
     Args:
         notebook: Path of the notebook; never written.
         parameters: Values by name for its `parameters` cell.
-        output: Path of the executed copy; in the run's folder if empty.
+        output: Path of the executed copy, or a URL that papermill writes to; in the run's folder if empty.
         **more: `kernel`, `timeout_s`, `html`.
 
     Raises:
         ParameterError: A name or value could carry code, or the notebook has no such parameter.
-        NotebookError: The file is no notebook.
+        NotebookError: The file is no notebook, its kernel is not here, or the output cannot be written.
         CellFailedError: A cell failed; the output notebook is saved up to there.
+        RepeatFailedError: It was begun, and could not be executed to its end.
+        TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output notebook is saved up to there.
     """
     from jupyter_train.notebook.retrain import repeat
 
@@ -364,7 +380,12 @@ def retrain(
     except TypeError as err:
         raise OptionError(f"`retrain`: {err}") from None
     store = _store()
-    return Run(store, repeat(store, config).key)
+    begun: list[RunRecord] = []
+    try:
+        return Run(store, repeat(store, config, begun.append).key)
+    except BaseException as err:
+        ended(err, Run(store, begun[-1].key) if begun else None)
+        raise
 
 
 __all__ = [

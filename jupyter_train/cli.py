@@ -12,32 +12,37 @@ from typing import Any
 
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.exceptions import (
-    CellFailedError,
-    JupyterTrainError,
-    NotebookError,
-    StoreError,
-    TrainingInterrupted,
-    UsageError,
-)
+from jupyter_train.config.other_words import OTHER_VERBS
+from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
 #: What a scheduler can act on.
-EXIT_CODES = {"ok": 0, "cell failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
+EXIT_CODES = {"ok": 0, "begun, and failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carries a command line out and gives its exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if said := _other_verb(words):
+        return _fail(said, EXIT_CODES["cannot be carried out as typed"])
+    options = _parser().parse_args(words)
     try:
         return int(options.work(options) or 0)
-    except CellFailedError as err:
-        return _fail(err, EXIT_CODES["cell failed"])
+    except RepeatFailedError as err:
+        return _fail(err, EXIT_CODES["begun, and failed"])
     except StoreError as err:
         return _fail(err, EXIT_CODES["store"])
     except (UsageError, NotebookError, JupyterTrainError) as err:
         return _fail(err, EXIT_CODES["cannot be carried out as typed"])
-    except (KeyboardInterrupt, TrainingInterrupted):
-        return _fail("interrupted", EXIT_CODES["interrupted"])
+    except KeyboardInterrupt as err:
+        return _fail(str(err) or "interrupted", EXIT_CODES["interrupted"])
+
+
+def _other_verb(words: list[str]) -> str:
+    """What to type for a verb for runs that is called otherwise elsewhere: `runs delete`; empty for any other line."""
+    wanted = OTHER_VERBS.get(words[1].lower(), "") if words[:1] == ["runs"] and len(words) > 1 else ""
+    if wanted in ("", "attach"):
+        return ""
+    return f"`runs {words[1]}`: no such verb; write `jupyter train runs {' '.join([wanted, *words[2:]])}`"
 
 
 def _fail(err: object, code: int) -> int:
@@ -131,7 +136,7 @@ def _tell_repeated(run: Any) -> None:
     print(f"{run.ref} {run.status}")
     for child in run.children:
         best = child.best
-        shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch'] + 1})" if best else ""
+        shown = f"  best {best['metric']} {best['value']:.4g} (epoch {best['epoch']})" if best else ""
         print(f"  {child.ref} {child.status}{shown}")
     print(f"  notebook  {run.record.summary['output']}")
 

@@ -18,7 +18,8 @@ JupyterTrainError
 │   └── CommandRefusedError   the running fit could not do it
 ├── ProcessFailedError    training failed in the run's own process
 └── NotebookError         a notebook cannot be read or repeated
-    └── CellFailedError   one of its cells failed
+    └── RepeatFailedError     it began, and did not come to its end
+        └── CellFailedError   one of its cells failed
 
 TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop too
 """
@@ -37,7 +38,8 @@ class _OneLine(BaseException):
     """Shown in a notebook as one readable line instead of a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
+        notes = "".join(f"; {note}" for note in getattr(self, "__notes__", []))
+        return [f"{type(self).__name__}: {self}{notes}"]
 
 
 class JupyterTrainError(_OneLine, Exception):
@@ -127,7 +129,11 @@ class NotebookError(JupyterTrainError):
     """A notebook cannot be read or repeated."""
 
 
-class CellFailedError(NotebookError):
+class RepeatFailedError(NotebookError):
+    """A notebook was begun and could not be executed to its end, or its copies could not be written."""
+
+
+class CellFailedError(RepeatFailedError):
     """A cell of the repeated notebook failed; the output notebook is saved."""
 
 

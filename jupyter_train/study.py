@@ -8,14 +8,15 @@ from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.train import check_machine
 from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
+from jupyter_train.handle.trial import BestTrial, TrialRun
 from jupyter_train.store import RunFolder
-from jupyter_train.store.text import without_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import optuna
     import pandas as pd
+    from optuna.trial import FrozenTrial
 
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
@@ -24,44 +25,6 @@ if TYPE_CHECKING:
 
 #: Trials in these states come first.
 _ORDER = {"complete": 0, "infeasible": 1}
-
-
-class BestTrial:
-    """The best trial of a study.
-
-    Attributes:
-        number: Its number in the study.
-        params: Its values.
-        value: Its objective; the first where there are several.
-        run: Its run.
-    """
-
-    def __init__(
-        self, trial: optuna.trial.FrozenTrial, run: Run, study: str, build: Callable[[Mapping[str, Any]], Any] | None
-    ) -> None:
-        self._study = study
-        self.number = trial.number
-        self.params: dict[str, Any] = dict(run.config.get("params", trial.params))
-        self.value = float(trial.values[0])
-        self.run = run
-        self._build = build
-
-    def model(self, into: Any = None) -> Any:
-        """A model with the best weights of the trial, in eval mode.
-
-        Args:
-            into: A model to load them into; needed in a kernel that did not search.
-
-        Raises:
-            ModelError: No model is known here.
-        """
-        if into is None and self._build is not None:
-            into = self._build(self.params)
-        return self.run.model(into).eval()
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
-        return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
 
 
 class Repeats(Run):
@@ -95,13 +58,29 @@ class Repeats(Run):
 
     @property
     def mean(self) -> float | None:
-        """Mean of the fits' best values of the monitored metric; None before the first has ended."""
+        """Mean of the fits' values of the monitored metric, each at its best epoch; None before the first has ended.
+
+        The best epoch is chosen by the very rows that give the value, which flatters it: on pure noise too, the best
+        of many epochs is better than chance. `mean_last` chooses nothing.
+        """
         return float(self.best["value"]) if self.best is not None else None
 
     @property
     def std(self) -> float | None:
-        """Their standard deviation (n - 1)."""
+        """Standard deviation (n - 1) of the values that `mean` is of."""
         return float(self.best["std"]) if self.best is not None else None
+
+    @property
+    def mean_last(self) -> float | None:
+        """Mean of the fits' values of the monitored metric, each at its last epoch; None before the first has ended."""
+        last = (self.best or {}).get("last")
+        return float(last) if last is not None else None
+
+    @property
+    def std_last(self) -> float | None:
+        """Standard deviation (n - 1) of the values that `mean_last` is of."""
+        spread = (self.best or {}).get("last_std")
+        return float(spread) if spread is not None else None
 
 
 class Study(Run):
@@ -109,6 +88,8 @@ class Study(Run):
 
     Everything is read from its folder when asked, so a handle is never stale.
     """
+
+    _what = "study"
 
     def __init__(
         self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None,
@@ -119,7 +100,7 @@ class Study(Run):
 
     @property
     def optuna(self) -> optuna.Study:
-        """Optuna's own study, read from the journal in the run folder.
+        """Optuna's own study, read from the journal in the run folder; after `--warm-start`, with what it began with.
 
         Raises:
             StudyError: It has no trial yet.
@@ -127,9 +108,8 @@ class Study(Run):
         import optuna
         from optuna.storages import JournalStorage
 
-        from jupyter_train.tuning.book import NAME
         from jupyter_train.tuning.journal import reader
-        from jupyter_train.tuning.search import JOURNAL
+        from jupyter_train.tuning.warm_start import JOURNAL, NAME
 
         path = RunFolder(self.record.folder).path / JOURNAL
         if not path.exists():
@@ -147,22 +127,28 @@ class Study(Run):
         """
         import pandas as pd
 
-        from jupyter_train.tuning.book import given, is_feasible
+        from jupyter_train.config.space import Choices, parse
+        from jupyter_train.tuning.trials import given, is_feasible, meant
 
+        space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
         waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
         objectives = [str(name) for name, _ in self.config["objectives"]]
         rows: dict[int, dict[str, Any]] = {}
-        for trial in self.optuna.get_trials(deepcopy=False):
+        for trial in self._own_trials():
             values = trial.values or [None] * len(objectives)
             state = trial.state.name.lower()
             state = "infeasible" if state == "complete" and not is_feasible(trial) else state
             rows[trial.number] = {
                 "state": "waiting" if state in waits else state, **dict(zip(objectives, values, strict=False)),
-                **given(trial),
+                **meant(given(trial), space),
                 "seconds": trial.user_attrs.get("seconds"), "run": trial.user_attrs.get("run", ""),
                 "message": trial.user_attrs.get("message", ""),
             }  # fmt: skip
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+        for name in space.keys() & set(frame):  # nothing, and truth values, are choices and no gaps among numbers
+            if isinstance(space[name], Choices):
+                values = [row.get(name) for row in rows.values()]
+                frame[name] = pd.Series(values, frame.index, None if set(map(type, values)) <= {int, float} else object)
         if objectives[0] in frame:
             frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
             frame = frame.sort_values("state", key=lambda states: states.map(_ORDER).fillna(len(_ORDER)), kind="stable")
@@ -174,12 +160,13 @@ class Study(Run):
 
         After `--confirm` it is the one that is best over several seeds.
 
-        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front.
+        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front. All
+        values of a trial are those of one epoch, the best by the first objective: its weights are kept.
         """
-        from jupyter_train.tuning.book import is_feasible
+        from jupyter_train.tuning.trials import is_feasible
 
         sign = 1 if self.config["objectives"][0][1] == "min" else -1
-        trials = self.optuna.get_trials(deepcopy=False)
+        trials = self._own_trials()
         done = [one for one in trials if one.state.name == "COMPLETE" and one.values and is_feasible(one)]
         if not done:
             return None
@@ -187,8 +174,7 @@ class Study(Run):
         confirmed = self.record.summary.get("confirmed") or []
         if confirmed:
             best = next((one for one in done if one.number == confirmed[0]["trial"]), best)
-        run = Run(self._store, best.user_attrs["run"])
-        return BestTrial(best, run, self.ref, self._plan.build if self._plan is not None else None)
+        return BestTrial(best, self._run_of(best), self.ref)
 
     @property
     def confirmed(self) -> pd.DataFrame:
@@ -269,10 +255,18 @@ class Study(Run):
         Raises:
             StudyError: There is no such trial, or it has no run yet.
         """
-        for one in self.optuna.get_trials(deepcopy=False):
+        for one in self._own_trials():
             if one.number == number and "run" in one.user_attrs:
-                return Run(self._store, one.user_attrs["run"])
+                return self._run_of(one)
         raise StudyError(f"`{self.ref}` has no trial {number} that began; `study.trials` lists them")
+
+    def _own_trials(self) -> list[FrozenTrial]:
+        from jupyter_train.tuning.warm_start import own
+
+        return own(self.optuna.get_trials(deepcopy=False))
+
+    def _run_of(self, trial: FrozenTrial) -> TrialRun:
+        return TrialRun(self._store, trial.user_attrs["run"], self._plan)
 
     def promote(self) -> str:
         """The best trial as a line of `%train`, ready to run.
@@ -288,7 +282,3 @@ class Study(Run):
         from jupyter_train.tuning.promoting import train_line
 
         return train_line(self.config, best.params)
-
-
-def _word(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

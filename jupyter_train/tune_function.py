@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.packages import refuse_other_lightning
-from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
+from jupyter_train.handle.failure import ended
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.panel.screen import screen_here
 from jupyter_train.study import Study
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from jupyter_train.tuning.search import Search
 
 #: What a study that goes on keeps, where nothing else is said.
-_KEPT = ("seed", "sampler", "prune", "maximize", "minimize", "parallel")
+_KEPT = (
+    "seed", "sampler", "prune", "maximize", "minimize", "objective", "parallel", "patience", "max_failures",
+    "trial_timeout",
+)  # fmt: skip
 
 
 def tune(
@@ -108,7 +111,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_takes(maker, config)
-    options = roles(config.space, takes, words)
+    options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
     if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
     refuse_class(data)
@@ -116,7 +119,24 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
     _check_arguments(plan)
+    _check_effect(plan)
     return plan
+
+
+def _check_effect(plan: Plan) -> None:
+    """Raises for an option that is searched and changes nothing.
+
+    Raises:
+        OptionError: It is the size of batches that others make.
+    """
+    from jupyter_train.training.without_effect import maker_words, uses_batch_size
+
+    for name, option in plan.options.items():
+        if option == "batch_size" and not uses_batch_size(plan.data):
+            raise OptionError(
+                f"`{name}` is searched but has no effect: {maker_words(plan.data)}; give `(X, y)`, a DataFrame or a "
+                "Dataset"
+            )
 
 
 def _check_arguments(plan: Plan) -> None:
@@ -126,21 +146,14 @@ def _check_arguments(plan: Plan) -> None:
         OptionError: `pl.Trainer` refuses them, or they ask for several devices.
     """
     from jupyter_train.training.trainer import check_arguments
+    from jupyter_train.tuning.plan import corners
 
-    corners = {name: _corners(plan.config.space[name]) for name in plan.options}
-    usual = {name: values[0] for name, values in corners.items()}
-    for name, values in corners.items():
-        for value in values:
+    usual = {name: corners(plan.config.space[name])[0] for name in plan.options}
+    for name in plan.options:
+        for value in corners(plan.config.space[name]):
             plan.trial_config({**usual, name: value})
-    if check_arguments(plan.trial_config(usual)) > 1:
+    if check_arguments(plan.usual_config()) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
-
-
-def _corners(space: Space) -> list[Any]:
-    """Values at which an option would refuse the space, if it does at any."""
-    if isinstance(space, Choices):
-        return list(space.values)
-    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
 def _check_takes(maker: Any, config: TuneConfig) -> None:
@@ -169,25 +182,32 @@ def carry_out(store: Store, asked: Search) -> Study:
     if panel is not None:
         panel.loading("loading torch …")
 
+    begun: list[RunRecord] = []
+
     def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
         if panel is not None and config.detach:
             panel.follow_elsewhere(store, record)
         elif panel is not None:
             panel.follow(store, record.key)
-
-    asked.on_start = on_start
-    try:
-        record = launch(store, asked).record if config.detach else search(store, asked)
-    finally:
-        if panel is not None:
-            panel.finish()
 
     def again(changes: dict[str, Any]) -> Study:
         """Goes on with the same model and data."""
         changed = dataclasses.replace(config, **changes)
         return carry_out(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
 
-    return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+    def handle(record: RunRecord) -> Study:
+        return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+
+    asked.on_start = on_start
+    try:
+        return handle(launch(store, asked).record if config.detach else search(store, asked))
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()
 
 
 def _store() -> Store:

@@ -19,7 +19,11 @@ class Kernel:
 
     def run(self, code: str, timeout_s: float = 120) -> list[dict[str, Any]]:
         """Runs a cell to its end; gives its iopub messages."""
-        return self.collect(self.client.execute(code), timeout_s)
+        return self.collect(self.execute(code), timeout_s)
+
+    def execute(self, code: str) -> str:
+        """Asks for a cell as a notebook's client does, and not as a console; gives the message's id."""
+        return str(self.client.execute(code, allow_stdin=False))
 
     def collect(self, message_id: str, timeout_s: float = 120) -> list[dict[str, Any]]:
         """The iopub messages of an execution, until it is idle again."""

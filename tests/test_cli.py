@@ -48,6 +48,11 @@ def test_list_show_note_compare_rm_gc(two_runs, capsys, tmp_path: Path) -> None:
     assert "no longer in the store" in repr(first)
 
 
+def test_a_verb_that_others_have_is_answered_with_ours(capsys) -> None:
+    assert main(["runs", "delete", "digits-k3f9"]) == 2
+    assert "write `jupyter train runs rm digits-k3f9`" in capsys.readouterr().err
+
+
 def test_comparison_names_the_options_that_differ(two_runs) -> None:
     differences = compare(*two_runs).differences
     assert differences["lr"] == [1e-3, 1e-2]

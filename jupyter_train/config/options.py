@@ -29,9 +29,11 @@ class Option:
         takes_none: Whether None is a value of its own, and not the same as saying nothing.
         bound: The most that it may ask for, where it makes processes, files or memory.
         is_secret: Whether a value may hold one, so that no error shows it.
+        is_literal: Whether what is typed is text, whatever it looks like; in Python it may be something else.
         is_expression: The text is an expression evaluated in the notebook (takes an object).
         bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
         choices: The only values allowed, when there are such.
+        has_arguments: Whether a choice may take arguments, as in `asha:eta=4`.
         repeats: May be given several times; the value is a list.
         metavar: What help shows for the value.
         check: Turns a value into its final form or raises `ValueError` with the expectation.
@@ -46,6 +48,7 @@ class Option:
     is_expression: bool = False
     bare: Any = None
     choices: tuple[str, ...] = ()
+    has_arguments: bool = False
     repeats: bool = False
     metavar: str = ""
     check: Callable[[Any], Any] | None = None
@@ -54,6 +57,7 @@ class Option:
     takes_none: bool = False
     bound: Bound | None = None
     is_secret: bool = False
+    is_literal: bool = False
 
     def is_said(self, value: Any) -> bool:
         """Whether a value says anything: None does where it is not the default."""
@@ -75,7 +79,7 @@ class Option:
         Raises:
             OptionError: The text is not a value this option takes.
         """
-        return self._validate_one(text if self.takes == (str,) else literal(text))
+        return self._validate_one(text if self.takes == (str,) or self.is_literal else literal(text))
 
     def validate(self, value: Any) -> Any:
         """`value` in its final form.
@@ -100,7 +104,8 @@ class Option:
         self._expect(check_whole, value)
         self._expect(check_text, value)
         value = self._as_declared(value)
-        if self.choices and value not in self.choices:
+        chosen = value.partition(":")[0] if self.has_arguments else value
+        if self.choices and chosen not in self.choices:
             raise OptionError(f"`{self.flag} {shown(value)}`: expected one of {', '.join(self.choices)}")
         if self.bound is not None:
             self._expect(self.bound.check_at_all, value)
@@ -144,7 +149,7 @@ class Option:
         words = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
         if self.takes_none and self.default is not None:
             words.append("`none`")
-        wanted = " or ".join(words)
+        wanted = " or ".join(words) + (f" ({self.metavar})" if self.takes == (str,) and self.metavar else "")
         if self.is_secret:
             return OptionError(f"`{self.flag} …`: expected {wanted}")
         return OptionError(f"`{self.flag} {shown(value)}`: expected {wanted}, not {shown(repr(value))}")
@@ -257,10 +262,24 @@ def fractions(value: Any) -> tuple[float, float, float]:
 
 def early_stop(value: str) -> str:
     """`METRIC` or `METRIC:PATIENCE`, checked."""
-    metric, _, patience = value.partition(":")
-    if not metric or (patience and not re.fullmatch(r"[1-9]\d{0,8}", patience)):
+    metric, colon, patience = value.partition(":")
+    if not colon and re.fullmatch(r"[1-9]\d{0,8}", metric):
+        raise ValueError(f"a metric and its patience: `val_loss:{metric}`")
+    if not _is_metric(metric) or (patience and not re.fullmatch(r"[1-9]\d{0,8}", patience)):
         raise ValueError("`METRIC:PATIENCE` such as `val_loss:3`")
     return value
+
+
+def metric(value: str) -> str:
+    """The name of a metric."""
+    if not _is_metric(value):
+        raise ValueError("the name of a metric such as `val_loss`")
+    return value
+
+
+def _is_metric(name: str) -> bool:
+    """Whether it can be a metric's name: what reads as a number or a truth value is a slip."""
+    return bool(name.strip()) and isinstance(literal(name), str)
 
 
 def run_name(value: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_train.config.options import literal
-from jupyter_train.exceptions import ParameterError
+from jupyter_train.exceptions import OptionError, ParameterError
 
 
 @dataclass
@@ -15,8 +18,8 @@ class RetrainConfig:
 
     Attributes:
         notebook: Path of the notebook; never written.
-        parameters: JSON values by identifier.
-        output: Path of the executed copy; `NAME-YYYYmmdd-HHMMSS.ipynb` in the run's folder if empty.
+        parameters: JSON values by identifier; a tuple becomes a list, a numpy scalar a plain number.
+        output: Path or URL of the executed copy; `NAME.ipynb` in the run's folder if empty.
         kernel: Kernel name, if not the notebook's own.
         timeout_s: Seconds one cell may take; None for no limit.
         html: Also write an HTML copy beside the output.
@@ -30,8 +33,30 @@ class RetrainConfig:
     html: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in self.parameters.items():
-            check_parameter(name, value)
+        self.parameters = {name: parameter(name, value) for name, value in self.parameters.items()}
+        if self.timeout_s is not None:
+            self.timeout_s = _seconds(self.timeout_s)
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise OptionError(f"`--timeout {value}`: expected seconds above zero")
+    return seconds
+
+
+def parameter(name: str, value: Any) -> Any:
+    """The value as it is given to the notebook: papermill writes a tuple or a numpy scalar as a text.
+
+    Raises:
+        ParameterError: The name or the value could carry code.
+    """
+    value = _plain(value)
+    check_parameter(name, value)
+    return value
 
 
 def check_parameter(name: str, value: Any) -> None:
@@ -42,28 +67,45 @@ def check_parameter(name: str, value: Any) -> None:
     Raises:
         ParameterError: The name or the value could carry code.
     """
-    import keyword
-
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
         raise ParameterError(f"`{name}` is not a parameter name; expected a Python identifier such as `lr`")
-    if not _is_json(value):
+    if wrong := _what_is_no_json(value):
         raise ParameterError(
-            f"`{name}` is a {type(value).__name__}; a parameter is a number, text, true/false, null, a list or a "
-            "mapping"
+            f"`{name}` {wrong}; a parameter is a number, text, true/false, null, a list of these or a mapping of text "
+            "to these"
         )
 
 
-def _is_json(value: Any) -> bool:
-    """Exact types only: a subclass may carry its own `__repr__`."""
-    if value is None or type(value) in (bool, int, float, str):
-        return True
+def _plain(value: Any) -> Any:
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
     if type(value) in (list, tuple):
-        return all(_is_json(item) for item in value)
+        return [_plain(item) for item in value]
     if type(value) is dict:
-        return all(type(key) is str and _is_json(item) for key, item in value.items())
-    return False
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _what_is_no_json(value: Any, is_inside: bool = False) -> str:
+    """What of a value is none; empty if nothing is. Exact types only: a subclass may carry its own `__repr__`."""
+    if value is None or type(value) in (bool, int, float, str):
+        return ""
+    if type(value) in (list, tuple):
+        return next(filter(None, (_what_is_no_json(item, True) for item in value)), "")
+    if type(value) is dict or _is_of_nbformat(value):
+        if any(type(key) is not str for key in value):
+            return "has a mapping with a key that is no text"
+        return next(filter(None, (_what_is_no_json(item, True) for item in value.values())), "")
+    return f"{'holds' if is_inside else 'is'} a {type(value).__name__}"
+
+
+def _is_of_nbformat(value: Any) -> bool:
+    """A mapping as papermill's engine gets it: kept in the notebook's metadata before."""
+    return isinstance(value, Mapping) and (type(value).__module__, type(value).__name__) == (
+        "nbformat.notebooknode", "NotebookNode",
+    )  # fmt: skip
 
 
 def parse_parameter(text: str) -> Any:
-    """The value of `-p NAME TEXT`: `3e-4` a float, `true` a bool, `[1, 2]` a list, else text."""
+    """The value of `-p NAME TEXT`: `3e-4` a float, `true` a bool, `[1, 2]` a list, `{"a": 1}` a mapping, else text."""
     return literal(text)

@@ -1,11 +1,13 @@
 """What is searched: ranges and choices, as they are typed. Parsed, never evaluated.
 
 `1e-4..1e-1:log` a range by its logarithm · `1..4` whole numbers · `0..1:0.1` in steps · `relu|gelu|tanh` choices ·
-`true|false` · anything else one fixed value.
+`(16,)|(32, 16)|none` lists, tuples and nothing as choices · `'a|b'|'c, d'` words in quotes · `true|false` · anything
+else one fixed value.
 """
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from dataclasses import dataclass
@@ -41,6 +43,23 @@ class Choices:
     def __str__(self) -> str:
         return "|".join(_word(value) for value in self.values)
 
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """The same as Optuna keeps them: of lists and tuples it keeps what they look like."""
+        return tuple(kept(value) for value in self.values)
+
+    def find(self, given: Any) -> Any:
+        """The choice that is meant: itself, as it is kept, or a list in the place of a tuple.
+
+        Raises:
+            ValueError: None is.
+        """
+        for same in (_is_same, lambda value, other: kept(value) == other, _is_same_sequence):
+            found = [value for value in self.values if same(value, given)]
+            if found:
+                return found[0]
+        raise ValueError(f"{given!r} is none of {self}")
+
 
 @dataclass(frozen=True)
 class Range:
@@ -69,6 +88,21 @@ class Range:
 Space = Fixed | Choices | Range
 
 
+def kept(value: Any) -> Any:
+    """A choice as Optuna keeps it."""
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _is_same_sequence(one: Any, other: Any) -> bool:
+    if not isinstance(one, list | tuple) or not isinstance(other, list | tuple) or len(one) != len(other):
+        return False
+    return all(_is_same(*pair) or _is_same_sequence(*pair) for pair in zip(one, other, strict=True))
+
+
 def parse(name: str, text: Any) -> Space:
     """The space that `text` means for `name`; a value that is no text is a fixed one, a list choices.
 
@@ -79,16 +113,16 @@ def parse(name: str, text: Any) -> Space:
         return text
     _check_size(name, text)
     if isinstance(text, list | tuple):
-        return _choices(name, [str(value) for value in text], list(text))
+        return _choices(name, [_word(value) for value in text], list(text))
     if not isinstance(text, str):
         return Fixed(text)
     text = text.strip()
     if not text:
         raise SpaceError(f"`{name}=` says nothing; expected {_EXAMPLES}")
-    if text[0] in "'\"[({" and not isinstance(literal(text), str):
+    if text[0] in "'\"[({" and _is_literal(text):
         return Fixed(literal(text))
-    if "|" in text:
-        words = [word.strip() for word in text.split("|")]
+    words = parts(text, "|")
+    if len(words) > 1:
         return _choices(name, words, [literal(word) for word in words])
     if ".." in text:
         return _range(name, text)
@@ -111,20 +145,56 @@ def _check_size(name: str, given: Any) -> None:
         raise SpaceError(f"`{name}` is {len(given):,} letters long; expected {_EXAMPLES}")
 
 
+def parts(text: str, mark: str) -> list[str]:
+    """Text cut at a mark, but not inside quotes or brackets; each part without the spaces around it."""
+    found, depth, quote, before = [""], 0, "", ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote and before != "\\" else quote
+        elif letter in "'\"" and not re.search(r"\w$", found[-1]):  # not the one in `don't`
+            quote = letter
+        elif letter == mark and depth <= 0:
+            found.append("")
+            continue
+        else:
+            depth += (letter in "([{") - (letter in ")]}")
+        found[-1] += letter
+        before = letter
+    return [part.strip() for part in found]
+
+
 def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
     shown = f"`{name}={bounds.shown('|'.join(words))}`"
     seen = set()
     if not values or "" in words:
         raise SpaceError(f"{shown}: a choice is empty")
-    for index, value in enumerate(values):
-        if not isinstance(value, bool | int | float | str) and value is not None:
-            raise SpaceError(f"{shown}: `{words[index]}` is neither a number, a truth value nor a word")
-        if value in seen:  # to Optuna 1, 1.0 and true are one choice
-            raise SpaceError(f"{shown}: `{words[index]}` is given twice")
-        seen.add(value)
+    for word, value in zip(words, values, strict=True):
+        if not _is_plain(value):
+            raise SpaceError(
+                f"{shown}: `{word}` is no number, truth value or word, and no list or tuple of these; search names of "
+                "such things, and let the model look them up"
+            )
+        if kept(value) in seen:  # to Optuna 1, 1.0 and true are one choice
+            raise SpaceError(f"{shown}: `{word}` is given twice")
+        seen.add(kept(value))
     if len(values) == 1:
         raise SpaceError(f"{shown}: one choice is no search; expected two or more")
     return Choices(tuple(values))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a choice can be kept as what it looks like, and comes back as what it was."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return True
+    return type(value) in (list, tuple, dict) and _is_literal(repr(value))
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def _range(name: str, text: str) -> Range:
@@ -162,8 +232,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _word(value: Any) -> str:
+    """A value as it is typed; a word in quotes where it would be taken for something else without them."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        is_itself = literal(value) == value and value == value.strip() != "" and parts(value, "|") == [value]
+        return value if is_itself and ".." not in value else repr(value)
     return str(value)
 
 

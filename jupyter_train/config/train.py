@@ -18,6 +18,7 @@ from jupyter_train.config.folds import Fold, folds_text, parse_folds
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
+from jupyter_train.config.other_words import what_to_type
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 
@@ -38,8 +39,11 @@ class TrainConfig:
         (int, str), "rows per batch, for arrays, frames, Datasets; auto: the largest that fits, by Lightning's finder",
         32, check=checks.number_or_auto(checks.at_least_one, "a whole number of 1 or more"), metavar="N|auto",
     )  # fmt: skip
+    drop_last: bool = _option(
+        bool, "leave out the last, shorter batch of an epoch, for arrays, frames, Datasets", False, bare=True
+    )
     seed: int | None = _option(int, "seed for everything; drawn and recorded if not given", check=checks.seed)
-    monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC")
+    monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC", check=checks.metric)
     mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
     early_stop: str | None = _option(
         str,
@@ -64,7 +68,13 @@ class TrainConfig:
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
     )
-    target: str | None = _option(str, "the column to predict, for a DataFrame", metavar="COLUMN")
+    scale: str | None = _option(
+        str, "standard: columns of numbers with mean 0 and standard deviation 1, fitted on the training part; "
+        "standard+target: the target as well, undone in `run.predict`", choices=("standard", "standard+target"),
+    )  # fmt: skip
+    target: str | None = _option(
+        (str, int), "the column to predict, for a DataFrame", metavar="COLUMN", check=str, is_literal=True
+    )
     loss: Any = _option(
         object, "loss for a plain nn.Module: cross_entropy, mse, ... or an expression", is_expression=True
     )
@@ -154,6 +164,7 @@ class TrainConfig:
     expressions: dict[str, Any] = field(default_factory=dict)
     fold: Fold | None = None
     split_seed: int | None = None
+    objective: str = "best"
 
     @classmethod
     def of(cls, given: Mapping[str, Any], expressions: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -172,7 +183,7 @@ class TrainConfig:
         for name, value in given.items():
             option = known.get(name)
             if option is None:
-                raise unknown_option(name)
+                raise unknown_option(name, value=value)
             if _is_refused(option, value):
                 continue
             target = trainer if option.group == "trainer" else own
@@ -352,7 +363,7 @@ def option_values(words: Sequence[str], known: Mapping[str, Option] | None = Non
         name, equals, text = word.partition("=")
         option = there.get(checks.python_name(name))
         if option is None:
-            raise unknown_option(checks.python_name(name), known)
+            raise unknown_option(checks.python_name(name), known, text if equals else None)
         if not equals and option.bare is None:
             raise OptionError(f"`{option.flag}` needs a value: `{option.flag.removeprefix('--')}=VALUE`")
         found[option.name] = option.parse(text) if equals else option.bare
@@ -374,17 +385,20 @@ def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> Non
             known[name].check_machine(value)
 
 
-def unknown_option(name: str, known: Mapping[str, Option] | None = None) -> OptionError:
+def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: Any = None) -> OptionError:
     """The error for an option nobody declared.
 
     Args:
         name: As it was given.
         known: Those there are; if None, the options of `%train`.
+        value: What was given to it; None if nothing.
     """
     flag = "--" + name.replace("_", "-")
     there = known if known is not None else options_by_name()
-    close = did_you_mean(flag, [option.flag for option in there.values()])
     magic = "tune" if "trials" in there else "train"
+    if words := what_to_type(name, value, there):
+        return OptionError(f"unknown option `{flag}`: {words}; `%{magic}?` lists them all")
+    close = did_you_mean(flag, [option.flag for option in there.values()])
     space = f" What is searched is written `{name}=RANGE`." if magic == "tune" and not close else ""
     return OptionError(f"unknown option `{flag}`.{close}{space} `%{magic}?` lists them all")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from jupyter_train.config import bounds
+from jupyter_train.config import bounds, methods
 from jupyter_train.config import options as checks
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
@@ -18,8 +18,7 @@ from jupyter_train.config.space import Space, parse
 from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
-SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2")
-PRUNERS = ("asha", "hyperband", "median", "none")
+_MOST_SECONDS = 3652 * 86400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Options of `%train` that mean nothing for a trial, with what to do instead.
 NOT_FOR_TRIALS = {
@@ -39,9 +38,10 @@ NOT_FOR_TRIALS = {
 def _seconds(value: Any) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
-    if found is None or not 0 < float(found[1]) < math.inf:
-        raise ValueError("a duration such as `90s`, `10m` or `1.5h`")
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found is not None else 0.0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ValueError("a duration such as `90s`, `10m` or `1.5h`, of at most 10 years")
+    return seconds
 
 
 @dataclass
@@ -61,19 +61,46 @@ class TuneConfig:
     timeout: float | None = _option(
         (str, float), "begin no trial after this long", metavar="10m", check=_seconds
     )  # fmt: skip
-    maximize: list[str] = _option(str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC")
-    minimize: list[str] = _option(
-        str, "a metric to make as small as possible; several metrics give a Pareto front", [], repeats=True,
-        metavar="METRIC",
+    trial_timeout: float | None = _option(
+        (str, float), "end a trial that takes longer than this; it has failed", metavar="10m", check=_seconds
     )  # fmt: skip
-    sampler: str = _option(str, "how the next trial is chosen (Optuna's)", "tpe", choices=SAMPLERS)
-    prune: str = _option(str, "how bad trials are ended early (Optuna's)", "asha", choices=PRUNERS)
+    max_failures: int | None = _option(
+        int, "give up after so many failed trials; default: after three in a row that fail alike",
+        check=checks.at_least_one, bound=bounds.TRIALS,
+    )  # fmt: skip
+    maximize: list[str] = _option(
+        str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC", check=checks.metric
+    )
+    minimize: list[str] = _option(
+        str, "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
+        "epoch by the first of them", [], repeats=True, metavar="METRIC", check=checks.metric,
+    )  # fmt: skip
+    objective: str = _option(
+        str, "which epoch of a trial counts, and keeps its weights: its best one, or its last", "best",
+        choices=("best", "last"),
+    )  # fmt: skip
+    sampler: str = _option(
+        str, "how the next trial is chosen (Optuna's): `tpe:startup=20,multivariate=true`", "tpe",
+        choices=tuple(methods.SAMPLERS), has_arguments=True, check=partial(methods.checked, methods.SAMPLERS),
+    )  # fmt: skip
+    prune: str = _option(
+        str, "how bad trials are ended early (Optuna's): `asha:eta=4,min=2`", "asha",
+        choices=tuple(methods.PRUNERS), has_arguments=True, check=partial(methods.checked, methods.PRUNERS),
+    )  # fmt: skip
+    patience: int | None = _option(
+        int, "end the search when none of the last so many complete trials was better than those before",
+        check=checks.at_least_one, bound=bounds.TRIALS,
+    )  # fmt: skip
     seed: int | None = _option(
         int, "seed of the sampler and of every trial; drawn and recorded if not given", check=checks.seed
     )
     enqueue: list[str] = _option(
         str, "a trial to begin with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
     )
+    warm_start: list[str] = _option(
+        str, "learn from the complete trials of an earlier study of the same objectives; may be repeated", [],
+        repeats=True, metavar="STUDY",
+    )  # fmt: skip
     confirm: bool = _option(
         bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
     )
@@ -124,7 +151,7 @@ class TuneConfig:
         for name, value in given.items():
             option = known.get(name)
             if option is None:
-                raise unknown_option(name, known)
+                raise unknown_option(name, known, value)
             if not option.is_said(value):
                 continue
             if name in NOT_FOR_TRIALS:
@@ -147,11 +174,11 @@ class TuneConfig:
             fixed = ", ".join(f"`{name}={space}`" for name, space in self.space.items())
             read = f" ({fixed} is one fixed value)" if fixed else ""
             raise OptionError(f"nothing is searched{read}; add a range or choices, such as `lr=1e-4..1e-1:log`")
-        if self.trials is None and self.timeout is None and self.sampler != "grid":
-            raise OptionError("how long to search was not said; add `--trials 50` (or `--timeout 10m`)")
+        if self.trials is None and self.timeout is None and self.sampler != "grid" and self.patience is None:
+            raise OptionError("how long to search was not said; add `--trials 50`, `--timeout 10m` or `--patience 20`")
         if len(self.objectives) > 1:
             self.prune = "none"  # Optuna prunes by one value only
-            if self.sampler == "cmaes":
+            if methods.name_of(self.sampler) == "cmaes":
                 raise OptionError("`--sampler cmaes` knows one objective; for several take `nsga2` or `tpe`")
 
     @property
@@ -179,7 +206,9 @@ class TuneConfig:
         train = own_objects(self.train)
         given = train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
         given.setdefault("enable_model_summary", False)
-        return TrainConfig.of(given)
+        config = TrainConfig.of(given)
+        config.objective = self.objective
+        return config
 
     def to_json(self) -> dict[str, Any]:
         """The record: options that differ from their defaults, and the space as it is typed."""

@@ -137,7 +137,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             "(it is recorded), or begin another run at its checkpoint with `--fork`"
         )
     was_finished = record.status is RunStatus.FINISHED
-    if was_finished and not _is_longer(record, config):
+    if was_finished and not is_longer(record, config):
         raise RunStateError(
             f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
@@ -146,14 +146,14 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
     choice = Choice(store, config.from_, lambda content: check_fits(record, content, config, prepared))
     before, lock = record, None
     try:
-        record, lock = take_over(store, key, choose=choice)
+        record, lock = take_over(store, key, choose=choice, is_part=job.kind == "fold")
         _sweep(RunFolder(record.folder))
         again = _again(record, before, choice, config, prepared, provenance, was_finished)
         again.remarks += [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
         # what was set for this attempt holds from now on
         fresh = {name: value for name, value in config.to_json().items() if name not in _OF_AN_ATTEMPT}
         notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
-        store.update(key, record.attempt, config=fresh | notify)
+        store.update(key, record.attempt, config=fresh | notify | job.recorded)
     except BaseException:
         if lock is not None:
             lock.release()
@@ -177,7 +177,7 @@ def _check_fork(record: RunRecord) -> None:
         )
 
 
-def _is_longer(record: RunRecord, config: TrainConfig) -> bool:
+def is_longer(record: RunRecord, config: TrainConfig) -> bool:
     """Whether a finished run has something left to do with these options."""
     now = config.to_json()
     return config.from_ is not None or any(now.get(name) != record.config.get(name) for name in _LENGTHS)

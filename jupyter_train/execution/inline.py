@@ -25,7 +25,7 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     """
     record, lock, again = begin(store, job, prepared)
     try:
-        with InterruptWatch() as interrupt:
+        with InterruptWatch(job.patience_s) as interrupt:
             outcome = attempt(store, job, prepared, record, interrupt, again)
     finally:
         lock.release()

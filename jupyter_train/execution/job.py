@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.notification import shown_target
 from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store.folder import RunFolder
 
 if TYPE_CHECKING:
     from jupyter_train.config import TuneConfig
     from jupyter_train.store import RunWriter, Store
+    from jupyter_train.training.encoder import Encoder
     from jupyter_train.training.finders import Finding
     from jupyter_train.training.judge import Judge
 
@@ -37,6 +39,7 @@ class Job:
         recorded: What its record holds besides the options.
         judge: Watches the monitored metric of a run that is one of many; their common parts are recorded once, with
             its parent.
+        patience_s: After an Interrupt, how many seconds it may take to come to its next batch; see `InterruptWatch`.
     """
 
     config: TrainConfig
@@ -51,6 +54,7 @@ class Job:
     kind: str = "train"
     recorded: dict[str, Any] = field(default_factory=dict)
     judge: Judge | None = None
+    patience_s: float | None = None
 
 
 @dataclass
@@ -89,8 +93,12 @@ class Prepared:
     world_size: int = 1
 
 
-def prepare(job: Job) -> Prepared:
+def prepare(job: Job, store: Store | None = None) -> Prepared:
     """Builds model and data under the run's seed, and checks that they fit the options.
+
+    Args:
+        job: What is to be done.
+        store: Where the run is that goes on, or is forked: its data is encoded as it was.
 
     Raises:
         JupyterTrainError: They do not.
@@ -100,6 +108,7 @@ def prepare(job: Job) -> Prepared:
     from jupyter_train.training.model import as_module, unwrapped
     from jupyter_train.training.source import as_source
     from jupyter_train.training.trainer import check_arguments
+    from jupyter_train.training.without_effect import without_effect
 
     config = job.config
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
@@ -110,8 +119,10 @@ def prepare(job: Job) -> Prepared:
         initial.reinitialise(model)
     module = as_module(model, config.settled())
     split_seed = config.seed if config.split_seed is None else config.split_seed
-    source = as_source(data, config.settled(), module, split_seed)
+    source = as_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
     check_validation(module, source, config)
+    if job.judge is None:  # one of many: it is said of its study
+        job.remarks += [line for line in without_effect(config, data) if line not in job.remarks]
     if config.is_looking:
         from jupyter_train.training.finders import find
 
@@ -120,6 +131,14 @@ def prepare(job: Job) -> Prepared:
         source = as_source(data, config, module, config.seed)
     world_size = check_arguments(config) if job.judge is None else 1  # one of many: its study has checked them
     return Prepared(model, data, module, source, world_size)
+
+
+def _kept_encoder(config: TrainConfig, store: Store | None) -> Encoder | None:
+    """How data was encoded for the run that goes on, or is forked; None for a new one."""
+    from jupyter_train.training.encoder import Encoder
+
+    word = config.resume or config.fork
+    return Encoder.load(RunFolder(store.find(word).folder)) if word and store is not None else None
 
 
 #: Options that say how the attempt before began, not the next one.

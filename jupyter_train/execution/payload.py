@@ -24,7 +24,7 @@ _NAME = "payload.pickle"
 #: Where an earlier release wrote what is now in the first line of the payload.
 _PLACE = "payload.json"
 #: Modules whose `main` carries a payload out that is more than one fit. What a file says is looked up here.
-CARRIERS = frozenset({"jupyter_train.tuning.detaching"})
+CARRIERS = frozenset({"jupyter_train.execution.detached_fits", "jupyter_train.tuning.detaching"})
 
 
 def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:

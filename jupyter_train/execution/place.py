@@ -16,14 +16,16 @@ def carry_out(store: Store, job: Job) -> Done:
         JupyterTrainError: Model, data or options do not fit, or cannot be taken to another process; no run was made.
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    from jupyter_train.execution import repeated
+    from jupyter_train.execution import detached_fits, repeated
     from jupyter_train.training import seeds
 
     kernel_state = seeds.KernelRandomState()
     try:
+        if repeated.is_repeated(job.config) and job.config.detach:
+            return detached_fits.launch(store, job).done()
         if repeated.is_repeated(job.config):
             return repeated.carry_out(store, job)
-        prepared = prepare(job)
+        prepared = prepare(job, store)
         if job.config.detach:
             return process.launch(store, job, prepared).done()
         if prepared.world_size > 1:

@@ -6,18 +6,17 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.config.folds import Fold, parse_folds
-from jupyter_train.config.train import own_objects
-from jupyter_train.exceptions import OptionError, TrainingInterrupted
+from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import inline
 from jupyter_train.execution.afresh import Afresh
-from jupyter_train.execution.job import Done, Job, prepare, recorded_options
+from jupyter_train.execution.fits_again import go_on, is_over
+from jupyter_train.execution.job import Done, Job, Prepared, create, prepare
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.parts import Part, job_of, parts_of
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
@@ -33,90 +32,54 @@ if TYPE_CHECKING:
     from jupyter_train.store.metrics.blocks import Point
 
 
-@dataclass(frozen=True)
-class Part:
-    """One fit of several.
-
-    Attributes:
-        config: What it is told.
-        recorded: Which one it is.
-        words: The same, as people read it.
-    """
-
-    config: TrainConfig
-    recorded: dict[str, Any]
-    words: str
-
-
 def is_repeated(config: TrainConfig) -> bool:
     """Whether these options ask for several fits."""
     return config.cv is not None or config.seeds is not None
 
 
-def carry_out(store: Store, job: Job) -> Done:
+def carry_out(store: Store, job: Job, made: tuple[RunRecord, OwnerLock] | None = None) -> Done:
     """Trains part after part, and records what they come to together.
+
+    Args:
+        store: Where it is recorded.
+        job: What is to be done.
+        made: The run and its lock, where it has been recorded already and this process owns it.
 
     Raises:
         JupyterTrainError: Model, data or options do not fit; no run was made.
     """
-    parts = _parts_of(job.config)
+    parts = parts_of(job.config)
     afresh = job.build = Afresh(job.build)
-    first = prepare(_job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
-    name = job.config.name or type(first.model).__name__
-    record = store.create_run(
-        name, kind=job.kind if job.kind != "train" else "cv", config=recorded_options(job.config) | job.recorded,
-        notebook=job.notebook, parent=job.parent, note=job.config.note or "", tags=list(job.config.tag),
-    )  # fmt: skip
-    lock = OwnerLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    try:
+    first = prepare(job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
+    if job.config.resume is not None:
+        record, lock, earlier = go_on(store, job, parts, first)
+    else:
+        record, lock = made or _owned(store, create_fits(store, job, first))
+        earlier = {}
         store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+    try:
         with InterruptWatch() as interrupt:
-            done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh).run()
+            done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
     finally:
         lock.release()
     interrupt.pass_on()
     return done
 
 
-def _parts_of(config: TrainConfig) -> list[Part]:
-    """Every fold with every seed.
+def create_fits(store: Store, job: Job, first: Prepared, goes_elsewhere: bool = False) -> RunRecord:
+    """A QUEUED run for several fits; see `create`.
 
     Raises:
-        OptionError: An option has no meaning for several fits.
+        StoreError: It cannot be recorded.
     """
-    from jupyter_train.training import seeds
-
-    for option, value in (("--resume", config.resume), ("--fork", config.fork), ("--detach", config.detach or None)):
-        if value is not None:
-            raise OptionError(
-                f"`{option}` is for one fit; `--cv` and `--seeds` train several, here, from their beginning"
-            )
-    if config.is_looking:
-        raise OptionError("`auto` looks for one number for one fit; say it: `--lr 1e-3`, `--batch-size 32`")
-    config.seed = seeds.draw_seed() if config.seed is None else config.seed
-    folds = parse_folds(config.cv) if config.cv is not None else None
-    found = []
-    for repeat in range(config.seeds or 1):
-        for number in range(folds.count if folds is not None else 1):
-            changes: dict[str, Any] = {
-                "cv": None, "seeds": None, "seed": config.seed + repeat, "notify": None,
-                "split_seed": config.seed if config.split_seed is None else config.split_seed,
-                "fold": Fold(folds, number) if folds is not None else None,
-            }  # fmt: skip
-            recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
-            words = " ".join(f"{name} {value}" for name, value in recorded.items())
-            callbacks = own_objects({"callback": config.callback})["callback"]
-            part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
-            found.append(Part(part, recorded, words))
-    return found
+    kind = job.kind if job.kind != "train" else "cv"
+    return create(store, dataclasses.replace(job, kind=kind, judge=None), first.model, goes_elsewhere)
 
 
-def _job_of(job: Job, part: Part, parent: str | None) -> Job:
-    return Job(
-        part.config, job.build, job.notebook, parent, job.provenance, ckpt_path=job.ckpt_path, kind="fold",
-        recorded=part.recorded,
-    )  # fmt: skip
+def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, OwnerLock]:
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    return record, lock
 
 
 class _Repeated:
@@ -124,7 +87,7 @@ class _Repeated:
 
     def __init__(
         self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch,
-        afresh: Afresh,
+        afresh: Afresh, earlier: Mapping[tuple[int | None, int], RunRecord],
     ) -> None:  # fmt: skip
         self._interrupt = interrupt
         self._afresh = afresh
@@ -136,7 +99,10 @@ class _Repeated:
         self._writer = RunWriter(store, record.key, folder, None, record.attempt)
         self._mailbox = Mailbox(store, record.key, folder, record.attempt)
         self._writer.at_every_flush(self._mailbox.exchange)
-        self._done: list[RunRecord] = []
+        self._done = [fit for part in parts if (fit := earlier.get(part.place)) is not None and is_over(fit, part)]
+        self._left = [part for part in parts if not is_over(earlier.get(part.place), part)]
+        for part in self._left:  # a fit that was broken off goes on where it was
+            part.config.resume = earlier[part.place].key if part.place in earlier else None
         self._stopped = ""
         self._without_loss: dict[str, str] = {}
 
@@ -147,11 +113,11 @@ class _Repeated:
         status, message = RunStatus.FAILED, ""
         try:
             self._tell_progress()
-            for part in self._parts:
-                job = _job_of(self._job, part, self._record.key)
-                prepared = prepare(job)
-                if part is self._parts[0] and (words := self._afresh.words(self._job.config)):
-                    self._writer.event("warning", words)
+            for part in self._left:
+                job = job_of(self._job, part, self._record.key)
+                prepared = prepare(job, self._store)
+                if part is self._parts[0]:
+                    self._tell_first(prepared)
                 done = inline.carry_out(self._store, job, prepared)
                 error = done.error
                 if error is None and done.record.status is RunStatus.FINISHED:
@@ -170,7 +136,8 @@ class _Repeated:
                     self._stopped = f"stopped in {part.words}{reason}"
                 if self._stopped:
                     break
-            if self._interrupt.is_asked and error is None and self._job.config.on_interrupt == "raise":
+            is_interrupted = self._interrupt.is_asked and not self._interrupt.ended
+            if is_interrupted and error is None and self._job.config.on_interrupt == "raise":
                 error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
         except BaseException as err:
@@ -181,6 +148,12 @@ class _Repeated:
             self._writer.close(status, message)
             notify(self._store, self._record.key, self._job.config.notify)
         return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+
+    def _tell_first(self, prepared: Prepared) -> None:
+        """What the first part says of the data and the model holds for all."""
+        self._writer.summary(data=prepared.source.words)
+        if words := self._afresh.words(self._job.config):
+            self._writer.event("warning", words)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
         if isinstance(error, TrainingInterrupted):
@@ -208,7 +181,9 @@ class _Repeated:
             self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
 
     def _obey(self) -> None:
-        if self._interrupt.is_asked:
+        if self._interrupt.ended:
+            self._stopped = self._interrupt.ended
+        elif self._interrupt.is_asked:
             self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
         for command in self._mailbox.inbox.take():
             step = len(self._done)
@@ -234,11 +209,18 @@ class _Repeated:
         if not bests:
             return None
         values = [float(best["value"]) for best in bests]
-        return {
+        newest = [(record.summary.get("last") or {}).get(bests[0]["metric"]) for record in self._done]
+        lasts = [float(value) for value in newest if value is not None]
+        found = {
             "metric": bests[0]["metric"], "mode": bests[0]["mode"], "value": statistics.fmean(values),
-            "std": statistics.stdev(values) if len(values) > 1 else 0.0, "values": values, "parts": len(values),
-            "epoch": bests[0]["epoch"], "step": bests[0]["step"],
+            "std": _spread(values), "values": values, "parts": len(values), "epoch": bests[0]["epoch"],
+            "step": bests[0]["step"],
         }  # fmt: skip
+        if "which" in bests[0]:
+            found["which"] = bests[0]["which"]
+        if len(lasts) == len(newest):
+            found |= {"last": statistics.fmean(lasts), "last_std": _spread(lasts)}
+        return found
 
     def _record_means(self) -> None:
         """The mean of every series over the parts so far, and how far they lie apart: the n-th with the n-th of all.
@@ -262,5 +244,10 @@ class _Repeated:
                 continue
             pairs = [(name, statistics.fmean(values))]
             if len(columns) > 1:
-                pairs.append((name + SPREAD, statistics.stdev(values) if len(values) > 1 else 0.0))
+                pairs.append((name + SPREAD, _spread(values)))
             self._writer.add(Row(points[0].step, points[0].epoch, points[0].time, pairs))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Their standard deviation (n - 1); 0 of one."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0

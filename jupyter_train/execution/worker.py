@@ -86,7 +86,7 @@ def _train(
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
-        prepared = prepare(job)
+        prepared = prepare(job, store)
         record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
@@ -154,7 +154,7 @@ def _share(store: Store, run: str, sha256: str) -> int:
     from jupyter_train.training.fit import Surroundings, fit, last_line
     from jupyter_train.training.ranks import NoMailbox, NoWriter, SharedInbox
 
-    prepared = prepare(job)
+    prepared = prepare(job, store)
     around = Surroundings(
         job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
         resumption_of(store, record) if job.config.resume is not None else None,

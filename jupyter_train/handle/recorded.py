@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.handle.other_names import Answering
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_train.store.central import Event
 
 
-class Recorded:
+class Recorded(Answering):
     """A run of the store, to be read.
 
     Args:
@@ -84,6 +85,11 @@ class Recorded:
     def notes(self, text: str) -> None:
         self._store.check_owner(self.record)
         self._store.update(self._key, note=str(text))
+
+    @property
+    def tags(self) -> list[str]:
+        """What it was tagged with (`--tag`)."""
+        return list(self.record.tags)
 
     # -- its numbers ------------------------------------------------------------------------------
 

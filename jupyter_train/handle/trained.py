@@ -97,21 +97,43 @@ class Trained(Recorded):
         """Metrics of the module's `test_step` over `data`.
 
         Args:
-            data: Loader, Dataset, datamodule or arrays; the held-out test part of `--split` if None.
+            data: Loader, Dataset, datamodule, `(X, y)` or a frame, encoded as for training; if None, the held-out test
+                part of `--split`, or the `test_dataloader` of the datamodule or the module.
             which: Weights to use, `best` or `last`.
 
         Raises:
             DataError: There is no test data.
         """
-        from jupyter_train.training.evaluate import test
+        from jupyter_train.training.evaluate import TEST
 
-        return test(self._evaluated(which), self._source, data, self._batch_size)
+        return self._evaluate(TEST, data, which)
 
-    def predict(self, data: Any, which: str = "best") -> Any:
-        """Predictions over `data`, concatenated along the first axis.
+    def validate(self, data: Any = None, which: str = "best") -> dict[str, float]:
+        """Metrics of the module's `validation_step` over `data`.
 
         Args:
-            data: An array or tensor of inputs, a frame (encoded as for training), a Dataset or a loader.
+            data: As for `test`; if None, the data that the run validated with.
+            which: Weights to use, `best` or `last`.
+
+        Raises:
+            DataError: There is no validation data.
+        """
+        from jupyter_train.training.evaluate import VALIDATE
+
+        return self._evaluate(VALIDATE, data, which)
+
+    def _evaluate(self, stage: Any, data: Any, which: str) -> dict[str, float]:
+        from jupyter_train.training.evaluate import evaluate
+
+        folder = RunFolder(self.record.folder)
+        return evaluate(stage, self._evaluated(which), folder, self._source, data, self._batch_size)
+
+    def predict(self, data: Any, which: str = "best") -> Any:
+        """Predictions over `data`: one tensor along the first axis; a list, one for each batch, where that cannot be.
+
+        Args:
+            data: Inputs as an array, list or frame (encoded as for training), a Dataset or a loader; a list with the
+                predictions of each for several loaders.
             which: Weights to use, `best` or `last`.
         """
         from jupyter_train.training.evaluate import predict

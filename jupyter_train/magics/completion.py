@@ -12,6 +12,7 @@ from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import python_name
 from jupyter_train.config.trainer_arguments import DECISIONS, Use
 from jupyter_train.config.tune import NOT_FOR_TRIALS
+from jupyter_train.magics.name_completion import names_for
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
 _BODY = re.compile(r"^\s*%%(?P<magic>train|tune)\b")
@@ -28,14 +29,17 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
     line = context.line_with_cursor[: context.cursor_position]
     body = _BODY.match(cell)
     if body is not None and context.cursor_line > 0:
-        return _result(*_in_body(line, _KNOWN[body["magic"]]()))
+        words, fragment = _in_body(line, _KNOWN[body["magic"]]())
+        return _result(words, fragment) if words else _names(*_names_in_body(line))
     found = _LINE.match(line)
     if found is None or _is_inside_string(before):
         return _result([], "")
     rest = found["rest"]
     word = re.split(r"\s", rest)[-1]
     if found["magic"] in _KNOWN:
-        return _result(*_in_options(rest, word, _KNOWN[found["magic"]]()))
+        known = _KNOWN[found["magic"]]()
+        words, fragment = _in_options(rest, word, known)
+        return _result(words, fragment) if words else _names(*_names_in_line(rest, word, known))
     if found["magic"] == "runs":
         return _result(*_in_runs_line(rest, word))
     return _result(_starting(word, ("-p", "-o", "--kernel", "--timeout", "--html")) if word else [], word)
@@ -53,6 +57,12 @@ def _result(words: list[str], fragment: str) -> SimpleMatcherResult:
     )
 
 
+def _names(names: list[str], fragment: str) -> SimpleMatcherResult:
+    """Names of the notebook, beside what IPython finds itself."""
+    completions = [SimpleCompletion(text=name, type="instance") for name in names]
+    return SimpleMatcherResult(completions=completions, suppress=False, matched_fragment=fragment)
+
+
 def _starting(word: str, known: Any) -> list[str]:
     return [name for name in known if name.startswith(word) and name != word]
 
@@ -68,6 +78,22 @@ def _in_options(rest: str, word: str, options: dict[str, Option]) -> tuple[list[
     previous = words[-1] if not word and words else words[-2] if len(words) > 1 else ""
     option = options.get(python_name(previous)) if previous.startswith("--") else None
     return (_starting(word, _values_of(option)), word) if option is not None else ([], word)
+
+
+def _names_in_line(rest: str, word: str, options: dict[str, Option]) -> tuple[list[str], str]:
+    """Names for the model, for the data, and for an option's expression."""
+    earlier = rest[: len(rest) - len(word)].split()
+    previous = options.get(python_name(earlier[-1])) if earlier and earlier[-1].startswith("--") else None
+    is_value = previous is not None and not previous.is_flag
+    is_expression = previous is None or previous.is_expression or word.startswith("{")
+    return ([], word) if word.startswith("-") or (is_value and not is_expression) else names_for(word)
+
+
+def _names_in_body(line: str) -> tuple[list[str], str]:
+    found = re.match(r"^(?P<key>\s*[\w-]+):\s*(?P<value>.*)$", line)
+    key = found["key"].strip() if found is not None else ""
+    word = found["value"].rpartition(" ")[2] if found is not None else ""
+    return names_for(word) if key in ("model", "data") or word.startswith("{") else ([], word)
 
 
 def _offered(options: dict[str, Option]) -> list[Option]:

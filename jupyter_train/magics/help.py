@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 from jupyter_train.config import Option
@@ -15,7 +16,9 @@ _TRAIN = """Trains a model and gives its run.
 
 MODEL  a LightningModule, an expression that makes one (`LitDigits(lr=lr)`: evaluated after the seed is set), or
        a plain nn.Module with --loss
-DATA   a LightningDataModule, DataLoader, Dataset, (train, validation) of those, (X, y), or a DataFrame with --target
+DATA   a LightningDataModule, DataLoader, Dataset, (train, validation[, test]) of those, (X, y) or (X, y, weights) of
+       arrays, lists or frames, ((X, y), (X_valid, y_valid)), a DataFrame or (train, validation) of such with --target,
+       a Bunch of scikit-learn; a list or dict of loaders is several at once, as Lightning has it
 
 A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
 """
@@ -46,6 +49,7 @@ RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
     %runs note RUN TEXT      keeps a note with it
     %runs rm RUN ...         deletes runs and their files
     %runs gc                 removes what dead runs left behind
+    %runs help               this
 
 While a run trains (in another notebook, or from a shell: `jupyter train runs stop RUN`):
 
@@ -69,9 +73,21 @@ RETRAIN_HELP = """Repeats a notebook with papermill, recorded.
 
     run = %retrain NOTEBOOK -p NAME VALUE [-p NAME VALUE ...] [-o OUTPUT] [--kernel NAME] [--timeout SECONDS] [--html]
 
-The notebook is never written; the executed copy is replaced after every cell. VALUE is a number, text, true, false,
-a list or a mapping; {expr} is evaluated in the notebook. `run.children` are the runs it started.
+The notebook is never written; the executed copy is replaced after every cell; OUTPUT is a path, or a URL that papermill
+writes to. VALUE is a number, text, true, false, none, a list or a mapping; {expr} is evaluated in the notebook. A cell
+that takes longer than --timeout is interrupted, and has failed. `run.children` are the runs it started.
 """
+
+
+def asks_for_help(line: str) -> bool:
+    """Whether a line is `help` alone, or begins or ends with `--help` or `-h`."""
+    words = line.split()
+    return words in (["help"], ["?"]) or bool({"--help", "-h"} & {*words[:1], *words[-1:]})
+
+
+def show_help(text: str) -> None:
+    """Writes help below the cell."""
+    sys.stdout.write(text.rstrip() + "\n")
 
 
 def tune_help() -> str:

@@ -1,19 +1,24 @@
-"""The grammar of a magic's line: expressions and options, split at white space outside brackets and quotes."""
+"""The grammar of a magic's line: expressions and options, split at white space outside brackets and quotes.
+
+What follows a `#` at the beginning of a word is a comment, as in a cell and in a shell.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jupyter_train.config import Option
-from jupyter_train.config.options import python_name
+from jupyter_train.config.options import literal, python_name
 from jupyter_train.config.train import unknown_option
-from jupyter_train.exceptions import OptionError, UsageError
+from jupyter_train.exceptions import OptionError, UsageError, did_you_mean
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
+_DASHED = re.compile(r"(-|[\u2010-\u2015\u2212]-?)(?P<name>[A-Za-z][\w-]*)(?P<value>=.*)?", re.DOTALL)
 
 
 class Given(NamedTuple):
@@ -31,21 +36,33 @@ class Line:
     options: list[Given] = field(default_factory=list)
 
 
-def split(line: str) -> list[str]:
+def split(line: str, has_comment: bool = True) -> list[str]:
     """The words of a line; brackets and quotes keep white space together.
+
+    Args:
+        line: As typed.
+        has_comment: Whether a `#` at the beginning of a word begins a comment.
 
     Raises:
         UsageError: A bracket or quote is not closed.
     """
+    return _split(line, has_comment)[0]
+
+
+def _split(line: str, has_comment: bool = True) -> tuple[list[str], str]:
+    """The words of a line, and its comment."""
     words: list[str] = []
     word: list[str] = []
     expected: list[str] = []
-    quote = ""
+    comment = quote = ""
     escaped = False
-    for letter in line:
+    for place, letter in enumerate(line):
         if quote:
             quote = "" if letter == quote and not escaped else quote
             escaped = letter == "\\" and not escaped
+        elif letter == "#" and has_comment and not word and not expected:
+            comment = line[place:].strip()
+            break
         elif letter in "'\"" and _opens_quote(word, expected):
             quote = letter
         elif letter in _OPENING:
@@ -61,7 +78,7 @@ def split(line: str) -> list[str]:
     if quote or expected:
         missing = quote or expected[-1]
         raise UsageError(f"`{''.join(word)}`: a closing `{missing}` is missing")
-    return [*words, "".join(word)] if word else words
+    return ([*words, "".join(word)] if word else words), comment
 
 
 def _opens_quote(word: list[str], expected: list[str]) -> bool:
@@ -73,25 +90,69 @@ def parse(line: str, known: dict[str, Option]) -> Line:
     """The line's expressions and options.
 
     Raises:
-        OptionError: An option is unknown or lacks its value.
+        OptionError: An option is unknown, lacks its value, or has more than one.
         UsageError: A bracket or quote is not closed.
     """
     parsed = Line()
-    words = iter(_Lookahead(split(line)))
+    split_words, comment = _split(line)
+    words = iter(_Lookahead(split_words))
+    last: Given | None = None
     for word in words:
         if not word.text.startswith("--"):
+            _refuse_dash(word, known)
+            _refuse_second_value(word.text, last)
             parsed.expressions.append(word.text)
+            last = None
             continue
         name, has_value, value = word.text[2:].partition("=")
         option = known.get(python_name(name))
         if option is None:
-            raise unknown_option(python_name(name), known)
+            raise unknown_option(python_name(name), known, value if has_value else _value_after(word))
         text: str | None = value if has_value else None
         if text is None and _takes_next(option, word.following):
             text = next(words).text
-        _check_alone(option, text, word.following)
-        parsed.options.append(Given(option, text))
+        _check_alone(option, text, word.following, comment)
+        last = Given(option, text)
+        parsed.options.append(last)
     return parsed
+
+
+def _refuse_dash(word: _Word, known: dict[str, Option]) -> None:
+    """Raises for `-epochs 3`, and for a dash that a text program has made longer.
+
+    Raises:
+        OptionError: It is one.
+    """
+    found = _DASHED.fullmatch(word.text)
+    if found is None:
+        return
+    option = known.get(python_name(found["name"]))
+    if option is None:
+        close = did_you_mean("--" + found["name"], [one.flag for one in known.values()])
+        raise OptionError(
+            f"`{word.text}`: an option begins with two dashes, as in `--epochs 10`.{close} An expression that begins "
+            f"with a minus is put in brackets: `({word.text})`"
+        )
+    value = (found["value"] or "").removeprefix("=") or ("" if option.is_flag else _value_after(word) or "VALUE")
+    raise OptionError(f"`{word.text}`: an option begins with two dashes: `{option.flag}{' ' if value else ''}{value}`")
+
+
+def _value_after(word: _Word) -> str | None:
+    """The next word, where it may be the value of an option."""
+    return word.following if word.following and not word.following.startswith(("-", "(", "[")) else None
+
+
+def _refuse_second_value(text: str, last: Given | None) -> None:
+    """Raises for a number after an option that has its value: it is neither a model nor data.
+
+    Raises:
+        OptionError: It is one.
+    """
+    if last is None or last.text is None or isinstance(literal(text), str) or text[0] in "([{":
+        return
+    option = last.option
+    written = f", written `{option.flag} {option.metavar}`" if option.metavar else ""
+    raise OptionError(f"`{option.flag} {last.text} {text}`: it takes one value{written}")
 
 
 class _Word(NamedTuple):
@@ -118,13 +179,16 @@ def _takes_next(option: Option, following: str | None) -> bool:
     return is_truth or (int in option.takes and following.isdigit())
 
 
-def _check_alone(option: Option, text: str | None, following: str | None) -> None:
+def _check_alone(option: Option, text: str | None, following: str | None, comment: str) -> None:
     if text is not None:
         if text == "":
             raise OptionError(f"`{option.flag}=` has no value")
+        if text == "=":
+            raise OptionError(f"`{option.flag} =`: a value is written `{option.flag} VALUE` or `{option.flag}=VALUE`")
         return
     if not option.is_flag:
-        raise OptionError(f"`{option.flag}` needs a value: `{option.flag} {option.metavar or 'VALUE'}`")
+        quoted = f" (what follows `#` is a comment, unless quoted: `{option.flag} '{comment}'`)" if comment else ""
+        raise OptionError(f"`{option.flag}` needs a value: `{option.flag} {option.metavar or 'VALUE'}`{quoted}")
     takes_text = str in option.takes
     if takes_text and following is not None and not following.startswith("--"):
         raise OptionError(

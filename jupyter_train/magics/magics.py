@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
-from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, train_help, tune_help
+from jupyter_train.magics.binding import failed_run_bound
+from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
 
@@ -14,28 +24,41 @@ from jupyter_train.magics.namespace import Namespace
 class TrainMagics(Magics):
     """Parse, call, show."""
 
-    @property
-    def _namespace(self) -> Namespace:
+    def _namespace(self, local_ns: Mapping[str, Any] | None) -> Namespace:
+        """The notebook's variables; inside a function its own names before them."""
         assert self.shell is not None
-        return Namespace(self.shell.user_ns)
+        return Namespace(self.shell.user_ns, local_ns)
+
+    @property
+    def _binding(self) -> AbstractContextManager[None]:
+        assert self.shell is not None
+        return failed_run_bound(self.shell.user_ns)
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def train(self, line: str, cell: str | None = None) -> Any:
+    def train(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         __tracebackhide__ = True
         from jupyter_train.magics.train_request import TrainRequest
 
-        return TrainRequest(line, cell, self._namespace).run()
+        if asks_for_help(line):
+            return show_help(train_help())
+        with self._binding:
+            return TrainRequest(line, cell, self._namespace(local_ns)).run()
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def tune(self, line: str, cell: str | None = None) -> Any:
+    def tune(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         __tracebackhide__ = True
         from jupyter_train.magics.tune_request import TuneRequest
 
-        return TuneRequest(line, cell, self._namespace).run()
+        if asks_for_help(line):
+            return show_help(tune_help())
+        with self._binding:
+            return TuneRequest(line, cell, self._namespace(local_ns)).run()
 
     @no_var_expand
     @line_magic
@@ -43,15 +66,22 @@ class TrainMagics(Magics):
         """Replaced by the generated help."""
         from jupyter_train.magics.runs_request import carry_out
 
-        return carry_out(line)
+        if asks_for_help(line):
+            return show_help(RUNS_HELP)
+        with self._binding:
+            return carry_out(line)
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
-    def retrain(self, line: str) -> Any:
+    def retrain(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         from jupyter_train.magics.retrain_request import carry_out
 
-        return carry_out(line, self._namespace)
+        if asks_for_help(line):
+            return show_help(RETRAIN_HELP)
+        with self._binding:
+            return carry_out(line, self._namespace(local_ns))
 
 
 TrainMagics.train.__doc__ = train_help()

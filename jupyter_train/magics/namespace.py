@@ -7,11 +7,21 @@ import builtins
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Container
+import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 from jupyter_train.config.bounds import shown
-from jupyter_train.exceptions import ModelError, OptionError, UsageError, did_you_mean
+from jupyter_train.exceptions import (
+    DataError,
+    JupyterTrainError,
+    ModelError,
+    OptionError,
+    UsageError,
+    did_you_mean,
+)
+
+_MOST_LETTERS = 500
 
 
 class Namespace:
@@ -19,10 +29,12 @@ class Namespace:
 
     Args:
         variables: `shell.user_ns`.
+        local: Names of the function that a magic stands in; they come first.
     """
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        self._variables = variables
+    def __init__(self, variables: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
+        is_inside = local is not None and local is not variables
+        self._variables = {**variables, **(local or {})} if is_inside else variables
 
     def has(self, name: str) -> bool:
         """True when `name` means something here."""
@@ -66,7 +78,7 @@ class Namespace:
         extra = {name: importlib.import_module(name) for name in _free_names(tree) if not self.has(name)}
         for path in _dotted(tree):
             _import_as_far_as_possible(path, extra)
-        code = compile(tree, f"<train {text}>", "eval")
+        code = compile(tree, _file_of(text), "eval")
         return eval(code, self._variables, extra) if not extra else eval(code, {**self._variables, **extra})
 
     def evaluate_option(self, flag: str, text: str) -> Any:
@@ -77,21 +89,78 @@ class Namespace:
             OptionError: Evaluating it failed.
         """
         self.check(text, f"`{flag}`")
+        return self._evaluate_as(text, f"`{flag} {text}`", OptionError)
+
+    def evaluate_data(self, text: str) -> Any:
+        """The data meant by an expression.
+
+        Raises:
+            DataError: Evaluating it failed.
+        """
+        return self._evaluate_as(text, f"data `{shown(text)}`", DataError)
+
+    def _evaluate_as(self, text: str, words: str, kind: type[UsageError]) -> Any:
+        """Its value; what fails in code of the user's own that it calls is raised as it is, with its traceback."""
         try:
             return self.evaluate(text)
+        except JupyterTrainError:
+            raise
         except Exception as err:
-            raise OptionError(f"`{flag} {text}`: {type(err).__name__}: {err}") from err
+            from jupyter_train.handle.failure import fails_below
+
+            if fails_below(err, _file_of(text)):
+                raise
+            raise kind(f"{words}: {type(err).__name__}: {_one_line(err)}{self._hint(text, err)}") from err
+
+    def _hint(self, text: str, err: Exception) -> str:
+        """What was meant by an argument that is not taken, or by an attribute that is not there."""
+        if isinstance(err, AttributeError) and err.name and err.obj is not None:
+            return did_you_mean(err.name, dir(err.obj))
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(err)) if isinstance(err, TypeError) else None
+        taken = self._taken_besides(text, found[1]) if found is not None else []
+        if found is None or not taken:
+            return ""
+        return did_you_mean(found[1], taken) + f" It takes {', '.join(f'`{name}`' for name in taken)}"
+
+    def _taken_besides(self, text: str, name: str) -> list[str]:
+        """What the class or function takes that an expression gives an argument of this name."""
+        for node in ast.walk(ast.parse(text, mode="eval")):
+            if isinstance(node, ast.Call) and any(word.arg == name for word in node.keywords):
+                try:
+                    return list(inspect.signature(self.evaluate(ast.unparse(node.func))).parameters)
+                except Exception:  # noqa: BLE001  it only would have been named
+                    return []
+        return []
+
+    def evaluate_named(self, text: str) -> Any:
+        """What is named as the model: a model, or the class of one.
+
+        Raises:
+            ModelError: Evaluating it failed.
+        """
+        return self._evaluate_as(text, f"model `{shown(text)}`", ModelError)
 
     def evaluate_model(self, text: str) -> Any:
         """The model meant by an expression.
 
         Raises:
-            ModelError: It is a class.
+            ModelError: It is a class, or evaluating it failed.
         """
-        found = self.evaluate(text)
+        found = self.evaluate_named(text)
         if inspect.isclass(found):
             raise ModelError(f"`{text}` is a class; write `{text}(...)` to make a model of it")
         return found
+
+
+def _file_of(text: str) -> str:
+    """What an expression is called in tracebacks."""
+    return f"<train {text}>"
+
+
+def _one_line(err: Exception) -> str:
+    """An error's words, as one line of at most 500 letters."""
+    words = " ".join(str(err).split()).rstrip(".")
+    return (words if len(words) <= _MOST_LETTERS else words[: _MOST_LETTERS - 1] + "…") + "."
 
 
 def free_names(text: str) -> list[str]:

@@ -54,7 +54,7 @@ class OptionReader:
         for name, value in content.items():
             option = self._known.get(python_name(name))
             if option is None:
-                raise unknown_option(name, self._known)
+                raise unknown_option(python_name(name), self._known, value)
             items = value if option.repeats and isinstance(value, list) else [value]
             values = [self._value(Given(option, item)) if isinstance(item, str) else item for item in items]
             options[option.name] = values if option.repeats else values[0]

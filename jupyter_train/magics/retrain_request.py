@@ -8,6 +8,7 @@ from jupyter_train.api import retrain
 from jupyter_train.config.retrain import parse_parameter
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.handle import Run
+from jupyter_train.magics.called import refuse_call
 from jupyter_train.magics.line import expression_in, split, unquoted
 from jupyter_train.magics.namespace import Namespace
 
@@ -20,6 +21,7 @@ def carry_out(line: str, namespace: Namespace) -> Run:
     Raises:
         UsageError: The line names no notebook or lacks a value.
     """
+    refuse_call("retrain", line)
     notebook, parameters, options = read(split(line), namespace)
     return retrain(notebook, parameters, **options)
 
@@ -42,7 +44,7 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
             value = next(rest, None)
             if value is None:
                 raise OptionError(f"`{word}` needs a value")
-            options[_OPTIONS[word]] = float(value) if word == "--timeout" else unquoted(value)
+            options[_OPTIONS[word]] = unquoted(value)
         elif word.startswith("-"):
             raise OptionError(f"unknown option `{word}`; `%retrain?` lists them")
         elif notebook:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_train import api
+from jupyter_train.config.bounds import shown
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.exceptions import UsageError, did_you_mean
+from jupyter_train.config.other_words import OTHER_VERBS
+from jupyter_train.exceptions import AmbiguousRunError, StoreError, UsageError, did_you_mean
+from jupyter_train.magics.called import refuse_call
 from jupyter_train.magics.line import split, unquoted
 from jupyter_train.panel.numbers import size_text
 
@@ -19,16 +22,38 @@ def carry_out(line: str) -> Any:
     Raises:
         UsageError: The verb is unknown or lacks its runs.
     """
-    words = [unquoted(word) for word in split(line)]
-    if not words:
+    words = [unquoted(word) for word in split(line, has_comment=not line.lstrip().startswith("note "))]
+    if not words or words == ["()"]:  # `runs()`, of which automagic makes this line
         return api.runs()
+    refuse_call("runs", line)
     verb, *rest = words
     if verb not in VERBS:
-        raise UsageError(f"`%runs {verb}`: no such verb.{did_you_mean(verb, VERBS)} Known are: {', '.join(VERBS)}")
+        raise UsageError(_no_such_verb(verb, rest))
     least, work = VERBS[verb]
     if len(rest) < least:
         raise UsageError(f"`%runs {verb}` needs {'a run' if least == 1 else f'{least} words'}; `%runs?` shows how")
     return work(rest)
+
+
+def _no_such_verb(verb: str, rest: list[str]) -> str:
+    """What to type instead: the verb that is called so elsewhere, `show` where a run is meant, or one like it."""
+    wanted = OTHER_VERBS.get(verb.lower())
+    if wanted is None and _is_run(verb):
+        wanted, rest = "show", [verb, *rest]
+    if wanted is not None:
+        runs = rest or ["RUN"] * max(1, VERBS[wanted][0]) * (wanted not in ("list", "gc"))
+        return f"`%runs {verb}`: no such verb; write `%runs {' '.join([wanted, *map(shown, runs)])}`"
+    return f"`%runs {verb}`: no such verb.{did_you_mean(verb, VERBS)} Known are: {', '.join(VERBS)}"
+
+
+def _is_run(word: str) -> bool:
+    try:
+        api.get_run(word)
+    except AmbiguousRunError:
+        return True
+    except StoreError:
+        return False
+    return True
 
 
 def _note(words: list[str]) -> Any:

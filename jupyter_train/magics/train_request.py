@@ -9,16 +9,19 @@ from jupyter_train.config import options_by_name
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run
 from jupyter_train.magics import body as yaml_body
+from jupyter_train.magics.called import refuse_call
 from jupyter_train.magics.form_request import is_form, show_train_form
 from jupyter_train.magics.line import parse
 from jupyter_train.magics.namespace import Namespace
 from jupyter_train.magics.option_reader import OptionReader
+from jupyter_train.magics.slips import refuse_more_than_two, refuse_slips
 
 
 class TrainRequest:
     """A line, and perhaps a YAML body, to be trained in a namespace."""
 
     def __init__(self, line: str, body: str | None, namespace: Namespace) -> None:
+        refuse_call("train", line)
         self._namespace = namespace
         self._known = options_by_name()
         self._parsed = parse(line, self._known)
@@ -57,18 +60,14 @@ class TrainRequest:
     def _model_and_data(self, expressions: list[str]) -> tuple[Expression, Expression | None]:
         if not expressions:
             raise UsageError("name the model and the data: `%train model data --epochs 10`")
-        if len(expressions) > 2:
-            named = ", ".join(f"`{text}`" for text in expressions)
-            raise UsageError(
-                f"{len(expressions)} expressions were given ({named}), expected a model and its data; put "
-                "brackets around what belongs together, as in `(X, y)`"
-            )
+        refuse_slips(expressions, self._known, self._namespace.has)
+        refuse_more_than_two(expressions)
         for text, what in zip(expressions, ("model", "data"), strict=False):
             self._namespace.check(text, what)
             self._reader.typed[what] = text
         model, *data = expressions
         first = Expression(model, lambda: self._namespace.evaluate_model(model))
-        return first, Expression(data[0], lambda: self._namespace.evaluate(data[0])) if data else None
+        return first, Expression(data[0], lambda: self._namespace.evaluate_data(data[0])) if data else None
 
 
 def _is_cli_file(content: dict[str, Any]) -> bool:

@@ -7,12 +7,14 @@ import re
 from typing import Any
 
 from jupyter_train.config import tune_options_by_name
-from jupyter_train.exceptions import ModelError, OptionError, UsageError
+from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics import body as yaml_body
+from jupyter_train.magics.called import refuse_call
 from jupyter_train.magics.form_request import is_form, show_tune_form
 from jupyter_train.magics.line import parse
 from jupyter_train.magics.namespace import Namespace, free_names
 from jupyter_train.magics.option_reader import OptionReader
+from jupyter_train.magics.slips import refuse_more_than_two, refuse_slips
 from jupyter_train.study import Study
 from jupyter_train.tune_function import tune
 
@@ -23,8 +25,9 @@ class TuneRequest:
     """A line, and perhaps a YAML body, that asks for a search in a namespace."""
 
     def __init__(self, line: str, body: str | None, namespace: Namespace) -> None:
+        refuse_call("tune", line)
         self._namespace = namespace
-        known = tune_options_by_name()
+        self._known = known = tune_options_by_name()
         self._parsed = parse(line, known)
         self._content = yaml_body.read(body) if body is not None else {}
         self._reader = OptionReader(namespace, known)
@@ -57,18 +60,13 @@ class TuneRequest:
                 "name the model and the data: `%tune LitDigits(lr=lr) data lr=1e-4..1e-1:log --trials 20 "
                 "--maximize val_acc`"
             )
-        if len(expressions) > 2:
-            shown = ", ".join(f"`{text}`" for text in expressions)
-            raise UsageError(
-                f"{len(expressions)} expressions were given ({shown}), expected a model and its data; put brackets "
-                "around what belongs together, as in `(X, y)`, and write what is searched as `name=RANGE`, without "
-                "spaces"
-            )
+        refuse_slips(expressions, self._known, self._namespace.has, is_search=True)
+        refuse_more_than_two(expressions, ", and write what is searched as `name=RANGE`, without spaces")
         self._namespace.check(expressions[0], "model", searched)
         for text in expressions[1:]:
             self._check_data(text, searched)
         self._reader.typed.update(zip(("model", "data"), expressions, strict=False))
-        data = self._namespace.evaluate(expressions[1]) if len(expressions) > 1 else None
+        data = self._namespace.evaluate_data(expressions[1]) if len(expressions) > 1 else None
         return self._model(expressions[0], searched), data
 
     def _check_data(self, text: str, searched: frozenset[str]) -> None:
@@ -88,10 +86,7 @@ class TuneRequest:
         if used or "(" in text:
             names = {name: value for name, value in self._namespace.names_in(text).items() if name not in used}
             return ModelExpression(text, names, used)
-        try:
-            return self._namespace.evaluate(text)
-        except Exception as err:
-            raise ModelError(f"model `{text}`: {type(err).__name__}: {err}") from err
+        return self._namespace.evaluate_named(text)
 
 
 def _split(words: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.panel.numbers import value_text
 from jupyter_train.panel.snapshot import packed
-from jupyter_train.panel.status import notices, progress_words, series_of, status_words
+from jupyter_train.panel.status import notices, progress_text, progress_words, series_of, status_words, tags_text
 from jupyter_train.panel.svg import svg
 from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.store.text import without_codes
@@ -32,6 +32,13 @@ def bundle(snapshot: dict[str, Any], still: dict[str, Any] | None = None) -> dic
     return {MIME_TYPE: packed(snapshot), "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
 
 
+def small_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Line and picture, for front ends without our renderer; one that comes later finds the run, and asks for more."""
+    shown: dict[str, Any] = {"families": [], "marks": [], "media": [], "events": [], "resources": {}, "config": {}}
+    mime = {name: value for name, value in snapshot.items() if name != "study"} | shown
+    return {MIME_TYPE: mime, "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
+
+
 def loading_bundle(words: str) -> dict[str, Any]:
     """What is shown from Enter until the first step: one calm line."""
     shown = html.escape(words)
@@ -44,7 +51,7 @@ def loading_bundle(words: str) -> dict[str, Any]:
 
 def reference_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
     """A second panel of a run: its numbers, and where its curves are; at most 2 KB."""
-    words = "; ".join(f"{label} {value}" for label, value in progress_words(snapshot))
+    words = progress_text(snapshot, "; ")
     said = f"{status_words(snapshot, is_saved=True)}  {words}"[:300]
     where = "its curves are shown above, in the first panel of this run"
     shown = {name: snapshot[name] for name in ("schema", "as_of", "run", "ref", "kernel")}
@@ -67,7 +74,7 @@ def as_html(snapshot: dict[str, Any]) -> str:
     parts = [
         '<div style="font:13px system-ui,sans-serif;max-width:880px">',
         f'<div style="padding:4px 0"><span style="color:{dot}">&#9679;</span> <b>{html.escape(snapshot["ref"])}</b> '
-        f'<span style="color:{dot}">{html.escape(status_words(snapshot, is_saved=True))}</span></div>',
+        f'<span style="color:{dot}">{html.escape(status_words(snapshot, is_saved=True))}</span>{_tags(snapshot)}</div>',
         _table(snapshot),
         _notices(snapshot),
         _picture(snapshot),
@@ -78,16 +85,24 @@ def as_html(snapshot: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def _tags(snapshot: dict[str, Any]) -> str:
+    tags = ", ".join(snapshot.get("tags", []))
+    return f' <span style="{_GREY}">{html.escape(tags)}</span>' if tags else ""
+
+
 def _table(snapshot: dict[str, Any]) -> str:
     words = progress_words(snapshot)
     if not words:
         return ""
     cells = "".join(
-        f'<td style="text-align:left;padding:2px 18px 6px 0;border:0"><span style="{_GREY}">{html.escape(label)}'
-        f"</span> <b>{html.escape(value)}</b></td>"
+        f'<td style="text-align:left;padding:2px 18px 6px 0;border:0">{_label(label)}<b>{html.escape(value)}</b></td>'
         for label, value in words
     )
     return f'<table style="border-collapse:collapse;margin:0;border:0"><tr style="background:none">{cells}</tr></table>'
+
+
+def _label(label: str) -> str:
+    return f'<span style="{_GREY}">{html.escape(label)}</span> ' if label else ""
 
 
 def _notices(snapshot: dict[str, Any]) -> str:
@@ -126,8 +141,8 @@ def alt_text(snapshot: dict[str, Any]) -> str:
 def as_text(snapshot: dict[str, Any]) -> str:
     """The run in a few lines of text."""
     head = f"{snapshot['ref']}  {status_words(snapshot, is_saved=True)}"
-    words = "  ".join(f"{label} {value}" for label, value in progress_words(snapshot))
-    lines = [head, words, *(text for _, text in notices(snapshot))]
+    words = progress_text(snapshot)
+    lines = [head, words, tags_text(snapshot), *(text for _, text in notices(snapshot))]
     series = series_of(snapshot)
     width = max((len(one["name"]) for one in series), default=0)
     lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]

@@ -19,7 +19,7 @@ NOTE_RULE = f"a text of at most {_MOST_NOTE_LETTERS:,} letters"
 
 
 def details(store: Store, key: str) -> dict[str, Any]:
-    """`events`, `log` (its end), `environment`, `config`, `note`, and `links` to where more of it lies.
+    """`events`, `log` (its end), `environment`, `config`, `note`, `tags`, and `links` to where more of it lies.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -34,6 +34,7 @@ def details(store: Store, key: str) -> dict[str, Any]:
         "environment": found if isinstance(found, dict) else {},
         "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
         "note": record.note,
+        "tags": list(record.tags),
         "links": _links(record, events),
     }
 

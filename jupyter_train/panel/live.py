@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError, StoreError
+from jupyter_train.panel.newest import with_newest
+from jupyter_train.panel.pace import LOOK_S, Pace, Part
 from jupyter_train.panel.places import PLACES
 from jupyter_train.panel.screen import Screen, busy_sayer, cell_id, kernel_id
 from jupyter_train.panel.snapshot import outline, packed, with_curves
@@ -23,12 +25,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-WATCHED_PERIOD_S = 0.25
-UNWATCHED_PERIOD_S = 30.0
 OUTLINE_PERIOD_S = 1.5
 _LOOK_S = 0.5
-#: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
-_SHARE = 0.008
+#: Points a series where nothing but a picture is drawn.
+_FEW_BUCKETS = 60
 
 
 class LivePanel:
@@ -76,7 +76,6 @@ class LivePanel:
     def _start(self, store: Store, run: str, loop: Callable[[], None]) -> None:
         self._store, self._run = store, run
         PLACES.full_at(run, cell_id())
-        WATCHERS.watch(run, 3.0)  # whoever pressed Enter is looking, until their renderer has had time to say so
         # display() finds its cell through context variables; a bare thread would print into another cell
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(loop,), name="jupyter_train panel", daemon=True)
@@ -96,19 +95,14 @@ class LivePanel:
             self._try(self._screen.clear)
 
     def _loop(self) -> None:
-        next_quiet = time.monotonic() + UNWATCHED_PERIOD_S
-        pause = 0.0
-        while not self._ended.wait(WATCHED_PERIOD_S):
-            pause -= WATCHED_PERIOD_S
-            if pause > 0 and not WATCHERS.is_nudged(self._run):
+        pace = Pace(self._screen.is_line, WATCHERS.budget, time.monotonic())
+        while not self._ended.wait(LOOK_S):
+            part = pace.due(time.monotonic(), WATCHERS.looking(self._run))
+            if part is Part.NOTHING:
                 continue
-            now = time.monotonic()
-            if not WATCHERS.is_watched(self._run) and now < next_quiet:
-                continue
-            next_quiet = now + UNWATCHED_PERIOD_S
-            began = time.thread_time()
-            self._try(self._show)
-            pause = (time.thread_time() - began) / _SHARE
+            began, sizes = time.thread_time(), [0]
+            self._try(lambda part=part, sizes=sizes: sizes.append(self._show(part)))  # type: ignore[misc]
+            pace.drawn(time.monotonic(), sizes[-1], time.thread_time() - began)
 
     def _loop_until_it_ends(self) -> None:
         threading.Thread(target=self._wait_for_the_end, name="jupyter_train wait", daemon=True).start()
@@ -130,17 +124,22 @@ class LivePanel:
                 break
         self._ended.set()
 
-    def _show(self) -> None:
+    def _show(self, part: Part = Part.WHOLE) -> int:
+        """Draws a part of the panel; gives its size in bytes."""
         assert self._store is not None
         now = time.monotonic()
         is_stale = now > self._outline_until or self._ended.is_set() or WATCHERS.is_nudged(self._run)
         if self._outline is None or is_stale:
             self._outline, self._outline_until = outline(self._store, self._run, self._kernel), now + OUTLINE_PERIOD_S
+        if part is Part.LINE:
+            return self._screen.show(with_newest(*self._outline), part)
+        if part is Part.SMALL:
+            return self._screen.show(with_curves(*self._outline, _FEW_BUCKETS), part)
         found = with_curves(*self._outline)
         WATCHERS.drawn(self._run, packed(found))
-        self._screen.show(found)
+        return self._screen.show(found, part)
 
-    def _try(self, draw: Callable[[], None]) -> None:
+    def _try(self, draw: Callable[[], object]) -> None:
         try:
             draw()
         except StoreError as err:

@@ -90,13 +90,18 @@ def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[s
     return record, base | ({_IS_STUDY: True} if record.kind == "tune" else {})
 
 
-def with_curves(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot: an outline with the curves as they are now."""
+def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MOST_BUCKETS) -> dict[str, Any]:
+    """A snapshot: an outline with the curves as they are now.
+
+    Args:
+        record: The run's.
+        base: Its outline.
+        buckets: At most so many points a series.
+    """
     parent = base.get(_PARENT)
     shown = {name: value for name, value in base.items() if name not in (_PARENT, _IS_STUDY)}
     shown["as_of"] = round(time.time(), 2)
     study = _study(record, RunStatus(base["status"])) if base.get(_IS_STUDY) else None
-    buckets = _MOST_BUCKETS
     while True:
         found = shown | _curves(record, buckets, parent)
         found |= spoken(found)
@@ -172,7 +177,8 @@ def _message(record: RunRecord, status: RunStatus) -> str:
     return record.message
 
 
-def _best(summary: dict[str, Any]) -> dict[str, Any] | None:
+def best_of(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """The best epoch or trial of a run's summary; None where there is none that can be shown."""
     best = summary.get("best")
     if not isinstance(best, dict) or not isinstance(best.get("metric"), str):
         return None
@@ -208,9 +214,9 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
         _log.warning("the curves of %s cannot be drawn", record.ref, exc_info=True)
         words = "its curves cannot be drawn: their file is damaged"
     nothing: dict[str, Any] = {name: [] for name in ("families", "checkpoints", "media")}
-    progress = _table(record.summary.get("progress"))
+    progress = rounded_table(record.summary.get("progress"))
     return nothing | {
-        "data": "", "best": _best(record.summary), "progress": progress, "resources": {}, "hidden_series": 0,
+        "data": "", "best": best_of(record.summary), "progress": progress, "resources": {}, "hidden_series": 0,
         "media_count": 0, "degraded": _cut(_joined(record.degraded, words), _MOST_DEGRADED),
     }  # fmt: skip
 
@@ -219,7 +225,8 @@ def _joined(*words: str) -> str:
     return "; ".join(word for word in words if word)
 
 
-def _table(value: Any) -> dict[str, Any]:
+def rounded_table(value: Any) -> dict[str, Any]:
+    """A mapping with its numbers as they are shown; an empty one for anything else."""
     return {name: rounded(one) for name, one in value.items()} if isinstance(value, dict) else {}
 
 
@@ -240,8 +247,8 @@ def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] 
     said = {"degraded": _cut(_joined(record.degraded, damage), _MOST_DEGRADED)} if damage else {}
     return said | {
         "data": _cut(str(summary.get("data", "")), 200),
-        "best": _best(summary),
-        "progress": _table(progress),
+        "best": best_of(summary),
+        "progress": rounded_table(progress),
         "resources": _resources(summary),
         "families": curves.families(series),
         "hidden_series": sum(not name.endswith(SPREAD) for name in counts) - len(shown),

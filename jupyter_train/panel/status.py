@@ -24,7 +24,10 @@ def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
 
 
 def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
-    """(label, value) pairs of the status line: trials or epoch and step, speed, time left or taken, best."""
+    """(label, value) pairs of the status line: trials or epochs and steps, speed, time left or taken, best.
+
+    Epochs are counted; the best one is named by its number, from 0, as Lightning does.
+    """
     progress = snapshot.get("progress") or {}
     is_live = snapshot["status"] in LIVE_STATUSES
     words = []
@@ -33,7 +36,7 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         counts = progress.get("counts") or {}
         words += [(name, str(counts[name])) for name in ("pruned", "fail") if counts.get(name)]
     if progress.get("epoch") is not None:
-        words.append(("epoch", _of(progress["epoch"], progress.get("epochs"))))
+        words.append(("", _epochs_text(progress["epoch"], progress.get("epochs"))))
     if progress.get("step") is not None:
         words.append(("step", _of(progress["step"], progress.get("steps"))))
     if progress.get("steps_per_s"):
@@ -44,12 +47,31 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         words.append(("took", duration_text(snapshot["duration_s"])))
     best = snapshot.get("best")
     if best:
-        if best.get("std") is not None:
-            words.append((best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])}"))
-        else:
-            where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch'] + 1}"
-            words.append((f"best {best['metric']}", f"{value_text(best['value'])} ({where})"))
+        words += _best_words(best)
     return words
+
+
+def _best_words(best: dict[str, Any]) -> list[tuple[str, str]]:
+    if best.get("std") is None:
+        where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch']}"
+        which = best.get("which", "best")
+        return [(f"{which} {best['metric']}", f"{value_text(best['value'])} ({where})")]
+    which = best.get("which", "best")
+    words = [(best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])} of the {which} epochs")]
+    if which == "best" and best.get("last") is not None:
+        words.append(("of the last", f"{value_text(best['last'])} ± {value_text(best['last_std'])}"))
+    return words
+
+
+def progress_text(snapshot: dict[str, Any], between: str = "  ") -> str:
+    """The status line as text."""
+    return between.join(f"{label} {value}".strip() for label, value in progress_words(snapshot))
+
+
+def tags_text(snapshot: dict[str, Any]) -> str:
+    """`tags a, b`; empty where there are none."""
+    tags = ", ".join(snapshot.get("tags", []))
+    return f"tags {tags}" if tags else ""
 
 
 def series_of(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,6 +124,12 @@ def _worth_a_line(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _rate_text(rate: float) -> str:
     return f"{round(rate):,}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _epochs_text(done: Any, total: Any) -> str:
+    """`7 of 30 epochs`; `7 epochs` where there is no known end."""
+    counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    return f"{counted} {'epoch' if (done if total is None else total) == 1 else 'epochs'}"
 
 
 def _of(value: Any, total: Any) -> str:

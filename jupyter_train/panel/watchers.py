@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_train.panel.pace import Budget, Looking
+
 LEASE_S = 12.0
 #: How long a panel is drawn as often as possible after somebody asked for something.
 NUDGE_S = 2.0
@@ -23,6 +25,10 @@ class Watchers:
         self._nudged_until: dict[str, float] = {}
         self._newest: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        #: Whether a renderer of ours was ever heard in this kernel.
+        self.has_renderer = False
+        #: What panels without one may send.
+        self.budget = Budget(time.monotonic())
 
     def begin(self, run: str, say_busy: Callable[[], None]) -> None:
         """A cell is blocked by this run from now on."""
@@ -41,11 +47,16 @@ class Watchers:
 
     def watch(self, run: str, lease_s: float = LEASE_S) -> None:
         """Somebody is looking at this run, for `lease_s` seconds from now."""
+        self.has_renderer = True
         self._until[run] = time.monotonic() + lease_s
 
     def is_watched(self, run: str) -> bool:
         """True while a lease holds."""
         return self._until.get(run, 0.0) > time.monotonic()
+
+    def looking(self, run: str) -> Looking:
+        """Who looks at it."""
+        return Looking(self.is_watched(run), self.is_nudged(run), self.has_renderer)
 
     def nudge(self, run: str) -> None:
         """Something is about to change that somebody waits to see."""

@@ -366,7 +366,8 @@ class Store:
         if not found and found.unreadable:
             raise DamagedError(f"`{word}`: {found.words}")
         exact = [record for record in found if word in (record.key, record.ref)]
-        meant = exact or list(found)
+        wholes = [record for record in found if record.kind not in PARTS]  # a trial is called what its study is
+        meant = exact or wholes or list(found)
         if not meant:
             known = [record.ref for record in self.list_runs(limit=500)]
             raise RunNotFoundError(f"no run is called `{word}`.{did_you_mean(word, known)} `%runs` lists them")

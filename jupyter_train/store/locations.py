@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 from jupyter_train.exceptions import StoreError
@@ -13,6 +15,10 @@ from jupyter_train.store.private_files import is_foreign
 
 STORE_VARIABLE = "JUPYTER_TRAIN_STORE"
 HOME_VARIABLE = "JUPYTER_TRAIN_HOME"
+#: Where jupyter-scheduler executes its copies, in Jupyter's data folder unless that is configured.
+_SCHEDULER_AREA = "scheduler_staging_area"
+#: What `tempfile` calls a folder when it is given no name.
+_MADE = re.compile(r"tmp[a-z0-9_]{8}")
 #: Without this much room a run is not begun.
 LEAST_BYTES = 1_000_000
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "glusterfs", "9p"})
@@ -37,12 +43,26 @@ def runs_home() -> Path:
     """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` here.
 
     Where that is another user's, who could put anything in the place of a run: one beside it with this user's name.
+    Where a notebook is executed in a copy that is thrown away afterwards, in Jupyter's data folder.
     """
     named = os.environ.get(HOME_VARIABLE, "")
     if named:
         return Path(named).expanduser().absolute()
-    usual = Path.cwd() / "jupyter_train_runs"
+    here = Path.cwd()
+    if _is_staging(here):
+        from jupyter_core.paths import jupyter_data_dir
+
+        return Path(jupyter_data_dir(), "jupyter_train", "runs")
+    usual = here / "jupyter_train_runs"
     return Path(f"{usual}-{user_name()}") if is_foreign(usual) else usual
+
+
+def _is_staging(folder: Path) -> bool:
+    """Whether a folder is jupyter-scheduler's staging area, or one that `tempfile` made: whoever did removes it."""
+    parts = folder.resolve().parts
+    temporary = Path(tempfile.gettempdir()).resolve().parts
+    is_made = parts[: len(temporary)] == temporary and bool(_MADE.fullmatch("".join(parts[len(temporary) :][:1])))
+    return _SCHEDULER_AREA in parts or is_made
 
 
 def make_private_folder(path: Path) -> Path:

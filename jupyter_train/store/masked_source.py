@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import yaml
 
+from jupyter_train.store.marked_search import Span
 from jupyter_train.store.masking import MASK, mask
 from jupyter_train.store.named_literals import Literal, literals_of
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain, is_secret
-from jupyter_train.store.secret_patterns import Span, merged, of_target
+from jupyter_train.store.secret_patterns import merged, of_target
 
 #: Cell magics whose body is Python.
 _PYTHON_CELLS = frozenset({"capture", "debug", "memit", "prun", "time", "timeit"})
@@ -90,12 +91,12 @@ def _replacements(source: str, notified: frozenset[str]) -> list[tuple[int, int,
 
 
 def _literals(source: str, notified: frozenset[str]) -> list[Literal]:
-    tree = _tree(source)
+    tree = parsed_source(source)
     return [] if tree is None else list(literals_of(tree, source, notified))
 
 
-def _tree(source: str) -> ast.Module | None:
-    """The source as Python, magics left out; None where it is something else."""
+def parsed_source(source: str) -> ast.Module | None:
+    """The source of a cell as Python, magics left out; None where it is something else."""
     for text in (source, _without_magics(source)):
         try:
             return ast.parse(text)
@@ -157,7 +158,7 @@ def _of_entry(name: str, value: yaml.ScalarNode, body: str, before: int) -> Iter
 
 def _yaml(source: str) -> Iterator[Span]:
     """Values of a cell that is no Python: `api_key: …`, `notify: …`."""
-    if _tree(source) is not None:
+    if parsed_source(source) is not None:
         return
     found: list[Span] = list(_in_mappings(source))
     for match in _YAML.finditer(source):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from jupyter_train.store.marked_search import Searched, Span, marked
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
 
-Span = tuple[int, int]
-
+#: One of these is in all that `STRONG_WORDS` matches.
+_STRONG = "secret token passw passphrase key credential authorization connection"
 #: A word that ends in a token's first letters (`task-`) is told from a token that stands behind letters by digits
 #: among those that follow, which are not the hexadecimal ones of a hash.
 _WORD_BEFORE = (
@@ -18,61 +19,82 @@ _WORD_BEFORE = (
 #: Shapes of well-known credentials: cloud keys, forge and model-hub tokens, JWTs. None asks for the end of a word
 #: before it: in `\nghp_…`, as source is written, letters stand before it.
 _SHAPES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
-        rf"{_WORD_BEFORE}gh[pousr]_[A-Za-z0-9]{{20,}}",
-        r"github_pat_[A-Za-z0-9_]{20,}",
-        r"glpat-[A-Za-z0-9_-]{16,}",
-        rf"{_WORD_BEFORE}hf_[A-Za-z0-9]{{20,}}",
-        rf"{_WORD_BEFORE}sk-[A-Za-z0-9_-]{{16,}}",
-        r"xox[abeprs]-[A-Za-z0-9-]{10,}",
-        r"AIza(?<![A-Za-z0-9+/]{40}AIza)[A-Za-z0-9_-]{30,}",  # not within the text of a picture
-        r"ya29\.[A-Za-z0-9_-]{20,}",
-        r"pypi-[A-Za-z0-9_-]{32,}",
-        r"npm_[A-Za-z0-9]{30,}",
-        rf"{_WORD_BEFORE}[sr]k_(?:live|test)_[A-Za-z0-9]{{16,}}",
-        r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-        rf"{_WORD_BEFORE}(?:nvapi-|gsk_|r8_|whsec_|hvs\.|ATATT3)[A-Za-z0-9_.=/+-]{{20,}}",
-        r"eyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+    marked(pattern, markers)
+    for pattern, markers in (
+        (r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])", "akia asia"),
+        (rf"{_WORD_BEFORE}gh[pousr]_[A-Za-z0-9]{{20,}}", "ghp_ gho_ ghu_ ghs_ ghr_"),
+        (r"github_pat_[A-Za-z0-9_]{20,}", "github_pat_"),
+        (r"glpat-[A-Za-z0-9_-]{16,}", "glpat-"),
+        (rf"{_WORD_BEFORE}hf_[A-Za-z0-9]{{20,}}", "hf_"),
+        (rf"{_WORD_BEFORE}sk-[A-Za-z0-9_-]{{16,}}", "sk-"),
+        (r"xox[abeprs]-[A-Za-z0-9-]{10,}", "xoxa xoxb xoxe xoxp xoxr xoxs"),
+        (r"AIza(?<![A-Za-z0-9+/]{40}AIza)[A-Za-z0-9_-]{30,}", "aiza"),  # not within the text of a picture
+        (r"ya29\.[A-Za-z0-9_-]{20,}", "ya29."),
+        (r"pypi-[A-Za-z0-9_-]{32,}", "pypi-"),
+        (r"npm_[A-Za-z0-9]{30,}", "npm_"),
+        (rf"{_WORD_BEFORE}[sr]k_(?:live|test)_[A-Za-z0-9]{{16,}}", "k_live_ k_test_"),
+        (r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", "sg."),
+        (
+            rf"{_WORD_BEFORE}(?:nvapi-|gsk_|r8_|whsec_|hvs\.|ATATT3)[A-Za-z0-9_.=/+-]{{20,}}",
+            "nvapi- gsk_ r8_ whsec_ hvs. atatt3",
+        ),
+        (r"eyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", "eyj"),
+        (
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+            "-----begin",
+        ),
     )
 )
 _VALUE = r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"';|&<>()]+))"
 #: The group `secret` of each is a secret.
 _PLACES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,200}:(?P<secret>[^\s@/\"'<>]{1,500})@",
-        r"https?://(?P<secret>[^\s:/@\"'<>]{16,200})@",
-        r"(?:Bearer|Basic|Authorization:\s*Token)\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})",
-        r"\bX-[\w-]{0,40}(?:key|token|secret)[\w-]{0,20}:[ \t]*(?P<secret>[^\s\"'<>]{6,})",
-        r"\bwandb[ \t]+login[ \t]+(?:--[\w-]+[ \t]+){0,5}(?P<secret>[\w-]{32,})",
-        r"\bcurl\b[^\n]{0,500}?[ \t](?:-u|--user)[ \t=]*[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{1,200})",
-        r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<secret>[^\s\"']{1,200})",
-        r"\bAccountKey=(?P<secret>[A-Za-z0-9+/=]{20,})",
-        rf"[?&;][\w.-]{{0,40}}(?:{STRONG_WORDS}|key|sig|signature)[\w-]{{0,20}}=(?P<secret>[^\s&#\"'<>]{{6,}})",
-        r"https?://[\w.-]{0,100}hook[\w.-]{0,100}/(?P<secret>[^\s\"'<>)\]}]{6,})",
-        r"https?://[\w.:/-]{0,100}webhooks?[a-z0-9]{0,3}/(?P<secret>[^\s\"'<>)\]}]{6,})",
-        r"api\.telegram\.org/bot(?P<secret>[\w:-]{20,})",
+    marked(pattern, markers, re.IGNORECASE)
+    for pattern, markers in (
+        (r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,200}:(?P<secret>[^\s@/\"'<>]{1,500})@", "://"),
+        (r"https?://(?P<secret>[^\s:/@\"'<>]{16,200})@", "://"),
+        (r"(?:Bearer|Basic|Authorization:\s*Token)\s+(?P<secret>[A-Za-z0-9._~+/=-]{12,})", "bearer basic token"),
+        (r"\bX-[\w-]{0,40}(?:key|token|secret)[\w-]{0,20}:[ \t]*(?P<secret>[^\s\"'<>]{6,})", "x-"),
+        (r"\bwandb[ \t]+login[ \t]+(?:--[\w-]+[ \t]+){0,5}(?P<secret>[\w-]{32,})", "wandb"),
+        (
+            r"\bcurl\b[^\n]{0,500}?[ \t](?:-u|--user)[ \t=]*[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{1,200})",
+            "curl",
+        ),
+        (r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<secret>[^\s\"']{1,200})", "sshpass"),
+        (r"\bAccountKey=(?P<secret>[A-Za-z0-9+/=]{20,})", "accountkey="),
+        (
+            rf"[?&;][\w.-]{{0,40}}(?:{STRONG_WORDS}|key|sig|signature)[\w-]{{0,20}}=(?P<secret>[^\s&#\"'<>]{{6,}})",
+            f"{_STRONG} sig",
+        ),
+        (r"https?://[\w.-]{0,100}hook[\w.-]{0,100}/(?P<secret>[^\s\"'<>)\]}]{6,})", "hook"),
+        (r"https?://[\w.:/-]{0,100}webhooks?[a-z0-9]{0,3}/(?P<secret>[^\s\"'<>)\]}]{6,})", "webhook"),
+        (r"api\.telegram\.org/bot(?P<secret>[\w:-]{20,})", "telegram"),
     )
 )
 #: `--api-key VALUE`, `export API_KEY=VALUE`, `%env API_KEY VALUE`, `-p token VALUE`, `password=hunter2`.
 _TYPED = tuple(
-    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
-    for pattern in (
-        rf"--(?:[\w-]{{0,40}}?){STRONG_WORDS}[\w-]{{0,30}}(?:=|[ \t]+)(?![-{{$]){_VALUE}",
-        r"(?:^|[\s;&|(!%])(?:export[ \t]+|set[ \t]+|(?:set_)?env[ \t]+|-p[ \t]+)"
-        rf"[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
-        rf"(?-i:\b[A-Z0-9_]{{0,40}}?(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{{0,30}})="
-        rf"(?![-{{$=]){_VALUE}",
-        rf"(?:{STRONG_WORDS}s?|pwd)=(?P<bare>(?=[^\s\"';,&)\]}}]{{0,80}}\d)[^\s\"';,&)\]}}]{{4,}})",
-        r"(?:passw(?:or)?d|passphrase|pwd|secret|(?:api|access|private|auth)[_-]?key|access[_-]token)[ \t]*:[ \t]{1,3}"
-        r"(?P<bare>(?=[^\s\"';,&)\]}]{0,80}\d)[^\s\"';,&)\]}]{6,})",
+    marked(pattern, markers, re.IGNORECASE | re.MULTILINE)
+    for pattern, markers in (
+        (rf"--(?:[\w-]{{0,40}}?){STRONG_WORDS}[\w-]{{0,30}}(?:=|[ \t]+)(?![-{{$]){_VALUE}", _STRONG),
+        (
+            r"(?:^|[\s;&|(!%])(?:export[ \t]+|set[ \t]+|(?:set_)?env[ \t]+|-p[ \t]+)"
+            rf"[\w-]{{0,40}}?{STRONG_WORDS}[\w-]{{0,30}}(?:[ \t]*=[ \t]*|[ \t]+)(?![-{{$=]){_VALUE}",
+            _STRONG,
+        ),
+        (
+            rf"(?-i:\b[A-Z0-9_]{{0,40}}?(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)[A-Z0-9_]{{0,30}})="
+            rf"(?![-{{$=]){_VALUE}",
+            _STRONG,
+        ),
+        (rf"(?:{STRONG_WORDS}s?|pwd)=(?P<bare>(?=[^\s\"';,&)\]}}]{{0,80}}\d)[^\s\"';,&)\]}}]{{4,}})", f"{_STRONG} pwd"),
+        (
+            r"(?:passw(?:or)?d|passphrase|pwd|secret|(?:api|access|private|auth)[_-]?key|access[_-]token)"
+            r"[ \t]*:[ \t]{1,3}(?P<bare>(?=[^\s\"';,&)\]}]{0,80}\d)[^\s\"';,&)\]}]{6,})",
+            f"{_STRONG} pwd",
+        ),
     )
 )
 #: `--notify` and where it goes to: a URL or a command, both of which may hold a secret.
-_NOTIFIED = re.compile(rf"--notify(?:=|(?:[ \t]|\\\n)+)(?![-{{$]){_VALUE}", re.IGNORECASE)
+_NOTIFIED = marked(rf"--notify(?:=|(?:[ \t]|\\\n)+)(?![-{{$]){_VALUE}", "--notify", re.IGNORECASE)
 _URL_HEAD = re.compile(r"https?://(?:[^\s/@]*@)?[^\s/?#@]*/?", re.IGNORECASE)
 
 _LITERAL = (
@@ -81,9 +103,10 @@ _LITERAL = (
     r"(?<=\")(?<!\"\"\")(?:\\.|[^\"\\\n])*|(?<=')(?<!''')(?:\\.|[^'\\\n])*))(?:(?P=quote%s)|(?=\n|\Z)))"
 )
 #: `api_key = "…"`, `"password": '…'`, `token: str = …`, `password=f"…"`: the name says that the value is a secret.
-_NAMED = re.compile(
+_NAMED = marked(
     rf"{STRONG_WORDS}[\w-]{{0,60}}\\{{0,3}}[\"']?\]?\s{{0,20}}(?::[ \t]*[A-Za-z_][\w. \[\],|]{{0,80}})?"
     rf"(?:=|:)(?!=)\s{{0,20}}[(\[]?\s{{0,80}}\\{{0,3}}{_LITERAL % ('', '', '')}",
+    _STRONG,
     re.IGNORECASE,
 )
 #: A further part of the same text; in a traceback its line has a number and perhaps an arrow.
@@ -100,7 +123,8 @@ def spans(text: str, known: Sequence[str]) -> list[Span]:
         text: Without control codes.
         known: Secrets that are known, whatever they look like.
     """
-    found = [*_known(text, known), *_shaped(text), *_placed(text), *_typed(text), *_named(text)]
+    searched = Searched(text)
+    found = [*_known(text, known), *_shaped(searched), *_placed(searched), *_typed(searched), *_named(searched)]
     return merged(found)
 
 
@@ -133,34 +157,34 @@ def _known(text: str, known: Sequence[str]) -> Iterator[Span]:
             start = text.find(secret, start + len(secret))
 
 
-def _shaped(text: str) -> Iterator[Span]:
-    for pattern in _SHAPES:
-        for match in pattern.finditer(text):
+def _shaped(searched: Searched) -> Iterator[Span]:
+    for shape in _SHAPES:
+        for match in searched.matches(shape):
             yield match.span()
 
 
-def _placed(text: str) -> Iterator[Span]:
-    for pattern in _PLACES:
-        for match in pattern.finditer(text):
+def _placed(searched: Searched) -> Iterator[Span]:
+    for place in _PLACES:
+        for match in searched.matches(place):
             yield match.span("secret")
 
 
-def _typed(text: str) -> Iterator[Span]:
-    for pattern in _TYPED:
-        for match in pattern.finditer(text):
-            yield from _unless_plain(text, match.span(match.lastgroup or 0))
-    for match in _NOTIFIED.finditer(text):
+def _typed(searched: Searched) -> Iterator[Span]:
+    for typed in _TYPED:
+        for match in searched.matches(typed):
+            yield from _unless_plain(searched.text, match.span(match.lastgroup or 0))
+    for match in searched.matches(_NOTIFIED):
         start, end = match.span(match.lastgroup or 0)
-        yield from ((start + first, start + last) for first, last in of_target(text[start:end]))
+        yield from ((start + first, start + last) for first, last in of_target(searched.text[start:end]))
 
 
-def _named(text: str) -> Iterator[Span]:
+def _named(searched: Searched) -> Iterator[Span]:
     place = 0
-    while (match := _NAMED.search(text, place)) is not None:
+    while (match := searched.next_match(_NAMED, place)) is not None:
         while match is not None:
-            yield from _unless_plain(text, match.span("secret"))
+            yield from _unless_plain(searched.text, match.span("secret"))
             place = match.end()
-            match = _NEXT_PART.match(text, place)
+            match = _NEXT_PART.match(searched.text, place)
 
 
 def _unless_plain(text: str, span: Span) -> Iterator[Span]:

@@ -17,9 +17,6 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.metrics.rewind import begin_attempt
 from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
 
-#: Kinds of runs that are not gone on with, and what they are.
-_WHOLE = {"cv": "several fits", "fold": "one of several fits"}
-
 #: How long a process may take to end once its run has.
 _GOES_DOWN_S = 30.0
 
@@ -28,7 +25,7 @@ Choose = Callable[[RunRecord], Checkpoint | None]
 
 
 def take_over(
-    store: Store, key: str, lease_s: float = LEASE_S, choose: Choose | None = None
+    store: Store, key: str, lease_s: float = LEASE_S, choose: Choose | None = None, is_part: bool = False
 ) -> tuple[RunRecord, OwnerLock]:
     """Begins the next attempt of a run that nobody trains.
 
@@ -40,6 +37,7 @@ def take_over(
         key: The run.
         lease_s: How long, in seconds, an owner that seems to live may be silent.
         choose: Takes the history back to a checkpoint; without it, it stays as it is.
+        is_part: Whether the run that this one is a part of goes on with it.
 
     Returns:
         The run, RUNNING, and its owner lock, held.
@@ -51,7 +49,7 @@ def take_over(
     """
     record = store.get(key)
     folder = RunFolder(record.folder)
-    is_hung = check_may_go_on(store, record, lease_s)
+    is_hung = check_may_go_on(store, record, lease_s, is_part)
     trust.verify(store, record)
     if is_hung:
         folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
@@ -88,15 +86,16 @@ def _acquire(lock: OwnerLock, store: Store, key: str) -> None:
                 raise
 
 
-def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S) -> bool:
+def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S, is_part: bool = False) -> bool:
     """Raises unless another attempt at a run may begin; True when a hung process still holds its lock.
 
     Raises:
         RunStateError: Somebody trains it or is about to, or it is another user's.
     """
     store.check_owner(record)
-    if record.kind in _WHOLE:
-        raise RunStateError(f"`{record.ref}` is {_WHOLE[record.kind]}, which cannot go on by itself; begin it anew")
+    if record.kind == "fold" and not is_part:
+        whole = store.get(record.parent).ref if record.parent else "the run that it is a part of"
+        raise RunStateError(f"`{record.ref}` is one of several fits, which goes on with all of them: resume `{whole}`")
     if record.status is RunStatus.QUEUED and store.status_of(record) is RunStatus.QUEUED:
         raise RunStateError(f"`{record.ref}` is queued: it waits for {record.waits_for or 'its process'}")
     return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)

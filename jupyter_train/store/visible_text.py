@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from jupyter_train.store.secret_patterns import Span
+from jupyter_train.store.marked_search import Span
 
 #: Colours and cursor moves (CSI), titles and links (OSC and its like), other escapes, and codes that show nothing.
 _CONTROL = re.compile(
@@ -17,6 +17,8 @@ _CONTROL = re.compile(
     r"\x1b[ -/]*[0-Z\\^-~]|"
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u2060\ufeff]"
 )
+#: What each of these begins with: looked for first, which is a tenth of the time.
+_BEGINS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u2060\ufeff]")
 _MARKUP = re.compile(
     _CONTROL.pattern + r"|<(?P<tag>!--[\s\S]*?--|/?[A-Za-z][^<>]*)>|"
     r"(?P<entity>&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[A-Za-z]{2,8});)"
@@ -102,4 +104,4 @@ def with_inside(text: str, change: Callable[[str], str], is_html: bool = False) 
 
 def has_codes(text: str) -> bool:
     """Whether there is anything in a text that is not seen."""
-    return _CONTROL.search(text) is not None
+    return _BEGINS.search(text) is not None and _CONTROL.search(text) is not None

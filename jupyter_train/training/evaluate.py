@@ -1,19 +1,25 @@
-"""Testing and predicting with a run's weights, quietly."""
+"""Testing, validating and predicting with a run's weights, quietly."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch.utils.data import DataLoader, Dataset
 
-from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, ModelError
 from jupyter_train.store.folder import RunFolder
+from jupyter_train.training.encoder import Encoder
+from jupyter_train.training.given import as_rows, is_array, is_column, plain
 from jupyter_train.training.output import captured
-from jupyter_train.training.source import as_source, predict_batches
-from jupyter_train.training.table import Encoder
+from jupyter_train.training.plain_module import PlainModule
+from jupyter_train.training.table import evaluated, inputs_of
 
 
 def _quiet_trainer() -> pl.Trainer:
@@ -30,44 +36,175 @@ def _ignored(_text: str) -> None:
     """Where Lightning's chatter goes."""
 
 
-def test(module: pl.LightningModule, source: Any, data: Any, batch_size: int) -> dict[str, float]:
-    """Metrics of `test_step`.
+@dataclass(frozen=True)
+class _Stage:
+    """What is done with held-out data.
+
+    Attributes:
+        name: As Lightning calls it.
+        step: The module's method.
+        loader: The method of a module or datamodule that gives the data.
+        missing: What is said where there is none.
+    """
+
+    name: str
+    step: str
+    loader: str
+    missing: str
+
+
+TEST = _Stage(
+    "test", "test_step", "test_dataloader",
+    "no test data; give some, or train with `--split 0.7/0.15/0.15` to hold a part out",
+)  # fmt: skip
+VALIDATE = _Stage(
+    "validate", "validation_step", "val_dataloader", "no validation data; give some: `run.validate(data)`"
+)
+
+
+def evaluate(
+    stage: _Stage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+) -> dict[str, float]:
+    """Metrics of `test_step` or `validation_step`.
+
+    Args:
+        stage: Which.
+        module: With the weights to use.
+        folder: The run's, which keeps how its data was encoded.
+        source: What the run was trained on, where this process knows.
+        data: What to look at; the run's own data for it if None.
+        batch_size: Rows a batch, where batches are made here.
 
     Raises:
-        DataError: No test data.
-        ModelError: The module has no `test_step`.
+        DataError: There is no such data.
+        ModelError: The module has no such step.
     """
-    if not is_overridden("test_step", module):
-        raise ModelError(f"`{type(module).__name__}` has no `test_step`; define one that logs metrics")
+    if not is_overridden(stage.step, module):
+        raise ModelError(f"`{type(module).__name__}` has no `{stage.step}`; define one that logs metrics")
+    given = _data_for(stage, module, folder, source, data, batch_size)
     with captured(_ignored, _ignored):
-        results = _quiet_trainer().test(module, verbose=False, **_test_data(source, data, batch_size))
+        results = getattr(_quiet_trainer(), stage.name)(module, verbose=False, **given)
     return {name: float(value) for result in results for name, value in result.items()}
 
 
-def _test_data(source: Any, data: Any, batch_size: int) -> dict[str, Any]:
-    if data is None:
-        held_out = getattr(source, "test", None)
-        datamodule = source.loaders.get("datamodule") if source is not None else None
-        if held_out is not None:
-            return {"dataloaders": held_out}
-        if datamodule is not None:
-            return {"datamodule": datamodule}
-        raise DataError("no test data; give some, or train with `--split 0.7/0.15/0.15` to hold a part out")
-    if isinstance(data, pl.LightningDataModule):
-        return {"datamodule": data}
-    config = TrainConfig(batch_size=batch_size, split=(1.0, 0.0, 0.0))
-    is_table = isinstance(data, tuple | list) and not hasattr(data[0], "dataset")
-    config.split = config.split if is_table else None
-    found = as_source(data, config, pl.LightningModule(), 0).loaders["train_dataloaders"]
-    loader = torch.utils.data.DataLoader(found.dataset, batch_size=batch_size) if is_table else found
-    return {"dataloaders": loader}
+def _data_for(
+    stage: _Stage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+) -> dict[str, Any]:
+    if data is not None:
+        if isinstance(data, pl.LightningDataModule):
+            return {"datamodule": data}
+        loss = module.loss if isinstance(module, PlainModule) else None
+        encoder = Encoder.load(folder)
+        return {"dataloaders": _evaluation_loaders(data, encoder, loss, batch_size)}
+    loaders = source.loaders if source is not None else {}
+    held_out = source.test if source is not None and stage is TEST else loaders.get("val_dataloaders")
+    if held_out is not None:
+        return {"dataloaders": held_out}
+    datamodule = loaders.get("datamodule")
+    if datamodule is not None and is_overridden(stage.loader, datamodule):
+        return {"datamodule": datamodule}
+    if is_overridden(stage.loader, module):
+        return {}
+    raise DataError(stage.missing)
+
+
+def _evaluation_loaders(data: Any, encoder: Encoder | None, loss: Any, batch_size: int) -> Any:
+    """Loaders over data with targets; for several loaders, several.
+
+    Raises:
+        DataError: It is no such data.
+    """
+    if isinstance(data, DataLoader):
+        return data
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size=batch_size)
+    if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
+        return [_evaluation_loaders(part, encoder, loss, batch_size) for part in data]
+    rows = as_rows(data)
+    if rows is None or rows.parts:
+        raise DataError(
+            f"`{type(data).__name__}` is nothing to evaluate on; expected a DataLoader, Dataset, datamodule, `(X, y)`, "
+            "`(X, y, w)`, or a DataFrame with the target in it"
+        )
+    return DataLoader(evaluated(rows, encoder, loss), batch_size=batch_size)
+
+
+# -- predicting ---------------------------------------------------------------------------------------
 
 
 def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size: int) -> Any:
-    """Predictions, concatenated where they are tensors; else a list per batch."""
-    batches = predict_batches(data, batch_size, Encoder.load(folder))
-    with captured(_ignored, _ignored):
-        found = _quiet_trainer().predict(module, batches) or []
-    if found and all(isinstance(part, torch.Tensor) for part in found):
-        return torch.cat(found)  # type: ignore[arg-type]
-    return found
+    """Predictions: one tensor where batches give tensors that can be joined, else a list with one for each batch.
+
+    For several loaders a list, with that for each of them.
+    """
+    encoder = Encoder.load(folder)
+    batches = _prediction_loaders(data, batch_size, encoder)
+    has_own = is_overridden("predict_step", module)
+    try:
+        with captured(_ignored, _ignored):
+            found: Any = _quiet_trainer().predict(module, batches) or []
+    except TypeError as err:
+        if has_own:
+            raise
+        raise ModelError(
+            f"`{type(module).__name__}` has no `predict_step`, so that `forward` gets a batch as it is, and it failed "
+            f"({err}); define `predict_step(self, batch, batch_idx)`, or give inputs alone"
+        ) from err
+    is_several = isinstance(batches, list) and len(batches) > 1
+    parts = [joined(part) for part in found] if is_several else joined(found)
+    return unscaled(parts, encoder.target_scale) if encoder is not None and encoder.target_scale is not None else parts
+
+
+def joined(parts: list[Any]) -> Any:
+    """Tensors of batches as one, along the first axis; the list where that cannot be."""
+    are_tensors = bool(parts) and all(isinstance(part, torch.Tensor) and part.ndim for part in parts)
+    return torch.cat(parts) if are_tensors and len({part.shape[1:] for part in parts}) == 1 else parts
+
+
+def unscaled(found: Any, scale: tuple[list[float], list[float]]) -> Any:
+    """Predictions in the units of the target; what is no tensor of them is left as it is, which is said.
+
+    Args:
+        found: A tensor, or a list of such.
+        scale: Means and standard deviations of the targets, one for each column of them.
+    """
+    if isinstance(found, list):
+        return [unscaled(part, scale) for part in found]
+    means, deviations = scale
+    is_like = isinstance(found, torch.Tensor) and (len(means) == 1 or found.shape[-1:] == (len(means),))
+    if not is_like:
+        warnings.warn(f"a prediction ({type(found).__name__}) is in units of the scaled target", stacklevel=4)
+        return found
+    return found * found.new_tensor(deviations) + found.new_tensor(means)
+
+
+def _prediction_loaders(data: Any, batch_size: int, encoder: Encoder | None) -> Any:
+    """What `Trainer.predict` takes: loaders as they are, arrays and frames (targets left aside) batched.
+
+    Raises:
+        DataError: It cannot be predicted on.
+    """
+    if isinstance(data, DataLoader | pl.LightningDataModule):
+        return data
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size=batch_size)
+    if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
+        return [_prediction_loaders(part, batch_size, encoder) for part in data]
+    if isinstance(data, Mapping) and type(data).__module__.startswith("sklearn") and "data" in data:
+        data = data["data"]
+    if _has_targets(data):
+        data = data[0]
+    if not is_column(data):
+        raise DataError(f"cannot predict on `{type(data).__name__}`; give an array, a frame or a DataLoader")
+    return DataLoader(inputs_of(plain(data), encoder), batch_size=batch_size, collate_fn=_inputs_only)
+
+
+def _has_targets(data: Any) -> bool:
+    """Whether it is `(X, y)` or `(X, y, w)`; a list may as well hold a few rows."""
+    if not isinstance(data, list | tuple) or len(data) not in (2, 3) or not all(map(is_column, data)):
+        return False
+    return isinstance(data, tuple) or (all(map(is_array, data)) and np.ndim(data[0]) > np.ndim(data[1]))
+
+
+def _inputs_only(rows: list[tuple[torch.Tensor]]) -> torch.Tensor:
+    return torch.stack([row[0] for row in rows])

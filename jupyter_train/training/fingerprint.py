@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
+from jupyter_train.training.given import is_sparse
+
 _SAMPLES = 64
 
 
@@ -43,9 +45,16 @@ def _feed(digest: Any, content: Any) -> str:
         return _feed(digest, [np.asarray(content.indices), content.dataset])
     if isinstance(content, Dataset) and not isinstance(content, IterableDataset):
         return _feed_samples(digest, content)
-    if hasattr(content, "columns") and type(content).__module__.startswith("pandas"):
-        return _feed_frame(digest, content)
-    return "none"
+    return _feed_table(digest, content)
+
+
+def _feed_table(digest: Any, content: Any) -> str:
+    if is_sparse(content):
+        matrix = content.tocsr()
+        return _feed(digest, [np.asarray(matrix.shape), matrix.indptr, matrix.indices, matrix.data])
+    if type(content).__module__.partition(".")[0] != "pandas" or not hasattr(content, "iloc"):
+        return "none"
+    return _feed_frame(digest, content if hasattr(content, "columns") else content.to_frame())
 
 
 def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> str:

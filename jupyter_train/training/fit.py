@@ -32,6 +32,7 @@ from jupyter_train.training.output import captured
 from jupyter_train.training.ranks import NoMailbox
 from jupyter_train.training.recorder import Recorder
 from jupyter_train.training.resumption import Resumption
+from jupyter_train.training.single_rows import SingleRows
 from jupyter_train.training.source import DataSource
 from jupyter_train.training.steering import Steering
 from jupyter_train.training.steps import StepValues
@@ -43,6 +44,8 @@ from jupyter_train.training.trainer import (
     user_callbacks,
     user_loggers,
 )
+
+_KEPT = "everything recorded so far is kept"
 
 
 @dataclass
@@ -115,12 +118,16 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     def tell(text: str) -> None:
         writer.event("warning", text)
 
+    single_rows = SingleRows(source.batches_are_ours)
     with captured(writer.log, tell):
         try:
             trainer = _build(around, checkpoint, steering)
+            if is_tested():
+                single_rows.watch(trainer)
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
             return Outcome(RunStatus.FAILED, last_line(err), err)
         outcome = _carry_out(trainer, module, source, around, steering)
+        single_rows.rest()
         _finish(trainer, checkpoint, outcome, writer)
         if outcome.status is not RunStatus.FINISHED and around.judge is None:
             _let_go()
@@ -154,6 +161,8 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
             callbacks=[*user_callbacks(config), checkpoint],
             enable_checkpointing=True,
         )
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        trainer.loggers = [logger]  # Lightning has put one in its place that forgets everything
     refuse_model_callbacks(trainer)
     recorder = Recorder(writer, logger, steering, around.interrupt, checkpoint)
     pace: Any = trainer
@@ -226,6 +235,8 @@ def _carry_out(
         if around.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
             _forget_frames(err)
             return _ended_early(trainer, around, steering)
+        if err.code in (None, 0):
+            return Outcome(RunStatus.STOPPED, f"`sys.exit` at step {trainer.global_step}; {_KEPT}", err, trainer)
         return Outcome(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
     except JupyterTrainError as err:
         return Outcome(RunStatus.FAILED, str(err), err, trainer)
@@ -255,17 +266,20 @@ def _fit(
 
 def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: TrainConfig) -> Outcome:
     """The outcome, raising for an Interrupt that came when the last step was done."""
-    if outcome.status is RunStatus.FINISHED and interrupt.is_asked and config.on_interrupt == "raise":
+    is_late = interrupt.is_asked and not interrupt.ended
+    if outcome.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
         outcome.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
     return outcome
 
 
 def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) -> Outcome:
     """After a Stop the cell goes on; after an Interrupt it does not."""
+    if around.interrupt.ended:
+        return Outcome(RunStatus.STOPPED, around.interrupt.ended, None, trainer)
     if steering.stopped and not around.interrupt.is_asked:
         return Outcome(RunStatus.STOPPED, steering.stopped, None, trainer)
     what = "ended by SIGTERM" if around.interrupt.is_terminated else "interrupted"
-    text = f"{what} at step {trainer.global_step}; everything recorded so far is kept"
+    text = f"{what} at step {trainer.global_step}; {_KEPT}"
     error = TrainingInterrupted(text) if around.config.on_interrupt == "raise" else None
     return Outcome(RunStatus.STOPPED, text, error, trainer)
 

@@ -27,37 +27,54 @@ class InterruptWatch:
     A batch system sends SIGTERM and, some seconds later, SIGKILL: the run is saved in between. One inside another, as
     a trial's inside its search's, lets that one know.
 
+    Args:
+        patience_s: After an Interrupt, how many seconds the code may take to come to its next batch; it is left where
+            it is then. Without an end if None: what is half done is worth more than that.
+
     Attributes:
         count: How often Interrupt was pressed.
         is_terminated: Whether a SIGTERM came.
         is_starting: Whether the fit is on its way to its first batch: there is nothing to be saved yet, so that it is
             ended wherever it is.
         on_begun: Called once that is over.
+        ended: Why somebody else ends the fit, in words; empty while nobody does.
+        around: The watch that this one is entered in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float | None = None) -> None:
         self.count = 0
         self.is_terminated = False
+        self.ended = ""
         self.is_starting = False
         self.on_begun: Callable[[], None] = lambda: None
         self._is_start_ended = False
         self._is_heard = False
         self._previous: dict[int, Any] = {}
-        self._around: InterruptWatch | None = None
+        self.around: InterruptWatch | None = None
+        self._patience_s = patience_s
+        self._patience: threading.Timer | None = None
+        self._is_cut = False
+        self._is_inside = False
+        self._lock = threading.Lock()
 
     @property
     def is_asked(self) -> bool:
         """True once the fit shall end."""
-        return self.count > 0 or self.is_terminated
+        return self.count > 0 or self.is_terminated or bool(self.ended)
 
     def __enter__(self) -> InterruptWatch:
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._on_signal) for number in WATCHED}
             owner = getattr(self._previous.get(signal.SIGINT), "__self__", None)
-            self._around = owner if isinstance(owner, InterruptWatch) else None
+            self.around = owner if isinstance(owner, InterruptWatch) else None
+            self._is_inside = True
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self._lock:  # what `cut` has sent is heard in here
+            self._is_inside = False
+        if self._patience is not None:
+            self._patience.cancel()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -83,6 +100,13 @@ class InterruptWatch:
             self._is_start_ended = True
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
+    def cut(self) -> None:
+        """Raises `AbortTraining` in the main thread, wherever that is: the code does not come to its next batch."""
+        with self._lock:
+            if self._is_inside and not self._is_heard:
+                self._is_cut = True
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
     def rest(self) -> None:
         """From now on nothing is raised any more: what has to be done after a second Interrupt is done to its end."""
         self._is_heard = True
@@ -93,7 +117,16 @@ class InterruptWatch:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_cut and number == signal.SIGINT:
+            self._is_cut = False
+            if self._is_inside:
+                raise AbortTraining
+            return
         self._count(number)
+        if self._patience_s is not None and self._patience is None:
+            self._patience = threading.Timer(self._patience_s, self.cut)
+            self._patience.daemon = True
+            self._patience.start()
         if self.is_starting:
             self.is_starting = False
             raise StopTraining
@@ -107,8 +140,14 @@ class InterruptWatch:
             self._is_start_ended = False
         else:
             self.count += 1
-            if self._around is not None:
-                self._around.count += 1
+            if self.around is not None:
+                self.around.count += 1
+
+
+def watch_now() -> InterruptWatch | None:
+    """The innermost watch that is entered. On any thread."""
+    owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    return owner if isinstance(owner, InterruptWatch) else None
 
 
 WATCHED = (signal.SIGINT, signal.SIGTERM)

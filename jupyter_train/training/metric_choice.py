@@ -14,6 +14,9 @@ _VALIDATION = frozenset({"val", "valid", "validation", "dev"})
 _OF_TRAINING_LOSS = frozenset({"train", "training", "total", "overall", "avg", "mean", "loss", "epoch", "step"})
 _TOTAL = frozenset({"total", "overall"})
 _FEW = 4
+_MANY = 12
+#: What Lightning adds to the name of a metric: of which loader, and of steps or epochs.
+_PART = re.compile(r"(_(step|epoch))?(/dataloader_idx_\d+)?$")
 
 
 def choose_monitor(names: Iterable[str]) -> str | None:
@@ -103,6 +106,12 @@ def told_best(config: TrainConfig, has_validation: bool, optimizers: int) -> str
 
 
 def metric_not_logged(name: str, logged: list[str]) -> str:
-    """The message for a metric nobody logs."""
+    """The message for a metric nobody logs: its forms that are logged, if there are such."""
+    forms = sorted(metric for metric in logged if _PART.sub("", metric) == _PART.sub("", name))
+    if any("/dataloader_idx_" in form for form in forms):
+        each = listed(quoted(forms), _MANY)
+        return f"`{name}` was never logged: there are several loaders, each with a value of its own. Name one: {each}"
+    if forms:
+        return f"`{name}` was never logged, but {listed(quoted(forms), _MANY)}; name one of these"
     known = ", ".join(f"`{metric}`" for metric in sorted(logged)) or "none"
     return f"`{name}` was never logged.{did_you_mean(name, logged)} Logged are: {known}"

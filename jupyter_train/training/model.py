@@ -11,25 +11,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import nn
-from torch.nn import functional
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
+from jupyter_train.training.losses import loss_named
+from jupyter_train.training.plain_module import PlainModule
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": functional.cross_entropy,
-    "nll": functional.nll_loss,
-    "bce_with_logits": functional.binary_cross_entropy_with_logits,
-    "bce": functional.binary_cross_entropy,
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "l1": functional.l1_loss,
-    "huber": functional.huber_loss,
-    "smooth_l1": functional.smooth_l1_loss,
-}
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -39,59 +27,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
     "radam": torch.optim.RAdam,
 }
-_CLASSIFIES = frozenset({functional.cross_entropy, functional.nll_loss})
 _LR_ATTRIBUTES = ("lr", "learning_rate")  # what Lightning's own learning-rate finder looks for
-
-
-class PlainModule(pl.LightningModule):
-    """A plain `nn.Module` with a loss and an optimizer; logs `train_loss`, `val_loss` and, for classes, `_acc`.
-
-    Batches are `(inputs, targets)`; the wrapped module is trained in place.
-    """
-
-    def __init__(self, module: nn.Module, loss: Loss, optimizer: Callable[..., torch.optim.Optimizer]) -> None:
-        super().__init__()
-        self.module = module
-        self._loss = loss
-        self._optimizer = optimizer
-        self._is_classifier = loss in _CLASSIFIES or isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss)
-
-    def forward(self, inputs: torch.Tensor) -> Any:
-        """The wrapped module's output."""
-        return self.module(inputs)
-
-    def _step(self, batch: Any, stage: str) -> torch.Tensor:
-        inputs, targets = batch
-        outputs = self(inputs)
-        if outputs.ndim == targets.ndim + 1 and outputs.shape[-1] == 1:
-            outputs = outputs.squeeze(-1)  # else a (n, 1) output against (n,) targets broadcasts to (n, n)
-        if not self._is_classifier and outputs.is_floating_point():
-            targets = targets.to(outputs.dtype)
-        loss = self._loss(outputs, targets)
-        self.log(f"{stage}_loss", loss)
-        if self._is_classifier and outputs.ndim == 2:
-            self.log(f"{stage}_acc", (outputs.argmax(1) == targets).float().mean())
-        return loss
-
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        """Loss of one batch."""
-        return self._step(batch, "train")
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Logs loss and accuracy of one batch."""
-        self._step(batch, "val")
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Logs loss and accuracy of one batch."""
-        self._step(batch, "test")
-
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:
-        """The module's output for a batch, targets left aside."""
-        return self(batch[0] if isinstance(batch, list | tuple) else batch)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer over the module's parameters."""
-        return self._optimizer(self.module.parameters())
 
 
 def unwrapped(model: Any) -> Any:
@@ -184,7 +120,7 @@ def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"`{name}` has no parameters to train")
-    return PlainModule(model, _loss(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
+    return PlainModule(model, loss_named(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
 
 
 def _refuse_own_step(model: nn.Module) -> None:
@@ -211,19 +147,6 @@ def _refuse_own_step(model: nn.Module) -> None:
 
 def _lr(config: TrainConfig) -> float | None:
     return None if config.lr is None else float(config.lr)
-
-
-def _loss(loss: Any) -> Loss:
-    if isinstance(loss, str):
-        if loss not in LOSSES:
-            raise OptionError(
-                f"`--loss {loss}`: no such loss.{did_you_mean(loss, LOSSES)} Known are {', '.join(LOSSES)}; or give "
-                "an expression such as `nn.CrossEntropyLoss(label_smoothing=0.1)`"
-            )
-        return LOSSES[loss]
-    if inspect.isclass(loss) or not callable(loss):
-        raise OptionError("`--loss`: expected a function or loss object taking `(outputs, targets)`")
-    return loss  # type: ignore[no-any-return]
 
 
 def optimizer_factory(optimizer: Any, lr: float | None) -> Callable[..., torch.optim.Optimizer]:

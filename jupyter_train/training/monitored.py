@@ -42,6 +42,7 @@ class Monitored:
         self._named = config.monitor or config.early_stop_metric
         self.name: str | None = self._named
         self._config = config
+        self._takes_last = config.objective == "last"
         self._writer = writer
         self._since = 0
         self._seen_at = -1
@@ -73,6 +74,9 @@ class Monitored:
         self._remember(value)
         if math.isfinite(value) and (not self._best or self.beats(value, self._best["value"])):
             self._take(value, trainer)
+        elif self._takes_last:
+            self._best = {}
+            self._writer.summary(best=None)
         return value
 
     def _is_new(self, trainer: pl.Trainer, logged: set[str], besides: set[str]) -> bool:
@@ -85,10 +89,14 @@ class Monitored:
     def _take(self, value: float, trainer: pl.Trainer) -> None:
         found = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
         self._best = found | {"step": trainer.global_step, "mode": self._direction()}
+        if self._takes_last:
+            self._best["which"] = "last"
         self._writer.summary(best=self._best)
 
     def beats(self, value: float, other: float) -> bool:
-        """Whether a value is better than another."""
+        """Whether a value is better than another; or newer, where the last one is what counts."""
+        if self._takes_last:
+            return not math.isnan(value)
         return value < other if self._direction() == "min" else value > other
 
     def counts(self, step: int) -> bool:

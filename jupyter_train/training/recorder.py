@@ -248,12 +248,13 @@ class Recorder(pl.Callback):
             self._writer.settle()
 
     def _tell(self, trainer: pl.Trainer, epoch_ended: bool = False) -> None:
+        """Says where the run is; `epoch` counts those that are over, which is the number of the one that runs."""
         step = trainer.global_step
         done = trainer.current_epoch + (1 if epoch_ended and self._stage != "ended" else 0)
         epochs = trainer.max_epochs if trainer.max_epochs not in (None, -1) else None
         self._writer.progress(
             stage=self._stage,
-            epoch=done if epoch_ended else done + 1,
+            epoch=done,
             epochs=epochs,
             step=step,
             steps=self._total_steps if math.isfinite(self._total_steps) else None,

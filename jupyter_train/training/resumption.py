@@ -101,7 +101,7 @@ class Resumption:
         every, made = fitting.reload_dataloaders_every_n_epochs, self.ours["loaded_at"]["train"]
         if every < 2 or made == trainer.current_epoch:
             return []
-        return [f"loaders are made every {every} epochs: those of epoch {made + 1} are made again in this one"]
+        return [f"loaders are made every {every} epochs: those of epoch {made} are made again in this one"]
 
     def _restore(self, trainer: pl.Trainer, config: TrainConfig) -> None:
         ours = self.ours

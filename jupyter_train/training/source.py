@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.folds import Fold
 from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
+from jupyter_train.training.encoder import Encoder
+from jupyter_train.training.given import Rows, as_rows, count_of
+from jupyter_train.training.plain_module import PlainModule
 from jupyter_train.training.splitting import Split, fold_rows
-from jupyter_train.training.table import Encoder, Parts, parts_of_arrays, parts_of_frame
+from jupyter_train.training.table import Wanted, parts_of
 
 _DEFAULT_SPLIT = (0.8, 0.2, 0.0)
 _NO_TEST = (1.0, 0.0, 0.0)
@@ -54,36 +58,59 @@ class DataSource:
         return is_overridden("val_dataloader", module)
 
 
-def as_source(data: Any, config: TrainConfig, module: pl.LightningModule, seed: int) -> DataSource:
+def as_source(
+    data: Any, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None = None
+) -> DataSource:
     """`data` as a `DataSource`.
 
     Args:
-        data: A LightningDataModule, DataLoader, Dataset, `(train, validation)` of loaders or Datasets,
-            `(X, y)` arrays or tensors, a DataFrame, or None when the module brings its own loaders.
+        data: A LightningDataModule, DataLoader, Dataset, `(train, validation)` or `(train, validation, test)` of
+            loaders or Datasets, several loaders at once as Lightning takes them (a list or a dict), a DataFrame,
+            `(X, y)` or `(X, y, w)` of arrays, lists, frames or scipy matrices, parts of those, a Bunch of scikit-learn,
+            or None when the module brings its own loaders.
         config: Options; batch size and split are for arrays and frames.
         module: The model, which may bring its own loaders.
         seed: Decides the split.
+        kept: How the data was encoded for a run that goes on, or is forked.
 
     Raises:
         DataError: It is none of these, is empty, or cannot be trained on.
     """
     refuse_other_lightning(data, "the data", DataError)
     if data is None:
+        _refuse_drop_last(config, f"`{type(module).__name__}`")
         return _own_loaders(module)
     if isinstance(data, pl.LightningDataModule):
         _refuse_table_options(config, "a LightningDataModule")
+        _refuse_drop_last(config, "a LightningDataModule")
         return DataSource({"datamodule": data}, f"data: {type(data).__name__}", data)
-    split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold)
-    if _is_frame(data):
-        parts = parts_of_frame(data, config.target, split, seed, config.encode == "auto")
-        return _from_parts(parts, config, data)
-    if _is_pair_of_arrays(data):
-        _refuse_target(config)
-        parts = parts_of_arrays(data[0], data[1], split, seed, config.encode == "auto")
-        return _from_parts(parts, config, data)
+    rows = as_rows(data, config.target)
+    if rows is not None:
+        return _from_rows(rows, config, module, seed, kept)
     if config.fold is not None:
         data = _fold_of(data, config.fold, seed)
-    return _ready_made(data, config)
+    return _ready_made(data, config, module)
+
+
+def _from_rows(
+    rows: Rows, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None
+) -> DataSource:
+    if not rows.is_frame:
+        _refuse_target(config)
+    if rows.parts:
+        for option, value in (("--split", config.split), ("--cv", config.fold)):
+            if value is not None:
+                raise OptionError(f"`{option}` deals rows, and the rows that validate are given; leave one of them out")
+    split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold, rows.parts)
+    wanted = Wanted(config.target, config.encode == "auto", config.scale, kept=kept)
+    if isinstance(module, PlainModule):
+        wanted = dataclasses.replace(wanted, loss=module.loss, width=module.width)
+    parts = parts_of(rows, wanted, split, seed)
+    loaders: dict[str, Any] = {"train_dataloaders": _loader(parts.train, config, shuffle=True)}
+    if parts.validation is not None:
+        loaders["val_dataloaders"] = _loader(parts.validation, config, shuffle=False)
+    test = _loader(parts.test, config, shuffle=False) if parts.test is not None else None
+    return DataSource(loaders, parts.words, rows.content, test, parts.encoder, parts.classes, batches_are_ours=True)
 
 
 def _fold_of(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
@@ -105,18 +132,6 @@ def _fold_of(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[An
     return Subset(data, train.tolist()), Subset(data, validation.tolist())
 
 
-def _is_frame(data: Any) -> bool:
-    return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
-
-
-def _is_pair_of_arrays(data: Any) -> bool:
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        return False
-    arrays = (np.ndarray, torch.Tensor)
-    is_column = [isinstance(part, arrays) or hasattr(part, "__array__") for part in data]
-    return all(is_column) and not any(isinstance(part, Dataset | DataLoader) for part in data)
-
-
 def _own_loaders(module: pl.LightningModule) -> DataSource:
     if not is_overridden("train_dataloader", module):
         raise DataError(
@@ -126,30 +141,46 @@ def _own_loaders(module: pl.LightningModule) -> DataSource:
     return DataSource({}, "data: the model's own loaders", None)
 
 
-def _from_parts(parts: Parts, config: TrainConfig, content: Any) -> DataSource:
-    loaders: dict[str, Any] = {"train_dataloaders": _loader(parts.train, config, shuffle=True)}
-    if parts.validation is not None:
-        loaders["val_dataloaders"] = _loader(parts.validation, config, shuffle=False)
-    test = _loader(parts.test, config, shuffle=False) if parts.test is not None else None
-    return DataSource(loaders, parts.words, content, test, parts.encoder, parts.classes, batches_are_ours=True)
-
-
 def _loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLoader[Any]:
+    """Batches of the size in the options; those that train, which are shuffled, may be without the last, short one.
+
+    Raises:
+        OptionError: There would be none.
+    """
     is_stream = isinstance(dataset, IterableDataset)
-    return DataLoader(dataset, batch_size=int(config.batch_size), shuffle=shuffle and not is_stream)
+    batch_size, drops = int(config.batch_size), shuffle and config.drop_last
+    if drops and isinstance(dataset, Sized) and len(dataset) < batch_size:
+        raise OptionError(
+            f"`--drop-last` leaves nothing: there are {len(dataset):,} rows for a batch of {batch_size:,}"
+        )
+    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle and not is_stream, drop_last=drops)
 
 
-def _ready_made(data: Any, config: TrainConfig) -> DataSource:
-    """Loaders and Datasets, never split."""
+def _ready_made(data: Any, config: TrainConfig, module: pl.LightningModule) -> DataSource:
+    """Loaders and Datasets, never split: a tuple has parts, a list or a dict several loaders at once."""
     _refuse_table_options(config, f"a {type(data).__name__}")
-    train, validation = data, None
-    if isinstance(data, tuple | list) and len(data) == 2:
-        train, validation = data
+    train, validation, test = data, None, None
+    if isinstance(data, tuple) and 2 <= len(data) <= 3:
+        train, validation, test = (*data, None)[:3]
+    if _is_several(train) and isinstance(module, PlainModule):
+        raise DataError(
+            f"a {type(train).__name__} of loaders gives a batch of each at once, which a plain nn.Module cannot take; "
+            "for training and validation write a tuple, `(train, validation)`"
+        )
     loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, shuffle=True)}
     if validation is not None:
         loaders["val_dataloaders"] = _as_loader(validation, config, shuffle=False)
-    is_ours = isinstance(train, Dataset | tuple | list) and not isinstance(loaders["train_dataloaders"], list)
-    return DataSource(loaders, _count_words(train, validation), data, batches_are_ours=is_ours)
+    held_out = _as_loader(test, config, shuffle=False) if test is not None else None
+    is_ours = isinstance(train, Dataset | tuple) and not _is_several(loaders["train_dataloaders"])
+    if not is_ours:
+        _refuse_drop_last(config, f"a {type(train).__name__}")
+    return DataSource(loaders, _count_words(train, validation, test), data, held_out, batches_are_ours=is_ours)
+
+
+def _is_several(part: Any) -> bool:
+    """Whether it is loaders or Datasets whose batches come together."""
+    items = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return bool(items) and all(isinstance(item, Dataset | DataLoader) for item in items)
 
 
 def refuse_class(data: Any) -> None:
@@ -171,18 +202,17 @@ def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
         return part
     if isinstance(part, dict):
         return {name: _as_loader(item, config, shuffle) for name, item in part.items()}
-    if isinstance(part, list | tuple) and part and all(isinstance(item, Dataset | DataLoader) for item in part):
+    if _is_several(part) or (isinstance(part, tuple) and _is_several(list(part))):
         return [_as_loader(item, config, shuffle) for item in part]
-    if isinstance(part, tuple | list) and len(part) == 2 and _is_pair_of_arrays(part):
-        x, y = (torch.as_tensor(np.asarray(item)) for item in part)
-        x = x if x.dtype == torch.long else x.float()
-        return _loader(TensorDataset(x, y if not y.is_floating_point() else y.float()), config, shuffle)
+    if isinstance(part, tuple | list) and (rows := as_rows(part)) is not None:
+        found = parts_of(rows, Wanted(), Split(_NO_TEST, given=(count_of(rows.features),)), 0)
+        return _loader(found.train, config, shuffle)
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
     refuse_class(part)
     raise DataError(
         f"`{type(part).__name__}` is no training data; expected a LightningDataModule, DataLoader, Dataset, `(X, y)` "
-        "arrays, or a DataFrame with `--target COLUMN`"
+        "or `(X, y, w)`, or a DataFrame with `--target COLUMN`"
     )
 
 
@@ -191,12 +221,11 @@ def _refuse_empty(dataset: Any) -> None:
         raise DataError(f"the dataset ({type(dataset).__name__}) is empty; nothing to train on")
 
 
-def _count_words(train: Any, validation: Any) -> str:
-    words = [
-        f"{count:,} {name}"
-        for name, part in (("train", train), ("validation", validation))
-        if (count := _rows_of(part))
-    ]
+def _count_words(*parts: Any) -> str:
+    if _is_several(parts[0]):
+        return f"{len(parts[0])} loaders, a batch of each at once"
+    named = zip(("train", "validation", "test"), parts, strict=True)
+    words = [f"{count:,} {name}" for name, part in named if (count := _rows_of(part))]
     return "rows: " + " / ".join(words) if words else ""
 
 
@@ -213,33 +242,14 @@ def _refuse_target(config: TrainConfig) -> None:
 
 
 def _refuse_table_options(config: TrainConfig, what: str) -> None:
-    for name, value in (("--target", config.target), ("--split", config.split), ("--encode", config.encode)):
-        if value is not None:
-            raise OptionError(f"`{name}` is for arrays and DataFrames; {what} is used as it is")
+    for name in ("target", "split", "encode", "scale"):
+        if getattr(config, name) is not None:
+            raise OptionError(f"`--{name}` is for arrays and DataFrames; {what} is used as it is")
 
 
-def predict_batches(data: Any, batch_size: int, encoder: Encoder | None) -> Any:
-    """What `Trainer.predict` takes: loaders as they are, arrays and frames (without targets) batched.
-
-    Raises:
-        DataError: It cannot be predicted on.
-    """
-    if isinstance(data, DataLoader | pl.LightningDataModule):
-        return data
-    if isinstance(data, Dataset):
-        return DataLoader(data, batch_size=batch_size)
-    if _is_frame(data):
-        matrix = encoder.features(data) if encoder is not None else np.asarray(data, dtype="float32")
-        return DataLoader(TensorDataset(torch.from_numpy(matrix)), batch_size=batch_size, collate_fn=_inputs_only)
-    if isinstance(data, tuple | list) and len(data) == 2 and _is_pair_of_arrays(data):
-        data = data[0]
-    try:
-        inputs = torch.as_tensor(np.asarray(data))
-    except (TypeError, ValueError) as err:
-        raise DataError(f"cannot predict on `{type(data).__name__}`; give an array, a frame or a DataLoader") from err
-    inputs = inputs.float() if inputs.dtype != torch.long else inputs
-    return DataLoader(TensorDataset(inputs), batch_size=batch_size, collate_fn=_inputs_only)
-
-
-def _inputs_only(rows: list[tuple[torch.Tensor]]) -> torch.Tensor:
-    return torch.stack([row[0] for row in rows])
+def _refuse_drop_last(config: TrainConfig, what: str) -> None:
+    if config.drop_last:
+        raise OptionError(
+            f"`--drop-last` is for arrays, frames and Datasets; {what} makes its own batches: `DataLoader(..., "
+            "drop_last=True)`"
+        )

@@ -24,10 +24,12 @@ class Split:
     Attributes:
         shares: Of training, validation and test.
         fold: Which rows validate, in place of a share of them.
+        given: How many rows train, validate and test, in this order, where they were not to be dealt; else empty.
     """
 
     shares: tuple[float, float, float]
     fold: Fold | None = None
+    given: tuple[int, ...] = ()
 
     @property
     def group(self) -> str:
@@ -66,6 +68,9 @@ def split_rows(
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(targets))
+    if split.given:
+        train, validation, test = np.split(rows, np.cumsum([*split.given, 0])[:2])
+        return train, validation, test
     labels = targets.astype(str) if is_classes(targets) else None
     _, for_validation, for_test = split.shares
     if split.fold is not None:

@@ -223,9 +223,11 @@ def _refuse_what_is_of_a_study(_trainer: pl.Trainer, **_arguments: Any) -> str:
 
 
 def _set_max_epochs(trainer: pl.Trainer, epochs: int) -> str:
-    running = trainer.current_epoch + 1
-    if epochs < running:
-        raise CommandRefusedError(f"epoch {running} is already running; give {running} or more, or stop the run")
+    least = trainer.current_epoch + 1
+    if epochs < least:
+        raise CommandRefusedError(
+            f"epoch {trainer.current_epoch} is already running; give {least} or more, or stop the run"
+        )
     trainer.fit_loop.max_epochs = epochs
     return f"epochs set to {epochs}"
 

@@ -2,199 +2,254 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from jupyter_train.exceptions import DataError, did_you_mean
-from jupyter_train.store.folder import RunFolder, write_atomically
-from jupyter_train.training.splitting import MOST_CLASSES, Split, is_classes, split_rows
+from jupyter_train.training.encoder import Encoder, fit, frame_of, is_numeric, names_of, standard
+from jupyter_train.training.given import Rows, count_of, is_frame, is_sparse, with_text_names
+from jupyter_train.training.losses import Expects, Loss, expected_by, name_of
+from jupyter_train.training.rows_check import (
+    as_array,
+    check_array,
+    check_finite,
+    check_frame,
+    checked_weights,
+    gaps_of,
+    refuse_kind,
+)
+from jupyter_train.training.sparse_rows import SparseRows
+from jupyter_train.training.splitting import Split, is_classes, split_rows
+from jupyter_train.training.targets import prepared, whole_classes, words_of
 
 
 @dataclass
 class Parts:
     """Row-wise parts of a table; `validation` and `test` may be empty."""
 
-    train: TensorDataset
-    validation: TensorDataset | None
-    test: TensorDataset | None
+    train: Dataset[Any]
+    validation: Dataset[Any] | None
+    test: Dataset[Any] | None
     words: str
     encoder: Encoder | None = None
     classes: int = 0
 
 
-@dataclass
-class Encoder:
-    """How text columns and gaps become numbers; fitted on the training part, plain JSON on disk."""
+@dataclass(frozen=True)
+class Wanted:
+    """What rows are prepared for.
 
-    medians: dict[str, float]
-    categories: dict[str, list[str]]
-    target: str
-    labels: list[str] | None
+    Attributes:
+        target: The column to predict, of a frame.
+        encode: Whether texts and gaps become numbers.
+        scale: `standard` for columns with mean 0 and standard deviation 1, `standard+target` for the target as well.
+        loss: What is trained by; None where the module decides.
+        width: Gives how many outputs the model has for inputs `(1, ...)`; None where nobody knows.
+        kept: The encoder of a run that goes on, or is forked; it is used in place of a new one.
+    """
 
-    def features(self, frame: Any) -> np.ndarray[Any, Any]:
-        """A float32 matrix: numbers with gaps at the median, then one column per known category.
-
-        Raises:
-            DataError: A column the encoder was fitted on is missing.
-        """
-        missing = [name for name in (*self.medians, *self.categories) if name not in frame.columns]
-        if missing:
-            raise DataError(f"the frame lacks {_names(missing)}; the model was trained on it")
-        parts = [
-            frame[name].astype("float64").fillna(median).to_numpy()[:, None] for name, median in self.medians.items()
-        ]
-        for name, known in self.categories.items():
-            column = frame[name].astype("string").to_numpy(dtype=object)
-            parts.append(np.stack([column == category for category in known], axis=1).astype("float64"))
-        return np.concatenate(parts, axis=1).astype("float32")
-
-    def targets(self, column: Any) -> np.ndarray[Any, Any]:
-        """The target column as numbers."""
-        if self.labels is None:
-            return np.asarray(column)
-        numbers = {label: index for index, label in enumerate(self.labels)}
-        return np.array([numbers.get(str(value), -1) for value in column], dtype="int64")
-
-    def save(self, folder: RunFolder) -> None:
-        """Keeps the encoder with the run."""
-        write_atomically(folder.path / "encoder.json", json.dumps(vars(self)).encode())
-
-    @classmethod
-    def load(cls, folder: RunFolder) -> Encoder | None:
-        """The encoder kept with a run; None when it needed none."""
-        path = folder.path / "encoder.json"
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    target: str | None = None
+    encode: bool = False
+    scale: str | None = None
+    loss: Loss | None = None
+    width: Callable[[torch.Tensor], int | None] = lambda _inputs: None
+    kept: Encoder | None = None
 
 
-def parts_of_frame(frame: Any, target: str | None, split: Split, seed: int, encode: bool) -> Parts:
-    """A DataFrame's rows, split and turned into tensors.
+def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
+    """Rows, checked, split and turned into tensors.
+
+    Arrays of inputs become float32; a tensor of integers stays one (tokens for an embedding). Targets become int64 or
+    float32.
 
     Raises:
-        DataError: No target, an unknown one, no rows, or columns that are text or have gaps.
+        DataError: Lengths differ, there are no rows, or something in them cannot be trained on.
     """
-    columns = [str(name) for name in frame.columns]
-    frame = frame.set_axis(columns, axis=1)
+    if rows.is_frame:
+        return _parts_of_frame(rows, wanted, split, seed)
+    _check_lengths(rows)
+    targets = as_array(rows.targets)
+    _check_targets("y", targets, wanted.encode)
+    if is_frame(rows.features):
+        frame = with_text_names(rows.features)
+        check_frame(frame, wanted.encode)
+        return _encoded(frame, targets, _name_for_target(rows.targets, frame), rows, wanted, split, seed)
+    if is_sparse(rows.features) and wanted.scale is not None:
+        raise DataError("`--scale` would leave no zeros in a scipy matrix; scale it yourself, by `MaxAbsScaler`")
+    if is_sparse(rows.features):
+        matrix = rows.features.tocsr()
+        check_array("X", matrix.data)
+        return _dealt(matrix.astype("float32"), targets, rows, wanted, split, seed)
+    features = as_array(rows.features)
+    refuse_kind("X", features)
+    needs_encoder = wanted.encode and (features.dtype.kind in "OUS" or gaps_of(features) > 0)
+    if wanted.scale is not None or needs_encoder or (wanted.kept is not None and wanted.kept.takes(features)):
+        if not wanted.encode:
+            check_array("X", features)
+        table = _table_of(features)
+        check_frame(table, wanted.encode)
+        return _encoded(table, targets, "y", rows, wanted, split, seed)
+    check_array("X", features)
+    return _dealt(np.array(features, dtype=_input_type(rows)), targets, rows, wanted, split, seed)
+
+
+def _input_type(rows: Rows) -> str:
+    """Whole numbers stay some where they are given as a tensor, or with parts of their own."""
+    features = rows.features
+    if isinstance(features, torch.Tensor):
+        return "float32" if features.is_floating_point() else str(features.dtype).removeprefix("torch.")
+    return "int64" if rows.parts and np.asarray(features).dtype == np.int64 else "float32"
+
+
+def _check_lengths(rows: Rows) -> None:
+    x, y = np.shape(rows.features), np.shape(rows.targets)
+    if not x or not y or x[0] != y[0]:
+        hint = ""
+        if is_frame(rows.features) and is_frame(rows.targets):
+            hint = "; `(train, validation)` frames need `--target COLUMN`"
+        raise DataError(f"X has shape {x} and y has shape {y}; expected the same number of rows{hint}")
+    _check_rows(x[0])
+    if 0 in x:
+        raise DataError(f"X has shape {x}: there is nothing to learn from")
+
+
+def _name_for_target(targets: Any, frame: Any) -> str:
+    name = str(getattr(targets, "name", None) or "y")
+    return name if name not in frame.columns else f"target of {name}"
+
+
+def _table_of(features: np.ndarray[Any, Any]) -> Any:
+    if features.ndim != 2:
+        raise DataError(f"`--encode` and `--scale` need a table; X has shape {features.shape}")
+    return frame_of(features, [f"x{index}" for index in range(features.shape[1])])
+
+
+def _parts_of_frame(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
+    frame, target = with_text_names(rows.features), wanted.target
+    columns = list(frame.columns)
     if target is None:
         raise DataError(f"a DataFrame needs its target; add `--target {columns[-1] if columns else 'COLUMN'}`")
     if target not in columns:
         raise DataError(
-            f"`--target {target}`: no such column.{did_you_mean(target, columns)} Columns: {_names(columns)}"
+            f"`--target {target}`: no such column.{did_you_mean(target, columns)} Columns: {names_of(columns)}"
         )
     _check_rows(len(frame))
     groups = split.groups_of(frame)
-    frame = frame.drop(columns=[split.group]) if split.group else frame
+    frame = frame.drop(columns=[split.group]) if split.group and split.group != target else frame
     if frame[target].isna().any():
         count = int(frame[target].isna().sum())
         raise DataError(f"the target `{target}` has {count} empty rows; drop them: `df.dropna(subset=[{target!r}])`")
-    if not encode:
-        _refuse_columns(frame, target)
-    train, validation, test = split_rows(np.asarray(frame[target]), split, seed, groups)
-    encoder = _fit(frame.iloc[train], frame[target], target)
+    features = frame.drop(columns=[target])
+    targets = _target_of(frame[target], target)
+    check_frame(features, wanted.encode, frame[[target]])
+    return _encoded(features, targets, target, rows, wanted, split, seed, groups)
+
+
+def _target_of(column: Any, name: str) -> np.ndarray[Any, Any]:
+    targets = np.asarray(column)
+    if targets.dtype == object and is_numeric(column):
+        targets = np.asarray(column.tolist())
+    refuse_kind(f"the target `{name}`", targets)
+    check_finite(f"the target `{name}`", targets)
+    return targets
+
+
+def _check_targets(name: str, targets: np.ndarray[Any, Any], encode: bool) -> None:
+    refuse_kind(name, targets)
+    if not (encode and targets.dtype.kind in "OUS"):
+        check_array(name, targets)
+
+
+def _encoded(
+    frame: Any, targets: np.ndarray[Any, Any], name: str, rows: Rows, wanted: Wanted, split: Split, seed: int,
+    groups: np.ndarray[Any, Any] | None = None,
+) -> Parts:  # fmt: skip
+    """The parts of a frame of inputs that has been checked; its encoder is kept."""
+    dealt = split_rows(whole_classes(targets, wanted.loss), split, seed, groups)
+    encoder = wanted.kept
+    if encoder is None or not encoder.takes(frame):
+        encoder = fit(frame, dealt[0], name, split.fold is not None, wanted.scale is not None)
     features = encoder.features(frame)
-    targets = encoder.targets(frame[target])
-    parts = _parts(features, targets, (train, validation, test))
-    if encoder.categories or encoder.labels or any(frame[name].isna().any() for name in encoder.medians):
+    parts = _dealt(features, targets, rows, wanted, split, seed, dealt)
+    if parts.encoder is not None:
+        encoder.labels, encoder.target_scale = parts.encoder.labels, parts.encoder.target_scale
+    if encoder.categories or encoder.labels or any(frame[column].isna().any() for column in encoder.medians):
         parts.words += f" · {features.shape[1]} columns after encoding"
+    if encoder.scales or encoder.target_scale:
+        parts.words += " · columns and target scaled" if encoder.target_scale else " · columns scaled"
     parts.encoder = encoder
     return parts
 
 
-def _is_numeric(column: Any) -> bool:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+def _dealt(
+    features: Any, targets: np.ndarray[Any, Any], rows: Rows, wanted: Wanted, split: Split, seed: int,
+    dealt: tuple[Any, Any, Any] | None = None,
+) -> Parts:  # fmt: skip
+    """The parts of inputs that are numbers.
 
-    return bool(is_numeric_dtype(column) or is_bool_dtype(column))
+    Args:
+        features: A matrix by rows, or an array in its final type.
+        targets: `(n, ...)`.
+        rows: What was given.
+        wanted: What it is prepared for.
+        split: How rows are dealt.
+        seed: By which.
+        dealt: Row numbers of the parts, where they are known already.
+    """
+    x = features if is_sparse(features) else torch.from_numpy(features)
+    first = x[:1] if isinstance(x, torch.Tensor) else torch.from_numpy(x[:1].toarray())
+    dealt = split_rows(whole_classes(targets, wanted.loss), split, seed) if dealt is None else dealt
+    if wanted.kept is not None and (wanted.kept.labels or wanted.kept.target_scale):
+        encoder: Encoder | None = dataclasses.replace(wanted.kept)
+        numbers, labels = wanted.kept.targets(targets), wanted.kept.labels
+    else:
+        numbers, labels = prepared(targets, wanted.loss, wanted.encode, lambda: wanted.width(first))
+        encoder = Encoder({}, {}, "y", labels) if labels is not None else None
+    if encoder is None and wanted.scale == "standard+target":
+        encoder = Encoder({}, {}, "y", None, target_scale=_scale_of(numbers, dealt[0], wanted.loss))
+        numbers = encoder.targets(numbers)
+    is_class = is_classes(numbers)
+    y = torch.from_numpy(np.array(numbers, dtype="int64" if numbers.dtype.kind in "iub" else "float32"))
+    others = [y]
+    if rows.weights is not None:
+        others.append(torch.from_numpy(checked_weights(rows.weights, len(numbers)).astype("float32")))
+    sets = [_dataset(x, others, index) if len(index) else None for index in dealt]
+    counts = [f"{len(index):,} {name}" for name, index in zip(("train", "validation", "test"), dealt, strict=True)
+              if len(index)]  # fmt: skip
+    assert sets[0] is not None
+    words = f"rows: {' / '.join(counts)}" + (", stratified" if is_class and not split.given else "")
+    words += " · weighted" if rows.weights is not None else ""
+    words += f" · {words_of(labels)}" if labels is not None and targets.dtype.kind not in "OUS" else ""
+    classes = len(np.unique(numbers)) if is_class else 0
+    return Parts(sets[0], sets[1], sets[2], words, encoder, classes)
 
 
-def _refuse_columns(frame: Any, target: str) -> None:
-    text = [name for name in frame.columns if not _is_numeric(frame[name])]
-    gaps = [name for name in frame.columns if name not in text and name != target and frame[name].isna().any()]
-    problems = []
-    if text:
-        problems.append(f"not numbers: {_names(text)}")
-    if gaps:
-        problems.append(f"with empty (NaN) rows: {_names(gaps)}")
-    if problems:
-        raise DataError(f"columns {'; '.join(problems)}. Add `--encode auto`, or prepare them yourself")
-
-
-def _fit(train: Any, target: Any, name: str) -> Encoder:
-    medians: dict[str, float] = {}
-    categories: dict[str, list[str]] = {}
-    for column in (column for column in train.columns if column != name):
-        values = train[column]
-        if _is_numeric(values):
-            median = float(values.astype("float64").median())
-            medians[column] = 0.0 if np.isnan(median) else median
-        else:
-            known = sorted(values.dropna().astype("string").unique().tolist())
-            if len(known) > MOST_CLASSES:
-                raise DataError(f"column `{column}` has {len(known)} different texts; drop it or encode it yourself")
-            categories[column] = known
-    labels = None if _is_numeric(target) else sorted({str(value) for value in target})
-    return Encoder(medians, categories, name, labels)
-
-
-def parts_of_arrays(features: Any, targets: Any, split: Split, seed: int, encode: bool) -> Parts:
-    """Arrays or tensors `(n, ...)` and `(n, ...)`, split and turned into tensors.
-
-    Arrays of inputs become float32; a tensor of integers stays one (tokens for an embedding). Targets become
-    int64 or float32.
+def _scale_of(
+    targets: np.ndarray[Any, Any], train: np.ndarray[Any, Any], loss: Loss | None
+) -> tuple[list[float], list[float]]:
+    """Means and standard deviations of the targets that train.
 
     Raises:
-        DataError: Lengths differ, no rows, text, or NaN.
+        DataError: They are classes.
     """
-    x, y = _as_array(features, "X"), _as_array(targets, "y")
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise DataError(f"X has shape {x.shape} and y has shape {y.shape}; expected the same number of rows")
-    _check_rows(len(x))
-    if encode and (x.dtype.kind in "OUS" or y.dtype.kind in "OUS" or _gaps(x)):
-        return _encoded_arrays(x, y, split, seed)
-    for name, array in (("X", x), ("y", y)):
-        _refuse_array(name, array)
-    keeps_type = isinstance(features, torch.Tensor) and not features.is_floating_point()
-    return _parts(x, y, split_rows(y, split, seed), str(x.dtype) if keeps_type else "float32")
+    if loss is not None and expected_by(loss) in (Expects.CLASSES, Expects.SHARES):
+        raise DataError(
+            f"`--scale standard+target` is for numbers, and `{name_of(loss)}` takes classes; write `standard`"
+        )
+    return standard(targets[train])
 
 
-def _encoded_arrays(x: Any, y: Any, split: Split, seed: int) -> Parts:
-    import pandas as pd
-
-    if x.ndim != 2:
-        raise DataError(f"`--encode auto` needs a table; X has shape {x.shape}")
-    frame = pd.DataFrame({f"x{i}": x[:, i] for i in range(x.shape[1])}).infer_objects()
-    return parts_of_frame(frame.assign(y=y), "y", split, seed, encode=True)
-
-
-def _as_array(values: Any, name: str) -> np.ndarray[Any, Any]:
-    if isinstance(values, torch.Tensor):
-        return values.detach().cpu().numpy()
-    array = np.asarray(values)
-    if array.dtype == object:
-        try:
-            array = np.asarray(values, dtype="float64")
-        except (TypeError, ValueError):
-            return np.asarray(values, dtype=object)
-    return array
-
-
-def _gaps(array: np.ndarray[Any, Any]) -> int:
-    return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
-
-
-def _refuse_array(name: str, array: np.ndarray[Any, Any]) -> None:
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{name} holds {array.dtype} values, not numbers. Add `--encode auto`, or encode it yourself")
-    if gaps := _gaps(array):
-        where = ""
-        if array.ndim == 2:
-            columns = np.flatnonzero(np.isnan(array).any(axis=0))
-            where = f" in column{'s' if len(columns) > 1 else ''} {', '.join(map(str, columns[:8]))}"
-        fix = "Add `--encode auto`, or fill them yourself" if name == "X" else "Drop those rows"
-        raise DataError(f"{name} has {gaps} NaN values{where}. {fix}")
+def _dataset(x: Any, others: list[torch.Tensor], index: np.ndarray[Any, Any]) -> Dataset[Any]:
+    taken = [other[torch.from_numpy(index)] for other in others]
+    if isinstance(x, torch.Tensor):
+        return TensorDataset(x[torch.from_numpy(index)], *taken)
+    return SparseRows(x[index], *taken)
 
 
 def _check_rows(rows: int) -> None:
@@ -202,19 +257,50 @@ def _check_rows(rows: int) -> None:
         raise DataError(f"the data has {rows} rows; expected at least 2 (one to train on, one to validate with)")
 
 
-def _parts(features: Any, targets: Any, rows: tuple[Any, Any, Any], input_type: str = "float32") -> Parts:
-    x = torch.from_numpy(np.array(features, dtype=input_type))  # a copy: frames give read-only arrays
-    is_class = is_classes(targets)
-    y = torch.from_numpy(np.array(targets, dtype="int64" if targets.dtype.kind in "iub" else "float32"))
-    sets = [TensorDataset(x[index], y[index]) if len(index) else None for index in map(torch.from_numpy, rows)]
-    names = ("train", "validation", "test")
-    words = " / ".join(f"{len(index):,} {name}" for name, index in zip(names, rows, strict=True) if len(index))
-    kind = ", stratified" if is_class else ""
-    assert sets[0] is not None
-    classes = len(np.unique(targets)) if is_class else 0
-    return Parts(sets[0], sets[1], sets[2], f"rows: {words}{kind}", classes=classes)
+# -- rows for a model that has been trained -----------------------------------------------------------
 
 
-def _names(names: list[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def inputs_of(data: Any, encoder: Encoder | None) -> Dataset[Any]:
+    """Inputs alone, as the model was trained on them.
+
+    Raises:
+        DataError: They cannot be.
+    """
+    if is_sparse(data):
+        return SparseRows(data.tocsr())  # texts and gaps are never in one
+    if encoder is not None and encoder.takes(data):
+        return TensorDataset(torch.from_numpy(encoder.features(data)))
+    array = as_array(data)
+    refuse_kind("X", array)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"X holds {array.dtype} values, not numbers, and the run has encoded none")
+    inputs = torch.from_numpy(np.ascontiguousarray(array))
+    return TensorDataset(inputs if inputs.dtype == torch.long and not is_frame(data) else inputs.float())
+
+
+def evaluated(rows: Rows, encoder: Encoder | None, loss: Loss | None) -> Dataset[Any]:
+    """Rows with their targets, as the model was trained on them.
+
+    Raises:
+        DataError: They cannot be.
+    """
+    features, targets = rows.features, rows.targets
+    if rows.is_frame:
+        frame = with_text_names(features)
+        if encoder is None or encoder.target not in frame.columns:
+            name = f"`{encoder.target}`" if encoder is not None else "COLUMN"
+            raise DataError(f"the frame lacks the target {name}; give it, or `(X, y)`")
+        features, targets = frame.drop(columns=[encoder.target]), frame[encoder.target]
+    if count_of(features) != count_of(targets):
+        raise DataError(f"X has {count_of(features):,} rows and y has {count_of(targets):,}; expected as many")
+    column = as_array(targets)
+    numbers = encoder.targets(column) if encoder is not None else column
+    check_array("y", numbers)
+    numbers = whole_classes(numbers, loss)
+    others = [torch.from_numpy(np.array(numbers, dtype="int64" if numbers.dtype.kind in "iub" else "float32"))]
+    if rows.weights is not None:
+        others.append(torch.from_numpy(checked_weights(rows.weights, len(numbers)).astype("float32")))
+    inputs = inputs_of(features, encoder)
+    if isinstance(inputs, SparseRows):
+        return SparseRows(features.tocsr(), *others)
+    return TensorDataset(*inputs.tensors, *others)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.compile import to_uncompiled
 
 from jupyter_train.exceptions import ModelError
 from jupyter_train.training.checkpoints.format import read, read_plain
-from jupyter_train.training.model import PlainModule
+from jupyter_train.training.plain_module import PlainModule
 
 
 def read_weights(path: Path, sha256: str, is_own: bool = True) -> dict[str, Any]:

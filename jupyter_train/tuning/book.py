@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +14,22 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import Fixed, Range, parse
+from jupyter_train.config.space import Fixed, Range, kept, parse
 from jupyter_train.exceptions import StudyError
 from jupyter_train.store.masking import mask
 from jupyter_train.tuning.journal import Journal
 from jupyter_train.tuning.optimizer import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
+from jupyter_train.tuning.trials import BY_HAND, Asked, Told, is_feasible, meant
+from jupyter_train.tuning.warm_start import NAME, WARM, own
 
-NAME = "study"
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
-#: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
-_BY_HAND = "fixed_params"
-_VIOLATIONS = "constraints"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
 _MOST_TRIES = 2
 
 #: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
 Suggest = Callable[[Any], Mapping[str, Any]]
-
-
-@dataclass
-class Asked:
-    """A trial that is to be carried out.
-
-    Attributes:
-        number: From 0.
-        params: Every name's value, fixed ones included.
-    """
-
-    number: int
-    params: dict[str, Any]
-
-
-@dataclass
-class Told:
-    """How a trial ended.
-
-    Attributes:
-        state: `complete`, `pruned` or `fail`.
-        values: One for each objective; None where there is none.
-        run: Key of its run.
-        message: Why it failed, or where it was pruned.
-        duration_s: From its first row to its last.
-    """
-
-    state: str
-    values: list[float] | None = None
-    run: str = ""
-    message: str = ""
-    duration_s: float = 0.0
-    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Book:
@@ -125,7 +89,8 @@ class Book:
             params: Its values; names left out are drawn.
             is_extra: Whether it comes on top of how many were asked for.
         """
-        self.study.enqueue_trial(dict(params), user_attrs={_EXTRA: True} if is_extra else None)
+        given = {name: kept(value) for name, value in params.items()}
+        self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
 
     def narrow(self, ranges: Mapping[str, Range]) -> None:
         """From the next trial on, draws from these parts of what is searched; on disk when this returns."""
@@ -154,13 +119,18 @@ class Book:
     def _asked_of(self, study: optuna.Study) -> Asked:
         if self._suggest is not None:
             trial = study.ask()
-            drawn = dict(self._suggest(trial))
-            return Asked(trial.number, {**self.fixed, **drawn})
+            return Asked(trial.number, {**self.fixed, **self._suggest(trial)})
         with warnings.catch_warnings():
             # a trial given by hand may lie outside what was narrowed later
             warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
             trial = study.ask(self._drawn_from(study))
-        return Asked(trial.number, {**trial.params, **self.fixed})
+        return Asked(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
+
+    def values(self, trial: FrozenTrial) -> dict[str, Any]:
+        """What a trial that has ended was given, fixed values included."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.FixedTrial(trial.params, trial.number))}
+        return {**meant(trial.params, self._config.space), **self.fixed}
 
     def broken_off(self) -> list[Asked]:
         """Trials that nobody carries out any more; one that was begun again already has failed."""
@@ -171,8 +141,14 @@ class Book:
                 self.tell(trial.number, Told("fail", message="broken off twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
-            found.append(Asked(trial.number, {**trial.params, **self.fixed, **trial.user_attrs.get("drawn", {})}))
+            found.append(Asked(trial.number, self._values_again(trial)))
         return found
+
+    def _values_again(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Of a trial that is begun again; what a function had not drawn yet is drawn now."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.Trial(self.study, trial._trial_id))}
+        return self.values(trial)
 
     def has_begun(self, number: int, run: str) -> None:
         """The key of a trial's run, as soon as there is one."""
@@ -219,8 +195,24 @@ class Book:
     # -- looking ----------------------------------------------------------------------------------
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Trials in one of these states, oldest first; all if none is named."""
-        return self.study.get_trials(deepcopy=False, states=states or None)
+        """Its own trials in one of these states, oldest first; all if none is named."""
+        return own(self.study.get_trials(deepcopy=False, states=states or None))
+
+    def know(self, trials: Sequence[FrozenTrial]) -> None:
+        """Trials of earlier studies, from which the sampler learns."""
+        self.study.add_trials(trials)
+
+    def front(self) -> list[FrozenTrial]:
+        """Those on the Pareto front, where there are several objectives."""
+        done = self.feasible()
+        signs = [-1 if one == "maximize" else 1 for one in self._directions]
+        points = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done]
+        if any(WARM in trial.user_attrs for trial in self.study.get_trials(deepcopy=False)):
+            return [
+                trial for trial, mine in zip(done, points, strict=True)
+                if not any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in points)
+            ]  # fmt: skip
+        return self.study.best_trials
 
     def ranked(self) -> list[FrozenTrial]:
         """Complete trials, the best first, by the first objective where there are several; infeasible ones last."""
@@ -231,6 +223,12 @@ class Book:
     def feasible(self) -> list[FrozenTrial]:
         """Complete trials that keep to the constraints, the best first."""
         return [trial for trial in self.ranked() if is_feasible(trial)]
+
+    def best(self) -> list[int]:
+        """Numbers of the best trial; of several objectives, of those on the Pareto front."""
+        if len(self._directions) > 1:
+            return [trial.number for trial in self.front()]
+        return [trial.number for trial in self.feasible()[:1]]
 
     def is_among(self, most: int, values: Sequence[float]) -> bool:
         """Whether a trial with these values would be among the best so many, or on the Pareto front.
@@ -257,10 +255,13 @@ class Book:
         """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""
         again = optuna.create_study(directions=self._directions, sampler=self._sampler)
         for old in study.get_trials(deepcopy=False):
+            if WARM in old.user_attrs:
+                again.add_trial(old)
+                continue
             if old.state is TrialState.WAITING:
                 continue
-            if _BY_HAND in old.system_attrs:
-                again.enqueue_trial(old.system_attrs[_BY_HAND])
+            if BY_HAND in old.system_attrs:
+                again.enqueue_trial(old.system_attrs[BY_HAND])
             asked = self._asked_of(again)
             for name, value in old.user_attrs.items():
                 again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
@@ -280,24 +281,3 @@ class Book:
                 if name not in old.params:
                     inside = distribution.to_internal_repr(again.params[name])
                     study._storage.set_trial_param(old._trial_id, name, inside, distribution)
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps to the constraints; where there are none, each does."""
-    found = trial.system_attrs.get(_VIOLATIONS)
-    return found is None or all(violation <= 0 for violation in found)
-
-
-def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """Every name that was searched."""
-    found: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        found |= trial.distributions
-    return found
-
-
-def given(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
-    if trial.state is TrialState.WAITING:
-        return dict(trial.system_attrs.get(_BY_HAND, {}))
-    return trial.params

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.options import literal
-from jupyter_train.config.space import Range, Space, parse
+from jupyter_train.config.space import Choices, Range, Space, kept, parse, parts
 from jupyter_train.exceptions import StudyError, did_you_mean
 from jupyter_train.tuning.optimizer import distribution_of
 
@@ -28,9 +28,26 @@ def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
     Raises:
         StudyError: A name is not searched, or its value lies outside.
     """
-    words = [part.partition("=") for part in text.split(",")]
-    given = {name.strip(): literal(word.strip()) if equals else None for name, equals, word in words}
-    return checked(given, config, f"--enqueue {text}")
+    said = f"--enqueue {text}"
+    given: dict[str, Any] = {}
+    for part in parts(text, ","):
+        name, equals, word = part.partition("=")
+        if not equals or not word.strip():
+            _searched(name.strip(), config, said)
+            raise StudyError(f"`{said}`: expected `{name.strip()}=VALUE`")
+        given[name.strip()] = _value_of(word.strip(), config.searched.get(name.strip()))
+    return checked(given, config, said)
+
+
+def _value_of(word: str, space: Space | None) -> Any:
+    """What was typed; without quotes it also means the choice that is this word."""
+    value = literal(word)
+    if not isinstance(space, Choices):
+        return value
+    try:
+        return space.find(value)
+    except ValueError:
+        return word if word in space.values else value
 
 
 def checked(given: Mapping[str, Any], config: TuneConfig, said: str) -> dict[str, Any]:
@@ -44,18 +61,18 @@ def checked(given: Mapping[str, Any], config: TuneConfig, said: str) -> dict[str
     Raises:
         StudyError: A name is not searched, or its value lies outside.
     """
+    found = {}
     for name, value in given.items():
         space = _searched(name, config, said)
-        if value is None:
-            raise StudyError(f"`{said}`: expected `{name}=VALUE`")
-        distribution = distribution_of(space)
         try:
-            is_inside = bool(distribution._contains(distribution.to_internal_repr(value)))
+            found[name] = space.find(value) if isinstance(space, Choices) else value
+            distribution = distribution_of(space)
+            is_inside = bool(distribution._contains(distribution.to_internal_repr(kept(found[name]))))
         except (ValueError, TypeError):
             is_inside = False
         if not is_inside:
             raise StudyError(f"`{said}`: `{name}={value}` lies outside `{name}={space}`")
-    return dict(given)
+    return found
 
 
 def narrowed(name: str, text: Any, config: TuneConfig) -> Range:

@@ -11,14 +11,18 @@ from typing import Any
 
 from jupyter_train.exceptions import OptionError, TrainingInterrupted
 from jupyter_train.execution import place
-from jupyter_train.execution.job import Job
+from jupyter_train.execution.job import Done, Job
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.masking import one_line
+from jupyter_train.training.interrupt import AbortTraining
 from jupyter_train.training.judge import Judge
-from jupyter_train.tuning.book import Asked, Told
+from jupyter_train.tuning.deadline import GRACE_S, Deadline
+from jupyter_train.tuning.objectives import values_of
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.trials import Asked, Told
+from jupyter_train.tuning.values import packed
 
 
 @dataclass
@@ -28,11 +32,15 @@ class Ended:
     Attributes:
         told: What Optuna is told.
         is_fatal: Whether every other trial would fail the same way.
+        kind: What failed, and where: trials that fail alike have the same, whatever the words.
+        is_late: Whether it took longer than it may.
         is_interrupted: Whether somebody ended it from outside before it was done; Optuna is told nothing then.
     """
 
     told: Told
     is_fatal: bool = False
+    kind: str = ""
+    is_late: bool = False
     is_interrupted: bool = False
 
 
@@ -67,68 +75,100 @@ def carry_out(
     """
     began = time.monotonic()
     watched = _Watched(judge)
+    deadline = Deadline(plan.config.trial_timeout)
     runs: list[RunRecord] = []
 
     def on_start(record: RunRecord, _writer: Any) -> None:
         runs.append(record)
         begun(record.key)
 
-    recorded = {"trial": asked.number, "params": asked.params}
     try:
-        config = plan.trial_config(asked.params)
-        config.name = config.name or plan.name
-        config.keep_best = 1
-        if asked.number > 0:  # the first trial has shown that validation works; its random state is set apart
-            config.trainer.setdefault("num_sanity_val_steps", 0)
-        job = Job(
-            config, lambda _config: (plan.build(asked.params), plan.data), plan.notebook, plan.study,
-            on_start=on_start, kind="trial", recorded=recorded, judge=watched,
-        )  # fmt: skip
-        done = place.carry_out(store, job)
-    except (TrainingInterrupted, KeyboardInterrupt):
+        job = _job(plan, asked, watched, on_start)
+        with deadline:
+            done = place.carry_out(store, job)
+    except (TrainingInterrupted, KeyboardInterrupt, AbortTraining) as err:
+        if deadline.words:
+            return _late(runs[0] if runs else _failed_run(store, plan, asked, err, deadline.words), deadline)
+        if isinstance(err, AbortTraining):
+            raise
         return Ended(Told("fail", run=runs[0].key if runs else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
-        run = runs[0] if runs else _failed_run(store, plan, recorded, err)
         message = one_line(traceback.format_exception_only(err)[-1], 500)
-        return Ended(Told("fail", run=run.key, message=message), isinstance(err, OptionError))
-    duration_s = done.record.duration_s or time.monotonic() - began
+        run = runs[0] if runs else _failed_run(store, plan, asked, err, message)
+        return Ended(Told("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
+    if deadline.words and done.record.status is not RunStatus.FINISHED:
+        return _late(done.record, deadline)
+    return _ended(store, plan, done, done.record.duration_s or time.monotonic() - began, watched.words)
+
+
+def _job(plan: Plan, asked: Asked, judge: Judge, on_start: Callable[[RunRecord, Any], None]) -> Job:
+    config = plan.trial_config(asked.params)
+    config.name = config.name or plan.name
+    config.keep_best = 1
+    if asked.number > 0:  # the first trial has shown that validation works; its random state is set apart
+        config.trainer.setdefault("num_sanity_val_steps", 0)
+    return Job(
+        config, lambda _config: (plan.build(asked.params), plan.data), plan.notebook, plan.study,
+        on_start=on_start, kind="trial", recorded=_recorded(asked), judge=judge, patience_s=GRACE_S,
+    )  # fmt: skip
+
+
+def _recorded(asked: Asked) -> dict[str, Any]:
+    return {"trial": asked.number, **packed(asked.params)}
+
+
+def _ended(store: Store, plan: Plan, done: Done, duration_s: float, judged: str) -> Ended:
     told = Told("fail", run=done.record.key, message=done.record.message, duration_s=duration_s)
     if isinstance(done.error, TrainingInterrupted):
         return Ended(told, is_interrupted=True)
     if done.record.status is RunStatus.FINISHED:
-        return _finished(plan, done.record, told)
+        return _finished(store, plan, done.record, told)
     if done.record.status is RunStatus.STOPPED:
         if done.record.summary.get("ended_with"):
             return Ended(told)  # `--on-nan stop`
         told.state = "pruned"
-        told.message = watched.words or "stopped by hand"
+        told.message = judged or "stopped by hand"
         return Ended(told)
-    return Ended(told, isinstance(done.error, OptionError))
+    kind = kind_of(done.error) if done.error is not None else ""
+    return Ended(told, isinstance(done.error, OptionError), kind)
 
 
-def _finished(plan: Plan, record: RunRecord, told: Told) -> Ended:
-    best, last = record.summary.get("best"), record.summary.get("last", {})
-    values: list[float] = []
-    for index, (metric, _direction) in enumerate(plan.config.objectives):
-        is_first = index == 0 and len(plan.config.objectives) == 1
-        value = best["value"] if is_first and best else last.get(metric)
-        if metric not in last and not (is_first and best):
-            told.message = f"`{metric}` was never logged. Logged are: {', '.join(f'`{name}`' for name in sorted(last))}"
+def _late(record: RunRecord, deadline: Deadline) -> Ended:
+    """A trial that took longer than it may; that several do says nothing of the others."""
+    told = Told("fail", run=record.key, message=deadline.words, duration_s=record.duration_s or 0.0)
+    return Ended(told, is_late=True)
+
+
+def kind_of(err: BaseException) -> str:
+    """What failed, and where: the error's type, and the line that raised it."""
+    while err.__cause__ is not None:
+        err = err.__cause__
+    frames = traceback.extract_tb(err.__traceback__)
+    where = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(err).__name__}{where}"
+
+
+def _finished(store: Store, plan: Plan, record: RunRecord, told: Told) -> Ended:
+    metrics = [metric for metric, _direction in plan.config.objectives]
+    found = values_of(store, record, metrics)
+    for metric in metrics:
+        if metric not in found:
+            logged = ", ".join(f"`{name}`" for name in sorted(record.summary.get("last", {})))
+            told.message = f"`{metric}` was never logged. Logged are: {logged}"
             return Ended(told, is_fatal=True)
-        if value is None or math.isnan(float(value)):
+        if math.isnan(found[metric]):
             told.message = f"`{metric}` is NaN"
             return Ended(told)
-        values.append(float(value))
-    told.state, told.values, told.message = "complete", values, ""
-    if best:
+    told.state, told.values, told.message = "complete", [found[metric] for metric in metrics], ""
+    if best := record.summary.get("best"):
         told.notes = {"epoch": best["epoch"]}
     return Ended(told)
 
 
-def _failed_run(store: Store, plan: Plan, recorded: dict[str, Any], err: Exception) -> RunRecord:
+def _failed_run(store: Store, plan: Plan, asked: Asked, err: BaseException, message: str) -> RunRecord:
     """A run for a trial that failed before it had one, with its traceback in the log."""
-    record = store.create_run(plan.name, kind="trial", config=dict(recorded), parent=plan.study, notebook=plan.notebook)
-    message = one_line(traceback.format_exception_only(err)[-1], 500)
+    config = _recorded(asked)
+    record = store.create_run(plan.name, kind="trial", config=config, parent=plan.study, notebook=plan.notebook)
     log = LogFile(RunFolder(record.folder))
     log.append("".join(traceback.format_exception(err)))
     log.flush()

@@ -12,6 +12,7 @@ from jupyter_train.store import Store
 from jupyter_train.tuning.driver import Driver
 from jupyter_train.tuning.keeping import KEPT
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.values import packed
 
 SEEDS = 3
 
@@ -30,7 +31,7 @@ def confirm(store: Store, plan: Plan, driver: Driver) -> None:
         driver.obey()
         if driver.is_stopped:
             return
-        params = {**trial.params, **driver.book.fixed, **trial.user_attrs.get("drawn", {})}
+        params = driver.book.values(trial)
         config = plan.trial_config(params)
         config.name, config.seeds = config.name or plan.name, SEEDS
         assert config.seed is not None
@@ -38,7 +39,7 @@ def confirm(store: Store, plan: Plan, driver: Driver) -> None:
         config.split_seed = plan.config.seed
         job = Job(
             config, partial(_made, plan, params), plan.notebook, plan.study,
-            recorded={"confirms": trial.number, "params": params}, kind="trial",
+            recorded={"confirms": trial.number, **packed(params)}, kind="trial",
         )  # fmt: skip
         done = place.carry_out(store, job)
         best = done.record.summary.get("best")

@@ -16,8 +16,9 @@ from jupyter_train.store.locations import runs_home
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import check_may_go_on
 from jupyter_train.tuning.by_hand import check_enqueued
-from jupyter_train.tuning.optimizer import sampler_of
+from jupyter_train.tuning.optimizer import check_methods
 from jupyter_train.tuning.search import Search, check_same, create, search, study_record
+from jupyter_train.tuning.warm_start import earlier_trials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +35,9 @@ def launch(store: Store, asked: Search) -> Launched:
         StoreError: The process could not be started.
     """
     config = asked.plan.config
-    sampler_of(config, asked.constraints)
+    check_methods(config, asked.constraints)
     check_enqueued(config)
+    earlier_trials(store, config)
     if config.resume is not None:
         record = study_record(store, config.resume)
         check_may_go_on(store, record)
@@ -81,7 +83,9 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
-        asked = Search(plan, content["parent"], content["suggest"], content["constraints"], given.sha256, take_output)
+        asked = Search(
+            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, on_start=take_output
+        )
         ended = search(store, asked, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):
         return 0  # recorded with the study

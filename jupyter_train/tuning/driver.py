@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from jupyter_train.config import TuneConfig
+from jupyter_train.config import TuneConfig, methods
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
@@ -18,14 +18,15 @@ from jupyter_train.store.inbox import LOCAL
 from jupyter_train.store.mailbox import Mailbox
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
-from jupyter_train.tuning.book import Asked, Book
+from jupyter_train.tuning.book import Book
 from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.failing import Failures, words_of_none
 from jupyter_train.tuning.keeping import Keeping
 from jupyter_train.tuning.optimizer import grid_size
 from jupyter_train.tuning.outline import Outline
 from jupyter_train.tuning.steering import Steering
+from jupyter_train.tuning.trials import Asked
 
-_SAME_FAILURES = 3
 _PAUSED_LOOK_S = 0.05
 INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
 
@@ -57,7 +58,8 @@ class Driver:
         self._began = time.monotonic()
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
         self._again = book.broken_off()
-        self._failures: list[str] = []
+        self._failures = Failures(config.max_failures)
+        self._is_told = False
         self._keeping = Keeping(store, book)
         self._outline = Outline(folder, config, book)
         self._done_here = 0
@@ -84,7 +86,22 @@ class Driver:
             return False
         if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
             return True
+        if self._is_out_of_patience():
+            return True
         return self.left == 0
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether none of the last complete trials is among the best: of several objectives, on the Pareto front."""
+        if self._config.patience is None:
+            return False
+        done = self.book.trials(TrialState.COMPLETE)
+        best = self.book.best()
+        is_over = bool(best) and sum(trial.number > max(best) for trial in done) >= self._config.patience
+        if is_over and not self._is_told:
+            self._is_told = True
+            text = f"none of the last {self._config.patience} complete trials was better (`--patience`)"
+            self._writer.event("found", text, done[-1].number)
+        return is_over
 
     @property
     def left(self) -> int | None:
@@ -151,11 +168,11 @@ class Driver:
             return "the study was stopped"
         is_hopeless = self.book.report(number, epoch, value)
         self._outline.write()
-        what = "fit" if {"cv", "seeds"} & self._config.train.keys() else "epoch"
+        what = f"{epoch} {'fit' if {'cv', 'seeds'} & self._config.train.keys() else 'epoch'}{'s' * (epoch != 1)}"
         if is_hopeless and math.isnan(value):
-            return f"`{self._config.objectives[0][0]}` is NaN after {what} {epoch}"
+            return f"`{self._config.objectives[0][0]}` is NaN after {what}"
         if is_hopeless:
-            return f"pruned after {what} {epoch}: {self._config.prune} saw better trials at this point"
+            return f"pruned after {what}: {methods.name_of(self._config.prune)} saw better trials at this point"
         return ""
 
     def keeps(self, value: float | None) -> bool:
@@ -178,22 +195,14 @@ class Driver:
             return
         self.book.tell(asked.number, told)
         if told.state == "fail":
-            self._note_failure(asked, ended)
+            self._writer.event("trial failed", f"trial {asked.number}: {told.message}", asked.number)
+            self.failed = self.failed or self._failures.add(ended)
         else:
             self._failures.clear()
         if told.state == "complete":
             self._record(asked, told.values or [])
             self._keeping.add(told.run)
         self.tell_progress(is_one_more=True)
-
-    def _note_failure(self, asked: Asked, ended: Ended) -> None:
-        message = ended.told.message
-        self._writer.event("trial failed", f"trial {asked.number}: {message}", asked.number)
-        self._failures.append(message)
-        if ended.is_fatal:
-            self.failed = message
-        elif len(self._failures) >= _SAME_FAILURES and len(set(self._failures[-_SAME_FAILURES:])) == 1:
-            self.failed = f"{_SAME_FAILURES} trials in a row failed with: {message}"
 
     def _record(self, asked: Asked, values: list[float]) -> None:
         best = self.book.feasible()[:1]
@@ -256,7 +265,9 @@ class Driver:
             self._writer.event("found", f"{metric} over further seeds: {words}")
 
     def finish(self) -> None:
-        """The study is over: what views draw is as it will stay."""
+        """The study is over: what views draw is as it will stay. One in which no trial was completed has failed."""
+        if not (self.stopped or self.failed or self.book.trials(TrialState.COMPLETE)):
+            self.failed = words_of_none(self.book.trials(*_ENDED))
         self.tell_progress()
         self._outline.write(is_last=True)
 

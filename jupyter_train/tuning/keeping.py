@@ -40,7 +40,7 @@ class Keeping:
                 _forget_checkpoints(RunFolder(self._store.get(other).folder))
 
     def _best(self) -> set[str]:
-        trials = self._book.study.best_trials if self._has_several else self._book.ranked()[:KEPT]
+        trials = self._book.front() if self._has_several else self._book.ranked()[:KEPT]
         return {trial.user_attrs["run"] for trial in trials if "run" in trial.user_attrs}
 
 

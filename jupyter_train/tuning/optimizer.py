@@ -10,7 +10,7 @@ from typing import Any
 from optuna import distributions, pruners, samplers
 from optuna.exceptions import ExperimentalWarning
 
-from jupyter_train.config import TuneConfig
+from jupyter_train.config import TuneConfig, methods
 from jupyter_train.config.space import Choices, Fixed, Range, Space
 from jupyter_train.exceptions import OptionError
 
@@ -28,7 +28,7 @@ def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.Base
 def distribution_of(space: Space) -> distributions.BaseDistribution:
     """The distribution of one name."""
     if isinstance(space, Choices):
-        return distributions.CategoricalDistribution(space.values)
+        return distributions.CategoricalDistribution(space.kept)
     assert isinstance(space, Range)
     if space.is_whole:
         return distributions.IntDistribution(int(space.low), int(space.high), space.is_log, int(space.step or 1))
@@ -44,12 +44,25 @@ def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> sa
     Raises:
         OptionError: It cannot search this space, or takes no constraints.
     """
-    name = config.sampler
+    name = methods.name_of(config.sampler)
     if constraints is not None and name not in ("tpe", "gp", "nsga2"):
         raise OptionError(f"`--sampler {name}` takes no constraints; `tpe`, `gp` and `nsga2` do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return _made(config, constraints)
+        try:
+            return _made(config, constraints)
+        except ValueError as err:  # Optuna's own: what does not go together
+            raise OptionError(f"`--sampler {config.sampler}`: {err}") from err
+
+
+def check_methods(config: TuneConfig, constraints: Constraints | None = None) -> None:
+    """Raises for a sampler or a pruner that cannot do what is asked of it, before anything is recorded.
+
+    Raises:
+        OptionError: It cannot.
+    """
+    sampler_of(config, constraints)
+    pruner_of(config.prune, None)
 
 
 class _Grid(samplers.GridSampler):
@@ -60,17 +73,20 @@ class _Grid(samplers.GridSampler):
 
 
 def _made(config: TuneConfig, constraints: Constraints | None) -> samplers.BaseSampler:
-    name, seed = config.sampler, config.seed
+    name, seed = methods.name_of(config.sampler), config.seed
+    given = methods.arguments_of(config.sampler, methods.SAMPLERS)
+    if given.get("group") and not given.get("multivariate"):  # Optuna says nothing, and does nothing
+        raise OptionError(f"`--sampler {config.sampler}`: `group=true` is of `multivariate=true`; add that")
     if name == "tpe":
-        return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints)
+        return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints, **given)
     if name == "gp":
-        return samplers.GPSampler(seed=seed, constraints_func=constraints)
+        return samplers.GPSampler(seed=seed, constraints_func=constraints, **given)
     if name == "cmaes":
-        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **given)
     if name == "qmc":
         return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
     if name == "nsga2":
-        return samplers.NSGAIISampler(seed=seed, constraints_func=constraints)
+        return samplers.NSGAIISampler(seed=seed, constraints_func=constraints, **given)
     if name == "grid":
         return _Grid(grid_of(config.searched), seed=seed)
     return samplers.RandomSampler(seed=seed)
@@ -88,7 +104,7 @@ def grid_of(space: Mapping[str, Space]) -> dict[str, list[Any]]:
 
 def _values(space: Space) -> list[Any]:
     if isinstance(space, Choices):
-        return list(space.values)
+        return list(space.kept)
     assert isinstance(space, Range)
     assert space.step is not None
     return [round(space.low + index * space.step, 12) for index in range(_range_size(space, space.step))]
@@ -127,18 +143,26 @@ def grid_size(space: Mapping[str, Space]) -> int:
     return size
 
 
-def pruner_of(name: str, max_epochs: int | None) -> pruners.BasePruner:
+def pruner_of(prune: str, max_epochs: int | None) -> pruners.BasePruner:
     """The pruner asked for.
 
     Args:
-        name: One of `PRUNERS`.
+        prune: As it is typed: one of `PRUNERS`, with its arguments.
         max_epochs: How many epochs a trial has at most, where that is known.
+
+    Raises:
+        OptionError: What it is given does not go together.
     """
-    if name == "asha":
-        return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=_REDUCTION)
-    if name == "hyperband":
-        most: Any = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
-        return pruners.HyperbandPruner(min_resource=1, max_resource=most, reduction_factor=_REDUCTION)
-    if name == "median":
-        return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    name, given = methods.name_of(prune), methods.arguments_of(prune, methods.PRUNERS)
+    most: Any = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
+    try:
+        if name == "asha":
+            return pruners.SuccessiveHalvingPruner(**{"min_resource": 1, "reduction_factor": _REDUCTION} | given)
+        if name == "hyperband":
+            usual = {"min_resource": 1, "max_resource": most, "reduction_factor": _REDUCTION}
+            return pruners.HyperbandPruner(**usual | given)
+        if name == "median":
+            return pruners.MedianPruner(**{"n_startup_trials": 5, "n_warmup_steps": 1} | given)
+    except ValueError as err:
+        raise OptionError(f"`--prune {prune}`: {err}") from err
     return pruners.NopPruner()

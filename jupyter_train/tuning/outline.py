@@ -8,12 +8,12 @@ import math
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import (
     BaseImportanceEvaluator,
@@ -27,7 +27,8 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.masking import mask_tree
-from jupyter_train.tuning.book import Book, distributions_in, given, is_feasible
+from jupyter_train.tuning.book import Book
+from jupyter_train.tuning.trials import distributions_in, given, is_feasible
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -37,6 +38,8 @@ _MOST_POINTS = 40
 _MOST_NAMES = 12
 _MOST_CHOICES = 24
 _MOST_OBJECTIVES = 3
+#: In the place of a value that a trial was not given; a choice may be None.
+_UNSAID = object()
 #: Importance is computed when so many more trials are complete, and at the end.
 _IMPORTANCE_EVERY = 25
 _FEWEST_FOR_IMPORTANCE = 8
@@ -117,6 +120,7 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
     trials = book.trials()[-_MOST_TRIALS:]
     objectives = config.objectives[:_MOST_OBJECTIVES]
     ranked = book.ranked()
+    names = _names(trials, weighed)
     return {
         "objectives": [{"metric": metric, "mode": mode} for metric, mode in objectives],
         "numbers": _column([trial.number for trial in trials]),
@@ -124,10 +128,11 @@ def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -
         "values": [_column([_value(trial, index) for trial in trials]) for index in range(len(objectives))],
         "seconds": _column([_short(trial.user_attrs.get("seconds")) for trial in trials]),
         "runs": ",".join(str(trial.user_attrs.get("run", "")) for trial in trials),
-        "params": _params(trials),
+        "params": _params(trials, names),
+        "names": len(distributions_in(trials)),
         "curves": [_curve(trial) for trial in _worth_a_curve(trials, ranked)],
         "importance": list(weighed),
-        "front": _column([trial.number for trial in book.study.best_trials] if len(objectives) > 1 else []),
+        "front": _column([trial.number for trial in book.front()] if len(objectives) > 1 else []),
     }
 
 
@@ -137,18 +142,28 @@ def _letter(trial: FrozenTrial) -> str:
     return "i" if is_infeasible else _LETTERS[trial.state]
 
 
-def _params(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+def _names(trials: Sequence[FrozenTrial], weighed: Sequence[dict[str, Any]]) -> dict[str, BaseDistribution]:
+    """The names that are shown, in the order they are searched in: those that matter most, where there are many."""
+    found = distributions_in(trials)
+    if len(found) <= _MOST_NAMES:
+        return found
+    first = [one["name"] for one in weighed if one["name"] in found]
+    chosen = set([*first, *(name for name in found if name not in first)][:_MOST_NAMES])
+    return {name: distribution for name, distribution in found.items() if name in chosen}
+
+
+def _params(trials: Sequence[FrozenTrial], names: Mapping[str, BaseDistribution]) -> list[dict[str, Any]]:
     found = []
-    for name, distribution in list(distributions_in(trials).items())[:_MOST_NAMES]:
-        values = [given(trial).get(name) for trial in trials]
+    for name, distribution in names.items():
+        values = [given(trial).get(name, _UNSAID) for trial in trials]
         if isinstance(distribution, CategoricalDistribution):
             labels = [mask_tree({name: str(one)})[name][:40] for one in distribution.choices[:_MOST_CHOICES]]
             places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
-            column = [places.get(repr(value)) if value is not None else None for value in values]
+            column = [places.get(repr(value)) for value in values]
             found.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})
         else:
             is_log = bool(getattr(distribution, "log", False))
-            numbers = _column([_short(value) for value in values])
+            numbers = _column([None if value is _UNSAID else _short(value) for value in values])
             ends = {end: getattr(distribution, end, None) for end in ("low", "high")}
             found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers, **ends})
     return found

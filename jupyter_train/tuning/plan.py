@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config import TrainConfig, TuneConfig, options_by_name
+from jupyter_train.config.space import Choices, Fixed, Space
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
 
 _TRAINER = "trainer."
@@ -44,9 +46,20 @@ class Plan:
         changes = {self.options[name]: value for name, value in params.items() if name in self.options}
         return self.config.trial_config(changes)
 
+    def usual_config(self) -> TrainConfig:
+        """What every trial is told, each searched option with one value of its space."""
+        return self.trial_config({name: corners(self.config.space[name])[0] for name in self.options})
+
     def build(self, params: Mapping[str, Any]) -> Any:
         """The model of the trial with these values."""
         return self.model({name: value for name, value in params.items() if name not in self.options})
+
+
+def corners(space: Space) -> list[Any]:
+    """Values at which an option would refuse the space, if it does at any."""
+    if isinstance(space, Choices):
+        return list(space.values)
+    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
 
 
 def option_called(name: str) -> str | None:
@@ -71,7 +84,9 @@ class Takes:
     others: bool = False
 
 
-def roles(space: Mapping[str, Any], takes: Takes, model_words: str) -> dict[str, str]:
+def roles(
+    space: Mapping[str, Any], takes: Takes, model_words: str, whole: ModelExpression | None = None
+) -> dict[str, str]:
     """Which of the searched names are options, and of which name.
 
     A name that the model lists is the model's; any other is the option of this name, where there is one.
@@ -80,6 +95,7 @@ def roles(space: Mapping[str, Any], takes: Takes, model_words: str) -> dict[str,
         space: The names.
         takes: What the model takes.
         model_words: The model, as it is called in messages.
+        whole: The model, where an expression makes it.
 
     Raises:
         OptionError: A name is neither.
@@ -92,13 +108,17 @@ def roles(space: Mapping[str, Any], takes: Takes, model_words: str) -> dict[str,
         if option is not None:
             found[name] = option
         elif not (takes.others and name.isidentifier()):
-            options = options_by_name()
-            known = [*takes.names, *options, *(_TRAINER + one for one in options if options[one].group == "trainer")]
-            raise OptionError(
-                f"`{name}` is searched but not used: {model_words} does not take it, and `%train` has no such "
-                f"option.{did_you_mean(name, known)}"
-            )
+            raise OptionError(f"`{name}` is searched but not used: {_why_unused(name, takes, model_words, whole)}")
     return found
+
+
+def _why_unused(name: str, takes: Takes, model_words: str, whole: ModelExpression | None) -> str:
+    if whole is not None and (passing := whole.passing(name)):
+        return f"{model_words} does not pass it; write `{passing}`"
+    options = options_by_name()
+    known = {*takes.names, *options, *(_TRAINER + one for one in options if options[one].group == "trainer")}
+    known |= whole.callee_takes.names if whole is not None else set()
+    return f"{model_words} does not take it, and `%train` has no such option.{did_you_mean(name, known)}"
 
 
 def taken_by(maker: Callable[..., Any]) -> Takes:
@@ -140,6 +160,30 @@ class ModelExpression:
         self.text = text
         self.names = dict(names)
         self.searched = searched
+
+    @property
+    def callee_takes(self) -> Takes:
+        """What the class or function that the expression calls takes; nothing where it calls none."""
+        call = self._call()
+        if call is None:
+            return Takes()
+        try:
+            return taken_by(eval(compile(ast.Expression(call.func), "<tune>", "eval"), dict(self.names)))
+        except Exception:  # noqa: BLE001  said when the expression is evaluated
+            return Takes()
+
+    def passing(self, name: str) -> str:
+        """The expression with a name passed that the class takes; empty where it takes none of this name."""
+        call, takes = self._call(), self.callee_takes
+        if call is None or name not in takes.names:
+            return ""
+        call.keywords = [word for word in call.keywords if word.arg != name]
+        call.keywords.append(ast.keyword(name, ast.Name(name, ast.Load())))
+        return ast.unparse(call)
+
+    def _call(self) -> ast.Call | None:
+        tree = ast.parse(self.text, mode="eval").body
+        return tree if isinstance(tree, ast.Call) else None
 
     def __call__(self, params: Mapping[str, Any]) -> Any:
         """The model.

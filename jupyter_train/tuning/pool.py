@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import threading
@@ -18,8 +19,8 @@ from jupyter_train.execution.stem import STEM, Process, start
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.locations import STORE_VARIABLE
-from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.trials import Asked
 
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _MODULE = "jupyter_train.tuning.worker"
@@ -29,11 +30,18 @@ _READ_PATIENCE_S = 1.0
 
 @dataclass
 class Trial:
-    """A trial in the hands of a process."""
+    """A trial in the hands of a process.
+
+    Attributes:
+        asked: Its number and values.
+        run: Key of its run; empty before it has one.
+        until: When its process is ended, on the monotonic clock, if it has not ended by then.
+    """
 
     asked: Asked
     run: str = ""
-    tries: int = 1
+    until: float = math.inf
+    is_asked_to_stop: bool = False
 
 
 @dataclass
@@ -47,7 +55,6 @@ class Worker:
     reader: threading.Thread = field(init=False)
     trial: Trial | None = None
     is_ready: bool = False
-    is_asked_to_stop: bool = False
 
     def send(self, **message: Any) -> None:
         """One line; a process that is gone is noticed when its messages end."""
@@ -80,26 +87,15 @@ class Pool:
         self._sha256 = sha256 or payload.write(self._folder, pickled({"plan": plan}, plan.config.yes))
         self._gpus = _gpus()
         self._most = plan.config.parallel
-        self._lock = threading.Lock()
-        self._is_started = False
 
     def start_all(self) -> None:
-        """Starts all of them, once.
+        """Starts all of them.
 
         Raises:
             StudyError: One cannot be started.
         """
-        with self._lock:
-            if self._is_started:
-                return
-            self._is_started = True
         for _ in range(self._most):
             self.start()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all of them wait for trials, or have one."""
-        return len(self.workers) == self._most and all(worker.is_ready for worker in self.workers)
 
     def start(self) -> Worker:
         """One more process.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,15 +21,16 @@ from jupyter_train.store.masking import one_line
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
-from jupyter_train.tuning.book import Asked, Book, Suggest
+from jupyter_train.training.without_effect import without_effect
+from jupyter_train.tuning.book import Book, Suggest
 from jupyter_train.tuning.by_hand import check_enqueued
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
-from jupyter_train.tuning.optimizer import Constraints, sampler_of
+from jupyter_train.tuning.optimizer import Constraints, check_methods
 from jupyter_train.tuning.plan import Plan
-
-JOURNAL = "study.journal"
+from jupyter_train.tuning.trials import Asked
+from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Search:
         constraints: How far a trial is from what is allowed.
         parent: Key of the run that started this one, such as a repeated notebook.
         payload: Hash of what the study's own process was given; empty where this is not that process.
+        remarks: What the user shall be told of its beginning.
         on_start: Told the study's record once it is there, with its writer where this process searches.
     """
 
@@ -50,6 +52,7 @@ class Search:
     suggest: Suggest | None = None
     constraints: Constraints | None = None
     payload: str = ""
+    remarks: list[str] = field(default_factory=list)
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
 
 
@@ -66,8 +69,9 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
         TrainingInterrupted: The user pressed Interrupt; the study can go on.
     """
     config = asked.plan.config
-    sampler_of(config, asked.constraints)  # refuses what does not fit before anything is recorded
+    check_methods(config, asked.constraints)
     queued = check_enqueued(config)
+    known, asked.remarks = earlier_trials(store, config) if config.resume is None else ([], [])
     record, lock = _begun(store, asked, made)
     folder = RunFolder(record.folder)
     asked.plan.study = record.key
@@ -76,6 +80,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
         with InterruptWatch() as interrupt:
             book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
             if not book.trials():  # else they are in it
+                book.know(known)
                 for params in queued:
                     book.enqueue(params)
             driver = _drive(store, asked, record, book, interrupt)
@@ -99,7 +104,8 @@ def create(store: Store, asked: Search) -> RunRecord:
     config = asked.plan.config
     return store.create_run(
         config.name or asked.plan.name, kind="tune", notebook=asked.plan.notebook, note=config.note or "",
-        parent=asked.parent, config=recorded_options(config) | {"searched_options": asked.plan.options},
+        parent=asked.parent, tags=list(config.train.get("tag", [])),
+        config=recorded_options(config) | {"searched_options": asked.plan.options},
     )  # fmt: skip
 
 
@@ -150,9 +156,10 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
     """
     new = config.to_json()
     before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
-              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha")}  # fmt: skip
+              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha"),
+              "objective": old.config.get("objective", "best")}  # fmt: skip
     after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
-             "prune": config.prune}  # fmt: skip
+             "prune": config.prune, "objective": config.objective}  # fmt: skip
     before |= _plain(old.config.get("train", {}))
     after |= _plain(new.get("train", {}))
     lines = difference(before, after)
@@ -163,15 +170,18 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
         )
 
 
-def _remarks(config: TuneConfig) -> list[str]:
+def _remarks(plan: Plan) -> list[str]:
     """What works otherwise than somebody might expect."""
+    config = plan.config
+    found = without_effect(plan.usual_config(), plan.data)
     every = config.train.get("check_val_every_n_epoch") or 1
     is_validated = config.objectives[0][0].startswith(("val", "valid", "dev"))
     if config.prune == "none" or not is_validated or every == 1 or {"cv", "seeds"} & config.train.keys():
-        return []
+        return found
     return [
+        *found,
         f"a trial has a value every {every} epochs only (`--check-val-every-n-epoch {every}`), so `--prune "
-        f"{config.prune}` can end it no sooner; with `--prune none` none is ended"
+        f"{config.prune}` can end it no sooner; with `--prune none` none is ended",
     ]
 
 
@@ -192,7 +202,9 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
     status, message = RunStatus.FAILED, ""
     try:
         asked.on_start(record, writer)
-        for remark in _remarks(plan.config):
+        for words in asked.remarks:
+            writer.event("found", words)
+        for remark in _remarks(plan):
             writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jupyter_train.config import TuneConfig
+from jupyter_train.config import TuneConfig, methods
 from jupyter_train.config.commands import VERBS, Command
 from jupyter_train.exceptions import CommandRefusedError, JupyterTrainError
 from jupyter_train.run import RunStatus
@@ -98,6 +98,7 @@ class Steering:
         found = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
         self._book.narrow(found)
         words = "narrowed to " + " ".join(f"{name}={space}" for name, space in found.items())
-        if self._config.sampler in _TOGETHER:
-            words += f" (`{self._config.sampler}` draws it apart from the others from now on)"
+        sampler = methods.name_of(self._config.sampler)
+        if sampler in _TOGETHER:
+            words += f" (`{sampler}` draws it apart from the others from now on)"
         return words

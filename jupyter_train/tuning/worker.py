@@ -14,9 +14,10 @@ from typing import Any
 from jupyter_train.execution.payload import Payload
 from jupyter_train.store import open_store
 from jupyter_train.store.masked_output import mask_own_output
-from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.pool import THREADS_VARIABLE
+from jupyter_train.tuning.trials import Asked
+from jupyter_train.tuning.values import unpacked
 
 _LOOK_S = 0.5
 
@@ -87,9 +88,9 @@ def main(study: str, sha256: str) -> int:
     judge = Afar(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:
-        asked = Asked(message["trial"], message["params"])
+        asked = Asked(message["trial"], unpacked(message))
         ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
-        channel.send(ended=dataclasses.asdict(ended.told), fatal=ended.is_fatal, interrupted=ended.is_interrupted)
+        channel.send(ended=dataclasses.asdict(ended))
         _let_go()
     return 0
 

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import time
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import machine
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
-from jupyter_train.execution.stem import STEM
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
-from jupyter_train.tuning.book import Asked, Told
-from jupyter_train.tuning.carrying import Ended, carry_out
+from jupyter_train.tuning.carrying import Ended
+from jupyter_train.tuning.deadline import GRACE_S, words_of
 from jupyter_train.tuning.driver import Driver, say_lost
 from jupyter_train.tuning.plan import Plan
 from jupyter_train.tuning.pool import Pool, Trial, Worker
+from jupyter_train.tuning.trials import Told
+from jupyter_train.tuning.values import packed
 
 if TYPE_CHECKING:
     from jupyter_train.tuning.search import Search
 
 _LOOK_S = 0.1
-#: Processes are started for a search that would take longer than this without them: they cost seconds to start.
-_WORTH_S = 8.0
-#: A trial that takes longer than this holds nobody up.
-_LONG_TRIAL_S = 4.0
-#: The first trials here take longer than those after them.
-_LEARNT = 5
+#: How long a trial that is to end may take, in its own process, before that process is ended.
+_PATIENCE_S = 2 * GRACE_S
 
 
 def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
-    """Carries trials out until the study is over.
+    """Carries trials out until the study is over, none of them in this process: one that ends its own ends no other.
 
     Raises:
         UsageError: Model or data cannot be taken to another process.
@@ -46,28 +40,11 @@ def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
-    threads = max(1, cores // plan.config.parallel)
-    pool = Pool(store, plan, record, threads, asked.payload)
+    pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), asked.payload)
     try:
-        dealer = _Dealer(pool, driver, store, plan)
-        with _threads(threads):
-            dealer.begin()
-        dealer.run()
+        _Dealer(pool, driver, store, plan).run()
     finally:
         pool.close()
-
-
-@contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """This process computes with as many threads as each of the others: their results must not differ."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Dealer:
@@ -78,85 +55,31 @@ class _Dealer:
         self._driver = driver
         self._store = store
         self._plan = plan
-        self._here: Asked | None = None
-        self._done_here = 0
         self._tries: dict[int, int] = {}
         self._never_ready = 0
-
-    def begin(self) -> None:
-        """Carries trials out here until the processes have imported what they need, which takes seconds.
-
-        They are not started for what is done in that time; a first trial that takes longer does not hold them up.
-        """
-        began = time.monotonic()
-        if STEM.is_warm:
-            self._pool.start_all()
-            return
-        while not self._pool.is_ready:
-            self._driver.obey()
-            if self._driver.is_over:
-                return
-            self._carry_out_one_here()
-            self._done_here += 1
-            left = self._driver.left
-            each = (time.monotonic() - began) / self._done_here
-            if left is None or (self._done_here >= _LEARNT and left * each > _WORTH_S):
-                self._pool.start_all()
-
-    def _carry_out_one_here(self) -> None:
-        long_trial = threading.Timer(_LONG_TRIAL_S, self._pool.start_all)
-        long_trial.daemon = True
-        long_trial.start()
-        self._here = self._driver.next()
-        self._driver.tell_progress()
-        try:
-            ended = carry_out(self._store, self._plan, self._here, self, partial(self._driver.begun_here, self._here))
-        finally:
-            long_trial.cancel()
-        asked, self._here = self._here, None
-        self._driver.ended(asked, ended)
-        self._hear_what_waits()
-
-    def reached(self, epoch: int, value: float) -> str:
-        """See `Judge`: of the trial here; the others are heard meanwhile."""
-        assert self._here is not None
-        self._hear_what_waits()
-        return self._driver.reached(self._here.number, epoch, value)
-
-    def keeps(self, value: float | None) -> bool:
-        """See `Judge`."""
-        return self._driver.keeps(value)
-
-    def _hear_what_waits(self) -> None:
-        while True:
-            try:
-                self._take(*self._pool.messages.get_nowait())
-            except queue.Empty:
-                return
 
     def run(self) -> None:
         """Until the study is over and no trial runs any more."""
         if not self._driver.is_over:
             self._pool.start_all()
         for worker in list(self._pool.workers):
-            if worker.trial is None:
-                self._give(worker)
+            self._give(worker)
+        looked_at = 0.0
         while any(worker.trial is not None for worker in self._pool.workers):
-            try:
-                worker, message = self._pool.messages.get(timeout=_LOOK_S)
-            except queue.Empty:
+            with contextlib.suppress(queue.Empty):
+                self._take(*self._pool.messages.get(timeout=_LOOK_S))
+            if time.monotonic() > looked_at + _LOOK_S:
+                looked_at = time.monotonic()
                 self._look()
-                continue
-            self._take(worker, message)
 
     def _take(self, worker: Worker, message: dict[str, Any] | None) -> None:
         if message is None:
             self._lost(worker)
         elif "ready" in message:
             worker.is_ready = True
-            busy = sum(one.trial is not None for one in self._pool.workers) + (self._here is not None)
-            if busy < self._plan.config.parallel:
-                self._give(worker)
+            if worker.trial is not None:
+                self._limit(worker.trial)
+            self._give(worker)
         else:
             self._hear(worker, message)
 
@@ -164,6 +87,10 @@ class _Dealer:
         self._driver.obey()
         if self._driver.is_over and self._driver.stopped:
             self._ask_all_to_stop()
+        now = time.monotonic()
+        for worker in self._pool.workers:
+            if worker.trial is not None and now > worker.trial.until:
+                worker.process.kill()
 
     def _ask_all_to_stop(self) -> None:
         """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
@@ -171,8 +98,9 @@ class _Dealer:
             if worker.trial is not None and not worker.is_ready:
                 asked, worker.trial = worker.trial.asked, None
                 self._driver.ended(asked, Ended(Told("pruned")))  # it begins again with the study
-            elif worker.trial is not None and worker.trial.run and not worker.is_asked_to_stop:
-                worker.is_asked_to_stop = True
+            elif worker.trial is not None and worker.trial.run and not worker.trial.is_asked_to_stop:
+                worker.trial.is_asked_to_stop = True
+                worker.trial.until = min(worker.trial.until, time.monotonic() + _PATIENCE_S)
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
 
@@ -183,9 +111,17 @@ class _Dealer:
         if self._driver.is_over:
             return
         asked = self._driver.next()
-        worker.trial, worker.is_asked_to_stop = Trial(asked), False
-        worker.send(trial=asked.number, params=asked.params)
+        worker.trial = Trial(asked)
+        if worker.is_ready:
+            self._limit(worker.trial)
+        worker.send(trial=asked.number, **packed(asked.params))
         self._driver.tell_progress()
+
+    def _limit(self, trial: Trial) -> None:
+        """From now on it has so long; it ends itself then, and its process is ended where it does not."""
+        limit_s = self._plan.config.trial_timeout
+        if limit_s is not None:
+            trial.until = time.monotonic() + limit_s + _PATIENCE_S
 
     def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
         trial = worker.trial
@@ -193,6 +129,7 @@ class _Dealer:
             return
         if "begun" in message:
             trial.run = message["begun"]
+            self._limit(trial)
             self._driver.begun(trial.asked, trial.run)
         elif "reached" in message:
             epoch, value = message["reached"]
@@ -200,8 +137,8 @@ class _Dealer:
         elif "keeps" in message:
             worker.send(answer=self._driver.keeps(message["keeps"]))
         elif "ended" in message:
-            ended = Ended(Told(**message["ended"]), message["fatal"], message["interrupted"])
-            self._driver.ended(trial.asked, ended)
+            ended = message["ended"]
+            self._driver.ended(trial.asked, Ended(**{**ended, "told": Told(**ended["told"])}))
             worker.trial = None
             self._give(worker)
 
@@ -214,12 +151,24 @@ class _Dealer:
             self._never_began(worker, words)
             return
         number = trial.asked.number
+        if time.monotonic() > trial.until:  # ended by us: it came to no batch any more
+            self._ended_by_us(trial)
+            return
         say_lost(self._store, trial.run, words)
         self._tries[number] = self._tries.get(number, 1) + 1
         if self._tries[number] > 2 or self._driver.stopped:
             self._driver.ended(trial.asked, Ended(Told("fail", run=trial.run, message=words)))
         else:
             self._driver.begin_again(trial.asked)
+        if not self._driver.is_over:
+            self._give(self._pool.start())
+
+    def _ended_by_us(self, trial: Trial) -> None:
+        """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
+        words = words_of(self._plan.config.trial_timeout) if not trial.is_asked_to_stop else "did not end"
+        say_lost(self._store, trial.run, words)
+        told = Told("pruned" if trial.is_asked_to_stop else "fail", run=trial.run, message=words)
+        self._driver.ended(trial.asked, Ended(told, is_late=True))
         if not self._driver.is_over:
             self._give(self._pool.start())
 

@@ -108,6 +108,7 @@ export interface ISnapshot {
   asOf: number;
   durationSeconds: Value;
   data: string;
+  tags: string[];
   /** Label and value of everything on the status line. */
   statusLine: [string, string][];
   statusText: string;
@@ -152,6 +153,7 @@ export interface ILink {
 /** What a panel shows when asked for more. */
 export interface IDetails {
   note: string;
+  tags: string[];
   log: string;
   config: Record<string, unknown>;
   environment: Record<string, unknown>;
@@ -224,6 +226,7 @@ export function asDetails(content: unknown): IDetails | null {
   }
   return {
     note: text(content.note),
+    tags: list(content.tags).map(text),
     log: text(content.log),
     config: isRecord(content.config) ? content.config : {},
     environment: isRecord(content.environment) ? content.environment : {},
@@ -260,6 +263,7 @@ function asSnapshot(data: Unknown, status: Status): ISnapshot {
     asOf: number(data.as_of) ?? 0,
     durationSeconds: number(data.duration_s),
     data: text(data.data),
+    tags: list(data.tags).map(text),
     statusLine: list(data.status_line).map(asPair),
     statusText: text(data.status_text) || status,
     statusTextLater: text(data.status_text_later) || `was ${status}`,

@@ -46,7 +46,10 @@ export interface IStudy {
   values: Value[][];
   seconds: Value[];
   runs: string[];
+  /** What is searched; where that is much, what matters most. */
   params: IParam[];
+  /** How many names are searched. */
+  names: number;
   curves: ITrialCurve[];
   importance: IShare[];
   /** Trials on the Pareto front, where there are several objectives. */
@@ -89,6 +92,7 @@ export function asStudy(found: unknown): IStudy | null {
     params: list(found.params)
       .slice(0, MOST_PARAMS)
       .map(one => asParam(one, fit)),
+    names: number(found.names) ?? list(found.params).length,
     curves: list(found.curves).slice(0, MOST_CURVES).map(asCurve),
     importance: list(found.importance).slice(0, MOST_PARAMS).map(asShare),
     front: column(found.front).map(value => value ?? 0)

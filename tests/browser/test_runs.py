@@ -85,7 +85,7 @@ def test_a_live_run_is_seen_stopped_and_found_again_from_the_list(jupyter) -> No
     page = jupyter.page
     page.evaluate(SHOW)
     page.wait_for_function(f"() => [...document.querySelectorAll('.jt-Run')].some(n => n.innerText.includes('{name}') "
-                           "&& n.innerText.includes('running, epoch'))")  # fmt: skip
+                           "&& /running, [\\d,]+ of 5,000 epochs/.test(n.innerText))")  # fmt: skip
     if jupyter.application == "lab":
         page.locator(".jt-StatusItem", has_text="training").wait_for()
     _run(jupyter, name).click()

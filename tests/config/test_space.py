@@ -54,7 +54,7 @@ def test_what_is_typed_means(text, space) -> None:
         ("a|b|a", "`a` is given twice"),
         ([1], "one choice is no search"),
         ([], "a choice is empty"),
-        ("[1]|[2]", "neither a number, a truth value nor a word"),
+        ([print, 1], "is no number, truth value or word"),
     ],
 )
 def test_a_mistake_is_named(text, words: str) -> None:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import get_run, train, tune
 from jupyter_train.config.folds import Fold, Folds, parse_folds
-from jupyter_train.exceptions import DataError, ModelError, OptionError, RunStateError
+from jupyter_train.exceptions import DataError, ModelError, OptionError, RunNotFoundError, RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.study import Repeats
@@ -197,7 +197,7 @@ BAD = {
         {"cv": 3}, lambda: DataLoader(TensorDataset(torch.zeros(4, 64), torch.zeros(4).long())), DataError,
         "a DataLoader is used as it is",
     ),
-    "detached": ({"cv": 3, "detach": True}, digits, OptionError, "`--detach` is for one fit"),
+    "a place": ({"cv": 3, "resume": "digits", "from_": "best"}, digits, RunNotFoundError, "digits"),
     "a finder": ({"cv": 3, "lr": "auto"}, digits, OptionError, "`auto` looks for one number"),
 }  # fmt: skip
 
@@ -236,9 +236,9 @@ def test_a_fold_that_fails_says_which_and_what_was_done_stays() -> None:
     assert run.record.message == "fold 2 seed 1: RuntimeError: no more"
     assert [one.status for one in run.children] == ["finished", "finished", "failed"]
     assert run.metrics["val_acc"].count() == 2
-    with pytest.raises(OptionError, match="`--resume` is for one fit"):
-        train(lambda: LitDigits(), digits(), resume=run.ref, epochs=3, quiet=True)
-    with pytest.raises(RunStateError, match="is one of several fits, which cannot go on by itself"):
+    with pytest.raises(
+        RunStateError, match=f"is one of several fits, which goes on with all of them: resume `{run.ref}`"
+    ):
         train(lambda: FailsLater(), digits(), resume=run.children[0].ref, epochs=3, quiet=True)
 
 

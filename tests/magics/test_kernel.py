@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,31 @@ def test_completion_of_options_choices_runs_and_metrics(kernel) -> None:
     assert data_of(modules)[-1]["text/plain"] == "[]"
 
 
+NAMES = {
+    "%train Bi": {"BigNet", "Bin"},
+    "run = %train Bi": {"BigNet", "Bin"},
+    "%tune Bi": {"BigNet", "Bin"},
+    "for _ in range(2):\n    run = %train BigNet(bi": {"bigger"},
+    "%train BigNet() bi": {"bigger", "bin_rows"},
+    "%train BigNet() (bi": {"bigger", "bin_rows"},
+    "%train BigNet() (x,bi": {"bigger", "bin_rows"},
+    "%train net data --callback Bi": {"BigNet"},
+    "%train net data --lr {bi": {"bigger"},
+    "%%train\nmodel: Bi": {"BigNet"},
+    "%%train\ndata: (bi": {"bin_rows"},
+}
+
+
+def test_classes_and_objects_of_the_notebook_are_completed(kernel) -> None:
+    kernel.run("class BigNet:\n    pass\nbigger = BigNet()\nBin = bin_rows = [1]\n_bits = 1")
+    for cell, expected in NAMES.items():
+        found = set(kernel.matches(cell))
+        assert expected <= found, cell
+        assert "_bits" not in found
+    assert kernel.matches("%train net data --epochs bi") == []
+    assert kernel.matches("%train net data --mode bi") == []
+
+
 def test_the_panel_says_loading_before_torch_is_imported(kernel) -> None:
     line = "%train tests.models.LitDigits() __import__('tests.models').models.digits() --epochs 1 --seed 1"
     messages = kernel.run(line)
@@ -72,10 +98,11 @@ def test_the_panel_says_loading_before_torch_is_imported(kernel) -> None:
 def test_updates_follow_watchers(kernel) -> None:
     kernel.run(MODEL)
 
-    def updates(watch: bool) -> int:
-        sent = kernel.client.execute("run = %train Slow() data --epochs 60 --seed 1")
+    def updates(watch: bool) -> list[dict[str, Any]]:
+        """Bundles of the last four of nine seconds."""
+        sent = kernel.execute("run = %train Slow() data --epochs 60 --seed 1")
         deadline = time.monotonic() + 9.0
-        run, count = "", 0
+        run, found = "", []
         while time.monotonic() < deadline:
             try:
                 message = kernel.client.get_iopub_msg(timeout=0.5)
@@ -83,21 +110,36 @@ def test_updates_follow_watchers(kernel) -> None:
                 continue
             if message["msg_type"] == "update_display_data":
                 run = message["content"]["data"].get(MIME, {}).get("run", "")
-                count += time.monotonic() > deadline - 4.0
+                if time.monotonic() > deadline - 4.0:
+                    found.append(message["content"]["data"])
             if watch and run:
                 ask = kernel.client.session.msg("jupyter_train_request", {"verb": "watch", "run": run})
                 kernel.client.control_channel.send(ask)
         kernel.manager.interrupt_kernel()
         kernel.collect(sent)
-        return count
+        return found
 
-    assert updates(watch=False) == 0
-    assert updates(watch=True) >= 1
+    small = updates(watch=False)
+    assert len(small) > 1
+    assert len({data["text/html"] for data in small}) == len(small)
+    assert all("<img" in data["text/html"] and data[MIME]["families"] == [] for data in small)
+    assert any(data[MIME]["families"] for data in updates(watch=True))
+    assert updates(watch=False) == []
+
+
+def test_a_console_which_ignores_updates_gets_the_last_state_printed(kernel) -> None:
+    kernel.run(MODEL)
+    messages = kernel.collect(kernel.client.execute("run = %train LitDigits() data --epochs 1 --seed 1"))
+    first = [m["content"]["data"]["text/plain"] for m in messages if m["msg_type"] == "display_data"]
+    assert first == ["loading torch …"]
+    printed = "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
+    assert "finished  1 of 1 epoch  step 8 / 8" in printed
+    assert "val_loss" in printed
 
 
 def test_interrupt_stops_the_cell_and_the_queued_cells_and_the_next_run_works(kernel) -> None:
     kernel.run(MODEL)
-    training = kernel.client.execute("%train Slow() data --epochs 500 --seed 1\nafter = 1")
+    training = kernel.execute("%train Slow() data --epochs 500 --seed 1\nafter = 1")
     queued = kernel.client.execute("queued = 1")
     while True:
         message = kernel.client.get_iopub_msg(timeout=60)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_train.config import options_by_name
+from jupyter_train.config import options_by_name, tune_options_by_name
+from jupyter_train.config.other_words import _BY_NAME, OTHER_VERBS, what_to_type
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics.line import expression_in, parse, split, unquoted
+from jupyter_train.magics.runs_request import VERBS
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,57 @@ def test_braces_hold_an_expression(text: str, inside: str | None) -> None:
 @pytest.mark.parametrize(("text", "plain"), [("'a b'", "a b"), ('"a"', "a"), ("a'b", "a'b"), ("'a\\'b'", "a'b")])
 def test_quotes_are_taken_off(text: str, plain: str) -> None:
     assert unquoted(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("net data --epochs 5  # a comment", ["net", "data", "--epochs", "5"]),
+        ("net data # it's (not closed", ["net", "data"]),
+        ("# all of it", []),
+        ("net f('#1') --tag '#2' --wandb=a#3", ["net", "f('#1')", "--tag", "'#2'", "--wandb=a#3"]),
+    ],
+)
+def test_a_comment_is_left_out(line: str, words: list[str]) -> None:
+    assert split(line) == words
+    assert split("A see #12", has_comment=False) == ["A", "see", "#12"]
+
+
+OTHER_WORDS = {
+    "m d --gpus 1": "write `--accelerator gpu --devices 1`",
+    "m d --gpus=2": "write `--accelerator gpu --devices 2`",
+    "m d --gpus 0": "write `--accelerator cpu`",
+    "m d --learning-rate 3e-4": "write `--lr 3e-4`",
+    "m d --patience 5": "write `--early-stop val_loss:5`",
+    "m d --n_epochs (X,y)": "write `--epochs 10`",
+    "m d --num-workers 2": "`--tune-loader` measures how many",
+    "m d --n-trials 5": "unknown option `--n-trials`. ",
+    "m d -epochs 3": "`--epochs 3`",
+    "m d -epochs=3": "`--epochs 3`",
+    "m d -epoch 3": "Did you mean `--epochs`",
+    "m d —epochs 3": "`--epochs 3`",
+    "m d –-epochs 3": "`--epochs 3`",
+    "m d -detach": "two dashes: `--detach`",
+    "m -d": "brackets: `(-d)`",
+    "m d --epochs = 3": "`--epochs VALUE`",
+    "m d --early-stop val_loss 3": "takes one value, written `--early-stop METRIC[:PATIENCE]`",
+    "m d --tag #wip": "`--tag '#wip'`",
+}
+
+
+@pytest.mark.parametrize("line", OTHER_WORDS)
+def test_what_is_called_otherwise_elsewhere_is_answered_with_what_to_type(line: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse(line, options_by_name())
+    assert OTHER_WORDS[line] in str(caught.value)
+
+
+def test_every_other_name_of_an_option_leads_to_one_that_there_is() -> None:
+    known = tune_options_by_name()
+    for name in _BY_NAME:
+        assert name not in known or name not in options_by_name()
+        words = what_to_type(name, None, known)
+        typed = words.removeprefix("write `").removesuffix("`")
+        assert parse(typed, known).options, name
+    assert set(OTHER_VERBS.values()) <= set(VERBS)
+    assert not set(OTHER_VERBS) & set(VERBS)

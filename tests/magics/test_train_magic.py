@@ -188,6 +188,20 @@ SLIPS = {
     "LitDigits() (X,y) --epochs 1 --devices 2 --accelerator cpu --enable-checkpointing false": "in a checkpoint",
     "LitDigits() (X,y) --epochs {nope}": "`nope` is not defined",
     "LitDigits() (X,y) --epochs 1 --callback 1/0": "ZeroDivisionError",
+    "LitDigits() (X,y) --gpus 1 --epochs 1": "write `--accelerator gpu --devices 1`",
+    "LitDigits() (X,y) --epochs 1 --early-stop 3": "expected a metric and its patience: `val_loss:3`",
+    "LitDigits() (X,y) --epochs 1 --early-stop true": "`val_loss:3`",
+    "LitDigits() (X,y) --epochs 1 --monitor 3": "the name of a metric such as `val_loss`",
+    "LitDigits() (X,y) -epochs 3": "two dashes: `--epochs 3`",
+    "LitDigits() (X,y) epochs=3": "two dashes: `--epochs 3`",
+    "LitDigits() (X,y) epochs = 3": "`epochs = 3`: an option begins with two dashes: `--epochs 3`",
+    "LitDigits() (X,y) epochs 3": "two dashes: `--epochs 3`",
+    "LitDigits() (X,y) detach=True --epochs 1": "two dashes: `--detach`",
+    "LitDigits() (X,y) hidden=32 --epochs 1": "in its brackets, as in `Net(hidden=32)`",
+    "LitDigits() (X,y) gpus=1 --epochs 1": "write `--accelerator gpu --devices 1`",
+    "LitDigits() (X,y) lr=1e-4..1e-1 --epochs 1": "`%tune` searches a range",
+    "LitDigits() (X,y) hidden=8|16 --epochs 1": "`%tune MODEL DATA hidden=8|16 ...` does",
+    "LitDigits(), (X,y) --epochs 1": "no comma: `LitDigits()`",
 }
 
 
@@ -197,6 +211,64 @@ def test_a_slip_is_a_clear_error_and_records_nothing(namespace, line: str) -> No
         train(namespace, line)
     assert SLIPS[line] in str(caught.value)
     assert len(runs()) == 0
+
+
+AUTOMAGIC = {
+    "train(LitDigits(), (X,y), epochs=1)": "write `%train LitDigits() (X, y) --epochs 1`, or",
+    "train(lambda: LitDigits(hidden=8), data=(X,y), epochs=1, lr=lr, note='two words', quiet=True);":
+        "`%train LitDigits(hidden=8) (X, y) --epochs 1 --lr {lr} --note 'two words' --quiet`",
+    "train(*parts, epochs=1)": "call the function by its whole name, `jupyter_train.train(...)`",
+    "tune(LitDigits, (X,y), space={'lr': '1e-4..1e-1:log'}, trials=3, maximize=['val_acc'])":
+        "`%tune LitDigits (X, y) lr=1e-4..1e-1:log --trials 3 --maximize val_acc`",
+    "retrain('nightly.ipynb', {'lr': 1})": "`jupyter_train.retrain(...)`",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", AUTOMAGIC)
+def test_a_call_that_automagic_takes_is_answered_with_the_line(namespace, cell: str) -> None:
+    namespace.run_line_magic("automagic", "on")
+    result = namespace.run_cell(cell)
+    assert AUTOMAGIC[cell] in str(result.error_in_exec)
+    assert len(runs()) == 0
+
+
+def test_runs_as_a_call_lists_them(namespace) -> None:
+    train(namespace, "LitDigits() (X,y) --epochs 1 --name a")
+    assert [run.record.name for run in namespace.run_cell("runs()").result] == ["a"]
+
+
+def test_a_comment_after_a_line_is_no_part_of_it(namespace) -> None:
+    result = namespace.run_cell("run = %train LitDigits() (X,y) --epochs 1 --quiet  # it's the first")
+    result.raise_error()
+    assert namespace.user_ns["run"].config["expressions"] == {"model": "LitDigits()", "data": "(X,y)"}
+    namespace.run_cell(f"%runs note {namespace.user_ns['run'].ref} see #12").raise_error()
+    assert namespace.user_ns["run"].notes == "see #12"
+
+
+@pytest.mark.parametrize("line", ["%train --help", "%tune -h", "%runs help", "%runs --help", "%retrain LitDigits -h"])
+def test_help_is_shown_where_it_is_asked_for(namespace, capsys, line: str) -> None:
+    namespace.run_cell(line).raise_error()
+    assert "MODEL DATA" in (said := capsys.readouterr().out) or "%runs show RUN" in said or "NOTEBOOK -p" in said
+
+
+VERBS = {
+    "delete {ref}": "write `%runs rm {ref}`",
+    "delete": "write `%runs rm RUN`",
+    "kill {ref}": "write `%runs stop {ref}`",
+    "lr {ref} 1e-3": "write `%runs set-lr {ref} 1e-3`",
+    "ls": "write `%runs list`",
+    "diff a b": "write `%runs compare a b`",
+    "{ref}": "write `%runs show {ref}`",
+    "compar a b": "Did you mean `compare`",
+}
+
+
+def test_a_verb_that_others_have_is_answered_with_ours(namespace) -> None:
+    ref = train(namespace, "LitDigits() (X,y) --epochs 1").ref
+    for line, words in VERBS.items():
+        error = namespace.run_cell(f"%runs {line.format(ref=ref)}").error_in_exec
+        assert isinstance(error, JupyterTrainError), line
+        assert words.format(ref=ref) in str(error), line
 
 
 FAILURES = {
@@ -249,3 +321,21 @@ def test_nan_loss_goes_on_and_says_at_which_step(namespace) -> None:
     run = train(namespace, "Exploding() (X,y) --epochs 1 --seed 1")
     assert run.status == "finished"
     assert "train_loss became NaN at step 3" in [event.text for event in run.events]
+
+
+def test_inside_a_function_its_own_names_are_known(namespace) -> None:
+    """They come before the notebook's of the same name."""
+    cell = """
+def go(lr, width):
+    net = LitDigits(hidden=width)
+    mine = (X[:64], y[:64])
+    run = %train net mine --epochs 1 --lr {lr} --quiet
+    built = %train LitDigits(hidden=width) mine --epochs 1 --quiet
+    return run, built
+run, built = go(0.125, 5)
+"""
+    namespace.run_cell(cell).raise_error()
+    run, built = namespace.user_ns["run"], namespace.user_ns["built"]
+    assert (run.config["lr"], run.config["expressions"]["data"]) == (0.125, "mine")
+    assert built.model().hparams["hidden"] == 5
+    assert "mine" not in namespace.user_ns

@@ -128,7 +128,20 @@ quiet: true
 SLIPS = {
     "nothing": ("", UsageError, "name the model and the data"),
     "unknown name": ("LitDigits(hidden=hiden) (X,y) hidden=8|16", UsageError, "`hiden` is not defined here"),
-    "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "`hiden` is searched but not used"),
+    "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "not used.*Did you mean `hidden`"),
+    "not passed": (
+        "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hidden=8|16",
+        OptionError,
+        r"write `LitDigits\(lr=lr, hidden=h",
+    ),
+    "another passed": ("LitDigits(hidden=8) (X,y) hidden=8|16", OptionError, r"write `LitDigits\(hidden=hidden\)`"),
+    "nothing passed": ("tests.models.LitDigits() (X,y) hidden=8|16", OptionError, r"`tests.models.LitDigits\(hidden=h"),
+    "a comma": ("LitDigits, (X,y) lr=1..2", UsageError, "no comma: `LitDigits`"),
+    "an option without dashes": ("LitDigits (X,y) lr=1..2 sampler random", OptionError, "`--sampler random`"),
+    "spaced": ("LitDigits (X,y) lr = 1..2", UsageError, "without spaces: `lr=1..2`"),
+    "others' word": ("LitDigits (X,y) lr=1..2 --n-trials 5", OptionError, "write `--trials 5`"),
+    "devices": ("LitDigits (X,y) lr=1..2 --gpus 2", OptionError, "write `--accelerator gpu`"),
+    "a number for a metric": ("LitDigits (X,y) lr=1..2 --minimize 3", OptionError, "name of a metric"),
     "twice": ("LitDigits(lr=lr) (X,y) lr=1..2 lr=1..3", OptionError, "`lr` is given twice"),
     "three expressions": ("LitDigits X y lr=1..2", UsageError, "3 expressions were given"),
     "no range": ("LitDigits (X,y) lr=1e-4-1e-1", OptionError, "`lr=1e-4-1e-1` is one fixed value"),
@@ -210,3 +223,17 @@ def test_what_can_be_typed_is_offered_and_what_is_refused_is_not(line: str) -> N
 def test_a_form_of_too_many_expressions_says_what_to_type(magic: str, notebook) -> None:
     with pytest.raises(UsageError, match=r"not 3 expressions; put brackets .* as in `\(X, y\)`"):
         notebook.run_cell(f"{magic} LitDigits X y").raise_error()
+
+
+def test_inside_a_function_its_own_names_are_known(notebook) -> None:
+    cell = f"""
+def search(width, count):
+    mine = (X[:64], y[:64])
+    study = %tune LitDigits(hidden=width,lr=lr) mine lr=1e-3..1e-2:log {USUAL.replace("3", "{count}", 1)}
+    return study
+study = search(5, 2)
+"""
+    notebook.run_cell(cell).raise_error()
+    study = notebook.user_ns["study"]
+    assert len(study.trials) == 2
+    assert study.best.model().hparams["hidden"] == 5

@@ -11,38 +11,34 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from jupyter_train import retrain, runs
+from jupyter_train import get_run, retrain, runs
 from jupyter_train.cli import main
 from jupyter_train.config.retrain import check_parameter
 from jupyter_train.exceptions import CellFailedError, NotebookError, ParameterError
+from tests.notebook.written import ROOT, TRAIN, write
 
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
-ROOT = Path(__file__).parents[2]
-TRAIN = """
-%load_ext jupyter_train
-from tests.models import LitDigits, digits
-data = digits()
-"""
 
 
-@pytest.fixture(autouse=True)
-def tests_are_importable(monkeypatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def write(path: Path, cells: list[str], parameters: str = "") -> Path:
-    """A notebook with an optional parameters cell."""
-    made = [nbformat.v4.new_code_cell(source) for source in cells]
-    if parameters:
-        made.insert(0, nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    notebook = nbformat.v4.new_notebook(cells=made)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, path)
-    return path
+@pytest.mark.parametrize(
+    ("source", "failure"), [("import sys; sys.exit(0)", ""), ("raise SystemExit", ""), ("import sys; sys.exit(3)", "3")]
+)
+def test_a_cell_that_leaves_with_nothing_wrong_is_no_failure(tmp_path: Path, source: str, failure: str) -> None:
+    notebook = write(tmp_path / "nightly.ipynb", ["a = 1", source, "b = 2"])
+    if failure:
+        with pytest.raises(CellFailedError, match="SystemExit: 3"):
+            retrain(notebook, output=tmp_path / "out.ipynb")
+    else:
+        retrain(notebook, output=tmp_path / "out.ipynb")
+    run = get_run(runs()[0].ref)
+    assert run.status == ("failed" if failure else "finished")
+    assert run.record.message == (
+        "cell 2 (In [2]): SystemExit: 3" if failure else "`sys.exit` in cell 2 of 3; those after it did not run"
+    )
 
 
 def test_a_parameter_reaches_the_option_and_the_runs_are_linked(tmp_path: Path, capsys) -> None:

@@ -14,17 +14,19 @@ import nbformat
 import pytest
 
 import jupyter_train.panel as panel
-from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, loading_bundle
+from jupyter_train import runs, train
+from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, loading_bundle, small_bundle
 from jupyter_train.panel.families import place_of
 from jupyter_train.panel.numbers import duration_text, value_text
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
-from jupyter_train.panel.text import TerminalLine
+from jupyter_train.panel.text import TerminalLine, line, table
 from jupyter_train.panel.ticks import nice_ticks
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
 from jupyter_train.store.writer import Row
 from tests.browser.samples import HOSTILE, finished_bundle, hostile_bundle
+from tests.models import LitDigits, digits
 
 SCHEMA = json.loads((Path(panel.__file__).parent / "run.schema.json").read_text())
 
@@ -107,11 +109,40 @@ def test_a_running_snapshot_is_saved_as_was_running(store) -> None:
     assert snapshot(store, record.key)["status"] == "lost"
 
 
+def test_epochs_are_counted_and_the_best_is_named_as_it_is_recorded() -> None:
+    class Breaks(LitDigits):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 2:
+                raise ValueError("enough")
+
+    done = train(LitDigits(), digits(), epochs=2, seed=1, quiet=True)
+    assert done.best["epoch"] == 1 == done.metrics["epoch"].max()
+    assert "2 of 2 epochs  step 16 / 16" in repr(done)
+    assert f"best val_loss {value_text(done.best['value'])} (epoch 1)" in repr(done)
+    with pytest.raises(ValueError, match="enough"):
+        train(Breaks(), digits(), epochs=30, seed=1, quiet=True)
+    assert "2 of 30 epochs  step 16 / 240" in repr(runs()[0])
+    with pytest.raises(RuntimeError):
+        train(LitDigits(), (digits()[0][:, :60], digits()[1]), epochs=1, seed=1, quiet=True)
+    assert "0 of 1 epoch  step 0" in repr(runs()[0])
+    assert [row[3] for row in runs().rows()] == ["0", "2", "2"]
+
+
+def test_tags_stand_beside_the_status(store) -> None:
+    record = store.create_run("digits", tags=["nightly", "<b>two</b>"])
+    found = snapshot(store, record.key)
+    assert "nightly, &lt;b&gt;two&lt;/b&gt;" in as_html(found)
+    assert "tags nightly, <b>two</b>" in as_text(found)
+    assert "  tags nightly, <b>two</b>" in table(found)
+    assert bundle(found)[MIME_TYPE]["tags"] == ["nightly", "<b>two</b>"]
+    assert "tags" not in as_text(recorded(store, []))
+
+
 def test_the_best_point_is_ringed(store) -> None:
     best = {"metric": "val_loss", "value": 0.5, "epoch": 0, "step": 2, "mode": "min"}
     found = recorded(store, [(1, [("val_loss", 0.5)]), (3, [("val_loss", 0.7)])], best=best)
     assert 'r="5.5"' in svg(found)
-    assert ("best val_loss 0.500 (epoch 1)") in as_text(found)
+    assert ("best val_loss 0.500 (epoch 0)") in as_text(found)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +184,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_one_line_in_place_then_a_table(store) -> None:
+def test_a_terminal_shows_one_line_in_place_then_a_table(store, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     found = recorded(store, [(0, [("train_loss", 0.5)]), (1, [("train_loss", 0.25)])])
     out = Terminal()
     line = TerminalLine(out)
@@ -163,6 +195,70 @@ def test_a_terminal_shows_one_line_in_place_then_a_table(store) -> None:
     assert "▕██████······▏" in out.getvalue()
     line.show(found)
     assert out.getvalue().rstrip().endswith("train_loss       0.250       0.250       0.500")
+
+
+LIVE = {
+    "status": "running", "ref": "lit-digits-k3f9",
+    "best": {"metric": "val_loss", "value": 0.41, "epoch": 6, "step": 99},
+    "progress": {"stage": "training", "epoch": 7, "epochs": 100, "step": 1_234, "steps": 20_000, "steps_per_s": 812.0,
+                 "eta_s": 200.0},
+}  # fmt: skip
+LINES = {
+    20: "7 of 100 epochs",
+    30: "7 of 100 epochs  left 3:20",
+    45: "7 of 100 epochs  val_loss 0.412  left 3:20",
+    60: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  left 3:20",
+    80: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  left 3:20  train_loss 0.250",
+    140: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  step 1,234 / 20,000  left 3:20  "
+    "best val_loss 0.410 (epoch 6)  train_loss 0.250",
+    170: "lit-digits-k3f9  running  ▕█···········▏  7 of 100 epochs  val_loss 0.412  step 1,234 / 20,000  steps/s 812  "
+    "left 3:20  best val_loss 0.410 (epoch 6)  train_loss 0.250",
+}
+
+
+@pytest.mark.parametrize("columns", LINES)
+def test_a_narrow_line_says_what_matters_and_leaves_out_whole_fields(store, columns: int) -> None:
+    found = recorded(store, [(0, [("train_loss", 0.25), ("val_loss", 0.412)])]) | LIVE
+    assert line(found, columns - 1) == LINES[columns]
+    whole = line(found).split("  ")
+    for width in range(1, 200):
+        shown = line(found, width)
+        assert len(shown) <= width
+        assert set(shown.split("  ")) - {""} <= set(whole)
+
+
+def test_a_line_in_wide_letters_keeps_to_the_width(store) -> None:
+    found = recorded(store, [(0, [("損失", 0.25)])]) | LIVE | {"best": None, "ref": "数字-k3f9"}
+    assert line(found, 48) == "7 of 100 epochs  損失 0.250  left 3:20"
+    assert line(found, 49) == "数字-k3f9  7 of 100 epochs  損失 0.250  left 3:20"
+
+
+def test_a_narrow_table_breaks_no_field(store) -> None:
+    found = recorded(store, [(0, [("train_loss", 0.25), ("val_loss", 0.412)])]) | LIVE | {"status": "finished"}
+    lines = table(found, 59).splitlines()
+    assert max(map(len, lines)) <= 59
+    fields = table(found).splitlines()[0].split("  ")
+    assert [field for line in lines[:-3] for field in line.strip().split("  ")] == fields
+
+
+def test_the_newest_values_alone_give_the_line_of_a_snapshot(store) -> None:
+    from jupyter_train.panel.newest import with_newest
+    from jupyter_train.panel.snapshot import outline
+
+    best = {"metric": "val_loss", "value": 0.5, "epoch": 0, "step": 2, "mode": "min"}
+    rows = [(1, [("train_loss", 0.5), ("lr", 1e-3)]), (3, [("val_loss", 0.7), ("val_loss/spread", 0.1)])]
+    found = recorded(store, rows, best=best)
+    assert line(with_newest(*outline(store, found["run"]))) == line(found)
+
+
+def test_without_a_renderer_line_and_picture_are_sent_and_the_run_is_found(store) -> None:
+    found = recorded(store, [(step, [("train_loss", 0.5 / (step + 1))]) for step in range(400)])
+    small, whole = small_bundle(found), bundle(found)
+    assert small["text/html"] == whole["text/html"]
+    assert small["text/plain"] == whole["text/plain"]
+    assert len(json.dumps(small[MIME_TYPE])) < 2_000
+    assert small[MIME_TYPE]["run"] == found["run"]
+    jsonschema.validate(small[MIME_TYPE], SCHEMA)
 
 
 def test_a_pipe_shows_the_last_state_alone(store) -> None:

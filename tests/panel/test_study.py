@@ -18,8 +18,9 @@ from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.store import RunFolder
 from jupyter_train.store.outlines import outlines
 from jupyter_train.study import Study
-from jupyter_train.tuning.book import Book, Told
+from jupyter_train.tuning.book import Book
 from jupyter_train.tuning.outline import Outline, importances
+from jupyter_train.tuning.trials import Told
 from tests.models import LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 from tests.panel.test_protocol import read_by_renderer

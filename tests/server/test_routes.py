@@ -378,11 +378,12 @@ async def _note(jp_fetch, key: str, body: str):
 
 async def test_details_hold_the_end_of_the_log_and_a_note_that_can_be_changed(jp_fetch, own_store) -> None:
     store = open_store()
-    record = store.create_run("digits", config={"epochs": 3, "mode": None})
+    record = store.create_run("digits", config={"epochs": 3, "mode": None}, tags=["nightly", "two words"])
     store.add_events(record.key, [Event(1.0, 5, "warning", "a word", {})])
     RunFolder(record.folder).log.write_text("first\n" + "x" * 80 + "\n" * 2 + "y" * 40_000 + "\nlast\n")
     found = json.loads((await jp_fetch("jupyter-train", "api", "runs", record.key, "details")).body)
     assert (found["log"], found["config"], found["note"]) == ("last\n", {"epochs": 3}, "")
+    assert found["tags"] == ["nightly", "two words"]
     assert found["events"] == [{"at": 1.0, "step": 5, "kind": "warning", "text": "a word"}]
     await _note(jp_fetch, record.key, '{"note": "<b>good</b>"}')
     assert store.get(record.key).note == "<b>good</b>"

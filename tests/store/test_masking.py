@@ -231,3 +231,27 @@ def test_variables_that_come_and_go_meanwhile_keep_nothing_from_being_masked() -
         is_over.set()
         changing.join()
         sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("text", ["to\u212aen=zz91aabbcc", "\u017fecret=zz91aabbcc", "ap\u0131_key=zz91aabbcc"])
+def test_letters_that_count_as_others_hide_no_secret(text: str) -> None:
+    """`re.IGNORECASE` takes the Kelvin sign for a k, a long s for an s, an i without its dot for an i."""
+    assert "zz91aabbcc" not in mask(text)
+
+
+@pytest.mark.parametrize("filler", ["x" * 400_000, "Epoch 3: train_loss=0.25, 40 steps/s\n" * 10_000])
+def test_a_long_text_hides_nothing(filler: str) -> None:
+    """Of a long text only what stands around the words that a secret needs is read."""
+    for text in [*(template.format(secret) for template, secret in CANARIES.values()), *sorted(PRINTED)]:
+        around = f"{filler}\n {text}\n {filler}"
+        assert mask(around) == f"{filler}\n {mask(text)}\n {filler}", text
+    key = f"-----BEGIN PRIVATE KEY-----\n{filler}\n-----END PRIVATE KEY-----"
+    assert mask(f"{filler}\n{key}\n{filler}") == f"{filler}\n{MASK}\n{filler}"
+
+
+@pytest.mark.timeout(120)
+def test_fifty_megabytes_without_a_secret_are_read_once() -> None:
+    """Every pattern tried at every letter took minutes; what none of them can begin with is seen at once."""
+    text = ("x" * 100 + "\n") * 500_000
+    assert mask(text) == text
+    assert mask(f"{text}api_key=zz91aabbcc").endswith(f"x\napi_key={MASK}")

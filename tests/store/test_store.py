@@ -49,6 +49,13 @@ def test_an_ambiguous_name_lists_the_runs(store) -> None:
     assert all(ref in str(caught.value) for ref in refs)
 
 
+def test_what_a_run_consists_of_does_not_make_its_name_ambiguous(store) -> None:
+    study = store.create_run("digits", kind="tune")
+    parts = [store.create_run("digits", kind=kind, parent=study.key) for kind in ("trial", "fold", "trial")]
+    assert store.find("digits").key == study.key
+    assert [store.find(part.ref).key for part in parts] == [part.key for part in parts]
+
+
 def test_files_and_folders_are_private(store, own_store: Path) -> None:
     folder = RunFolder(store.create_run("digits").folder)
     RunWriter(store, store.list_runs()[0].key, folder).flush()

@@ -9,9 +9,11 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from jupyter_train import train
+from jupyter_train.exceptions import OptionError
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.metric_choice import choose_monitor, training_loss
 from jupyter_train.training.validations import may_validate
+from tests.models import LitDigits, digits
 
 #: What Lightning and torch say of these modules is theirs to say.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -394,3 +396,31 @@ def test_a_validation_loss_is_chosen_before_others(names, chosen) -> None:
 )  # fmt: skip
 def test_a_training_loss_is_told_by_its_name(names, chosen) -> None:
     assert training_loss(names) == chosen
+
+
+class Twice(LitDigits):
+    """Validates on two loaders."""
+
+    def validation_step(self, batch, batch_idx, dataloader_idx=0):
+        self.step(batch, "val")
+
+    def val_dataloader(self):
+        rows = TensorDataset(*map(torch.as_tensor, digits(64)))
+        return [DataLoader(rows, batch_size=32), DataLoader(rows, batch_size=32)]
+
+
+FORMS = {
+    "val_loss": "each with a value of its own. Name one: `val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
+    "val_loss/dataloader_idx_2": "Name one: `val_loss/dataloader_idx_0`, `val_loss/dataloader_idx_1`",
+    "train_loss_epoch": "but `train_loss`; name one of these",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("option", ["monitor", "early_stop"])
+def test_a_metric_that_is_logged_in_other_forms_is_answered_with_them(name: str, option: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        train(Twice(), DataLoader(TensorDataset(*map(torch.as_tensor, digits(64))), batch_size=32), epochs=1,
+              seed=1, quiet=True, **{option: name})  # fmt: skip
+    assert f"`{name}` was never logged" in str(caught.value)
+    assert FORMS[name] in str(caught.value)

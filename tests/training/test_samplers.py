@@ -402,7 +402,7 @@ class Remade(pl.LightningDataModule):
 def test_a_loader_that_is_made_in_another_epoch_is_named() -> None:
     _, run, _ = resumed(Remade, 9, reload_dataloaders_every_n_epochs=2)
     assert remarks(run) == [
-        "loaders are made every 2 epochs: those of epoch 1 are made again in this one; a resumed run may differ"
+        "loaders are made every 2 epochs: those of epoch 0 are made again in this one; a resumed run may differ"
     ]
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from jupyter_train import Study, get_run, tune
 from jupyter_train.exceptions import OptionError, StudyError
-from jupyter_train.execution.stem import STEM
 from jupyter_train.magics.runs_request import carry_out
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
@@ -121,7 +120,6 @@ def test_one_that_goes_on_here_takes_what_it_is_given_here(data) -> None:
     process = psutil.Process(study.record.pid)
     process.kill()
     process.wait(20)
-    STEM.get("jupyter_train.tuning.worker").is_warm.wait(60)  # so that no trial is carried out here
     again = tune(Quick, data, trials=8, resume=study.ref, parallel=2, quiet=True)
     assert again.status == "finished"
     assert len(again.trials) == 8

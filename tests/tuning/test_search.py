@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
 from pathlib import Path
 
+import jsonschema
 import psutil
 import pytest
 import pytorch_lightning as pl
@@ -26,10 +28,11 @@ from jupyter_train.exceptions import (
 )
 from jupyter_train.execution.stem import STEM
 from jupyter_train.handle import Run
+from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.tuning import workers
 from jupyter_train.tuning.promoting import train_line
 from tests.models import DigitsData, LitDigits, digits
+from tests.panel.test_bundle import SCHEMA
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
@@ -68,7 +71,7 @@ def test_every_trial_is_a_run_and_the_best_three_keep_their_weights(data) -> Non
         if row["state"] == "complete":
             assert row["val_acc"] == run.best["value"] == run.metrics["val_acc"].max()
         else:
-            assert run.record.message.startswith("pruned after epoch")
+            assert re.match(r"pruned after \d epochs?: ", run.record.message)
     complete = trials[trials["state"] == "complete"]
     assert set(checkpoints_of(study)) == set(complete["run"][:3])
     best = study.best
@@ -121,7 +124,9 @@ def test_the_best_trial_keeps_to_the_constraints(sampler: str, data) -> None:
     assert study.record.summary["best"]["params"]["hidden"] in (4, 8)
     assert set(trials.index[:2]) <= {study._store.get(key).config["trial"] for key in checkpoints_of(study)
                                      if "trial" in study._store.get(key).config}  # fmt: skip
-    assert sorted(snapshot(study._store, study.key)["study"]["states"]) == ["c", "c", "i", "i", "i"]
+    drawn = snapshot(study._store, study.key)
+    assert sorted(drawn["study"]["states"]) == ["c", "c", "i", "i", "i"]
+    jsonschema.validate(bundle(drawn)[MIME_TYPE], SCHEMA)
     assert study.metrics["best_val_acc"].dropna().tolist()[-1] == study.optuna.best_trial.value
 
 
@@ -142,8 +147,10 @@ class TurnsNaN(LitDigits):
 
 
 def test_a_trial_that_becomes_nan_says_so(data) -> None:
-    study = tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
-    assert set(study.trials["message"]) == {"`val_loss` is NaN after epoch 3"}
+    with pytest.raises(StudyError, match="no trial was completed: 2 failed, the last with: `val_loss` is NaN after"):
+        tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
+    study = Study(*_newest())
+    assert set(study.trials["message"]) == {"`val_loss` is NaN after 3 epochs"}
 
 
 def test_what_no_line_can_name_is_said_with_what_to_write(data) -> None:
@@ -414,9 +421,7 @@ class VerySlow(LitDigits):
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
-
+def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store) -> None:
     def steer() -> None:
         while not any(run.last.get("val_acc") for run in _trials(store)):
             time.sleep(0.05)
@@ -441,9 +446,6 @@ def _trials(store) -> list:
 
 
 SCRIPT = """
-from jupyter_train.execution.stem import STEM
-from jupyter_train.tuning import workers
-workers._WORTH_S, workers._LEARNT = 0.0, 0
 from jupyter_train import tune
 from tests.tuning.test_search import Slow
 from tests.models import digits
@@ -499,18 +501,13 @@ def _wait_for_no_process(study: Study) -> None:
 # -- several at once ------------------------------------------------------------------------------
 
 
-def _start_at_once(monkeypatch) -> None:
-    """Processes are started also for a search that hardly needs them."""
-    monkeypatch.setattr(workers, "_WORTH_S", 0.0)
-    monkeypatch.setattr(workers, "_LEARNT", 0)
-
-
-def test_trials_at_once_are_as_good_and_all_accounted_for(data, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
+def test_trials_at_once_are_as_good_and_all_accounted_for(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=24, parallel=2, **USUAL)
     assert study.status == "finished"
     assert len(study.trials) == 24
-    assert len({run.record.pid for run in study.children} - {os.getpid()}) == 2
+    processes = {run.record.pid for run in study.children}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
     assert len(checkpoints_of(study)) <= 3
     assert study.best.model() is not None
     _wait_for_no_process(study)
@@ -532,7 +529,6 @@ class KillsItself(LitDigits):
 
 def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     monkeypatch.setenv("TEST_PROCESS", str(os.getpid()))
-    _start_at_once(monkeypatch)
     space = {"lr": "1e-3..1e-1:log", "way": ["to live", "to go on", "to survive", "to die"]}
     study = tune(KillsItself, data, space=space, trials=24, parallel=2, prune="none", sampler="random", **USUAL)
     assert study.status in ("finished", "failed")
@@ -545,8 +541,7 @@ def test_a_worker_that_dies_costs_one_trial_at_most(data, monkeypatch) -> None:
     assert {run.status for run in study.children} <= {"finished", "failed"}
 
 
-def test_when_what_they_were_forked_from_dies_others_take_over(data, store, monkeypatch) -> None:
-    _start_at_once(monkeypatch)
+def test_when_what_they_were_forked_from_dies_others_take_over(data, store) -> None:
     killed = []
 
     def kill() -> None:

@@ -14,8 +14,8 @@ from jupyter_train.exceptions import CommandError, CommandRefusedError, RunState
 from jupyter_train.magics.runs_request import carry_out
 from jupyter_train.store import RunFolder
 from jupyter_train.store.inbox import LOCAL
-from jupyter_train.tuning.book import Asked
 from jupyter_train.tuning.driver import Driver
+from jupyter_train.tuning.trials import Asked
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]

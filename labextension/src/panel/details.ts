@@ -61,6 +61,7 @@ function partsOf(found: IDetails): HTMLElement[] {
   });
   return [
     linksOf(found.links),
+    tableOf('tags', [['tags', found.tags.join(', ')]]),
     tableOf('options', Object.entries(found.config).map(shown)),
     tableOf('events', events),
     logOf(found.log),

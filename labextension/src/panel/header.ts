@@ -10,6 +10,7 @@ export class Header {
   private readonly _dot = element('span', 'jt-Dot');
   private readonly _name = element('span', 'jt-Name');
   private readonly _status = element('span', 'jt-Status');
+  private readonly _tags = element('span', 'jt-Tags');
   private readonly _data = element('span', 'jt-Data');
   private readonly _bar = element('div', 'jt-Bar');
   private readonly _fill = element('div', 'jt-BarFill');
@@ -21,11 +22,12 @@ export class Header {
    */
   constructor(controls: HTMLElement) {
     const title = element('div', 'jt-Title');
-    title.append(this._dot, this._name, this._status, controls);
+    title.append(this._dot, this._name, this._status, this._tags, controls);
     const line = element('div', 'jt-NumbersLine');
     line.append(this._numbers, this._data);
     this._status.setAttribute('role', 'status');
     this._dot.setAttribute('aria-hidden', 'true');
+    this._tags.title = 'tags';
     this._bar.setAttribute('role', 'progressbar');
     this._bar.setAttribute('aria-label', 'training progress');
     this._bar.append(this._fill);
@@ -39,6 +41,7 @@ export class Header {
     setText(this._name, snapshot.ref);
     const isPast = isAwaited(snapshot.status) && !isHeard;
     setText(this._status, isPast ? snapshot.statusTextLater : snapshot.statusText);
+    setText(this._tags, snapshot.tags.join(', '));
     setText(this._data, snapshot.data);
     this._updateBar(snapshot);
     this._updateNumbers(snapshot.statusLine);
@@ -78,7 +81,7 @@ export class Header {
       return known;
     }
     const cell = element('div', 'jt-Number');
-    cell.append(element('span', 'jt-Label', label), element('b', ''));
+    cell.append(...(label === '' ? [] : [element('span', 'jt-Label', label)]), element('b', ''));
     this._cells.set(label, cell);
     return cell;
   }

@@ -59,6 +59,14 @@ export function ofText(value: Value, total: Value): string {
   return total === null ? (words[0] ?? '') : `${words[0]} / ${words[1]}`;
 }
 
+/** `7 of 30 epochs`, or `7 epochs` when there is no known end: how many are over. */
+export function epochsText(done: number, total: Value): string {
+  const counted = [done, ...(total === null ? [] : [total])].map(one =>
+    one.toLocaleString('en-US')
+  );
+  return `${counted.join(' of ')} ${(total ?? done) === 1 ? 'epoch' : 'epochs'}`;
+}
+
 /** A run's status, with what it ended with where that is no finite loss. */
 export function endedText(status: string, endedWith: string): string {
   return endedWith === '' ? status : `${status} with ${endedWith}`;

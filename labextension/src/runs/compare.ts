@@ -119,7 +119,7 @@ export class CompareTab extends Widget {
 
   private _showTable(found: ISnapshot[]): void {
     const head = element('tr', '');
-    head.append(...['run', 'status', 'epoch', 'best'].map(text => element('th', '', text)));
+    head.append(...['run', 'status', 'epochs', 'best'].map(text => element('th', '', text)));
     const rows = found.map(one => {
       const row = element('tr', '');
       const best = one.best === null ? '–' : `${one.best.metric} ${valueText(one.best.value)}`;

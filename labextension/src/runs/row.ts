@@ -3,7 +3,7 @@
  */
 import { element, setText } from '../panel/dom';
 import { Spark } from '../panel/spark';
-import { durationText, endedText, ofText, sizeText, valueText } from '../panel/words';
+import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words';
 import { isLive } from '../protocol';
 import type { IRunRow } from '../rows';
 
@@ -57,6 +57,6 @@ export class RunLine {
 
 function statusOf(row: IRunRow): string {
   return isLive(row.status) && row.epoch !== null
-    ? `${row.status}, epoch ${ofText(row.epoch, row.epochs)}`
+    ? `${row.status}, ${epochsText(row.epoch, row.epochs)}`
     : endedText(row.status, row.endedWith);
 }

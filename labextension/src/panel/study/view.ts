@@ -103,11 +103,11 @@ export class StudyView {
       said(told, AS_TRIANGLES)
     );
     this._front.update(`${second} against ${metric}`, front(study, this._chosen));
-    this._importance.update('what matters', importance(study));
+    this._importance.update('what matters', importance(study), unshown(study));
     this._parallel.update(
       'all values together',
       parallel(study, this._chosen),
-      said(told, 'lines to the edge')
+      together([said(told, 'lines to the edge'), unshown(study)])
     );
     const weighed = byWeight(study);
     this._contour.update(study, weighed, this._chosen);
@@ -167,5 +167,15 @@ function legend(study: IStudy): string {
     states.has('failed') ? 'red: failed' : '',
     said(curveValues(study), AS_TRIANGLES)
   ];
+  return together(words);
+}
+
+/** How many of the names are not shown, where there are many. */
+function unshown(study: IStudy): string {
+  const shown = study.params.length;
+  return study.names > shown ? `${shown} of ${study.names} names: those that matter most` : '';
+}
+
+function together(words: string[]): string {
   return words.filter(word => word !== '').join(' · ');
 }

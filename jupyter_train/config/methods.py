@@ -1,0 +1,107 @@
+"""A sampler or a pruner as it is typed: its name, and what it takes besides, as in `asha:eta=4,min=2`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.config.options import literal
+from jupyter_train.exceptions import did_you_mean
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a method takes.
+
+    Attributes:
+        name: As Optuna calls it.
+        low: The least value; None for true or false.
+        high: The greatest.
+        is_whole: Whether only whole numbers are meant.
+    """
+
+    name: str
+    low: float | None = None
+    high: float = 0.0
+    is_whole: bool = True
+
+
+Arguments = Mapping[str, Mapping[str, Argument]]
+
+_STARTUP = Argument("n_startup_trials", 0, 100_000)
+_ETA, _LEAST = Argument("reduction_factor", 2, 100), Argument("min_resource", 1, 1_000_000)
+SAMPLERS: Arguments = {
+    "tpe": {"startup": _STARTUP, "candidates": Argument("n_ei_candidates", 1, 10_000),
+            "multivariate": Argument("multivariate"), "group": Argument("group")},
+    "gp": {"startup": _STARTUP},
+    "cmaes": {"startup": _STARTUP, "sigma": Argument("sigma0", 1e-12, 1e12, is_whole=False),
+              "population": Argument("popsize", 2, 10_000)},
+    "random": {},
+    "grid": {},
+    "qmc": {},
+    "nsga2": {"population": Argument("population_size", 2, 10_000),
+              "mutation": Argument("mutation_prob", 0, 1, is_whole=False),
+              "crossover": Argument("crossover_prob", 0, 1, is_whole=False)},
+}  # fmt: skip
+PRUNERS: Arguments = {
+    "asha": {"eta": _ETA, "min": _LEAST, "late": Argument("min_early_stopping_rate", 0, 100)},
+    "hyperband": {"eta": _ETA, "min": _LEAST, "max": Argument("max_resource", 1, 1_000_000)},
+    "median": {"startup": _STARTUP, "warmup": Argument("n_warmup_steps", 0, 1_000_000),
+               "every": Argument("interval_steps", 1, 1_000_000)},
+    "none": {},
+}  # fmt: skip
+
+
+def name_of(text: str) -> str:
+    """The method's name alone."""
+    return text.partition(":")[0]
+
+
+def arguments_of(text: str, known: Arguments) -> dict[str, Any]:
+    """What the method takes besides, under Optuna's names.
+
+    Raises:
+        ValueError: It takes no such argument, or not this value; the message says what was expected.
+    """
+    name, colon, rest = text.partition(":")
+    takes = known[name]
+    found: dict[str, Any] = {}
+    for part in rest.split(",") if colon else []:
+        word, _, value = (one.strip() for one in part.partition("="))
+        if word not in takes:
+            raise ValueError(_words(name, takes) + did_you_mean(word, takes))
+        argument = takes[word]
+        if argument.name in found:
+            raise ValueError(f"`{word}` once")
+        found[argument.name] = _value(word, value, argument)
+    return found
+
+
+def checked(known: Arguments, text: str) -> str:
+    """The text, without spaces.
+
+    Raises:
+        ValueError: See `arguments_of`.
+    """
+    arguments_of(text, known)
+    return "".join(text.split())
+
+
+def _value(word: str, text: str, argument: Argument) -> Any:
+    value = literal(text)
+    if argument.low is None:
+        if not isinstance(value, bool):
+            raise ValueError(f"`{word}=true` or `{word}=false`")
+        return value
+    kinds = int if argument.is_whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not argument.low <= value <= argument.high:
+        what = "a whole number" if argument.is_whole else "a number"
+        raise ValueError(f"`{word}` to be {what} from {argument.low:g} to {argument.high:,g}")
+    return value
+
+
+def _words(name: str, takes: Mapping[str, Argument]) -> str:
+    if not takes:
+        return f"`{name}` alone, which takes nothing besides."
+    return f"`{name}:NAME=VALUE,...` with {', '.join(f'`{one}`' for one in takes)}."

@@ -1,0 +1,125 @@
+"""Several fits in a process of their own: what it is given, and what carries it out there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import JupyterTrainError, StoreError
+from jupyter_train.execution import payload
+from jupyter_train.execution.job import Job, Prepared, changed, prepare
+from jupyter_train.execution.parts import Part, job_of, parts_of
+from jupyter_train.execution.pickling import pickled
+from jupyter_train.execution.process import Launched, start_process
+from jupyter_train.execution.repeated import carry_out, create_fits
+from jupyter_train.execution.worker import take_output
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, Store, arrays
+from jupyter_train.store.locations import runs_home
+from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.takeover import check_may_go_on
+
+if TYPE_CHECKING:
+    from jupyter_train.config import TrainConfig
+
+_CARRIER = __name__
+
+
+def launch(store: Store, job: Job) -> Launched:
+    """Starts the process of several fits and gives their run at once.
+
+    Raises:
+        UsageError: Something does not fit, or cannot be taken to another process; no run was made.
+        RunStateError: The run cannot go on.
+        StoreError: The process could not be started.
+    """
+    parts = parts_of(job.config)
+    first = prepare(job_of(job, parts[0], None))
+    content = pickled(
+        {
+            "models": _models(job, parts, first),
+            "data": first.data,
+            "options": job.config,
+            "provenance": job.provenance,
+            "notebook": job.notebook,
+            "parent": job.parent,
+            "ckpt_path": job.ckpt_path,
+        },
+        job.config.yes,
+    )
+    arrays.check_room(runs_home(), content.size)
+    if job.config.resume is not None:
+        record = store.find(job.config.resume)
+        check_may_go_on(store, record)
+    else:
+        record = create_fits(store, job, first, goes_elsewhere=True)
+    try:
+        sha256 = payload.write(RunFolder(record.folder), content, _CARRIER)
+        store.update(record.key, payload=sha256)
+    except OSError as err:
+        raise StoreError(f"`{record.ref}`: what its process needs could not be written: {err.strerror or err}") from err
+    return start_process(store, record, sha256, job.config.notify, job.on_start)
+
+
+def _models(job: Job, parts: Sequence[Part], first: Prepared) -> list[Any]:
+    """The model of every part, made under its seed as it would be here; of an object that is given, that alone."""
+    from jupyter_train.training import seeds
+    from jupyter_train.training.model import unwrapped
+
+    found = [first.model]
+    for part in parts[1:]:
+        seeds.seed_all(part.recorded["seed"])
+        model = unwrapped(job.build(part.config)[0])
+        if model is first.model:
+            return found
+        found.append(model)
+    return found
+
+
+def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
+    """Trains them, in their own process; gives the exit code: 0 however it ended, as long as that is recorded.
+
+    Args:
+        store: Where the run is recorded.
+        record: Its run: new, or one that is gone on with.
+        given: Its payload.
+        changes: Options that are others than those of the payload.
+    """
+    from jupyter_train.training.fit import last_line
+
+    lock = None
+    if record.status is RunStatus.QUEUED and not changes:
+        lock = OwnerLock(RunFolder(record.folder).lock)
+        lock.acquire()
+        store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+    try:
+        job = _job(given.content(), changes, None if lock is not None else record.key)
+        done = carry_out(store, job, (record, lock) if lock is not None else None)
+    except Exception as err:
+        if lock is not None:
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+        elif isinstance(err, JupyterTrainError):
+            from jupyter_train.execution import crash
+
+            crash.keep_refusal(RunFolder(record.folder).path, str(err))
+        raise
+    if done.record.status is RunStatus.FINISHED:
+        payload.discard(RunFolder(record.folder))
+        store.update(record.key, payload="")
+    return 0
+
+
+def _job(content: dict[str, Any], changes: Mapping[str, Any], resume: str | None) -> Job:
+    options: TrainConfig = changed(content["options"], dict(changes)) if changes else content["options"]
+    options.resume = resume
+    models: list[Any] = content["models"]
+    places = [part.place for part in parts_of(options)]
+
+    def build(config: TrainConfig) -> tuple[Any, Any]:
+        fold = config.fold.number if config.fold is not None else None
+        index = places.index((fold, int(config.seed or 0)))
+        return models[index if len(models) > 1 else 0], content["data"]
+
+    return Job(options, build, content["notebook"], content["parent"], content["provenance"], take_output,
+               content["ckpt_path"])  # fmt: skip

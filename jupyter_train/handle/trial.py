@@ -1,0 +1,108 @@
+"""A trial of a search: its run, which can build the model that the search built, and the best one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.handle.run import Run
+from jupyter_train.store.text import without_codes
+from jupyter_train.tuning.values import unpacked
+
+if TYPE_CHECKING:
+    import optuna
+
+    from jupyter_train.store import Store
+    from jupyter_train.tuning.plan import Plan
+
+
+class TrialRun(Run):
+    """The run of a trial. In the kernel that searched, it knows the model and the data as the trial had them.
+
+    Args:
+        store: Where it is recorded.
+        key: Its key.
+        plan: What the trials of its search are made of, where that is known.
+    """
+
+    def __init__(self, store: Store, key: str, plan: Plan | None) -> None:
+        super().__init__(store, key)
+        self._plan = plan
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What it was given, by searched name."""
+        return unpacked(self.config)
+
+    def load_into(self, model: Any, which: str = "best") -> Any:
+        """Loads its weights into a model, in place, and gives the model: a trial keeps those of its best epoch alone.
+
+        Args:
+            model: The model to load into.
+            which: `best`.
+
+        Raises:
+            ModelError: The weights do not fit.
+            RunStateError: It has no checkpoint: the best trials of a search keep theirs, the others none.
+        """
+        return super().load_into(model, which)
+
+    def _module_for(self, into: Any) -> Any:
+        if into is None:
+            self._prepare()
+        return super()._module_for(into)
+
+    def _example(self) -> Any:
+        self._prepare()
+        return super()._example()
+
+    def _prepare(self) -> None:
+        """Builds model and loaders as the trial did, unless they are there or nothing is known of them."""
+        if self._module is not None or self._plan is None:
+            return
+        from jupyter_train.execution.job import Job, prepare
+        from jupyter_train.training import seeds
+
+        plan, params = self._plan, self.params
+        kernel_state = seeds.KernelRandomState()
+        try:
+            prepared = prepare(Job(plan.trial_config(params), lambda _config: (plan.build(params), plan.data)))
+        finally:
+            kernel_state.restore()
+        self._module, self._source = prepared.module, prepared.source
+
+
+class BestTrial:
+    """The best trial of a study.
+
+    Attributes:
+        number: Its number in the study.
+        params: Its values.
+        value: Its objective; the first where there are several.
+        run: Its run.
+    """
+
+    def __init__(self, trial: optuna.trial.FrozenTrial, run: TrialRun, study: str) -> None:
+        self._study = study
+        self.number = trial.number
+        self.params: dict[str, Any] = run.params or dict(trial.params)
+        self.value = float(trial.values[0])
+        self.run = run
+
+    def model(self, into: Any = None) -> Any:
+        """A model with the best weights of the trial, in eval mode.
+
+        Args:
+            into: A model to load them into; needed in a kernel that did not search.
+
+        Raises:
+            ModelError: No model is known here.
+        """
+        return self.run.model(into).eval()
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
+        return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
+
+
+def _word(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,157 @@
+"""The client that executes cells: what ends a cell from outside is told as its failure, and a run in it is saved."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async, run_sync
+from papermill.clientwrap import PapermillNotebookClient
+
+from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.notebook.signals import SignalWatch
+
+#: A cell that was told to end has so long, where nobody can tell it once more: a run in it is saved meanwhile.
+_PATIENCE_S = 60.0
+
+
+class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
+    """papermill's client; a cell that takes too long, or is interrupted, is interrupted in its kernel first.
+
+    Args:
+        nb_man: papermill's manager of the notebook.
+        signals: What Interrupt and SIGTERM do meanwhile.
+        timeout_s: Seconds a cell may take; None for no limit.
+    """
+
+    def __init__(self, nb_man: Any, signals: SignalWatch, timeout_s: float | None, **more: Any) -> None:
+        super().__init__(nb_man, **more)
+        self._signals = signals
+        self._timeout_s = timeout_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._is_too_long = False
+
+    def execute(self, **kwargs: Any) -> Any:
+        """Executes all cells; no kernel is left behind, however that ends."""
+        self._signals.end_cell = self._end_cell
+        try:
+            return super().execute(**kwargs)
+        finally:
+            self._signals.end_cell = lambda _is_limited: False
+            if self.owns_km and self.km is not None and self.km.has_kernel:
+                self._cleanup_kernel()
+
+    async def async_execute_cell(self, cell: Any, cell_index: int, **more: Any) -> Any:
+        """Executes a cell; meanwhile it can be told to end."""
+        self._loop = asyncio.get_running_loop()
+        self._is_too_long = False
+        try:
+            return await super().async_execute_cell(cell, cell_index, **more)
+        finally:
+            self._loop = None
+            if self._giving_up is not None:
+                self._giving_up.cancel()
+
+    _execute_cell = run_sync(async_execute_cell)
+
+    def execute_cell(self, cell: Any, cell_index: int, **more: Any) -> Any:
+        """Executes a cell.
+
+        Raises:
+            CellExecutionError: It failed.
+            CellTimeoutError: It took too long.
+            DeadKernelError: The kernel died.
+            TrainingInterrupted: An Interrupt or a SIGTERM came, and the cell has come to its end.
+        """
+        try:
+            executed = self._execute_cell(cell, cell_index, **more)
+            self._check_time(cell)
+        except CellExecutionError as err:
+            self._check_time_of_failed(cell, cell_index, err)
+            raise
+        except (Exception, KeyboardInterrupt) as err:
+            told = self._told(cell, err)
+            self._fail(cell, cell_index, told)
+            if told is err:
+                raise
+            raise told from err
+        self._signals.check()
+        return executed
+
+    def _check_time(self, cell: Any) -> None:
+        if self._is_too_long:
+            words = f"it took longer than {self._timeout_s:g} s, the limit that was given"
+            raise CellTimeoutError.error_from_timeout_and_cell(words, int(self._timeout_s or 0), cell)
+
+    def _check_time_of_failed(self, cell: Any, cell_index: int, err: CellExecutionError) -> None:
+        try:
+            self._check_time(cell)
+        except CellTimeoutError as late:
+            self._fail(cell, cell_index, late)
+            raise late from err
+
+    def _told(self, cell: Any, err: BaseException) -> BaseException:
+        """What really ended a cell: nbclient calls every kernel that was given up on a dead one."""
+        if not isinstance(err, DeadKernelError):
+            return err
+        for check in (self._signals.check, lambda: self._check_time(cell)):
+            try:
+                check()
+            except (TrainingInterrupted, CellTimeoutError) as meant:
+                return meant
+        return err
+
+    def _fail(self, cell: Any, cell_index: int, err: BaseException) -> None:
+        """The cell has failed, also for who reads the executed notebook only."""
+        words = str(err)
+        if self._signals.is_asked:
+            self.shutdown_kernel = "immediate"  # it did not end when it was told to
+        if isinstance(err, DeadKernelError):
+            words = f"the kernel died{self._how_it_died()}"
+        elif isinstance(err, CellTimeoutError):
+            words = f"it took longer than {self._timeout_s:g} s"
+        error = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+            "error", ename=type(err).__name__, evalue=words, traceback=[f"{type(err).__name__}: {words}"]
+        )
+        cell.setdefault("outputs", []).append(error)
+        self.nb_man.cell_exception(cell, cell_index=cell_index, exception=err)
+
+    def _how_it_died(self) -> str:
+        process = getattr(getattr(self.km, "provisioner", None), "process", None)
+        code = getattr(process, "returncode", None)
+        if not isinstance(code, int):
+            return ""
+        with contextlib.suppress(ValueError):
+            if code < 0:
+                name = signal.Signals(-code).name
+                return f" ({name}: perhaps the memory was not enough)" if name == "SIGKILL" else f" ({name})"
+        return f" (exit code {code})"
+
+    # -- telling a cell to end ----------------------------------------------------------------------
+
+    def _get_timeout(self, _cell: Any) -> float | None:
+        return self._timeout_s
+
+    async def _async_handle_timeout(self, _timeout: float, _cell: Any = None) -> None:
+        """Interrupts the cell, so that a run in it is saved; what becomes of it is told when it ends."""
+        if not self._is_too_long:
+            self._is_too_long = True
+            await self._interrupt(is_limited=True)
+
+    def _end_cell(self, is_limited: bool) -> bool:
+        """Interrupts the cell under way, if there is one; called in a signal handler."""
+        if self._loop is None:
+            return False
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._interrupt(is_limited)))
+        return True
+
+    async def _interrupt(self, is_limited: bool) -> None:
+        if is_limited and self.task_poll_for_reply is not None:
+            self._giving_up = asyncio.get_running_loop().call_later(_PATIENCE_S, self.task_poll_for_reply.cancel)
+        if self.km is not None and self.km.has_kernel:
+            await ensure_async(self.km.interrupt_kernel())

@@ -1,0 +1,102 @@
+"""Where an executed notebook goes: a file, replaced in one step, or a URL, written by papermill's own handlers."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
+from jupyter_train.store.folder import write_atomically
+from jupyter_train.store.private_files import create_anew
+
+#: `s3://…`, and `s3:/…`, which nobody means as a folder; `C:/` is one.
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/")
+
+
+def is_url(target: str) -> bool:
+    """Whether a target is no file."""
+    return _URL.match(target) is not None
+
+
+def output_of(notebook: Any, source: Path, output: str) -> str:
+    """The path or URL that is meant by `output`, which can be written: a URL has been, with the notebook as it is.
+
+    Raises:
+        NotebookError: It cannot, or it is the notebook itself.
+    """
+    if not output:
+        return ""
+    if output == "-":
+        raise NotebookError("`-o -`: the output is a file or a URL; name one, such as `-o out.ipynb`")
+    if is_url(output):
+        _check_url(notebook, output)
+        return output
+    target = Path(output).expanduser().absolute()
+    if target.is_dir():
+        target = target / source.name
+    if target.resolve() == source.resolve():
+        raise NotebookError(f"`{output}` is the notebook itself, which is never written; name another output")
+    _check_file(target)
+    return str(target)
+
+
+def _check_file(target: Path) -> None:
+    probe = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.close(create_anew(probe))
+        probe.unlink()
+    except OSError as err:
+        raise NotebookError(f"cannot write the output `{target}` ({err.strerror}); name another with `-o`") from err
+
+
+def _check_url(notebook: Any, output: str) -> None:
+    from papermill.iorw import papermill_io
+
+    if papermill_io.get_handler(output) is papermill_io.get_handler("local"):
+        found = _URL.match(output)
+        scheme = f"{found['scheme']}//" if found else ""
+        known = sorted({one for one, _ in papermill_io._handlers if one.endswith("://")})
+        raise NotebookError(
+            f"`{output}`: papermill writes to {', '.join(known)} and to files, not to `{scheme}`."
+            f"{did_you_mean(scheme.lower(), known) if scheme.lower() in known else ''}"
+        )
+    try:
+        save_notebook(notebook, output)
+    except Exception as err:  # whatever a handler, its library or the other end raises
+        raise NotebookError(f"cannot write the output `{output}`: {_words(err)}") from err
+
+
+def save_notebook(nb: Any, target: str) -> None:
+    """Writes a notebook: a file atomically, a URL through papermill's handler."""
+    if is_url(target):
+        from papermill.iorw import write_ipynb
+
+        write_ipynb(nb, target)
+        return
+    import nbformat
+
+    text = nbformat.writes(nb)  # type: ignore[no-untyped-call]
+    write_atomically(Path(target), text.encode("utf-8", "surrogatepass"))
+
+
+def write_html(nb: Any, name: str, target: Path) -> None:
+    """Writes an executed notebook as HTML.
+
+    Raises:
+        RepeatFailedError: It cannot be converted, or not be written.
+    """
+    try:
+        from nbconvert import HTMLExporter
+
+        exporter = HTMLExporter(template_name="lab")  # type: ignore[no-untyped-call]
+        content, _ = exporter.from_notebook_node(nb, {"metadata": {"name": name}})
+        write_atomically(target, content.encode("utf-8", "replace"))
+    except Exception as err:  # whatever a template or the disk raises
+        raise RepeatFailedError(f"the HTML copy `{target}` could not be written: {_words(err)}") from err
+
+
+def _words(err: Exception) -> str:
+    return f"{type(err).__name__}: {' '.join(str(err).split())[:300]}"

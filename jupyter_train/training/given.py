@@ -1,0 +1,254 @@
+"""Rows as people hold them: arrays, lists, sparse matrices, frames, a scikit-learn Bunch, with weights, in parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from jupyter_train.exceptions import DataError
+
+_PART_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows with their targets, before anything is checked.
+
+    Attributes:
+        features: An array or tensor `(n, ...)`, a scipy matrix or a frame; of a frame alone, with the target in it.
+        targets: An array or tensor `(n, ...)`, or a column; None where a frame holds them.
+        weights: An array of n numbers, or None.
+        parts: How many rows train, validate and test, where that was given; else empty.
+        content: What the fingerprint is taken of.
+    """
+
+    features: Any
+    targets: Any = None
+    weights: Any = None
+    parts: tuple[int, ...] = ()
+    content: Any = None
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether a frame holds the targets too."""
+        return self.targets is None
+
+
+def as_rows(data: Any, target: str | None = None) -> Rows | None:
+    """`data` as rows; None for loaders, Datasets and whatever else gives batches.
+
+    Args:
+        data: What was given.
+        target: The column to predict, if one was named: several frames are parts of one table then.
+
+    Raises:
+        DataError: It is rows, but not so that inputs and targets can be told apart.
+    """
+    if type(data).__module__.partition(".")[0] == "sklearn" and isinstance(data, dict):
+        return _of_bunch(data)
+    if is_frame(data):
+        return Rows(data, content=data)
+    if parts := _parts_of(data, target):
+        return _joined(parts, data)
+    _refuse_alone(data)
+    return _pair(data)
+
+
+def _of_bunch(bunch: Any) -> Rows:
+    if not is_column(bunch.get("data")) or bunch.get("target") is None:
+        raise DataError(
+            f"a Bunch needs `data` and `target`, and this one has {', '.join(f'`{name}`' for name in bunch)}; give "
+            "`(X, y)`"
+        )
+    features, targets = plain(bunch["data"]), plain(bunch["target"])
+    return Rows(features, targets, content=(features, targets))
+
+
+def _pair(data: Any) -> Rows | None:
+    """`(X, y)` or `(X, y, w)`.
+
+    Raises:
+        DataError: There are more.
+    """
+    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 4 or not all(map(is_column, data)):
+        return None
+    if len(data) == 4:
+        raise DataError(
+            "four arrays may be meant in several orders; write `((X_train, y_train), (X_valid, y_valid))`, with "
+            "weights `((X_train, y_train, w_train), (X_valid, y_valid, w_valid))`"
+        )
+    given = [plain(part) for part in data]
+    return Rows(given[0], given[1], given[2] if len(given) == 3 else None, content=tuple(given))
+
+
+def _parts_of(data: Any, target: str | None) -> list[Rows]:
+    """The rows of `(train, validation)` or `(train, validation, test)`; none where data is something else."""
+    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
+        return []
+    if target is not None and all(map(is_frame, data)):
+        return [Rows(part) for part in data]
+    if all(map(_is_pair_of_arrays, data)):
+        return [rows for part in data if (rows := _pair(part)) is not None]
+    return []
+
+
+def _is_pair_of_arrays(part: Any) -> bool:
+    """Whether something is `(X, y)` or `(X, y, w)` of arrays; lists may as well be two rows of an array."""
+    return isinstance(part, tuple | list) and len(part) in (2, 3) and all(is_array(item) for item in part)
+
+
+def _joined(parts: list[Rows], data: Any) -> Rows:
+    """Parts one below the other.
+
+    Raises:
+        DataError: They do not fit together.
+    """
+    counts = tuple(count_of(part.features) for part in parts)
+    for name, part in zip(_PART_NAMES[1:], parts[1:], strict=False):
+        _check_like(parts[0], part, name)
+    columns = list(zip(*((part.features, part.targets, part.weights) for part in parts), strict=True))
+    features, targets, weights = (None if one[0] is None else _stacked(list(one)) for one in columns)
+    return Rows(features, targets, weights, counts, content=data)
+
+
+def _check_like(train: Rows, other: Rows, name: str) -> None:
+    """Raises where a part has not the columns of the rows that train.
+
+    Raises:
+        DataError: It has not.
+    """
+    if (train.weights is None) != (other.weights is None):
+        raise DataError(f"the train rows have weights and the {name} rows have none, or the other way round; give both")
+    if is_frame(train.features) and is_frame(other.features):
+        known, there = list(map(str, train.features.columns)), list(map(str, other.features.columns))
+        if sorted(known) != sorted(there):
+            odd = sorted(set(known) ^ set(there))
+            raise DataError(
+                f"the train and {name} frames have different columns: {', '.join(f'`{one}`' for one in odd[:8])} "
+                "only in one of them"
+            )
+    for word, one, two in (("X", train.features, other.features), ("y", train.targets, other.targets)):
+        if one is not None and np.shape(one)[1:] != np.shape(two)[1:]:
+            raise DataError(
+                f"{word} of the {name} rows has shape {np.shape(two)}, and of the train rows {np.shape(one)}"
+            )
+
+
+def _stacked(parts: list[Any]) -> Any:
+    if all(map(is_frame, parts)):
+        import pandas as pd
+
+        named = [with_text_names(part) for part in parts]
+        return pd.concat([part[list(named[0].columns)] for part in named], ignore_index=True)
+    if is_sparse(parts[0]):
+        from scipy import sparse  # type: ignore[import-untyped]
+
+        return sparse.vstack(parts, format="csr")
+    if all(isinstance(part, torch.Tensor) for part in parts):
+        return torch.cat([part.detach().cpu() for part in parts])
+    if any(type(part).__module__.partition(".")[0] == "pandas" for part in parts):
+        import pandas as pd
+
+        return pd.concat([pd.Series(part) for part in parts], ignore_index=True)
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _refuse_alone(data: Any) -> None:
+    """Raises for inputs whose targets are missing.
+
+    Raises:
+        DataError: It is such.
+    """
+    if isinstance(data, dict) and data and all(is_array(item) for item in data.values()):
+        names = list(data)
+        raise DataError(
+            f"a dict of arrays does not say what is input and what is target; write "
+            f"`(data[{names[0]!r}], data[{names[-1]!r}])`"
+        )
+    if is_array(data):
+        raise DataError(
+            f"a {type(data).__name__} alone has inputs and no targets; give `(X, y)`, `(X, X)` for a model that learns "
+            "its inputs, or a DataLoader"
+        )
+
+
+# -- kinds of columns ---------------------------------------------------------------------------------
+
+
+def is_frame(data: Any) -> bool:
+    """Whether it is a pandas DataFrame."""
+    return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
+
+
+def with_text_names(frame: Any) -> Any:
+    """A frame whose columns are named by text.
+
+    Raises:
+        DataError: Several have one name.
+    """
+    names = [str(name) for name in frame.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"several columns are named {', '.join(f'`{name}`' for name in twice[:8])}; give each a name")
+    return frame.set_axis(names, axis=1)
+
+
+def is_sparse(data: Any) -> bool:
+    """Whether it is a scipy matrix or array with few values."""
+    return type(data).__module__.partition(".")[0] == "scipy" and hasattr(data, "tocsr")
+
+
+def is_array(data: Any) -> bool:
+    """Whether it is an array, a tensor, a column, a frame or a sparse matrix: rows, and no container of such."""
+    if isinstance(data, Dataset | DataLoader):
+        return False
+    is_like = isinstance(data, np.ndarray | torch.Tensor) or hasattr(data, "__array__") or is_sparse(data)
+    return is_like and len(np.shape(data)) > 0
+
+
+def is_column(data: Any) -> bool:
+    """Whether it is an array, or a list of numbers, texts, rows or arrays."""
+    if not isinstance(data, list | tuple):
+        return is_array(data)
+    if not data:
+        return False
+    first = data[0]
+    is_value = first is None or np.isscalar(first) or (isinstance(first, torch.Tensor) and not first.ndim)
+    return is_value or is_column(first)
+
+
+def count_of(rows: Any) -> int:
+    """How many rows there are; a sparse matrix has no length."""
+    return int(np.shape(rows)[0])
+
+
+def plain(column: Any) -> Any:
+    """A list as an array, of objects where it holds no numbers; tensors of few values as a scipy matrix.
+
+    Raises:
+        DataError: Its rows are not equally long.
+    """
+    if isinstance(column, torch.Tensor) and column.layout is not torch.strided:
+        return _as_scipy(column)
+    if not isinstance(column, list | tuple):
+        return column
+    lengths = {np.shape(item) for item in column}
+    if len(lengths) > 1 and not any(isinstance(item, str) for item in column):
+        sizes = sorted(int(np.prod(length)) for length in lengths)
+        raise DataError(
+            f"the rows of a list have {sizes[0]} to {sizes[-1]} values; make them equally long, or give a Dataset"
+        )
+    return np.asarray([np.asarray(item) for item in column] if is_array(column[0]) else column)
+
+
+def _as_scipy(tensor: torch.Tensor) -> Any:
+    if tensor.ndim != 2:
+        return tensor.to_dense()
+    from scipy import sparse
+
+    found = tensor.detach().cpu().to_sparse().coalesce()
+    return sparse.csr_matrix((found.values().numpy(), found.indices().numpy()), shape=tuple(tensor.shape))

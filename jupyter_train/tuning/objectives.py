@@ -1,0 +1,67 @@
+"""The values of a trial's objectives: all of them of the epoch whose weights it keeps."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.store import MetricReader, RunFolder, Store
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store.metrics.blocks import Point
+
+
+_MOST_FITS = 10_000
+
+
+def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:
+    """What a finished trial came to, by metric; a metric that was never logged is left out.
+
+    The epoch that counts is the best by the first metric: its weights are kept. Of several fits it is each fit's own,
+    and the value their mean.
+
+    Args:
+        store: Where the trial is recorded.
+        record: Its run.
+        metrics: The objectives, the first one first.
+    """
+    best = record.summary.get("best")
+    if len(metrics) == 1 and best:
+        return {metrics[0]: float(best["value"])}
+    fits = store.list_runs(_MOST_FITS, parent=record.key) if best and "values" in best else [record]
+    each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or fit is record]
+    return {name: statistics.fmean(one[name] for one in each) for name in metrics if all(name in one for one in each)}
+
+
+def _values_of_fit(record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:
+    last, best = record.summary.get("last", {}), record.summary.get("best")
+    found = {name: math.nan if last[name] is None else float(last[name]) for name in metrics if name in last}
+    if not best:
+        return found
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        series = {name: reader.points(name) for name in metrics}
+    found[metrics[0]] = float(best["value"])
+    leading = series[metrics[0]]
+    for name in metrics[1:]:
+        value = _value_at(series[name], leading, best)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _value_at(points: Sequence[Point], leading: Sequence[Point], best: dict[str, Any]) -> float | None:
+    """The value of a series that belongs to the best point of the leading one.
+
+    Of a validation both lie at the same step; what an epoch's training logs comes later in that epoch. What is not
+    logged in it has the value it had by then.
+    """
+    place = next((point for point in leading if point.value == best["value"]), None)
+    if place is None:
+        return None
+    later = [point for point in points if point.step >= place.step and point.epoch == place.epoch]
+    before = [point for point in points if point.step < place.step]
+    chosen = later[:1] or before[-1:]
+    return float(chosen[0].value) if chosen else None

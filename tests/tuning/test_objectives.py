@@ -1,0 +1,99 @@
+"""Several objectives: every value of a trial is that of the epoch whose weights are kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from jupyter_train import train, tune
+from jupyter_train.exceptions import StudyError
+from jupyter_train.handle import Run
+from jupyter_train.panel.snapshot import snapshot
+from tests.models import LitDigits, digits
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]
+ACCURACIES, LOSSES, COSTS = [0.2, 0.9, 0.3, 0.4], [5.0, 3.0, 1.0, 2.0], [10.0, 20.0, 30.0, 40.0]
+
+
+class Says(LitDigits):
+    """Logs what it is told to, epoch by epoch; the best accuracy comes in the second, the least loss in the third."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log_dict({"acc_val": ACCURACIES[self.current_epoch], "loss_val": LOSSES[self.current_epoch]})
+
+    def on_train_epoch_end(self):
+        self.log("cost", COSTS[self.current_epoch])
+
+
+class Twice(Says):
+    """Validates twice an epoch, the second time with another loss."""
+
+    def validation_step(self, batch, batch_idx):
+        is_second = self.trainer.fit_loop.epoch_loop.batch_idx > 4
+        self.log("acc_val", ACCURACIES[self.current_epoch] - 0.1 * is_second)
+        self.log("loss_val", LOSSES[self.current_epoch] + 10 * is_second)
+
+
+@pytest.mark.parametrize(("model", "options"), [(Says, {}), (Twice, {"val_check_interval": 0.5}), (Says, {"cv": 3})])
+def test_all_values_of_a_trial_are_of_its_best_epoch(model, options) -> None:
+    study = tune(
+        model, digits(320), space={"hidden": [4, 8]}, trials=2, epochs=4, maximize="acc_val",
+        minimize=["loss_val", "cost"], seed=1, quiet=True, **options,
+    )  # fmt: skip
+    for trial in study.optuna.trials:
+        assert trial.values == pytest.approx([0.9, 3.0, 20.0])
+    assert study.trials[["acc_val", "loss_val", "cost"]].to_numpy() == pytest.approx(
+        torch.tensor([[0.9, 3.0, 20.0]] * 2).numpy()
+    )
+    if "cv" not in options:
+        kept = study.best.run
+        assert isinstance(kept, Run)
+        assert kept.best["epoch"] == 1
+
+
+class Sometimes(Says):
+    """Logs its cost in the first epoch only."""
+
+    def on_train_epoch_end(self):
+        if self.current_epoch == 0:
+            super().on_train_epoch_end()
+
+
+def test_what_is_logged_less_often_has_the_value_it_had_by_then() -> None:
+    study = tune(
+        Sometimes, digits(), space={"hidden": [4, 8]}, trials=1, epochs=4, maximize="acc_val", minimize="cost",
+        seed=1, quiet=True,
+    )  # fmt: skip
+    assert study.optuna.trials[0].values == pytest.approx([0.9, 10.0])
+
+
+@pytest.mark.parametrize("options", [{}, {"cv": 3}])
+def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
+    study = tune(
+        Says, digits(320), space={"hidden": [4, 8]}, trials=2, epochs=4, maximize="acc_val",
+        minimize=["loss_val", "cost"], objective="last", seed=1, quiet=True, **options,
+    )  # fmt: skip
+    for trial in study.optuna.trials:
+        assert trial.values == pytest.approx([0.4, 2.0, 40.0])
+    if "cv" not in options:
+        best = study.best
+        alone = train(lambda: Says(hidden=best.params["hidden"]), digits(320), epochs=4, seed=1, quiet=True,
+                      monitor="acc_val", mode="max")  # fmt: skip
+        assert torch.equal(best.model().net[0].weight, alone.model(which="last").net[0].weight)
+        assert not torch.equal(best.model().net[0].weight, alone.model(which="best").net[0].weight)
+        assert ["last acc_val", "0.400 (epoch 3)"] in snapshot(study._store, best.run.key)["status_line"]
+    again = tune(Says, digits(320), resume=study.ref, trials=3, quiet=True)
+    assert again.optuna.trials[2].values == pytest.approx([0.4, 2.0, 40.0])
+    with pytest.raises(StudyError, match="objective: last → best"):
+        tune(Says, digits(320), resume=study.ref, trials=4, objective="best", quiet=True)
+
+
+def test_several_fits_say_of_which_epochs_their_mean_is() -> None:
+    run = train(lambda: Says(), digits(320), cv=3, epochs=4, seed=1, quiet=True, monitor="acc_val", mode="max")
+    assert run.mean == pytest.approx(0.9)
+    assert run.mean_last == pytest.approx(0.4)
+    assert (run.std, run.std_last) == pytest.approx((0.0, 0.0), abs=1e-6)
+    line = dict(snapshot(run._store, run.key)["status_line"])
+    assert line["acc_val"].startswith("0.900 ± ")
+    assert line["acc_val"].endswith(" of the best epochs")
+    assert line["of the last"].startswith("0.400 ± ")
