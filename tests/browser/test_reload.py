@@ -26,8 +26,22 @@ def _wait_for_header(page, status: str) -> None:
     page.wait_for_selector(f".jt-Header[data-status={status}]")
 
 
+#: The file is written, and the page hears of it two seconds later.
+SLOW_TO_SAVE = """() => {
+  const fetched = window.fetch;
+  window.fetch = async (request, ...more) => {
+    const response = await fetched(request, ...more);
+    if (request.method === 'PUT') {
+      await new Promise(resolve => setTimeout(resolve, 2000));
+    }
+    return response;
+  };
+}"""
+
+
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
 def test_a_notebook_is_saved_once_its_panel_is_in_it(jupyter) -> None:
+    jupyter.page.add_init_script(f"({SLOW_TO_SAVE})()")
     path = jupyter.server.work / slow_run(jupyter, epochs=500)
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")

@@ -28,7 +28,7 @@ LINE = (
 )
 TRIALS = """() => {
   const cells = [...document.querySelectorAll('.jt-Number')];
-  const cell = cells.find(one => one.querySelector('.jt-Label').textContent === 'trials');
+  const cell = cells.find(one => one.querySelector('.jt-Label')?.textContent === 'trials');
   return cell ? Number(cell.querySelector('b').textContent.split('/')[0]) : -1;
 }"""
 

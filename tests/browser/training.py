@@ -33,7 +33,7 @@ PANEL = ".jt-Panel:not(.jt-mod-line)"
 #: The step the panel shows now.
 STEP = """() => {
   const cells = [...document.querySelectorAll('.jt-Number')];
-  const cell = cells.find(one => one.querySelector('.jt-Label').textContent === 'step');
+  const cell = cells.find(one => one.querySelector('.jt-Label')?.textContent === 'step');
   return cell ? Number(cell.querySelector('b').textContent.split('/')[0].replace(/[^0-9]/g, '')) : -1;
 }"""
 

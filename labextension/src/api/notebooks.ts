@@ -38,6 +38,7 @@ interface IDocument {
     readonly cells: Iterable<ICell>;
     toJSON(): unknown;
   };
+  save(): Promise<void>;
 }
 
 /** A notebook's widget. */
@@ -108,15 +109,31 @@ function isExecutedHere({ content }: INotebook, cell: ICell): boolean {
   );
 }
 
+/** What is being saved quietly, or was. */
+const quiet = new WeakMap<INotebook['context'], Promise<boolean>>();
+
 /**
  * Saves a document where that asks nobody anything: it is writable, and on disk it is what was read.
  *
- * The context's own `save` opens a dialog when the file has changed or cannot be written.
+ * The context's own `save` opens a dialog when the file has changed or cannot be written. Somebody else's save waits
+ * until this one is over: it would find the file changed on disk, and not know yet by whom.
  */
-export async function saveQuietly(
-  { context }: INotebook,
-  contents: Contents.IManager
-): Promise<boolean> {
+export function saveQuietly(notebook: INotebook, contents: Contents.IManager): Promise<boolean> {
+  const { context } = notebook;
+  const before = quiet.get(context);
+  if (before === undefined) {
+    const save = context.save.bind(context);
+    context.save = async () => {
+      await quiet.get(context);
+      await save();
+    };
+  }
+  const writing = (before ?? Promise.resolve(false)).then(() => write(notebook, contents));
+  quiet.set(context, writing);
+  return writing;
+}
+
+async function write({ context }: INotebook, contents: Contents.IManager): Promise<boolean> {
   const { model, path, contentsModel: known } = context;
   const learn: unknown = Reflect.get(context, '_updateContentsModel');
   const isOurs = model.dirty && !model.readOnly && model.collaborative !== true;
