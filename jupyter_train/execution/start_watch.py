@@ -12,10 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-import sqlalchemy as sa
-
 from jupyter_train.config.commands import Command
-from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.store.commands import APPLIED, Answer
@@ -24,8 +21,6 @@ from jupyter_train.training.interrupt import WATCHED, InterruptWatch
 _LOOK_S = 0.25
 #: So long the fit itself has to end well, once it is there; a process that waits for others cannot.
 _GRACE_S = 1.0
-#: Nothing can be decided where the store does not answer; it is asked again.
-_FAULTS = (JupyterTrainError, sa.exc.SQLAlchemyError, OSError)
 
 
 class StartWatch:
@@ -76,7 +71,7 @@ class StartWatch:
         while not self._is_over:
             if select.select([self._reading], [], [], _LOOK_S)[0]:
                 self._hear(os.read(self._reading, 64))
-            with contextlib.suppress(*_FAULTS):
+            with contextlib.suppress(Exception):  # a store that does not answer; a thread that ends obeys nobody
                 self._look()
 
     def _hear(self, numbers: bytes) -> None:

@@ -28,25 +28,37 @@ def build() -> LitDigits:
     return LitDigits()
 
 
-class Interrupts(pl.Callback):
-    """Presses Interrupt in the middle of an epoch of the second fit."""
+class Signals(pl.Callback):
+    """Sends its process a signal in the middle of an epoch of the second fit."""
 
     fits = 0
 
+    def __init__(self, number: int):
+        self.number = number
+
     def on_fit_start(self, trainer, pl_module):
-        Interrupts.fits += 1
+        Signals.fits += 1
 
     def on_train_batch_end(self, trainer, *_):
-        if Interrupts.fits == 2 and trainer.global_step == 11:
-            os.kill(os.getpid(), signal.SIGINT)
+        if Signals.fits == 2 and trainer.global_step == 11:
+            os.kill(os.getpid(), self.number)
 
 
-class Slow(LitDigits):
-    """Takes its time."""
+class Waits(pl.Callback):
+    """Says in a file that it is in the middle of an epoch of the second fit, and stays there while the file stands."""
 
-    def training_step(self, batch, batch_idx):
-        time.sleep(0.02)
-        return super().training_step(batch, batch_idx)
+    fits = 0
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    def on_fit_start(self, trainer, pl_module):
+        Waits.fits += 1
+
+    def on_train_batch_end(self, trainer, *_):
+        while Waits.fits == 2 and trainer.global_step == 11 and self.file.exists():
+            self.file.write_text("there")
+            time.sleep(0.02)
 
 
 def assert_same(run, whole) -> None:
@@ -62,9 +74,9 @@ def assert_same(run, whole) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_interrupted_one_goes_on_inside_the_fit_that_was_broken_off(way: str) -> None:
-    Interrupts.fits = 0
+    Signals.fits = 0
     with pytest.raises(TrainingInterrupted):
-        train(build, digits(), callback=[Interrupts()], **USUAL | WAYS[way])
+        train(build, digits(), callback=[Signals(signal.SIGINT)], **USUAL | WAYS[way])
     from jupyter_train import runs
 
     run = runs()[0]
@@ -81,26 +93,21 @@ def test_an_interrupted_one_goes_on_inside_the_fit_that_was_broken_off(way: str)
 
 
 SCRIPT = """
+import signal
 from jupyter_train import train
-from tests.execution.test_fits_again import Slow, USUAL
+from tests.execution.test_fits_again import Signals, USUAL, build
 from tests.models import digits
-train(lambda: Slow(), digits(), cv=3, **USUAL)
+train(build, digits(), cv=3, callback=[Signals(signal.SIGKILL)], **USUAL)
 """
 
 
 def test_a_killed_one_goes_on(store, python: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([python, "-W", "ignore", "-c", SCRIPT], env=environment, stdout=subprocess.DEVNULL)
-    run = None
-    while run is None or len(run.children) < 2 or not run.children[1].last.get("val_acc"):
-        assert process.poll() is None
-        time.sleep(0.05)
-        found = store.list_runs(1, kind="cv")
-        run = get_run(found[0].key) if found else None
-    process.kill()
-    process.wait()
+    process = subprocess.run([python, "-W", "ignore", "-c", SCRIPT], env=environment, stdout=subprocess.DEVNULL)
+    assert process.returncode == -signal.SIGKILL
+    run = get_run(store.list_runs(1, kind="cv")[0].key)
     assert [str(one.status) for one in run.children] == ["finished", "lost"]
-    again = train(lambda: Slow(), digits(), resume=run.ref, quiet=True)
+    again = train(build, digits(), resume=run.ref, quiet=True)
     assert [one.record.attempt for one in again.children] == [1, 2, 1]
     assert_same(again, train(build, digits(), cv=3, **USUAL))
 
@@ -117,12 +124,15 @@ def test_in_a_process_of_their_own_they_are_the_same(way: str, given: str) -> No
     assert_same(run, train(model, digits(), **USUAL | WAYS[way]))
 
 
-def test_a_killed_process_of_theirs_is_followed_by_another() -> None:
-    run = train(lambda: Slow(), digits(), detach=True, cv=3, **USUAL)
-    until(lambda run: len(run.children) > 1 and run.children[1].last.get("val_acc"), run, 120)
+def test_a_killed_process_of_theirs_is_followed_by_another(tmp_path) -> None:
+    waits = tmp_path / "waits"
+    waits.touch()
+    run = train(build, digits(), detach=True, cv=3, callback=[Waits(waits)], **USUAL)
+    until(lambda _: waits.read_text() == "there", run, 120)
     process = psutil.Process(run.record.pid)
     process.kill()
     process.wait(20)
+    waits.unlink()
     assert run.status == "lost"
     get_run(run.ref).resume()
     assert run.wait(120).status == "finished"
@@ -132,7 +142,7 @@ def test_a_killed_process_of_theirs_is_followed_by_another() -> None:
 
 def test_what_they_cannot_go_on_with_is_refused_and_longer_ones_are_made_longer() -> None:
     run = train(build, digits(), cv=2, **USUAL)
-    with pytest.raises(RunStateError, match="has finished, nothing is left to do; make its fits longer: `--epochs N`"):
+    with pytest.raises(RunStateError, match="there is nothing left to do; make its fits longer: `--epochs N`"):
         train(build, digits(), resume=run.ref, quiet=True)
     with pytest.raises(ChangedError, match="`--batch-size` was not given and is `8`"):
         train(build, digits(), resume=run.ref, batch_size=8, epochs=4, quiet=True)

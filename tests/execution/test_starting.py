@@ -20,9 +20,9 @@ from jupyter_train.store import commands, open_store
 from tests.execution.waiting import until
 from tests.models import DigitsData, LitDigits, digits
 
-pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(300)]
 #: What would keep a run from its first batch: much longer than any of these tests may take.
-_LONG_S = 100
+_LONG_S = 250
 _SOON_S = 20
 
 
@@ -114,9 +114,11 @@ def test_a_cell_on_two_devices_obeys_while_its_processes_wait_for_each_other(own
     """The first process is deep in a library, which lets no signal through."""
 
     def press() -> None:
-        until(lambda _: bool(runs()) and runs()[0].status == "running", None)
-        time.sleep(1.0)  # until it waits for the other; whenever it is pressed, it must be obeyed
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            until(lambda _: any(run.status == "running" for run in runs()), None, 120)
+        finally:
+            time.sleep(1.0)  # until it waits for the other; whenever it is pressed, it must be obeyed
+            os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(TrainingInterrupted, match="is stopped"):

@@ -238,7 +238,8 @@ def test_a_hash_of_the_very_moment_of_a_checkpoint_lies_before_it(hashed, monkey
 
 
 def test_a_divergence_is_one_event(hashed) -> None:
-    run = gone_on(lambda: OnBoth(is_hidden=True), [Waits()], [Waits()])
+    """What differs at the end of the epoch is found later, and told where all of it stands."""
+    run = gone_on(lambda: OnBoth(is_hidden=True), [Flushes()], [Flushes()])
     assert verdict(run) == "diverged at step 4: `my_loss_step` differs from what was recorded before"
     words = run.record.summary["resume"]["words"]
     assert words.startswith("diverged at step 4: `my_loss_step`, `my_loss_epoch`, the weights differ from")
