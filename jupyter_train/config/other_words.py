@@ -88,7 +88,7 @@ def what_to_type(name: str, value: Any, known: Container[str]) -> str:
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
     typed, _, usual = _BY_NAME.get(name, "").partition("|")
-    if "devices" in typed and str(value) in _OFF:
+    if "devices" in typed and value is not None and str(value) in _OFF:
         typed = "--accelerator cpu"
     if typed.startswith("--accelerator") and "trials" in known:
         typed = typed.partition(" --devices")[0]  # a trial has one device

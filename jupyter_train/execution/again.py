@@ -149,16 +149,25 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
         record, lock = take_over(store, key, choose=choice, is_part=job.kind == "fold")
         _sweep(RunFolder(record.folder))
         again = _again(record, before, choice, config, prepared, provenance, was_finished)
-        again.remarks += [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
-        # what was set for this attempt holds from now on
-        fresh = {name: value for name, value in config.to_json().items() if name not in _OF_AN_ATTEMPT}
-        notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
-        store.update(key, record.attempt, config=fresh | notify | job.recorded)
+        again.remarks += forced_words(found)
+        store.update(key, record.attempt, config=lasting_options(record, job))
     except BaseException:
         if lock is not None:
             lock.release()
         raise
     return store.get(key), lock, again
+
+
+def lasting_options(record: RunRecord, job: Job) -> dict[str, Any]:
+    """The options of a run that goes on: what is set for this attempt holds from now on."""
+    fresh = {name: value for name, value in job.config.to_json().items() if name not in _OF_AN_ATTEMPT}
+    notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
+    return fresh | notify | job.recorded
+
+
+def forced_words(found: Sequence[str]) -> list[str]:
+    """What is recorded of differences that were overruled; indented lines show the ones before."""
+    return [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
 
 
 def _check_fork(record: RunRecord) -> None:

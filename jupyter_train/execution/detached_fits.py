@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import JupyterTrainError, StoreError
+from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.execution import payload
+from jupyter_train.execution.fits_again import compared
 from jupyter_train.execution.job import Job, Prepared, changed, prepare
 from jupyter_train.execution.parts import Part, job_of, parts_of
 from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.process import Launched, start_process
+from jupyter_train.execution.process import Launched, keep_payload, start_process
 from jupyter_train.execution.repeated import carry_out, create_fits
 from jupyter_train.execution.worker import take_output
 from jupyter_train.run import RunRecord, RunStatus
@@ -31,6 +32,7 @@ def launch(store: Store, job: Job) -> Launched:
 
     Raises:
         UsageError: Something does not fit, or cannot be taken to another process; no run was made.
+        ChangedError: Model, data or options of a run that is to go on are others, and `--force` is not given.
         RunStateError: The run cannot go on.
         StoreError: The process could not be started.
     """
@@ -50,15 +52,11 @@ def launch(store: Store, job: Job) -> Launched:
     )
     arrays.check_room(runs_home(), content.size)
     if job.config.resume is not None:
-        record = store.find(job.config.resume)
+        record, _, _ = compared(store, job, parts, first)
         check_may_go_on(store, record)
     else:
         record = create_fits(store, job, first, goes_elsewhere=True)
-    try:
-        sha256 = payload.write(RunFolder(record.folder), content, _CARRIER)
-        store.update(record.key, payload=sha256)
-    except OSError as err:
-        raise StoreError(f"`{record.ref}`: what its process needs could not be written: {err.strerror or err}") from err
+    sha256 = keep_payload(store, record, content, _CARRIER)
     return start_process(store, record, sha256, job.config.notify, job.on_start)
 
 

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_train.exceptions import ChangedError, RunStateError
-from jupyter_train.execution.again import differences, is_longer
+from jupyter_train.execution.again import differences, forced_words, is_longer, lasting_options
 from jupyter_train.execution.job import Job, Prepared
-from jupyter_train.execution.parts import Part
+from jupyter_train.execution.parts import MOST_FITS, Part
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.central import Event
 from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.takeover import take_over
-
-_MOST_FITS = 10_000
 
 
 def go_on(
@@ -28,20 +26,40 @@ def go_on(
         ChangedError: Model, data or options are others, and `--force` is not given.
         RunStateError: It is no such run, is being trained, is another user's, or has nothing left to do.
     """
+    old, earlier, found = compared(store, job, parts, first)
+    left = [part for part in parts if not is_over(earlier.get(part.place), part)]
+    record, lock = take_over(store, old.key)
+    try:
+        told = [("resumed", f"attempt {record.attempt} goes on with {len(left)} of {len(parts)} fits")]
+        told += [("warning", words) for words in forced_words(found)]
+        now = time.time()
+        store.add_events(record.key, [Event(now, None, kind, words, {}) for kind, words in told], record.attempt)
+        store.update(record.key, record.attempt, config=lasting_options(record, job))
+    except BaseException:
+        lock.release()
+        raise
+    return store.get(record.key), lock, earlier
+
+
+def compared(
+    store: Store, job: Job, parts: Sequence[Part], first: Prepared
+) -> tuple[RunRecord, dict[tuple[int | None, int], RunRecord], list[str]]:
+    """The run that is to go on, its fits so far, and what is different by force.
+
+    Raises:
+        ChangedError: Model, data or options are others, and `--force` is not given.
+        RunStateError: It is no such run, or has nothing left to do.
+    """
     old = store.find(str(job.config.resume))
     if old.kind != "cv":
         raise RunStateError(f"`{old.ref}` is one fit, not several; go on with it without `--cv` and `--seeds`")
     earlier = _fits_of(store, old)
-    _check_same(old, earlier, job, first)
-    left = [part for part in parts if not is_over(earlier.get(part.place), part)]
-    if not left:
+    found = _differences(old, earlier, job, first)
+    if all(is_over(earlier.get(part.place), part) for part in parts):
         raise RunStateError(
             f"`{old.ref}` has finished, there is nothing left to do; make its fits longer: `--epochs N`"
         )
-    record, lock = take_over(store, old.key)
-    words = f"attempt {record.attempt} goes on with {len(left)} of {len(parts)} fits"
-    store.add_events(record.key, [Event(time.time(), None, "resumed", words, {})], record.attempt)
-    return record, lock, earlier
+    return old, earlier, found
 
 
 def is_over(fit: RunRecord | None, part: Part) -> bool:
@@ -52,14 +70,14 @@ def is_over(fit: RunRecord | None, part: Part) -> bool:
 def _fits_of(store: Store, record: RunRecord) -> dict[tuple[int | None, int], RunRecord]:
     """The newest fit of each fold and seed that had begun."""
     found: dict[tuple[int | None, int], RunRecord] = {}
-    for fit in store.list_runs(_MOST_FITS, parent=record.key):
+    for fit in store.list_runs(MOST_FITS, parent=record.key):
         if fit.started_at is not None and "seed" in fit.config:
             found.setdefault((fit.config.get("fold"), int(fit.config["seed"])), fit)
     return found
 
 
-def _check_same(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: Prepared) -> None:
-    """Raises for other options, data or sources; the fits themselves are compared as they go on.
+def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: Prepared) -> list[str]:
+    """Other options, data or sources, that `--force` lets pass; the fits themselves are compared as they go on.
 
     Raises:
         ChangedError: They are others.
@@ -73,3 +91,4 @@ def _check_same(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: 
             f"`{old.ref}` cannot go on as the same run:\n{listed}\nUndo that, or add `--force` to go on all the same "
             "(it is recorded)"
         )
+    return found

@@ -12,6 +12,9 @@ from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError
 from jupyter_train.execution.job import Job
 
+#: More than any run consists of.
+MOST_FITS = 10_000
+
 
 @dataclass(frozen=True)
 class Part:

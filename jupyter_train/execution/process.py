@@ -18,7 +18,7 @@ from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreErr
 from jupyter_train.execution import crash, memory, payload
 from jupyter_train.execution.job import Done, Job, Prepared, create
 from jupyter_train.execution.notify import notify
-from jupyter_train.execution.pickling import pickled
+from jupyter_train.execution.pickling import Pickled, pickled
 from jupyter_train.execution.starting import CHANGES_VARIABLE, QUEUED_VARIABLE, STANDBY, start
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, arrays, commands, trust
@@ -142,16 +142,25 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
         check_may_go_on(store, record)
     else:
         record = create(store, job, prepared.model, goes_elsewhere=True)
-    folder = RunFolder(record.folder)
+    sha256 = keep_payload(store, record, content)
+    return start_process(store, record, sha256, job.config.notify, job.on_start, prepared)
+
+
+def keep_payload(store: Store, record: RunRecord, content: Pickled, carrier: str = "") -> str:
+    """Writes what a run's process is given, and says so in its row; gives the hash of it. See `payload.write`.
+
+    Raises:
+        StoreError: It cannot be written; a run that waited for it has failed.
+    """
     try:
-        sha256 = payload.write(folder, content)
+        sha256 = payload.write(RunFolder(record.folder), content, carrier)
         store.update(record.key, payload=sha256)
     except OSError as err:
         raise _not_started(store, record, err) from err
     except KeyboardInterrupt:
         commands.end_queued(store, record.key, "interrupted before it began")
         raise
-    return start_process(store, record, sha256, job.config.notify, job.on_start, prepared)
+    return sha256
 
 
 def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launched:

@@ -56,8 +56,9 @@ def carry_out(store: Store, job: Job, made: tuple[RunRecord, OwnerLock] | None =
     else:
         record, lock = made or _owned(store, create_fits(store, job, first))
         earlier = {}
-        store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
     try:
+        if job.config.resume is None:
+            store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
         with InterruptWatch() as interrupt:
             done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
     finally:

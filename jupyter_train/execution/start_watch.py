@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import select
 import signal
@@ -12,13 +12,19 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
+import sqlalchemy as sa
+
 from jupyter_train.config.commands import Command
+from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.store.commands import APPLIED, Answer
 from jupyter_train.training.interrupt import WATCHED, InterruptWatch
 
 _LOOK_S = 0.25
+#: Nothing can be decided where the store does not answer; it is asked again.
+_FAULTS = (JupyterTrainError, sa.exc.SQLAlchemyError, OSError)
+_log = logging.getLogger(__name__)
 #: So long the fit itself has to end well, once it is there; a process that waits for others cannot.
 _GRACE_S = 1.0
 
@@ -71,8 +77,12 @@ class StartWatch:
         while not self._is_over:
             if select.select([self._reading], [], [], _LOOK_S)[0]:
                 self._hear(os.read(self._reading, 64))
-            with contextlib.suppress(Exception):  # a store that does not answer; a thread that ends obeys nobody
+            try:
                 self._look()
+            except _FAULTS:
+                pass
+            except Exception:  # noqa: BLE001  a thread that has ended would obey nobody
+                _log.exception("looking after the start of %s", self._run)
 
     def _hear(self, numbers: bytes) -> None:
         for number in set(numbers) & set(WATCHED):

@@ -20,7 +20,7 @@ _RUN = {
     "run.checkpoint": ("checkpoint_path", "ckpt_path", "best_model_path", "best_checkpoint", "checkpoints"),
     "run.load_into(model)": ("load", "load_weights", "load_state_dict", "restore"),
     "run.export('model')": ("save", "save_model", "save_checkpoint", "to_onnx", "save_pretrained", "dump"),
-    "run.test()": ("evaluate", "eval", "validate", "test_metrics"),
+    "run.test()": ("evaluate", "eval", "test_metrics"),
     "run.predict(X)": ("predict_proba", "transform", "inference"),
     "run.resume()": ("fit", "train", "restart", "go_on", "continue_", "rerun"),
     "run.stop()": ("cancel", "kill", "terminate", "abort", "finish", "end", "interrupt"),

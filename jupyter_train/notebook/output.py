@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
+from jupyter_train.notebook.masked_notebook import NotebookMask
 from jupyter_train.store.folder import write_atomically
 from jupyter_train.store.private_files import create_anew
 
@@ -64,7 +65,7 @@ def _check_url(notebook: Any, output: str) -> None:
             f"{did_you_mean(scheme.lower(), known) if scheme.lower() in known else ''}"
         )
     try:
-        save_notebook(notebook, output)
+        save_notebook(NotebookMask().masked(notebook), output)
     except Exception as err:  # whatever a handler, its library or the other end raises
         raise NotebookError(f"cannot write the output `{output}`: {_words(err)}") from err
 

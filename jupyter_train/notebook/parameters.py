@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -51,15 +52,27 @@ def _read_by_papermill(cell: Any, kernel: Kernel) -> list[str] | None:
     from papermill.exceptions import PapermillException
     from papermill.translators import papermill_translators
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # of a line it cannot read it says so, and we say more
     try:
         translator = papermill_translators.find_translator(kernel.name, kernel.language)
     except PapermillException as err:
         raise ParameterError(f"papermill gives no parameters to notebooks in `{kernel.language}`") from err
     try:
-        return [found.name for found in translator.inspect(cell)]
+        with quiet_papermill():  # of a line it cannot read it says so, and we say more
+            return [found.name for found in translator.inspect(cell)]
     except NotImplementedError:
         return None
+
+
+@contextlib.contextmanager
+def quiet_papermill() -> Iterator[None]:
+    """What papermill logs is said by us: it logs nothing meanwhile."""
+    logger = logging.getLogger("papermill")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _assigned(statements: list[ast.stmt]) -> Iterator[str]:

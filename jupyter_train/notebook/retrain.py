@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from jupyter_train.exceptions import (
 )
 from jupyter_train.notebook.execution import NotebookExecution
 from jupyter_train.notebook.output import is_url, output_of, write_html
-from jupyter_train.notebook.parameters import check_known
+from jupyter_train.notebook.parameters import check_known, quiet_papermill
 from jupyter_train.notebook.reading import Kernel, kernel_of, read_notebook
 from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.run import RunRecord
@@ -84,15 +83,15 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, e
     """
     import papermill
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     notebook.metadata.setdefault("kernelspec", {**kernel._asdict()})
     try:
         # the notebook goes in as an object: papermill would format braces in its path
-        papermill.execute_notebook(
-            notebook, None, parameters=config.parameters, engine_name=_register(), kernel_name=kernel.name,
-            language=kernel.language, progress_bar=False, cwd=str(path.absolute().parent),
-            execution_timeout=config.timeout_s, jupyter_train_execution=execution,
-        )  # fmt: skip
+        with quiet_papermill():
+            papermill.execute_notebook(
+                notebook, None, parameters=config.parameters, engine_name=_register(), kernel_name=kernel.name,
+                language=kernel.language, progress_bar=False, cwd=str(path.absolute().parent),
+                execution_timeout=config.timeout_s, jupyter_train_execution=execution,
+            )  # fmt: skip
     except JupyterTrainError as err:
         execution.end(err)
         raise

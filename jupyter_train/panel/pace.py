@@ -15,7 +15,8 @@ FIRST_S = 3.0
 UNWATCHED_PERIOD_S = 30.0
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
 _SHARE = 0.008
-#: What panels that nobody's renderer asks for may send: so much at once, and 20 MB in every hour with it.
+#: What panels that no renderer of ours asks for may send: so much at once, and 20 MB in every hour with it. The first
+#: picture of a panel is never refused.
 _MOST_BYTES = 1_500_000
 _BYTES_PER_S = (20_000_000 - _MOST_BYTES) / 3600
 
@@ -83,10 +84,12 @@ class Pace:
         self._drawn_at = now
         self._rests_until = 0.0
         self._size = 0
+        self._pays = False
 
     def due(self, now: float, looking: Looking) -> Part:
         """What is to be drawn now."""
         since = now - self._drawn_at
+        self._pays = False
         if self._is_line:
             return Part.LINE if since >= LINE_PERIOD_S else Part.NOTHING
         if now < self._rests_until and not looking.is_nudged:
@@ -100,10 +103,12 @@ class Pace:
             return Part.NOTHING
         if not self._budget.allows(self._size, now):
             return Part.NOTHING
+        self._pays = True
         return Part.WHOLE if now - self._began < FIRST_S else Part.SMALL
 
     def drawn(self, now: float, size: int, processor_s: float) -> None:
         """Something was: its size in bytes, and the processor's time that it took, in seconds."""
         self._drawn_at, self._size = now, size
         self._rests_until = now + processor_s / _SHARE
-        self._budget.spend(size)
+        if self._pays:
+            self._budget.spend(size)

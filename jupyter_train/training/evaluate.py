@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 from jupyter_train.exceptions import DataError, ModelError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.encoder import Encoder
+from jupyter_train.training.evaluation_rows import evaluated, inputs_of
 from jupyter_train.training.given import as_rows, is_array, is_column, plain
+from jupyter_train.training.model import is_lookup
 from jupyter_train.training.output import captured
 from jupyter_train.training.plain_module import PlainModule
-from jupyter_train.training.table import evaluated, inputs_of
 
 
 def _quiet_trainer() -> pl.Trainer:
@@ -93,9 +94,7 @@ def _data_for(
     if data is not None:
         if isinstance(data, pl.LightningDataModule):
             return {"datamodule": data}
-        loss = module.loss if isinstance(module, PlainModule) else None
-        encoder = Encoder.load(folder)
-        return {"dataloaders": _evaluation_loaders(data, encoder, loss, batch_size)}
+        return {"dataloaders": _loaders(data, batch_size, lambda rows: _evaluated(rows, module, folder))}
     loaders = source.loaders if source is not None else {}
     held_out = source.test if source is not None and stage is TEST else loaders.get("val_dataloaders")
     if held_out is not None:
@@ -108,25 +107,38 @@ def _data_for(
     raise DataError(stage.missing)
 
 
-def _evaluation_loaders(data: Any, encoder: Encoder | None, loss: Any, batch_size: int) -> Any:
-    """Loaders over data with targets; for several loaders, several.
+def _evaluated(data: Any, module: pl.LightningModule, folder: RunFolder) -> Dataset[Any]:
+    """Rows with targets, encoded as for training.
 
     Raises:
         DataError: It is no such data.
     """
-    if isinstance(data, DataLoader):
-        return data
-    if isinstance(data, Dataset):
-        return DataLoader(data, batch_size=batch_size)
-    if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
-        return [_evaluation_loaders(part, encoder, loss, batch_size) for part in data]
     rows = as_rows(data)
     if rows is None or rows.parts:
         raise DataError(
             f"`{type(data).__name__}` is nothing to evaluate on; expected a DataLoader, Dataset, datamodule, `(X, y)`, "
             "`(X, y, w)`, or a DataFrame with the target in it"
         )
-    return DataLoader(evaluated(rows, encoder, loss), batch_size=batch_size)
+    loss = module.loss if isinstance(module, PlainModule) else None
+    return evaluated(rows, Encoder.load(folder), loss, is_lookup(module))
+
+
+def _loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[Any]], collate: Any = None) -> Any:
+    """What Lightning takes: loaders as they are, a Dataset and rows batched, several of them as a list.
+
+    Args:
+        data: What was given.
+        batch_size: Rows a batch.
+        dataset_of: Makes rows a Dataset.
+        collate: How a batch is made of its items; as usual if None.
+    """
+    if isinstance(data, DataLoader | pl.LightningDataModule):
+        return data
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size=batch_size)
+    if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
+        return [_loaders(part, batch_size, dataset_of) for part in data]
+    return DataLoader(dataset_of(data), batch_size=batch_size, collate_fn=collate)
 
 
 # -- predicting ---------------------------------------------------------------------------------------
@@ -138,13 +150,13 @@ def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size
     For several loaders a list, with that for each of them.
     """
     encoder = Encoder.load(folder)
-    batches = _prediction_loaders(data, batch_size, encoder)
-    has_own = is_overridden("predict_step", module)
+    batches = _loaders(data, batch_size, lambda rows: _inputs(rows, module, encoder), _inputs_only)
+    is_alone = getattr(batches, "collate_fn", None) is _inputs_only
     try:
         with captured(_ignored, _ignored):
             found: Any = _quiet_trainer().predict(module, batches) or []
     except TypeError as err:
-        if has_own:
+        if is_alone or is_overridden("predict_step", module):
             raise
         raise ModelError(
             f"`{type(module).__name__}` has no `predict_step`, so that `forward` gets a batch as it is, and it failed "
@@ -178,25 +190,19 @@ def unscaled(found: Any, scale: tuple[list[float], list[float]]) -> Any:
     return found * found.new_tensor(deviations) + found.new_tensor(means)
 
 
-def _prediction_loaders(data: Any, batch_size: int, encoder: Encoder | None) -> Any:
-    """What `Trainer.predict` takes: loaders as they are, arrays and frames (targets left aside) batched.
+def _inputs(data: Any, module: pl.LightningModule, encoder: Encoder | None) -> Dataset[Any]:
+    """Inputs of arrays and frames; targets are left aside.
 
     Raises:
         DataError: It cannot be predicted on.
     """
-    if isinstance(data, DataLoader | pl.LightningDataModule):
-        return data
-    if isinstance(data, Dataset):
-        return DataLoader(data, batch_size=batch_size)
-    if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
-        return [_prediction_loaders(part, batch_size, encoder) for part in data]
     if isinstance(data, Mapping) and type(data).__module__.startswith("sklearn") and "data" in data:
         data = data["data"]
     if _has_targets(data):
         data = data[0]
     if not is_column(data):
         raise DataError(f"cannot predict on `{type(data).__name__}`; give an array, a frame or a DataLoader")
-    return DataLoader(inputs_of(plain(data), encoder), batch_size=batch_size, collate_fn=_inputs_only)
+    return inputs_of(plain(data), encoder, is_lookup(module))
 
 
 def _has_targets(data: Any) -> bool:

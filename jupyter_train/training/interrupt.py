@@ -71,12 +71,15 @@ class InterruptWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:  # what `cut` has sent is heard in here
+        try:
+            with self._lock:  # what `cut` has sent is heard in here
+                self._is_inside = False
+        finally:  # whatever was raised in here
             self._is_inside = False
-        if self._patience is not None:
-            self._patience.cancel()
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            if self._patience is not None:
+                self._patience.cancel()
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
 
     def begin_start(self) -> None:
         """From now on a signal raises, until `has_begun`.

@@ -39,6 +39,11 @@ def unwrapped(model: Any) -> Any:
     return model
 
 
+def is_lookup(module: nn.Module) -> bool:
+    """Whether a model looks whole numbers up, such as tokens: those of an array stay whole."""
+    return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+
+
 def copy_of(model: Any) -> Any:
     """A copy with the same weights.
 

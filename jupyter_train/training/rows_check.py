@@ -9,7 +9,7 @@ import torch
 
 from jupyter_train.exceptions import DataError
 from jupyter_train.training.encoder import is_numeric, names_of
-from jupyter_train.training.given import is_sparse
+from jupyter_train.training.given import is_frame, is_sparse
 
 _LARGEST = float(np.finfo("float32").max)
 
@@ -100,6 +100,18 @@ def as_array(values: Any) -> np.ndarray[Any, Any]:
         except (TypeError, ValueError):
             return np.asarray(values, dtype=object)
     return array
+
+
+def input_type(inputs: Any, is_lookup: bool) -> str:
+    """The type that inputs are trained in: float32, unless whole numbers are meant as such.
+
+    Args:
+        inputs: As given.
+        is_lookup: Whether the model looks whole numbers up.
+    """
+    if isinstance(inputs, torch.Tensor):
+        return "float32" if inputs.is_floating_point() else str(inputs.dtype).removeprefix("torch.")
+    return "int64" if is_lookup and not is_frame(inputs) and np.asarray(inputs).dtype.kind in "iu" else "float32"
 
 
 def gaps_of(array: np.ndarray[Any, Any]) -> int:

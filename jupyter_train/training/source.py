@@ -18,6 +18,7 @@ from jupyter_train.config.packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.training.encoder import Encoder
 from jupyter_train.training.given import Rows, as_rows, count_of
+from jupyter_train.training.model import is_lookup
 from jupyter_train.training.plain_module import PlainModule
 from jupyter_train.training.splitting import Split, fold_rows
 from jupyter_train.training.table import Wanted, parts_of
@@ -102,7 +103,7 @@ def _from_rows(
             if value is not None:
                 raise OptionError(f"`{option}` deals rows, and the rows that validate are given; leave one of them out")
     split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold, rows.parts)
-    wanted = Wanted(config.target, config.encode == "auto", config.scale, kept=kept)
+    wanted = Wanted(config.target, config.encode == "auto", config.scale, kept=kept, is_lookup=is_lookup(module))
     if isinstance(module, PlainModule):
         wanted = dataclasses.replace(wanted, loss=module.loss, width=module.width)
     parts = parts_of(rows, wanted, split, seed)
@@ -167,10 +168,11 @@ def _ready_made(data: Any, config: TrainConfig, module: pl.LightningModule) -> D
             f"a {type(train).__name__} of loaders gives a batch of each at once, which a plain nn.Module cannot take; "
             "for training and validation write a tuple, `(train, validation)`"
         )
-    loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, shuffle=True)}
+    wanted = Wanted(is_lookup=is_lookup(module))
+    loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, wanted, shuffle=True)}
     if validation is not None:
-        loaders["val_dataloaders"] = _as_loader(validation, config, shuffle=False)
-    held_out = _as_loader(test, config, shuffle=False) if test is not None else None
+        loaders["val_dataloaders"] = _as_loader(validation, config, wanted, shuffle=False)
+    held_out = _as_loader(test, config, wanted, shuffle=False) if test is not None else None
     is_ours = isinstance(train, Dataset | tuple) and not _is_several(loaders["train_dataloaders"])
     if not is_ours:
         _refuse_drop_last(config, f"a {type(train).__name__}")
@@ -193,7 +195,7 @@ def refuse_class(data: Any) -> None:
         raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
 
 
-def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
+def _as_loader(part: Any, config: TrainConfig, wanted: Wanted, shuffle: bool) -> Any:
     if isinstance(part, Dataset):
         _refuse_empty(part)
         return _loader(part, config, shuffle)
@@ -201,11 +203,11 @@ def _as_loader(part: Any, config: TrainConfig, shuffle: bool) -> Any:
         _refuse_empty(part.dataset)
         return part
     if isinstance(part, dict):
-        return {name: _as_loader(item, config, shuffle) for name, item in part.items()}
+        return {name: _as_loader(item, config, wanted, shuffle) for name, item in part.items()}
     if _is_several(part) or (isinstance(part, tuple) and _is_several(list(part))):
-        return [_as_loader(item, config, shuffle) for item in part]
+        return [_as_loader(item, config, wanted, shuffle) for item in part]
     if isinstance(part, tuple | list) and (rows := as_rows(part)) is not None:
-        found = parts_of(rows, Wanted(), Split(_NO_TEST, given=(count_of(rows.features),)), 0)
+        found = parts_of(rows, wanted, Split(_NO_TEST, given=(count_of(rows.features),)), 0)
         return _loader(found.train, config, shuffle)
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from jupyter_train.exceptions import DataError, did_you_mean
 from jupyter_train.training.encoder import Encoder, fit, frame_of, is_numeric, names_of, standard
-from jupyter_train.training.given import Rows, count_of, is_frame, is_sparse, with_text_names
+from jupyter_train.training.given import Rows, is_frame, is_sparse, with_text_names
 from jupyter_train.training.losses import Expects, Loss, expected_by, name_of
 from jupyter_train.training.rows_check import (
     as_array,
@@ -22,6 +22,7 @@ from jupyter_train.training.rows_check import (
     check_frame,
     checked_weights,
     gaps_of,
+    input_type,
     refuse_kind,
 )
 from jupyter_train.training.sparse_rows import SparseRows
@@ -52,6 +53,7 @@ class Wanted:
         loss: What is trained by; None where the module decides.
         width: Gives how many outputs the model has for inputs `(1, ...)`; None where nobody knows.
         kept: The encoder of a run that goes on, or is forked; it is used in place of a new one.
+        is_lookup: Whether the model looks whole numbers up.
     """
 
     target: str | None = None
@@ -60,13 +62,14 @@ class Wanted:
     loss: Loss | None = None
     width: Callable[[torch.Tensor], int | None] = lambda _inputs: None
     kept: Encoder | None = None
+    is_lookup: bool = False
 
 
 def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
     """Rows, checked, split and turned into tensors.
 
-    Arrays of inputs become float32; a tensor of integers stays one (tokens for an embedding). Targets become int64 or
-    float32.
+    Arrays of inputs become float32; whole numbers stay some in a tensor, and where the model looks them up. Targets
+    become int64 or float32.
 
     Raises:
         DataError: Lengths differ, there are no rows, or something in them cannot be trained on.
@@ -96,15 +99,9 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
         check_frame(table, wanted.encode)
         return _encoded(table, targets, "y", rows, wanted, split, seed)
     check_array("X", features)
-    return _dealt(np.array(features, dtype=_input_type(rows)), targets, rows, wanted, split, seed)
-
-
-def _input_type(rows: Rows) -> str:
-    """Whole numbers stay some where they are given as a tensor, or with parts of their own."""
-    features = rows.features
-    if isinstance(features, torch.Tensor):
-        return "float32" if features.is_floating_point() else str(features.dtype).removeprefix("torch.")
-    return "int64" if rows.parts and np.asarray(features).dtype == np.int64 else "float32"
+    return _dealt(
+        np.array(features, dtype=input_type(rows.features, wanted.is_lookup)), targets, rows, wanted, split, seed
+    )
 
 
 def _check_lengths(rows: Rows) -> None:
@@ -255,52 +252,3 @@ def _dataset(x: Any, others: list[torch.Tensor], index: np.ndarray[Any, Any]) ->
 def _check_rows(rows: int) -> None:
     if rows < 2:
         raise DataError(f"the data has {rows} rows; expected at least 2 (one to train on, one to validate with)")
-
-
-# -- rows for a model that has been trained -----------------------------------------------------------
-
-
-def inputs_of(data: Any, encoder: Encoder | None) -> Dataset[Any]:
-    """Inputs alone, as the model was trained on them.
-
-    Raises:
-        DataError: They cannot be.
-    """
-    if is_sparse(data):
-        return SparseRows(data.tocsr())  # texts and gaps are never in one
-    if encoder is not None and encoder.takes(data):
-        return TensorDataset(torch.from_numpy(encoder.features(data)))
-    array = as_array(data)
-    refuse_kind("X", array)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"X holds {array.dtype} values, not numbers, and the run has encoded none")
-    inputs = torch.from_numpy(np.ascontiguousarray(array))
-    return TensorDataset(inputs if inputs.dtype == torch.long and not is_frame(data) else inputs.float())
-
-
-def evaluated(rows: Rows, encoder: Encoder | None, loss: Loss | None) -> Dataset[Any]:
-    """Rows with their targets, as the model was trained on them.
-
-    Raises:
-        DataError: They cannot be.
-    """
-    features, targets = rows.features, rows.targets
-    if rows.is_frame:
-        frame = with_text_names(features)
-        if encoder is None or encoder.target not in frame.columns:
-            name = f"`{encoder.target}`" if encoder is not None else "COLUMN"
-            raise DataError(f"the frame lacks the target {name}; give it, or `(X, y)`")
-        features, targets = frame.drop(columns=[encoder.target]), frame[encoder.target]
-    if count_of(features) != count_of(targets):
-        raise DataError(f"X has {count_of(features):,} rows and y has {count_of(targets):,}; expected as many")
-    column = as_array(targets)
-    numbers = encoder.targets(column) if encoder is not None else column
-    check_array("y", numbers)
-    numbers = whole_classes(numbers, loss)
-    others = [torch.from_numpy(np.array(numbers, dtype="int64" if numbers.dtype.kind in "iub" else "float32"))]
-    if rows.weights is not None:
-        others.append(torch.from_numpy(checked_weights(rows.weights, len(numbers)).astype("float32")))
-    inputs = inputs_of(features, encoder)
-    if isinstance(inputs, SparseRows):
-        return SparseRows(features.tocsr(), *others)
-    return TensorDataset(*inputs.tensors, *others)  # type: ignore[attr-defined]

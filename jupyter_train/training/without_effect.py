@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from jupyter_train.config import TrainConfig, options_by_name
+from jupyter_train.training.given import is_column
 
 #: Options that say how rows become batches, and what they are for.
-_OF_ROWS = ("batch_size", "encode", "split", "target")
+_OF_ROWS = ("batch_size", "encode", "scale", "split", "target")
 
 
 def without_effect(config: TrainConfig, data: Any) -> list[str]:
@@ -30,13 +30,10 @@ def without_effect(config: TrainConfig, data: Any) -> list[str]:
 
 def uses_batch_size(data: Any) -> bool:
     """Whether any batches of this data are made here, of the size in the options."""
-    if isinstance(data, dict):
-        return any(uses_batch_size(part) for part in data.values())
-    if isinstance(data, list | tuple):
-        return any(uses_batch_size(part) for part in data)
-    if data is None or isinstance(data, pl.LightningDataModule | DataLoader):
-        return False
-    return isinstance(data, Dataset) or hasattr(data, "__array__")
+    if isinstance(data, Dataset) or is_column(data):
+        return True
+    parts = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
+    return any(uses_batch_size(part) for part in parts)
 
 
 def maker_words(data: Any) -> str:

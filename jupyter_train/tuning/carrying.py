@@ -105,7 +105,7 @@ def _job(plan: Plan, asked: Asked, judge: Judge, on_start: Callable[[RunRecord, 
     config = plan.trial_config(asked.params)
     config.name = config.name or plan.name
     config.keep_best = 1
-    if asked.number > 0:  # the first trial has shown that validation works; its random state is set apart
+    if asked.number > plan.first:  # the first trial has shown that validation works; its random state is set apart
         config.trainer.setdefault("num_sanity_val_steps", 0)
     return Job(
         config, lambda _config: (plan.build(asked.params), plan.data), plan.notebook, plan.study,

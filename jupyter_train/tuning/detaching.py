@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.exceptions import StoreError
 from jupyter_train.execution import payload
 from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.process import Launched, start_process
+from jupyter_train.execution.process import Launched, keep_payload, start_process
 from jupyter_train.execution.worker import take_output
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, arrays
@@ -49,12 +48,7 @@ def launch(store: Store, asked: Search) -> Launched:
     arrays.check_room(runs_home(), content.size)
     if config.resume is None:
         record = create(store, asked)
-    folder = RunFolder(record.folder)
-    try:
-        sha256 = payload.write(folder, content, _CARRIER)
-        store.update(record.key, payload=sha256)
-    except OSError as err:
-        raise StoreError(f"`{record.ref}`: what its process needs could not be written: {err.strerror or err}") from err
+    sha256 = keep_payload(store, record, content, _CARRIER)
     return start_process(store, record, sha256, config.notify, lambda began, _writer: asked.on_start(began, None))
 
 

@@ -7,14 +7,12 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.execution.parts import MOST_FITS
 from jupyter_train.store import MetricReader, RunFolder, Store
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store.metrics.blocks import Point
-
-
-_MOST_FITS = 10_000
 
 
 def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:
@@ -31,7 +29,7 @@ def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[s
     best = record.summary.get("best")
     if len(metrics) == 1 and best:
         return {metrics[0]: float(best["value"])}
-    fits = store.list_runs(_MOST_FITS, parent=record.key) if best and "values" in best else [record]
+    fits = store.list_runs(MOST_FITS, parent=record.key) if best and "values" in best else [record]
     each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or fit is record]
     return {name: statistics.fmean(one[name] for one in each) for name in metrics if all(name in one for one in each)}
 
@@ -43,24 +41,23 @@ def _values_of_fit(record: RunRecord, metrics: Sequence[str]) -> dict[str, float
         return found
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         series = {name: reader.points(name) for name in metrics}
-    found[metrics[0]] = float(best["value"])
-    leading = series[metrics[0]]
-    for name in metrics[1:]:
-        value = _value_at(series[name], leading, best)
-        if value is not None:
-            found[name] = value
-    return found
+    place = _place_of(best, series[metrics[0]])
+    values = {name: _value_at(series[name], place) for name in metrics[1:]} if place is not None else {}
+    return {metrics[0]: float(best["value"])} | {name: value for name, value in values.items() if value is not None}
 
 
-def _value_at(points: Sequence[Point], leading: Sequence[Point], best: dict[str, Any]) -> float | None:
-    """The value of a series that belongs to the best point of the leading one.
+def _place_of(best: dict[str, Any], leading: Sequence[Point]) -> Point | None:
+    """The point that counts: the first of its epoch with its value, or the last where the last one counts."""
+    same = [point for point in leading if point.value == best["value"] and int(point.epoch) == best["epoch"]]
+    return same[-1 if best.get("which") == "last" else 0] if same else None
+
+
+def _value_at(points: Sequence[Point], place: Point) -> float | None:
+    """The value of a series that belongs to a point of another one.
 
     Of a validation both lie at the same step; what an epoch's training logs comes later in that epoch. What is not
     logged in it has the value it had by then.
     """
-    place = next((point for point in leading if point.value == best["value"]), None)
-    if place is None:
-        return None
     later = [point for point in points if point.step >= place.step and point.epoch == place.epoch]
     before = [point for point in points if point.step < place.step]
     chosen = later[:1] or before[-1:]

@@ -27,6 +27,7 @@ class Plan:
         study: Key of the study's run.
         name: What trials are called.
         notebook: Path of the notebook, if known.
+        first: Number of the first trial that is carried out; those before are of earlier studies.
     """
 
     config: TuneConfig
@@ -36,6 +37,7 @@ class Plan:
     study: str = ""
     name: str = ""
     notebook: str = ""
+    first: int = 0
 
     def trial_config(self, params: Mapping[str, Any]) -> TrainConfig:
         """What the trial with these values is told.

@@ -76,6 +76,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     folder = RunFolder(record.folder)
     asked.plan.study = record.key
     asked.plan.name = record.name
+    asked.plan.first = len(known)
     try:
         with InterruptWatch() as interrupt:
             book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
@@ -157,9 +158,11 @@ def check_same(old: RunRecord, config: TuneConfig) -> None:
     new = config.to_json()
     before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
               "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha"),
-              "objective": old.config.get("objective", "best")}  # fmt: skip
+              "objective": old.config.get("objective", "best"),
+              "warm_start": old.config.get("warm_start", [])}  # fmt: skip
     after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
-             "prune": config.prune, "objective": config.objective}  # fmt: skip
+             "prune": config.prune, "objective": config.objective,
+             "warm_start": config.warm_start or before["warm_start"]}  # fmt: skip
     before |= _plain(old.config.get("train", {}))
     after |= _plain(new.get("train", {}))
     lines = difference(before, after)

@@ -32,8 +32,7 @@ def earlier_trials(store: Store, config: TuneConfig) -> tuple[list[FrozenTrial],
     """The complete trials of every `--warm-start` that lie in what is searched now; and how many, in words.
 
     Raises:
-        StudyError: A study had other objectives, or none of its trials lies in what is searched.
-        RunStateError: It is no study.
+        StudyError: It is no study, had other objectives, or none of its trials lies in what is searched.
         UntrustedError: Its folder is not the one it was recorded in.
     """
     found: list[FrozenTrial] = []

@@ -33,14 +33,15 @@ class Signals(pl.Callback):
 
     fits = 0
 
-    def __init__(self, number: int):
+    def __init__(self, number: int, step: int = 11):
         self.number = number
+        self.step = step
 
     def on_fit_start(self, trainer, pl_module):
         Signals.fits += 1
 
     def on_train_batch_end(self, trainer, *_):
-        if Signals.fits == 2 and trainer.global_step == 11:
+        if Signals.fits == 2 and trainer.global_step == self.step:
             os.kill(os.getpid(), self.number)
 
 
@@ -158,3 +159,31 @@ def test_what_they_cannot_go_on_with_is_refused_and_longer_ones_are_made_longer(
     whole = train(build, digits(), cv=2, **USUAL | {"epochs": 4})
     assert np.array_equal(longer.fits["val_acc"], whole.fits["val_acc"])
     assert longer.mean_last == whole.mean_last
+
+
+def test_longer_fits_that_are_broken_off_go_on_as_long() -> None:
+    run = train(build, digits(), cv=2, **USUAL)
+    Signals.fits = 0
+    signals = [Signals(signal.SIGINT, run.children[1].record.summary["progress"]["step"] + 2)]
+    with pytest.raises(TrainingInterrupted):
+        train(build, digits(), resume=run.ref, epochs=5, callback=signals, quiet=True)
+    assert run.config["epochs"] == 5
+    again = train(build, digits(), resume=run.ref, quiet=True)
+    assert again.status == "finished"
+    whole = train(build, digits(), cv=2, **USUAL | {"epochs": 5})
+    assert np.array_equal(again.fits["val_acc"], whole.fits["val_acc"])
+    forced = train(build, digits(), resume=run.ref, epochs=6, gradient_clip_val=0.5, force=True, quiet=True)
+    said = [event.text for event in forced.events if event.kind == "warning"]
+    assert said == ["forced although `--gradient-clip-val` was not given and is `0.5`"]
+
+
+def test_a_detached_one_that_cannot_go_on_is_refused_before_anything_is_written_over() -> None:
+    alone = train(build(), digits(), epochs=1, detach=True, quiet=True)
+    alone.wait(60)
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in alone.folder.iterdir())
+    with pytest.raises(RunStateError, match="is one fit, not several"):
+        train(build, digits(), resume=alone.ref, cv=2, epochs=2, detach=True, quiet=True)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in alone.folder.iterdir()) == before
+    run = train(build, digits(), cv=2, **USUAL)
+    with pytest.raises(ChangedError, match="the data has changed"):
+        train(build, digits(200), resume=run.ref, epochs=4, detach=True, quiet=True)

@@ -22,7 +22,12 @@ pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.tim
 @pytest.fixture(autouse=True)
 def nobody_waits():
     """Begins and ends without a process that waits."""
+    _end_waiting()
     yield
+    _end_waiting()
+
+
+def _end_waiting() -> None:
     process = STANDBY.take()
     if process is not None:
         process.kill()
@@ -65,6 +70,7 @@ def test_one_that_died_meanwhile_is_no_loss(monkeypatch) -> None:
 
 def test_there_is_none_where_memory_is_short(monkeypatch) -> None:
     monkeypatch.setattr(starting, "_LEAST_FREE_BYTES", 1 << 60)
+    _end_waiting()  # one that an earlier run has prepared for just now
     STANDBY.prepare(lambda: True)
     assert STANDBY.take() is None
 

@@ -103,6 +103,8 @@ OTHER_WORDS = {
     "m d --gpus 1": "write `--accelerator gpu --devices 1`",
     "m d --gpus=2": "write `--accelerator gpu --devices 2`",
     "m d --gpus 0": "write `--accelerator cpu`",
+    "m d --gpus": "write `--accelerator gpu --devices 1`",
+    "m d --cuda": "write `--accelerator gpu --devices 1`",
     "m d --learning-rate 3e-4": "write `--lr 3e-4`",
     "m d --patience 5": "write `--early-stop val_loss:5`",
     "m d --n_epochs (X,y)": "write `--epochs 10`",

@@ -245,10 +245,16 @@ def test_a_comment_after_a_line_is_no_part_of_it(namespace) -> None:
     assert namespace.user_ns["run"].notes == "see #12"
 
 
-@pytest.mark.parametrize("line", ["%train --help", "%tune -h", "%runs help", "%runs --help", "%retrain LitDigits -h"])
+HELP = {
+    "%train --help": "%train MODEL DATA", "%tune -h": "%tune MODEL DATA", "%runs help": "%runs show RUN",
+    "%runs --help": "%runs show RUN", "%retrain LitDigits -h": "%retrain NOTEBOOK -p",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HELP)
 def test_help_is_shown_where_it_is_asked_for(namespace, capsys, line: str) -> None:
     namespace.run_cell(line).raise_error()
-    assert "MODEL DATA" in (said := capsys.readouterr().out) or "%runs show RUN" in said or "NOTEBOOK -p" in said
+    assert HELP[line] in capsys.readouterr().out
 
 
 VERBS = {

@@ -168,3 +168,61 @@ def test_an_encoded_table_is_encoded_for_prediction_as_array_too() -> None:
 def test_a_module_that_cannot_take_a_whole_batch_says_so() -> None:
     with pytest.raises(ModelError, match="`LitDigits` has no `predict_step`, so that `forward` gets a batch as it is"):
         trained(LitDigits(), loader()).predict(loader())
+
+
+class Tokens(pl.LightningModule):
+    """Looks whole numbers up."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(17, 4)
+        self.out = nn.Linear(4, 10)
+
+    def forward(self, tokens):
+        return self.out(self.words(tokens).mean(1))
+
+    def training_step(self, batch, batch_idx):
+        return cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", cross_entropy(self(batch[0]), batch[1]))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", cross_entropy(self(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "way"),
+    [*((LitDigits, way) for way in ("array", "list", "frame", "parts")),
+     *((Tokens, way) for way in ("array", "list", "parts"))],
+)  # fmt: skip
+def test_whole_numbers_are_evaluated_as_they_are_trained(model, way: str) -> None:
+    """As numbers, or as what is looked up, whichever the model does."""
+    images = np.rint(16 * IMAGES).astype("int64")
+    given = {"array": images, "list": images.tolist(), "frame": pd.DataFrame(images), "parts": images}[way]
+    run = trained(model(), ((given, LABELS), (given, LABELS)) if way == "parts" else (given, LABELS))
+    inputs = torch.from_numpy(images)
+    module = run.model().eval()
+    with torch.no_grad():
+        expected = module(inputs if model is Tokens else inputs.float())
+    assert torch.allclose(run.predict(given), expected, atol=1e-5)
+    loss = float(cross_entropy(expected, torch.from_numpy(LABELS)))
+    assert run.test((given, LABELS))["test_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+class Slips(LitDigits):
+    """Has a slip in its forward that only predicting comes upon."""
+
+    def forward(self, inputs):
+        return super().forward(inputs) if torch.is_grad_enabled() else len(3)
+
+
+def test_a_slip_in_forward_is_told_as_it_is() -> None:
+    run = trained(Slips(), (IMAGES, LABELS), limit_val_batches=0)
+    with pytest.raises(TypeError, match=r"object of type 'int' has no len\(\)"):
+        run.predict(IMAGES)
+    with pytest.raises(ModelError, match="`forward` gets a batch as it is"):
+        run.predict(loader())

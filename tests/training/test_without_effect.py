@@ -50,11 +50,15 @@ def test_a_batch_size_that_others_decide_is_said_and_cannot_be_searched(what: st
 
 
 def test_a_split_of_what_the_model_brings_is_said() -> None:
-    run = train(lambda: Brings(), None, split="0.5/0.5", epochs=1, seed=1, quiet=True)
-    assert warnings_of(run) == ["`--split` has no effect: the model brings its own loaders"]
+    run = train(lambda: Brings(), None, split="0.5/0.5", scale="standard", epochs=1, seed=1, quiet=True)
+    assert warnings_of(run) == [
+        f"`{option}` has no effect: the model brings its own loaders" for option in ("--scale standard", "--split")
+    ]
 
 
 def test_a_batch_size_that_is_used_says_nothing() -> None:
-    for data in (digits(160), ROWS, (ROWS, ROWS), {"a": ROWS}, [ROWS, ROWS], (digits(160), DataLoader(ROWS))):
+    lists = tuple(part.tolist() for part in digits(160))
+    pairs = (digits(160), lists, (ROWS, ROWS), [ROWS, ROWS], (digits(160), DataLoader(ROWS)))
+    for data in (ROWS, {"a": ROWS}, *pairs):
         assert uses_batch_size(data)
     assert not warnings_of(train(lambda: LitDigits(), digits(160), batch_size=8, epochs=1, seed=1, quiet=True))

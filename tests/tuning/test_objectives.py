@@ -67,6 +67,22 @@ def test_what_is_logged_less_often_has_the_value_it_had_by_then() -> None:
     assert study.optuna.trials[0].values == pytest.approx([0.9, 10.0])
 
 
+class Level(Says):
+    """Is as accurate in every epoch."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log_dict({"acc_val": 0.5, "loss_val": LOSSES[self.current_epoch]})
+
+
+@pytest.mark.parametrize(("objective", "values"), [("best", [0.5, 5.0, 10.0]), ("last", [0.5, 2.0, 40.0])])
+def test_of_equal_epochs_the_one_that_is_kept_counts(objective, values) -> None:
+    study = tune(
+        Level, digits(), space={"hidden": [4, 8]}, trials=1, epochs=4, maximize="acc_val",
+        minimize=["loss_val", "cost"], objective=objective, seed=1, quiet=True,
+    )  # fmt: skip
+    assert study.optuna.trials[0].values == pytest.approx(values)
+
+
 @pytest.mark.parametrize("options", [{}, {"cv": 3}])
 def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
     study = tune(

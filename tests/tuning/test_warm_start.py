@@ -84,3 +84,11 @@ def test_of_several_objectives_the_front_is_of_its_own_trials() -> None:
         better = (values["val_acc"] >= values["val_acc"][number]) & (values["val_loss"] <= values["val_loss"][number])
         is_dominated = bool((better & (values != values.loc[number]).any(axis=1)).any())
         assert (number in front) is not is_dominated
+
+
+def test_its_first_trial_checks_the_validation_and_others_do_not(earlier) -> None:
+    study = tune(LitDigits, digits(160), space=SPACE, trials=2, warm_start=earlier.ref, **USUAL)
+    checks = [run.config.get("num_sanity_val_steps") for run in sorted(study.children, key=lambda run: run.key)]
+    assert checks == [None, 0]
+    with pytest.raises(StudyError, match="warm_start"):
+        tune(LitDigits, digits(160), resume=study.ref, trials=3, warm_start=study.ref, quiet=True)
