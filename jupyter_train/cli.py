@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -17,6 +18,9 @@ from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFai
 
 #: What a scheduler can act on.
 EXIT_CODES = {"ok": 0, "begun, and failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
+
+#: A number below 0, which is a value and no option.
+_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|-(inf|nan|infinity)$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(work=_demo)
 
     retrain = verbs.add_parser("retrain", help="repeat a notebook with papermill, recorded")
+    retrain._negative_number_matcher = _NEGATIVE  # its own takes `-1e-3` for an option
     retrain.add_argument("notebook")
     retrain.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     retrain.add_argument("-o", "--output", default="")

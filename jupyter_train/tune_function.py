@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TuneConfig
@@ -120,17 +121,50 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
     plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
     _check_arguments(plan)
     _check_effect(plan)
+    _check_fit(plan)
     return plan
+
+
+#: What is compared with model and data before a run begins.
+_FITTED = frozenset({"drop_last", "encode", "loss", "lr", "optimizer", "scale", "split", "target"})
+
+
+def _check_fit(plan: Plan) -> None:
+    """Raises for a searched option that model or data do not take, before anything is recorded.
+
+    Raises:
+        JupyterTrainError: As a run with it would.
+    """
+    from jupyter_train.execution.job import Job, prepare
+    from jupyter_train.tuning.plan import corners
+
+    usual = {name: corners(space)[0] for name, space in plan.config.space.items()}
+    for name in (name for name, option in plan.options.items() if option in _FITTED):
+        for value in corners(plan.config.space[name]):
+            params = {**usual, name: value}
+            prepare(Job(plan.trial_config(params), partial(_made, plan, params), plan.notebook))
+
+
+def _made(plan: Plan, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
+    return plan.build(params), plan.data
 
 
 def _check_effect(plan: Plan) -> None:
     """Raises for an option that is searched and changes nothing.
 
     Raises:
-        OptionError: It is the size of batches that others make.
+        OptionError: It is the size of batches that others make, or a rate that `--optimizer` does not take.
     """
     from jupyter_train.training.without_effect import maker_words, uses_batch_size
 
+    optimizer = plan.config.train.get("optimizer")
+    for name in ("lr", "learning_rate"):
+        is_replaced = optimizer is not None or "optimizer" in plan.options.values()
+        if name in plan.config.space and name not in plan.options and is_replaced and "lr" not in plan.config.train:
+            raise OptionError(
+                f"`{name}` is searched but has no effect: `--optimizer` takes the place of `configure_optimizers`, and "
+                "has a rate of its own; leave it out"
+            )
     for name, option in plan.options.items():
         if option == "batch_size" and not uses_batch_size(plan.data):
             raise OptionError(

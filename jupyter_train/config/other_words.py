@@ -100,4 +100,4 @@ def what_to_type(name: str, value: Any, known: Container[str]) -> str:
 
 
 def _is_word(text: str) -> bool:
-    return re.fullmatch(r"[\w.+-]{1,40}", text) is not None
+    return re.fullmatch(r"[\w.,+-]{1,40}", text) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import keyword
 import math
 from collections.abc import Mapping
@@ -10,6 +12,9 @@ from typing import Any
 
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import OptionError, ParameterError
+
+#: Texts that are numbers for papermill too, and none for Python.
+_NUMBERS = ("nan", "inf", "infinity")
 
 
 @dataclass
@@ -107,5 +112,11 @@ def _is_of_nbformat(value: Any) -> bool:
 
 
 def parse_parameter(text: str) -> Any:
-    """The value of `-p NAME TEXT`: `3e-4` a float, `true` a bool, `[1, 2]` a list, `{"a": 1}` a mapping, else text."""
-    return literal(text)
+    """The value of `-p NAME TEXT`, as Python or JSON has it: `3e-4`, `nan`, `[1, 2]`, `{"a": null}`; else the text."""
+    if text.lower().lstrip("+-") in _NUMBERS:
+        return float(text)
+    value = literal(text)
+    if value is text and text[:1] in ("{", "["):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text)
+    return value

@@ -30,6 +30,7 @@ NOT_FOR_TRIALS = {
     "from_": "trials begin anew; `%train --resume RUN --from STEP` goes on with one",
     "force": "`--resume STUDY` goes on with what was searched, and with nothing else",
     "form": "a form is for the line: `%tune --form LitDigits data`",
+    "keep_best": "a search keeps the weights of its best three trials, each of one epoch",
     "reinit": "every trial begins with fresh weights",
     "devices": "a trial trains on one device; `--parallel N` trains several trials at once",
 }

@@ -105,7 +105,7 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
     """
     from jupyter_train.training import initial, seeds
     from jupyter_train.training.fit import check_validation
-    from jupyter_train.training.model import as_module, unwrapped
+    from jupyter_train.training.model import as_module, unused_rate, unwrapped
     from jupyter_train.training.source import as_source
     from jupyter_train.training.trainer import check_arguments
     from jupyter_train.training.without_effect import without_effect
@@ -122,7 +122,8 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
     source = as_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
     check_validation(module, source, config)
     if job.judge is None:  # one of many: it is said of its study
-        job.remarks += [line for line in without_effect(config, data) if line not in job.remarks]
+        said = [*without_effect(config, data), *filter(None, [unused_rate(model, config)])]
+        job.remarks += [line for line in said if line not in job.remarks]
     if config.is_looking:
         from jupyter_train.training.finders import find
 

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import symtable
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -170,10 +171,15 @@ def free_names(text: str) -> list[str]:
 
 def _free_names(tree: ast.AST) -> list[str]:
     """Names an expression reads, those bound by its own lambdas and comprehensions left out."""
-    bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    bound |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     read = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    return [name for name in dict.fromkeys(read) if name not in bound]
+    free = _free_in(symtable.symtable(ast.unparse(tree), "<expression>", "eval"), is_outer=True)
+    return [name for name in dict.fromkeys(read) if name in free]
+
+
+def _free_in(table: symtable.SymbolTable, is_outer: bool = False) -> set[str]:
+    found = {one.get_name() for one in table.get_symbols() if one.is_referenced()
+             and (not one.is_assigned() if is_outer else one.is_global())}  # fmt: skip
+    return found.union(*map(_free_in, table.get_children()))
 
 
 def _is_module(text: str, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 from typing import Any
@@ -83,6 +84,8 @@ class TuneRequest:
         from jupyter_train.tuning.plan import ModelExpression
 
         used = frozenset(free_names(text)) & searched
+        if isinstance(ast.parse(text, mode="eval").body, ast.Lambda) and not used:
+            return self._namespace.evaluate(text)
         if used or "(" in text:
             names = {name: value for name, value in self._namespace.names_in(text).items() if name not in used}
             return ModelExpression(text, names, used)

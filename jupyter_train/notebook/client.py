@@ -35,6 +35,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._is_too_long = False
+        self._has_quit = False
 
     def execute(self, **kwargs: Any) -> Any:
         """Executes all cells; no kernel is left behind, however that ends."""
@@ -71,8 +72,11 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         try:
             executed = self._execute_cell(cell, cell_index, **more)
             self._check_time(cell)
+            self._check_quit(cell)
         except CellExecutionError as err:
             self._check_time_of_failed(cell, cell_index, err)
+            if self._has_quit:
+                self._fail(cell, cell_index, err)
             raise
         except (Exception, KeyboardInterrupt) as err:
             told = self._told(cell, err)
@@ -87,6 +91,17 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         if self._is_too_long:
             words = f"it took longer than {self._timeout_s:g} s, the limit that was given"
             raise CellTimeoutError.error_from_timeout_and_cell(words, int(self._timeout_s or 0), cell)
+
+    async def _async_poll_for_reply(self, *args: Any, **more: Any) -> Any:
+        """The reply to a cell; a kernel that leaves after it says so."""
+        reply = await super()._async_poll_for_reply(*args, **more)
+        self._has_quit = any(one.get("source") == "ask_exit" for one in reply["content"].get("payload", []))
+        return reply
+
+    def _check_quit(self, cell: Any) -> None:
+        """`quit()` ends a notebook as `sys.exit()` does: the kernel leaves once the cell is done."""
+        if self._has_quit:
+            raise CellExecutionError("", "SystemExit", "0")
 
     def _check_time_of_failed(self, cell: Any, cell_index: int, err: CellExecutionError) -> None:
         try:
@@ -108,7 +123,9 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _fail(self, cell: Any, cell_index: int, err: BaseException) -> None:
         """The cell has failed, also for who reads the executed notebook only."""
-        words = str(err)
+        name, words = type(err).__name__, str(err)
+        if isinstance(err, CellExecutionError):
+            name, words = err.ename, err.evalue
         if self._signals.is_asked:
             self.shutdown_kernel = "immediate"  # it did not end when it was told to
         if isinstance(err, DeadKernelError):
@@ -116,7 +133,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         elif isinstance(err, CellTimeoutError):
             words = f"it took longer than {self._timeout_s:g} s"
         error = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-            "error", ename=type(err).__name__, evalue=words, traceback=[f"{type(err).__name__}: {words}"]
+            "error", ename=name, evalue=words, traceback=[f"{name}: {words}"]
         )
         cell.setdefault("outputs", []).append(error)
         self.nb_man.cell_exception(cell, cell_index=cell_index, exception=err)

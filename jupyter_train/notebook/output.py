@@ -14,6 +14,8 @@ from jupyter_train.store.private_files import create_anew
 
 #: `s3://…`, and `s3:/…`, which nobody means as a folder; `C:/` is one.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/")
+#: Without both of the slashes, which nobody means as a folder either.
+_SLIP = re.compile(r"(s3|gs|gcs|az|adl|abfs|abfss|hdfs|https?|github):")
 
 
 def is_url(target: str) -> bool:
@@ -34,6 +36,8 @@ def output_of(notebook: Any, source: Path, output: str) -> str:
     if is_url(output):
         _check_url(notebook, output)
         return output
+    if slip := _SLIP.match(output):
+        raise NotebookError(f"`-o {output}`: write `{slip[1]}://{output[slip.end() :]}`")
     target = Path(output).expanduser().absolute()
     if target.is_dir():
         target = target / source.name

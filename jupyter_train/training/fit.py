@@ -350,7 +350,8 @@ def _explained(err: Exception, trainer: pl.Trainer, source: DataSource) -> BaseE
     if isinstance(err, IndexError) and "Target" in text and "out of bounds" in text:
         classes = f" ({source.classes} classes)" if source.classes else ""
         clear = DataError(
-            f"{text.rstrip('.')}: the data{classes} names a class the model has no output for; make the last layer "
+            f"{text.rstrip('.')}: the data{classes} names a class the model has no output for. Classes are numbered "
+            "from 0: number others yourself, `np.unique(y, return_inverse=True)[1]`; if they are, make the last layer "
             "as wide as there are classes"
         )
         clear.__cause__ = err

@@ -97,8 +97,12 @@ def _parts_of(data: Any, target: str | None) -> list[Rows]:
 
 
 def _is_pair_of_arrays(part: Any) -> bool:
-    """Whether something is `(X, y)` or `(X, y, w)` of arrays; lists may as well be two rows of an array."""
-    return isinstance(part, tuple | list) and len(part) in (2, 3) and all(is_array(item) for item in part)
+    """Whether something is `(X, y)` or `(X, y, w)`; a list of lists may as well be the rows of an array."""
+    if not isinstance(part, tuple | list) or len(part) not in (2, 3):
+        return False
+    if not isinstance(part, tuple) or not all(map(is_column, part)):
+        return all(map(is_array, part))
+    return is_array(part[0]) or is_column(part[0][0])
 
 
 def _joined(parts: list[Rows], data: Any) -> Rows:

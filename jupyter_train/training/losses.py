@@ -162,6 +162,11 @@ def _refuse_other_places(outputs: torch.Tensor, targets: torch.Tensor, loss: Los
     if outputs.shape[:1] + outputs.shape[2:] == targets.shape or outputs.ndim < 2:
         return
     is_last = outputs.shape[:-1] == targets.shape
+    if outputs.ndim == 2 and targets.ndim == 2 and len(outputs) == len(targets):
+        raise ModelError(
+            f"the targets have {targets.shape[1]} columns, one for each class, and the model gives {outputs.shape[1]} "
+            f"outputs; make the last layer {targets.shape[1]} wide"
+        )
     fix = "move them there: `outputs.transpose(1, 2)`" if is_last and outputs.ndim == 3 else "make the two fit"
     raise ModelError(
         f"the model gives outputs of shape {_shown(outputs)} for targets of shape {_shown(targets)}, and "

@@ -94,6 +94,22 @@ def _prepared(model: pl.LightningModule, config: TrainConfig) -> pl.LightningMod
     return model
 
 
+def unused_rate(model: Any, config: TrainConfig) -> str:
+    """What is said of a model whose own learning rate `--optimizer` leaves unused; empty where it does not."""
+    optimizer = config.optimizer
+    takes_default = isinstance(optimizer, str) or inspect.isclass(optimizer)  # else it has been given one
+    if not takes_default or config.lr is not None or not isinstance(model, pl.LightningModule):
+        return ""
+    places: list[Any] = [vars(model), model.hparams if isinstance(getattr(model, "hparams", None), dict) else {}]
+    rates = [place[name] for place in places for name in _LR_ATTRIBUTES if isinstance(place.get(name), int | float)]
+    if not rates:
+        return ""
+    return (
+        "`--optimizer` takes the place of `configure_optimizers`: the model's own learning rate, "
+        f"{rates[0]:g}, has no effect; add `--lr {rates[0]:g}`"
+    )
+
+
 def _set_lr(model: pl.LightningModule, lr: float) -> None:
     """Sets the learning rate where Lightning's conventions keep it."""
     places: list[Any] = [model]

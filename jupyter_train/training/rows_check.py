@@ -69,6 +69,8 @@ def _is_container(value: Any) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
+#: Who gives three arrays may mean something else.
+_SEVERAL = ". A model of several inputs takes a Dataset: `TensorDataset(X1, X2, y)`"
 _COMPLEX = "Give their real and imaginary parts apart"
 
 
@@ -117,6 +119,13 @@ def input_type(inputs: Any, is_lookup: bool) -> str:
 def gaps_of(array: np.ndarray[Any, Any]) -> int:
     """How many values are NaN."""
     return int(np.isnan(array).sum()) if array.dtype.kind in "fc" else 0
+
+
+def missing_of(texts: np.ndarray[Any, Any]) -> int:
+    """How many of texts, or objects, are none: None, NaN and the like."""
+    import pandas as pd
+
+    return int(pd.isna(texts).sum()) if texts.dtype == object else 0
 
 
 def check_array(name: str, array: np.ndarray[Any, Any]) -> None:
@@ -184,9 +193,9 @@ def checked_weights(weights: Any, rows: int) -> np.ndarray[Any, Any]:
     if array.ndim != 1 or len(array) != rows:
         raise DataError(
             f"the third of `(X, y, w)` has shape {array.shape}; expected the weights of {rows:,} rows. Validation rows "
-            "are given as `((X, y), (X_valid, y_valid))`"
+            f"are given as `((X, y), (X_valid, y_valid))`{_SEVERAL}"
         )
     check_array("w", array)
     if (array < 0).any() or not array.any():
-        raise DataError("the weights w are negative, or all 0; expected numbers of 0 or more, one a row")
+        raise DataError(f"the weights w are negative, or all 0; expected numbers of 0 or more, one a row{_SEVERAL}")
     return array

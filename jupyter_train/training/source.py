@@ -225,7 +225,8 @@ def _refuse_empty(dataset: Any) -> None:
 
 def _count_words(*parts: Any) -> str:
     if _is_several(parts[0]):
-        return f"{len(parts[0])} loaders, a batch of each at once"
+        together = f"{len(parts[0])} loaders, a batch of each at once"
+        return together if isinstance(parts[0], dict) else f"{together}; a tuple would be `(train, validation)`"
     named = zip(("train", "validation", "test"), parts, strict=True)
     words = [f"{count:,} {name}" for name, part in named if (count := _rows_of(part))]
     return "rows: " + " / ".join(words) if words else ""

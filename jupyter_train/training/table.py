@@ -23,11 +23,12 @@ from jupyter_train.training.rows_check import (
     checked_weights,
     gaps_of,
     input_type,
+    missing_of,
     refuse_kind,
 )
 from jupyter_train.training.sparse_rows import SparseRows
 from jupyter_train.training.splitting import Split, is_classes, split_rows
-from jupyter_train.training.targets import prepared, whole_classes, words_of
+from jupyter_train.training.targets import prepared, refuse_mixed, whole_classes, words_of
 
 
 @dataclass
@@ -77,6 +78,7 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
     if rows.is_frame:
         return _parts_of_frame(rows, wanted, split, seed)
     _check_lengths(rows)
+    refuse_mixed(rows.targets)
     targets = as_array(rows.targets)
     _check_targets("y", targets, wanted.encode)
     if is_frame(rows.features):
@@ -87,6 +89,8 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
         raise DataError("`--scale` would leave no zeros in a scipy matrix; scale it yourself, by `MaxAbsScaler`")
     if is_sparse(rows.features):
         matrix = rows.features.tocsr()
+        if gaps_of(matrix.data):
+            raise DataError("X is a scipy matrix with NaN values; fill them yourself: `X.data[np.isnan(X.data)] = 0`")
         check_array("X", matrix.data)
         return _dealt(matrix.astype("float32"), targets, rows, wanted, split, seed)
     features = as_array(rows.features)
@@ -106,9 +110,15 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
 
 def _check_lengths(rows: Rows) -> None:
     x, y = np.shape(rows.features), np.shape(rows.targets)
+    are_frames = is_frame(rows.features) and is_frame(rows.targets)
+    if are_frames and rows.features is not rows.targets and list(rows.features.columns) == list(rows.targets.columns):
+        raise DataError(
+            f"two frames with the same columns are `(train, validation)`; add `--target {rows.features.columns[-1]}`, "
+            "or give targets of other columns"
+        )
     if not x or not y or x[0] != y[0]:
         hint = ""
-        if is_frame(rows.features) and is_frame(rows.targets):
+        if are_frames:
             hint = "; `(train, validation)` frames need `--target COLUMN`"
         raise DataError(f"X has shape {x} and y has shape {y}; expected the same number of rows{hint}")
     _check_rows(x[0])
@@ -149,6 +159,7 @@ def _parts_of_frame(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Part
 
 
 def _target_of(column: Any, name: str) -> np.ndarray[Any, Any]:
+    refuse_mixed(column)
     targets = np.asarray(column)
     if targets.dtype == object and is_numeric(column):
         targets = np.asarray(column.tolist())
@@ -161,6 +172,8 @@ def _check_targets(name: str, targets: np.ndarray[Any, Any], encode: bool) -> No
     refuse_kind(name, targets)
     if not (encode and targets.dtype.kind in "OUS"):
         check_array(name, targets)
+    elif missing := missing_of(targets):
+        raise DataError(f"{name} has {missing} empty values. Drop those rows")
 
 
 def _encoded(

@@ -46,9 +46,32 @@ def prepared(
     assert loss is None or callable(loss)
     if loss is not None and expects is Expects.CLASSES and targets.ndim == 1:
         return _classes(_whole(targets, loss), loss, encode, width)
+    if expects is Expects.CLASSES and targets.ndim == 2 and (outputs := width()) not in (None, targets.shape[1]):
+        raise DataError(
+            f"the targets have {targets.shape[1]} columns, one for each class, and the model gives {outputs} outputs; "
+            f"make the last layer {targets.shape[1]} wide"
+        )
     if loss is not None and expects is Expects.SHARES and targets.size:
         return _shares(targets, loss, encode)
     return targets, None
+
+
+def refuse_mixed(targets: Any) -> None:
+    """Raises where some targets are texts and others are numbers: `1` and `"1"` would be one class.
+
+    Raises:
+        DataError: They are.
+    """
+    array = np.asarray(targets, dtype=object) if isinstance(targets, list | tuple) else np.asarray(targets)
+    if array.dtype != object:
+        return
+    texts = [one for one in array.flat if isinstance(one, str)]
+    numbers = [one for one in array.flat if isinstance(one, int | float | np.number) and one == one]  # no NaN
+    if texts and numbers:
+        raise DataError(
+            f"the targets are texts such as `{texts[0]!r}` and others such as `{numbers[0]!r}`; make them all texts, "
+            "with `.astype(str)`"
+        )
 
 
 def name_of_given(loss: Loss | None) -> str:

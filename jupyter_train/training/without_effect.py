@@ -40,4 +40,7 @@ def maker_words(data: Any) -> str:
     """Who makes the batches instead."""
     if data is None:
         return "the model brings its own loaders"
+    if isinstance(data, list | tuple | dict) and data:
+        first = next(iter(data.values())) if isinstance(data, dict) else data[0]
+        return f"the {type(first).__name__}s make their own batches"
     return f"the {type(data).__name__} makes its own batches"

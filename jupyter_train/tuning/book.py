@@ -224,6 +224,11 @@ class Book:
         """Complete trials that keep to the constraints, the best first."""
         return [trial for trial in self.ranked() if is_feasible(trial)]
 
+    def words_of_constraints(self) -> str:
+        """What is said where trials are complete and none of them keeps to the constraints; empty otherwise."""
+        done = self.trials(TrialState.COMPLETE)
+        return "" if not done or any(map(is_feasible, done)) else "no trial keeps to the constraints: none is the best"
+
     def best(self) -> list[int]:
         """Numbers of the best trial; of several objectives, of those on the Pareto front."""
         if len(self._directions) > 1:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_train.exceptions import OptionError, TrainingInterrupted
+from jupyter_train.exceptions import JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.execution import place
 from jupyter_train.execution.job import Done, Job
 from jupyter_train.run import RunRecord, RunStatus
@@ -93,7 +93,8 @@ def carry_out(
             raise
         return Ended(Told("fail", run=runs[0].key if runs else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
-        message = one_line(traceback.format_exception_only(err)[-1], 500)
+        is_ours = isinstance(err, JupyterTrainError)
+        message = one_line(str(err) if is_ours else traceback.format_exception_only(err)[-1], 500)
         run = runs[0] if runs else _failed_run(store, plan, asked, err, message)
         return Ended(Told("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
     if deadline.words and done.record.status is not RunStatus.FINISHED:
@@ -126,6 +127,8 @@ def _ended(store: Store, plan: Plan, done: Done, duration_s: float, judged: str)
     if done.record.status is RunStatus.STOPPED:
         if done.record.summary.get("ended_with"):
             return Ended(told)  # `--on-nan stop`
+        if isinstance(done.error, SystemExit):
+            return Ended(told, kind=kind_of(done.error))
         told.state = "pruned"
         told.message = judged or "stopped by hand"
         return Ended(told)

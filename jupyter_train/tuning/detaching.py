@@ -40,7 +40,7 @@ def launch(store: Store, asked: Search) -> Launched:
     if config.resume is not None:
         record = study_record(store, config.resume)
         check_may_go_on(store, record)
-        check_same(record, config)
+        check_same(record, asked)
     content = pickled(
         {"plan": asked.plan, "suggest": asked.suggest, "constraints": asked.constraints, "parent": asked.parent},
         config.yes,

@@ -29,9 +29,12 @@ def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[s
     best = record.summary.get("best")
     if len(metrics) == 1 and best:
         return {metrics[0]: float(best["value"])}
-    fits = store.list_runs(MOST_FITS, parent=record.key) if best and "values" in best else [record]
-    each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or fit is record]
-    return {name: statistics.fmean(one[name] for one in each) for name in metrics if all(name in one for one in each)}
+    if "cv" not in record.config and "seeds" not in record.config:
+        return _values_of_fit(record, metrics)
+    fits = store.list_runs(MOST_FITS, parent=record.key)
+    each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or not best]
+    everywhere = [name for name in metrics if each and all(name in one for one in each)]
+    return {name: statistics.fmean(one[name] for one in each) for name in everywhere}
 
 
 def _values_of_fit(record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:

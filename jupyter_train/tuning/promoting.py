@@ -37,7 +37,10 @@ def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
             "the model was made by a function without a name, which a line cannot call; write "
             f"`model = FUNCTION({_arguments(its_own)})`, then `%train model {words}`"
         )
-    return f"%train {_with_values(model, its_own)} {words}"
+    line = f"%train {_with_values(model, its_own, bool(config.get('is_made')))} {words}"
+    if config.get("objective") == "last":
+        line += '  # the last epoch counts: `run.model("last")`'
+    return line
 
 
 def _options(config: Mapping[str, Any], searched: Mapping[str, str], params: Mapping[str, Any]) -> list[str]:
@@ -49,6 +52,8 @@ def _options(config: Mapping[str, Any], searched: Mapping[str, str], params: Map
             words += _typed_option(name, typed[name]) if name in typed else _option(name, value)
     if config.get("seed") is not None and "seed" not in searched.values():
         words += _option("seed", config["seed"])
+    if config.get("note"):
+        words += _option("note", config["note"])
     metric, mode = config["objectives"][0]
     return [*words, *_option("monitor", metric), *_option("mode", mode)]
 
@@ -102,8 +107,8 @@ def _arguments(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in params.items())
 
 
-def _with_values(model: str, params: Mapping[str, Any]) -> str:
-    """The model's expression with the searched names replaced by their values."""
+def _with_values(model: str, params: Mapping[str, Any], is_made: bool) -> str:
+    """The model's expression with the searched names replaced by their values; what makes a model is called."""
 
     class Fill(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -113,6 +118,8 @@ def _with_values(model: str, params: Mapping[str, Any]) -> str:
 
     tree = _parsed(model)
     assert tree is not None
-    if params and _is_named(tree):
-        return f"{ast.unparse(tree)}({_arguments(params)})"
-    return ast.unparse(Fill().visit(tree))
+    if _is_named(tree) or isinstance(tree, ast.Lambda):
+        called = ast.unparse(tree) if _is_named(tree) else f"({ast.unparse(tree)})"
+        return f"{called}({_arguments(params)})" if params or is_made else called
+    text = ast.unparse(Fill().visit(tree))
+    return text if isinstance(tree, ast.Call | ast.Subscript) else f"({text})"

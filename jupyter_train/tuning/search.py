@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from jupyter_train.config import TuneConfig
 from jupyter_train.config.space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
 from jupyter_train.execution import payload
@@ -28,7 +27,7 @@ from jupyter_train.tuning.carrying import carry_out
 from jupyter_train.tuning.confirming import confirm
 from jupyter_train.tuning.driver import Driver
 from jupyter_train.tuning.optimizer import Constraints, check_methods
-from jupyter_train.tuning.plan import Plan
+from jupyter_train.tuning.plan import Maker, Plan
 from jupyter_train.tuning.trials import Asked
 from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
 
@@ -106,8 +105,18 @@ def create(store: Store, asked: Search) -> RunRecord:
     return store.create_run(
         config.name or asked.plan.name, kind="tune", notebook=asked.plan.notebook, note=config.note or "",
         parent=asked.parent, tags=list(config.train.get("tag", [])),
-        config=recorded_options(config) | {"searched_options": asked.plan.options},
+        config=recorded_options(config) | _besides(asked),
     )  # fmt: skip
+
+
+def _besides(asked: Search) -> dict[str, Any]:
+    """What a study's row says of it that is no option."""
+    found: dict[str, Any] = {"searched_options": asked.plan.options}
+    if isinstance(asked.plan.model, Maker):
+        found["is_made"] = True  # by the class or function that is named
+    if asked.constraints is not None:
+        found["constraints"] = getattr(asked.constraints, "__name__", type(asked.constraints).__name__)
+    return found
 
 
 def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None) -> tuple[RunRecord, OwnerLock]:
@@ -120,7 +129,7 @@ def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
         store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
         return store.get(record.key), lock
     old = study_record(store, config.resume)
-    check_same(old, config)
+    check_same(old, asked)
     record, lock = take_over(store, old.key)
     changes: dict[str, Any] = {"config": old.config | {"trials": config.trials}}
     if record.payload and not asked.payload:  # what its own process was given is not what is searched here
@@ -149,12 +158,15 @@ def study_record(store: Store, word: str) -> RunRecord:
     return record
 
 
-def check_same(old: RunRecord, config: TuneConfig) -> None:
-    """Raises when a study is to go on with another space, objective or seed.
+def check_same(old: RunRecord, asked: Search) -> None:
+    """Raises when a study is to go on with another space, objective or seed, or without its constraints.
 
     Raises:
         StudyError: It is; the difference is shown.
     """
+    config = asked.plan.config
+    if (known := old.config.get("constraints")) and asked.constraints is None:
+        raise StudyError(f"`{old.ref}` keeps to constraints, and none are given; add `constraints={known}`")
     new = config.to_json()
     before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
               "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha"),
@@ -220,7 +232,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
             confirm(store, plan, driver)
         driver.finish()
         status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED
-        message = driver.failed or driver.stopped
+        message = driver.failed or driver.stopped or book.words_of_constraints()
         return driver
     except AbortTraining:
         status, message = RunStatus.STOPPED, "interrupted twice; every finished trial is kept, and the study can go on"

@@ -84,6 +84,17 @@ PROMOTED = {
     ),
     "a seed": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log seed=3|4|5", "--seed "),
     "two tags": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --tag a --tag 'b c'", "--tag a --tag 'b c'"),
+    "options alone": ("LitDigits (X,y) seed=3|4|5 batch_size=16|32 --note why", "LitDigits() (X,y) --seed"),
+    "a choice of models": (
+        "(LitDigits(lr=lr) if kind=='wide' else LitDigits(hidden=4)) (X,y) kind=wide|small lr=1e-3..1e-1:log",
+        "%train (LitDigits(",
+    ),
+    "a function in the line": (
+        "(lambda lr,hidden=8:LitDigits(hidden,lr)) (X,y) lr=1e-3..1e-1:log hidden=8|16", ")(lr=0",
+    ),
+    "a name of a comprehension": (
+        "LitDigits(hidden=sum(hidden for hidden in [hidden,8])) (X,y) hidden=8|16", "for hidden in [",
+    ),
     "two callbacks": (
         "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --callback {Nothing(1)} --callback {Nothing(2)}",
         "--callback {Nothing(1)} --callback {Nothing(2)}",
@@ -103,7 +114,16 @@ def test_the_promoted_line_trains_the_best_trial_again(form: str, notebook) -> N
     notebook.run_cell(f"__run = {line} --quiet").raise_error()
     run = notebook.user_ns["__run"]
     assert run.metrics.equals(best.run.metrics)
+    assert run.notes == study.notes
     assert run.record.tags == best.run.record.tags
+
+
+def test_a_promoted_line_says_that_the_last_epoch_counts(notebook) -> None:
+    study = tune(notebook, "LitDigits (X,y) lr=1e-3..1e-1:log --objective last")
+    assert study.promote().endswith('  # the last epoch counts: `run.model("last")`')
+    notebook.run_cell(f"__run = {study.promote()}").raise_error()
+    run = notebook.user_ns["__run"]
+    assert run.metrics.equals(study.best.run.metrics)
 
 
 def test_yaml_says_the_same(notebook) -> None:

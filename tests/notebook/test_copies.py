@@ -87,6 +87,7 @@ def test_the_copy_goes_to_a_url_through_papermill(tmp_path: Path, bucket: HTTPSe
         ("https://github.com/a/b/blob/main/out.ipynb", "write is not supported"),
         ("S3://bucket/out.ipynb", "Did you mean `s3://`?"),
         ("s3:/bucket/out.ipynb", "not to `s3://`"),
+        ("s3:bucket/out.ipynb", "`-o s3:bucket/out.ipynb`: write `s3://bucket/out.ipynb`"),
         ("ftp://host/out.ipynb", "papermill writes to abs://"),
         ("-", "name one, such as `-o out.ipynb`"),
         ("/proc/out.ipynb", "cannot write the output `/proc/out.ipynb`"),

@@ -142,8 +142,9 @@ def test_an_output_that_can_no_longer_be_written_ends_it(tmp_path: Path, capsys:
     assert runs()[0].status == "failed"
 
 
-def test_leaving_by_exit_is_no_failure(tmp_path: Path) -> None:
-    source = write(tmp_path / "nightly.ipynb", ["import sys; sys.exit(0)", "print(2)"])
+@pytest.mark.parametrize("leaving", ["import sys; sys.exit(0)", "quit()", "exit"])
+def test_leaving_by_exit_is_no_failure(leaving: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "nightly.ipynb", [leaving, "print(2)"])
     assert main(["retrain", str(source), "-o", str(tmp_path / "out.ipynb")]) == 0
     message = "`sys.exit` in cell 1 of 2; those after it did not run"
     assert (runs()[0].status, runs()[0].record.message) == ("finished", message)

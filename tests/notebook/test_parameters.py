@@ -115,3 +115,19 @@ def test_a_function_repeats_with_its_own_names(shell, tmp_path: Path) -> None:
     shell.run_cell(cell + "run = again(0.25)").raise_error()
     assert shell.user_ns["run"].config["parameters"] == {"lr": 0.25}
     assert nbformat.read("out.ipynb", 4).cells[-1].outputs[-1].text == "0.25\n"
+
+
+VALUES = {
+    '{"a": true, "b": null}': {"a": True, "b": None}, '[true, {"a": false}]': [True, {"a": False}], "-1e-3": -1e-3,
+    "-inf": float("-inf"), "{curly}": "{curly}", "[broken": "[broken", "-2": -2, "s": "s",
+}  # fmt: skip
+
+
+def test_values_are_typed_as_python_or_json_have_them(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(len(VALUES))]
+    source = write(
+        tmp_path / "nightly.ipynb", [f"print([{', '.join(names)}])"], "\n".join(f"{one} = 0" for one in names)
+    )
+    given = [word for name, text in zip(names, VALUES, strict=True) for word in ("-p", name, text)]
+    assert main(["retrain", str(source), *given, "-o", str(tmp_path / "out.ipynb")]) == 0
+    assert printed(tmp_path / "out.ipynb") == f"{list(VALUES.values())}\n"

@@ -165,6 +165,8 @@ PARTS = {
     ),
     "scipy": (((sparse.csr_matrix(X[:40]), CLASSES[:40]), (sparse.csr_matrix(X[40:]), CLASSES[40:])), {}),
 }
+PARTS["lists"] = (tuple((X[part].tolist(), CLASSES[part].tolist()) for part in (slice(40), slice(40, None))), {})
+PARTS["arrays and lists"] = (tuple((X[part], CLASSES[part].tolist()) for part in (slice(40), slice(40, None))), {})
 PARTS["frames and series"] = (PARTS["frames and series"], {})
 
 
@@ -207,14 +209,27 @@ def with_value(value) -> np.ndarray:
 
 MSE, ENCODE, OF_Y = {"loss": "mse"}, {"encode": "auto"}, {"target": "y"}
 ENCODED = OF_Y | ENCODE
+MISSING = np.array(["cat", None, "dog"] * 20, dtype=object)
 REFUSED = {
+    "labels that are missing": ((X, MISSING), {"encode": "auto"}, "y has 20 empty values. Drop those rows"),
+    "labels that are NaN": (
+        (X, np.where(MISSING == None, np.nan, MISSING)), {"encode": "auto"}, "y has 20 empty values",  # noqa: E711
+    ),
+    "labels of a text column": ((X, pd.Series(MISSING, dtype="string")), {"encode": "auto"}, "y has 20 empty values"),
+    "texts and numbers": ((X, np.array([1, "1", 2] * 20, dtype=object)), {"encode": "auto"}, "`'1'` and others"),
+    "frames without a target": ((FRAME[:30], FRAME[30:]), {}, "are `(train, validation)`; add `--target y`"),
+    "one-hot rows beside two outputs": ((X, np.eye(4)[CLASSES]), {}, "make the last layer 4 wide"),
+    "a matrix with NaN": (
+        (sparse.csr_matrix(np.where(X > 2, np.nan, X)), CLASSES), {"encode": "auto"}, "fill them yourself: `X.data[",
+    ),
+    "three arrays": ((X, CLASSES, CLASSES - 1), {}, "takes a Dataset: `TensorDataset(X1, X2, y)`"),
     "weights of other length": ((X, CLASSES, np.ones(7)), {}, "expected the weights of 60 rows"),
     "negative weights": ((X, CLASSES, -np.ones(ROWS)), {}, "expected numbers of 0 or more"),
     "NaN weights": ((X, CLASSES, np.full(ROWS, np.nan)), {}, "w has 60 NaN values"),
     "four arrays": ((X[:40], X[40:], CLASSES[:40], CLASSES[40:]), {}, "write `((X_train, y_train), "),
     "parts and a split": (((X, CLASSES), (X, CLASSES)), {"split": 0.3}, "`--split` deals rows"),
     "parts and folds": (((X, CLASSES), (X, CLASSES)), {"cv": 3}, "`--cv` deals rows"),
-    "frames without target": ((FRAME[:40], FRAME[40:]), {}, "need `--target COLUMN`"),
+    "frames without target": ((FRAME[:40], FRAME[40:]), {}, "are `(train, validation)`; add `--target y`"),
     "frames of other columns": ((FRAME[:40], FRAME[40:].drop(columns="a")), OF_Y, "different columns: `a`"),
     "an array alone": (X, {}, "a ndarray alone has inputs and no targets; give `(X, y)`"),
     "a Series alone": (FRAME.y, {}, "a Series alone has inputs and no targets"),

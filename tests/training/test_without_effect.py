@@ -23,7 +23,7 @@ class Brings(LitDigits):
 
 DECIDED = {
     "a loader": (LitDigits, lambda: DataLoader(ROWS, batch_size=40), "the DataLoader makes its own batches"),
-    "loaders": (LitDigits, lambda: (DataLoader(ROWS), DataLoader(ROWS)), "the tuple makes its own batches"),
+    "loaders": (LitDigits, lambda: (DataLoader(ROWS), DataLoader(ROWS)), "the DataLoaders make their own batches"),
     "a datamodule": (LitDigits, lambda: DigitsData(160), "the DigitsData makes its own batches"),
     "none": (Brings, lambda: None, "the model brings its own loaders"),
 }

@@ -16,7 +16,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from jupyter_train import Study, get_run, tune
+from jupyter_train import Study, get_run, runs, tune
 from jupyter_train.exceptions import (
     DataError,
     ModelError,
@@ -134,7 +134,11 @@ def test_a_search_in_which_nothing_is_allowed_has_no_best_trial(data) -> None:
     space = {"hidden": [4, 8]}
     study = tune(LitDigits, data, space=space, constraints=lambda _trial: [1.0], trials=2, prune="none", **USUAL)
     assert study.best is None
+    assert (study.status, study.record.message) == ("finished", "no trial keeps to the constraints: none is the best")
     assert set(study.trials["state"]) == {"infeasible"}
+    with pytest.raises(StudyError, match="keeps to constraints, and none are given; add `constraints=<lambda>`"):
+        tune(LitDigits, data, resume=study.ref, trials=3, quiet=True)
+    assert study.resume(trials=3).trials["state"].tolist() == ["infeasible"] * 3
     with pytest.raises(StudyError, match="has no complete trial that keeps to the constraints to promote"):
         study.promote()
 
@@ -151,6 +155,63 @@ def test_a_trial_that_becomes_nan_says_so(data) -> None:
         tune(lambda: TurnsNaN(), data, space={"batch_size": [16, 64]}, trials=2, **{**LOSS, "epochs": 4})
     study = Study(*_newest())
     assert set(study.trials["message"]) == {"`val_loss` is NaN after 3 epochs"}
+
+
+class SometimesNaN(LitDigits):
+    """Its validation loss is NaN where it is wide."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", float("nan") if self.net[0].out_features == 16 else 1.0)
+
+
+def test_a_trial_of_several_fits_that_are_nan_fails_and_the_search_goes_on(data) -> None:
+    study = tune(
+        SometimesNaN, data, space={"hidden": [8, 16]}, enqueue=["hidden=8", "hidden=16", "hidden=8"], trials=3, cv=2,
+        prune="none", **LOSS | {"epochs": 1},
+    )  # fmt: skip
+    trials = study.trials.sort_index()
+    assert trials["state"].tolist() == ["complete", "fail", "complete"]
+    assert trials["message"].tolist()[1] == "`val_loss` is NaN"
+
+
+class Leaves(LitDigits):
+    """Calls `sys.exit` in its first step."""
+
+    def training_step(self, batch, batch_idx):
+        raise SystemExit(0)
+
+
+def test_trials_that_leave_have_failed_and_were_not_stopped_by_hand(data) -> None:
+    with pytest.raises(StudyError, match="3 trials in a row failed with: `sys"):
+        tune(Leaves, data, space={"lr": [1e-3, 1e-2]}, trials=5, **LOSS)
+
+
+class NoRate(LitDigits):
+    """Takes no learning rate, and keeps none."""
+
+    def __init__(self):
+        super().__init__()
+        self.hparams.clear()
+        self.__dict__.pop("lr", None)
+
+
+UNFIT = {
+    "a split of a datamodule": ({"split": ["0.7/0.3", "0.8/0.2"]}, {}, "a LightningDataModule"),
+    "the last batch of a datamodule": ({"drop_last": [False, True]}, {}, "a LightningDataModule makes its own batches"),
+    "a loss": ({"loss": ["mse", "cross_entropy"]}, {}, "is for a plain nn.Module"),
+    "a rate of a model that keeps none": ({"lr": [0.1, 0.2], "model": NoRate}, {}, "keeps no `lr`"),
+    "a rate beside an optimizer": ({"lr": [0.1, 0.2]}, {"optimizer": "sgd"}, "`lr` is searched but has no effect"),
+    "how many are kept": ({"lr": [0.1, 0.2]}, {"keep_best": 3}, "keeps the weights of its best three trials"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_model_or_data_do_not_take_is_refused_before_anything_is_recorded(kind: str) -> None:
+    space, more, words = UNFIT[kind]
+    space, before = dict(space), runs()
+    with pytest.raises((OptionError, ModelError), match=re.escape(words)):
+        tune(space.pop("model", LitDigits), DigitsData(64), space=space, trials=2, **LOSS | more)
+    assert list(runs()) == list(before)
 
 
 def test_what_no_line_can_name_is_said_with_what_to_write(data) -> None:
