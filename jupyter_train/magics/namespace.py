@@ -35,6 +35,7 @@ class Namespace:
 
     def __init__(self, variables: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
         is_inside = local is not None and local is not variables
+        self._is_inside = is_inside
         self._variables = {**variables, **(local or {})} if is_inside else variables
 
     def has(self, name: str) -> bool:
@@ -61,10 +62,10 @@ class Namespace:
         for name in _free_names(tree):
             if name not in besides and not self.has(name) and not _is_module(text, name):
                 known = [key for key in self._variables if not key.startswith("_")]
-                raise UsageError(
-                    f"{what} `{text}`: `{name}` is not defined here.{did_you_mean(name, known)} Run the cell that "
-                    "defines it first"
-                )
+                advice = "Run the cell that defines it first"
+                if self._is_inside:
+                    advice = "In a function a magic sees the function's own names: make it an argument"
+                raise UsageError(f"{what} `{text}`: `{name}` is not defined here.{did_you_mean(name, known)} {advice}")
 
     def names_in(self, text: str) -> dict[str, Any]:
         """The notebook's variables that an expression names, and their values; imports the root of a class path."""

@@ -345,3 +345,15 @@ run, built = go(0.125, 5)
     assert (run.config["lr"], run.config["expressions"]["data"]) == (0.125, "mine")
     assert built.model().hparams["hidden"] == 5
     assert "mine" not in namespace.user_ns
+
+
+def test_a_name_of_the_function_around_is_said_to_be_one(namespace) -> None:
+    cell = """
+def outer(width):
+    def inner():
+        return get_ipython().run_line_magic("train", "LitDigits(hidden=width) (X,y) --epochs 1")
+    return inner()
+outer(5)
+"""
+    error = namespace.run_cell(cell).error_in_exec
+    assert "`width` is not defined here. In a function a magic sees the function's own names: make it" in str(error)
