@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import DataError, OptionError
@@ -96,6 +96,12 @@ SINGLE = {
     "arrays": (normed, (IMAGES, LABELS), {"split": (1.0, 0.0)}, "add `--drop-last`, or take another `--batch-size`"),
     "a Dataset": (normed, dataset(), {}, "add `--drop-last`, or take another `--batch-size`"),
     "a loader": (normed, DataLoader(dataset(), 8), {}, "give the DataLoader `drop_last=True`"),
+    "a loader with a batch sampler": (
+        normed,
+        DataLoader(dataset(), batch_sampler=BatchSampler(RandomSampler(range(41)), 8, False)),
+        {},
+        "give the DataLoader `drop_last=True`",
+    ),
     "the module's loader": (LitFlat, None, {}, "give the DataLoader `drop_last=True`"),
 }
 
