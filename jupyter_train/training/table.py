@@ -69,7 +69,7 @@ class Wanted:
 def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
     """Rows, checked, split and turned into tensors.
 
-    Arrays of inputs become float32; whole numbers stay some in a tensor, and where the model looks them up. Targets
+    Arrays of inputs become float32; whole numbers stay whole in a tensor, and where the model looks them up. Targets
     become int64 or float32.
 
     Raises:
