@@ -83,6 +83,10 @@ class Repeats(Run):
         return float(spread) if spread is not None else None
 
 
+class TrialRepeats(Repeats, TrialRun):
+    """A trial that is several fits."""
+
+
 class Study(Run):
     """A search: a run whose children are its trials.
 
@@ -266,7 +270,8 @@ class Study(Run):
         return own(self.optuna.get_trials(deepcopy=False))
 
     def _run_of(self, trial: FrozenTrial) -> TrialRun:
-        return TrialRun(self._store, trial.user_attrs["run"], self._plan)
+        made = TrialRepeats if {"cv", "seeds"} & self.config.get("train", {}).keys() else TrialRun
+        return made(self._store, trial.user_attrs["run"], self._plan)
 
     def promote(self) -> str:
         """The best trial as a line of `%train`, ready to run.

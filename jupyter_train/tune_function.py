@@ -112,6 +112,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_takes(maker, config)
+    _check_made(model, maker, config)
     options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
     if takes != Takes():
         config.expressions.setdefault("model", words.strip("`"))
@@ -188,6 +189,23 @@ def _check_arguments(plan: Plan) -> None:
             plan.trial_config({**usual, name: value})
     if check_arguments(plan.usual_config()) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
+
+
+def _check_made(model: Any, maker: Any, config: TuneConfig) -> None:
+    """Raises for a model that is made already, of a class that takes what is searched.
+
+    Raises:
+        OptionError: It is.
+    """
+    from jupyter_train.tuning.plan import Copier, option_called, taken_by
+
+    if not isinstance(maker, Copier):
+        return
+    names = taken_by(type(model)).names
+    found = [name for name in config.space if name in names and option_called(name) is None]
+    if found:
+        call = f"{type(model).__name__}({', '.join(f'{name}={name}' for name in config.space if name in names)})"
+        raise OptionError(f"`{found[0]}` is searched but not used: the model is made already; write `{call}`")
 
 
 def _check_takes(maker: Any, config: TuneConfig) -> None:

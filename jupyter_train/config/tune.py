@@ -174,7 +174,7 @@ class TuneConfig:
         if self.resume is None and not is_open and not any(self.searched):
             fixed = ", ".join(f"`{name}={space}`" for name, space in self.space.items())
             read = f" ({fixed} is one fixed value)" if fixed else ""
-            raise OptionError(f"nothing is searched{read}; add a range or choices, such as `lr=1e-4..1e-1:log`")
+            raise OptionError(f"nothing is searched{read}; add a range, `lr=1e-4..1e-1:log`, or choices, `lr=0.1|0.01`")
         if self.trials is None and self.timeout is None and self.sampler != "grid" and self.patience is None:
             raise OptionError("how long to search was not said; add `--trials 50`, `--timeout 10m` or `--patience 20`")
         if len(self.objectives) > 1:

@@ -151,7 +151,9 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
     for finding in job.findings:
         _tell_finding(finding, around)
     if job.judge is not None:
-        writer.summary(initial_state={"sha256": initial.state_hash(model), "kept": False})
+        words = prepared.source.words
+        writer.summary(data=words, initial_state={"sha256": initial.state_hash(model), "kept": False})
+        _keep_encoder(prepared, folder, writer)
     elif again is None or again.verification is None:
         _describe(job, folder, writer, prepared, initial.keep(model, folder))
     else:
@@ -214,10 +216,18 @@ def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared
     try:
         masked = mask_tree(described, secrets_of_target(job.config.notify))
         write_atomically(folder.provenance, json.dumps(masked, indent=1).encode())
-        if source.encoder is not None:
-            source.encoder.save(folder)
     except OSError as err:
         writer.event("warning", f"the record of this run is incomplete: {err.strerror or err}", 0)
+    _keep_encoder(prepared, folder, writer)
+
+
+def _keep_encoder(prepared: Prepared, folder: RunFolder, writer: RunWriter) -> None:
+    """Keeps how rows were encoded, for whoever predicts on others."""
+    try:
+        if prepared.source.encoder is not None:
+            prepared.source.encoder.save(folder)
+    except OSError as err:
+        writer.event("warning", f"how rows were encoded is not kept: {err.strerror or err}", 0)
 
 
 def _to_floats(values: list[Any]) -> list[float]:

@@ -33,7 +33,7 @@ def failed_run_bound(variables: dict[str, Any]) -> Iterator[None]:
         run = take_run(err)
         if run is not None and name:
             variables[name] = run
-            err.add_note(f"`{name}` is this run ({run.status})")
+            err.add_note(f"`{name}` is this {run._what} ({run.status})")
         raise
 
 

@@ -16,6 +16,7 @@ from jupyter_train.panel.pace import LOOK_S, Pace, Part
 from jupyter_train.panel.places import PLACES
 from jupyter_train.panel.screen import Screen, busy_sayer, cell_id, kernel_id
 from jupyter_train.panel.snapshot import outline, packed, with_curves
+from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.watchers import WATCHERS
 from jupyter_train.run import RunStatus
 
@@ -101,7 +102,7 @@ class LivePanel:
             if part is Part.NOTHING:
                 continue
             began, sizes = time.thread_time(), [0]
-            self._try(lambda part=part, sizes=sizes: sizes.append(self._show(part)))  # type: ignore[misc]
+            self._try(lambda part=part, sizes=sizes: sizes.append(self._show(part, is_last=False)))  # type: ignore[misc]
             pace.drawn(time.monotonic(), sizes[-1], time.thread_time() - began)
 
     def _loop_until_it_ends(self) -> None:
@@ -124,13 +125,15 @@ class LivePanel:
                 break
         self._ended.set()
 
-    def _show(self, part: Part = Part.WHOLE) -> int:
-        """Draws a part of the panel; gives its size in bytes."""
+    def _show(self, part: Part = Part.WHOLE, is_last: bool = True) -> int:
+        """Draws a part of the panel; gives its size in bytes. The last state is drawn once, and whole."""
         assert self._store is not None
         now = time.monotonic()
         is_stale = now > self._outline_until or self._ended.is_set() or WATCHERS.is_nudged(self._run)
         if self._outline is None or is_stale:
             self._outline, self._outline_until = outline(self._store, self._run, self._kernel), now + OUTLINE_PERIOD_S
+        if not is_last and self._outline[1]["status"] not in LIVE_STATUSES:
+            return 0
         if part is Part.LINE:
             return self._screen.show(with_newest(*self._outline), part)
         if part is Part.SMALL:

@@ -221,8 +221,10 @@ def _dealt(
     else:
         numbers, labels = prepared(targets, wanted.loss, wanted.encode, lambda: wanted.width(first))
         encoder = Encoder({}, {}, "y", labels) if labels is not None else None
+    if wanted.scale == "standard+target" and (wanted.kept is None or not wanted.kept.target_scale):
+        _refuse_scaled_classes(numbers, labels is not None, wanted.loss)
     if encoder is None and wanted.scale == "standard+target":
-        encoder = Encoder({}, {}, "y", None, target_scale=_scale_of(numbers, dealt[0], wanted.loss))
+        encoder = Encoder({}, {}, "y", None, target_scale=standard(numbers[dealt[0]]))
         numbers = encoder.targets(numbers)
     is_class = is_classes(numbers)
     y = torch.from_numpy(np.array(numbers, dtype="int64" if numbers.dtype.kind in "iub" else "float32"))
@@ -240,19 +242,19 @@ def _dealt(
     return Parts(sets[0], sets[1], sets[2], words, encoder, classes)
 
 
-def _scale_of(
-    targets: np.ndarray[Any, Any], train: np.ndarray[Any, Any], loss: Loss | None
-) -> tuple[list[float], list[float]]:
-    """Means and standard deviations of the targets that train.
+def _refuse_scaled_classes(targets: np.ndarray[Any, Any], are_numbered: bool, loss: Loss | None) -> None:
+    """Raises where targets that are to be scaled are classes.
 
     Raises:
-        DataError: They are classes.
+        DataError: They are.
     """
+    words = ""
     if loss is not None and expected_by(loss) in (Expects.CLASSES, Expects.SHARES):
-        raise DataError(
-            f"`--scale standard+target` is for numbers, and `{name_of(loss)}` takes classes; write `standard`"
-        )
-    return standard(targets[train])
+        words = f", and `{name_of(loss)}` takes classes; write `standard`"
+    elif are_numbered or (loss is None and is_classes(targets)):
+        words = ", and the targets are classes; write `standard`, or give numbers as floats"
+    if words:
+        raise DataError(f"`--scale standard+target` is for numbers{words}")
 
 
 def _dataset(x: Any, others: list[torch.Tensor], index: np.ndarray[Any, Any]) -> Dataset[Any]:

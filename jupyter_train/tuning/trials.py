@@ -14,7 +14,7 @@ from jupyter_train.config.space import Choices, Space
 
 #: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
 BY_HAND = "fixed_params"
-_VIOLATIONS = "constraints"
+CONSTRAINTS = "constraints"
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Told:
 
 def is_feasible(trial: FrozenTrial) -> bool:
     """Whether a trial keeps to the constraints; where there are none, each does."""
-    found = trial.system_attrs.get(_VIOLATIONS)
+    found = trial.system_attrs.get(CONSTRAINTS)
     return found is None or all(violation <= 0 for violation in found)
 
 

@@ -15,6 +15,7 @@ from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store, trust
 from jupyter_train.tuning.journal import reader
 from jupyter_train.tuning.optimizer import distributions_of
+from jupyter_train.tuning.trials import CONSTRAINTS
 
 #: Name of the user attribute that says which study a trial was taken from.
 WARM = "of an earlier study"
@@ -78,12 +79,15 @@ def _lies_in(trial: FrozenTrial, searched: Mapping[str, BaseDistribution]) -> bo
 
 
 def _as_known(trial: FrozenTrial, searched: Mapping[str, BaseDistribution], ref: str) -> FrozenTrial:
-    """The same trial with the distributions of this search; of a space that is a function, with its own."""
+    """The same trial with the distributions of this search; of a space that is a function, with its own.
+
+    What its pruner noted, it noted of other trials.
+    """
     names = searched or trial.distributions
     return create_trial(
         values=trial.values,
         params={name: trial.params[name] for name in names},
         distributions=dict(names),
         user_attrs={WARM: ref},
-        system_attrs=trial.system_attrs,
+        system_attrs={name: value for name, value in trial.system_attrs.items() if name == CONSTRAINTS},
     )

@@ -133,7 +133,8 @@ def test_a_run_that_failed_is_in_its_variable(notebook, line: str) -> None:
     run = notebook.user_ns["run"]
     assert (type(run).__name__, run.status) == (kind, status)
     assert isinstance(result.error_in_exec, TrainingInterrupted) == (status == "stopped")
-    assert any("is this run" in note for note in result.error_in_exec.__notes__)
+    word = "study" if kind == "Study" else "run"
+    assert any(f"is this {word} (" in note for note in result.error_in_exec.__notes__)
 
 
 def test_what_a_cell_does_not_assign_is_bound_nowhere(notebook) -> None:

@@ -149,6 +149,11 @@ SLIPS = {
     "nothing": ("", UsageError, "name the model and the data"),
     "unknown name": ("LitDigits(hidden=hiden) (X,y) hidden=8|16", UsageError, "`hiden` is not defined here"),
     "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "not used.*Did you mean `hidden`"),
+    "of a model that is made": (
+        "model (X,y) lr=1e-3..1e-1 hidden=8|16",
+        OptionError,
+        r"`hidden` is searched but not used: the model is made already; write `LitDigits\(lr=lr, hidden=hidden\)`",
+    ),
     "not passed": (
         "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hidden=8|16",
         OptionError,

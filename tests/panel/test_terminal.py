@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
+import time
 from pathlib import Path
 
 import pexpect
 import pytest
+
+from jupyter_train.panel.live import OUTLINE_PERIOD_S, LivePanel
+from jupyter_train.panel.pace import LINE_PERIOD_S
+from jupyter_train.panel.text import TerminalLine
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, RunWriter
+from jupyter_train.store.writer import Row
 
 TREE = Path(__file__).parents[2]
 SCRIPT = """
@@ -46,3 +55,20 @@ def test_a_terminals_line_moves_and_is_made_of_whole_fields(own_store, columns: 
     final = shown.rpartition("\r\x1b[2K")[2]
     assert "12 of 12 epochs" in final
     assert max(map(len, final.splitlines())) < columns
+
+
+def test_the_last_state_is_printed_once_and_whole(store) -> None:
+    """However late the panel hears that it is the last."""
+    record = store.create_run("late")
+    writer = RunWriter(store, record.key, RunFolder(record.folder))
+    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
+    for step in range(5):
+        writer.add(Row(step, 0.0, time.time(), [("train_loss", 1.0 + step)]))
+    out = io.StringIO()
+    panel = LivePanel(TerminalLine(out))
+    panel.follow(store, record.key)
+    writer.close(RunStatus.FINISHED)
+    time.sleep(4 * LINE_PERIOD_S + OUTLINE_PERIOD_S)
+    panel.finish()
+    assert out.getvalue().count("finished") == 1
+    assert re.search(r"train_loss +5 +1 +5", out.getvalue())

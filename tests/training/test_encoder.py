@@ -17,6 +17,7 @@ from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.store.folder import RunFolder
 from jupyter_train.training.encoder import Encoder
+from tests.models import LitDigits
 
 ROWS = 60
 X = np.random.default_rng(0).normal(loc=5, scale=3, size=(ROWS, 4))
@@ -127,6 +128,12 @@ def test_every_column_of_several_targets_is_put_back() -> None:
 def test_what_cannot_be_scaled_is_one_line(data, options, words) -> None:
     with pytest.raises((DataError, OptionError), match=words):
         trained(data, 4, **options)
+
+
+def test_the_classes_of_a_lightning_module_are_not_scaled() -> None:
+    for targets, more in ((CLASSES, {}), (np.array(["a", "b", "c"])[CLASSES], {"encode": "auto"})):
+        with pytest.raises(DataError, match="the targets are classes; write `standard`, or give numbers as floats"):
+            train(LitDigits(), (X, targets), epochs=1, quiet=True, scale="standard+target", **more)
 
 
 # -- kept ---------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from jupyter_train import get_run, train, tune
 from jupyter_train.exceptions import ModelError
@@ -43,3 +45,33 @@ def test_elsewhere_it_says_what_to_give() -> None:
         elsewhere.run.predict(digits(160)[0])
     model = elsewhere.run.model(LitDigits(hidden=elsewhere.params["hidden"]))
     assert torch.equal(model.net[0].weight, study.best.model().net[0].weight)
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_rows_are_encoded_as_the_trial_had_them(parallel: int) -> None:
+    """Predicted in the units of the target, tested and forked with what was kept."""
+    size = np.linspace(20, 90, 120)
+    frame = pd.DataFrame({"size": size, "city": ["Rome", "Oslo", "Bonn"] * 40, "price": 1000 * size + 5000})
+    options = {"target": "price", "encode": "auto", "scale": "standard+target", "loss": "mse", "seed": 1, "quiet": True}
+    study = tune(
+        lambda width=4: nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1)), frame, space={"width": [4, 8]},
+        trials=2, epochs=8, lr=0.05, minimize="val_loss", prune="none", parallel=parallel, **options,
+    )  # fmt: skip
+    run = study.best.run
+    found = run.predict(frame.drop(columns="price"))[:, 0].numpy()
+    assert np.corrcoef(found, frame["price"])[0, 1] > 0.9
+    assert abs(found.mean() - frame["price"].mean()) < 10_000
+    assert run.record.summary["data"].endswith("4 columns after encoding · columns and target scaled")
+    net = nn.Sequential(nn.Linear(4, study.best.params["width"]), nn.Linear(study.best.params["width"], 1))
+    forked = train(net, frame, fork=run.ref, epochs=9, lr=1e-12, **options | {"seed": 77})
+    assert np.allclose(forked.predict(frame.drop(columns="price"))[:, 0].numpy(), found, rtol=1e-3)
+
+
+def test_a_trial_of_several_fits_is_what_such_a_run_is() -> None:
+    options = {"epochs": 2, "minimize": "val_loss", "prune": "none", "seed": 3, "quiet": True, "cv": 2}
+    study = tune(LitDigits, digits(160), space={"lr": [1e-3, 1e-2]}, trials=2, objective="last", **options)
+    run = study.best.run
+    assert len(run.fits) == 2
+    assert study.best.value == run.mean_last == pytest.approx(run.fits["val_loss"].mean())
+    with pytest.raises(ModelError, match="is several fits, each with weights of its own"):
+        run.test(digits(160))

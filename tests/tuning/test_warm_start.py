@@ -92,3 +92,12 @@ def test_its_first_trial_checks_the_validation_and_others_do_not(earlier) -> Non
     assert checks == [None, 0]
     with pytest.raises(StudyError, match="warm_start"):
         tune(LitDigits, digits(160), resume=study.ref, trials=3, warm_start=study.ref, quiet=True)
+
+
+def test_its_pruner_knows_its_own_trials_only() -> None:
+    """Those of the earlier study came further in as many looks."""
+    usual = {"space": {"lr": [1e-3, 3e-3, 1e-2]}, "minimize": "val_loss", "seed": 2, "quiet": True}
+    earlier = tune(LitDigits, digits(160), trials=6, epochs=8, prune="asha:min=8", **usual)
+    assert "complete" in set(earlier.trials["state"])
+    study = tune(LitDigits, digits(160), trials=1, epochs=1, warm_start=earlier.ref, **usual)
+    assert study.trials["state"].tolist() == ["complete"]
