@@ -246,12 +246,15 @@ def seed(value: int) -> int:
 
 
 def fractions(value: Any) -> tuple[float, float, float]:
-    """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (the validation share)."""
+    """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (the validation share, up to a half)."""
     parts = value if isinstance(value, list | tuple) else str(value).split("/")
     try:
         shares = [float(part) for part in parts]
     except (TypeError, ValueError, OverflowError):
         raise ValueError("shares such as `0.8/0.2` or `0.7/0.15/0.15`") from None
+    if len(shares) == 1 and 0.5 < shares[0] < 1:  # meant for training, more often than not
+        rest = round(1 - shares[0], 6)
+        raise ValueError(f"both shares, `{shares[0]:g}/{rest:g}` or `{rest:g}/{shares[0]:g}`")
     if len(shares) == 1:
         shares = [1 - shares[0], shares[0]]
     is_whole = abs(sum(shares) - 1) <= 1e-6  # NaN is not

@@ -62,6 +62,7 @@ def test_literals_are_read_as_data_never_as_code(text: str, value: object) -> No
         ({"epochs": 1, "monitor": "zork"}, "--mode min"),
         ({"epochs": 1, "early_stop": "val_loss:x"}, "METRIC:PATIENCE"),
         ({"epochs": 1, "split": "0.5/0.2"}, "add up to 1"),
+        ({"epochs": 1, "split": 0.8}, "both shares, `0.8/0.2` or `0.2/0.8`"),
         ({"epochs": 1, "seed": -1}, "4294967295"),
         ({"epochs": 1, "lr": float("nan")}, "above zero"),
         ({"epochs": 1, "max_steps": "abc"}, "expected a whole number"),
