@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from jupyter_train.exceptions import DataError
@@ -62,12 +62,11 @@ class SingleRows:
 def _last_batch(trainer: pl.Trainer) -> tuple[int, int] | None:
     """How many rows an epoch has, and a batch, where the last batch has one row and is trained; else None."""
     loader = trainer.train_dataloader
-    if not isinstance(loader, DataLoader) or type(loader.batch_sampler) is not BatchSampler:
+    if not isinstance(loader, DataLoader) or loader.batch_size is None or not isinstance(loader.sampler, Sized):
         return None
-    sampler, batch_size = loader.batch_sampler.sampler, loader.batch_sampler.batch_size
-    if not isinstance(sampler, Sized) or (loader.batch_sampler.drop_last and batch_size > 1):
+    if loader.drop_last and loader.batch_size > 1:
         return None
-    count = len(sampler)
+    count, batch_size = len(loader.sampler), loader.batch_size
     batches = -(-count // batch_size)
     is_single = count % batch_size == 1 or batch_size == 1
     is_reached = trainer.num_training_batches >= batches and not 0 <= trainer.max_steps < batches

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import DataError, OptionError
@@ -49,7 +49,8 @@ def test_a_list_or_a_dict_of_loaders_is_what_lightning_takes_it_for(form) -> Non
     trainer.fit(stock, form(loaders()))
     run = trained(lambda: Together(), form(loaders()))
     assert are_equal(weights(stock), weights(run._module))
-    assert run.record.summary["data"] == "2 loaders, a batch of each at once"
+    also = "" if form is not list else "; a tuple would be `(train, validation)`"
+    assert run.record.summary["data"] == f"2 loaders, a batch of each at once{also}"
     assert "val_loss" not in run.last
 
 
@@ -96,12 +97,6 @@ SINGLE = {
     "arrays": (normed, (IMAGES, LABELS), {"split": (1.0, 0.0)}, "add `--drop-last`, or take another `--batch-size`"),
     "a Dataset": (normed, dataset(), {}, "add `--drop-last`, or take another `--batch-size`"),
     "a loader": (normed, DataLoader(dataset(), 8), {}, "give the DataLoader `drop_last=True`"),
-    "a loader with a batch sampler": (
-        normed,
-        DataLoader(dataset(), batch_sampler=BatchSampler(RandomSampler(range(41)), 8, False)),
-        {},
-        "give the DataLoader `drop_last=True`",
-    ),
     "the module's loader": (LitFlat, None, {}, "give the DataLoader `drop_last=True`"),
 }
 
