@@ -163,8 +163,8 @@ def _check_effect(plan: Plan) -> None:
         is_replaced = optimizer is not None or "optimizer" in plan.options.values()
         if name in plan.config.space and name not in plan.options and is_replaced and "lr" not in plan.config.train:
             raise OptionError(
-                f"`{name}` is searched but has no effect: `--optimizer` takes the place of `configure_optimizers`; take "
-                f"`{name}` out of the model, as in `Net()`, and search `lr`, which the optimizer gets"
+                f"`{name}` is searched but has no effect: `--optimizer` takes the place of `configure_optimizers`; "
+                f"take `{name}` out of the model, as in `Net()`, and search `lr`, which the optimizer gets"
             )
     for name, option in plan.options.items():
         if option == "batch_size" and not uses_batch_size(plan.data):
