@@ -184,7 +184,7 @@ def best_of(summary: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if not all(isinstance(best.get(name), int) for name in (("trial",) if "trial" in best else ("epoch", "step"))):
         return None
-    return best | {"value": rounded(best.get("value"))}
+    return best | {"value": rounded(best.get("value"), digits=9)}  # rounded twice it might be another
 
 
 def _resources(summary: dict[str, Any]) -> dict[str, list[Any]]:

@@ -145,6 +145,13 @@ def test_the_best_point_is_ringed(store) -> None:
     assert ("best val_loss 0.500 (epoch 0)") in as_text(found)
 
 
+def test_the_best_value_is_rounded_once(store) -> None:
+    best = {"metric": "val_loss", "value": 2.15651, "epoch": 0, "step": 2, "mode": "min"}
+    found = recorded(store, [(1, [("val_loss", 2.15651)])], best=best)
+    assert "best val_loss 2.157 (epoch 0)" in as_text(found)
+    assert re.search(r"val_loss +2\.157", as_text(found))
+
+
 @pytest.mark.parametrize(
     ("name", "place"),
     [("train_loss", ("loss", "train")), ("val/acc", ("acc", "val")), ("loss", ("loss", "other")),
