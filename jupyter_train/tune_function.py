@@ -137,13 +137,19 @@ def _check_fit(plan: Plan) -> None:
         JupyterTrainError: As a run with it would.
     """
     from jupyter_train.execution.job import Job, prepare
+    from jupyter_train.training import seeds
     from jupyter_train.tuning.plan import corners
 
-    usual = {name: corners(space)[0] for name, space in plan.config.space.items()}
-    for name in (name for name, option in plan.options.items() if option in _FITTED):
-        for value in corners(plan.config.space[name]):
-            params = {**usual, name: value}
+    values = {name: corners(space) for name, space in plan.config.space.items()}
+    usual = {name: found[0] for name, found in values.items()}
+    fitted = [(name, option) for name, option in plan.options.items() if option in _FITTED]
+    tried = [{**usual, name: one} for name, option in fitted for one in values[name][: 1 if option == "lr" else None]]
+    kernel_state = seeds.KernelRandomState()
+    try:
+        for params in tried:
             prepare(Job(plan.trial_config(params), partial(_made, plan, params), plan.notebook))
+    finally:
+        kernel_state.restore()
 
 
 def _made(plan: Plan, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:

@@ -62,9 +62,9 @@ def refuse_mixed(targets: Any) -> None:
     Raises:
         DataError: They are.
     """
-    array = np.asarray(targets, dtype=object) if isinstance(targets, list | tuple) else np.asarray(targets)
-    if array.dtype != object:
+    if str(getattr(targets, "dtype", "")) != "object":  # a tensor may lie on a device
         return
+    array = np.asarray(targets)
     texts = [one for one in array.flat if isinstance(one, str)]
     numbers = [one for one in array.flat if isinstance(one, int | float | np.number) and one == one]  # no NaN
     if texts and numbers:

@@ -311,3 +311,10 @@ def test_the_same_rows_are_known_again_and_others_are_not() -> None:
 def test_a_real_bunch_is_cross_validated() -> None:
     run = trained(load_iris(), cv=3)
     assert len(run.fits) == 3
+
+
+def test_targets_that_require_a_gradient_are_targets() -> None:
+    """What needs more than `np.asarray` to be read, as one on a device does."""
+    price = torch.from_numpy(PRICE.astype("float32")).requires_grad_()
+    run, same = trained((X, price), 1, loss="mse"), trained((X, PRICE), 1, loss="mse")
+    assert are_equal(weights(run._module), weights(same._module))

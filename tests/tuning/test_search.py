@@ -214,6 +214,13 @@ def test_what_model_or_data_do_not_take_is_refused_before_anything_is_recorded(k
     assert list(runs()) == list(before)
 
 
+def test_what_is_tried_before_a_search_draws_nothing_from_the_kernel(data) -> None:
+    state = torch.get_rng_state()
+    with pytest.raises(OptionError, match=r"is for a plain nn\.Module"):
+        tune(LitDigits, data, space={"loss": ["mse", "cross_entropy"]}, trials=2, **LOSS)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_what_no_line_can_name_is_said_with_what_to_write(data) -> None:
     usual = {"space": {"lr": [1e-3, 1e-2], "batch_size": [16, 64]}, "trials": 2, "prune": "none", **USUAL}
     study = tune(lambda lr: LitDigits(lr=lr), data, **usual)
