@@ -1,0 +1,1 @@
+"""What an earlier release left behind, which must stay usable: a store, runs, payloads, journals, a notebook."""
