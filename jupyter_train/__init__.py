@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_train.api import compare, get_run, retrain, runs, train
+    from jupyter_train.api.retrain import retrain
+    from jupyter_train.api.runs import compare, get_run, runs
+    from jupyter_train.api.train import train
+    from jupyter_train.api.tune import tune
     from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
     from jupyter_train.handle import Run
-    from jupyter_train.study import Study
-    from jupyter_train.tune_function import tune
+    from jupyter_train.handle.study import Study
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,11 +32,13 @@ __all__ = [
 
 _HOMES = {
     "Run": "jupyter_train.handle",
-    "Study": "jupyter_train.study",
-    "tune": "jupyter_train.tune_function",
+    "Study": "jupyter_train.handle.study",
+    "tune": "jupyter_train.api.tune",
     "JupyterTrainError": "jupyter_train.exceptions",
     "TrainingInterrupted": "jupyter_train.exceptions",
-    **dict.fromkeys(("compare", "get_run", "retrain", "runs", "train"), "jupyter_train.api"),
+    **dict.fromkeys(("compare", "get_run", "runs"), "jupyter_train.api.runs"),
+    "retrain": "jupyter_train.api.retrain",
+    "train": "jupyter_train.api.train",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.config.other_words import OTHER_VERBS
+from jupyter_train.config.synonyms import OTHER_VERBS
 from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
 #: What a scheduler can act on.
@@ -125,11 +125,11 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
 
 
 def _retrain(options: argparse.Namespace) -> int:
-    from jupyter_train import api
+    from jupyter_train.api.retrain import retrain
     from jupyter_train.config.retrain import parse_parameter
 
     parameters = {name: parse_parameter(text) for name, text in options.parameter}
-    run = api.retrain(
+    run = retrain(
         options.notebook, parameters, options.output, kernel=options.kernel, timeout_s=options.timeout,
         html=options.html,
     )  # fmt: skip
@@ -171,7 +171,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from jupyter_train import api
+    from jupyter_train.api.retrain import retrain
 
     began = time.monotonic()
     folder = Path(options.output).absolute()
@@ -179,7 +179,7 @@ def _demo(options: argparse.Namespace) -> int:
     notebook = folder / "quickstart.ipynb"
     shutil.copyfile(quickstart(), notebook)
     print(f"repeating {notebook.name} on scikit-learn's handwritten digits …", file=sys.stderr)
-    run = api.retrain(notebook, {}, folder / "quickstart-executed.ipynb", html=True)
+    run = retrain(notebook, {}, folder / "quickstart-executed.ipynb", html=True)
     children = run.children
     accuracy = max((child.metrics["val_acc"].max() for child in children if "val_acc" in child.metrics), default=0.0)
     output = Path(run.record.summary["output"])
@@ -203,56 +203,56 @@ def quickstart() -> Path:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    print(api.runs(options.limit))
+    print(runs.runs(options.limit))
 
 
 def _show(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    print(api.get_run(options.run))
+    print(runs.get_run(options.run))
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    comparison = api.compare(*options.run)
+    comparison = runs.compare(*options.run)
     print(comparison)
     if options.output:
         print(comparison.save_curves(options.output))
 
 
 def _note(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    api.get_run(options.run).notes = " ".join(options.text)
+    runs.get_run(options.run).notes = " ".join(options.text)
 
 
 def _remove(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    print("removed " + ", ".join(api.remove(*options.run)))
+    print("removed " + ", ".join(runs.remove(*options.run)))
 
 
 def _tell(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
     arguments = parse_arguments(options.command, options.argument)
-    print(api.get_run(options.run).tell(options.command, source="command line", **arguments))
+    print(runs.get_run(options.run).tell(options.command, source="command line", **arguments))
 
 
 def _resume(options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    done = api.resume_as_typed(options.run, options.option)
+    done = runs.resume_as_typed(options.run, options.option)
     print(done if isinstance(done, str) else f"{done.ref} goes on in its own process (attempt {done.record.attempt})")
 
 
 def _collect(_options: argparse.Namespace) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import runs
 
-    freed = api.collect_garbage()
+    freed = runs.collect_garbage()
     print(f"{freed['files']} leftover files ({freed['bytes']:,} bytes) and {freed['rows']} empty rows removed")
 
 

@@ -18,12 +18,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError, UntrustedError
-from jupyter_train.panel.numbers import size_text
+from jupyter_train.panel.format import size_text
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, adopting, last_words, open_store, trust
+from jupyter_train.store import RunFolder, Store, open_store, pending_end, trust
+from jupyter_train.store import adopt as adopt_module
 from jupyter_train.store.database import wal_is_safe
-from jupyter_train.store.inspection import Watch, problems_of, verdict_of
-from jupyter_train.store.locations import (
+from jupyter_train.store.integrity_check import Watch, problems_of, verdict_of
+from jupyter_train.store.paths import (
     HOME_VARIABLE,
     LEAST_BYTES,
     STORE_VARIABLE,
@@ -32,12 +33,12 @@ from jupyter_train.store.locations import (
     store_url,
     user_name,
 )
-from jupyter_train.store.masking import mask
-from jupyter_train.store.outlines import Outline, outlines
-from jupyter_train.store.owner import OwnerLock
 from jupyter_train.store.private_files import who_else_writes
-from jupyter_train.store.sound import printable
+from jupyter_train.store.redaction import mask
+from jupyter_train.store.run_index import Outline, outlines
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.store.takeover import never_began_words
+from jupyter_train.store.value_checks import printable
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
@@ -111,7 +112,7 @@ def adopt(folder: str, trusts: bool = False) -> RunRecord:
     """
     store = open_store()
     record = store.in_folder(Path(folder).expanduser().absolute()) if trusts else None
-    record = record or adopting.adopt(store, Path(folder))
+    record = record or adopt_module.adopt(store, Path(folder))
     if trusts:
         trust.believe(store, record)
     return record
@@ -224,7 +225,7 @@ def _state(store: Store, record: Outline) -> Iterator[Finding]:
     except ValueError as err:
         yield Finding(Level.BAD, f"`{_ref(record)}`: what the store says of it is damaged ({err})")
         return
-    if recorded.is_live and last_words.kept(RunFolder(record.folder).lock, record.attempt) is not None:
+    if recorded.is_live and pending_end.kept(RunFolder(record.folder).lock, record.attempt) is not None:
         words = f"`{_ref(record)}` is {status}, and the run store does not have that yet"
         yield Finding(Level.NOTE, words, lambda record=record: store.settle(record.key))  # type: ignore[misc]
     if status is RunStatus.LOST and recorded is not RunStatus.LOST:

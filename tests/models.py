@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from jupyter_train.training.order import in_order, order_seed
+from jupyter_train.training.data.sample_order import in_order, order_seed
 
 
 def digits(rows: int = 320) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -17,7 +17,7 @@ from jupyter_train.mirrors.wandb_file import sent_counts
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.details import details
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.store.masking import MASK
+from jupyter_train.store.redaction import MASK
 from tests.models import LitDigits, digits
 from tests.notebook.test_retrain import write
 from tests.store.test_masking import CANARIES

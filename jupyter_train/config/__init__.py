@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_train.config.direction import direction_of
+from jupyter_train.config.metric_direction import direction_of
 from jupyter_train.config.options import Option
 from jupyter_train.config.retrain import RetrainConfig
 from jupyter_train.config.train import TrainConfig, options_by_name, signature_of_train

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.config.bounds import MOST_TIMES, Bound, check_text, check_whole, shown
-from jupyter_train.config.packages import refuse_other_lightning
+from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
 

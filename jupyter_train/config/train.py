@@ -13,12 +13,12 @@ from typing import Any
 
 from jupyter_train.config import bounds
 from jupyter_train.config import options as checks
-from jupyter_train.config.direction import direction_of
-from jupyter_train.config.folds import Fold, folds_text, parse_folds
+from jupyter_train.config.cross_validation import Fold, folds_text, parse_folds
+from jupyter_train.config.metric_direction import direction_of
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
-from jupyter_train.config.other_words import what_to_type
+from jupyter_train.config.synonyms import what_to_type
 from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from jupyter_train.config import bounds, methods
+from jupyter_train.config import bounds, search_methods
 from jupyter_train.config import options as checks
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
-from jupyter_train.config.space import Space, parse
+from jupyter_train.config.search_space import Space, parse
 from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
@@ -82,11 +82,13 @@ class TuneConfig:
     )  # fmt: skip
     sampler: str = _option(
         str, "how the next trial is chosen (Optuna's): `tpe:startup=20,multivariate=true`", "tpe",
-        choices=tuple(methods.SAMPLERS), has_arguments=True, check=partial(methods.checked, methods.SAMPLERS),
+        choices=tuple(search_methods.SAMPLERS), has_arguments=True,
+        check=partial(search_methods.checked, search_methods.SAMPLERS),
     )  # fmt: skip
     prune: str = _option(
         str, "how bad trials are ended early (Optuna's): `asha:eta=4,min=2`", "asha",
-        choices=tuple(methods.PRUNERS), has_arguments=True, check=partial(methods.checked, methods.PRUNERS),
+        choices=tuple(search_methods.PRUNERS), has_arguments=True,
+        check=partial(search_methods.checked, search_methods.PRUNERS),
     )  # fmt: skip
     patience: int | None = _option(
         int, "end the search when none of the last so many complete trials was better than those before",
@@ -179,13 +181,13 @@ class TuneConfig:
             raise OptionError("how long to search was not said; add `--trials 50`, `--timeout 10m` or `--patience 20`")
         if len(self.objectives) > 1:
             self.prune = "none"  # Optuna prunes by one value only
-            if methods.name_of(self.sampler) == "cmaes":
+            if search_methods.name_of(self.sampler) == "cmaes":
                 raise OptionError("`--sampler cmaes` knows one objective; for several take `nsga2` or `tpe`")
 
     @property
     def searched(self) -> dict[str, Space]:
         """The names that have more than one value."""
-        from jupyter_train.config.space import Fixed
+        from jupyter_train.config.search_space import Fixed
 
         return {name: space for name, space in self.space.items() if not isinstance(space, Fixed)}
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError
-from jupyter_train.store.masking import mask_tree
-from jupyter_train.store.text import storable_tree
+from jupyter_train.store.redaction import mask_tree
+from jupyter_train.store.text_columns import storable_tree
 
 if TYPE_CHECKING:
     from jupyter_train.execution.job import Prepared

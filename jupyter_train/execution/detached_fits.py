@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import JupyterTrainError
-from jupyter_train.execution import payload
-from jupyter_train.execution.fits_again import compared
+from jupyter_train.execution.cross_validation import carry_out, create_fits
+from jupyter_train.execution.detached import Launched, keep_payload, start_process
+from jupyter_train.execution.fit_specs import Part, job_of, parts_of
 from jupyter_train.execution.job import Job, Prepared, changed, prepare
-from jupyter_train.execution.parts import Part, job_of, parts_of
-from jupyter_train.execution.pickling import pickled
-from jupyter_train.execution.process import Launched, keep_payload, start_process
-from jupyter_train.execution.repeated import carry_out, create_fits
-from jupyter_train.execution.worker import take_output
+from jupyter_train.execution.resume_fits import compared
+from jupyter_train.execution.worker_main import take_output
+from jupyter_train.execution.workers import payload
+from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, arrays
-from jupyter_train.store.locations import runs_home
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store import RunFolder, Store, shared_arrays
+from jupyter_train.store.paths import runs_home
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.store.takeover import check_may_go_on
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def launch(store: Store, job: Job) -> Launched:
         },
         job.config.yes,
     )
-    arrays.check_room(runs_home(), content.size)
+    shared_arrays.check_room(runs_home(), content.size)
     if job.config.resume is not None:
         record, _, _ = compared(store, job, parts, first)
         check_may_go_on(store, record)
@@ -62,8 +62,8 @@ def launch(store: Store, job: Job) -> Launched:
 
 def _models(job: Job, parts: Sequence[Part], first: Prepared) -> list[Any]:
     """The model of every part, made under its seed as it would be here; of an object that is given, that alone."""
-    from jupyter_train.training import seeds
     from jupyter_train.training.model import unwrapped
+    from jupyter_train.training.state import seeds
 
     found = [first.model]
     for part in parts[1:]:
@@ -98,9 +98,9 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         if lock is not None:
             store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
         elif isinstance(err, JupyterTrainError):
-            from jupyter_train.execution import crash
+            from jupyter_train.execution.workers import crash_report
 
-            crash.keep_refusal(RunFolder(record.folder).path, str(err))
+            crash_report.keep_refusal(RunFolder(record.folder).path, str(err))
         raise
     if done.record.status is RunStatus.FINISHED:
         payload.discard(RunFolder(record.folder))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.again import Again, begin_fork, go_on
-from jupyter_train.execution.attempt import attempt
 from jupyter_train.execution.job import Done, Job, Prepared, create
+from jupyter_train.execution.run_attempt import attempt
+from jupyter_train.execution.start_point import Again, begin_fork, go_on
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.notification import shown_target
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from jupyter_train.config import TuneConfig
     from jupyter_train.store import RunWriter, Store
-    from jupyter_train.training.encoder import Encoder
-    from jupyter_train.training.finders import Finding
-    from jupyter_train.training.judge import Judge
+    from jupyter_train.training.data.encoder import Encoder
+    from jupyter_train.training.inspection.finders import Finding
+    from jupyter_train.training.trial_monitor import Judge
 
 
 @dataclass
@@ -103,12 +103,13 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
     Raises:
         JupyterTrainError: They do not.
     """
-    from jupyter_train.training import initial, seeds
+    from jupyter_train.training.checkpoints import initial_weights
+    from jupyter_train.training.data.loaders import as_source
     from jupyter_train.training.fit import check_validation
+    from jupyter_train.training.inspection.ineffective_options import without_effect
     from jupyter_train.training.model import as_module, unused_rate, unwrapped
-    from jupyter_train.training.source import as_source
+    from jupyter_train.training.state import seeds
     from jupyter_train.training.trainer import check_arguments
-    from jupyter_train.training.without_effect import without_effect
 
     config = job.config
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
@@ -116,7 +117,7 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
     model, data = job.build(config)
     model = unwrapped(model)
     if config.reinit:
-        initial.reinitialise(model)
+        initial_weights.reinitialise(model)
     module = as_module(model, config.settled())
     split_seed = config.seed if config.split_seed is None else config.split_seed
     source = as_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
@@ -125,7 +126,7 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
         said = [*without_effect(config, data), *filter(None, [unused_rate(model, config)])]
         job.remarks += [line for line in said if line not in job.remarks]
     if config.is_looking:
-        from jupyter_train.training.finders import find
+        from jupyter_train.training.inspection.finders import find
 
         job.findings = find(model, data, module, source, config)
         module = as_module(model, config)
@@ -136,7 +137,7 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
 
 def _kept_encoder(config: TrainConfig, store: Store | None) -> Encoder | None:
     """How data was encoded for the run that goes on, or is forked; None for a new one."""
-    from jupyter_train.training.encoder import Encoder
+    from jupyter_train.training.data.encoder import Encoder
 
     word = config.resume or config.fork
     return Encoder.load(RunFolder(store.find(word).folder)) if word and store is not None else None

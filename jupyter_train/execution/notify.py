@@ -16,14 +16,14 @@ import sqlalchemy as sa
 
 from jupyter_train.config.notification import is_url, shown_target
 from jupyter_train.exceptions import RunStateError, StoreError
-from jupyter_train.execution.posting import Post
+from jupyter_train.execution.http_post import Post
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
-from jupyter_train.store.central import Event
-from jupyter_train.store.masked_source import secrets_of_target
-from jupyter_train.store.masking import mask
-from jupyter_train.store.text import storable
-from jupyter_train.store.variables import variables
+from jupyter_train.store.environment_variables import variables
+from jupyter_train.store.redacted_source import secrets_of_target
+from jupyter_train.store.redaction import mask
+from jupyter_train.store.runs import Event
+from jupyter_train.store.text_columns import storable
 
 #: From the look-up of a name to the last header, or to the end of a command.
 _TIMEOUT_S = 10.0

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError
-from jupyter_train.handle.place import execution_place
-from jupyter_train.handle.trained import Trained
+from jupyter_train.handle.cell import execution_place
+from jupyter_train.handle.trained_run import Trained
 from jupyter_train.panel.bundle import as_text
-from jupyter_train.panel.picture import write_picture
-from jupyter_train.panel.places import bundle_for_here
+from jupyter_train.panel.image_file import write_picture
+from jupyter_train.panel.output_cells import bundle_for_here
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunStatus
@@ -98,7 +98,7 @@ class Run(Trained):
         """
         if self.status.is_live and not changes:
             return str(self.tell("resume", wait_s=wait_s))
-        from jupyter_train.execution.going_on import go_on_here
+        from jupyter_train.execution.resume import go_on_here
 
         return go_on_here(self._store, self.record, self._again, changes) or self
 
@@ -112,7 +112,7 @@ class Run(Trained):
         Raises:
             RunStateError: There is no such checkpoint, or this kernel knows neither model nor data.
         """
-        from jupyter_train.execution.going_on import fork_here
+        from jupyter_train.execution.resume import fork_here
 
         made: Run = fork_here(self.record, self._again, from_step, changes)
         return made
@@ -120,7 +120,7 @@ class Run(Trained):
     @property
     def attempts(self) -> list[dict[str, Any]]:
         """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds) and what verifying it gave."""
-        from jupyter_train.execution.going_on import attempts_of
+        from jupyter_train.execution.resume import attempts_of
 
         return attempts_of(self._store, self.record)
 

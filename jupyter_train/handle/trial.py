@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.handle.run import Run
-from jupyter_train.store.text import without_codes
-from jupyter_train.tuning.values import unpacked
+from jupyter_train.store.text_columns import without_codes
+from jupyter_train.tuning.parameter_json import unpacked
 
 if TYPE_CHECKING:
     import optuna
 
     from jupyter_train.store import Store
-    from jupyter_train.tuning.plan import Plan
+    from jupyter_train.tuning.trial_spec import Plan
 
 
 class TrialRun(Run):
@@ -60,7 +60,7 @@ class TrialRun(Run):
         if self._module is not None or self._plan is None:
             return
         from jupyter_train.execution.job import Job, prepare
-        from jupyter_train.training import seeds
+        from jupyter_train.training.state import seeds
 
         plan, params = self._plan, self.params
         kernel_state = seeds.KernelRandomState()

@@ -8,8 +8,8 @@ from typing import Any
 def register(shell: Any) -> None:
     """Adds the magics, their completion and the control-channel handler to a shell."""
     from jupyter_train.magics.completion import complete
-    from jupyter_train.magics.control import listen
     from jupyter_train.magics.magics import TrainMagics
+    from jupyter_train.service.kernel_channel import listen
 
     shell.register_magics(TrainMagics(shell))
     matchers = shell.Completer.custom_matchers

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_train.api import retrain
+from jupyter_train.api.retrain import retrain
 from jupyter_train.config.retrain import parse_parameter
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.handle import Run
-from jupyter_train.magics.called import refuse_call
+from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.line import expression_in, split, unquoted
 from jupyter_train.magics.namespace import Namespace
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_train import api
+from jupyter_train.api import runs
 from jupyter_train.config.bounds import shown
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.config.other_words import OTHER_VERBS
+from jupyter_train.config.synonyms import OTHER_VERBS
 from jupyter_train.exceptions import AmbiguousRunError, StoreError, UsageError, did_you_mean
-from jupyter_train.magics.called import refuse_call
+from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.line import split, unquoted
-from jupyter_train.panel.numbers import size_text
+from jupyter_train.panel.format import size_text
 
 
 def carry_out(line: str) -> Any:
@@ -24,7 +24,7 @@ def carry_out(line: str) -> Any:
     """
     words = [unquoted(word) for word in split(line, has_comment=not line.lstrip().startswith("note "))]
     if not words or words == ["()"]:  # `runs()`, of which automagic makes this line
-        return api.runs()
+        return runs.runs()
     refuse_call("runs", line)
     verb, *rest = words
     if verb not in VERBS:
@@ -48,7 +48,7 @@ def _no_such_verb(verb: str, rest: list[str]) -> str:
 
 def _is_run(word: str) -> bool:
     try:
-        api.get_run(word)
+        runs.get_run(word)
     except AmbiguousRunError:
         return True
     except StoreError:
@@ -57,36 +57,36 @@ def _is_run(word: str) -> bool:
 
 
 def _note(words: list[str]) -> Any:
-    run = api.get_run(words[0])
+    run = runs.get_run(words[0])
     run.notes = " ".join(words[1:])
     return run
 
 
 def _removed(words: list[str]) -> str:
-    return "removed " + ", ".join(api.remove(*words))
+    return "removed " + ", ".join(runs.remove(*words))
 
 
 def _collected(_words: list[str]) -> str:
-    freed = api.collect_garbage()
+    freed = runs.collect_garbage()
     return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
 
 
 def _resumed(words: list[str]) -> Any:
-    return api.resume_as_typed(words[0], words[1:])
+    return runs.resume_as_typed(words[0], words[1:])
 
 
 def _telling(verb: str) -> Callable[[list[str]], str]:
     def work(words: list[str]) -> str:
-        return api.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
+        return runs.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
 
     return work
 
 
 VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
-    "list": (0, lambda _words: api.runs()),
-    "show": (1, lambda words: api.get_run(words[0])),
-    "attach": (1, lambda words: api.attach(words[0])),
-    "compare": (2, lambda words: api.compare(*words)),
+    "list": (0, lambda _words: runs.runs()),
+    "show": (1, lambda words: runs.get_run(words[0])),
+    "attach": (1, lambda words: runs.attach(words[0])),
+    "compare": (2, lambda words: runs.compare(*words)),
     "note": (2, _note),
     "rm": (1, _removed),
     "gc": (0, _collected),

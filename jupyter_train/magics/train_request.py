@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_train.api import Expression, train, train_cli_file
+from jupyter_train.api.train import Expression, train, train_cli_file
 from jupyter_train.config import options_by_name
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run
-from jupyter_train.magics import body as yaml_body
-from jupyter_train.magics.called import refuse_call
+from jupyter_train.magics import cell_body as yaml_body
+from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.form_request import is_form, show_train_form
 from jupyter_train.magics.line import parse
+from jupyter_train.magics.misplaced_words import refuse_more_than_two, refuse_slips
 from jupyter_train.magics.namespace import Namespace
 from jupyter_train.magics.option_reader import OptionReader
-from jupyter_train.magics.slips import refuse_more_than_two, refuse_slips
 
 
 class TrainRequest:

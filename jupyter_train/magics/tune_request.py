@@ -7,17 +7,17 @@ import contextlib
 import re
 from typing import Any
 
+from jupyter_train.api.tune import tune
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.exceptions import OptionError, UsageError
-from jupyter_train.magics import body as yaml_body
-from jupyter_train.magics.called import refuse_call
+from jupyter_train.handle.study import Study
+from jupyter_train.magics import cell_body as yaml_body
+from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.form_request import is_form, show_tune_form
 from jupyter_train.magics.line import parse
+from jupyter_train.magics.misplaced_words import refuse_more_than_two, refuse_slips
 from jupyter_train.magics.namespace import Namespace, free_names
 from jupyter_train.magics.option_reader import OptionReader
-from jupyter_train.magics.slips import refuse_more_than_two, refuse_slips
-from jupyter_train.study import Study
-from jupyter_train.tune_function import tune
 
 _SPACE = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?!=)(?P<text>.*)", re.DOTALL)
 
@@ -81,7 +81,7 @@ class TuneRequest:
 
     def _model(self, text: str, searched: frozenset[str]) -> Any:
         """The class or model that is named, or an expression over the searched names."""
-        from jupyter_train.tuning.plan import ModelExpression
+        from jupyter_train.tuning.trial_spec import ModelExpression
 
         used = frozenset(free_names(text)) & searched
         if isinstance(ast.parse(text, mode="eval").body, ast.Lambda) and not used:

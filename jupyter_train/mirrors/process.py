@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_train.store.locations import STORE_VARIABLE
+from jupyter_train.store.environment_variables import variables
+from jupyter_train.store.paths import STORE_VARIABLE
 from jupyter_train.store.private_files import open_to_append
-from jupyter_train.store.variables import variables
 
 if TYPE_CHECKING:
     from jupyter_train.store import RunWriter

@@ -18,9 +18,9 @@ from jupyter_train.mirrors.wandb_file import sent_counts
 from jupyter_train.mirrors.wandb_names import STEP, sent_as
 from jupyter_train.run import NOT_OPTIONS, PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
-from jupyter_train.store.central import Event
-from jupyter_train.store.masked_output import mask_own_output
 from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.redacted_output import mask_own_output
+from jupyter_train.store.runs import Event
 
 _POLL_S = 1.0
 

@@ -17,9 +17,9 @@ from jupyter_train.config.retrain import check_parameter
 from jupyter_train.exceptions import StoreError
 from jupyter_train.notebook.client import RecordedClient
 from jupyter_train.notebook.execution import NotebookExecution
-from jupyter_train.notebook.masked_notebook import NotebookMask
 from jupyter_train.notebook.output import save_notebook
 from jupyter_train.notebook.provenance import NOTEBOOK_VARIABLE, PARENT_VARIABLE
+from jupyter_train.notebook.redacted_notebook import NotebookMask
 from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.store import open_store
 

@@ -13,14 +13,14 @@ from typing import Any
 from jupyter_train.exceptions import StoreError
 from jupyter_train.execution.environment import git_state
 from jupyter_train.notebook.output import is_url
-from jupyter_train.panel.numbers import duration_text
+from jupyter_train.panel.format import duration_text
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.panel.text import line, terminal_width
+from jupyter_train.panel.terminal import line, terminal_width
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
-from jupyter_train.store.locations import make_private_folder
-from jupyter_train.store.masking import one_line
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.paths import make_private_folder
+from jupyter_train.store.redaction import one_line
+from jupyter_train.store.run_lock import OwnerLock
 
 _POLL_S = 0.5
 #: What an exit says that is no failure to papermill either.

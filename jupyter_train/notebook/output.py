@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
-from jupyter_train.notebook.masked_notebook import NotebookMask
-from jupyter_train.store.folder import write_atomically
+from jupyter_train.notebook.redacted_notebook import NotebookMask
 from jupyter_train.store.private_files import create_anew
+from jupyter_train.store.run_folder import write_atomically
 
 #: `s3://…`, and `s3:/…`, which nobody means as a folder; `C:/` is one.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import ParameterError, did_you_mean
-from jupyter_train.notebook.reading import Kernel
-from jupyter_train.store.masked_source import parsed_source
+from jupyter_train.notebook.loading import Kernel
+from jupyter_train.store.redacted_source import parsed_source
 
 
 def check_known(notebook: Any, path: Path, parameters: Mapping[str, Any], kernel: Kernel) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from jupyter_train.store.masked_source import mask_sources
+from jupyter_train.store.redacted_source import mask_sources
 
 NOTEBOOK_VARIABLE = "JUPYTER_TRAIN_NOTEBOOK"
 PARENT_VARIABLE = "JUPYTER_TRAIN_PARENT"

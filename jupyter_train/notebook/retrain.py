@@ -16,13 +16,13 @@ from jupyter_train.exceptions import (
     TrainingInterrupted,
 )
 from jupyter_train.notebook.execution import NotebookExecution
+from jupyter_train.notebook.loading import Kernel, kernel_of, read_notebook
 from jupyter_train.notebook.output import is_url, output_of, write_html
 from jupyter_train.notebook.parameters import check_known, quiet_papermill
-from jupyter_train.notebook.reading import Kernel, kernel_of, read_notebook
 from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
-from jupyter_train.store.masking import mask, one_line
+from jupyter_train.store.redaction import mask, one_line
 
 
 def repeat(store: Store, config: RetrainConfig, on_start: Callable[[RunRecord], None]) -> RunRecord:

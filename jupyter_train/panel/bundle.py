@@ -6,12 +6,12 @@ import base64
 import html
 from typing import Any
 
-from jupyter_train.panel.numbers import value_text
+from jupyter_train.panel.format import value_text
 from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import notices, progress_text, progress_words, series_of, status_words, tags_text
 from jupyter_train.panel.svg import svg
 from jupyter_train.panel.trials import trials_html, trials_text
-from jupyter_train.store.text import without_codes
+from jupyter_train.store.text_columns import without_codes
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
 _DOTS = {"running": "#3b82f6", "finished": "#2da44e", "stopped": "#7d8590", "failed": "#d1444c", "lost": "#d1444c",

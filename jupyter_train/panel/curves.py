@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.panel.families import order, place_of
-from jupyter_train.panel.numbers import rounded
+from jupyter_train.panel.format import rounded
+from jupyter_train.panel.metric_groups import order, place_of
 from jupyter_train.store import MetricReader
 from jupyter_train.store.metrics.blocks import Bucket
 from jupyter_train.store.metrics.reader import SPREAD

@@ -9,7 +9,7 @@ from jupyter_train.store import RunFolder
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
-    from jupyter_train.store.central import Event
+    from jupyter_train.store.runs import Event
 
 _MOST_EVENTS = 200
 _MOST_LOG_BYTES = 16_384

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError, StoreError
-from jupyter_train.panel.newest import with_newest
-from jupyter_train.panel.pace import LOOK_S, Pace, Part
-from jupyter_train.panel.places import PLACES
-from jupyter_train.panel.screen import Screen, busy_sayer, cell_id, kernel_id
+from jupyter_train.panel.display import Screen, busy_sayer, cell_id, kernel_id
+from jupyter_train.panel.output_cells import PLACES
+from jupyter_train.panel.redraw_schedule import LOOK_S, Pace, Part
 from jupyter_train.panel.snapshot import outline, packed, with_curves
 from jupyter_train.panel.status import LIVE_STATUSES
-from jupyter_train.panel.watchers import WATCHERS
+from jupyter_train.panel.summary_line import with_newest
+from jupyter_train.panel.viewers import WATCHERS
 from jupyter_train.run import RunStatus
 
 if TYPE_CHECKING:

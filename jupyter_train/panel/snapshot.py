@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config.commands import VERBS
 from jupyter_train.exceptions import DamagedError, StoreError, UntrustedError
 from jupyter_train.panel import curves
-from jupyter_train.panel.numbers import duration_text, rounded
+from jupyter_train.panel.format import duration_text, rounded
 from jupyter_train.panel.status import spoken
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.store.locations import host_name
 from jupyter_train.store.metrics.reader import SPREAD
-from jupyter_train.store.owner import LEASE_S, silence_s
+from jupyter_train.store.paths import host_name
 from jupyter_train.store.private_files import open_to_read
+from jupyter_train.store.replay_check import KINDS
+from jupyter_train.store.run_lock import LEASE_S, silence_s
 from jupyter_train.store.takeover import never_began_words
-from jupyter_train.store.verification import KINDS
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
-    from jupyter_train.store.central import Event
+    from jupyter_train.store.runs import Event
 
 _log = logging.getLogger(__name__)
 

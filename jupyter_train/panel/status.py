@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from jupyter_train.panel.numbers import duration_text, value_text
+from jupyter_train.panel.format import duration_text, value_text
 
 _MOST_EVENTS = 6
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")

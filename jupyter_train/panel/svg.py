@@ -7,7 +7,7 @@ import itertools
 import re
 from typing import Any
 
-from jupyter_train.panel.numbers import value_text
+from jupyter_train.panel.format import value_text
 from jupyter_train.panel.scales import HEIGHT, TOP, WIDTH, Scale
 
 #: Blue and orange stay apart for every common colour blindness, and on both backgrounds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from jupyter_train.panel.numbers import value_text
+from jupyter_train.panel.format import value_text
 
 _MOST_ROWS = 10
 _GREY = "color:#7d8590"

@@ -10,8 +10,8 @@ from typing import Any
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
-from jupyter_train.store.outlines import Outline, count, outlines
-from jupyter_train.store.readable import words_of
+from jupyter_train.store.readable_rows import words_of
+from jupyter_train.store.run_index import Outline, count, outlines
 
 #: A list never holds more.
 MOST_ROWS = 20_000

@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_train.store.central import Store, open_store
-    from jupyter_train.store.folder import RunFolder
     from jupyter_train.store.metrics.reader import MetricReader
+    from jupyter_train.store.run_folder import RunFolder
+    from jupyter_train.store.runs import Store, open_store
     from jupyter_train.store.writer import RunWriter
 
 __all__ = ["MetricReader", "RunFolder", "RunWriter", "Store", "open_store"]
 
 _HOMES = {
     "MetricReader": "metrics.reader",
-    "RunFolder": "folder",
+    "RunFolder": "run_folder",
     "RunWriter": "writer",
-    "Store": "central",
-    "open_store": "central",
+    "Store": "runs",
+    "open_store": "runs",
 }
 
 

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandRefusedError, DamagedError, RunStateError
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.locations import user_name
-from jupyter_train.store.readable import columns_of, parsed, read
+from jupyter_train.store.paths import user_name
+from jupyter_train.store.readable_rows import columns_of, parsed, read
+from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.schema import commands, runs
 
 if TYPE_CHECKING:
-    from jupyter_train.store.central import Store
+    from jupyter_train.store.runs import Store
 
 WAITING, APPLIED, REFUSED = "waiting", "applied", "refused"
 _LOOK_S = 0.05

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from jupyter_train.exceptions import DamagedError, StoreError, StoreVersionError
-from jupyter_train.store.masking import mask
-from jupyter_train.store.readable import damage_words
+from jupyter_train.store.readable_rows import damage_words
+from jupyter_train.store.redaction import mask
 from jupyter_train.store.schema import HEAD, VERSION_TABLE, metadata
-from jupyter_train.store.sound import printable
+from jupyter_train.store.value_checks import printable
 
 BUSY_TIMEOUT_S = 20.0
 #: Operational errors that come from what a file holds, not from who else uses it.

@@ -6,10 +6,10 @@ import os
 import threading
 from collections import deque
 
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.masking import mask
 from jupyter_train.store.private_files import open_to_append
-from jupyter_train.store.text import storable
+from jupyter_train.store.redaction import mask
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.store.text_columns import storable
 
 
 class LogFile:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jupyter_train.store.text import listed, quoted
+from jupyter_train.store.text_columns import listed, quoted
 
 #: What one can do about it.
 _ADVICE = "try a lower `--lr`, `--gradient-clip-val 1` or `--detect-anomaly`"

@@ -9,8 +9,8 @@ from typing import Any
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store.readable import parsed
-from jupyter_train.store.sound import is_key, is_name, is_time, kinds_of, printable
+from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.value_checks import is_key, is_name, is_time, kinds_of, printable
 
 FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
 _JSON = {"tags": list, "config": dict, "summary": dict}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from jupyter_train.store.text import Json, String, Text
+from jupyter_train.store.text_columns import Json, String, Text
 
 #: The newest revision in `migrations/versions`; a test compares the two.
 HEAD = "0004"

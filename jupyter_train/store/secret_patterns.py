@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from jupyter_train.store.marked_search import Searched, Span, marked
+from jupyter_train.store.pattern_search import Searched, Span, marked
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
 
 #: One of these is in all that `STRONG_WORDS` matches.

@@ -10,12 +10,12 @@ from pathlib import Path
 from jupyter_train.exceptions import RunStateError, UntrustedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import trust
-from jupyter_train.store.central import Store
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.locations import host_name
 from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.metrics.rewind import begin_attempt
-from jupyter_train.store.owner import LEASE_S, OwnerLock, is_held, silence_s
+from jupyter_train.store.paths import host_name
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.store.run_lock import LEASE_S, OwnerLock, is_held, silence_s
+from jupyter_train.store.runs import Store
 
 #: How long a process may take to end once its run has.
 _GOES_DOWN_S = 30.0

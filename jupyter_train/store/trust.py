@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_train.exceptions import StoreError, UntrustedError
-from jupyter_train.store.folder import RunFolder, folder_name
-from jupyter_train.store.locations import user_name
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
+from jupyter_train.store.paths import user_name
 from jupyter_train.store.private_files import create_anew, is_foreign, open_private, opened_folder, who_else_writes
+from jupyter_train.store.run_folder import RunFolder, folder_name
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
-    from jupyter_train.store.central import Store
+    from jupyter_train.store.runs import Store
 
 #: Anchors that are no files: the folder's random identity, and the user's number its file system gives for it.
 IDENTITY = "identity"

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from jupyter_train.store.marked_search import Span
+from jupyter_train.store.pattern_search import Span
 
 #: Colours and cursor moves (CSI), titles and links (OSC and its like), other escapes, and codes that show nothing.
 _CONTROL = re.compile(

@@ -16,18 +16,18 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
-from jupyter_train.store import adopting, last_words, owner
-from jupyter_train.store.central import Event, Store
-from jupyter_train.store.folder import RunFolder
+from jupyter_train.store import adopt, pending_end, run_lock
 from jupyter_train.store.log_file import LogFile
-from jupyter_train.store.masking import mask, mask_tree
+from jupyter_train.store.metric_values import Numbers
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
 from jupyter_train.store.non_finite import NonFinite
-from jupyter_train.store.numbers import Numbers
-from jupyter_train.store.text import storable, storable_tree
-from jupyter_train.store.verification import Verification
+from jupyter_train.store.redaction import mask, mask_tree
+from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.store.runs import Event, Store
+from jupyter_train.store.text_columns import storable, storable_tree
 
 PERIOD_S = 0.2
 #: On a busy machine the writer waits longer, so that it takes about 1 % of a processor; never past 1 s in all.
@@ -221,7 +221,7 @@ class RunWriter:
         """Once: what the run's row says, beside its curves, so that the row can be made again."""
         if not self._is_described:
             with contextlib.suppress(*_FAULTS):  # a store that does not answer keeps no curves from being written
-                self._appender.set_meta(adopting.META, adopting.described(self._store.get(self._key)))
+                self._appender.set_meta(adopt.META, adopt.described(self._store.get(self._key)))
                 self._is_described = True
 
     def _take(self) -> None:
@@ -389,7 +389,7 @@ class RunWriter:
     def close_later(self, status: RunStatus, message: str = "") -> None:
         """Closes in a thread of its own, which tries until the disk lets it; the run's lock is held until then."""
         self._end_now()
-        lock = owner.lock_of(self.folder.lock)
+        lock = run_lock.lock_of(self.folder.lock)
         if lock is not None:
             lock.hold()
         threading.Thread(target=self._finish_later, args=(status, message, lock), daemon=True).start()
@@ -422,7 +422,7 @@ class RunWriter:
         except _FAULTS as err:
             self._set_degraded(err)
             return False
-        last_words.note(self.folder.lock, self._end(status, message))
+        pending_end.note(self.folder.lock, self._end(status, message))
         self._appender.close()
         self.folder.make_private()
         return True
@@ -437,14 +437,14 @@ class RunWriter:
     def _keep_end(self, status: RunStatus, message: str) -> None:
         """Says how the run ended where it can be said: the store does not take it yet."""
         problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
-        last_words.keep(self.folder.lock, self._end(status, message, problem))
+        pending_end.keep(self.folder.lock, self._end(status, message, problem))
 
-    def _end(self, status: RunStatus, message: str, problem: str = "") -> last_words.End:
+    def _end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.End:
         message = mask(self._judged(status, message))
         summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
-        return last_words.End(self._attempt, status, self._moment()[0], message, problem, summary)
+        return pending_end.End(self._attempt, status, self._moment()[0], message, problem, summary)
 
-    def _finish_later(self, status: RunStatus, message: str, lock: owner.OwnerLock | None) -> None:
+    def _finish_later(self, status: RunStatus, message: str, lock: run_lock.OwnerLock | None) -> None:
         try:
             with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
                 while not self._finish(status, message):

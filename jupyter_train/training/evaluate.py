@@ -14,12 +14,12 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader, Dataset
 
 from jupyter_train.exceptions import DataError, ModelError
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.training.encoder import Encoder
-from jupyter_train.training.evaluation_rows import evaluated, inputs_of
-from jupyter_train.training.given import as_rows, is_array, is_column, plain
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.training.data.encoder import Encoder
+from jupyter_train.training.data.evaluation_rows import evaluated, inputs_of
+from jupyter_train.training.data.row_inputs import as_rows, is_array, is_column, plain
+from jupyter_train.training.logging.console import captured
 from jupyter_train.training.model import is_lookup
-from jupyter_train.training.output import captured
 from jupyter_train.training.plain_module import PlainModule
 
 

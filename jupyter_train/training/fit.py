@@ -14,28 +14,27 @@ import torch
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.run import RunStatus
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.store.inbox import Inbox
-from jupyter_train.store.mailbox import Mailbox
-from jupyter_train.store.masking import one_line
+from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.redaction import one_line
+from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
-from jupyter_train.training.checkpoints.keeper import RunCheckpoint
+from jupyter_train.training.callbacks.commands import Steering
+from jupyter_train.training.callbacks.on_nan import watch_numbers
+from jupyter_train.training.callbacks.recorder import Recorder
+from jupyter_train.training.checkpoints.callback import RunCheckpoint
+from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
+from jupyter_train.training.checkpoints.resume import Resumption
+from jupyter_train.training.data.loader_position import Orders
+from jupyter_train.training.data.loaders import DataSource
+from jupyter_train.training.data.single_row_batches import SingleRows
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
-from jupyter_train.training.judge import Judge
-from jupyter_train.training.loader_order import Orders
-from jupyter_train.training.logger import RunLogger
-from jupyter_train.training.metric_choice import metric_not_logged
-from jupyter_train.training.moments import after, before, is_tested, listen
-from jupyter_train.training.on_nan import watch_numbers
-from jupyter_train.training.output import captured
-from jupyter_train.training.ranks import NoMailbox
-from jupyter_train.training.recorder import Recorder
-from jupyter_train.training.resumption import Resumption
-from jupyter_train.training.single_rows import SingleRows
-from jupyter_train.training.source import DataSource
-from jupyter_train.training.steering import Steering
-from jupyter_train.training.steps import StepValues
+from jupyter_train.training.lightning.ddp import NoMailbox
+from jupyter_train.training.lightning.safe_points import after, before, is_tested, listen
+from jupyter_train.training.lightning.step_metrics import StepValues
+from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.run_logger import RunLogger
 from jupyter_train.training.trainer import (
     known_entry_points,
     log_every_n_steps,
@@ -44,6 +43,7 @@ from jupyter_train.training.trainer import (
     user_callbacks,
     user_loggers,
 )
+from jupyter_train.training.trial_monitor import Judge
 
 _KEPT = "everything recorded so far is kept"
 

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import nn
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.config.packages import refuse_other_lightning
+from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
 from jupyter_train.training.losses import loss_named
 from jupyter_train.training.plain_module import PlainModule

@@ -15,13 +15,13 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelSummary, ProgressBar
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.config.packages import refuse_other_lightning
+from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.training.checkpoints.io import AtomicCheckpointIO
-from jupyter_train.training.moments import after, is_tested
-from jupyter_train.training.output import captured
-from jupyter_train.training.ranks import check_ranks, is_ddp, strategy_for_processes
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.training.checkpoints.lightning_io import AtomicCheckpointIO
+from jupyter_train.training.lightning.ddp import check_ranks, is_ddp, strategy_for_processes
+from jupyter_train.training.lightning.safe_points import after, is_tested
+from jupyter_train.training.logging.console import captured
 
 _LIGHTNING_LOG_EVERY = 50
 #: Arguments we set ourselves, using what was given.

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.execution.parts import MOST_FITS
+from jupyter_train.execution.fit_specs import MOST_FITS
 from jupyter_train.store import MetricReader, RunFolder, Store
 
 if TYPE_CHECKING:

@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jupyter_train.config.space import difference
+from jupyter_train.config.search_space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
-from jupyter_train.execution import payload
 from jupyter_train.execution.job import recorded_options
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.workers import payload
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
-from jupyter_train.store.mailbox import Mailbox
-from jupyter_train.store.masking import one_line
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.redaction import one_line
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.store.takeover import take_over
+from jupyter_train.training.inspection.ineffective_options import without_effect
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
-from jupyter_train.training.without_effect import without_effect
-from jupyter_train.tuning.book import Book, Suggest
-from jupyter_train.tuning.by_hand import check_enqueued
-from jupyter_train.tuning.carrying import carry_out
-from jupyter_train.tuning.confirming import confirm
-from jupyter_train.tuning.driver import Driver
-from jupyter_train.tuning.optimizer import Constraints, check_methods
-from jupyter_train.tuning.plan import Maker, Plan
-from jupyter_train.tuning.trials import Asked
+from jupyter_train.tuning.confirm import confirm
+from jupyter_train.tuning.enqueue import check_enqueued
+from jupyter_train.tuning.samplers import check_methods
+from jupyter_train.tuning.scheduler import Driver
+from jupyter_train.tuning.search_spec import Search
+from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.trial import carry_out
+from jupyter_train.tuning.trial_records import Asked
+from jupyter_train.tuning.trial_spec import Maker, Plan
 from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
-
-
-@dataclass
-class Search:
-    """A study about to be carried out.
-
-    Attributes:
-        plan: What its trials are made of.
-        suggest: Draws a trial's values, where the space is a function.
-        constraints: How far a trial is from what is allowed.
-        parent: Key of the run that started this one, such as a repeated notebook.
-        payload: Hash of what the study's own process was given; empty where this is not that process.
-        remarks: What the user shall be told of its beginning.
-        on_start: Told the study's record once it is there, with its writer where this process searches.
-    """
-
-    plan: Plan
-    parent: str | None = None
-    suggest: Suggest | None = None
-    constraints: Constraints | None = None
-    payload: str = ""
-    remarks: list[str] = field(default_factory=list)
-    on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
 
 
 def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None = None) -> RunRecord:
@@ -223,7 +200,7 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
             writer.event("warning", remark)
         driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:
-            from jupyter_train.tuning.workers import carry_out_all
+            from jupyter_train.tuning.parallel.dispatcher import carry_out_all
 
             carry_out_all(store, asked, driver, record, writer)
         else:

@@ -14,8 +14,8 @@ from jupyter_train.exceptions import StudyError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store, trust
 from jupyter_train.tuning.journal import reader
-from jupyter_train.tuning.optimizer import distributions_of
-from jupyter_train.tuning.trials import CONSTRAINTS
+from jupyter_train.tuning.samplers import distributions_of
+from jupyter_train.tuning.trial_records import CONSTRAINTS
 
 #: Name of the user attribute that says which study a trial was taken from.
 WARM = "of an earlier study"

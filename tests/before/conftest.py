@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_train import Run, get_run, runs
-from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.run_folder import RunFolder
 
 _ARCHIVE = Path(__file__).parent / "left.tar.xz"
 _MADE_AT = "/tmp/before-left"
@@ -22,7 +22,7 @@ _MADE_AT = "/tmp/before-left"
 @pytest.fixture
 def left(own_store: Path) -> dict[str, Run]:
     """The runs that were left behind, by name."""
-    from jupyter_train.store.locations import host_name, user_name
+    from jupyter_train.store.paths import host_name, user_name
 
     with tarfile.open(_ARCHIVE) as archive:
         archive.extractall(own_store, filter="data")

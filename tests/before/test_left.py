@@ -12,9 +12,9 @@ import torch
 from jupyter_train import Run, retrain, runs, train, tune
 from jupyter_train.panel.bundle import MIME_TYPE
 from jupyter_train.store import open_store
-from jupyter_train.store.folder import RunFolder
+from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.format import file_hash, read
-from jupyter_train.training.encoder import Encoder
+from jupyter_train.training.data.encoder import Encoder
 from tests.before.subjects import Flowers, FlowersData, Stage, flowers
 from tests.models import are_equal, weights
 
@@ -99,7 +99,7 @@ def test_the_saved_notebook_keeps_its_panel_and_is_repeated(left: dict[str, Run]
 
 
 def test_a_name_that_left_code_may_import_is_there() -> None:
-    from jupyter_train.training.order import in_order
+    from jupyter_train.training.data.sample_order import in_order
 
     loader = FlowersData()
     loader.setup("fit")

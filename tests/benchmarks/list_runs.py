@@ -15,8 +15,8 @@ def measure() -> list[dict[str, object]]:
     import sqlalchemy as sa
 
     from jupyter_train.run import RunRecord, RunStatus, new_key
-    from jupyter_train.store import open_store, outlines
-    from jupyter_train.store.central import _row_of
+    from jupyter_train.store import open_store, run_index
+    from jupyter_train.store.runs import _row_of
     from jupyter_train.store.schema import runs
 
     with tempfile.TemporaryDirectory() as folder:
@@ -36,8 +36,8 @@ def measure() -> list[dict[str, object]]:
         with store.engine.begin() as connection:
             connection.execute(sa.insert(runs), rows)
         asked = {
-            f"{RUNS:,} runs": lambda: outlines.outlines(store, RUNS),
-            "what may have changed": lambda: outlines.outlines(store, RUNS, time.time() - 10),
+            f"{RUNS:,} runs": lambda: run_index.outlines(store, RUNS),
+            "what may have changed": lambda: run_index.outlines(store, RUNS, time.time() - 10),
         }
         return [_row(name, work) for name, work in asked.items()]
 

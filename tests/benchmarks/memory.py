@@ -67,8 +67,8 @@ def _train(kind: str, size: str, steps: int) -> None:
         )  # fmt: skip
         trainer.fit(module, loader)
     else:
-        from jupyter_train import api
-        from jupyter_train.panel.watchers import WATCHERS
+        from jupyter_train.api import train as api
+        from jupyter_train.panel.viewers import WATCHERS
 
         api.screen_here = _sink
         WATCHERS.is_watched = lambda _run: True

@@ -88,7 +88,7 @@ def _sink():
     """A notebook output whose bundles are made, serialised as the kernel does, and thrown away."""
     import json
 
-    from jupyter_train.panel.screen import NotebookScreen
+    from jupyter_train.panel.display import NotebookScreen
 
     class Sink(NotebookScreen):
         def _draw(self, content) -> None:
@@ -109,7 +109,7 @@ def _train_bare() -> None:
 
 def _train_ours(is_watched: bool) -> None:
     from jupyter_train import api
-    from jupyter_train.panel.watchers import WATCHERS
+    from jupyter_train.panel.viewers import WATCHERS
 
     api.screen_here = _sink
     WATCHERS.is_watched = lambda _run: is_watched

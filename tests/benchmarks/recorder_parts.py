@@ -88,7 +88,7 @@ def _bare_step_us() -> float:
 
 def measure() -> list[dict[str, object]]:
     """Microseconds per step of each part, and their share of a bare step (the fastest tenth of such steps)."""
-    from jupyter_train import api
+    from jupyter_train.api import train as api
 
     be_quiet()
     found: dict[str, float] = {}

@@ -38,7 +38,7 @@ class _Switch:
 
     def hold_threads(self) -> None:
         """Makes writer and panel wait while ours is off."""
-        from jupyter_train.panel.watchers import WATCHERS
+        from jupyter_train.panel.viewers import WATCHERS
         from jupyter_train.store.writer import RunWriter
 
         flush = RunWriter.flush
@@ -83,7 +83,7 @@ class _Switch:
 def _train(kind: str) -> None:
     import pytorch_lightning as pl
 
-    from jupyter_train import api
+    from jupyter_train.api import train as api
 
     class Callback(pl.Callback):
         def on_fit_start(self, trainer, module) -> None:

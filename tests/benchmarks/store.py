@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jupyter_train.run import RunRecord, code_of, new_key
 from jupyter_train.store import MetricReader, open_store
-from jupyter_train.store.central import _row_of
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.runs import _row_of
 from jupyter_train.store.schema import runs
 
 POINTS = 10_000_000

@@ -243,7 +243,7 @@ def _by_trainer(task: Task, slices: _Slices, **options: Any) -> None:
 
 def _by_us(task: Task, slices: _Slices, **options: Any) -> None:
     from jupyter_train import api
-    from jupyter_train.panel.watchers import WATCHERS
+    from jupyter_train.panel.viewers import WATCHERS
 
     api.screen_here = _sink
     WATCHERS.is_watched = lambda _run: True

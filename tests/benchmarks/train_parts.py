@@ -21,19 +21,20 @@ _ALL = "a step, all in all"
 def _parts() -> list[tuple[str, Any, str]]:
     from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
-    from jupyter_train.training import recorder, steps
-    from jupyter_train.training.checkpoints.keeper import RunCheckpoint
-    from jupyter_train.training.engine import ledger, loop, passes, step, transfer
+    from jupyter_train.training.callbacks import recorder
+    from jupyter_train.training.checkpoints.callback import RunCheckpoint
+    from jupyter_train.training.engine import log_cache, loop, optimization, step, transfer
+    from jupyter_train.training.lightning import step_metrics
 
     return [
         ("fetching a batch", _MapDatasetFetcher, "fetch"),
         ("to the device", transfer.Transfer, "__call__"),
         ("optimizer's step, with all in it", step.Step, "__call__"),
-        ("  training_step, with self.log", passes.Passes, "forward"),
-        ("    self.log", ledger.Ledger, "log"),
-        ("  zero_grad", passes.Passes, "zero"),
-        ("  backward", passes.Passes, "backward"),
-        ("taking the step's values", steps.StepValues, "take"),
+        ("  training_step, with self.log", optimization.Passes, "forward"),
+        ("    self.log", log_cache.Ledger, "log"),
+        ("  zero_grad", optimization.Passes, "zero"),
+        ("  backward", optimization.Passes, "backward"),
+        ("taking the step's values", step_metrics.StepValues, "take"),
         ("after the step: progress, commands", recorder.Recorder, "after_step"),
         ("what follows a batch", loop._Epoch, "advance_end"),
         ("checkpoints, and the random state kept for them", RunCheckpoint, "at"),
@@ -44,8 +45,8 @@ def _parts() -> list[tuple[str, Any, str]]:
 def measure() -> list[dict[str, object]]:
     """Microseconds of a step by part."""
     be_quiet()
-    from jupyter_train import api
-    from jupyter_train.panel.watchers import WATCHERS
+    from jupyter_train.api import train as api
+    from jupyter_train.panel.viewers import WATCHERS
 
     spent: dict[str, float] = defaultdict(float)
     parts = _parts()

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.execution.stem import STEM
+from jupyter_train.execution.workers.fork_server import STEM
 from tests.benchmarks.recorder import be_quiet
 
 TRIALS = 200
@@ -58,6 +58,7 @@ def _trainer(callback: Any) -> Any:
 
 def _ours(parallel: int, trials: int) -> tuple[float, float]:
     import jupyter_train.tuning.detaching  # noqa: F401  imported before the clock runs, as everything else is
+
     from jupyter_train import tune
     from tests.models import LitDigits
 
@@ -78,7 +79,7 @@ def _stock(trial: Any) -> float:
     import pytorch_lightning as pl
     from torch.utils.data import DataLoader
 
-    from jupyter_train.training.order import in_order, order_seed
+    from jupyter_train.training.data.sample_order import in_order, order_seed
     from tests.models import LitDigits
 
     best: list[float] = []
@@ -224,7 +225,7 @@ if __name__ == "__main__":
     kind, number = sys.argv[1], int(sys.argv[2])
     if kind.startswith("tune"):
         if kind == "tune2again":
-            STEM.get("jupyter_train.tuning.worker").is_warm.wait()  # as after a search before
+            STEM.get("jupyter_train.tuning.parallel.worker").is_warm.wait()  # as after a search before
         print(*_ours(1 if kind == "tune" else 2, number))
     else:
         print(*{"optuna": _optuna, "optuna2": _optuna_twice, "ray": _ray}[kind](number))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from jupyter_train.run import RunRecord, RunStatus, new_key
 from jupyter_train.store import open_store
-from jupyter_train.store.central import _row_of
+from jupyter_train.store.runs import _row_of
 from jupyter_train.store.schema import runs
 from tests.browser.applications import notebook_in_full
 from tests.browser.jupyter import SCREENSHOTS

@@ -8,14 +8,14 @@ import pytest
 
 from jupyter_train import get_run, train, tune
 from jupyter_train import runs as listed
-from jupyter_train.api import train_cli_file
+from jupyter_train.api.train import train_cli_file
 from jupyter_train.cli import main
 from jupyter_train.config import TrainConfig, TuneConfig, machine, options_by_name, tune_options_by_name
 from jupyter_train.config.bounds import shown
 from jupyter_train.config.commands import command
-from jupyter_train.config.space import MOST_CHOICES
+from jupyter_train.config.search_space import MOST_CHOICES
 from jupyter_train.exceptions import CommandError, JupyterTrainError, OptionError, SpaceError, UsageError
-from jupyter_train.magics import body, line
+from jupyter_train.magics import cell_body, line
 from jupyter_train.magics.namespace import Namespace
 from jupyter_train.store import open_store
 from tests.models import DigitsData, LitDigits, digits
@@ -174,7 +174,7 @@ def test_a_space_of_very_many_choices_is_refused_at_once(given: object) -> None:
 @pytest.mark.timeout(20)
 def test_a_long_cell_is_refused_before_it_is_read_as_yaml() -> None:
     with pytest.raises(UsageError, match=r"the cell is 3,388,\d\d\d letters long"):
-        body.read(f"space:\n  lr: [{','.join(map(str, range(500_000)))}]")
+        cell_body.read(f"space:\n  lr: [{','.join(map(str, range(500_000)))}]")
 
 
 def test_a_grid_of_very_many_trials_is_refused_before_it_is_made() -> None:
@@ -192,7 +192,7 @@ DEEP = ["[" * 1000, "a: " + "[" * 1000, "a: " + "9" * 5000, "a: &a [*a]",
 @pytest.mark.parametrize("text", DEEP, ids=short)
 def test_a_cell_that_cannot_be_read_is_one_clear_error(text: str) -> None:
     with pytest.raises(UsageError):
-        body.read(text)
+        cell_body.read(text)
 
 
 @pytest.mark.parametrize("text", ["(" * 5000, "-" * 50_000 + "1", "a\0b", "9" * 5000], ids=short)

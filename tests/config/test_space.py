@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_train.config.space import Choices, Fixed, Range, difference, parse
+from jupyter_train.config.search_space import Choices, Fixed, Range, difference, parse
 from jupyter_train.exceptions import SpaceError
 
 

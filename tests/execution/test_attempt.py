@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_train import runs, train
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution import attempt
+from jupyter_train.execution import run_attempt
 from tests.models import LitDigits, digits
 
 
@@ -18,7 +18,7 @@ def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.M
         raise StoreError("the run store does not answer")
 
     before = threading.enumerate()
-    monkeypatch.setattr(attempt.trust if where == "remark" else attempt, where, fails)
+    monkeypatch.setattr(run_attempt.trust if where == "remark" else run_attempt, where, fails)
     with pytest.raises(StoreError, match="does not answer"):
         train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True)
     [run] = runs()

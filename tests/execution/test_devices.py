@@ -18,7 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
 from jupyter_train.store import open_store
-from jupyter_train.training.ranks import is_ddp, strategy_for_processes
+from jupyter_train.training.lightning.ddp import is_ddp, strategy_for_processes
 from tests.execution.waiting import has_begun, until
 from tests.kernel import started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
@@ -216,7 +216,7 @@ def test_a_worker_takes_nobody_elses_run_for_its_own(monkeypatch) -> None:
     """The variable that marks a shared run travels to every child process; only the same run is shared."""
     run = train(LitDigits(), digits(), epochs=1, quiet=True, seed=1)
     monkeypatch.setenv("JUPYTER_TRAIN_OWNED_RUN", "another")
-    command = [sys.executable, "-m", "jupyter_train.execution.worker", run.key, "0" * 64]
+    command = [sys.executable, "-m", "jupyter_train.execution.worker_main", run.key, "0" * 64]
     assert subprocess.run(command, check=False).returncode == 1  # it would train; its payload is gone
     assert "payload.pickle` cannot be read" in (run.folder / "crash.txt").read_text()
 

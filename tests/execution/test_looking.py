@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from jupyter_train import runs, train
 from jupyter_train.exceptions import DataError
-from jupyter_train.training.loader_tuning import LoaderTable, Setting
+from jupyter_train.training.inspection.dataloader_benchmark import LoaderTable, Setting
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.parity.models import Adversarial, Plain, Stream, loader, rows
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_train.execution import crash, memory
+from jupyter_train.execution import oom_kills
+from jupyter_train.execution.workers import crash_report
 
 KILLED = """
 import os, subprocess, sys
@@ -70,14 +71,14 @@ def test_kills_are_counted_where_the_system_counts_them(tmp_path: Path, where: s
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    assert memory.count_kills(tmp_path) == (None if where == "nothing" else 3)
+    assert oom_kills.count_kills(tmp_path) == (None if where == "nothing" else 3)
 
 
 def test_a_process_that_the_system_killed_long_before_is_another(tmp_path: Path) -> None:
     path = tmp_path / "proc" / "vmstat"
     path.parent.mkdir()
     path.write_text("oom_kill 3\n")
-    kills = memory.Kills(tmp_path)
+    kills = oom_kills.Kills(tmp_path)
     path.write_text("oom_kill 4\n")
     assert kills.are_more
     kills.look()
@@ -87,5 +88,5 @@ def test_a_process_that_the_system_killed_long_before_is_another(tmp_path: Path)
 
 
 def test_what_is_told_of_a_kill(tmp_path: Path) -> None:
-    assert crash.words(-9, tmp_path) == "its process was killed (SIGKILL); everything until then is kept"
-    assert "(SIGKILL), as memory ran out; everything" in crash.words(-9, tmp_path, is_for_memory=True)
+    assert crash_report.words(-9, tmp_path) == "its process was killed (SIGKILL); everything until then is kept"
+    assert "(SIGKILL), as memory ran out; everything" in crash_report.words(-9, tmp_path, is_for_memory=True)

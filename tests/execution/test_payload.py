@@ -13,10 +13,10 @@ import torch
 
 from jupyter_train import runs, train
 from jupyter_train.exceptions import StoreError, UntrustedError, UsageError
-from jupyter_train.execution import payload, pickling
-from jupyter_train.execution.payload import Payload
-from jupyter_train.execution.pickling import pickled
-from jupyter_train.store import RunFolder, arrays
+from jupyter_train.execution.workers import payload, pickling
+from jupyter_train.execution.workers.payload import Payload
+from jupyter_train.execution.workers.pickling import pickled
+from jupyter_train.store import RunFolder, shared_arrays
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
 
@@ -107,9 +107,9 @@ def test_the_same_data_lies_on_disk_once_and_goes_with_its_last_run(tmp_path) ->
     assert (tmp_path / ".arrays" / name).stat().st_nlink == 3
     payload.discard(first)
     assert shared(tmp_path) == [name]
-    assert np.array_equal(np.frombuffer(arrays.mapped(second, name)), data)
+    assert np.array_equal(np.frombuffer(shared_arrays.mapped(second, name)), data)
     second.delete()
-    arrays.sweep(tmp_path)
+    shared_arrays.sweep(tmp_path)
     assert shared(tmp_path) == []
 
 
@@ -159,7 +159,7 @@ def test_what_the_code_names_and_is_huge_needs_a_yes(of_the_notebook) -> None:
 
 
 def test_a_run_that_would_fill_the_disk_is_refused_before_it_is_made(monkeypatch) -> None:
-    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10_000))
+    monkeypatch.setattr(shared_arrays.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10_000))
     with pytest.raises(StoreError, match=r"is full: 0\.0 MB are free .* `JUPYTER_TRAIN_HOME`"):
         train(LitDigits(), digits(), epochs=1, quiet=True, detach=True)
     assert len(runs()) == 0

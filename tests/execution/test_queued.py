@@ -16,7 +16,7 @@ from jupyter_train.exceptions import RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
-from jupyter_train.store.outlines import outlines
+from jupyter_train.store.run_index import outlines
 from tests.execution.waiting import has_begun, until
 from tests.faults.children import Child
 from tests.models import DigitsData, LitDigits, digits

@@ -15,13 +15,13 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeri
 from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import get_run, train, tune
-from jupyter_train.config.folds import Fold, Folds, parse_folds
+from jupyter_train.config.cross_validation import Fold, Folds, parse_folds
 from jupyter_train.exceptions import DataError, ModelError, OptionError, RunNotFoundError, RunStateError
+from jupyter_train.handle.study import Repeats
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.study import Repeats
-from jupyter_train.training.initial import state_hash
-from jupyter_train.training.splitting import Split, fold_rows, split_rows
+from jupyter_train.training.checkpoints.initial_weights import state_hash
+from jupyter_train.training.data.splitting import Split, fold_rows, split_rows
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from jupyter_train import train
-from jupyter_train.execution import starting
-from jupyter_train.execution.starting import STANDBY
+from jupyter_train.execution.workers import spawn
+from jupyter_train.execution.workers.spawn import STANDBY
 from tests.execution.waiting import has_begun, until
 from tests.models import LitDigits, are_equal, digits, weights
 
@@ -69,7 +69,7 @@ def test_one_that_died_meanwhile_is_no_loss(monkeypatch) -> None:
 
 
 def test_there_is_none_where_memory_is_short(monkeypatch) -> None:
-    monkeypatch.setattr(starting, "_LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(spawn, "_LEAST_FREE_BYTES", 1 << 60)
     _end_waiting()  # one that an earlier run has prepared for just now
     STANDBY.prepare(lambda: True)
     assert STANDBY.take() is None

@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 from jupyter_train import get_run, runs, train, tune
 from jupyter_train.exceptions import RunStateError, TrainingInterrupted
-from jupyter_train.execution.stem import STEM
+from jupyter_train.execution.workers.fork_server import STEM
 from jupyter_train.run import RunStatus
 from jupyter_train.store import commands, open_store
 from tests.execution.waiting import until

@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from jupyter_train.execution import stem as stems
-from jupyter_train.execution.stem import STEM, start
+from jupyter_train.execution.workers import fork_server as stems
+from jupyter_train.execution.workers.fork_server import STEM, start
 
 MODULE = "tests.execution.forked_main"
 LINE = f"said {float(512**3)}"
@@ -100,7 +100,7 @@ def test_one_that_has_threads_is_not_forked(error, monkeypatch) -> None:
 
 def test_it_ends_with_the_process_that_started_it(python: str, tmp_path) -> None:
     code = (
-        "from jupyter_train.execution.stem import STEM\n"
+        "from jupyter_train.execution.workers.fork_server import STEM\n"
         "stem = STEM.get(); stem.is_warm.wait(60); print(stem._process.pid, flush=True)\n"
         "import time; time.sleep(60)"
     )

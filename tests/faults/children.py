@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_PRELOADED = ["jupyter_train.training.fit", "jupyter_train.execution.place", "tests.faults.subjects", "pandas"]
+_PRELOADED = ["jupyter_train.training.fit", "jupyter_train.execution.launcher", "tests.faults.subjects", "pandas"]
 _context: Any = None
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from jupyter_train import doctor, runs
-from jupyter_train.api import train_cli_file
+from jupyter_train.api.train import train_cli_file
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.choice import Choice
+from jupyter_train.execution.checkpoint_selector import Choice
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.training.checkpoints.format import is_valid, read, read_foreign
 from tests.faults.children import Child
@@ -28,9 +28,9 @@ def save_for_ever(temporary: str) -> None:
     """A run that saves one checkpoint after another, each in place of the one before."""
     from jupyter_train.run import RunStatus
     from jupyter_train.store.metrics.reader import Checkpoint
-    from jupyter_train.store.owner import OwnerLock
+    from jupyter_train.store.run_lock import OwnerLock
     from jupyter_train.store.writer import Row, RunWriter
-    from jupyter_train.training.checkpoints.saver import Saver, Snapshot
+    from jupyter_train.training.checkpoints.async_writer import Saver, Snapshot
 
     os.environ["TMPDIR"] = temporary
     torch.set_num_threads(1)

@@ -21,10 +21,10 @@ from jupyter_train.run import RunStatus
 from jupyter_train.server import handlers
 from jupyter_train.server.rows import Changes
 from jupyter_train.store import RunFolder, open_store
-from jupyter_train.store.central import Event
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
+from jupyter_train.store.runs import Event
 from tests.faults.counts import share
 
 pytestmark = [pytest.mark.timeout(3600)]

@@ -20,10 +20,11 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from jupyter_train import api, doctor, get_run, runs, train
+from jupyter_train import doctor, get_run, runs, train
+from jupyter_train.api.runs import collect_garbage, remove
 from jupyter_train.cli import main
 from jupyter_train.exceptions import JupyterTrainError, UntrustedError
-from jupyter_train.execution import again
+from jupyter_train.execution import start_point
 from jupyter_train.handle import Run
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.run import RunStatus
@@ -216,9 +217,9 @@ def test_a_row_that_names_any_folder_does_not_delete_it(run, own_store, is_old, 
                 with contextlib.suppress(JupyterTrainError):
                     finding.fix()
         with contextlib.suppress(JupyterTrainError):
-            api.collect_garbage()
+            collect_garbage()
         with pytest.warns(UserWarning, match="was left where it is"):
-            api.remove(run.ref)
+            remove(run.ref)
         assert (precious / ".half.ckpt.1.tmp").read_text() == "mine"
         assert len(runs()) == 0 or run.key not in [one.key for one in runs()]
 
@@ -335,7 +336,7 @@ def test_what_another_user_owns_is_not_unpickled_nor_gone_on_with_nor_deleted(ru
         os.chown(path, 0, 0)
     give_away(folder)
     with pytest.warns(UserWarning, match="was left where it is"):
-        api.remove(run.ref)
+        remove(run.ref)
     assert (folder / "metrics.db").exists()
 
 
@@ -436,7 +437,7 @@ def test_checkpoints_in_a_linked_folder_are_left_alone(run: Run, tmp_path: Path,
         (run.folder / "checkpoints").symlink_to(outside)
         with pytest.raises(UntrustedError, match="`checkpoints` in it is a symbolic link"):
             longer(run)
-        again._sweep(RunFolder(run.folder))
+        start_point._sweep(RunFolder(run.folder))
         assert (outside / "mine.ckpt").read_text() == "mine"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_train import doctor, train
 from jupyter_train.exceptions import StoreError
-from jupyter_train.store import locations
+from jupyter_train.store import paths
 from tests.faults.children import Child
 from tests.models import LitDigits, digits
 
@@ -110,7 +110,7 @@ def end_on_a_full_disk() -> dict[str, Any] | None:
         return None
     os.environ["JUPYTER_TRAIN_HOME"] = str(small / "runs")
     os.environ["JUPYTER_TRAIN_STORE"] = str(small / "store" / "store.db")
-    locations.LEAST_BYTES = 1000
+    paths.LEAST_BYTES = 1000
     run = train(Fills(), digits(64), epochs=3, seed=1, quiet=True)
     code = "from jupyter_train import runs; run = runs()[0]; print(run.status, '|', run.record.degraded)"
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

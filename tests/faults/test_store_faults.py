@@ -15,8 +15,8 @@ from jupyter_train import doctor, runs, train
 from jupyter_train.run import RunStatus
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import MetricReader, RunFolder, open_store
-from jupyter_train.store.central import Event
-from jupyter_train.store.outlines import outlines
+from jupyter_train.store.run_index import outlines
+from jupyter_train.store.runs import Event
 from tests.faults.children import Child
 from tests.faults.counts import share
 from tests.faults.training import carry_out, differences, whole
@@ -49,7 +49,7 @@ def test_many_processes_write_and_none_is_refused(store, tally) -> None:
 
 def write_for_ever() -> None:
     """Owns a run and records as fast as it can."""
-    from jupyter_train.store.owner import OwnerLock
+    from jupyter_train.store.run_lock import OwnerLock
     from jupyter_train.store.writer import Row, RunWriter
 
     store = open_store()
@@ -172,7 +172,7 @@ def test_a_clock_set_back_changes_nothing_but_times(tally) -> None:
 
 def own_and_record(lease_s: float) -> str:
     """Owns a run and records until somebody else has taken it over; gives why it stopped."""
-    from jupyter_train.store.owner import OwnerLock
+    from jupyter_train.store.run_lock import OwnerLock
     from jupyter_train.store.writer import Row, RunWriter
 
     store = open_store()

@@ -15,8 +15,9 @@ import torch
 from torch.utils.data import default_collate
 
 from jupyter_train import doctor, get_run, runs, train
-from jupyter_train.store import MetricReader, RunFolder, central
-from jupyter_train.training.checkpoints import keeper, schedule
+from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store import runs as runs_module
+from jupyter_train.training.checkpoints import callback, schedule
 from tests.faults.children import Child
 from tests.faults.counts import ENGINE_VARIABLE
 from tests.faults.subjects import HIDDEN, SUBJECTS
@@ -136,7 +137,7 @@ def carry_out(
 ) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
-    central.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
+    runs_module.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
     if not changes.pop("usual", False):
         schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
@@ -184,14 +185,14 @@ def _engine() -> str:
 
 def _take_only_at(step: int) -> None:
     """Checkpoints at one step alone, and when the run is told to end."""
-    theirs = keeper.RunCheckpoint._take_last
+    theirs = callback.RunCheckpoint._take_last
 
     def take(checkpoint: Any, trainer: Any, *arguments: Any, must_wait: bool = False, **options: Any) -> None:
         if trainer.global_step == step or must_wait:
             theirs(checkpoint, trainer, *arguments, must_wait=must_wait, **options)
 
-    keeper.RunCheckpoint._take_last = take
-    keeper.RunCheckpoint._take_best = lambda *_, **__: None
+    callback.RunCheckpoint._take_last = take
+    callback.RunCheckpoint._take_best = lambda *_, **__: None
 
 
 def told(run: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_train import Study
 from jupyter_train.handle import Run
-from jupyter_train.handle.other_names import _BY_NAME, _OF_STUDY, _RUN, _STUDY
+from jupyter_train.handle.attribute_hints import _BY_NAME, _OF_STUDY, _RUN, _STUDY
 
 
 @pytest.fixture

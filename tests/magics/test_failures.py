@@ -10,7 +10,7 @@ import torch
 
 from jupyter_train import Study, runs, train
 from jupyter_train.exceptions import DataError, ModelError, TrainingInterrupted
-from jupyter_train.study import Repeats
+from jupyter_train.handle.study import Repeats
 from tests.models import LitDigits, digits
 
 MODELS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_train.config import options_by_name, tune_options_by_name
-from jupyter_train.config.other_words import _BY_NAME, OTHER_VERBS, what_to_type
+from jupyter_train.config.synonyms import _BY_NAME, OTHER_VERBS, what_to_type
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics.line import expression_in, parse, split, unquoted
 from jupyter_train.magics.runs_request import VERBS

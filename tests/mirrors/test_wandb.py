@@ -18,7 +18,7 @@ from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_co
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.store.writer import Row
 from tests.models import LitDigits, digits
 

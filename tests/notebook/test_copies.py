@@ -14,7 +14,7 @@ import pytest
 from jupyter_train import retrain, runs
 from jupyter_train.cli import main
 from jupyter_train.exceptions import NotebookError, OptionError
-from jupyter_train.notebook.masked_notebook import NotebookMask
+from jupyter_train.notebook.redacted_notebook import NotebookMask
 from tests.notebook.written import KERNEL, printed, write
 
 pytestmark = [

@@ -12,8 +12,8 @@ import pytest
 from jupyter_train import retrain, runs
 from jupyter_train.cli import main
 from jupyter_train.exceptions import OptionError, ParameterError
+from jupyter_train.notebook.loading import Kernel, read_notebook
 from jupyter_train.notebook.parameters import check_known
-from jupyter_train.notebook.reading import Kernel, read_notebook
 from tests.notebook.written import printed, write
 
 pytestmark = [

@@ -16,11 +16,11 @@ import pytest
 import jupyter_train.panel as panel
 from jupyter_train import runs, train
 from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, bundle, loading_bundle, small_bundle
-from jupyter_train.panel.families import place_of
-from jupyter_train.panel.numbers import duration_text, value_text
+from jupyter_train.panel.format import duration_text, value_text
+from jupyter_train.panel.metric_groups import place_of
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
-from jupyter_train.panel.text import TerminalLine, line, table
+from jupyter_train.panel.terminal import TerminalLine, line, table
 from jupyter_train.panel.ticks import nice_ticks
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
@@ -97,7 +97,7 @@ def test_the_html_survives_a_sanitizer() -> None:
 def test_a_running_snapshot_is_saved_as_was_running(store) -> None:
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
-    from jupyter_train.store.owner import OwnerLock
+    from jupyter_train.store.run_lock import OwnerLock
 
     lock = OwnerLock(folder.lock)
     lock.acquire()
@@ -249,8 +249,8 @@ def test_a_narrow_table_breaks_no_field(store) -> None:
 
 
 def test_the_newest_values_alone_give_the_line_of_a_snapshot(store) -> None:
-    from jupyter_train.panel.newest import with_newest
     from jupyter_train.panel.snapshot import outline
+    from jupyter_train.panel.summary_line import with_newest
 
     best = {"metric": "val_loss", "value": 0.5, "epoch": 0, "step": 2, "mode": "min"}
     rows = [(1, [("train_loss", 0.5), ("lr", 1e-3)]), (3, [("val_loss", 0.7), ("val_loss/spread", 0.1)])]

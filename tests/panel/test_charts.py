@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_train import compare
 from jupyter_train.panel import scales, ticks
-from jupyter_train.panel.numbers import duration_text, value_text
+from jupyter_train.panel.format import duration_text, value_text
 from jupyter_train.panel.svg import looks_of, svg
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_train.panel.pace import Budget, Looking, Pace, Part
-from jupyter_train.panel.screen import is_console
+from jupyter_train.panel.display import is_console
+from jupyter_train.panel.redraw_schedule import Budget, Looking, Pace, Part
 
 NOBODY, RENDERER = Looking(), Looking(has_renderer=True)
 WATCHED = Looking(is_watched=True, has_renderer=True)

@@ -12,15 +12,15 @@ import pytest
 from jupyter_train import get_run, runs, tune
 from jupyter_train.config import TuneConfig
 from jupyter_train.exceptions import RunNotFoundError
+from jupyter_train.handle.study import Study
 from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.store import RunFolder
-from jupyter_train.store.outlines import outlines
-from jupyter_train.study import Study
-from jupyter_train.tuning.book import Book
-from jupyter_train.tuning.outline import Outline, importances
-from jupyter_train.tuning.trials import Told
+from jupyter_train.store.run_index import outlines
+from jupyter_train.tuning.study_snapshot import Outline, importances
+from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.trial_records import Told
 from tests.models import LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 from tests.panel.test_protocol import read_by_renderer

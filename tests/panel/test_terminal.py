@@ -12,8 +12,8 @@ import pexpect
 import pytest
 
 from jupyter_train.panel.live import OUTLINE_PERIOD_S, LivePanel
-from jupyter_train.panel.pace import LINE_PERIOD_S
-from jupyter_train.panel.text import TerminalLine
+from jupyter_train.panel.redraw_schedule import LINE_PERIOD_S
+from jupyter_train.panel.terminal import TerminalLine
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter
 from jupyter_train.store.writer import Row

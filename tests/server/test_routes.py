@@ -13,10 +13,10 @@ from jupyter_train.run import RunStatus
 from jupyter_train.server import handlers
 from jupyter_train.server.handlers import routes
 from jupyter_train.store import RunFolder, commands, open_store
-from jupyter_train.store.central import Event
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.runs import Event
 
 
 @pytest.fixture
@@ -417,7 +417,7 @@ async def test_a_hostile_note_is_refused(jp_fetch, own_store, body: str) -> None
 
 async def test_another_users_note_is_left_alone(jp_fetch, own_store, monkeypatch) -> None:
     record = open_store().create_run("digits", note="mine")
-    monkeypatch.setattr("jupyter_train.store.central.user_name", lambda: "mallory")
+    monkeypatch.setattr("jupyter_train.store.runs.user_name", lambda: "mallory")
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
         await _note(jp_fetch, record.key, '{"note": "theirs"}')
     assert (caught.value.code, open_store().get(record.key).note) == (409, "mine")

@@ -15,7 +15,7 @@ from jupyter_train import get_run, runs
 from jupyter_train.cli import main
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter, open_store
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import OwnerLock
 from jupyter_train.store.writer import Row
 
 

@@ -16,11 +16,11 @@ from jupyter_train.handle import Run
 from jupyter_train.panel.bundle import as_text
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder, open_store
-from jupyter_train.store.central import Event
 from jupyter_train.store.metrics import rewind
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import POINTS_PER_BLOCK, Point, pack
 from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.runs import Event
 
 COUNT = 5000
 RECORDED = [Point(step, step / 100, math.sin(step), 1e9 + step) for step in range(COUNT)]

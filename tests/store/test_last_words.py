@@ -10,10 +10,10 @@ import pytest
 from jupyter_train import doctor, get_run
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.run import RunStatus
-from jupyter_train.store import MetricReader, RunFolder, RunWriter, last_words, writer
-from jupyter_train.store.last_words import End
-from jupyter_train.store.outlines import outlines
-from jupyter_train.store.owner import OwnerLock, is_held
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, pending_end, writer
+from jupyter_train.store.pending_end import End
+from jupyter_train.store.run_index import outlines
+from jupyter_train.store.run_lock import OwnerLock, is_held
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.writer import Row
 
@@ -70,8 +70,8 @@ def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store,
 
 def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, monkeypatch) -> None:
     record, folder, lock = begun(store)
-    last_words.keep(folder.lock, End(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk"))
-    monkeypatch.setattr(last_words, "_KEPT", {})  # another process knows what is in the file, and no more
+    pending_end.keep(folder.lock, End(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk"))
+    monkeypatch.setattr(pending_end, "_KEPT", {})  # another process knows what is in the file, and no more
     lock.release()
     run = get_run(record.key)
     assert (run.status, run.record.message, run.record.degraded) == ("stopped", "stopped at step 7", "a full disk")
@@ -85,7 +85,7 @@ def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, mon
 
 def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts(store) -> None:
     record, folder, lock = begun(store)
-    last_words.keep(folder.lock, End(1, RunStatus.FINISHED, time.time()))
+    pending_end.keep(folder.lock, End(1, RunStatus.FINISHED, time.time()))
     lock.release()
     record, lock = take_over(store, record.key)
     assert (record.attempt, record.status) == (2, RunStatus.RUNNING)
@@ -100,7 +100,7 @@ def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts
 )
 def test_anything_else_in_the_file_is_no_end(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "owner.lock").write_bytes(content)
-    assert last_words.kept(tmp_path / "owner.lock", 1) is None
+    assert pending_end.kept(tmp_path / "owner.lock", 1) is None
 
 
 def test_an_end_has_room_whatever_its_words(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_an_end_has_room_whatever_its_words(tmp_path: Path) -> None:
     lock.acquire()
     size = lock.path.stat().st_size
     end = End(3, RunStatus.FAILED, 5.0, "\x01🙂" * 900, "\x02" * 900)
-    last_words.note(lock.path, end)
+    pending_end.note(lock.path, end)
     assert lock.path.stat().st_size == size
-    found = last_words.kept(lock.path, 3)
+    found = pending_end.kept(lock.path, 3)
     assert found is not None
     assert (found.status, found.ended_at) == (RunStatus.FAILED, 5.0)
     lock.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_train.store.locations import runs_home
+from jupyter_train.store.paths import runs_home
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_train.store.folder import RunFolder
 from jupyter_train.store.log_file import LogFile
+from jupyter_train.store.run_folder import RunFolder
 
 
 def test_lines_are_written_in_order_and_appended_to(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from jupyter_train.store.masked_source import mask_source, mask_sources, secrets_in, secrets_of_target
-from jupyter_train.store.masking import MASK
+from jupyter_train.store.redacted_source import mask_source, mask_sources, secrets_in, secrets_of_target
+from jupyter_train.store.redaction import MASK
 
 PYTHON = [
     "password: str = 'c4nary'",

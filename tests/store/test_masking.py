@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_train.store.masking import MASK, mask, mask_html, mask_tree
-from jupyter_train.store.variables import variables
+from jupyter_train.store.environment_variables import variables
+from jupyter_train.store.redaction import MASK, mask, mask_html, mask_tree
 
 #: Twenty canaries; no real credential among them.
 CANARIES = {

@@ -25,7 +25,7 @@ from jupyter_train.exceptions import (
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, database, open_store
 from jupyter_train.store.database import connect
-from jupyter_train.store.owner import OwnerLock, is_held
+from jupyter_train.store.run_lock import OwnerLock, is_held
 from jupyter_train.store.schema import HEAD, metadata
 from jupyter_train.store.writer import Row
 

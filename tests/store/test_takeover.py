@@ -195,7 +195,7 @@ def test_how_an_attempt_ended_may_be_written_while_it_is_taken_over(store) -> No
 
 
 def _event():
-    from jupyter_train.store.central import Event
+    from jupyter_train.store.runs import Event
 
     return Event(time.time(), 0, "note", "late", {})
 

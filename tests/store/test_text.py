@@ -13,13 +13,13 @@ from jupyter_train import compare, get_run, runs, train
 from jupyter_train.cli import main
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunNotFoundError
-from jupyter_train.execution import crash
+from jupyter_train.execution.workers import crash_report
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import RunFolder, commands, open_store
-from jupyter_train.store.central import Event
-from jupyter_train.store.owner import OwnerLock
-from jupyter_train.store.text import storable, storable_tree, without_codes
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.runs import Event
+from jupyter_train.store.text_columns import storable, storable_tree, without_codes
 from tests.models import LitDigits, digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -110,7 +110,7 @@ def test_notes_events_commands_and_words_to_look_for_are_kept_in_the_same_way(st
 
 
 def test_what_a_dying_process_leaves_can_be_read(tmp_path) -> None:
-    crash.keep_rank(tmp_path, "1", f"Traceback {BAD}", f"ValueError: {BAD}")
-    assert crash.rank_words(tmp_path).startswith("rank 1: ValueError: a")
-    crash.keep_refusal(tmp_path, BAD)
-    assert crash.refusal(1, tmp_path) == BAD
+    crash_report.keep_rank(tmp_path, "1", f"Traceback {BAD}", f"ValueError: {BAD}")
+    assert crash_report.rank_words(tmp_path).startswith("rank 1: ValueError: a")
+    crash_report.keep_refusal(tmp_path, BAD)
+    assert crash_report.refusal(1, tmp_path) == BAD

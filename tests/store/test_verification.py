@@ -10,7 +10,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
-from jupyter_train.store.verification import KINDS, Absence, Changes, Comparison, Verification, is_explained, words_of
+from jupyter_train.store.replay_check import KINDS, Absence, Changes, Comparison, Verification, is_explained, words_of
 from jupyter_train.store.writer import Row
 
 LOSS = frozenset({"train_loss", WEIGHTS})

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from jupyter_train import train
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.training.metric_choice import choose_monitor, training_loss
-from jupyter_train.training.validations import may_validate
+from jupyter_train.training.checkpoints.monitor_choice import choose_monitor, training_loss
+from jupyter_train.training.lightning.validation_schedule import may_validate
 from tests.models import LitDigits, digits
 
 #: What Lightning and torch say of these modules is theirs to say.

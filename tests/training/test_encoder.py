@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import DataError, OptionError
-from jupyter_train.store.folder import RunFolder
-from jupyter_train.training.encoder import Encoder
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.training.data.encoder import Encoder
 from tests.models import LitDigits
 
 ROWS = 60

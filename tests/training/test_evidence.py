@@ -16,10 +16,10 @@ from jupyter_train import runs, train
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.metrics.reader import WEIGHTS
-from jupyter_train.store.verification import KINDS
-from jupyter_train.training import evidence
-from jupyter_train.training.evidence import Fingerprint, WeightsLog
-from jupyter_train.training.moments import Moment
+from jupyter_train.store.replay_check import KINDS
+from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.state import evidence
+from jupyter_train.training.state.evidence import Fingerprint, WeightsLog
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
 

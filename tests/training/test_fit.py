@@ -448,7 +448,7 @@ def test_record_every_keeps_each_nth_step_and_every_epoch_value() -> None:
 
 
 def test_above_a_thousand_points_a_second_steps_are_strided_and_it_is_said() -> None:
-    from jupyter_train.training.logger import _Stride
+    from jupyter_train.training.logging.run_logger import _Stride
 
     said: list[tuple[str, str]] = []
 

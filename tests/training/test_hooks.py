@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import pytorch_lightning as pl
 
-from jupyter_train.training.checkpoints.keeper import RunCheckpoint
-from jupyter_train.training.hooks import lean
-from jupyter_train.training.recorder import Recorder
+from jupyter_train.training.callbacks.recorder import Recorder
+from jupyter_train.training.checkpoints.callback import RunCheckpoint
+from jupyter_train.training.lightning.unused_hooks import lean
 from tests.models import DigitsData, LitDigits
 
 

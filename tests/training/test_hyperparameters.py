@@ -16,7 +16,7 @@ import torch
 from jupyter_train import train
 from jupyter_train.training.checkpoints import format as files
 from jupyter_train.training.checkpoints.format import file_hash, read, read_plain, write
-from jupyter_train.training.checkpoints.plain import split
+from jupyter_train.training.checkpoints.plain_content import split
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
 
 #: What Lightning and torch say of these modules is theirs to say.
@@ -216,7 +216,7 @@ def test_what_cannot_be_kept_is_missing_and_refuses_the_load_for_good(tmp_path) 
 
 def test_checkpoints_of_the_first_format_are_read(tmp_path) -> None:
     """They left out what was set apart, and None in a list."""
-    from jupyter_train.training.checkpoints.plain import Apart, pickled
+    from jupyter_train.training.checkpoints.plain_content import Apart, pickled
 
     apart = [Apart(("hyper_parameters", "shape"), Shape(7)), Apart(("callbacks", "a", 1), Colour.RED)]
     objects, _ = pickled(apart)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset, default_collate
 
-from jupyter_train.training.indexed import IndexedDataset, collated, indexed
-from jupyter_train.training.order import in_order, order_seed
+from jupyter_train.training.data.in_memory import IndexedDataset, collated, indexed
+from jupyter_train.training.data.sample_order import in_order, order_seed
 
 ROWS = TensorDataset(torch.randn(50, 3), torch.arange(50), torch.randint(0, 9, (50, 2, 2), dtype=torch.uint8))
 

@@ -127,7 +127,7 @@ def test_a_full_disk_costs_a_picture_and_not_the_training(monkeypatch: pytest.Mo
         for _ in range(2):
             module.logger.experiment.add_image("sample", np.zeros((1, 8, 8)), 1)
 
-    monkeypatch.setattr("jupyter_train.training.logger.write_atomically", full)
+    monkeypatch.setattr("jupyter_train.training.logging.run_logger.write_atomically", full)
     run = trained(log)
     assert str(run.status) == "finished"
     assert [event.text for event in run.events if event.kind == "warning"] == [
@@ -158,7 +158,7 @@ def test_an_object_that_cannot_be_asked_is_left_out() -> None:
 
 @pytest.mark.parametrize(("names", "per_s", "is_thinned"), [(10, 200, False), (1, 1500, True)])
 def test_thinning_goes_by_steps_and_not_by_calls(names: int, per_s: int, is_thinned: bool) -> None:
-    from jupyter_train.training.logger import _Stride
+    from jupyter_train.training.logging.run_logger import _Stride
 
     class Writer:
         told: list[str] = []

@@ -23,7 +23,7 @@ from torchmetrics.wrappers import (
 )
 
 from jupyter_train import train
-from jupyter_train.training.metric_objects import held_metrics, metrics_of, restore_metrics
+from jupyter_train.training.state.torchmetrics_state import held_metrics, metrics_of, restore_metrics
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]

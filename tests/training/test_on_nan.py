@@ -17,7 +17,7 @@ from jupyter_train.panel.status import notices
 from jupyter_train.panel.svg import svg
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
-from jupyter_train.store.outlines import outlines
+from jupyter_train.store.run_index import outlines
 from tests.models import LitDigits, digits, weights
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]

@@ -18,8 +18,8 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from jupyter_train.training.datasets import SeededDataset
-from jupyter_train.training.order import in_order, order_of, order_seed
+from jupyter_train.training.data.sample_order import in_order, order_of, order_seed
+from jupyter_train.training.data.seeded_dataset import SeededDataset
 
 NUMBERS = TensorDataset(torch.arange(40))
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jupyter_train import runs, train, tune
-from jupyter_train.config.packages import import_instead
+from jupyter_train.config.lightning_packages import import_instead
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from tests.models import LitDigits, digits
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from jupyter_train.panel.snapshot import packed, snapshot
-from jupyter_train.training import resources
-from jupyter_train.training.resources import Resources
+from jupyter_train.training.logging import resources
+from jupyter_train.training.logging.resources import Resources
 
 
 class Said:

@@ -25,10 +25,10 @@ from torch.utils.data import (
 )
 
 from jupyter_train import train
-from jupyter_train.training.order import in_order
-from jupyter_train.training.randomness import RandomStream, seed_sample
-from jupyter_train.training.sampler_state import SamplerState
-from jupyter_train.training.samplers import one_pass, remarks_of
+from jupyter_train.training.data.sample_order import in_order
+from jupyter_train.training.data.sampler_state import SamplerState
+from jupyter_train.training.data.samplers import one_pass, remarks_of
+from jupyter_train.training.state.rng_state import RandomStream, seed_sample
 
 ROWS = 48
 X = torch.arange(float(ROWS))[:, None] / ROWS

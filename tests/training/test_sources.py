@@ -10,7 +10,7 @@ from lightning_fabric.utilities.device_dtype_mixin import _DeviceDtypeModuleMixi
 
 from jupyter_train import get_run, runs
 from jupyter_train.exceptions import ChangedError
-from jupyter_train.training.sources import differences, sources_of
+from jupyter_train.training.state.source_code import differences, sources_of
 from tests.models import LitDigits, digits
 
 CELL = """

@@ -15,7 +15,7 @@ from jupyter_train import get_run, runs, train
 from jupyter_train.config.commands import Command, command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError
 from jupyter_train.store import commands, open_store
-from jupyter_train.store.inbox import LOCAL
+from jupyter_train.store.command_queue import LOCAL
 from tests.models import LitDigits, digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -313,7 +313,7 @@ def test_a_run_that_is_over_takes_no_commands() -> None:
 def test_another_users_run_takes_no_commands(monkeypatch) -> None:
     def work(run) -> None:
         with monkeypatch.context() as somebody_else:
-            somebody_else.setattr("jupyter_train.store.central.user_name", lambda: "mallory")
+            somebody_else.setattr("jupyter_train.store.runs.user_name", lambda: "mallory")
             with pytest.raises(RunStateError, match="belongs to"):
                 run.stop()
 

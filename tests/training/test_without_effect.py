@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import runs, train, tune
 from jupyter_train.exceptions import OptionError
-from jupyter_train.training.without_effect import uses_batch_size
+from jupyter_train.training.inspection.ineffective_options import uses_batch_size
 from tests.models import DigitsData, LitDigits, digits
 
 ROWS = TensorDataset(*(torch.from_numpy(part) for part in digits(160)))

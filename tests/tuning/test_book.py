@@ -12,11 +12,11 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.space import parse
+from jupyter_train.config.search_space import parse
 from jupyter_train.exceptions import OptionError
-from jupyter_train.tuning.book import Book
 from jupyter_train.tuning.journal import reader
-from jupyter_train.tuning.trials import Told
+from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.trial_records import Told
 from jupyter_train.tuning.warm_start import NAME
 
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [32, 64, 128], "layers": "1..4", "drop": "0..0.5:0.1", "act": "fixed"}

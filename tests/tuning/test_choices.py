@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 
 from jupyter_train import get_run, tune
-from jupyter_train.config.space import Choices, Fixed, parse
+from jupyter_train.config.search_space import Choices, Fixed, parse
 from jupyter_train.exceptions import SpaceError, StudyError
 from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.tuning.values import packed, unpacked
+from jupyter_train.tuning.parameter_json import packed, unpacked
 from tests.models import LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 

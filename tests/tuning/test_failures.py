@@ -12,7 +12,8 @@ import torch
 
 from jupyter_train import Study, tune
 from jupyter_train.exceptions import StudyError, TrainingInterrupted
-from jupyter_train.tuning import carrying, deadline, workers
+from jupyter_train.tuning import trial, trial_timeout
+from jupyter_train.tuning.parallel import dispatcher
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -110,7 +111,7 @@ class Hangs(LitDigits):
 
 @pytest.mark.parametrize("way", ["in a step", "while it is made", "slow"])
 def test_a_trial_that_takes_too_long_has_failed_and_the_search_goes_on(way: str, data, monkeypatch) -> None:
-    monkeypatch.setattr(deadline, "GRACE_S", 5.0 if way == "slow" else 0.3)
+    monkeypatch.setattr(trial_timeout, "GRACE_S", 5.0 if way == "slow" else 0.3)
     study = tune(Hangs, data, space={"way": ["fine", way]}, trials=3, trial_timeout="1.5s",
                  enqueue=["way=fine", f"way={way}", "way=fine"], **USUAL)  # fmt: skip
     assert study.status == "finished"
@@ -130,7 +131,7 @@ def test_late_trials_one_after_the_other_do_not_end_a_search(data) -> None:
 
 
 def test_a_process_that_hears_no_signal_is_ended(data, monkeypatch) -> None:
-    monkeypatch.setattr(workers, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(dispatcher, "_PATIENCE_S", 1.0)
     study = tune(Hangs, data, space={"way": ["fine", "deaf"]}, trials=4, trial_timeout="2s", parallel=2,
                  enqueue=["way=fine", "way=deaf", "way=fine", "way=fine"], **USUAL)  # fmt: skip
     assert study.status == "finished"
@@ -142,8 +143,8 @@ def test_a_process_that_hears_no_signal_is_ended(data, monkeypatch) -> None:
 
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_the_first_interrupt_ends_a_trial_that_hangs(parallel: int, data, store, monkeypatch) -> None:
-    monkeypatch.setattr(carrying, "GRACE_S", 0.5)
-    monkeypatch.setattr(workers, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(trial, "GRACE_S", 0.5)
+    monkeypatch.setattr(dispatcher, "_PATIENCE_S", 1.0)
 
     def interrupt() -> None:
         while not any(record.summary.get("progress") for record in store.list_runs(5, kind="trial")):

@@ -8,7 +8,7 @@ import pytest
 from jupyter_train import tune
 from jupyter_train.config import TuneConfig
 from jupyter_train.exceptions import OptionError
-from jupyter_train.tuning.optimizer import pruner_of, sampler_of
+from jupyter_train.tuning.samplers import pruner_of, sampler_of
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]

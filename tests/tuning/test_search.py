@@ -26,11 +26,11 @@ from jupyter_train.exceptions import (
     StudyError,
     TrainingInterrupted,
 )
-from jupyter_train.execution.stem import STEM
+from jupyter_train.execution.workers.fork_server import STEM
 from jupyter_train.handle import Run
 from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.tuning.promoting import train_line
+from jupyter_train.tuning.promote import train_line
 from tests.models import DigitsData, LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 

@@ -13,9 +13,9 @@ from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
 from jupyter_train.magics.runs_request import carry_out
 from jupyter_train.store import RunFolder
-from jupyter_train.store.inbox import LOCAL
-from jupyter_train.tuning.driver import Driver
-from jupyter_train.tuning.trials import Asked
+from jupyter_train.store.command_queue import LOCAL
+from jupyter_train.tuning.scheduler import Driver
+from jupyter_train.tuning.trial_records import Asked
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]

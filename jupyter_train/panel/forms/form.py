@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.exceptions import JupyterTrainError
+from jupyter_train.panel.display import kernel_id
 from jupyter_train.panel.forms.fields import Field
-from jupyter_train.panel.screen import kernel_id
 
 MIME_TYPE = "application/vnd.jupyter-train.form+json"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.config import options_by_name, tune_options_by_name
 from jupyter_train.config.options import python_name
-from jupyter_train.config.space import parse
+from jupyter_train.config.search_space import parse
 from jupyter_train.config.tune import NOT_FOR_TRIALS
 from jupyter_train.exceptions import did_you_mean
 from jupyter_train.panel.forms.fields import (

@@ -19,8 +19,8 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
+from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
 
 _ADD_CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints (path, kind, step, epoch, value, size, sha256, attempt, place) "

@@ -28,11 +28,11 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.file import open_for_reading
+from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
 from jupyter_train.store.private_files import stays_inside
-from jupyter_train.store.readable import parsed
-from jupyter_train.store.sound import FILE_DAMAGE, is_sound, printable
+from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.value_checks import FILE_DAMAGE, is_sound, printable
 
 #: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
 SPREAD = "/std"

@@ -19,8 +19,8 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.checked import CheckedBlobs
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader, Place
+from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
 
 #: A checkpoint that somebody asked for, of a history that was given up: its file is kept.
 SUPERSEDED = "superseded"

@@ -18,9 +18,9 @@ from typing import IO, Any
 import torch
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.store.folder import sync_folder
 from jupyter_train.store.private_files import create_anew, open_to_read
-from jupyter_train.training.checkpoints.plain import pickled, put_back, split
+from jupyter_train.store.run_folder import sync_folder
+from jupyter_train.training.checkpoints.plain_content import pickled, put_back, split
 
 #: Under this name lies what is not Lightning's.
 OURS = "jupyter_train"

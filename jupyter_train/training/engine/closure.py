@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
 
+from jupyter_train.training.engine.optimization import Passes
 from jupyter_train.training.engine.optimizers import Shortcut
-from jupyter_train.training.engine.passes import Passes
 
 
 class BatchClosure:

@@ -9,7 +9,7 @@ from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.ledger import Ledger
+from jupyter_train.training.engine.log_cache import Ledger
 from jupyter_train.training.engine.signature import Signature
 from jupyter_train.training.engine.transfer import Transfer
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
-from jupyter_train.training.engine.absent import Absent
+from jupyter_train.training.engine.attribute_watch import Absent
 
 #: Hooks after which the fit catches up; after the others that comes with the training step, or the next batch.
 _WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")

@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataLoaderIterDataFetcher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from jupyter_train.training.engine.choice import Choice, why_not
+from jupyter_train.training.engine.eligibility import Choice, why_not
 from jupyter_train.training.engine.evaluation import Evaluation
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.ledger import Ledger, opened
+from jupyter_train.training.engine.log_cache import Ledger, opened
 from jupyter_train.training.engine.step import Step
 from jupyter_train.training.engine.transfer import Transfer, source_of
 

@@ -10,8 +10,8 @@ from pytorch_lightning.plugins.precision import DoublePrecision, HalfPrecision, 
 
 from jupyter_train.training.engine.closure import BatchClosure, lightnings
 from jupyter_train.training.engine.hooks import Hooks
+from jupyter_train.training.engine.optimization import Passes
 from jupyter_train.training.engine.optimizers import Shortcut, is_plain
-from jupyter_train.training.engine.passes import Passes
 from jupyter_train.training.engine.signature import Signature
 
 _KNOWN = (Precision, MixedPrecision, HalfPrecision, DoublePrecision)

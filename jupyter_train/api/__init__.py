@@ -1,0 +1,1 @@
+"""The functions behind the magics: same names, same defaults."""

@@ -1,0 +1,49 @@
+"""`retrain()`: a notebook repeated by papermill, as a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.api.runs import opened_store
+from jupyter_train.config import RetrainConfig
+from jupyter_train.exceptions import OptionError
+from jupyter_train.handle import Run
+from jupyter_train.handle.failure import ended
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+
+
+def retrain(
+    notebook: str | Path, parameters: Mapping[str, Any] | None = None, output: str | Path = "", **more: Any
+) -> Run:
+    """Repeats a notebook with papermill, recorded; the same as `%retrain`.
+
+    Args:
+        notebook: Path of the notebook; never written.
+        parameters: Values by name for its `parameters` cell.
+        output: Path of the executed copy, or a URL that papermill writes to; in the run's folder if empty.
+        **more: `kernel`, `timeout_s`, `html`.
+
+    Raises:
+        ParameterError: A name or value could carry code, or the notebook has no such parameter.
+        NotebookError: The file is no notebook, its kernel is not here, or the output cannot be written.
+        CellFailedError: A cell failed; the output notebook is saved up to there.
+        RepeatFailedError: It was begun, and could not be executed to its end.
+        TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output notebook is saved up to there.
+    """
+    from jupyter_train.notebook.retrain import repeat
+
+    try:
+        config = RetrainConfig(str(notebook), dict(parameters or {}), str(output), **more)
+    except TypeError as err:
+        raise OptionError(f"`retrain`: {err}") from None
+    store = opened_store()
+    begun: list[RunRecord] = []
+    try:
+        return Run(store, repeat(store, config, begun.append).key)
+    except BaseException as err:
+        ended(err, Run(store, begun[-1].key) if begun else None)
+        raise

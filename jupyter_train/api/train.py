@@ -1,0 +1,198 @@
+"""`train()`: from a model, data and options to a run, its panel live meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.api.runs import HANDLES, opened_store
+from jupyter_train.config import TrainConfig, signature_of_train
+from jupyter_train.handle import Run, execution_place
+from jupyter_train.handle.failure import ended
+from jupyter_train.panel.display import cell_id, screen_here
+from jupyter_train.panel.live import LivePanel
+
+if TYPE_CHECKING:
+    from jupyter_train.execution.job import Done
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import RunWriter
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Something typed, evaluated only once the seed is set, so that it is part of the run."""
+
+    text: str
+    evaluate: Callable[[], Any]
+
+
+def train(model: Any, data: Any = None, **options: Any) -> Run:
+    """Trains a model and gives its `Run`; the same as `%train`.
+
+    Everything is seeded twice: before the functions given are called, and again right before the fit, so that what
+    building draws does not matter. A stock script gives the same weights where it does so too:
+
+        from jupyter_train.training.order import in_order, order_seed
+
+        pl.seed_everything(7, workers=True)
+        model, loader = LitDigits(), DataLoader(rows, batch_size=32, shuffle=True)
+        pl.seed_everything(7, workers=True)
+        trainer = pl.Trainer(max_epochs=2, devices=1)
+        trainer.fit(model, in_order(loader, order_seed(7)))
+
+    Args:
+        model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
+            one: it is called once the seed is set, so that the initial weights follow from the seed.
+        data: A LightningDataModule, DataLoader, Dataset, `(train, validation[, test])` of those; `(X, y)` or
+            `(X, y, weights)` of arrays, lists, frames or scipy matrices, a DataFrame with `target=`, tuples of these
+            with validation rows of their own, a Bunch of scikit-learn; a list or dict of loaders, whose batches come
+            together as in Lightning; or a function giving one of them; None for a model with loaders of its own.
+        **options: Every option of `%train` and every argument of `pl.Trainer`, by name.
+
+    Raises:
+        UsageError: Something does not fit; nothing was recorded.
+        TrainingInterrupted: The kernel's Interrupt ended it; the run is kept.
+    """
+    __tracebackhide__ = True  # a failure in the user's code is shown without our frames
+    expressions = options.pop("expressions", {})
+    config = TrainConfig.of(_with_recorded(options), expressions)
+    return start(config, lambda _config: (_build(model), _build(data)))
+
+
+train.__signature__ = signature_of_train()  # type: ignore[attr-defined]
+
+
+def _with_recorded(options: dict[str, Any]) -> dict[str, Any]:
+    """The options given, and for another attempt, or a fork, what the run was begun with besides.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    word = options.get("resume") or options.get("fork")
+    if not word:
+        return options
+    from jupyter_train.execution.start_point import completed
+
+    return completed(opened_store().find(str(word)), options)
+
+
+def _build(given: Any) -> Any:
+    if isinstance(given, Expression):
+        return given.evaluate()
+    if inspect.isfunction(given) or inspect.ismethod(given):
+        return given()
+    return given
+
+
+def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any) -> Run:
+    """Trains what a LightningCLI file describes.
+
+    Args:
+        content: The file as a mapping; a `fit:` root is understood.
+        model_class: The class whose arguments `model:` holds, when it names no `class_path`.
+        data_class: The same for `data:`.
+        **options: Options of `%train`, which win over the file.
+    """
+    root = content["fit"] if isinstance(content.get("fit"), Mapping) else content
+    plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str | None)}
+    plain = {k: v for k, v in plain.items() if k not in ("default_root_dir", "enable_progress_bar", "logger")}
+    seed = root.get("seed_everything")
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        options.setdefault("seed", seed)
+    if "epochs" in options:
+        plain.pop("max_epochs", None)
+    expressions = options.pop("expressions", {})
+    config = TrainConfig.of(_with_recorded({**plain, **options}), expressions)
+
+    def build(config: TrainConfig) -> tuple[Any, Any]:
+        from jupyter_train.training.cli_config import build as build_parts
+
+        parts = build_parts(content, model_class, data_class)
+        for name in ("default_root_dir", "enable_progress_bar", "barebones", "model_registry", "num_nodes"):
+            parts.trainer.pop(name, None)
+        config.trainer = parts.trainer | config.trainer
+        return parts.model, parts.datamodule
+
+    return start(config, build, ckpt_path=root.get("ckpt_path"))
+
+
+def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
+    """Carries a run out, its panel live meanwhile: in this process, or with `detach` in one of its own."""
+    __tracebackhide__ = True
+    if config.explain or config.tune_loader:
+        from jupyter_train.execution.dry_run import look
+
+        told: Run = look(config, build)  # text to be read, in a run's place
+        return told
+    panel = None if config.quiet else LivePanel(screen_here())
+    if panel is not None:
+        panel.loading("loading torch …")
+    shown_in = None if config.quiet else execution_place()
+    begun: list[RunRecord] = []
+
+    def again(changes: dict[str, Any]) -> Run:
+        """Another attempt, or a fork, with the same model and data."""
+        from jupyter_train.execution.job import changed
+
+        return start(changed(config, changes), build, ckpt_path)
+
+    def handle(record: RunRecord, module: Any = None, source: Any = None) -> Run:
+        if record.kind in HANDLES:
+            return HANDLES[record.kind](opened_store(), record.key, shown_in=shown_in, again=again)
+        return Run(opened_store(), record.key, module, source, shown_in, again)
+
+    try:
+        done = _carry_out(config, build, panel, ckpt_path, begun)
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()  # a panel that follows from afar ends when its run does
+    run = handle(done.record, done.module, done.source)
+    if done.error is not None:
+        raise ended(done.error.with_traceback(_without_ours(done.error.__traceback__)), run, is_of_fit=True)
+    return run
+
+
+def _without_ours(found: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first frame that is not this package's."""
+    while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
+        found = found.tb_next
+    return found
+
+
+def _carry_out(
+    config: TrainConfig,
+    build: Callable[[TrainConfig], tuple[Any, Any]],
+    panel: LivePanel | None,
+    ckpt_path: str | None,
+    begun: list[RunRecord],
+) -> Done:
+    """Trains; `begun` gets the run as soon as it is recorded."""
+    from jupyter_train.execution.job import Job
+    from jupyter_train.execution.launcher import carry_out
+    from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
+
+    store = opened_store()
+
+    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
+        if panel is not None and config.detach:
+            panel.follow_elsewhere(store, record)
+        elif panel is not None:
+            panel.follow(store, record.key)
+
+    job = Job(
+        config,
+        build,
+        notebook_path(),
+        parent_run(),
+        {**provenance(config.record), "cell": cell_id()},
+        on_start,
+        ckpt_path,
+    )
+    return carry_out(store, job)

@@ -1,0 +1,274 @@
+"""`tune()`: from what was given to a study that is carried out, its panel live meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.lightning_packages import refuse_other_lightning
+from jupyter_train.exceptions import DataError, ModelError, OptionError
+from jupyter_train.handle import execution_place
+from jupyter_train.handle.failure import ended
+from jupyter_train.handle.study import Study
+from jupyter_train.panel.display import screen_here
+from jupyter_train.panel.live import LivePanel
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import RunWriter, Store
+    from jupyter_train.tuning.search_spec import Search
+    from jupyter_train.tuning.trial_spec import Plan
+
+#: What a study that goes on keeps, where nothing else is said.
+_KEPT = (
+    "seed", "sampler", "prune", "maximize", "minimize", "objective", "parallel", "patience", "max_failures",
+    "trial_timeout",
+)  # fmt: skip
+
+
+def tune(
+    model: Any,
+    data: Any = None,
+    *,
+    space: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None,
+    constraints: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Study:
+    """Searches for the values that train a model best, and gives the `Study`; the same as `%tune`.
+
+    Args:
+        model: A LightningModule class, or a function that makes a model: called with the searched values it takes by
+            name. A model that takes none is copied for every trial.
+        data: As for `train`, or a function giving it; loaded once.
+        space: What is searched, by name: text such as `"1e-4..1e-1:log"`, `"1..4"` or `"relu|gelu"`, or a list of
+            choices. A name that the model does not take is an option of `train` (`batch_size`,
+            `trainer.gradient_clip_val`). Or a function of Optuna's trial that gives the values, for a space that
+            depends on itself.
+        constraints: Gives, for one of Optuna's frozen trials, numbers that are above zero where something is not
+            allowed.
+        **options: `trials`, `timeout`, `maximize`, `minimize` and the other options of `%tune`; any option of `train`
+            for every trial.
+
+    Raises:
+        UsageError: Something does not fit; nothing was recorded.
+        StudyError: Every trial failed the same way, or the study cannot go on.
+        TrainingInterrupted: The kernel's Interrupt ended it; the study can go on.
+    """
+    __tracebackhide__ = True
+    expressions = options.pop("expressions", {})
+    given_space: Mapping[str, Any] = {} if space is None or callable(space) else space
+    store = _store()
+    if options.get("resume"):
+        options, given_space = _completed(store, options, given_space)
+    config = TuneConfig.of(options, given_space, expressions, is_open=callable(space))
+    from jupyter_train.notebook.provenance import parent_run
+    from jupyter_train.tuning.search_spec import Search
+
+    plan = _plan(config, model, data)
+    return carry_out(store, Search(plan, parent_run(), space if callable(space) else None, constraints))
+
+
+def _completed(
+    store: Store, options: dict[str, Any], space: Mapping[str, Any]
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What a study was begun with, where nothing else is said.
+
+    Raises:
+        RunNotFoundError: There is no such study.
+    """
+    from jupyter_train.tuning.search import study_record
+
+    recorded = study_record(store, str(options["resume"])).config
+    kept = {name: recorded[name] for name in _KEPT if name in recorded and name not in options}
+    if "maximize" in options or "minimize" in options:
+        kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
+    plain = {
+        name: value for name, value in recorded.get("train", {}).items()
+        if name not in options and isinstance(value, int | float | str | bool | None)
+    }  # fmt: skip
+    return {**plain, **kept, **options}, space or recorded.get("space", {})
+
+
+def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
+    from jupyter_train.notebook.provenance import notebook_path
+    from jupyter_train.training.data.loaders import refuse_class
+    from jupyter_train.training.state import seeds
+    from jupyter_train.tuning.trial_spec import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
+
+    refuse_other_lightning(model, "the model", ModelError)
+    refuse_other_lightning(data, "the data", DataError)
+    config.seed = seeds.draw_seed() if config.seed is None else config.seed
+    maker: Callable[[Mapping[str, Any]], Any]
+    if isinstance(model, ModelExpression):
+        maker, takes, words = model, Takes(model.searched), f"`{model.text}`"
+    elif inspect.isclass(model) or inspect.isroutine(model):
+        maker, takes, words = Maker(model), taken_by(model), f"`{model.__name__}`"
+    else:
+        maker, takes, words = Copier(model), Takes(), "the model"
+        if not hasattr(model, "parameters"):
+            raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
+    _check_takes(maker, config)
+    _check_made(model, maker, config)
+    options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
+    if takes != Takes():
+        config.expressions.setdefault("model", words.strip("`"))
+    refuse_class(data)
+    built = data() if inspect.isroutine(data) else data
+    name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
+    plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
+    _check_arguments(plan)
+    _check_effect(plan)
+    _check_fit(plan)
+    return plan
+
+
+#: What is compared with model and data before a run begins.
+_FITTED = frozenset({"drop_last", "encode", "loss", "lr", "optimizer", "scale", "split", "target"})
+
+
+def _check_fit(plan: Plan) -> None:
+    """Raises for a searched option that model or data do not take, before anything is recorded.
+
+    Raises:
+        JupyterTrainError: As a run with it would.
+    """
+    from jupyter_train.execution.job import Job, prepare
+    from jupyter_train.training.state import seeds
+    from jupyter_train.tuning.trial_spec import corners
+
+    values = {name: corners(space) for name, space in plan.config.space.items()}
+    usual = {name: found[0] for name, found in values.items()}
+    fitted = [(name, option) for name, option in plan.options.items() if option in _FITTED]
+    tried = [{**usual, name: one} for name, option in fitted for one in values[name][: 1 if option == "lr" else None]]
+    kernel_state = seeds.KernelRandomState()
+    try:
+        for params in tried:
+            prepare(Job(plan.trial_config(params), partial(_made, plan, params), plan.notebook))
+    finally:
+        kernel_state.restore()
+
+
+def _made(plan: Plan, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
+    return plan.build(params), plan.data
+
+
+def _check_effect(plan: Plan) -> None:
+    """Raises for an option that is searched and changes nothing.
+
+    Raises:
+        OptionError: It is the size of batches that others make, or a rate that `--optimizer` does not take.
+    """
+    from jupyter_train.training.inspection.ineffective_options import maker_words, uses_batch_size
+
+    optimizer = plan.config.train.get("optimizer")
+    for name in ("lr", "learning_rate"):
+        is_replaced = optimizer is not None or "optimizer" in plan.options.values()
+        if name in plan.config.space and name not in plan.options and is_replaced and "lr" not in plan.config.train:
+            raise OptionError(
+                f"`{name}` is searched but has no effect: `--optimizer` takes the place of `configure_optimizers`; "
+                f"take `{name}` out of the model, as in `Net()`, and search `lr`, which the optimizer gets"
+            )
+    for name, option in plan.options.items():
+        if option == "batch_size" and not uses_batch_size(plan.data):
+            raise OptionError(
+                f"`{name}` is searched but has no effect: {maker_words(plan.data)}; give `(X, y)`, a DataFrame or a "
+                "Dataset"
+            )
+
+
+def _check_arguments(plan: Plan) -> None:
+    """Raises for options that no trial could be trained with, before anything is recorded.
+
+    Raises:
+        OptionError: `pl.Trainer` refuses them, or they ask for several devices.
+    """
+    from jupyter_train.training.trainer import check_arguments
+    from jupyter_train.tuning.trial_spec import corners
+
+    usual = {name: corners(plan.config.space[name])[0] for name in plan.options}
+    for name in plan.options:
+        for value in corners(plan.config.space[name]):
+            plan.trial_config({**usual, name: value})
+    if check_arguments(plan.usual_config()) > 1:
+        raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
+
+
+def _check_made(model: Any, maker: Any, config: TuneConfig) -> None:
+    """Raises for a model that is made already, of a class that takes what is searched.
+
+    Raises:
+        OptionError: It is.
+    """
+    from jupyter_train.tuning.trial_spec import Copier, option_called, taken_by
+
+    if not isinstance(maker, Copier):
+        return
+    names = taken_by(type(model)).names
+    found = [name for name in config.space if name in names and option_called(name) is None]
+    if found:
+        call = f"{type(model).__name__}({', '.join(f'{name}={name}' for name in config.space if name in names)})"
+        raise OptionError(f"`{found[0]}` is searched but not used: the model is made already; write `{call}`")
+
+
+def _check_takes(maker: Any, config: TuneConfig) -> None:
+    """Raises when the space is empty of what a function needs.
+
+    Raises:
+        OptionError: A parameter without a default is not searched.
+    """
+    function = getattr(maker, "maker", None)
+    if function is None or not config.space:
+        return
+    for one in inspect.signature(function).parameters.values():
+        is_needed = one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+        if is_needed and one.name not in config.space:
+            raise OptionError(f"`{function.__name__}` needs `{one.name}`; search it, or fix it: `{one.name}=VALUE`")
+
+
+def carry_out(store: Store, asked: Search) -> Study:
+    """Carries a study out, its panel live meanwhile."""
+    __tracebackhide__ = True
+    from jupyter_train.tuning.detached import launch
+    from jupyter_train.tuning.search import search
+
+    config = asked.plan.config
+    panel = None if config.quiet else LivePanel(screen_here())
+    if panel is not None:
+        panel.loading("loading torch …")
+
+    begun: list[RunRecord] = []
+
+    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
+        begun.append(record)
+        if panel is not None and config.detach:
+            panel.follow_elsewhere(store, record)
+        elif panel is not None:
+            panel.follow(store, record.key)
+
+    def again(changes: dict[str, Any]) -> Study:
+        """Goes on with the same model and data."""
+        changed = dataclasses.replace(config, **changes)
+        return carry_out(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
+
+    def handle(record: RunRecord) -> Study:
+        return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+
+    asked.on_start = on_start
+    try:
+        return handle(launch(store, asked).record if config.detach else search(store, asked))
+    except BaseException as err:
+        ended(err, handle(begun[-1]) if begun else None)
+        raise
+    finally:
+        if panel is not None:
+            panel.finish()
+
+
+def _store() -> Store:
+    from jupyter_train.store import open_store
+
+    return open_store()

@@ -1,0 +1,82 @@
+"""Which checkpoint an attempt, or a fork, goes on from: the newest valid one, or the one asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyter_train.exceptions import RunStateError, StoreError
+from jupyter_train.run import RunRecord
+from jupyter_train.store import MetricReader, RunFolder, Store, trust
+from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.metrics.rewind import SUPERSEDED
+from jupyter_train.store.redaction import one_line
+
+
+class Choice:
+    """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
+
+    Args:
+        store: Where the run is recorded; it vouches for the checkpoint.
+        wanted: `best`, `last`, a step, or None for the newest.
+        check: Raises where what the checkpoint holds cannot be gone on from.
+    """
+
+    def __init__(
+        self, store: Store, wanted: str | None, check: Callable[[Mapping[str, Any]], None] = lambda _content: None
+    ) -> None:
+        self._store = store
+        self._check = check
+        self.remarks: list[str] = []
+        self.content: dict[str, Any] = {}
+        self.found: Checkpoint | None = None
+        self._wanted = wanted
+
+    def __call__(self, record: RunRecord) -> Checkpoint | None:
+        """The checkpoint, read and verified; None where the run has none at all.
+
+        Raises:
+            RunStateError: There is none as asked for.
+            StoreError: The one asked for is damaged, or the run's folder is not the one it was recorded in.
+        """
+        from jupyter_train.training.checkpoints.format import OURS, read
+
+        trust.verify(self._store, record)
+        with MetricReader(RunFolder(record.folder).metrics) as reader:
+            known = reader.checkpoints()
+        for one in self._candidates(record, known):
+            try:
+                content = read(trust.checkpoint(self._store, record, one), one.sha256)
+                if OURS not in content or "moment" not in content[OURS]:
+                    raise StoreError(f"`{one.path}` holds no training state")
+            except Exception as err:
+                if self._wanted is not None and self._wanted.isdigit():
+                    raise
+                self.remarks.append(f"checkpoint of step {one.step:,} refused: {one_line(str(err), 200)}")
+                continue
+            self._check(content)
+            self.content, self.found = content, one
+            return one
+        return None
+
+    def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
+        newest = sorted(known, key=lambda one: (one.step, one.kind == "last", _recorded_before(one)), reverse=True)
+        current = [one for one in newest if one.kind != SUPERSEDED]
+        if self._wanted is None or self._wanted == "last":
+            return current
+        if self._wanted == "best":
+            return [*_best_first([one for one in current if one.kind == "best"], record), *current]
+        asked = [one for one in current if one.step == int(self._wanted)]
+        if not asked:
+            steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
+            raise RunStateError(f"`{record.ref}` has no checkpoint of step {self._wanted}; there are: {steps}")
+        return asked
+
+
+def _recorded_before(checkpoint: Checkpoint) -> int:
+    return sum(Place.of_text(checkpoint.place).points.values())
+
+
+def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:
+    sign = -1 if (record.summary.get("best") or {}).get("mode") == "max" else 1
+    return sorted(known, key=lambda one: sign * (one.value if one.value is not None else 0.0))

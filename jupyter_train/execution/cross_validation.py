@@ -1,0 +1,254 @@
+"""A run that is several fits: one for each fold of a cross-validation, or each seed; its curves are their mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import TrainingInterrupted
+from jupyter_train.execution import inline
+from jupyter_train.execution.fit_specs import Part, job_of, parts_of
+from jupyter_train.execution.job import Done, Job, Prepared, create, prepare
+from jupyter_train.execution.model_copies import Afresh
+from jupyter_train.execution.notify import notify
+from jupyter_train.execution.resume_fits import go_on, is_over
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
+from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.store.metrics.reader import SPREAD
+from jupyter_train.store.redaction import one_line
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.text_columns import listed
+from jupyter_train.store.writer import Row
+from jupyter_train.training.interrupt import InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.store.metrics.blocks import Point
+
+
+def is_repeated(config: TrainConfig) -> bool:
+    """Whether these options ask for several fits."""
+    return config.cv is not None or config.seeds is not None
+
+
+def carry_out(store: Store, job: Job, made: tuple[RunRecord, OwnerLock] | None = None) -> Done:
+    """Trains part after part, and records what they come to together.
+
+    Args:
+        store: Where it is recorded.
+        job: What is to be done.
+        made: The run and its lock, where it has been recorded already and this process owns it.
+
+    Raises:
+        JupyterTrainError: Model, data or options do not fit; no run was made.
+    """
+    parts = parts_of(job.config)
+    afresh = job.build = Afresh(job.build)
+    first = prepare(job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
+    if job.config.resume is not None:
+        record, lock, earlier = go_on(store, job, parts, first)
+    else:
+        record, lock = made or _owned(store, create_fits(store, job, first))
+        earlier = {}
+    try:
+        if job.config.resume is None:
+            store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
+        with InterruptWatch() as interrupt:
+            done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
+    finally:
+        lock.release()
+    interrupt.pass_on()
+    return done
+
+
+def create_fits(store: Store, job: Job, first: Prepared, goes_elsewhere: bool = False) -> RunRecord:
+    """A QUEUED run for several fits; see `create`.
+
+    Raises:
+        StoreError: It cannot be recorded.
+    """
+    kind = job.kind if job.kind != "train" else "cv"
+    return create(store, dataclasses.replace(job, kind=kind, judge=None), first.model, goes_elsewhere)
+
+
+def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, OwnerLock]:
+    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    return record, lock
+
+
+class _Repeated:
+    """The run while its parts train."""
+
+    def __init__(
+        self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch,
+        afresh: Afresh, earlier: Mapping[tuple[int | None, int], RunRecord],
+    ) -> None:  # fmt: skip
+        self._interrupt = interrupt
+        self._afresh = afresh
+        self._store = store
+        self._job = job
+        self._record = record
+        self._parts = parts
+        folder = RunFolder(record.folder)
+        self._writer = RunWriter(store, record.key, folder, None, record.attempt)
+        self._mailbox = Mailbox(store, record.key, folder, record.attempt)
+        self._writer.at_every_flush(self._mailbox.exchange)
+        self._done = [fit for part in parts if (fit := earlier.get(part.place)) is not None and is_over(fit, part)]
+        self._left = [part for part in parts if not is_over(earlier.get(part.place), part)]
+        for part in self._left:  # a fit that was broken off goes on where it was
+            part.config.resume = earlier[part.place].key if part.place in earlier else None
+        self._stopped = ""
+        self._without_loss: dict[str, str] = {}
+
+    def run(self) -> Done:
+        """All parts, or as far as they came."""
+        self._job.on_start(self._record, self._writer)
+        done, error = None, None
+        status, message = RunStatus.FAILED, ""
+        try:
+            self._tell_progress()
+            for part in self._left:
+                job = job_of(self._job, part, self._record.key)
+                prepared = prepare(job, self._store)
+                if part is self._parts[0]:
+                    self._tell_first(prepared)
+                done = inline.carry_out(self._store, job, prepared)
+                error = done.error
+                if error is None and done.record.status is RunStatus.FINISHED:
+                    self._done.append(done.record)
+                    self._tell_progress()
+                    self._record_means()
+                    self._judge()
+                self._obey()
+                if error is not None or done.record.status is RunStatus.FAILED:
+                    message = f"{part.words}: {done.record.message}"
+                    break
+                if done.record.ended_with:
+                    self._without_loss[part.words] = done.record.ended_with
+                if done.record.status is RunStatus.STOPPED and not self._stopped:
+                    reason = f": {done.record.message}" if done.record.message else ""
+                    self._stopped = f"stopped in {part.words}{reason}"
+                if self._stopped:
+                    break
+            is_interrupted = self._interrupt.is_asked and not self._interrupt.ended
+            if is_interrupted and error is None and self._job.config.on_interrupt == "raise":
+                error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
+            status, message = self._outcome(error, message)
+        except BaseException as err:
+            message = one_line(str(err), 500) or type(err).__name__
+            raise
+        finally:
+            self._mailbox.close()
+            self._writer.close(status, message)
+            notify(self._store, self._record.key, self._job.config.notify)
+        return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+
+    def _tell_first(self, prepared: Prepared) -> None:
+        """What the first part says of the data and the model holds for all."""
+        self._writer.summary(data=prepared.source.words)
+        if words := self._afresh.words(self._job.config):
+            self._writer.event("warning", words)
+
+    def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
+        if isinstance(error, TrainingInterrupted):
+            return RunStatus.STOPPED, str(error)
+        if message:
+            return RunStatus.FAILED, message
+        if self._without_loss:
+            words = set(self._without_loss.values())
+            self._writer.summary(ended_with="NaN" if "NaN" in words else "inf")
+        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, self._words_without_loss())
+
+    def _words_without_loss(self) -> str:
+        """Which parts ended with no finite loss, and what that makes of the mean; empty where none did."""
+        parts = list(self._without_loss)
+        if not parts:
+            return ""
+        found = f"{listed(parts)} ended with no finite loss"
+        rest = len(self._done) - len(parts)
+        return f"{found}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else found
+
+    def _judge(self) -> None:
+        """Whoever judges this run is told the mean so far; the parts are the epochs of its curve."""
+        best = self._best()
+        if self._job.judge is not None and best is not None:
+            self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
+
+    def _obey(self) -> None:
+        if self._interrupt.ended:
+            self._stopped = self._interrupt.ended
+        elif self._interrupt.is_asked:
+            self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
+        for command in self._mailbox.inbox.take():
+            step = len(self._done)
+            if command.verb == "stop":
+                self._stopped = f"stopped after {step} of {len(self._parts)} fits"
+                self._writer.event("command", f"stopped after fit {step}", step, verb="stop", arguments={})
+                self._mailbox.answered(command, Answer(APPLIED, "stopped", step))
+            else:
+                self._mailbox.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
+
+    # -- what they come to ------------------------------------------------------------------------
+
+    def _tell_progress(self) -> None:
+        unit = "folds" if self._job.config.seeds is None else "fits" if self._job.config.cv is not None else "seeds"
+        self._writer.progress(trial=len(self._done), trials=len(self._parts), unit=unit, counts={})
+        best = self._best()
+        if best is not None:
+            self._writer.summary(best=best)
+
+    def _best(self) -> dict[str, Any] | None:
+        """Mean and standard deviation of the parts' best values; None while there is none."""
+        bests = [record.summary["best"] for record in self._done if record.summary.get("best")]
+        if not bests:
+            return None
+        values = [float(best["value"]) for best in bests]
+        newest = [(record.summary.get("last") or {}).get(bests[0]["metric"]) for record in self._done]
+        lasts = [float(value) for value in newest if value is not None]
+        found = {
+            "metric": bests[0]["metric"], "mode": bests[0]["mode"], "value": statistics.fmean(values),
+            "std": _spread(values), "values": values, "parts": len(values), "epoch": bests[0]["epoch"],
+            "step": bests[0]["step"],
+        }  # fmt: skip
+        if "which" in bests[0]:
+            found["which"] = bests[0]["which"]
+        if len(lasts) == len(newest):
+            found |= {"last": statistics.fmean(lasts), "last_std": _spread(lasts)}
+        return found
+
+    def _record_means(self) -> None:
+        """The mean of every series over the parts so far, and how far they lie apart: the n-th with the n-th of all.
+
+        Parts may have some rows more or less, so that their steps are not the same; those of the first are taken.
+        """
+        series: dict[str, list[list[Point]]] = {}
+        for record in self._done:
+            with MetricReader(RunFolder(record.folder).metrics) as reader:
+                for name in reader.counts():
+                    series.setdefault(name, []).append(reader.points(name))
+        self._writer.begin_anew()
+        for name, columns in series.items():
+            if len(columns) == len(self._done):
+                self._add_mean(name, columns)
+
+    def _add_mean(self, name: str, columns: list[list[Point]]) -> None:
+        for points in zip(*columns, strict=False):
+            values = [point.value for point in points if math.isfinite(point.value)]
+            if not values:
+                continue
+            pairs = [(name, statistics.fmean(values))]
+            if len(columns) > 1:
+                pairs.append((name + SPREAD, _spread(values)))
+            self._writer.add(Row(points[0].step, points[0].epoch, points[0].time, pairs))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Their standard deviation (n - 1); 0 of one."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,77 @@
+"""The fits that a cross-validation, or several seeds, consist of."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.config.cross_validation import Fold, parse_folds
+from jupyter_train.config.train import own_objects
+from jupyter_train.exceptions import OptionError
+from jupyter_train.execution.job import Job
+
+#: More than any run consists of.
+MOST_FITS = 10_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fit of several.
+
+    Attributes:
+        config: What it is told.
+        recorded: Which one it is.
+        words: The same, as people read it.
+    """
+
+    config: TrainConfig
+    recorded: dict[str, Any]
+    words: str
+
+    @property
+    def place(self) -> tuple[int | None, int]:
+        """Its fold, where there are folds, and its seed."""
+        return self.recorded.get("fold"), self.recorded["seed"]
+
+
+def parts_of(config: TrainConfig) -> list[Part]:
+    """Every fold with every seed.
+
+    Raises:
+        OptionError: An option has no meaning for several fits.
+    """
+    from jupyter_train.training.state import seeds
+
+    if config.fork is not None:
+        raise OptionError("`--fork` is for one fit; `--cv` and `--seeds` train several, each from its beginning")
+    if config.from_ is not None:
+        raise OptionError("`--from` is for one fit; of several, each goes on from its newest checkpoint")
+    if config.is_looking:
+        raise OptionError("`auto` looks for one number for one fit; say it: `--lr 1e-3`, `--batch-size 32`")
+    config.seed = seeds.draw_seed() if config.seed is None else config.seed
+    folds = parse_folds(config.cv) if config.cv is not None else None
+    found = []
+    for repeat in range(config.seeds or 1):
+        for number in range(folds.count if folds is not None else 1):
+            changes: dict[str, Any] = {
+                "cv": None, "seeds": None, "seed": config.seed + repeat, "notify": None, "detach": False,
+                "resume": None,
+                "split_seed": config.seed if config.split_seed is None else config.split_seed,
+                "fold": Fold(folds, number) if folds is not None else None,
+            }  # fmt: skip
+            recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
+            words = " ".join(f"{name} {value}" for name, value in recorded.items())
+            callbacks = own_objects({"callback": config.callback})["callback"]
+            part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
+            found.append(Part(part, recorded, words))
+    return found
+
+
+def job_of(job: Job, part: Part, parent: str | None) -> Job:
+    """One of the fits, as what is to be done."""
+    return Job(
+        part.config, job.build, job.notebook, parent, job.provenance, ckpt_path=job.ckpt_path, kind="fold",
+        recorded=part.recorded, patience_s=job.patience_s,
+    )  # fmt: skip

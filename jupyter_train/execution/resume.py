@@ -1,0 +1,80 @@
+"""Goes on with a run that has ended, wherever what it needs is to be had: this kernel, or a payload that was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import RunStateError
+from jupyter_train.execution.workers import payload
+from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store.replay_check import KINDS
+from jupyter_train.store.takeover import check_may_go_on
+
+if TYPE_CHECKING:
+    from jupyter_train.run import RunRecord
+    from jupyter_train.store import Store
+
+#: Carries the same model and data out again, with some options changed; gives the run.
+Again = Callable[[dict[str, Any]], Any]
+
+
+def go_on_here(store: Store, record: RunRecord, again: Again | None, changes: dict[str, Any]) -> Any:
+    """The next attempt at a run, as `again` gives it; None where a process of its own carries it out.
+
+    Raises:
+        RunStateError: It is being trained, or neither its payload nor its model is to be had here.
+    """
+    check_may_go_on(store, record)
+    if record.payload and payload.is_kept(RunFolder(record.folder)):
+        from jupyter_train.execution.detached import relaunch
+
+        relaunch(store, record, changes)
+        return None
+    if again is None:
+        raise RunStateError(_where_to_go_on(record, "resume"))
+    return again({**changes, "resume": record.key})
+
+
+def fork_here(record: RunRecord, again: Again | None, from_step: int | str | None, changes: dict[str, Any]) -> Any:
+    """A new run at a checkpoint of another.
+
+    Raises:
+        RunStateError: Its model and data are not to be had here.
+    """
+    if again is None:
+        raise RunStateError(_where_to_go_on(record, "fork"))
+    wanted = {} if from_step is None else {"from_": str(from_step)}
+    return again({**changes, **wanted, "fork": record.key})
+
+
+def _where_to_go_on(record: RunRecord, verb: str) -> str:
+    """Which notebook and cell can do it, and the line to type."""
+    typed = record.config.get("expressions", {})
+    verb_of_kind = "%tune" if record.kind == "tune" else "%train"
+    line = f"{verb_of_kind} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --{verb} {record.ref}"
+    cells = RunFolder(record.folder).read_provenance().get("cells", [])
+    sources = [cell["source"].strip() for cell in cells if cell.get("source", "").strip()]
+    place = f"in `{record.notebook}`, " if record.notebook else ""
+    if sources:
+        place += f"run the cells before the one that begins with `{sources[-1].splitlines()[0][:60]}`, "
+    place += "then " if place else ""
+    return f"this process has neither model nor data of `{record.ref}`: {place}type `{line}`"
+
+
+def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
+    """Every attempt at a run, oldest first."""
+    verdicts = {}
+    for event in store.events_of(record.key):
+        if event.kind in KINDS:
+            _, number, *words = event.text.split()
+            verdicts[int(number)] = " ".join(words)
+    found: list[dict[str, Any]] = [
+        {"attempt": 1, "from_step": 0, "checkpoint": "", "at": record.created_at, "verified": ""}
+    ]
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        for one in reader.attempts():
+            verified = verdicts.get(one.number, "not verified")
+            found.append({"attempt": one.number, "from_step": one.step, "checkpoint": one.checkpoint, "at": one.at,
+                          "verified": verified})  # fmt: skip
+    return found

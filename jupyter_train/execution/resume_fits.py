@@ -1,0 +1,94 @@
+"""Goes on with several fits that were broken off: finished ones are kept, the others go on where they were."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_train.exceptions import ChangedError, RunStateError
+from jupyter_train.execution.fit_specs import MOST_FITS, Part
+from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.execution.start_point import differences, forced_words, is_longer, lasting_options
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, Store
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.runs import Event
+from jupyter_train.store.takeover import take_over
+
+
+def go_on(
+    store: Store, job: Job, parts: Sequence[Part], first: Prepared
+) -> tuple[RunRecord, OwnerLock, dict[tuple[int | None, int], RunRecord]]:
+    """Makes this process carry out the next attempt of several fits; gives the fits so far, by fold and seed.
+
+    Raises:
+        ChangedError: Model, data or options are others, and `--force` is not given.
+        RunStateError: It is no such run, is being trained, is another user's, or has nothing left to do.
+    """
+    old, earlier, found = compared(store, job, parts, first)
+    left = [part for part in parts if not is_over(earlier.get(part.place), part)]
+    record, lock = take_over(store, old.key)
+    try:
+        told = [("resumed", f"attempt {record.attempt} goes on with {len(left)} of {len(parts)} fits")]
+        told += [("warning", words) for words in forced_words(found)]
+        now = time.time()
+        store.add_events(record.key, [Event(now, None, kind, words, {}) for kind, words in told], record.attempt)
+        store.update(record.key, record.attempt, config=lasting_options(record, job))
+    except BaseException:
+        lock.release()
+        raise
+    return store.get(record.key), lock, earlier
+
+
+def compared(
+    store: Store, job: Job, parts: Sequence[Part], first: Prepared
+) -> tuple[RunRecord, dict[tuple[int | None, int], RunRecord], list[str]]:
+    """The run that is to go on, its fits so far, and what is different by force.
+
+    Raises:
+        ChangedError: Model, data or options are others, and `--force` is not given.
+        RunStateError: It is no such run, or has nothing left to do.
+    """
+    old = store.find(str(job.config.resume))
+    if old.kind != "cv":
+        raise RunStateError(f"`{old.ref}` is one fit, not several; go on with it without `--cv` and `--seeds`")
+    earlier = _fits_of(store, old)
+    found = _differences(old, earlier, job, first)
+    if all(is_over(earlier.get(part.place), part) for part in parts):
+        raise RunStateError(
+            f"`{old.ref}` has finished, there is nothing left to do; make its fits longer: `--epochs N`"
+        )
+    return old, earlier, found
+
+
+def is_over(fit: RunRecord | None, part: Part) -> bool:
+    """Whether nothing is left to do of a part; None where it has not begun."""
+    return fit is not None and fit.status is RunStatus.FINISHED and not is_longer(fit, part.config)
+
+
+def _fits_of(store: Store, record: RunRecord) -> dict[tuple[int | None, int], RunRecord]:
+    """The newest fit of each fold and seed that had begun."""
+    found: dict[tuple[int | None, int], RunRecord] = {}
+    for fit in store.list_runs(MOST_FITS, parent=record.key):
+        if fit.started_at is not None and "seed" in fit.config:
+            found.setdefault((fit.config.get("fold"), int(fit.config["seed"])), fit)
+    return found
+
+
+def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: Prepared) -> list[str]:
+    """Other options, data or sources, that `--force` lets pass; the fits themselves are compared as they go on.
+
+    Raises:
+        ChangedError: They are others.
+    """
+    fits = list(earlier.values())
+    provenance = RunFolder(fits[-1].folder).read_provenance() if fits else {}
+    found = differences(old, provenance, job.config, first)
+    if found and not job.config.force:
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ChangedError(
+            f"`{old.ref}` cannot go on as the same run:\n{listed}\nUndo that, or add `--force` to go on all the same "
+            "(it is recorded)"
+        )
+    return found

@@ -1,0 +1,313 @@
+"""Another attempt at a run: which checkpoint it goes on from, and whether it still is the same run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import TrainConfig, options_by_name
+from jupyter_train.config.train import as_json
+from jupyter_train.exceptions import ChangedError, RunStateError
+from jupyter_train.execution.attempt_differences import explain_absences
+from jupyter_train.execution.checkpoint_selector import Choice
+from jupyter_train.execution.compatibility import check_fits, hyperparameters_changed
+from jupyter_train.execution.environment import environment
+from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder, Store, trust
+from jupyter_train.store.metrics.blocks import Point
+from jupyter_train.store.metrics.rewind import expected_of
+from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.takeover import take_over
+
+if TYPE_CHECKING:
+    from jupyter_train.training.checkpoints.resume import Resumption
+
+#: Options that speak of one attempt, and are not taken over from the one before.
+_OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
+#: What a run's summary says of its beginning.
+_LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
+#: What decides how long a run is.
+_LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
+                         "hardware.cpu": "processor", "hardware.threads": "threads",
+                         "hardware.gpus": "GPUs"}  # fmt: skip
+
+
+@dataclass
+class Again:
+    """Another attempt at a run, or a new run that begins at another one's checkpoint.
+
+    Attributes:
+        resumption: Where the fit goes on; None where it begins at step 0.
+        verification: Compares what is recorded with what was; None for a fork.
+        step: Where it begins.
+        summary: The run's summary as far as it still holds.
+        words: What the panel says of it.
+        remarks: What the user shall be told besides.
+    """
+
+    resumption: Resumption | None
+    verification: Verification | None = None
+    step: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+    words: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+
+def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of another attempt: what is given now, None too, and else what the run was begun with.
+
+    Options whose value was an object are not kept with a run: they have to be given again, and are compared.
+    """
+    known = options_by_name()
+    expressions = record.config.get("expressions", {})
+    kept = {
+        name: value
+        for name, value in record.config.items()
+        if name in known and name not in _OF_AN_ATTEMPT and not (known[name].is_expression and name in expressions)
+        and name not in ("callback", "callbacks", "logger")
+    }  # fmt: skip
+    if "max_epochs" in given:
+        kept.pop("epochs", None)
+    return {**kept, **given}
+
+
+def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> list[str]:
+    """What would make the run another one: a readable line for each option, for the data and for sources."""
+    from jupyter_train.training.data.fingerprint import fingerprint
+    from jupyter_train.training.state.source_code import differences as differences_of_sources
+
+    lines = []
+    now = config.to_json()
+    for name, option in options_by_name().items():
+        old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
+        if option.shapes_result and old != new:
+            lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
+    before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
+    if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
+        lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
+    trained = {"model": prepared.model, "data": prepared.data}
+    return lines + differences_of_sources(provenance.get("sources", {}), trained, config.record == "code=full")
+
+
+def _comparable(value: Any) -> Any:
+    return _ADDRESS.sub("", value) if isinstance(value, str) else value
+
+
+def _shown(options: Mapping[str, Any], name: str) -> str:
+    return f"`{as_json(options[name])}`" if name in options else "not given"
+
+
+def _rows(words: Any) -> str:
+    return str(words).removeprefix("rows: ") if words else "other content"
+
+
+def surroundings_changed(provenance: Mapping[str, Any]) -> str:
+    """What differs in versions and hardware: allowed, but the last digits of values may too."""
+    before, now = provenance.get("environment", {}), environment()
+    changed = []
+    for path, word in _PARTS_OF_ENVIRONMENT.items():
+        part, _, name = path.partition(".")
+        old, new = before.get(part, {}).get(name), now.get(part, {}).get(name)
+        if old != new and old is not None:
+            changed.append(f"{word} {old} → {new}")
+    return ", ".join(changed)
+
+
+def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunRecord, OwnerLock, Again]:
+    """Makes this process carry out the next attempt of a run.
+
+    Raises:
+        ChangedError: Model, data or options are others, and `--force` is not given.
+        RunStateError: The run is being trained, is another user's, or has no checkpoint as asked for.
+    """
+    config = job.config
+    record = store.get(key)
+    provenance = RunFolder(record.folder).read_provenance()
+    found = differences(record, provenance, config, prepared)
+    if found and not config.force:
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ChangedError(
+            f"`{record.ref}` cannot go on as the same run:\n{listed}\nUndo that, add `--force` to go on all the same "
+            "(it is recorded), or begin another run at its checkpoint with `--fork`"
+        )
+    was_finished = record.status is RunStatus.FINISHED
+    if was_finished and not is_longer(record, config):
+        raise RunStateError(
+            f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
+            "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
+        )
+    _check_fork(record)
+    choice = Choice(store, config.from_, lambda content: check_fits(record, content, config, prepared))
+    before, lock = record, None
+    try:
+        record, lock = take_over(store, key, choose=choice, is_part=job.kind == "fold")
+        _sweep(RunFolder(record.folder))
+        again = _again(record, before, choice, config, prepared, provenance, was_finished)
+        again.remarks += forced_words(found)
+        store.update(key, record.attempt, config=lasting_options(record, job))
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    return store.get(key), lock, again
+
+
+def lasting_options(record: RunRecord, job: Job) -> dict[str, Any]:
+    """The options of a run that goes on: what is set for this attempt holds from now on."""
+    fresh = {name: value for name, value in job.config.to_json().items() if name not in _OF_AN_ATTEMPT}
+    notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
+    return fresh | notify | job.recorded
+
+
+def forced_words(found: Sequence[str]) -> list[str]:
+    """What is recorded of differences that were overruled; indented lines show the ones before."""
+    return [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
+
+
+def _check_fork(record: RunRecord) -> None:
+    """Raises for a fork that ended before its first checkpoint: step 0 is not where it began.
+
+    Raises:
+        RunStateError: It has no checkpoint.
+    """
+    fork = record.summary.get("fork")
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        has_own = bool(reader.checkpoints())
+    if fork and not has_own:
+        raise RunStateError(
+            f"`{record.ref}` has no checkpoint of its own yet; begin it again where it began: "
+            f"`--fork {fork['ref']} --from {fork['step']}`"
+        )
+
+
+def is_longer(record: RunRecord, config: TrainConfig) -> bool:
+    """Whether a finished run has something left to do with these options."""
+    now = config.to_json()
+    return config.from_ is not None or any(now.get(name) != record.config.get(name) for name in _LENGTHS)
+
+
+def _again(
+    record: RunRecord,
+    before: RunRecord,
+    choice: Choice,
+    config: TrainConfig,
+    prepared: Prepared,
+    provenance: Mapping[str, Any],
+    was_finished: bool,
+) -> Again:
+    folder = RunFolder(record.folder)
+    step = choice.found.step if choice.found is not None else 0
+    expected = expected_of(folder.metrics, record.attempt)
+    verification = Verification(record.attempt, step, expected)
+    repeats = _repeats(expected, step)
+    kept = {name: value for name, value in before.summary.items() if name in _LASTING}
+    kept["callbacks"] = explain_absences(verification, before, config)
+    remarks = list(choice.remarks)
+    changed = surroundings_changed(provenance)
+    if changed:
+        remarks.append(f"{changed}: values may differ in their last digits")
+    if choice.found is None:
+        _begin_anew(record, prepared, provenance)
+        words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
+        return Again(None, verification, 0, kept, words, remarks)
+    resumption = _resumption(folder, choice, config, before)
+    resumption.keeps_stop = not was_finished
+    remarks += hyperparameters_changed(before, prepared)
+    if not resumption.is_exact:
+        remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
+    words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
+    return Again(resumption, verification, step, kept, words, remarks)
+
+
+def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
+    """How many steps an attempt does again that an earlier one had done and recorded, in words; empty for none.
+
+    A learning rate is recorded before its step: it does not say that the step was done.
+    """
+    done = max((points[-1].step + 1 for name, points in expected.items() if not name.startswith("lr")), default=0)
+    if done <= step:
+        return ""
+    return " and repeats 1 step" if done - step == 1 else f" and repeats {done - step:,} steps"
+
+
+def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: RunRecord) -> Resumption:
+    from jupyter_train.training.checkpoints.resume import Resumption
+
+    assert choice.found is not None
+    recorded = before.config
+    return Resumption(
+        str(folder.path / choice.found.path),
+        choice.content,
+        keeps_epochs=config.epochs == recorded.get("epochs"),
+        keeps_patience=config.early_stop == recorded.get("early_stop"),
+    )
+
+
+def _begin_anew(record: RunRecord, prepared: Prepared, provenance: Mapping[str, Any]) -> None:
+    """Puts back the step-0 weights, unless the model has just been built with them.
+
+    Raises:
+        RunStateError: They were not kept.
+    """
+    from jupyter_train.training.checkpoints import initial_weights
+
+    wanted = (record.summary.get("initial_state") or provenance.get("initial_state", {})).get("sha256", "")
+    if not wanted or initial_weights.state_hash(prepared.model) == wanted:
+        return
+    if not initial_weights.put_back(prepared.model, RunFolder(record.folder), wanted):
+        raise RunStateError(
+            f"`{record.ref}` has no checkpoint, its step-0 weights were not kept and the model given has others; "
+            "train it as a new run"
+        )
+
+
+def resumption_of(store: Store, record: RunRecord) -> Resumption | None:
+    """Where the newest attempt goes on, for a process that trains along with its owner."""
+    from jupyter_train.training.checkpoints.format import read
+    from jupyter_train.training.checkpoints.resume import Resumption
+
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        attempts, known = reader.attempts(), reader.checkpoints()
+    found = [one for one in known if attempts and one.path == attempts[-1].checkpoint]
+    if not found:
+        return None
+    path = trust.checkpoint(store, record, found[0])
+    return Resumption(str(path), read(path, found[0].sha256))
+
+
+def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[str, Again]:
+    """A new run's beginning at another one's checkpoint; gives that one's key too.
+
+    Raises:
+        ChangedError: The model is another.
+        RunStateError: It has no checkpoint as asked for, or is further than the new run shall be.
+    """
+    other = store.find(str(config.fork))
+    choice = Choice(store, config.from_, lambda content: check_fits(other, content, config, prepared))
+    found = choice(other)
+    if found is None:
+        raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
+    resumption = _resumption(RunFolder(other.folder), choice, config, other)
+    resumption.keeps_stop = False
+    if config.lr is not None and config.lr != other.config.get("lr"):
+        resumption.lr = float(config.lr)
+    remarks = choice.remarks + hyperparameters_changed(other, prepared)
+    words = f"forked from {other.ref} at step {found.step:,}"
+    summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
+    return other.key, Again(resumption, None, found.step, summary, words, remarks)
+
+
+def _sweep(folder: RunFolder) -> None:
+    """Removes what a killed process left half written, or never announced; nobody else writes here now."""
+    with MetricReader(folder.metrics) as reader:
+        announced = {folder.path / one.path for one in reader.checkpoints()}
+    found = [] if folder.checkpoints.is_symlink() else folder.checkpoints.glob("*.ckpt")
+    unannounced = [path for path in found if path not in announced]
+    for leftover in [*folder.leftovers(), *unannounced]:
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,223 @@
+"""A detached run's process: `python -m jupyter_train.execution.worker_main RUN SHA256`.
+
+The environment names the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
+from jupyter_train.execution.job import Job, changed, prepare
+from jupyter_train.execution.workers import crash_report
+from jupyter_train.execution.workers.payload import Payload, discard
+from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, OWNED_VARIABLE, QUEUED_VARIABLE, STAND_BY
+from jupyter_train.execution.workers.start_watch import StartWatch
+from jupyter_train.execution.workers.warm_worker import wait_for_job
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, RunWriter, Store, open_store
+from jupyter_train.store.redacted_output import mask_own_output
+from jupyter_train.store.redaction import mask
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+
+if TYPE_CHECKING:
+    from jupyter_train.training.fit import Outcome
+
+_MOST_LINE = 4000
+_LOOK_S = 0.5
+
+
+def main(run: str, sha256: str) -> int:
+    """Trains one run; gives the exit code: 0 however training ended, as long as it is recorded."""
+    mask_own_output()
+    store = open_store()
+    folder = RunFolder(store.get(run).folder)
+    if os.environ.get(OWNED_VARIABLE) == run:
+        return _share(store, run, sha256)
+    record = store.get(run)
+    if QUEUED_VARIABLE in os.environ and record.status is not RunStatus.QUEUED:
+        return 0  # somebody has stopped it already
+    watch = StartWatch(store, record)
+    try:
+        payload = Payload(store, record, sha256)
+        carrier = payload.carrier
+    except StoreError as err:
+        _refuse(store, record, err)
+        return 1
+    if carrier:
+        payload.enter()
+        changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
+        return int(importlib.import_module(carrier).main(store, record, payload, changes))
+    lock = None
+    is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
+    if is_first:  # else another attempt, which is taken over once it is possible
+        lock = OwnerLock(folder.lock)
+        lock.acquire()
+        store.update(run, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+    return _train(store, store.get(run), folder, payload, lock, watch)
+
+
+def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
+    """Says why what the process was to carry out was not even read."""
+    if record.status is RunStatus.QUEUED:
+        store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=str(err))
+    else:
+        crash_report.keep_refusal(Path(record.folder), str(err))
+
+
+def _train(
+    store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None, watch: StartWatch
+) -> int:
+    """Trains a run; its lock is given back at its end, or by that of this process."""
+    job = _job(payload)
+    from jupyter_train.execution.inline import begin
+    from jupyter_train.execution.run_attempt import ABORTED, attempt
+    from jupyter_train.training.fit import Outcome, last_line
+
+    os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
+    try:
+        prepared = prepare(job, store)
+        record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
+    except Exception as err:
+        if lock is not None:
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+        else:
+            crash_report.keep_refusal(folder.path, str(err))
+        raise
+    started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
+    faulthandler.enable(file=started_with)
+    with InterruptWatch() as interrupt:
+        job.on_start = partial(_begins, watch, interrupt)
+        try:
+            outcome = attempt(store, job, prepared, record, interrupt, again)
+        except (TrainingInterrupted, AbortTraining):
+            interrupt.rest()
+            outcome = Outcome(RunStatus.STOPPED, ABORTED)
+        except BaseException as err:
+            os.write(started_with, mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
+            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+            raise
+        while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
+            pass  # the disk is full: what this process still has to write is nowhere else
+        _tell_stopped(store, record, outcome)
+    interrupt.pass_on()
+    if outcome.status is RunStatus.FINISHED:
+        discard(folder)
+        store.update(record.key, payload="")
+    owned.release()
+    return 0
+
+
+def _begins(watch: StartWatch, interrupt: InterruptWatch, record: RunRecord, writer: RunWriter | None) -> None:
+    assert writer is not None
+    take_output(record, writer)
+    watch.follow(writer, interrupt)
+
+
+def _tell_stopped(store: Store, record: RunRecord, outcome: Outcome) -> None:
+    """Says that a run was stopped where an Interrupt came before that was said."""
+    if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
+        with contextlib.suppress(RunStateError):
+            store.end_run(record, RunStatus.STOPPED, record.attempt, outcome.message)
+
+
+def _job(payload: Payload) -> Job:
+    remarks = payload.enter()
+    content = payload.content()
+    options = content["options"]
+    if changes := os.environ.get(CHANGES_VARIABLE):
+        options = changed(options, json.loads(changes))
+    return Job(
+        options, lambda _options: (content["model"], content["data"]), content["notebook"],
+        content["parent"], content["provenance"], take_output, content["ckpt_path"],
+        remarks, content["findings"],
+    )  # fmt: skip
+
+
+def _share(store: Store, run: str, sha256: str) -> int:
+    """Trains along with the process that owns the run; what goes wrong here is written where that one's end is told."""
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    record = store.get(run)
+    folder = RunFolder(record.folder)
+    job = _job(Payload(store, record, sha256))
+    from jupyter_train.execution.start_point import resumption_of
+    from jupyter_train.training.fit import Surroundings, fit, last_line
+    from jupyter_train.training.lightning.ddp import NoMailbox, NoWriter, SharedInbox
+
+    prepared = prepare(job, store)
+    around = Surroundings(
+        job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
+        resumption_of(store, record) if job.config.resume is not None else None,
+        world_size=prepared.world_size, is_owner=False,
+    )  # fmt: skip
+    outcome = fit(prepared.module, prepared.source, around)
+    if outcome.error is None:
+        return 0
+    text = "".join(traceback.format_exception(outcome.error))
+    sys.stderr.write(text)
+    crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, last_line(outcome.error))
+    return 1
+
+
+def _leave_with(parent: int) -> None:
+    """Ends this process when the one that owns the run has died: nobody records what it does any more."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+def take_output(_record: RunRecord, writer: RunWriter | None) -> None:
+    """From now on everything printed, by this process and its children, goes to the run's log."""
+    assert writer is not None
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(writing)
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+        for number in (1, 2)
+    )
+    threading.Thread(target=_log_lines, args=(reading, writer.log), name="jupyter_train output", daemon=True).start()
+
+
+def _log_lines(reading: int, log: Callable[[str], None]) -> None:
+    """Lines as they are printed; the log keeps the newest of them."""
+    with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
+        rest = b""
+        while line := stream.readline(_MOST_LINE):
+            line, rest = rest + line, b""
+            if not line.endswith(b"\n") and b" " in line:  # cut between words: half a secret is not masked
+                line, _, rest = line.rpartition(b" ")
+            log(line.decode("utf-8", "replace"))
+        if rest:
+            log(rest.decode("utf-8", "replace"))
+
+
+def _arguments() -> tuple[str, str]:
+    """The run and its payload's hash, as typed or, for a process that stands by, as told."""
+    if sys.argv[1] != STAND_BY:
+        return sys.argv[1], sys.argv[2]
+    job = wait_for_job(sys.argv[2:])
+    if job is None:
+        sys.exit(0)
+    sys.argv[1:] = job  # Lightning starts further processes with the same
+    return job
+
+
+if __name__ == "__main__":
+    sys.exit(main(*_arguments()))

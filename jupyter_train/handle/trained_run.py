@@ -1,0 +1,202 @@
+"""What a run has learnt: its checkpoints, a model with their weights, what that says of other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.exceptions import ModelError, RunStateError
+from jupyter_train.handle.recorded_run import Recorded
+from jupyter_train.store import MetricReader, RunFolder, trust
+
+if TYPE_CHECKING:
+    from jupyter_train.store import Store
+    from jupyter_train.store.metrics.reader import Checkpoint
+
+
+class Trained(Recorded):
+    """A run with its weights.
+
+    Args:
+        store: Where it is recorded.
+        key: Its key.
+        module: The module it trained, in the kernel that did.
+        source: The loaders, there.
+    """
+
+    def __init__(self, store: Store, key: str, module: Any = None, source: Any = None) -> None:
+        super().__init__(store, key)
+        self._module = module
+        self._source = source
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The best checkpoint, else the last; None while there is none."""
+        found = self._checkpoint("best") or self._checkpoint("last")
+        return self.folder / found.path if found else None
+
+    def _checkpoint(self, kind: str) -> Checkpoint | None:
+        with MetricReader(RunFolder(self.record.folder).metrics) as reader:
+            found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
+        if kind == "best":
+            sign = 1 if (self.best or {}).get("mode") == "max" else -1
+            found.sort(key=lambda one: sign * (one.value if one.value is not None else 0.0))
+        return found[-1] if found else None
+
+    def _found_checkpoint(self, which: str) -> Checkpoint:
+        if which not in ("best", "last"):
+            raise ModelError(f"`{which}`: expected `best` or `last`")
+        found = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
+        if found is None:
+            raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
+        return found
+
+    def _weights(self, which: str) -> dict[str, Any]:
+        """Weights of a checkpoint, verified by its hash before anything is read from it.
+
+        Of another user's run, whose folder nobody here vouches for, tensors are read and nothing is unpickled.
+        """
+        from jupyter_train.training.checkpoints.weights import read_weights
+
+        found = self._found_checkpoint(which)
+        return read_weights(self._file(found), found.sha256, trust.is_own(self.record))
+
+    def _file(self, found: Checkpoint) -> Path:
+        record = self.record
+        if not trust.is_own(record):
+            return RunFolder(record.folder).inside(found.path)
+        return trust.checkpoint(self._store, record, found)
+
+    def model(self, into: Any = None, which: str = "best") -> Any:
+        """The trained model: a copy with the best (or last) weights, in eval mode.
+
+        Args:
+            into: A model to load the weights into; needed in a kernel that did not train the run.
+            which: `best` or `last`.
+
+        Raises:
+            ModelError: No model is known here, or the weights do not fit it.
+            RunStateError: The run has no checkpoint.
+        """
+        from jupyter_train.training.checkpoints.weights import load_weights
+
+        return load_weights(self._module_for(into), self._weights(which), self.ref)
+
+    def _module_for(self, into: Any) -> Any:
+        from jupyter_train.training.checkpoints.weights import detached_copy, wrapped_like
+
+        if into is not None:
+            return wrapped_like(into, self._weights("best"))
+        if self._module is None:
+            raise ModelError(
+                f"this kernel did not train `{self.ref}`; build the model and give it: `run.model(MyModel(...))`"
+            )
+        return detached_copy(self._module)
+
+    def test(self, data: Any = None, which: str = "best") -> dict[str, float]:
+        """Metrics of the module's `test_step` over `data`.
+
+        Args:
+            data: Loader, Dataset, datamodule, `(X, y)` or a frame, encoded as for training; if None, the held-out test
+                part of `--split`, or the `test_dataloader` of the datamodule or the module.
+            which: Weights to use, `best` or `last`.
+
+        Raises:
+            DataError: There is no test data.
+        """
+        from jupyter_train.training.evaluate import TEST
+
+        return self._evaluate(TEST, data, which)
+
+    def validate(self, data: Any = None, which: str = "best") -> dict[str, float]:
+        """Metrics of the module's `validation_step` over `data`.
+
+        Args:
+            data: As for `test`; if None, the data that the run validated with.
+            which: Weights to use, `best` or `last`.
+
+        Raises:
+            DataError: There is no validation data.
+        """
+        from jupyter_train.training.evaluate import VALIDATE
+
+        return self._evaluate(VALIDATE, data, which)
+
+    def _evaluate(self, stage: Any, data: Any, which: str) -> dict[str, float]:
+        from jupyter_train.training.evaluate import evaluate
+
+        folder = RunFolder(self.record.folder)
+        return evaluate(stage, self._evaluated(which), folder, self._source, data, self._batch_size)
+
+    def predict(self, data: Any, which: str = "best") -> Any:
+        """Predictions over `data`: one tensor along the first axis; a list, one for each batch, where that cannot be.
+
+        Args:
+            data: Inputs as an array, list or frame (encoded as for training), a Dataset or a loader; a list with the
+                predictions of each for several loaders.
+            which: Weights to use, `best` or `last`.
+        """
+        from jupyter_train.training.evaluate import predict
+
+        return predict(self._evaluated(which), RunFolder(self.record.folder), data, self._batch_size)
+
+    @property
+    def _batch_size(self) -> int:
+        return int(self.config.get("batch_size", 32))
+
+    def _evaluated(self, which: str) -> Any:
+        module = self._module_for(None)
+        module.load_state_dict(self._weights(which))
+        return module
+
+    def load_into(self, model: Any, which: str = "last") -> Any:
+        """Loads its weights into a model, in place, and gives the model.
+
+        Args:
+            model: The model to load into.
+            which: `last` or `best`.
+
+        Raises:
+            ModelError: The weights do not fit.
+            RunStateError: The run has no checkpoint.
+        """
+        from jupyter_train.training.checkpoints.weights import load_weights, wrapped_like
+
+        weights = self._weights(which)
+        was_training = model.training
+        load_weights(wrapped_like(model, weights), weights, self.ref)
+        model.train(was_training)
+        return model
+
+    def export(self, path: str | Path, format: str = "safetensors", which: str = "best", example: Any = None) -> Path:
+        """Writes its model for use elsewhere.
+
+        Args:
+            path: A folder for `safetensors` (weights and `config.json`), a file for the others.
+            format: `safetensors`, `lightning` (a stock `.ckpt`) or `onnx`.
+            which: Weights to use, `best` or `last`.
+            example: For `onnx`: one batch of inputs; taken from the training data if None.
+
+        Raises:
+            ModelError: The format is another, or the model cannot be written in it.
+            RunStateError: The run has no checkpoint.
+        """
+        from jupyter_train.training.checkpoints import export
+
+        export.check_format(format)
+        if format == "onnx":
+            inputs = self._example() if example is None else example
+            return export.to_onnx(self.model(which=which), Path(path), inputs)
+        found = self._found_checkpoint(which)
+        if format == "lightning":
+            return export.to_lightning(trust.checkpoint(self._store, self.record, found), found, Path(path))
+        about = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
+        return export.to_safetensors(self._file(found), found, Path(path), about)
+
+    def _example(self) -> Any:
+        """Inputs of the first training batch."""
+        loader = self._source.loaders.get("train_dataloaders") if self._source is not None else None
+        if loader is None:
+            raise ModelError("`onnx` needs one batch of inputs: `run.export(path, 'onnx', example=inputs)`")
+        batch = next(iter(loader))
+        return batch[0] if isinstance(batch, tuple | list) else batch

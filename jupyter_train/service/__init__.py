@@ -1,0 +1,1 @@
+"""What a panel may ask, and the kernel's channel that carries it."""

@@ -1,0 +1,114 @@
+"""Runs as a list shows them: the few columns it needs, thousands of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+
+from jupyter_train.exceptions import DamagedError
+from jupyter_train.run import PARTS, RunStatus
+from jupyter_train.store.readable_rows import Readable, one_by_one, parsed
+from jupyter_train.store.schema import runs
+from jupyter_train.store.value_checks import FILE_DAMAGE, is_key, is_name, is_sound, is_time
+
+if TYPE_CHECKING:
+    from jupyter_train.store.runs import Store
+
+_IS_SHOWN = runs.c.kind.not_in(PARTS)
+_UNDECIDED = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
+
+
+class Outline(NamedTuple):
+    """A run without its options; what is kept as JSON is read when asked for."""
+
+    key: str
+    name: str
+    code: str
+    kind: str
+    stored_status: str
+    attempt: int
+    user: str
+    host: str
+    pid: int
+    folder: str
+    notebook: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    heartbeat_at: float | None
+    size_bytes: int
+    tags_text: str
+    summary_text: str
+
+    @property
+    def status(self) -> RunStatus:
+        """As recorded; `Store.status_of` says whether that can be believed."""
+        return RunStatus(self.stored_status)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Progress, best and last values."""
+        return dict(parsed(self.summary_text))
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether its writer has ever said where the run is, which it does after its first commit of curves."""
+        return '"progress"' in self.summary_text
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags."""
+        return list(parsed(self.tags_text))
+
+
+_RENAMED = {"stored_status": "status", "tags_text": "tags", "summary_text": "summary"}
+_COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else runs.c[n] for n in Outline._fields]
+
+_CREATED_AT = Outline._fields.index("created_at")
+
+
+def _is_known(row: Sequence[Any]) -> bool:
+    """Whether its key, name, code and kind are names, and it was made at a time."""
+    return is_key(row[0]) and all(map(is_name, row[1:4])) and is_time(row[_CREATED_AT])
+
+
+def count(store: Store) -> int:
+    """How many runs there are, parts of others left out."""
+    with store.reading.connect() as connection:
+        query = sa.select(sa.func.count()).select_from(runs).where(_IS_SHOWN)
+        return int(connection.execute(query).scalar_one())
+
+
+def outlines(store: Store, limit: int, since: float | None = None, has_parts: bool = False) -> Readable[Outline]:
+    """The newest runs first, parts of others left out; those that are damaged are counted.
+
+    Args:
+        store: Where they are recorded.
+        limit: At most so many.
+        since: Unix time in seconds: only runs that may have changed after it.
+        has_parts: Also runs that are parts of another.
+    """
+    query = sa.select(*_COLUMNS) if has_parts else sa.select(*_COLUMNS).where(_IS_SHOWN)
+    if since is not None:
+        changed = (runs.c.created_at > since, runs.c.ended_at > since, runs.c.status.in_(_UNDECIDED))
+        query = query.where(sa.or_(*changed))
+    elif not has_parts and count(store) > limit:
+        query = query.where(
+            runs.c.key.in_(sa.select(runs.c.key).where(_IS_SHOWN).order_by(runs.c.created_at.desc()).limit(limit))
+        )
+    # sorted here: they nearly are, and a database would carry whole rows through its sorter
+    found: Readable[Outline] = Readable()
+    try:
+        with store.reading.connect() as connection:
+            rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # nothing for SQLAlchemy to convert
+    except (DamagedError, *FILE_DAMAGE):
+        salvaged, found.unreadable = one_by_one(store.engine, query)
+        rows = [tuple(row.values()) for row in salvaged]
+    found += [Outline._make(row) for row in rows if is_sound(Outline, row) and _is_known(row)]
+    found.unreadable += len(rows) - len(found)
+    found.sort(key=attrgetter("created_at"), reverse=True)
+    del found[limit:]
+    return found

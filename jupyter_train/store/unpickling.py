@@ -1,0 +1,51 @@
+"""Unpickles what an earlier release pickled, whose modules and classes had other names."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable
+from typing import Any
+
+_OURS = "jupyter_train."
+#: Modules that a payload or a checkpoint of release 0.1 may name, and where they are now.
+_MOVED = {
+    "config.folds": "config.cross_validation",
+    "config.space": "config.search_space",
+    "execution.pickling": "execution.workers.pickling",
+    "training.datasets": "training.data.seeded_dataset",
+    "training.encoder": "training.data.encoder",
+    "training.indexed": "training.data.in_memory",
+    "training.order": "training.data.sample_order",
+    "training.sampler_state": "training.data.sampler_state",
+    "training.samplers": "training.data.samplers",
+    "training.sparse_rows": "training.data.sparse_rows",
+    "training.state": "training.state.fit_state",
+    "tuning.plan": "tuning.trial_spec",
+}
+#: Classes of those that have another name today.
+_RENAMED: dict[tuple[str, str], str] = {}
+
+
+def loads(stream: bytes, buffers: Iterable[Any] = ()) -> Any:
+    """The pickled object.
+
+    Args:
+        stream: A pickle that has been verified: unpickling runs code.
+        buffers: What was pickled out of band.
+
+    Raises:
+        Exception: Whatever a class of the user's raises, or that it cannot be imported.
+    """
+    return _Unpickler(io.BytesIO(stream), buffers=buffers).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Looks classes up where they are today."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """See `pickle.Unpickler`."""
+        old = module.removeprefix(_OURS)
+        if module.startswith(_OURS) and old in _MOVED:
+            module, name = _OURS + _MOVED[old], _RENAMED.get((old, name), name)
+        return super().find_class(module, name)

@@ -1,0 +1,1 @@
+"""Callbacks that follow a fit: recorder, commands, NaN, throughput."""

@@ -1,0 +1,216 @@
+"""Writes checkpoints, on a thread of its own where memory allows, and announces them once they are complete."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from jupyter_train.store.metrics.reader import Checkpoint
+from jupyter_train.store.redaction import one_line
+from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.store.writer import Marker, RunWriter
+from jupyter_train.training.checkpoints.format import OURS, PICKLED, write
+from jupyter_train.training.checkpoints.plain_content import pickled, split
+
+_MARGIN_BYTES = 16 * 1024 * 1024
+
+
+@dataclass
+class Snapshot:
+    """A checkpoint on its way to the disk.
+
+    Attributes:
+        content: What is written; nobody else changes it.
+        about: Its row, still without size and hash.
+        at: Its moment in the run's history.
+        replaced: Called once it is on disk; gives the paths of those it replaces.
+        failed: Called when the disk refused.
+    """
+
+    content: dict[str, Any]
+    about: Checkpoint
+    at: Marker
+    replaced: Callable[[], list[str]] = list
+    failed: Callable[[], None] = lambda: None
+
+
+class Saver:
+    """Takes snapshots and writes them, oldest first; a waiting one is dropped for a newer one in its place.
+
+    A disk that refuses is said once, and tried again with the next snapshot.
+
+    Args:
+        folder: The run's folder.
+        writer: Announces what is complete.
+        is_async: Whether to write on a thread of its own.
+    """
+
+    def __init__(self, folder: RunFolder, writer: RunWriter, is_async: bool) -> None:
+        self.spent_s = 0.0
+        self.problem = ""
+        self._folder = folder
+        self._writer = writer
+        self.is_async = is_async
+        self._waiting: dict[str, Snapshot] = {}
+        self._has_work = threading.Condition()
+        self._is_busy = False
+        self._is_closed = False
+        self._named: set[str] = set()
+        self._thread: threading.Thread | None = None
+
+    def save(self, slot: str, snapshot: Snapshot, must_wait: bool = False) -> bool:
+        """Writes a snapshot, now or soon; False when it was tried now and the disk refused.
+
+        Args:
+            slot: A snapshot that waits in the same slot is dropped.
+            snapshot: The checkpoint.
+            must_wait: Return once it is on disk.
+        """
+        if must_wait or not self.is_async:
+            self.wait()
+            return self._write(snapshot)
+        with self._has_work:
+            self._waiting.pop(slot, None)
+            self._waiting[slot] = snapshot
+            self._has_work.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="jupyter_train saver", daemon=True)
+                self._thread.start()
+        return True
+
+    def be_sync(self) -> None:
+        """From now on everything is written at once: there is no memory for copies."""
+        if self.is_async:
+            self.is_async = False
+            self._writer.event("checkpoint", "memory is short: training waits while a checkpoint is written")
+
+    def wait(self) -> None:
+        """Returns once nothing waits."""
+        with self._has_work:
+            self._has_work.wait_for(lambda: not self._waiting and not self._is_busy)
+
+    def close(self) -> None:
+        """Writes what waits and ends its thread."""
+        self.wait()
+        with self._has_work:
+            self._is_closed = True
+            self._has_work.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            with self._has_work:
+                self._has_work.wait_for(lambda: bool(self._waiting) or self._is_closed)
+                if not self._waiting:
+                    return
+                snapshot = self._waiting.pop(next(iter(self._waiting)))
+                self._is_busy = True
+            began = time.thread_time()
+            try:
+                self._write(snapshot)
+            except Exception as err:  # noqa: BLE001  without this thread nothing would be saved, and `wait` never end
+                self._tell(f"checkpoint not announced: {one_line(str(err), 300)}; training goes on")
+            self.spent_s += time.thread_time() - began
+            del snapshot
+            with self._has_work:
+                self._is_busy = False
+                self._has_work.notify_all()
+
+    def _write(self, snapshot: Snapshot) -> bool:
+        about = snapshot.about
+        target = self._folder.path / about.path
+        try:
+            self._check_room(snapshot.content)
+            size, sha256, problems = write(snapshot.content, target)
+        except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training goes on
+            snapshot.failed()
+            self._tell(f"checkpoint not saved: {getattr(err, 'strerror', None) or err}; training goes on")
+            return False
+        self._name(problems)
+        self._tell("")
+        self._writer.checkpoint(about._replace(size=size, sha256=sha256), snapshot.replaced(), snapshot.at)
+        return True
+
+    def _check_room(self, content: dict[str, Any]) -> None:
+        needed = size_of(content) + _MARGIN_BYTES
+        free = shutil.disk_usage(self._folder.checkpoints).free
+        if needed > free:
+            words = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+            raise OSError(errno.ENOSPC, words)
+
+    def _name(self, problems: dict[str, str]) -> None:
+        for name, reason in problems.items():
+            if name not in self._named:
+                self._named.add(name)
+                self._writer.event("warning", f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run "
+                                              "will not have it")  # fmt: skip
+
+    def _tell(self, problem: str) -> None:
+        if problem and problem != self.problem:
+            self._writer.event("checkpoint", problem)
+        elif self.problem and not problem:
+            self._writer.event("checkpoint", "checkpoints can be saved again")
+        self.problem = problem
+
+
+def size_of(content: Any) -> int:
+    """Bytes of all tensors in plain containers."""
+    if isinstance(content, torch.Tensor):
+        return content.numel() * content.element_size()
+    if isinstance(content, dict):
+        return sum(size_of(item) for item in content.values())
+    if isinstance(content, list | tuple):
+        return sum(size_of(item) for item in content)
+    return 0
+
+
+def has_nan(content: Any) -> bool:
+    """Whether a tensor in plain containers holds NaN; infinities are well in masks."""
+    if isinstance(content, torch.Tensor):
+        # the sum takes no memory, and is NaN also where infinities cancel out
+        return content.is_floating_point() and bool(content.sum().isnan()) and bool(content.isnan().any())
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return any(has_nan(item) for item in items)
+
+
+def bytes_of(trainer: pl.Trainer) -> int:
+    """About what a checkpoint will have: weights, and the optimizers' states."""
+    return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])
+
+
+def copied(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with every tensor copied to memory of its own on the host; objects that are no plain data as bytes.
+
+    Tensors that share memory share it in the copy too.
+    """
+    plain, apart = split(content)
+    seen: dict[tuple[int, Any, Any, Any], torch.Tensor] = {}
+    found = _copied(plain, seen)
+    if apart:
+        found[OURS] = {**found.get(OURS, {}), PICKLED: pickled(apart)}
+    return found  # type: ignore[no-any-return]
+
+
+def _copied(content: Any, seen: dict[tuple[int, Any, Any, Any], torch.Tensor]) -> Any:
+    if isinstance(content, torch.Tensor):
+        key = (content.data_ptr(), tuple(content.shape), tuple(content.stride()), content.dtype)
+        if content.numel() == 0 or key not in seen:
+            seen[key] = content.detach().to("cpu", copy=True)
+        return seen[key]
+    if isinstance(content, dict):
+        made: Any = type(content)((key, _copied(item, seen)) for key, item in content.items())
+        if hasattr(content, "_metadata"):
+            made._metadata = content._metadata
+        return made
+    if isinstance(content, list | tuple) and type(content) in (list, tuple):
+        return type(content)(_copied(item, seen) for item in content)
+    return content

@@ -1,0 +1,97 @@
+"""Writes a run's model for use elsewhere: safetensors, a stock Lightning checkpoint, or ONNX."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from jupyter_train.exceptions import ModelError, did_you_mean
+from jupyter_train.store.run_folder import write_atomically
+from jupyter_train.training.checkpoints.format import in_stock_form, read, read_plain, save_atomically
+from jupyter_train.training.checkpoints.plain_content import hyperparameters, without_unpicklable
+
+if TYPE_CHECKING:
+    from jupyter_train.store.metrics.reader import Checkpoint
+
+FORMATS = ("safetensors", "lightning", "onnx")
+
+
+def check_format(format: str) -> None:
+    """Raises unless a model can be written that way.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    if format not in FORMATS:
+        raise ModelError(f"`{format}`: no such format.{did_you_mean(format, FORMATS)} Known are: {', '.join(FORMATS)}")
+
+
+def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str, Any]) -> Path:
+    """Weights and a `config.json` in a folder, as other tools read them; gives the folder.
+
+    Args:
+        file: The checkpoint.
+        found: Its row.
+        target: The folder; made if it is not there.
+        about: What `config.json` says.
+    """
+    from safetensors.torch import save
+
+    content = read_plain(file, found.sha256)
+    # tensors that share memory are refused by the format: each gets its own
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in content["state_dict"].items()
+               if isinstance(tensor, torch.Tensor)}  # fmt: skip
+    target.mkdir(parents=True, exist_ok=True)
+    write_atomically(target / "model.safetensors", save(weights, {"format": "pt"}))
+    config = {**about, "step": found.step, "epoch": found.epoch, "hyperparameters": _plain(content)}
+    write_atomically(target / "config.json", json.dumps(config, indent=1, default=str).encode())
+    return target
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    from jupyter_train.config.train import as_json
+
+    return {str(name): as_json(value) for name, value in hyperparameters(content).items()}
+
+
+def to_lightning(file: Path, found: Checkpoint, target: Path) -> Path:
+    """A checkpoint as Lightning itself writes it, with all hyperparameters that `pickle` takes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = in_stock_form(read(file, found.sha256))
+    without_unpicklable(content)
+    save_atomically(content, target)
+    return target
+
+
+def to_onnx(model: Any, target: Path, example: Any) -> Path:
+    """The model as an ONNX graph, for batches of any size where the model allows.
+
+    Raises:
+        ModelError: PyTorch cannot translate it, or a package for that is missing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    inputs = tuple(example) if isinstance(example, tuple) else (torch.as_tensor(example),)
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as err:
+        raise ModelError(f"ONNX needs a package that is missing ({err}); type `pip install onnx onnxscript`") from err
+    any_batch = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+    try:
+        _write_onnx(model, inputs, target, any_batch)
+    except Exception:  # noqa: BLE001  a model may be made for batches of one size: then it is written for those
+        try:
+            _write_onnx(model, inputs, target, None)
+        except Exception as err:
+            reason = " ".join(str(err).split())[:300]
+            raise ModelError(f"PyTorch cannot write this model as ONNX: {reason}") from err
+    return target
+
+
+def _write_onnx(model: Any, inputs: tuple[Any, ...], target: Path, dynamic: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model.eval(), inputs, str(target), dynamo=True, verbose=False, dynamic_shapes=dynamic)

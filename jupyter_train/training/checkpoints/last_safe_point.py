@@ -1,0 +1,132 @@
+"""The newest moment of a fit at which nothing was half done: what a checkpoint taken later must say of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.hooks import DataHooks
+
+from jupyter_train.store.writer import Marker
+from jupyter_train.training.checkpoints.dump import dump
+from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.validation_start import BeforeValidation
+from jupyter_train.training.engine.hooks import TRANSFER, overridden
+from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.state import fit_state, rng_state
+
+#: How often the slower random generators are looked at.
+_LOOK_AT_ALL_S = 0.25
+
+
+class CleanMoment:
+    """The newest moment at which nothing was half done.
+
+    Attributes:
+        moment: Which one it was.
+        validation: The state of that moment, where a validation began then.
+        batches: Batches of training that had begun by then; -1 before the first such moment.
+        marker: That moment of the run's history, where a validation began then.
+    """
+
+    def __init__(self) -> None:
+        self.moment = Moment.BETWEEN_BATCHES
+        self.validation: BeforeValidation | None = None
+        self.marker: Marker | None = None
+        self.batches = -1
+        self._epochs = -1
+        self._is_last_batch = False
+        self._torch: torch.Tensor | None = None
+        self._whole: dict[str, Any] | None = None
+        self._whole_at = 0.0
+        self._is_whole_of_now = False
+
+    def note(self, trainer: pl.Trainer, moment: Moment) -> None:
+        """This is one. Torch's generator is looked at each time, the slower ones now and then."""
+        now = time.monotonic()
+        self.moment = moment
+        self.validation = None
+        loop: Any = trainer.fit_loop
+        progress = loop.epoch_loop.batch_progress
+        self.batches = progress.total.ready
+        self._is_last_batch = progress.is_last_batch
+        self._epochs = loop.epoch_progress.total.processed
+        self._torch = rng_state.torch_state()
+        is_validation = moment is Moment.BEFORE_VALIDATION
+        self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
+        if self._is_whole_of_now:
+            self._whole, self._whole_at = rng_state.capture(), now
+
+    def begin_validation(self, trainer: pl.Trainer, marker: Marker, extra: Callable[[], dict[str, Any]] | None) -> None:
+        """The moment is the beginning of a validation, inside which a checkpoint may be asked for.
+
+        Args:
+            trainer: About to validate.
+            marker: This moment of the run's history.
+            extra: Gives what a checkpoint holds of the run besides the fit; None where none will be asked for.
+        """
+        self.marker = marker
+        self.validation = BeforeValidation(trainer, extra) if extra is not None else None
+
+    @property
+    def is_known(self) -> bool:
+        """False until this attempt has come to its first such moment."""
+        return self.batches >= 0
+
+    def has_begun_a_batch(self, trainer: pl.Trainer) -> bool:
+        """Whether a batch has begun since."""
+        return self.is_known and bool(trainer.fit_loop.epoch_loop.batch_progress.total.ready != self.batches)
+
+    def holds(self, trainer: pl.Trainer) -> bool:
+        """Whether nothing that a checkpoint holds has changed since: a batch is being read, or a validation runs."""
+        if trainer.validating:
+            return self.validation is not None and self.validation.is_unmoved(trainer)
+        fit_loop: Any = trainer.fit_loop
+        has_ended_an_epoch = fit_loop.epoch_progress.total.processed != self._epochs
+        is_reading = self.moment is Moment.BETWEEN_BATCHES and not has_ended_an_epoch
+        return is_reading and not self.has_begun_a_batch(trainer) and not _may_change_with_a_batch(trainer)
+
+    def accept(self, trainer: pl.Trainer) -> None:
+        """What has changed in the running validation was asked for: it belongs to a checkpoint from now on."""
+        if self.validation is not None:
+            self.validation.accept(trainer)
+
+    def content(
+        self, trainer: pl.Trainer, moment: Moment, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
+        found = dump(trainer)
+        found["loops"] = fit_state.settled(found["loops"], moment)
+        if self.is_known:  # Lightning says it of a batch as soon as that is read
+            found["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch
+        ours = fit_state.capture(trainer, moment) | extra() if self.validation is None else self.validation.ours
+        found[OURS] = ours | {"random": random}
+        return found
+
+    def random_at(self, moment: Moment) -> dict[str, Any]:
+        """The random state that belongs to a checkpoint taken now."""
+        is_earlier = moment is Moment.BEFORE_VALIDATION
+        return self.random() if is_earlier else {**rng_state.capture(), "is_exact": True}
+
+    def random(self) -> dict[str, Any]:
+        """The random state of that moment, and whether all of it is known to be."""
+        now = rng_state.capture()
+        if self._whole is None or self._torch is None:
+            return {**now, "is_exact": False}
+        if self._is_whole_of_now:
+            return {**self._whole, "is_exact": True}
+        is_exact = rng_state.is_same_but_for_torch(now, self._whole)
+        return {**now, "torch": self._torch, "is_exact": is_exact}
+
+
+def _may_change_with_a_batch(trainer: pl.Trainer) -> bool:
+    """Whether user code runs when a batch was read and is not counted yet, or reading it moves what is saved."""
+    datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+    owners = [one for one in (trainer.lightning_module, datamodule) if one is not None]
+    if any(overridden(one, name, DataHooks) for one in owners for name in TRANSFER):
+        return True
+    loader: Any = trainer.fit_loop._combined_loader
+    return any(callable(getattr(one, "state_dict", None)) for one in loader.flattened)

@@ -1,0 +1,259 @@
+"""The metric that tells the best epoch: which one it is, how it goes, its best value so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.exceptions import OptionError
+from jupyter_train.store.writer import RunWriter
+from jupyter_train.training.checkpoints.monitor_choice import (
+    choose_monitor,
+    is_validation,
+    metric_not_logged,
+    no_direction_words,
+    no_loss_words,
+    none_words,
+    training_loss,
+)
+from jupyter_train.training.lightning.validation_schedule import may_validate
+
+_MOST_TRAIL = 32
+_NONE_CAME = "the validation that was awaited did not come"
+
+
+class Monitored:
+    """Reads the metric whenever it is new, and says in the run's summary where it stands.
+
+    Which one it is: the one that was named; else a validation metric, from the first validation that logs one; until
+    then the training loss, where there is one optimizer and no validation is still to come; else none.
+
+    Args:
+        config: The metric and its direction, where they were named.
+        writer: Records the summary.
+    """
+
+    def __init__(self, config: TrainConfig, writer: RunWriter) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        self._named = config.monitor or config.early_stop_metric
+        self.name: str | None = self._named
+        self._config = config
+        self._takes_last = config.objective == "last"
+        self._writer = writer
+        self._since = 0
+        self._seen_at = -1
+        self._best: dict[str, Any] = {}
+        self._trail: list[float] = []
+        self._has_validated = False
+        self._is_of_validation = False
+        self._has_told_none = False
+        self._has_told_direction = False
+        self._has_waited = False
+        self._has_looked = False
+        self._is_read_in_validation = False
+
+    def look(self, trainer: pl.Trainer) -> float | None:
+        """The metric's value, at the end of a validation or of an epoch's training; None when there is no new one."""
+        metrics = trainer.callback_metrics
+        logged = _logged_by_loop(trainer) & set(metrics)
+        besides = _logged_besides(trainer, set(metrics))
+        self._has_looked = True
+        self._has_validated |= trainer.validating
+        if self._named is None and not self._is_of_validation:
+            self._choose(trainer, logged | set(filter(is_validation, besides)))
+        if self._seen_at == trainer.global_step or not self._is_new(trainer, logged, besides):
+            return None
+        assert self.name is not None
+        value = float(metrics[self.name])
+        self._seen_at = trainer.global_step
+        self._is_read_in_validation |= trainer.validating
+        self._remember(value)
+        if math.isfinite(value) and (not self._best or self.beats(value, self._best["value"])):
+            self._take(value, trainer)
+        elif self._takes_last:
+            self._best = {}
+            self._writer.summary(best=None)
+        return value
+
+    def _is_new(self, trainer: pl.Trainer, logged: set[str], besides: set[str]) -> bool:
+        """Whether the metric has a value of now; what a callback put there in a validation stays there after it."""
+        if self.name is None or self.name in logged:
+            return self.name is not None
+        is_old = self._is_read_in_validation and not trainer.validating and is_validation(self.name)
+        return self.name in besides and not is_old
+
+    def _take(self, value: float, trainer: pl.Trainer) -> None:
+        found = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
+        self._best = found | {"step": trainer.global_step, "mode": self._direction()}
+        if self._takes_last:
+            self._best["which"] = "last"
+        self._writer.summary(best=self._best)
+
+    def beats(self, value: float, other: float) -> bool:
+        """Whether a value is better than another; or newer, where the last one is what counts."""
+        if self._takes_last:
+            return not math.isnan(value)
+        return value < other if self._direction() == "min" else value > other
+
+    def counts(self, step: int) -> bool:
+        """Whether what was best at a step was so by the metric that tells it now."""
+        return step >= self._since
+
+    def check(self, trainer: pl.Trainer) -> None:
+        """A named metric must have been logged by the end of the first epoch that validated.
+
+        Raises:
+            OptionError: It was not.
+        """
+        if self._named is None or self._named in trainer.callback_metrics:
+            return
+        if self._awaits_validation(trainer):
+            return
+        self._has_told_none = True
+        raise OptionError(metric_not_logged(self._named, list(trainer.callback_metrics)))
+
+    def end(self, trainer: pl.Trainer) -> None:
+        """Says so where a fit that is over has no best epoch, unless it ended before anything was compared."""
+        if self._best or not self._has_looked:
+            return
+        if self.name is None and self._has_waited and not self._has_validated:
+            why = _NONE_CAME
+        elif self.name is None:
+            why = "no validation metric tells, and the run ended before its first epoch did"
+        else:
+            why = f"`{self.name}` was {'not logged' if self._seen_at < 0 else 'never a number'}"
+        self._tell_none(why, trainer)
+
+    # -- which ------------------------------------------------------------------------------------
+
+    def _choose(self, trainer: pl.Trainer, logged: set[str]) -> None:
+        """Takes a validation metric as soon as there is one, else the training loss where it can tell."""
+        of_validation = logged if trainer.validating else set(filter(is_validation, logged))
+        validation = choose_monitor(of_validation)
+        if validation is not None:
+            self._is_of_validation = True
+            self._change_to(validation, trainer)
+            return
+        self._tell_direction(of_validation, trainer)
+        if self.name is None and not trainer.validating:
+            self._choose_without_validation(trainer, logged)
+
+    def _choose_without_validation(self, trainer: pl.Trainer, logged: set[str]) -> None:
+        """Takes the training loss; none where the epochs before were not compared, as a validation was awaited."""
+        if self._awaits_validation(trainer):
+            self._has_waited = True
+        elif self._has_waited and not self._has_validated:
+            self._tell_none(_NONE_CAME, trainer)
+        else:
+            self._choose_training_loss(trainer, logged)
+
+    def _choose_training_loss(self, trainer: pl.Trainer, logged: set[str]) -> None:
+        loss = training_loss(logged)
+        if loss is not None and len(trainer.optimizers) == 1:
+            self._change_to(loss, trainer)
+        else:
+            self._tell_none(no_loss_words(len(trainer.optimizers), logged), trainer)
+
+    def _tell_none(self, why: str, trainer: pl.Trainer) -> None:
+        if not self._has_told_none:
+            self._has_told_none = True
+            self._writer.event("best", none_words(why), trainer.global_step)
+
+    def _tell_direction(self, names: set[str], trainer: pl.Trainer) -> None:
+        if names and not self._has_told_direction:
+            self._has_told_direction = True
+            self._writer.event("best", no_direction_words(names), trainer.global_step)
+
+    def _change_to(self, name: str, trainer: pl.Trainer) -> None:
+        before, self.name = self.name, name
+        if before == name:
+            return
+        self._since = trainer.global_step
+        text = f"`{name}` tells the best epoch from now on"
+        if before is not None:
+            text += f"; what was best by `{before}` no longer counts"
+        if before is not None or self._has_told_none:
+            self._has_told_none = False
+            self._writer.event("best", text, trainer.global_step)
+        if before is not None:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._seen_at, self._best, self._trail = -1, {}, []
+        self._is_read_in_validation = False
+        self._writer.summary(best=None, trail=[])
+        self.on_change()
+
+    def _awaits_validation(self, trainer: pl.Trainer) -> bool:
+        """Whether a first validation is still to come."""
+        return not self._has_validated and may_validate(trainer)
+
+    # -- how it goes ------------------------------------------------------------------------------
+
+    def _remember(self, value: float) -> None:
+        """The way the metric went, in a few numbers: what a list draws of a run."""
+        if math.isfinite(value):
+            self._trail.append(float(f"{value:.4g}"))
+        if len(self._trail) > _MOST_TRAIL:
+            self._trail = self._trail[::2]
+        self._writer.summary(trail=self._trail.copy())
+
+    def _direction(self) -> str:
+        assert self.name is not None
+        return self._config.direction(self.name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {
+            "name": self.name, "seen_at": self._seen_at, "best": self._best, "trail": self._trail.copy(),
+            "since": self._since, "has_validated": self._has_validated, "is_of_validation": self._is_of_validation,
+            "has_told_none": self._has_told_none, "has_told_direction": self._has_told_direction,
+            "has_waited": self._has_waited,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there; anew, where another metric or direction is named now."""
+        self.name = self._named or state["name"]
+        self._since = state.get("since", 0)
+        self._has_validated = state.get("has_validated", bool(state["best"]))
+        self._is_of_validation = state.get("is_of_validation", is_validation(self.name or ""))
+        self._has_told_none = state.get("has_told_none", False)
+        self._has_told_direction = state.get("has_told_direction", False)
+        self._has_waited = state.get("has_waited", False)
+        best = state["best"]
+        if best and (best["metric"], best["mode"]) != (self.name, self._direction()):
+            self._since = state["seen_at"] + 1
+            return
+        self._seen_at = state["seen_at"]
+        self._trail = list(state["trail"])
+        self._best = dict(best)
+        if self._best:
+            self._writer.summary(best=self._best, trail=self._trail.copy())
+
+
+def _logged_by_loop(trainer: pl.Trainer) -> set[str]:
+    """Names that the validation, or the epoch's training, has logged; other metrics keep an old value."""
+    active: Any = trainer._results
+    return set(_names_in(active.values() if active is not None else []))
+
+
+def _logged_besides(trainer: pl.Trainer, names: set[str]) -> set[str]:
+    """Names that have a new value all the same: a training step's, and what a callback puts there by itself."""
+    loop: Any = trainer.fit_loop.epoch_loop
+    training, validation = loop._results.values(), loop.val_loop._results.values()
+    known = {*_names_in(training, is_new=False), *_names_in(validation, is_new=False)}
+    by_steps = set(_names_in(item for item in training if not item.meta.on_epoch))
+    return names & (by_steps | (names - known))
+
+
+def _names_in(items: Iterable[Any], is_new: bool = True) -> Iterable[str]:
+    for item in items:
+        if not (is_new and item.has_reset):
+            meta = item.meta
+            has_suffix = meta.add_dataloader_idx and meta.dataloader_idx is not None
+            suffix = f"/dataloader_idx_{meta.dataloader_idx}" if has_suffix else ""
+            yield from (f"{meta.name}{fork}{suffix}" for fork in ("", "_step", "_epoch"))

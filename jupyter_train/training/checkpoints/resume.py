@@ -1,0 +1,151 @@
+"""Puts a fit back to the moment of a checkpoint, so that what follows is what would have followed then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.data.loader_position import Orders
+from jupyter_train.training.lightning.safe_points import Moment, once
+from jupyter_train.training.state import fit_state, rng_state
+
+
+@dataclass
+class Resumption:
+    """A checkpoint to go on from.
+
+    Attributes:
+        path: Its file.
+        content: The whole checkpoint, verified and read.
+        keeps_epochs: Whether the number of epochs, as last set, holds on.
+        keeps_patience: The same for the patience of early stopping.
+        keeps_stop: Whether a decision to stop early holds on; not where a finished run is made longer.
+        lr: The learning rate from here on; as it was if None.
+    """
+
+    path: str
+    content: dict[str, Any]
+    keeps_epochs: bool = True
+    keeps_patience: bool = True
+    keeps_stop: bool = True
+    lr: float | None = None
+
+    @property
+    def ours(self) -> dict[str, Any]:
+        """What the checkpoint holds besides Lightning's own."""
+        return dict(self.content[OURS])
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the fit it was taken."""
+        return Moment(self.ours["moment"])
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all random state in it is known to be of that moment."""
+        return bool(self.ours["random"].get("is_exact"))
+
+    @property
+    def batches(self) -> int:
+        """Training batches of the epoch that have been had."""
+        progress = self.content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+        return 0 if self.moment is Moment.BETWEEN_EPOCHS else int(progress["completed"])
+
+    def prepare(self, trainer: pl.Trainer, orders: Orders, config: TrainConfig) -> None:
+        """Makes a trainer that has not begun go on from here; it must be given `path` as its `ckpt_path`."""
+        fit_loop: Any = trainer.fit_loop
+        epoch_loop: Any = fit_loop.epoch_loop
+        strategy: Any = trainer.strategy
+        content = {name: value for name, value in self.content.items() if name != OURS}
+        strategy.load_checkpoint = lambda *_, **__: content
+        trainer.num_sanity_val_steps = 0
+        self._keep_epochs(trainer)  # else a fit that was made longer while it ran would be over before it begins
+        if self.moment is Moment.BETWEEN_EPOCHS:
+            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
+            return
+        steps = epoch_loop.max_steps
+        if steps != -1:
+            epoch_loop.max_steps = steps + 1  # else a fit that was killed at its last step would skip the epoch's end
+        once(epoch_loop, "reset", lambda _theirs: _reset(trainer, steps))
+        once(epoch_loop, "on_run_start", lambda theirs: self._enter_batches(theirs, trainer, orders, config))
+
+    def _enter_epoch(
+        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
+    ) -> None:
+        _forget_restart(trainer)
+        orders.restore(is_inside=False, is_first_process=trainer.is_global_zero)
+        trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
+        self._restore(trainer, config)
+        theirs()
+
+    def _enter_batches(
+        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
+    ) -> None:
+        orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
+        orders.remark(self._other_loaders(trainer))
+        theirs()
+        self._restore(trainer, config)
+        if self.moment is Moment.BEFORE_VALIDATION:
+            fit_loop: Any = trainer.fit_loop
+            fit_loop.epoch_loop.on_advance_end(fit_loop._data_fetcher)
+
+    def _other_loaders(self, trainer: pl.Trainer) -> list[str]:
+        """Whether training loaders are made in another epoch than those they stand for, in words."""
+        fitting: Any = trainer
+        every, made = fitting.reload_dataloaders_every_n_epochs, self.ours["loaded_at"]["train"]
+        if every < 2 or made == trainer.current_epoch:
+            return []
+        return [f"loaders are made every {every} epochs: those of epoch {made} are made again in this one"]
+
+    def _restore(self, trainer: pl.Trainer, config: TrainConfig) -> None:
+        ours = self.ours
+        fit_state.restore(trainer, ours | {"has_stopped_early": ours["has_stopped_early"] and self.keeps_stop})
+        self._keep_epochs(trainer)
+        if not self.keeps_patience:
+            for stopper in trainer.early_stopping_callbacks:
+                if isinstance(stopper, EarlyStopping) and stopper.monitor == config.early_stop_metric:
+                    stopper.patience = config.early_stop_patience
+        if self.lr is not None:
+            from jupyter_train.training.lightning.learning_rate import set_learning_rate
+
+            set_learning_rate(trainer, lr=self.lr)
+        self._enter_averaging(trainer)
+        rng_state.restore(ours["random"])
+
+    def _keep_epochs(self, trainer: pl.Trainer) -> None:
+        if self.keeps_epochs and self.ours["max_epochs"] is not None:
+            trainer.fit_loop.max_epochs = self.ours["max_epochs"]
+
+    def _enter_averaging(self, trainer: pl.Trainer) -> None:
+        """Lets stochastic weight averaging take over the schedule again, which it does at the start of an epoch.
+
+        Making its scheduler changes the learning rate; it is put back to that of the checkpoint.
+        """
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        for one in callbacks:
+            if isinstance(one, StochasticWeightAveraging) and one._latest_update_epoch >= one.swa_start:
+                one.on_train_epoch_start(trainer, trainer.lightning_module)
+                trainer.strategy.load_optimizer_state_dict(self.content)
+
+
+def _reset(trainer: pl.Trainer, max_steps: int) -> None:
+    """Instead of Lightning's guess where inside a batch the checkpoint was taken: it was taken between two."""
+    trainer.fit_loop.epoch_loop.max_steps = max_steps
+    _forget_restart(trainer)
+
+
+def _forget_restart(trainer: pl.Trainer) -> None:
+    """From now on Lightning's loops do what they would do in an unbroken fit."""
+    fit_loop: Any = trainer.fit_loop
+    fit_loop._restarting = False
+    for loop in (fit_loop.epoch_loop, fit_loop.epoch_loop.val_loop):
+        loop._restarting = False
+        loop.reset_restart_stage()
+    for loop in (fit_loop.epoch_loop.automatic_optimization, fit_loop.epoch_loop.manual_optimization):
+        loop._restarting = False

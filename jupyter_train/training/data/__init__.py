@@ -1,0 +1,1 @@
+"""What may be given as data, made into loaders: tables, splits, order, samplers."""

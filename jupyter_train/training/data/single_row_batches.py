@@ -1,0 +1,73 @@
+"""A last batch of one row, on which BatchNorm cannot be trained: found at the first, before anything is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
+from torch.utils.hooks import RemovableHandle
+
+from jupyter_train.exceptions import DataError
+from jupyter_train.training.lightning.safe_points import after, before
+
+
+class SingleRows:
+    """Lets a fit fail in one line at its first batch where a BatchNorm would fail at the last one of the epoch.
+
+    Whether it would is seen from the first batch: it needs two values a channel, and images have many in a row.
+
+    Args:
+        batches_are_ours: Whether batches are made here, so that an option can leave out the last.
+    """
+
+    def __init__(self, batches_are_ours: bool) -> None:
+        self._fix = "add `--drop-last`, or take another `--batch-size`"
+        if not batches_are_ours:
+            self._fix = "give the DataLoader `drop_last=True`, or another `batch_size`"
+        self._handles: list[RemovableHandle] = []
+
+    def watch(self, trainer: pl.Trainer) -> None:
+        """Looks at the first batch of a fit, from the moment when its loaders are there."""
+        before(trainer.fit_loop, "on_run_start", lambda: self._look_at(trainer))
+        after(trainer.fit_loop.epoch_loop, "on_advance_end", lambda _fetcher: self.rest())
+
+    def rest(self) -> None:
+        """Leaves the module as it was."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _look_at(self, trainer: pl.Trainer) -> None:
+        sizes = _last_batch(trainer)
+        norms = [part for part in trainer.lightning_module.modules() if isinstance(part, _BatchNorm)]
+        if sizes is None or not norms:
+            return
+        rows, batch_size = sizes
+        fix = self._fix if batch_size > 1 else "take larger batches"
+
+        def look(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+            values = inputs[0].numel() // inputs[0].shape[1]
+            if norm.training and values <= batch_size:
+                raise DataError(
+                    f"the last batch of an epoch has one row ({rows:,} rows in batches of {batch_size:,}), and "
+                    f"`{type(norm).__name__}` cannot be trained on one; {fix}"
+                )
+
+        self._handles = [norm.register_forward_pre_hook(look) for norm in norms]
+
+
+def _last_batch(trainer: pl.Trainer) -> tuple[int, int] | None:
+    """How many rows an epoch has, and a batch, where the last batch has one row and is trained; else None."""
+    loader = trainer.train_dataloader
+    if not isinstance(loader, DataLoader) or loader.batch_size is None or not isinstance(loader.sampler, Sized):
+        return None
+    if loader.drop_last and loader.batch_size > 1:
+        return None
+    count, batch_size = len(loader.sampler), loader.batch_size
+    batches = -(-count // batch_size)
+    is_single = count % batch_size == 1 or batch_size == 1
+    is_reached = trainer.num_training_batches >= batches and not 0 <= trainer.max_steps < batches
+    return (count, batch_size) if is_single and is_reached else None

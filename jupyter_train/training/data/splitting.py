@@ -1,0 +1,161 @@
+"""Which rows train, which validate, and which are put aside: by shares, or fold by fold."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jupyter_train.config.cross_validation import Fold
+from jupyter_train.exceptions import DataError, did_you_mean
+
+#: More different values are no classes.
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are dealt.
+
+    Attributes:
+        shares: Of training, validation and test.
+        fold: Which rows validate, in place of a share of them.
+        given: How many rows train, validate and test, in this order, where they were not to be dealt; else empty.
+    """
+
+    shares: tuple[float, float, float]
+    fold: Fold | None = None
+    given: tuple[int, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The column whose rows stay together; empty where there is none."""
+        return self.fold.folds.group if self.fold is not None else ""
+
+    def groups_of(self, frame: Any) -> np.ndarray[Any, Any] | None:
+        """The group of every row; None where there are no groups.
+
+        Raises:
+            DataError: The frame has no such column.
+        """
+        if not self.group:
+            return None
+        if self.group not in frame.columns:
+            close = did_you_mean(self.group, [str(name) for name in frame.columns])
+            raise DataError(f"`--cv {self.fold and self.fold.folds.count}:group={self.group}`: no such column.{close}")
+        return np.asarray(frame[self.group])
+
+
+def is_classes(targets: np.ndarray[Any, Any]) -> bool:
+    """True for one-dimensional integer, bool or text targets with few enough different values."""
+    return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= MOST_CLASSES
+
+
+def split_rows(
+    targets: np.ndarray[Any, Any], split: Split, seed: int, groups: np.ndarray[Any, Any] | None = None
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Row numbers of train, validation and test, by seed; stratified when the targets are classes.
+
+    A test part is put aside first, whole, and is the same for every fold.
+
+    Raises:
+        DataError: There are too few rows, or groups, for the shares or the folds.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(targets))
+    if split.given:
+        train, validation, test = np.split(rows, np.cumsum([*split.given, 0])[:2])
+        return train, validation, test
+    labels = targets.astype(str) if is_classes(targets) else None
+    _, for_validation, for_test = split.shares
+    if split.fold is not None:
+        kept, test = _without_test(rows, split, labels, seed, groups)
+        train, validation = fold_rows(targets[kept], split.fold, seed, groups[kept] if groups is not None else None)
+        return kept[train], kept[validation], test
+    train, rest = _cut(train_test_split, rows, for_validation + for_test, labels, seed)
+    if for_test == 0 or len(rest) < 2:
+        return train, rest, rest[:0]
+    if for_validation == 0:
+        return train, rest[:0], rest
+    validation, test = _cut(train_test_split, rest, for_test / (for_validation + for_test), labels, seed)
+    return train, validation, test
+
+
+def _without_test(rows: Any, split: Split, labels: Any, seed: int, groups: Any) -> tuple[Any, Any]:
+    """Rows for the folds, and the test part: at the end where time counts, whole groups where there are such."""
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    share = split.shares[2]
+    if share <= 0:
+        return rows, rows[:0]
+    assert split.fold is not None
+    if split.fold.folds.kind == "time":
+        end = len(rows) - max(1, round(share * len(rows)))
+        return rows[:end], rows[end:]
+    if groups is not None:
+        try:
+            kept, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(rows, groups=groups))
+        except ValueError as err:
+            raise DataError(f"`--split` cannot put these groups aside for a test: {err}") from None
+        return np.sort(kept), np.sort(held)
+    return _cut(train_test_split, rows, share, labels, seed)
+
+
+def fold_rows(
+    targets: np.ndarray[Any, Any], fold: Fold, seed: int, groups: np.ndarray[Any, Any] | None = None
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Row numbers that train and that validate in one fold (scikit-learn's splitters, dealt by seed).
+
+    Args:
+        targets: One a row; decides whether folds are stratified where nothing else was said.
+        fold: Which.
+        seed: Deals the rows.
+        groups: One a row, for folds by group.
+
+    Raises:
+        DataError: There are too few rows, or groups, for the folds.
+    """
+    from sklearn import model_selection as sk
+
+    folds, count = fold.folds, fold.folds.count
+    kind = folds.kind
+    if kind == "auto":
+        enough = is_classes(targets) and np.unique(targets.astype(str), return_counts=True)[1].min() >= count
+        kind = "stratified" if enough else "plain"
+    splitters: dict[str, Callable[[], Any]] = {
+        "stratified": lambda: sk.StratifiedKFold(count, shuffle=True, random_state=seed),
+        "plain": lambda: sk.KFold(count, shuffle=True, random_state=seed),
+        "time": lambda: sk.TimeSeriesSplit(count),
+        "group": lambda: sk.GroupKFold(count),
+    }
+    labels = targets.astype(str) if kind == "stratified" else None
+    groups = groups if kind == "group" else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # too few rows of a class
+            dealt = list(splitters[kind]().split(np.zeros(len(targets)), labels, groups))
+    except (ValueError, UserWarning) as err:
+        raise DataError(f"`--cv {count}` cannot deal these {len(targets):,} rows: {err}") from None
+    train, validation = dealt[fold.number]
+    return train, validation
+
+
+def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
+    if share <= 0:
+        return rows, rows[:0]
+    share = max(share, 1 / len(rows))
+    if math.ceil(share * len(rows)) >= len(rows):
+        raise DataError(f"`--split` leaves no row for one of its parts: there are {len(rows):,} rows to deal")
+    strata = None
+    if labels is not None:
+        counts = np.unique(labels[rows], return_counts=True)[1]
+        held = max(1, round(share * len(rows)))
+        if counts.min() >= 2 and min(held, len(rows) - held) >= len(counts):
+            strata = labels[rows]
+    kept, held_out = cut(rows, test_size=share, random_state=seed, stratify=strata)
+    return np.sort(kept), np.sort(held_out)

@@ -1,0 +1,119 @@
+"""`--explain`: how a run would be trained, and why so, without training it."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.data import sized_len
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.training.checkpoints.monitor_choice import told_best
+from jupyter_train.training.data.in_memory import IndexedDataset
+from jupyter_train.training.data.loaders import DataSource
+from jupyter_train.training.data.sample_order import in_order, order_seed
+from jupyter_train.training.engine.eligibility import why_not
+from jupyter_train.training.lightning.safe_points import is_tested
+from jupyter_train.training.logging.console import captured
+from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
+
+
+class Explanation:
+    """Lines of (what, words); shown as a small table of text."""
+
+    def __init__(self, lines: list[tuple[str, str]]) -> None:
+        self.lines = lines
+
+    def __getitem__(self, what: str) -> str:
+        """The words for one thing; several lines of it joined.
+
+        Raises:
+            KeyError: Nothing is said of it.
+        """
+        found = [words for name, words in self.lines if name == what]
+        if not found:
+            raise KeyError(what)
+        return "; ".join(found)
+
+    def __repr__(self) -> str:
+        width = max(len(what) for what, _ in self.lines)
+        return "\n".join(f"{what.ljust(width)}  {words}" for what, words in self.lines)
+
+
+def explain(module: pl.LightningModule, source: DataSource, config: TrainConfig, world_size: int) -> Explanation:
+    """What a fit of this would do; sets everything up as for training, on a copy of the model, and trains nothing."""
+    count = sum(parameter.numel() for parameter in module.parameters())
+    trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    lines = [("model", f"{type(module).__name__}: {count:,} parameters, {trained:,} of them trained")]
+    if source.words:
+        lines.append(("data", source.words))
+    if world_size > 1:
+        return Explanation([*lines, ("loop", f"Lightning's own: {world_size} processes share the work")])
+    trainer, look = _set_up(module, source, config)
+    for loader in getattr(trainer.fit_loop._combined_loader, "flattened", []):
+        lines += _about(loader, config)
+    lines.append(("device", f"{trainer.strategy.root_device}, precision {trainer.precision}"))
+    return Explanation([*lines, ("best", look.best), ("loop", _loop(look.reason, config))])
+
+
+def _loop(reason: str | None, config: TrainConfig) -> str:
+    if config.engine == "lightning":
+        return "Lightning's own: `--engine lightning` was given"
+    if not is_tested():
+        return "Lightning's own: this release of it is newer than what was tested"
+    return "lean" if reason is None else f"Lightning's own: {reason}"
+
+
+class _Look(pl.Callback):
+    """Asks which loop would be taken, once the optimizers are there."""
+
+    reason: str | None = None
+    best = ""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Everything is set up; nothing is trained yet."""
+        self.best = told_best(self._config, trainer.enable_validation, len(trainer.optimizers))
+        self.reason = why_not(trainer)
+
+
+def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _Look]:
+    look = _Look(config)
+    with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored):
+        arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
+        arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        trainer = pl.Trainer(
+            **{name: value for name, value in arguments.items() if name != "fast_dev_run"},
+            enable_model_summary=False, num_sanity_val_steps=0, callbacks=[look],
+        )  # fmt: skip
+        refuse_model_callbacks(trainer)
+        trainer.fit(copy.deepcopy(module), **source.loaders)
+    return trainer, look
+
+
+def _about(loader: Any, config: TrainConfig) -> list[tuple[str, str]]:
+    remarks: list[str] = []
+    ordered = in_order(loader, order_seed(config.seed or 0), remarks, config.engine == "lean")
+    dataset = ordered.__dict__.get("dataset") if hasattr(ordered, "__dict__") else None
+    if isinstance(getattr(dataset, "inner", None), IndexedDataset) or type(dataset) is IndexedDataset:
+        how = "read a batch at a time, from tensors in memory"
+    elif hasattr(getattr(loader, "dataset", None), "__getitems__"):
+        how = f"read a batch at a time, by `{type(loader.dataset).__name__}.__getitems__`"
+    elif hasattr(loader, "dataset"):
+        how = f"read sample by sample from `{type(loader.dataset).__name__}`"
+    else:
+        how = f"as `{type(loader).__name__}` gives them"
+    workers = getattr(loader, "num_workers", 0)
+    length = sized_len(loader)
+    counted = f"{length:,} an epoch" if length is not None else "of no known number"
+    where = f", in {workers} worker processes" if workers else ""
+    order = [("order", f"{remark}; a resumed run may differ") for remark in remarks]
+    return [("batches", f"{counted}, {how}{where}"), *order]
+
+
+def _ignored(_text: str) -> None:
+    """Said of a trainer that trains nothing."""

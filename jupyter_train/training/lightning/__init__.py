@@ -1,0 +1,1 @@
+"""Where Lightning itself is patched or read: safe points, step metrics, learning rate, processes."""

@@ -1,0 +1,150 @@
+"""A fit spread over several processes: the first owns the record, the others do what it does and record nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+
+from jupyter_train.config import TrainConfig
+from jupyter_train.config.bounds import DEVICES
+from jupyter_train.config.commands import Command
+from jupyter_train.exceptions import OptionError
+from jupyter_train.run import RunStatus
+from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.commands import Answer
+from jupyter_train.store.metrics.reader import Checkpoint, Medium
+from jupyter_train.store.writer import Marker, Row, RunWriter
+
+#: Ways to start the processes that only make sense inside a notebook; ours start from a process of the run's own.
+_NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
+
+
+def strategy_for_processes(strategy: Any) -> Any:
+    """The strategy as a run's own process takes it: how it shares the work is kept, how it starts is ours."""
+    if strategy in (None, "auto"):
+        return "ddp"
+    for name in _NOTEBOOK_STARTS:
+        if isinstance(strategy, str) and strategy.startswith(name):
+            return "ddp" + strategy.removeprefix(name)
+    return strategy
+
+
+def is_ddp(strategy: Any) -> bool:
+    """True for Lightning's `ddp` in any form, by name or as an object."""
+    if isinstance(strategy, str):
+        return strategy.startswith("ddp") and strategy in StrategyRegistry.available_strategies()
+    return isinstance(strategy, DDPStrategy)
+
+
+def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
+    """Raises when the processes asked for cannot be recorded as one run.
+
+    Raises:
+        OptionError: Several machines, a strategy that splits the weights, or no checkpoint to bring them back with.
+    """
+    if trainer.num_nodes > 1:
+        raise OptionError("`--num-nodes`: a run trains on one machine; give `--devices N` alone")
+    if trainer.world_size == 1:
+        return
+    _check_machine(trainer.world_size, config)
+    if not isinstance(trainer.strategy, DDPStrategy):
+        name = type(trainer.strategy).__name__
+        raise OptionError(
+            f"`--strategy`: {name} splits a model's weights over processes; a run keeps whole ones: `ddp`"
+        )
+    if not config.trainer.get("enable_checkpointing", True):
+        raise OptionError(
+            f"`--devices {config.trainer.get('devices')}` brings the weights back in a checkpoint; take "
+            "`--enable-checkpointing false` away"
+        )
+
+
+def _check_machine(world_size: int, config: TrainConfig) -> None:
+    """Raises for more processes than this machine is for, however they were asked for.
+
+    Raises:
+        OptionError: There are.
+    """
+    try:
+        (DEVICES.check_at_all if config.oversubscribe else DEVICES.check)(world_size)
+    except ValueError as err:
+        raise OptionError(f"{world_size:,} processes would train together: expected {err}") from None
+
+
+class SharedInbox(Inbox):
+    """An inbox whose content is the same in every process, so that all obey between the same two batches.
+
+    Args:
+        source: Where commands arrive, in the process that owns the run; None in the others.
+    """
+
+    def __init__(self, source: Inbox | None) -> None:
+        super().__init__()
+        self._source = source
+        self._group: Any = None
+
+    def agree(self) -> None:
+        """Gives every process what has come; all of them call this together."""
+        if not dist.is_initialized():
+            return
+        if self._group is None:
+            self._group = dist.new_group(backend="gloo")
+        new = self._source.take() if self._source is not None else []
+        count = torch.tensor([len(new)])
+        dist.broadcast(count, src=0, group=self._group)
+        if count.item():
+            commands: list[Any] = [new]
+            dist.broadcast_object_list(commands, src=0, group=self._group)
+            self.waiting.extend(commands[0])
+
+
+class NoMailbox:
+    """What a process that does not own the run has for a mailbox: nobody to answer."""
+
+    def answered(self, command: Command, given: Answer) -> None:
+        """The owner answers."""
+
+    def set_status(self, status: RunStatus) -> None:
+        """The owner says it."""
+
+    def close(self) -> None:
+        """The owner does."""
+
+
+class NoWriter(RunWriter):
+    """What a process that does not own the run has for a writer: everything is recorded once, by the owner."""
+
+    def __init__(self) -> None:
+        """No thread, no files."""
+        self.fenced = ""
+        self.verification = None
+
+    def add(self, row: Row) -> None:
+        """Nothing."""
+
+    def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
+        """Nothing."""
+
+    def log(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, **values: Any) -> None:
+        """Nothing."""
+
+    def summary(self, **values: Any) -> None:
+        """Nothing."""
+
+    def medium(self, medium: Medium) -> None:
+        """Nothing."""
+
+    def mark(self) -> Marker:
+        """A moment of nobody's history."""
+        return Marker()
+
+    def checkpoint(self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: Marker | None = None) -> None:
+        """Nothing."""

@@ -1,0 +1,1 @@
+"""What a fit logs: metrics, images, console lines, resources."""

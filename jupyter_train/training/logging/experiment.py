@@ -1,0 +1,82 @@
+"""What modules find at `self.logger.experiment`: the calls they make on TensorBoard's writer or W&B's run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_train.training.logging.run_logger import RunLogger
+
+
+class Experiment:
+    """Keeps what is logged in the run.
+
+    Unknown calls do nothing and are said once.
+    """
+
+    def __init__(self, logger: RunLogger) -> None:
+        self._logger = logger
+        self._told: set[str] = set()
+
+    def add_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
+        """Records a number (TensorBoard's call)."""
+        self._logger.take({tag: scalar_value}, self._logger.at(global_step))
+
+    def add_scalars(
+        self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
+    ) -> None:
+        """Records several numbers under one tag."""
+        self._logger.take({main_tag: tag_scalar_dict}, self._logger.at(global_step))
+
+    def add_image(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
+        """Keeps one image `(C, H, W)`, `(H, W, C)` or `(H, W)`."""
+        self._logger.log_image(tag, [img_tensor], step=global_step)
+
+    def add_images(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
+        """Keeps a batch of images `(N, C, H, W)`."""
+        self._logger.log_image(tag, list(img_tensor), step=global_step)
+
+    def add_figure(self, tag: str, figure: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
+        """Keeps a matplotlib figure, or several."""
+        for one in figure if isinstance(figure, list | tuple) else [figure]:
+            self._logger.keep_figure(tag, one, global_step)
+
+    def add_histogram(self, tag: str, values: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
+        """Keeps a histogram of values."""
+        self._logger.keep_histogram(tag, values, global_step)
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None, *_: Any, **__: Any) -> None:
+        """Records numbers (W&B's call); figures and images among them are kept too."""
+        at = self._logger.at(step)
+        figures = {name: value for name, value in metrics.items() if hasattr(value, "savefig")}
+        for name, value in figures.items():
+            self._logger.keep_figure(name, value, at)
+        self._logger.take({name: value for name, value in metrics.items() if name not in figures}, at)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Ignored(self, name)
+
+    def _tell_once(self, call: str) -> None:
+        if call not in self._told:
+            self._told.add(call)
+            warnings.warn(f"logger.experiment.{call}: not kept by the run", UserWarning, stacklevel=3)
+
+
+class _Ignored:
+    """An attribute of a tracker we do not know: may be called or looked into, does nothing."""
+
+    def __init__(self, experiment: Experiment, name: str) -> None:
+        self._experiment = experiment
+        self._name = name
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        self._experiment._tell_once(self._name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Ignored(self._experiment, f"{self._name}.{name}")

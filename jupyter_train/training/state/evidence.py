@@ -1,0 +1,263 @@
+"""What shows that weights are those of before: hashes of them, and the loss that `training_step` returned."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from jupyter_train.store.metrics.reader import WEIGHTS
+from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.writer import Row, RunWriter
+from jupyter_train.training.lightning.safe_points import Moment
+
+#: The part of training time that hashing may take, copying and hashing together.
+SHARE = 0.005
+#: The least time between two hashes inside an epoch, and between one and that at an epoch's end.
+PERIOD_S, END_PERIOD_S = 1.0, 0.25
+#: Of models with more values an evenly spaced sample of about so many is hashed.
+MOST_VALUES = 16_000_000
+#: More bytes than these are not held as copies that wait to be hashed.
+_MOST_WAITING_BYTES = 64 * 1024 * 1024
+#: What copying and hashing cost, until it has been measured.
+_LEAST_COST_S, _BYTES_PER_S = 2e-4, 4e8
+#: So many steps say which series hold the loss.
+_STEPS = 3
+
+
+class Fingerprint:
+    """The weights of one moment as a number: 52 bits of a SHA-256 over names, types, shapes and values.
+
+    Parameters and persistent buffers are copied when it is made, and hashed by the thread that first asks for the
+    number. Of models with more than `MOST_VALUES` values every N-th value of each tensor is taken. The number is NaN
+    where the values could not be read; `problem` says why.
+
+    Args:
+        module: Whose weights.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        began = time.perf_counter()
+        self.problem = ""
+        self._copies = _copies(module)
+        self.size_bytes = sum(one.numel() * one.element_size() for _, one in self._copies)
+        self._number: float | None = None
+        self._hashing = threading.Lock()
+        self.cost_s = time.perf_counter() - began
+
+    @property
+    def is_hashed(self) -> bool:
+        """True once the number is known and the copies are gone."""
+        return self._number is not None
+
+    def __float__(self) -> float:
+        with self._hashing:
+            if self._number is None:
+                began = time.thread_time()
+                number = self._hash()
+                self._copies = []
+                self.cost_s += time.thread_time() - began
+                self._number = number
+            return self._number
+
+    def _hash(self) -> float:
+        try:
+            return _number_of(self._copies)
+        except Exception as err:  # noqa: BLE001  a tensor of an unknown kind must not stop the recording
+            self.problem = f"{type(err).__name__}: {err}"
+            return float("nan")
+
+
+def _copies(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    weights = list(_weights(module))
+    every = max(1, -(-sum(one.numel() for _, one in weights) // MOST_VALUES))
+    return [
+        (f"{name}|{one.dtype}|{tuple(one.shape)}|", one.detach().reshape(-1)[::every].clone()) for name, one in weights
+    ]
+
+
+def _weights(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters and persistent buffers, as a checkpoint has them, without a module's own say in it."""
+    yield from module.named_parameters()
+    for path, one in module.named_modules():
+        for name, buffer in one._buffers.items():
+            if buffer is not None and name not in one._non_persistent_buffers_set:
+                yield f"{path}.{name}", buffer
+
+
+def _number_of(copies: list[tuple[str, torch.Tensor]]) -> float:
+    digest = hashlib.sha256()
+    for about, one in copies:
+        digest.update(about.encode())
+        if one.numel():
+            digest.update(one.cpu().contiguous().view(torch.uint8).numpy().data)
+    return float(int(digest.hexdigest()[:13], 16))
+
+
+class WeightsLog:
+    """Records a hash of the weights as often as `SHARE` allows, and wherever an earlier attempt at the run did.
+
+    Args:
+        writer: Takes them, and hashes on its own thread.
+    """
+
+    def __init__(self, writer: RunWriter) -> None:
+        verification = writer.verification
+        self._writer = writer
+        self._awaited = deque(verification.weights_at if verification is not None else ())
+        self._waiting: list[Fingerprint] = []
+        self._began: float | None = None
+        self._spent_s = 0.0
+        self._cost_s = 0.0
+        self._due = self._end_due = 0.0
+        self._is_possible = True
+
+    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+        """Nothing of the fit is half done: takes a hash where one is due."""
+        if self._awaited:
+            self._take_awaited(moment, trainer)
+            return
+        now = time.monotonic()
+        if now < self._end_due:  # which is never after the other
+            return
+        is_due = moment is Moment.BETWEEN_EPOCHS or (moment is Moment.BETWEEN_BATCHES and now >= self._due)
+        if is_due and self._is_affordable(now, trainer):
+            self._take(trainer, _place(moment, trainer))
+            self._due, self._end_due = now + PERIOD_S, now + END_PERIOD_S
+
+    def _take_awaited(self, moment: Moment, trainer: pl.Trainer) -> None:
+        place, awaited = _place(moment, trainer), self._awaited
+        while awaited and awaited[0] < place:
+            awaited.popleft()
+        if awaited and awaited[0] == place and moment is not Moment.BEFORE_VALIDATION:
+            awaited.popleft()
+            self._take(trainer, place)
+
+    def _is_affordable(self, now: float, trainer: pl.Trainer) -> bool:
+        """Whether one more keeps to the share; else it is due when it will."""
+        if not self._is_possible:
+            self._due = self._end_due = float("inf")
+            return False
+        if self._began is None:
+            self._began = now
+            size = sum(one.numel() * one.element_size() for _, one in _weights(trainer.lightning_module))
+            self._cost_s = self._cost_s or _LEAST_COST_S + size / _BYTES_PER_S
+        self._count_costs()
+        if self._waiting:
+            return False
+        self._due = self._end_due = self._began + (self._spent_s + self._cost_s) / SHARE
+        return now >= self._due
+
+    def _count_costs(self) -> None:
+        for one in [one for one in self._waiting if one.is_hashed]:
+            self._waiting.remove(one)
+            self._spent_s += one.cost_s
+            self._cost_s = one.cost_s
+            if one.problem:
+                self._give_up(one.problem)
+
+    def _take(self, trainer: pl.Trainer, place: float) -> None:
+        try:
+            taken = Fingerprint(trainer.lightning_module)
+        except Exception as err:  # noqa: BLE001  parameters of an unknown kind must not stop the training
+            self._give_up(f"{type(err).__name__}: {err}")
+            return
+        self._waiting.append(taken)
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped
+        self._writer.add(Row(step, place, time.time(), [(WEIGHTS, taken)]))
+        if sum(one.size_bytes for one in self._waiting) > _MOST_WAITING_BYTES:
+            for one in self._waiting[:-1]:
+                float(one)
+        self._count_costs()
+
+    def _give_up(self, reason: str) -> None:
+        if self._is_possible:
+            self._is_possible = False
+            self._awaited.clear()
+            text = f"the weights cannot be hashed ({reason}); a resumed run is verified by its values alone"
+            self._writer.event("warning", text)
+
+
+def _place(moment: Moment, trainer: pl.Trainer) -> float:
+    """Batches so far; half a one more at an epoch's end."""
+    done = trainer.fit_loop.epoch_loop.batch_progress.total.completed
+    return done + (0.5 if moment is Moment.BETWEEN_EPOCHS else 0.0)
+
+
+class ReturnedLoss:
+    """Finds out, in the first steps of an attempt, which series hold the loss that `training_step` returned.
+
+    Args:
+        verification: Is told.
+    """
+
+    def __init__(self, verification: Verification) -> None:
+        self._verification = verification
+        self._left = _STEPS
+        self._loss: torch.Tensor | None = None
+        self._is_equal: dict[str, bool] = {}
+        self._before: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """True once enough steps were seen."""
+        return self._left <= 0
+
+    def returned(self, outputs: Any) -> None:
+        """A training step has returned this, as `on_train_batch_end` is told."""
+        loss = loss_of(outputs)
+        self._loss = loss.detach() if loss is not None else None
+        self._left -= loss is None  # a module that returns none has none to be found
+
+    def recorded_as(self, name: str) -> None:
+        """The loss is recorded as it was returned, under this name."""
+        self._left = 0
+        self._verification.say_evidence(frozenset({name}))
+
+    def compare(self, trainer: pl.Trainer) -> None:
+        """Compares the loss with what was logged for the same batch."""
+        loss, self._loss = self._loss, None
+        if loss is None:
+            return
+        self._left -= 1
+        parts = trainer.accumulate_grad_batches
+        for item in list(trainer.fit_loop.epoch_loop._results.values()):
+            for name, is_equal in self._compared(item, loss, parts):
+                self._is_equal[name] = self._is_equal.get(name, True) and is_equal
+        self._verification.say_evidence(frozenset(name for name, is_equal in self._is_equal.items() if is_equal))
+
+    def _compared(self, item: Any, loss: torch.Tensor, parts: int) -> Iterator[tuple[str, bool]]:
+        """Names that a logged value is recorded under, and whether it is the loss."""
+        meta = item.meta
+        if meta.on_step and isinstance(item._forward_cache, torch.Tensor):
+            is_equal = not item.has_reset and _is_same(item._forward_cache / parts, loss)
+            yield meta.forked_name(on_step=True), is_equal
+            if meta.on_epoch:
+                yield meta.forked_name(on_step=False), is_equal
+        elif meta.on_epoch and meta.is_mean_reduction and item.is_tensor:
+            key = f"{meta.fx}.{meta.name}"
+            before = (
+                self._before.get(key) if item._update_count > 1 else (item.value * 0, item.cumulated_batch_size * 0)
+            )
+            self._before[key] = item.value, item.cumulated_batch_size
+            if before is not None:
+                added = item.cumulated_batch_size - before[1]
+                yield meta.forked_name(on_step=False), _is_same(before[0] + loss * parts * added, item.value)
+
+
+def loss_of(outputs: Any) -> torch.Tensor | None:
+    """The loss in what `on_train_batch_end` is told of a step; None where there is none."""
+    loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+    return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
+
+
+def _is_same(logged: torch.Tensor, loss: torch.Tensor) -> bool:
+    """Bit for bit, in the type of the loss: Lightning keeps what is logged in 32 bits at least."""
+    return bool(torch.equal(logged.detach().to(loss.dtype).reshape(()), loss.reshape(()).to(logged.device)))

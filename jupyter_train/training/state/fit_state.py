@@ -1,0 +1,161 @@
+"""What a fit needs besides Lightning's own checkpoint to go on exactly where it was.
+
+Lightning leaves out: random state, gradients that are being accumulated, the running means of the epoch, metric
+objects, the values callbacks look at, and whether early stopping has decided already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+
+from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.state.torchmetrics_state import metrics_of, restore_metrics
+
+#: Progress of nested loops, by the endings of their keys in Lightning's own state.
+_CURRENT_AND_TOTAL = {"current", "total"}
+
+
+def capture(trainer: pl.Trainer, moment: Moment) -> dict[str, Any]:
+    """Everything but the random state; tensors are shared with the fit, not copied."""
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    connector: Any = trainer._logger_connector
+    return {
+        "moment": moment.value,
+        "gradients": _gradients(trainer),
+        "metrics": metrics_of(trainer.lightning_module),
+        "results": _results(epoch_loop._results),
+        "callback_metrics": dict(connector._callback_metrics),
+        "logged_metrics": dict(connector._logged_metrics),
+        "progress_bar_metrics": dict(connector._progress_bar_metrics),
+        "loaded_at": {
+            "train": trainer.fit_loop._last_train_dl_reload_epoch,
+            "validation": epoch_loop.val_loop._last_val_dl_reload_epoch,
+        },
+        "batches_seen": {str(k): v for k, v in epoch_loop.val_loop._seen_batches_per_dataloader.items()},
+        "has_stopped_early": _has_stopped_early(trainer),
+        "max_epochs": trainer.max_epochs,
+    }
+
+
+def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
+    """Puts a captured state back into a fit whose loops and weights are those of the checkpoint."""
+    module = trainer.lightning_module
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    connector: Any = trainer._logger_connector
+    _restore_gradients(module, state["gradients"])
+    restore_metrics(module, state["metrics"])
+    if state["moment"] != Moment.BETWEEN_EPOCHS:
+        _restore_results(trainer, epoch_loop._results, state["results"])
+        connector._first_loop_iter = False  # else the first batch would begin the epoch's means anew
+    for name in ("callback_metrics", "logged_metrics", "progress_bar_metrics"):
+        getattr(connector, f"_{name}").update(state[name])
+    for key, count in state["batches_seen"].items():
+        epoch_loop.val_loop._seen_batches_per_dataloader[int(key)] = count
+    if state["has_stopped_early"]:
+        trainer.should_stop = True
+    fit_loop: Any = trainer.fit_loop
+    # with `reload_dataloaders_every_n_epochs`, loaders are asked for anew when they would have been
+    fit_loop._last_train_dl_reload_epoch = state["loaded_at"]["train"]
+    epoch_loop.val_loop._last_val_dl_reload_epoch = state["loaded_at"]["validation"]
+
+
+def _gradients(trainer: pl.Trainer) -> dict[str, torch.Tensor]:
+    """Gradients that the next step adds to; none where it begins with an empty slate."""
+    module = trainer.lightning_module
+    is_whole = module.automatic_optimization and not trainer.fit_loop._should_accumulate()
+    if is_whole:
+        return {}
+    return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
+
+
+def _restore_gradients(module: pl.LightningModule, gradients: dict[str, torch.Tensor]) -> None:
+    parameters = dict(module.named_parameters())
+    for name, gradient in gradients.items():
+        if name in parameters:
+            parameters[name].grad = gradient.to(parameters[name].device, copy=True)
+
+
+_FIELDS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx",
+           "dataloader_idx", "metric_attribute")  # fmt: skip
+
+
+def _results(results: Any) -> list[dict[str, Any]]:
+    """The running means behind `self.log` in this epoch."""
+    found = []
+    for key, one in results.items():
+        meta = one.meta
+        kept = {"key": key, "is_tensor": one.is_tensor, "has_reset": one.has_reset, "updates": one._update_count}
+        kept |= {field: getattr(meta, field) for field in _FIELDS}
+        kept |= {"reduce_fx": meta.reduce_fx.__name__, "sync": meta.sync._should, "sync_op": meta.sync._op}
+        kept["rank_zero_only"] = meta.sync.rank_zero_only
+        # the newest value of a batch: it is recorded again at every batch that logs no other
+        kept["forward_cache"] = one._forward_cache if isinstance(one._forward_cache, torch.Tensor) else None
+        if one.is_tensor:
+            kept["value"] = one.value
+            kept["cumulated_batch_size"] = getattr(one, "cumulated_batch_size", None)
+        found.append(kept)
+    return found
+
+
+def _restore_results(trainer: pl.Trainer, results: Any, kept: list[dict[str, Any]]) -> None:
+    device = trainer.lightning_module.device
+    modules = dict(trainer.lightning_module.named_modules())
+    for one in kept:
+        fields = {field: one[field] for field in _FIELDS}
+        meta = _Metadata(**fields, reduce_fx=getattr(torch, one["reduce_fx"]))
+        meta.sync = _Sync(
+            _should=one["sync"], fn=trainer.strategy.reduce, _op=one["sync_op"], rank_zero_only=one["rank_zero_only"]
+        )
+        metric = _ResultMetric(meta, one["is_tensor"])
+        if one["is_tensor"]:
+            metric.to(device)
+            metric.value = one["value"].to(device, copy=True)
+            if one["cumulated_batch_size"] is not None:
+                metric.cumulated_batch_size = one["cumulated_batch_size"].to(device, copy=True)
+        elif one["metric_attribute"] in modules:
+            metric.value = modules[one["metric_attribute"]]
+        else:
+            continue
+        metric.has_reset, metric._update_count = one["has_reset"], one["updates"]
+        newest = one.get("forward_cache")  # checkpoints of earlier releases have none
+        metric._forward_cache = newest.to(device, copy=True) if newest is not None else None
+        results[one["key"]] = metric
+
+
+def _has_stopped_early(trainer: pl.Trainer) -> bool:
+    stoppers = [one for one in trainer.early_stopping_callbacks if isinstance(one, EarlyStopping)]
+    return bool(trainer.should_stop and any(one.stopped_epoch for one in stoppers))
+
+
+def settled(loops: dict[str, Any], moment: Moment) -> dict[str, Any]:
+    """Lightning's own record of its loops, with nothing in it begun and not ended.
+
+    The epoch that is running stays so; a batch, an optimizer step or a validation that was broken off never began.
+    """
+    fit = {key: _settled(value) if "progress" in key and key != "epoch_progress" else value
+           for key, value in loops["fit_loop"].items()}  # fmt: skip
+    if moment is Moment.BEFORE_VALIDATION:
+        progress = fit["epoch_loop.val_loop.batch_progress"]
+        total = {name: value - progress["current"][name] for name, value in progress["total"].items()}
+        current = dict.fromkeys(progress["current"], 0)
+        fit["epoch_loop.val_loop.batch_progress"] = progress | {"total": total, "current": current}
+    return {**loops, "fit_loop": fit}
+
+
+def _settled(progress: Any) -> Any:
+    if not isinstance(progress, dict):
+        return progress
+    if not progress.keys() >= _CURRENT_AND_TOTAL:
+        return {key: _settled(value) for key, value in progress.items()}
+    current, total = progress["current"], progress["total"]
+    surplus = {name: value - current["completed"] for name, value in current.items()}
+    return {
+        **progress,
+        "current": dict.fromkeys(current, current["completed"]),
+        "total": {name: value - surplus.get(name, 0) for name, value in total.items()},
+    }

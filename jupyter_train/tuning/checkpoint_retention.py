@@ -1,0 +1,64 @@
+"""Which trials of a study keep their weights: the best three, or those on the Pareto front."""
+
+from __future__ import annotations
+
+import contextlib
+
+from jupyter_train.exceptions import StoreError
+from jupyter_train.store import MetricReader, RunFolder, Store
+from jupyter_train.store.metrics.appender import MetricAppender
+from jupyter_train.tuning.study_storage import Book
+
+#: A study keeps the checkpoints of so many trials.
+KEPT = 3
+
+
+class Keeping:
+    """The runs that have checkpoints, and those of them that keep them.
+
+    Args:
+        store: Where runs are recorded.
+        book: The trials.
+    """
+
+    def __init__(self, store: Store, book: Book) -> None:
+        self._store = store
+        self._book = book
+        self._has_several = len(book.study.directions) > 1
+        self._runs = self._best()
+
+    def would_keep(self, value: float) -> bool:
+        """Whether a trial that ends with this value of its first objective writes its best weights."""
+        return self._has_several or self._book.is_among(KEPT, [value])
+
+    def add(self, run: str) -> None:
+        """A trial is complete: checkpoints of those that are not among the best any more are deleted."""
+        self._runs.add(run)
+        for other in self._runs - self._best():
+            self._runs.remove(other)
+            with contextlib.suppress(StoreError, OSError):
+                _forget_checkpoints(RunFolder(self._store.get(other).folder))
+
+    def _best(self) -> set[str]:
+        trials = self._book.front() if self._has_several else self._book.ranked()[:KEPT]
+        return {trial.user_attrs["run"] for trial in trials if "run" in trial.user_attrs}
+
+
+def _forget_checkpoints(folder: RunFolder) -> None:
+    """Deletes the checkpoints of a run that has ended.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with MetricReader(folder.metrics) as reader:
+        found = [checkpoint.path for checkpoint in reader.checkpoints()]
+    if not found:
+        return
+    appender = MetricAppender(folder.metrics)
+    for path in found:
+        appender.remove_checkpoint(path)
+    appender.commit()
+    appender.close()
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            folder.inside(path).unlink()

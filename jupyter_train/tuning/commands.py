@@ -1,0 +1,104 @@
+"""Carries out what a search is told while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyter_train.config import TuneConfig, search_methods
+from jupyter_train.config.commands import VERBS, Command
+from jupyter_train.exceptions import CommandRefusedError, JupyterTrainError
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunWriter
+from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.commands import APPLIED, REFUSED, Answer
+from jupyter_train.tuning.enqueue import checked, narrowed
+from jupyter_train.tuning.study_storage import Book
+
+STOPPED = "stopped; every finished trial is kept, and the study can go on"
+
+#: Samplers that choose all values of a trial together, as long as each is searched where it always was.
+_TOGETHER = ("gp", "cmaes", "qmc", "nsga2")
+
+
+class Steering:
+    """Takes commands out of the mailbox; each is recorded with the number of trials done, and answered.
+
+    Args:
+        config: What is searched.
+        book: Optuna's side.
+        writer: Records events.
+        mailbox: Commands arrive here, answers go there.
+
+    Attributes:
+        stopped: Why no further trial begins; empty while they do.
+        is_paused: Whether the next trial waits.
+    """
+
+    def __init__(self, config: TuneConfig, book: Book, writer: RunWriter, mailbox: Mailbox) -> None:
+        self.stopped = ""
+        self.is_paused = False
+        self._config = config
+        self._book = book
+        self._writer = writer
+        self._mailbox = mailbox
+        self._verbs: dict[str, Callable[..., str]] = {
+            "stop": self._stop, "pause": self._pause, "resume": self._resume, "add_trial": self._add_trial,
+            "narrow": self._narrow,
+        }  # fmt: skip
+
+    def obey(self, done: int) -> bool:
+        """Carries out what waits; True when there was anything.
+
+        Args:
+            done: How many trials have ended.
+        """
+        taken = self._mailbox.inbox.take()
+        for command in taken:
+            self._carry_out(command, done)
+        return bool(taken)
+
+    def _carry_out(self, command: Command, done: int) -> None:
+        try:
+            work = self._verbs.get(command.verb)
+            if work is None:
+                known = ", ".join(VERBS[verb].name for verb in self._verbs)
+                raise CommandRefusedError(f"a search takes {known}; {VERBS[command.verb].name} is for one trial")
+            text = f"{work(**command.arguments)} after trial {done}"
+        except JupyterTrainError as err:
+            self._writer.event("refused", str(err), done, verb=command.verb)
+            self._mailbox.answered(command, Answer(REFUSED, str(err), done))
+            return
+        self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)
+        self._mailbox.answered(command, Answer(APPLIED, text, done))
+
+    def _stop(self) -> str:
+        self.stopped, self.is_paused = STOPPED, False
+        return "stopped"
+
+    def _pause(self) -> str:
+        return self._set_paused(True, "paused")
+
+    def _resume(self) -> str:
+        return self._set_paused(False, "resumed")
+
+    def _set_paused(self, is_paused: bool, words: str) -> str:
+        if self.is_paused == is_paused:
+            raise CommandRefusedError("the search is paused already" if is_paused else "the search is not paused")
+        self.is_paused = is_paused
+        self._mailbox.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
+        return words
+
+    def _add_trial(self, values: Mapping[str, Any]) -> str:
+        words = " ".join(f"{name}={value}" for name, value in values.items())
+        self._book.enqueue(checked(values, self._config, f"add-trial {words}"), is_extra=True)
+        return f"{words} waits to be tried,"
+
+    def _narrow(self, ranges: Mapping[str, Any]) -> str:
+        found = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
+        self._book.narrow(found)
+        words = "narrowed to " + " ".join(f"{name}={space}" for name, space in found.items())
+        sampler = search_methods.name_of(self._config.sampler)
+        if sampler in _TOGETHER:
+            words += f" (`{sampler}` draws it apart from the others from now on)"
+        return words

@@ -1,0 +1,52 @@
+"""Trains the best trials anew with several seeds, so that the winner is not a lucky one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from jupyter_train.execution import launcher
+from jupyter_train.execution.job import Job
+from jupyter_train.run import RunStatus
+from jupyter_train.store import Store
+from jupyter_train.tuning.checkpoint_retention import KEPT
+from jupyter_train.tuning.parameter_json import packed
+from jupyter_train.tuning.scheduler import Driver
+from jupyter_train.tuning.trial_spec import Plan
+
+SEEDS = 3
+
+
+def _made(plan: Plan, params: dict[str, Any], _config: Any) -> tuple[Any, Any]:
+    return plan.build(params), plan.data
+
+
+def confirm(store: Store, plan: Plan, driver: Driver) -> None:
+    """Trains the best trials with further seeds; the summary says who wins, by the mean.
+
+    Each is a run of several fits, whose own weights are kept. Only validation decides; a test part stays untouched.
+    """
+    found: list[dict[str, Any]] = []
+    for trial in driver.book.feasible()[:KEPT]:
+        driver.obey()
+        if driver.is_stopped:
+            return
+        params = driver.book.values(trial)
+        config = plan.trial_config(params)
+        config.name, config.seeds = config.name or plan.name, SEEDS
+        assert config.seed is not None
+        config.seed += 1  # the seed of the search has had its say
+        config.split_seed = plan.config.seed
+        job = Job(
+            config, partial(_made, plan, params), plan.notebook, plan.study,
+            recorded={"confirms": trial.number, **packed(params)}, kind="trial",
+        )  # fmt: skip
+        done = launcher.carry_out(store, job)
+        best = done.record.summary.get("best")
+        if done.record.status is not RunStatus.FINISHED or best is None:
+            driver.warn(f"trial {trial.number} could not be confirmed: {done.record.message}")
+            continue
+        found.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": done.record.key})
+    sign = 1 if plan.config.objectives[0][1] == "min" else -1
+    found.sort(key=lambda one: sign * float(one["mean"]))
+    driver.confirmed(found)

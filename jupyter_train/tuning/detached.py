@@ -1,0 +1,94 @@
+"""A search in a process of its own, which outlives the kernel: how it is started, and what runs there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.execution.detached import Launched, keep_payload, start_process
+from jupyter_train.execution.worker_main import take_output
+from jupyter_train.execution.workers import payload
+from jupyter_train.execution.workers.pickling import pickled
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, Store, shared_arrays
+from jupyter_train.store.paths import runs_home
+from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.tuning.enqueue import check_enqueued
+from jupyter_train.tuning.samplers import check_methods
+from jupyter_train.tuning.search import check_same, create, search, study_record
+from jupyter_train.tuning.search_spec import Search
+from jupyter_train.tuning.warm_start import earlier_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CARRIER = __name__
+
+
+def launch(store: Store, asked: Search) -> Launched:
+    """Starts the search's process and gives its run at once.
+
+    Raises:
+        UsageError: Something does not fit, or cannot be taken to another process; no run was made.
+        StudyError: The study cannot go on.
+        StoreError: The process could not be started.
+    """
+    config = asked.plan.config
+    check_methods(config, asked.constraints)
+    check_enqueued(config)
+    earlier_trials(store, config)
+    if config.resume is not None:
+        record = study_record(store, config.resume)
+        check_may_go_on(store, record)
+        check_same(record, asked)
+    content = pickled(
+        {"plan": asked.plan, "suggest": asked.suggest, "constraints": asked.constraints, "parent": asked.parent},
+        config.yes,
+    )
+    shared_arrays.check_room(runs_home(), content.size)
+    if config.resume is None:
+        record = create(store, asked)
+    sha256 = keep_payload(store, record, content, _CARRIER)
+    return start_process(store, record, sha256, config.notify, lambda began, _writer: asked.on_start(began, None))
+
+
+def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
+    """Searches, in the search's own process; gives the exit code: 0 however it ended, as long as that is recorded.
+
+    Args:
+        store: Where the study is recorded.
+        record: Its run: new, or one that is gone on with.
+        given: Its payload.
+        changes: Options that are others than those of the payload.
+    """
+    from jupyter_train.exceptions import StudyError, TrainingInterrupted
+    from jupyter_train.training.fit import last_line
+
+    folder = RunFolder(record.folder)
+    lock = None
+    if record.status is RunStatus.QUEUED and not changes:
+        lock = OwnerLock(folder.lock)
+        lock.acquire()
+        store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+    try:
+        content = given.content()
+        plan = content["plan"]
+        plan.config.resume = None if lock is not None else record.key
+        for name in ("trials", "timeout"):
+            if name in changes:
+                setattr(plan.config, name, changes[name])
+        asked = Search(
+            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, on_start=take_output
+        )
+        ended = search(store, asked, (record, lock) if lock is not None else None)
+    except (StudyError, TrainingInterrupted):
+        return 0  # recorded with the study
+    except Exception as err:
+        if lock is not None and store.get(record.key).status is RunStatus.QUEUED:
+            store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
+        raise
+    if ended.status is RunStatus.FINISHED:
+        payload.discard(folder)
+        store.update(record.key, payload="")
+    return 0

@@ -1,0 +1,114 @@
+"""What somebody gives a search by hand: the values of a trial, or a narrower range."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.options import literal
+from jupyter_train.config.search_space import Choices, Range, Space, kept, parse, parts
+from jupyter_train.exceptions import StudyError, did_you_mean
+from jupyter_train.tuning.samplers import distribution_of
+
+
+def check_enqueued(config: TuneConfig) -> list[dict[str, Any]]:
+    """The values of every `--enqueue`.
+
+    Raises:
+        StudyError: A name is not searched, or its value lies outside.
+    """
+    return [enqueued(given, config) for given in config.enqueue]
+
+
+def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
+    """The values of a trial given by hand: `lr=1e-3,hidden=64`; names left out are drawn.
+
+    Raises:
+        StudyError: A name is not searched, or its value lies outside.
+    """
+    said = f"--enqueue {text}"
+    given: dict[str, Any] = {}
+    for part in parts(text, ","):
+        name, equals, word = part.partition("=")
+        if not equals or not word.strip():
+            _searched(name.strip(), config, said)
+            raise StudyError(f"`{said}`: expected `{name.strip()}=VALUE`")
+        given[name.strip()] = _value_of(word.strip(), config.searched.get(name.strip()))
+    return checked(given, config, said)
+
+
+def _value_of(word: str, space: Space | None) -> Any:
+    """What was typed; without quotes it also means the choice that is this word."""
+    value = literal(word)
+    if not isinstance(space, Choices):
+        return value
+    try:
+        return space.find(value)
+    except ValueError:
+        return word if word in space.values else value
+
+
+def checked(given: Mapping[str, Any], config: TuneConfig, said: str) -> dict[str, Any]:
+    """Values of a trial that lie in the space.
+
+    Args:
+        given: Values by name.
+        config: What is searched.
+        said: How they were given, for messages.
+
+    Raises:
+        StudyError: A name is not searched, or its value lies outside.
+    """
+    found = {}
+    for name, value in given.items():
+        space = _searched(name, config, said)
+        try:
+            found[name] = space.find(value) if isinstance(space, Choices) else value
+            distribution = distribution_of(space)
+            is_inside = bool(distribution._contains(distribution.to_internal_repr(kept(found[name]))))
+        except (ValueError, TypeError):
+            is_inside = False
+        if not is_inside:
+            raise StudyError(f"`{said}`: `{name}={value}` lies outside `{name}={space}`")
+    return found
+
+
+def narrowed(name: str, text: Any, config: TuneConfig) -> Range:
+    """A part of what is searched; by its logarithm, or in steps, as before.
+
+    Raises:
+        StudyError: The name is not searched, or this is no part of its range.
+        SpaceError: The text is no range.
+    """
+    said = f"narrow {name}={text}"
+    space = _searched(name, config, said)
+    if not isinstance(space, Range):
+        raise StudyError(
+            f"`{said}`: `{name}={space}` are choices, and only a range can be narrowed while it is searched"
+        )
+    if config.sampler == "grid":
+        raise StudyError(f"`{said}`: `--sampler grid` tries what it began with")
+    part = parse(name, text)
+    if not isinstance(part, Range):
+        raise StudyError(f"`{said}`: expected a range, such as `{name}={space}`")
+    found = dataclasses.replace(part, step=space.step, is_log=space.is_log)
+    is_whole = not space.is_whole or found.is_whole
+    is_in_step = space.step is None or all(
+        abs((end - space.low) / space.step - round((end - space.low) / space.step)) < 1e-9
+        for end in (found.low, found.high)
+    )
+    if found.low < space.low or found.high > space.high or not is_whole or not is_in_step:
+        raise StudyError(f"`{said}` is no part of `{name}={space}`; what lies outside it takes another study")
+    return found
+
+
+def _searched(name: str, config: TuneConfig, said: str) -> Space:
+    space = config.searched.get(name)
+    if space is not None:
+        return space
+    if not config.searched:
+        raise StudyError(f"`{said}`: what is searched is said by a function of the trial, which decides by itself")
+    known = ", ".join(f"`{one}`" for one in config.searched)
+    raise StudyError(f"`{said}`: `{name}` is not searched.{did_you_mean(name, config.searched)} Searched are: {known}")

@@ -1,0 +1,1 @@
+"""Several trials at once, each in a process of its own."""

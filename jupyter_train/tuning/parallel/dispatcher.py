@@ -1,0 +1,182 @@
+"""Carries several trials out at once, each in a process that has imported everything and loaded the data already."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train.config import machine
+from jupyter_train.config.commands import command
+from jupyter_train.exceptions import RunStateError, StoreError, StudyError
+from jupyter_train.run import RunRecord
+from jupyter_train.store import RunWriter, Store, commands
+from jupyter_train.tuning.parallel.pool import Pool, Trial, Worker
+from jupyter_train.tuning.parameter_json import packed
+from jupyter_train.tuning.scheduler import Driver, say_lost
+from jupyter_train.tuning.trial import Ended
+from jupyter_train.tuning.trial_records import Told
+from jupyter_train.tuning.trial_spec import Plan
+from jupyter_train.tuning.trial_timeout import GRACE_S, words_of
+
+if TYPE_CHECKING:
+    from jupyter_train.tuning.search_spec import Search
+
+_LOOK_S = 0.1
+#: How long a trial that is to end may take, in its own process, before that process is ended.
+_PATIENCE_S = 2 * GRACE_S
+
+
+def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
+    """Carries trials out until the study is over, none of them in this process: one that ends its own ends no other.
+
+    Raises:
+        UsageError: Model or data cannot be taken to another process.
+        StudyError: The processes cannot be started.
+    """
+    plan = asked.plan
+    cores = machine.cores()
+    if plan.config.parallel > cores:
+        text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
+        writer.event("warning", text)
+    pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), asked.payload)
+    try:
+        _Dealer(pool, driver, store, plan).run()
+    finally:
+        pool.close()
+
+
+class _Dealer:
+    """Gives trials to processes and hears how they do."""
+
+    def __init__(self, pool: Pool, driver: Driver, store: Store, plan: Plan) -> None:
+        self._pool = pool
+        self._driver = driver
+        self._store = store
+        self._plan = plan
+        self._tries: dict[int, int] = {}
+        self._never_ready = 0
+
+    def run(self) -> None:
+        """Until the study is over and no trial runs any more."""
+        if not self._driver.is_over:
+            self._pool.start_all()
+        for worker in list(self._pool.workers):
+            self._give(worker)
+        looked_at = 0.0
+        while any(worker.trial is not None for worker in self._pool.workers):
+            with contextlib.suppress(queue.Empty):
+                self._take(*self._pool.messages.get(timeout=_LOOK_S))
+            if time.monotonic() > looked_at + _LOOK_S:
+                looked_at = time.monotonic()
+                self._look()
+
+    def _take(self, worker: Worker, message: dict[str, Any] | None) -> None:
+        if message is None:
+            self._lost(worker)
+        elif "ready" in message:
+            worker.is_ready = True
+            if worker.trial is not None:
+                self._limit(worker.trial)
+            self._give(worker)
+        else:
+            self._hear(worker, message)
+
+    def _look(self) -> None:
+        self._driver.obey()
+        if self._driver.is_over and self._driver.stopped:
+            self._ask_all_to_stop()
+        now = time.monotonic()
+        for worker in self._pool.workers:
+            if worker.trial is not None and now > worker.trial.until:
+                worker.process.kill()
+
+    def _ask_all_to_stop(self) -> None:
+        """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
+        for worker in list(self._pool.workers):
+            if worker.trial is not None and not worker.is_ready:
+                asked, worker.trial = worker.trial.asked, None
+                self._driver.ended(asked, Ended(Told("pruned")))  # it begins again with the study
+            elif worker.trial is not None and worker.trial.run and not worker.trial.is_asked_to_stop:
+                worker.trial.is_asked_to_stop = True
+                worker.trial.until = min(worker.trial.until, time.monotonic() + _PATIENCE_S)
+                with contextlib.suppress(StoreError, RunStateError):
+                    commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
+
+    def _give(self, worker: Worker) -> None:
+        if worker.trial is not None:
+            return
+        self._driver.obey()
+        if self._driver.is_over:
+            return
+        asked = self._driver.next()
+        worker.trial = Trial(asked)
+        if worker.is_ready:
+            self._limit(worker.trial)
+        worker.send(trial=asked.number, **packed(asked.params))
+        self._driver.tell_progress()
+
+    def _limit(self, trial: Trial) -> None:
+        """From now on it has so long; it ends itself then, and its process is ended where it does not."""
+        limit_s = self._plan.config.trial_timeout
+        if limit_s is not None:
+            trial.until = time.monotonic() + limit_s + _PATIENCE_S
+
+    def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
+        trial = worker.trial
+        if trial is None:
+            return
+        if "begun" in message:
+            trial.run = message["begun"]
+            self._limit(trial)
+            self._driver.begun(trial.asked, trial.run)
+        elif "reached" in message:
+            epoch, value = message["reached"]
+            worker.send(answer=self._driver.reached(trial.asked.number, int(epoch), float(value)))
+        elif "keeps" in message:
+            worker.send(answer=self._driver.keeps(message["keeps"]))
+        elif "ended" in message:
+            ended = message["ended"]
+            self._driver.ended(trial.asked, Ended(**{**ended, "told": Told(**ended["told"])}))
+            worker.trial = None
+            self._give(worker)
+
+    def _lost(self, worker: Worker) -> None:
+        """A process has died: its trial is carried out once more by another one, then it has failed."""
+        words = self._pool.words(worker)
+        trial, worker.trial = worker.trial, None
+        self._pool.workers.remove(worker)
+        if trial is None:
+            self._never_began(worker, words)
+            return
+        number = trial.asked.number
+        if time.monotonic() > trial.until:  # ended by us: it came to no batch any more
+            self._ended_by_us(trial)
+            return
+        say_lost(self._store, trial.run, words)
+        self._tries[number] = self._tries.get(number, 1) + 1
+        if self._tries[number] > 2 or self._driver.stopped:
+            self._driver.ended(trial.asked, Ended(Told("fail", run=trial.run, message=words)))
+        else:
+            self._driver.begin_again(trial.asked)
+        if not self._driver.is_over:
+            self._give(self._pool.start())
+
+    def _ended_by_us(self, trial: Trial) -> None:
+        """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
+        words = words_of(self._plan.config.trial_timeout) if not trial.is_asked_to_stop else "did not end"
+        say_lost(self._store, trial.run, words)
+        told = Told("pruned" if trial.is_asked_to_stop else "fail", run=trial.run, message=words)
+        self._driver.ended(trial.asked, Ended(told, is_late=True))
+        if not self._driver.is_over:
+            self._give(self._pool.start())
+
+    def _never_began(self, worker: Worker, words: str) -> None:
+        """A process has died without a trial: another one is tried, a few times."""
+        if worker.is_ready or self._driver.is_over:
+            return
+        self._never_ready += 1
+        if self._never_ready > self._plan.config.parallel:
+            raise StudyError(f"a process for trials ended before its first one: {words}")
+        self._pool.start()

@@ -1,0 +1,117 @@
+"""A process that runs trials: `python -m jupyter_train.tuning.parallel.worker STUDY SHA256`.
+
+It reads and writes lines of JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from jupyter_train.execution.workers.payload import Payload
+from jupyter_train.store import open_store
+from jupyter_train.store.redacted_output import mask_own_output
+from jupyter_train.tuning.parallel.pool import THREADS_VARIABLE
+from jupyter_train.tuning.parameter_json import unpacked
+from jupyter_train.tuning.trial import carry_out
+from jupyter_train.tuning.trial_records import Asked
+
+_LOOK_S = 0.5
+
+
+class Channel:
+    """Lines to the driver, and its answers."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)  # what is printed must not come between
+        self._in = os.fdopen(os.dup(0), "rb")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+
+    def send(self, **message: Any) -> None:
+        """One line; without a driver there is nothing left to do here."""
+        try:
+            self._out.write(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(1)
+
+    def next(self) -> dict[str, Any] | None:
+        """The next line; None when no more will come."""
+        line = self._in.readline()
+        if not line.endswith(b"\n"):
+            return None
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def ask(self, **message: Any) -> Any:
+        """A question and its answer; without a driver there is nothing left to do here."""
+        self.send(**message)
+        answer = self.next()
+        if answer is None:
+            os._exit(1)
+        return answer["answer"]
+
+
+class Afar:
+    """The judge of a trial whose driver is another process."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def reached(self, epoch: int, value: float) -> str:
+        """See `Judge`."""
+        return str(self._channel.ask(reached=[epoch, value]))
+
+    def keeps(self, value: float | None) -> bool:
+        """See `Judge`."""
+        return bool(self._channel.ask(keeps=value))
+
+
+def main(study: str, sha256: str) -> int:
+    """Carries trials out until the driver has no more."""
+    faulthandler.enable(file=os.dup(2))
+    channel = Channel()
+    mask_own_output()
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    store = open_store()
+    import torch
+
+    torch.set_num_threads(int(os.environ.get(THREADS_VARIABLE, "1")))
+    payload = Payload(store, store.get(study), sha256)
+    payload.enter()
+    plan = payload.content()["plan"]
+    plan.study = study
+    judge = Afar(channel)
+    channel.send(ready=True)
+    while (message := channel.next()) is not None:
+        asked = Asked(message["trial"], unpacked(message))
+        ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
+        channel.send(ended=dataclasses.asdict(ended))
+        _let_go()
+    return 0
+
+
+def _let_go() -> None:
+    """Memory of a trial that is over, on a device."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _leave_with(driver: int) -> None:
+    """Ends this process when the one that drives the study has died: nobody takes its results any more."""
+    while os.getppid() == driver:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

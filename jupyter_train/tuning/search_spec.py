@@ -1,0 +1,35 @@
+"""`SearchSpec`: what a study is asked to search, before any of it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jupyter_train.run import RunRecord
+from jupyter_train.store import RunWriter
+from jupyter_train.tuning.samplers import Constraints
+from jupyter_train.tuning.study_storage import Suggest
+from jupyter_train.tuning.trial_spec import Plan
+
+
+@dataclass
+class Search:
+    """A study about to be carried out.
+
+    Attributes:
+        plan: What its trials are made of.
+        suggest: Draws a trial's values, where the space is a function.
+        constraints: How far a trial is from what is allowed.
+        parent: Key of the run that started this one, such as a repeated notebook.
+        payload: Hash of what the study's own process was given; empty where this is not that process.
+        remarks: What the user shall be told of its beginning.
+        on_start: Told the study's record once it is there, with its writer where this process searches.
+    """
+
+    plan: Plan
+    parent: str | None = None
+    suggest: Suggest | None = None
+    constraints: Constraints | None = None
+    payload: str = ""
+    remarks: list[str] = field(default_factory=list)
+    on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None

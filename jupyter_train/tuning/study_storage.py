@@ -1,0 +1,288 @@
+"""What a study knows: every trial asked for and told, in Optuna's journal. One process owns it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.search_space import Fixed, Range, kept, parse
+from jupyter_train.exceptions import StudyError
+from jupyter_train.store.redaction import mask
+from jupyter_train.tuning.journal import Journal
+from jupyter_train.tuning.samplers import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
+from jupyter_train.tuning.trial_records import BY_HAND, Asked, Told, is_feasible, meant
+from jupyter_train.tuning.warm_start import NAME, WARM, own
+
+_NARROWED = "narrowed"
+_EXTRA = "added by hand"
+_DIRECTIONS = {"min": "minimize", "max": "maximize"}
+#: A trial that was broken off is begun again so often.
+_MOST_TRIES = 2
+
+#: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
+Suggest = Callable[[Any], Mapping[str, Any]]
+
+
+class Book:
+    """A study as its owner has it.
+
+    Args:
+        path: The journal file; made if it is not there.
+        config: Objectives, space, sampler, pruner.
+        suggest: Draws the values, where the space is a function.
+        constraints: How far a trial is from what is allowed, where something is.
+    """
+
+    def __init__(
+        self, path: Path, config: TuneConfig, suggest: Suggest | None = None, constraints: Constraints | None = None
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._config = config
+        self._suggest = suggest
+        self._distributions = distributions_of(config.space)
+        self.fixed: dict[str, Any] = {name: one.value for name, one in config.space.items() if isinstance(one, Fixed)}
+        is_new = not path.exists()
+        self._journal = Journal(path)
+        self._storage = JournalStorage(self._journal)
+        self._sampler = sampler_of(config, constraints)
+        self._pruner = pruner_of(config.prune, config.train.get("epochs") or config.train.get("max_epochs"))
+        self._directions: Any = [_DIRECTIONS[direction] for _, direction in config.objectives]
+        if is_new:
+            self.study = optuna.create_study(
+                storage=self._storage, study_name=NAME, directions=self._directions, sampler=self._sampler,
+                pruner=self._pruner,
+            )  # fmt: skip
+            self._narrowed: list[tuple[int, str, str]] = []
+        else:
+            self.study = self._opened()
+
+    def _opened(self) -> optuna.Study:
+        try:
+            study = optuna.load_study(
+                study_name=NAME, storage=self._storage, sampler=self._sampler, pruner=self._pruner
+            )
+        except KeyError:
+            raise StudyError("the study's journal is empty: it never began; search anew") from None
+        self._narrowed = [tuple(one) for one in study.user_attrs.get(_NARROWED, [])]
+        self._replay(study)
+        return study
+
+    def close(self) -> None:
+        """Lets go of the journal."""
+        self._journal.close()
+
+    # -- asking and telling -----------------------------------------------------------------------
+
+    def enqueue(self, params: Mapping[str, Any], is_extra: bool = False) -> None:
+        """A trial that comes before those the sampler chooses.
+
+        Args:
+            params: Its values; names left out are drawn.
+            is_extra: Whether it comes on top of how many were asked for.
+        """
+        given = {name: kept(value) for name, value in params.items()}
+        self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
+
+    def narrow(self, ranges: Mapping[str, Range]) -> None:
+        """From the next trial on, draws from these parts of what is searched; on disk when this returns."""
+        number = self._next_number(self.study)
+        self._narrowed += [(number, name, str(one)) for name, one in ranges.items()]
+        self.study.set_user_attr(_NARROWED, self._narrowed)
+
+    def _next_number(self, study: optuna.Study) -> int:
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
+
+    def _drawn_from(self, study: optuna.Study) -> dict[str, BaseDistribution]:
+        """The distributions of the next trial of a study."""
+        if not self._narrowed:
+            return self._distributions
+        number, found = self._next_number(study), dict(self._distributions)
+        for first, name, text in self._narrowed:
+            if number >= first:
+                found[name] = distribution_of(parse(name, text))
+        return found
+
+    def ask(self) -> Asked:
+        """The next trial."""
+        return self._asked_of(self.study)
+
+    def _asked_of(self, study: optuna.Study) -> Asked:
+        if self._suggest is not None:
+            trial = study.ask()
+            return Asked(trial.number, {**self.fixed, **self._suggest(trial)})
+        with warnings.catch_warnings():
+            # a trial given by hand may lie outside what was narrowed later
+            warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
+            trial = study.ask(self._drawn_from(study))
+        return Asked(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
+
+    def values(self, trial: FrozenTrial) -> dict[str, Any]:
+        """What a trial that has ended was given, fixed values included."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.FixedTrial(trial.params, trial.number))}
+        return {**meant(trial.params, self._config.space), **self.fixed}
+
+    def broken_off(self) -> list[Asked]:
+        """Trials that nobody carries out any more; one that was begun again already has failed."""
+        found = []
+        for trial in self.trials(TrialState.RUNNING):
+            tries = trial.user_attrs.get("tries", 1) + 1
+            if tries > _MOST_TRIES or trial.params.keys() != self._wanted(trial).keys():
+                self.tell(trial.number, Told("fail", message="broken off twice"))
+                continue
+            self._note(trial._trial_id, {"tries": tries})
+            found.append(Asked(trial.number, self._values_again(trial)))
+        return found
+
+    def _values_again(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Of a trial that is begun again; what a function had not drawn yet is drawn now."""
+        if self._suggest is not None:
+            return {**self.fixed, **self._suggest(optuna.trial.Trial(self.study, trial._trial_id))}
+        return self.values(trial)
+
+    def has_begun(self, number: int, run: str) -> None:
+        """The key of a trial's run, as soon as there is one."""
+        self._note(self._id_of(number), {"run": run})
+
+    @property
+    def extra(self) -> int:
+        """How many trials were added by hand."""
+        return sum(_EXTRA in trial.user_attrs for trial in self.trials())
+
+    def put_off(self, number: int) -> None:
+        """A trial that is ended because the study is: that it begins again later is no second try."""
+        trial_id = self._id_of(number)
+        tries = self._storage.get_trial(trial_id).user_attrs.get("tries", 1)
+        self._note(trial_id, {"tries": tries - 1})
+
+    def _wanted(self, trial: FrozenTrial) -> Mapping[str, Any]:
+        return trial.params if self._suggest is not None else self._distributions
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """A trial's value after an epoch; True when it is to be pruned."""
+        trial_id = self._id_of(number)
+        self._storage.set_trial_intermediate_value(trial_id, epoch, value)
+        if len(self._directions) > 1:
+            return False
+        return bool(self._pruner.prune(self.study, self._storage.get_trial(trial_id)))
+
+    def tell(self, number: int, told: Told) -> None:
+        """How a trial ended; on disk when this returns."""
+        notes = {"run": told.run, "message": told.message, "seconds": round(told.duration_s, 3), **told.notes}
+        self._note(self._id_of(number), {name: value for name, value in notes.items() if value not in ("", 0.0)})
+        state = TrialState[told.state.upper()]
+        values = told.values if state is TrialState.COMPLETE else None
+        self.study.tell(number, values=values, state=state)
+
+    def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
+        for name, value in notes.items():
+            shown = mask(value) if name == "message" else value  # others are read again as they were
+            self._storage.set_trial_user_attr(trial_id, name, shown)
+
+    def _id_of(self, number: int) -> int:
+        return int(self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Its own trials in one of these states, oldest first; all if none is named."""
+        return own(self.study.get_trials(deepcopy=False, states=states or None))
+
+    def know(self, trials: Sequence[FrozenTrial]) -> None:
+        """Trials of earlier studies, from which the sampler learns."""
+        self.study.add_trials(trials)
+
+    def front(self) -> list[FrozenTrial]:
+        """Those on the Pareto front, where there are several objectives."""
+        done = self.feasible()
+        signs = [-1 if one == "maximize" else 1 for one in self._directions]
+        points = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done]
+        if any(WARM in trial.user_attrs for trial in self.study.get_trials(deepcopy=False)):
+            return [
+                trial for trial, mine in zip(done, points, strict=True)
+                if not any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in points)
+            ]  # fmt: skip
+        return self.study.best_trials
+
+    def ranked(self) -> list[FrozenTrial]:
+        """Complete trials, the best first, by the first objective where there are several; infeasible ones last."""
+        sign = -1 if self._directions[0] == "maximize" else 1
+        done = [trial for trial in self.trials(TrialState.COMPLETE) if trial.values and not math.isnan(trial.values[0])]
+        return sorted(done, key=lambda trial: (not is_feasible(trial), sign * trial.values[0], trial.number))
+
+    def feasible(self) -> list[FrozenTrial]:
+        """Complete trials that keep to the constraints, the best first."""
+        return [trial for trial in self.ranked() if is_feasible(trial)]
+
+    def words_of_constraints(self) -> str:
+        """What is said where trials are complete and none of them keeps to the constraints; empty otherwise."""
+        done = self.trials(TrialState.COMPLETE)
+        return "" if not done or any(map(is_feasible, done)) else "no trial keeps to the constraints: none is the best"
+
+    def best(self) -> list[int]:
+        """Numbers of the best trial; of several objectives, of those on the Pareto front."""
+        if len(self._directions) > 1:
+            return [trial.number for trial in self.front()]
+        return [trial.number for trial in self.feasible()[:1]]
+
+    def is_among(self, most: int, values: Sequence[float]) -> bool:
+        """Whether a trial with these values would be among the best so many, or on the Pareto front.
+
+        Whether it keeps to the constraints is known only once it has ended; here it is taken to.
+        """
+        if len(self._directions) > 1:
+            signs = [-1 if one == "maximize" else 1 for one in self._directions]
+            mine = [sign * value for sign, value in zip(signs, values, strict=True)]
+            for trial in filter(is_feasible, self.trials(TrialState.COMPLETE)):
+                theirs = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+                if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+                    return False
+            return True
+        ranked = self.feasible()
+        if len(ranked) < most:
+            return True
+        worst = ranked[most - 1].values[0]
+        return bool(values[0] > worst if self._directions[0] == "maximize" else values[0] < worst)
+
+    # -- going on ---------------------------------------------------------------------------------
+
+    def _replay(self, study: optuna.Study) -> None:
+        """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""
+        again = optuna.create_study(directions=self._directions, sampler=self._sampler)
+        for old in study.get_trials(deepcopy=False):
+            if WARM in old.user_attrs:
+                again.add_trial(old)
+                continue
+            if old.state is TrialState.WAITING:
+                continue
+            if BY_HAND in old.system_attrs:
+                again.enqueue_trial(old.system_attrs[BY_HAND])
+            asked = self._asked_of(again)
+            for name, value in old.user_attrs.items():
+                again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
+            self._complete(study, old, again.get_trials(deepcopy=False)[asked.number])
+            for epoch, value in old.intermediate_values.items():
+                again._storage.set_trial_intermediate_value(
+                    again.get_trials(deepcopy=False)[asked.number]._trial_id, epoch, value
+                )
+            if old.state.is_finished():
+                is_complete = old.state is TrialState.COMPLETE
+                again.tell(asked.number, old.values if is_complete else None, old.state)
+
+    def _complete(self, study: optuna.Study, old: FrozenTrial, again: FrozenTrial) -> None:
+        """Values that a kill kept from being written, of a trial that was just being asked for."""
+        if old.state is TrialState.RUNNING:
+            for name, distribution in again.distributions.items():
+                if name not in old.params:
+                    inside = distribution.to_internal_repr(again.params[name])
+                    study._storage.set_trial_param(old._trial_id, name, inside, distribution)

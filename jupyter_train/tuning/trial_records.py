@@ -1,0 +1,82 @@
+"""A trial as Optuna keeps it, and as it is carried out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from jupyter_train.config.search_space import Choices, Space
+
+#: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
+BY_HAND = "fixed_params"
+CONSTRAINTS = "constraints"
+
+
+@dataclass
+class Asked:
+    """A trial that is to be carried out.
+
+    Attributes:
+        number: From 0.
+        params: Every name's value, fixed ones included.
+    """
+
+    number: int
+    params: dict[str, Any]
+
+
+@dataclass
+class Told:
+    """How a trial ended.
+
+    Attributes:
+        state: `complete`, `pruned` or `fail`.
+        values: One for each objective; None where there is none.
+        run: Key of its run.
+        message: Why it failed, or where it was pruned.
+        duration_s: From its first row to its last.
+    """
+
+    state: str
+    values: list[float] | None = None
+    run: str = ""
+    message: str = ""
+    duration_s: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps to the constraints; where there are none, each does."""
+    found = trial.system_attrs.get(CONSTRAINTS)
+    return found is None or all(violation <= 0 for violation in found)
+
+
+def meant(params: Mapping[str, Any], space: Mapping[str, Space]) -> dict[str, Any]:
+    """Values as Optuna keeps them, as what they were given as."""
+    found = dict(params)
+    for name, value in params.items():
+        choices = space.get(name)
+        if isinstance(choices, Choices):
+            with contextlib.suppress(ValueError):  # a choice of an earlier release, written otherwise
+                found[name] = choices.find(value)
+    return found
+
+
+def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """Every name that was searched."""
+    found: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        found |= trial.distributions
+    return found
+
+
+def given(trial: FrozenTrial) -> Mapping[str, Any]:
+    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
+    if trial.state is TrialState.WAITING:
+        return dict(trial.system_attrs.get(BY_HAND, {}))
+    return trial.params

@@ -1,0 +1,221 @@
+"""What every trial of a study is made of; travels to the processes that carry trials out."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_train.config import TrainConfig, TuneConfig, options_by_name
+from jupyter_train.config.search_space import Choices, Fixed, Space
+from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
+
+_TRAINER = "trainer."
+
+
+@dataclass
+class Plan:
+    """A study's trials, apart from their numbers.
+
+    Attributes:
+        config: Objectives, space, options of every trial.
+        model: Makes a model of the values that are not options.
+        data: As `train` takes it, loaded once.
+        options: The searched names that are options of `%train`, and what they are called there.
+        study: Key of the study's run.
+        name: What trials are called.
+        notebook: Path of the notebook, if known.
+        first: Number of the first trial that is carried out; those before are of earlier studies.
+    """
+
+    config: TuneConfig
+    model: Callable[[Mapping[str, Any]], Any]
+    data: Any
+    options: dict[str, str]
+    study: str = ""
+    name: str = ""
+    notebook: str = ""
+    first: int = 0
+
+    def trial_config(self, params: Mapping[str, Any]) -> TrainConfig:
+        """What the trial with these values is told.
+
+        Raises:
+            OptionError: A value does not fit.
+        """
+        changes = {self.options[name]: value for name, value in params.items() if name in self.options}
+        return self.config.trial_config(changes)
+
+    def usual_config(self) -> TrainConfig:
+        """What every trial is told, each searched option with one value of its space."""
+        return self.trial_config({name: corners(self.config.space[name])[0] for name in self.options})
+
+    def build(self, params: Mapping[str, Any]) -> Any:
+        """The model of the trial with these values."""
+        return self.model({name: value for name, value in params.items() if name not in self.options})
+
+
+def corners(space: Space) -> list[Any]:
+    """Values at which an option would refuse the space, if it does at any."""
+    if isinstance(space, Choices):
+        return list(space.values)
+    return [space.value] if isinstance(space, Fixed) else [space.low, space.high]
+
+
+def option_called(name: str) -> str | None:
+    """The option of `%train` that a searched name means: `batch_size`, `trainer.gradient_clip_val`; None if none."""
+    plain = name.removeprefix(_TRAINER)
+    option = options_by_name().get(plain)
+    if option is None or (name != plain and option.group != "trainer"):
+        return None
+    return plain
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a model is made of.
+
+    Attributes:
+        names: The names it lists.
+        others: Whether it takes any other name besides (`**kwargs`).
+    """
+
+    names: frozenset[str] = frozenset()
+    others: bool = False
+
+
+def roles(
+    space: Mapping[str, Any], takes: Takes, model_words: str, whole: ModelExpression | None = None
+) -> dict[str, str]:
+    """Which of the searched names are options, and of which name.
+
+    A name that the model lists is the model's; any other is the option of this name, where there is one.
+
+    Args:
+        space: The names.
+        takes: What the model takes.
+        model_words: The model, as it is called in messages.
+        whole: The model, where an expression makes it.
+
+    Raises:
+        OptionError: A name is neither.
+    """
+    found = {}
+    for name in space:
+        if name in takes.names:
+            continue
+        option = option_called(name)
+        if option is not None:
+            found[name] = option
+        elif not (takes.others and name.isidentifier()):
+            raise OptionError(f"`{name}` is searched but not used: {_why_unused(name, takes, model_words, whole)}")
+    return found
+
+
+def _why_unused(name: str, takes: Takes, model_words: str, whole: ModelExpression | None) -> str:
+    if whole is not None and (passing := whole.passing(name)):
+        return f"{model_words} does not pass it; write `{passing}`"
+    options = options_by_name()
+    known = {*takes.names, *options, *(_TRAINER + one for one in options if options[one].group == "trainer")}
+    known |= whole.callee_takes.names if whole is not None else set()
+    return f"{model_words} does not take it, and `%train` has no such option.{did_you_mean(name, known)}"
+
+
+def taken_by(maker: Callable[..., Any]) -> Takes:
+    """What a class or function takes."""
+    try:
+        parameters = inspect.signature(maker).parameters.values()
+    except (TypeError, ValueError):
+        return Takes(others=True)
+    kinds = inspect.Parameter
+    named = frozenset(one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY))
+    return Takes(named, any(one.kind is kinds.VAR_KEYWORD for one in parameters))
+
+
+class Maker:
+    """Calls a class or function with the values it takes.
+
+    Args:
+        maker: The class or function.
+    """
+
+    def __init__(self, maker: Callable[..., Any]) -> None:
+        self.maker = maker
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        """The model."""
+        return self.maker(**params)
+
+
+class ModelExpression:
+    """Evaluates what was typed, with a trial's values in the place of their names.
+
+    Args:
+        text: The expression.
+        names: What its other names mean.
+        searched: The names it takes from a trial.
+    """
+
+    def __init__(self, text: str, names: Mapping[str, Any], searched: frozenset[str]) -> None:
+        self.text = text
+        self.names = dict(names)
+        self.searched = searched
+
+    @property
+    def callee_takes(self) -> Takes:
+        """What the class or function that the expression calls takes; nothing where it calls none."""
+        call = self._call()
+        if call is None:
+            return Takes()
+        try:
+            return taken_by(eval(compile(ast.Expression(call.func), "<tune>", "eval"), dict(self.names)))
+        except Exception:  # noqa: BLE001  said when the expression is evaluated
+            return Takes()
+
+    def passing(self, name: str) -> str:
+        """The expression with a name passed that the class takes; empty where it takes none of this name."""
+        call, takes = self._call(), self.callee_takes
+        if call is None or name not in takes.names:
+            return ""
+        call.keywords = [word for word in call.keywords if word.arg != name]
+        call.keywords.append(ast.keyword(name, ast.Name(name, ast.Load())))
+        return ast.unparse(call)
+
+    def _call(self) -> ast.Call | None:
+        tree = ast.parse(self.text, mode="eval").body
+        return tree if isinstance(tree, ast.Call) else None
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        """The model.
+
+        Raises:
+            ModelError: The expression gives a class.
+        """
+        code = compile(self.text, f"<tune {self.text}>", "eval")
+        found = eval(code, {**self.names, **params})
+        if inspect.isclass(found):
+            raise ModelError(f"`{self.text}` is a class; write `{self.text}(...)` to make a model of it")
+        return found
+
+
+class Copier:
+    """Gives the same model for every trial, with the weights it came with.
+
+    Args:
+        model: As given.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __call__(self, _params: Mapping[str, Any]) -> Any:
+        """A copy.
+
+        Raises:
+            ModelError: It cannot be copied.
+        """
+        from jupyter_train.training.model import copy_of
+
+        return copy_of(self.model)
