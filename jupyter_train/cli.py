@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.config.synonyms import OTHER_VERBS
+from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
 #: What a scheduler can act on.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _other_verb(words: list[str]) -> str:
     """What to type for a verb for runs that is called otherwise elsewhere: `runs delete`; empty for any other line."""
-    wanted = OTHER_VERBS.get(words[1].lower(), "") if words[:1] == ["runs"] and len(words) > 1 else ""
+    wanted = VERB_SYNONYMS.get(words[1].lower(), "") if words[:1] == ["runs"] and len(words) > 1 else ""
     if wanted in ("", "attach"):
         return ""
     return f"`runs {words[1]}`: no such verb; write `jupyter train runs {' '.join([wanted, *words[2:]])}`"
@@ -56,9 +56,10 @@ def _fail(err: object, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="jupyter train", description="Notebook-native training for PyTorch Lightning.",
+        prog="jupyter train",
+        description="Notebook-native training for PyTorch Lightning.",
         epilog="exit codes: " + ", ".join(f"{code} {words}" for words, code in EXIT_CODES.items()),
-    )  # fmt: skip
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     demo = verbs.add_parser("demo", help="train a model on handwritten digits, from a notebook, in under a minute")
@@ -130,9 +131,13 @@ def _retrain(options: argparse.Namespace) -> int:
 
     parameters = {name: parse_parameter(text) for name, text in options.parameter}
     run = retrain(
-        options.notebook, parameters, options.output, kernel=options.kernel, timeout_s=options.timeout,
+        options.notebook,
+        parameters,
+        options.output,
+        kernel=options.kernel,
+        timeout_s=options.timeout,
         html=options.html,
-    )  # fmt: skip
+    )
     _tell_repeated(run)
     return 0
 
@@ -158,7 +163,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.trust:
         raise UsageError("`--trust` says which folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
-    for found in doctor.look(patience_s=None if options.full else doctor.PATIENCE_S):
+    for found in doctor.look(patience_s=None if options.full else doctor.TIMEOUT_S):
         is_fixed = options.fix and found.fix is not None
         if is_fixed:
             assert found.fix is not None

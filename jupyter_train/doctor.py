@@ -23,10 +23,10 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, open_store, pending_end, trust
 from jupyter_train.store import adopt as adopt_module
 from jupyter_train.store.database import wal_is_safe
-from jupyter_train.store.integrity_check import Watch, problems_of, verdict_of
+from jupyter_train.store.integrity_check import TimeBudget, problems_of, verdict_of
 from jupyter_train.store.paths import (
     HOME_VARIABLE,
-    LEAST_BYTES,
+    MIN_BYTES,
     STORE_VARIABLE,
     network_file_system,
     runs_home,
@@ -35,18 +35,18 @@ from jupyter_train.store.paths import (
 )
 from jupyter_train.store.private_files import who_else_writes
 from jupyter_train.store.redaction import mask
-from jupyter_train.store.run_index import Outline, outlines
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_index import RunIndexEntry, index_entries
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import never_began_words
 from jupyter_train.store.value_checks import printable
 
 _PACKAGES = ("torch", "pytorch-lightning", "jupyterlab", "ipykernel", "papermill", "wandb")
 _TESTED = {"pytorch-lightning": "2.6."}
-_LEAST_FREE_BYTES = 1024**3
+_MIN_FREE_BYTES = 1024**3
 #: So many of the newest runs are read with all their options.
-_MOST_ROWS = 2000
+_MAX_ROWS = 2000
 #: How long the store and the run folders are looked through.
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -70,14 +70,14 @@ class Finding:
         self.words = printable(mask(self.words))
 
 
-def look(url: str = "", patience_s: float | None = PATIENCE_S) -> Iterator[Finding]:
+def look(url: str = "", patience_s: float | None = TIMEOUT_S) -> Iterator[Finding]:
     """Everything that can be looked at, in the order of a report; nothing is changed, and nothing raised.
 
     Args:
         url: The store; where `JUPYTER_TRAIN_STORE` says if empty.
         patience_s: How long to look through the store and the run folders, in seconds; without an end if None.
     """
-    watch = Watch(patience_s)
+    watch = TimeBudget(patience_s)
     yield from _said(_environment())
     yield from _said(_places(url))
     try:
@@ -168,13 +168,13 @@ def _place(word: str, place: Path, there: Path) -> Finding:
         name = HOME_VARIABLE if word == "run folders" else STORE_VARIABLE
         return Finding(Level.BAD, f"{word}: `{place}` cannot be written; set `{name}` to a place that can")
     free = shutil.disk_usage(there).free
-    if free < LEAST_BYTES:
+    if free < MIN_BYTES:
         return Finding(Level.BAD, f"{word}: `{place}`, the disk is full ({size_text(free)} free): `%runs gc`")
-    level = Level.FINE if free > _LEAST_FREE_BYTES else Level.NOTE
+    level = Level.FINE if free > _MIN_FREE_BYTES else Level.NOTE
     return Finding(level, f"{word}: `{place}`, {size_text(free)} free")
 
 
-def _database(store: Store, watch: Watch) -> Iterator[Finding]:
+def _database(store: Store, watch: TimeBudget) -> Iterator[Finding]:
     if store.engine.url.get_backend_name() != "sqlite":
         yield Finding(Level.FINE, f"the run store answers ({store.engine.url.get_backend_name()})")
         return
@@ -194,9 +194,9 @@ def _database(store: Store, watch: Watch) -> Iterator[Finding]:
         yield Finding(Level.BAD, "its journal is `wal`, which this SQLite can corrupt when several processes write")
 
 
-def _runs(store: Store, watch: Watch) -> Iterator[Finding]:
-    known = outlines(store, limit=1_000_000, has_parts=True)
-    newest = store.list_runs(limit=_MOST_ROWS if watch.is_limited else 1_000_000, has_parts=True)
+def _runs(store: Store, watch: TimeBudget) -> Iterator[Finding]:
+    known = index_entries(store, limit=1_000_000, has_parts=True)
+    newest = store.list_runs(limit=_MAX_ROWS if watch.is_limited else 1_000_000, has_parts=True)
     unreadable = max(known.unreadable, newest.unreadable)
     if unreadable:
         words = "whose rows in the run store are damaged; their folders keep curves and checkpoints"
@@ -215,11 +215,11 @@ def _runs(store: Store, watch: Watch) -> Iterator[Finding]:
     yield from _inside(store, there, watch)
 
 
-def _ref(record: Outline) -> str:
+def _ref(record: RunIndexEntry) -> str:
     return f"{record.name}-{record.code}"
 
 
-def _state(store: Store, record: Outline) -> Iterator[Finding]:
+def _state(store: Store, record: RunIndexEntry) -> Iterator[Finding]:
     try:
         status, recorded = store.status_of(record), record.status
     except ValueError as err:
@@ -239,7 +239,7 @@ def _lost_words(record: RunRecord) -> str:
     return f"`{record.ref}` is recorded as {record.status}, and its process is gone: `%runs resume {record.ref}`"
 
 
-def _inside(store: Store, records: list[Outline], watch: Watch) -> Iterator[Finding]:
+def _inside(store: Store, records: list[RunIndexEntry], watch: TimeBudget) -> Iterator[Finding]:
     """What is wrong inside the folders, the newest first, as far as there is time."""
     for number, record in enumerate(records):
         if watch.is_over:
@@ -252,7 +252,7 @@ def _inside(store: Store, records: list[Outline], watch: Watch) -> Iterator[Find
         yield from _folder(store, record, watch)
 
 
-def _folder(store: Store, record: Outline, watch: Watch) -> Iterator[Finding]:
+def _folder(store: Store, record: RunIndexEntry, watch: TimeBudget) -> Iterator[Finding]:
     with contextlib.suppress(ValueError):  # its status is damaged, which is said already
         status = store.status_of(record)
         if not status.is_live and status is not RunStatus.QUEUED:
@@ -266,8 +266,8 @@ def _folder(store: Store, record: Outline, watch: Watch) -> Iterator[Finding]:
         yield Finding(Level.BAD, f"`{_ref(record)}`: its folder cannot be read ({err.strerror or err})")
 
 
-def _call_lost(store: Store, outline: Outline) -> None:
-    lock = OwnerLock(RunFolder(outline.folder).lock)
+def _call_lost(store: Store, outline: RunIndexEntry) -> None:
+    lock = RunLock(RunFolder(outline.folder).lock)
     with contextlib.suppress(RunStateError, FencedError):
         lock.acquire(patience_s=0.1)
         try:
@@ -278,7 +278,7 @@ def _call_lost(store: Store, outline: Outline) -> None:
             lock.release()
 
 
-def _leftovers(store: Store, outline: Outline) -> Iterator[Finding]:
+def _leftovers(store: Store, outline: RunIndexEntry) -> Iterator[Finding]:
     found = RunFolder(outline.folder).leftovers()
     if found:
         size = sum(path.lstat().st_size for path in found)

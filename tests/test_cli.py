@@ -72,9 +72,12 @@ def test_curves_are_written_as_svg_and_png(two_runs, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
-    [(["runs", "show", "nope"], 3, "no run is called `nope`"), (["runs", "compare", "a"], 2, "two runs or more"),
-     (["retrain", "nope.ipynb"], 2, "there is no notebook")],
-)  # fmt: skip
+    [
+        (["runs", "show", "nope"], 3, "no run is called `nope`"),
+        (["runs", "compare", "a"], 2, "two runs or more"),
+        (["retrain", "nope.ipynb"], 2, "there is no notebook"),
+    ],
+)
 def test_errors_are_one_line_with_an_exit_code(arguments, code, words, capsys) -> None:
     assert main(arguments) == code
     printed = capsys.readouterr().err

@@ -59,9 +59,17 @@ def test_public_name_is_there(name: str) -> None:
 
 def test_public_names_are_these() -> None:
     assert jupyter_train.__all__ == [
-        "JupyterTrainError", "Run", "Study", "TrainingInterrupted", "compare", "get_run", "retrain", "runs", "train",
+        "JupyterTrainError",
+        "Run",
+        "Study",
+        "TrainingInterrupted",
+        "compare",
+        "get_run",
+        "retrain",
+        "runs",
+        "train",
         "tune",
-    ]  # fmt: skip
+    ]
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run, execution_place
-from jupyter_train.handle.study import Repeats, Study
+from jupyter_train.handle.study import CrossValidation, Study
 from jupyter_train.handle.tables import Comparison, RunTable
-from jupyter_train.panel.display import kernel_id, screen_here
+from jupyter_train.panel.display import current_display, kernel_id
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.run import RunStatus
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
 
 
-_MOST_RUNS = 100_000
+_MAX_RUNS = 100_000
 #: What people hold of runs that are more than one fit, by their kind.
-HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": Repeats}
+HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": CrossValidation}
 
 
 def opened_store() -> Store:
@@ -41,8 +41,8 @@ def runs(limit: int = 50) -> RunTable:
     Raises:
         UsageError: It is no number of runs that a table could show.
     """
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_RUNS:
-        raise UsageError(f"`limit={shown(limit)}`: expected a whole number from 1 to {_MOST_RUNS:,}")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_RUNS:
+        raise UsageError(f"`limit={shown(limit)}`: expected a whole number from 1 to {_MAX_RUNS:,}")
     store = opened_store()
     return RunTable(store, store.list_runs(limit))
 
@@ -71,7 +71,7 @@ def attach(word: str) -> Run:
         return run
     if not kernel_id():
         return run.wait()
-    panel = LivePanel(screen_here())
+    panel = LivePanel(current_display())
     panel.loading(f"attaching to {run.ref} …")
     panel.follow_from_afar(opened_store(), run.key)
     return Run(opened_store(), run.key, shown_in=execution_place())

@@ -12,11 +12,11 @@ from jupyter_train.api.runs import HANDLES, opened_store
 from jupyter_train.config import TrainConfig, signature_of_train
 from jupyter_train.handle import Run, execution_place
 from jupyter_train.handle.failure import ended
-from jupyter_train.panel.display import cell_id, screen_here
+from jupyter_train.panel.display import cell_id, current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.job import Done
+    from jupyter_train.execution.job import RunResult
     from jupyter_train.run import RunRecord
     from jupyter_train.store import RunWriter
 
@@ -123,11 +123,11 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
     """Carries a run out, its panel live meanwhile: in this process, or with `detach` in one of its own."""
     __tracebackhide__ = True
     if config.explain or config.tune_loader:
-        from jupyter_train.execution.dry_run import look
+        from jupyter_train.execution.dry_run import dry_run
 
-        told: Run = look(config, build)  # text to be read, in a run's place
+        told: Run = dry_run(config, build)  # text to be read, in a run's place
         return told
-    panel = None if config.quiet else LivePanel(screen_here())
+    panel = None if config.quiet else LivePanel(current_display())
     if panel is not None:
         panel.loading("loading torch …")
     shown_in = None if config.quiet else execution_place()
@@ -145,7 +145,7 @@ def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], 
         return Run(opened_store(), record.key, module, source, shown_in, again)
 
     try:
-        done = _carry_out(config, build, panel, ckpt_path, begun)
+        done = _launch(config, build, panel, ckpt_path, begun)
     except BaseException as err:
         ended(err, handle(begun[-1]) if begun else None)
         raise
@@ -165,16 +165,16 @@ def _without_ours(found: TracebackType | None) -> TracebackType | None:
     return found
 
 
-def _carry_out(
+def _launch(
     config: TrainConfig,
     build: Callable[[TrainConfig], tuple[Any, Any]],
     panel: LivePanel | None,
     ckpt_path: str | None,
     begun: list[RunRecord],
-) -> Done:
+) -> RunResult:
     """Trains; `begun` gets the run as soon as it is recorded."""
     from jupyter_train.execution.job import Job
-    from jupyter_train.execution.launcher import carry_out
+    from jupyter_train.execution.launcher import launch_run
     from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
 
     store = opened_store()
@@ -195,4 +195,4 @@ def _carry_out(
         on_start,
         ckpt_path,
     )
-    return carry_out(store, job)
+    return launch_run(store, job)

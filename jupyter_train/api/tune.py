@@ -14,20 +14,28 @@ from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import execution_place
 from jupyter_train.handle.failure import ended
 from jupyter_train.handle.study import Study
-from jupyter_train.panel.display import screen_here
+from jupyter_train.panel.display import current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store import RunWriter, Store
-    from jupyter_train.tuning.search_spec import Search
-    from jupyter_train.tuning.trial_spec import Plan
+    from jupyter_train.tuning.search_spec import SearchSpec
+    from jupyter_train.tuning.trial_spec import TrialSpec
 
 #: What a study that goes on keeps, where nothing else is said.
 _KEPT = (
-    "seed", "sampler", "prune", "maximize", "minimize", "objective", "parallel", "patience", "max_failures",
+    "seed",
+    "sampler",
+    "prune",
+    "maximize",
+    "minimize",
+    "objective",
+    "parallel",
+    "patience",
+    "max_failures",
     "trial_timeout",
-)  # fmt: skip
+)
 
 
 def tune(
@@ -66,10 +74,10 @@ def tune(
         options, given_space = _completed(store, options, given_space)
     config = TuneConfig.of(options, given_space, expressions, is_open=callable(space))
     from jupyter_train.notebook.provenance import parent_run
-    from jupyter_train.tuning.search_spec import Search
+    from jupyter_train.tuning.search_spec import SearchSpec
 
     plan = _plan(config, model, data)
-    return carry_out(store, Search(plan, parent_run(), space if callable(space) else None, constraints))
+    return run_search(store, SearchSpec(plan, parent_run(), space if callable(space) else None, constraints))
 
 
 def _completed(
@@ -87,39 +95,48 @@ def _completed(
     if "maximize" in options or "minimize" in options:
         kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
     plain = {
-        name: value for name, value in recorded.get("train", {}).items()
+        name: value
+        for name, value in recorded.get("train", {}).items()
         if name not in options and isinstance(value, int | float | str | bool | None)
-    }  # fmt: skip
+    }
     return {**plain, **kept, **options}, space or recorded.get("space", {})
 
 
-def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
+def _plan(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
     from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training.data.loaders import refuse_class
     from jupyter_train.training.state import seeds
-    from jupyter_train.tuning.trial_spec import Copier, Maker, ModelExpression, Plan, Takes, roles, taken_by
+    from jupyter_train.tuning.trial_spec import (
+        ModelArguments,
+        ModelCopier,
+        ModelExpression,
+        ModelFactory,
+        TrialSpec,
+        roles,
+        taken_by,
+    )
 
     refuse_other_lightning(model, "the model", ModelError)
     refuse_other_lightning(data, "the data", DataError)
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     maker: Callable[[Mapping[str, Any]], Any]
     if isinstance(model, ModelExpression):
-        maker, takes, words = model, Takes(model.searched), f"`{model.text}`"
+        maker, takes, words = model, ModelArguments(model.searched), f"`{model.text}`"
     elif inspect.isclass(model) or inspect.isroutine(model):
-        maker, takes, words = Maker(model), taken_by(model), f"`{model.__name__}`"
+        maker, takes, words = ModelFactory(model), taken_by(model), f"`{model.__name__}`"
     else:
-        maker, takes, words = Copier(model), Takes(), "the model"
+        maker, takes, words = ModelCopier(model), ModelArguments(), "the model"
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_takes(maker, config)
     _check_made(model, maker, config)
     options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
-    if takes != Takes():
+    if takes != ModelArguments():
         config.expressions.setdefault("model", words.strip("`"))
     refuse_class(data)
     built = data() if inspect.isroutine(data) else data
     name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
-    plan = Plan(config, maker, built, options, name=name, notebook=notebook_path())
+    plan = TrialSpec(config, maker, built, options, name=name, notebook=notebook_path())
     _check_arguments(plan)
     _check_effect(plan)
     _check_fit(plan)
@@ -130,7 +147,7 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> Plan:
 _FITTED = frozenset({"drop_last", "encode", "loss", "lr", "optimizer", "scale", "split", "target"})
 
 
-def _check_fit(plan: Plan) -> None:
+def _check_fit(plan: TrialSpec) -> None:
     """Raises for a searched option that model or data do not take, before anything is recorded.
 
     Raises:
@@ -152,11 +169,11 @@ def _check_fit(plan: Plan) -> None:
         kernel_state.restore()
 
 
-def _made(plan: Plan, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
+def _made(plan: TrialSpec, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
     return plan.build(params), plan.data
 
 
-def _check_effect(plan: Plan) -> None:
+def _check_effect(plan: TrialSpec) -> None:
     """Raises for an option that is searched and changes nothing.
 
     Raises:
@@ -180,7 +197,7 @@ def _check_effect(plan: Plan) -> None:
             )
 
 
-def _check_arguments(plan: Plan) -> None:
+def _check_arguments(plan: TrialSpec) -> None:
     """Raises for options that no trial could be trained with, before anything is recorded.
 
     Raises:
@@ -203,9 +220,9 @@ def _check_made(model: Any, maker: Any, config: TuneConfig) -> None:
     Raises:
         OptionError: It is.
     """
-    from jupyter_train.tuning.trial_spec import Copier, option_called, taken_by
+    from jupyter_train.tuning.trial_spec import ModelCopier, option_called, taken_by
 
-    if not isinstance(maker, Copier):
+    if not isinstance(maker, ModelCopier):
         return
     names = taken_by(type(model)).names
     found = [name for name in config.space if name in names and option_called(name) is None]
@@ -229,14 +246,14 @@ def _check_takes(maker: Any, config: TuneConfig) -> None:
             raise OptionError(f"`{function.__name__}` needs `{one.name}`; search it, or fix it: `{one.name}=VALUE`")
 
 
-def carry_out(store: Store, asked: Search) -> Study:
+def run_search(store: Store, asked: SearchSpec) -> Study:
     """Carries a study out, its panel live meanwhile."""
     __tracebackhide__ = True
     from jupyter_train.tuning.detached import launch
     from jupyter_train.tuning.search import search
 
     config = asked.plan.config
-    panel = None if config.quiet else LivePanel(screen_here())
+    panel = None if config.quiet else LivePanel(current_display())
     if panel is not None:
         panel.loading("loading torch …")
 
@@ -252,7 +269,7 @@ def carry_out(store: Store, asked: Search) -> Study:
     def again(changes: dict[str, Any]) -> Study:
         """Goes on with the same model and data."""
         changed = dataclasses.replace(config, **changes)
-        return carry_out(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
+        return run_search(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
 
     def handle(record: RunRecord) -> Study:
         return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)

@@ -9,6 +9,12 @@ from jupyter_train.config.train import TrainConfig, options_by_name, signature_o
 from jupyter_train.config.tune import TuneConfig, tune_options_by_name
 
 __all__ = [
-    "Option", "RetrainConfig", "TrainConfig", "TuneConfig", "direction_of", "options_by_name", "signature_of_train",
+    "Option",
+    "RetrainConfig",
+    "TrainConfig",
+    "TuneConfig",
+    "direction_of",
+    "options_by_name",
+    "signature_of_train",
     "tune_options_by_name",
-]  # fmt: skip
+]

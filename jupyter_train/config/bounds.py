@@ -10,10 +10,10 @@ from typing import Any
 from jupyter_train.config import machine
 
 #: The largest whole number that JSON, a database and a float all keep.
-MOST_WHOLE = 2**53
+MAX_WHOLE = 2**53
 #: More of one option is nobody's tag, note or command.
-MOST_LETTERS = 100_000
-MOST_TIMES = 10_000
+MAX_LETTERS = 100_000
+MAX_TIMES = 10_000
 _SHOWN_LETTERS = 60
 
 
@@ -98,8 +98,8 @@ def check_whole(value: Any) -> None:
     Raises:
         ValueError: It is one.
     """
-    if isinstance(value, int) and abs(value) > MOST_WHOLE:
-        raise ValueError(f"a number of at most {MOST_WHOLE:,}")
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise ValueError(f"a number of at most {MAX_WHOLE:,}")
 
 
 def check_text(value: Any) -> None:
@@ -108,8 +108,8 @@ def check_text(value: Any) -> None:
     Raises:
         ValueError: It is one.
     """
-    if isinstance(value, str) and len(value) > MOST_LETTERS:
-        raise ValueError(f"at most {MOST_LETTERS:,} letters")
+    if isinstance(value, str) and len(value) > MAX_LETTERS:
+        raise ValueError(f"at most {MAX_LETTERS:,} letters")
 
 
 def shown(value: Any) -> str:

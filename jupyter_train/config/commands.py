@@ -70,7 +70,7 @@ def _positive(value: Any) -> float:
 def _count(least: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         number = _number(value)
-        if not least <= number <= bounds.MOST_WHOLE or not number.is_integer():
+        if not least <= number <= bounds.MAX_WHOLE or not number.is_integer():
             raise ValueError(f"a whole number of {least} or more")
         return int(number)
 
@@ -78,7 +78,7 @@ def _count(least: int) -> Callable[[Any], int]:
 
 
 def _by_name(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not value or len(value) > _MOST_NAMES:
+    if not isinstance(value, Mapping) or not value or len(value) > _MAX_NAMES:
         raise ValueError("values by name")
     for name, one in value.items():
         if not isinstance(name, str) or not isinstance(one, bool | int | float | str):
@@ -95,7 +95,7 @@ def _needs(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda given: "" if name in given else f"`{name}` is missing"
 
 
-_MOST_NAMES = 100
+_MAX_NAMES = 100
 
 VERBS: dict[str, Verb] = {
     verb.name.replace("-", "_"): verb

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 #: A machine with one processor still trains on two devices: that is how it is tried out.
-_LEAST = 2
+_MIN = 2
 #: With `--oversubscribe`, so many processes share a processor; more bring a machine down.
-_MOST_A_CORE = 8
+_MAX_A_CORE = 8
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _DEVICES = Path("/dev")
 #: Device files of NVIDIA's and AMD's drivers, and of TPUs.
@@ -38,9 +38,9 @@ def most_processes() -> int:
     by `pl.Trainer`.
     """
     gpus = max((len(list(_DEVICES.glob(pattern))) for pattern in _GPU_FILES), default=0)
-    return max(_LEAST, cores(), gpus)
+    return max(_MIN, cores(), gpus)
 
 
 def most_processes_at_all() -> int:
     """The same with `--oversubscribe`."""
-    return _MOST_A_CORE * most_processes()
+    return _MAX_A_CORE * most_processes()

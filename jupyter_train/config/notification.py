@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 _RULE = "a shell command, or a URL such as `https://example.org/hook`"
-_MOST_URL_LETTERS = 2_048
-_MOST_COMMAND_LETTERS = 100_000
+_MAX_URL_LETTERS = 2_048
+_MAX_COMMAND_LETTERS = 100_000
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<slashes>/*)", re.IGNORECASE)
 #: A command that is just named, not put together.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,60}")
@@ -55,8 +55,8 @@ def checked_target(value: str) -> str:
         raise ValueError(f"{_RULE}, without NUL and half a surrogate pair")
     if is_url(target):
         address(target)
-    elif len(target) > _MOST_COMMAND_LETTERS:
-        raise ValueError(f"a shell command of at most {_MOST_COMMAND_LETTERS:,} letters")
+    elif len(target) > _MAX_COMMAND_LETTERS:
+        raise ValueError(f"a shell command of at most {_MAX_COMMAND_LETTERS:,} letters")
     elif not _is_there(target.split()[0]):
         raise ValueError(f"{_RULE}; there is no command `{target.split()[0]}` here")
     return target
@@ -78,8 +78,8 @@ def address(url: str) -> Address:
     Raises:
         ValueError: Nowhere; the message says what was expected.
     """
-    if len(url) > _MOST_URL_LETTERS:
-        raise ValueError(f"a URL of at most {_MOST_URL_LETTERS:,} letters")
+    if len(url) > _MAX_URL_LETTERS:
+        raise ValueError(f"a URL of at most {_MAX_URL_LETTERS:,} letters")
     if found := _NO_URL_LETTER.search(url):
         raise ValueError(f"a URL without {found[0]!r}; write it as `{quote(found[0])}`")
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.config.bounds import MOST_TIMES, Bound, check_text, check_whole, shown
+from jupyter_train.config.bounds import MAX_TIMES, Bound, check_text, check_whole, shown
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
@@ -89,8 +89,8 @@ class Option:
         """
         if self.repeats:
             values = value if isinstance(value, list | tuple) else [value]
-            if len(values) > MOST_TIMES:
-                raise OptionError(f"`{self.flag}` {len(values):,} times: expected at most {MOST_TIMES:,}")
+            if len(values) > MAX_TIMES:
+                raise OptionError(f"`{self.flag}` {len(values):,} times: expected at most {MAX_TIMES:,}")
             return [self._validate_one(item) for item in values]
         return self._validate_one(value)
 

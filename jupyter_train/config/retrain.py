@@ -107,8 +107,9 @@ def _what_is_no_json(value: Any, is_inside: bool = False) -> str:
 def _is_of_nbformat(value: Any) -> bool:
     """A mapping as papermill's engine gets it: kept in the notebook's metadata before."""
     return isinstance(value, Mapping) and (type(value).__module__, type(value).__name__) == (
-        "nbformat.notebooknode", "NotebookNode",
-    )  # fmt: skip
+        "nbformat.notebooknode",
+        "NotebookNode",
+    )
 
 
 def parse_parameter(text: str) -> Any:

@@ -11,7 +11,7 @@ from jupyter_train.exceptions import did_you_mean
 
 
 @dataclass(frozen=True)
-class Argument:
+class MethodArgument:
     """What a method takes.
 
     Attributes:
@@ -27,30 +27,42 @@ class Argument:
     is_whole: bool = True
 
 
-Arguments = Mapping[str, Mapping[str, Argument]]
+Arguments = Mapping[str, Mapping[str, MethodArgument]]
 
-_STARTUP = Argument("n_startup_trials", 0, 100_000)
-_ETA, _LEAST = Argument("reduction_factor", 2, 100), Argument("min_resource", 1, 1_000_000)
+_STARTUP = MethodArgument("n_startup_trials", 0, 100_000)
+_ETA, _MIN = MethodArgument("reduction_factor", 2, 100), MethodArgument("min_resource", 1, 1_000_000)
 SAMPLERS: Arguments = {
-    "tpe": {"startup": _STARTUP, "candidates": Argument("n_ei_candidates", 1, 10_000),
-            "multivariate": Argument("multivariate"), "group": Argument("group")},
+    "tpe": {
+        "startup": _STARTUP,
+        "candidates": MethodArgument("n_ei_candidates", 1, 10_000),
+        "multivariate": MethodArgument("multivariate"),
+        "group": MethodArgument("group"),
+    },
     "gp": {"startup": _STARTUP},
-    "cmaes": {"startup": _STARTUP, "sigma": Argument("sigma0", 1e-12, 1e12, is_whole=False),
-              "population": Argument("popsize", 2, 10_000)},
+    "cmaes": {
+        "startup": _STARTUP,
+        "sigma": MethodArgument("sigma0", 1e-12, 1e12, is_whole=False),
+        "population": MethodArgument("popsize", 2, 10_000),
+    },
     "random": {},
     "grid": {},
     "qmc": {},
-    "nsga2": {"population": Argument("population_size", 2, 10_000),
-              "mutation": Argument("mutation_prob", 0, 1, is_whole=False),
-              "crossover": Argument("crossover_prob", 0, 1, is_whole=False)},
-}  # fmt: skip
+    "nsga2": {
+        "population": MethodArgument("population_size", 2, 10_000),
+        "mutation": MethodArgument("mutation_prob", 0, 1, is_whole=False),
+        "crossover": MethodArgument("crossover_prob", 0, 1, is_whole=False),
+    },
+}
 PRUNERS: Arguments = {
-    "asha": {"eta": _ETA, "min": _LEAST, "late": Argument("min_early_stopping_rate", 0, 100)},
-    "hyperband": {"eta": _ETA, "min": _LEAST, "max": Argument("max_resource", 1, 1_000_000)},
-    "median": {"startup": _STARTUP, "warmup": Argument("n_warmup_steps", 0, 1_000_000),
-               "every": Argument("interval_steps", 1, 1_000_000)},
+    "asha": {"eta": _ETA, "min": _MIN, "late": MethodArgument("min_early_stopping_rate", 0, 100)},
+    "hyperband": {"eta": _ETA, "min": _MIN, "max": MethodArgument("max_resource", 1, 1_000_000)},
+    "median": {
+        "startup": _STARTUP,
+        "warmup": MethodArgument("n_warmup_steps", 0, 1_000_000),
+        "every": MethodArgument("interval_steps", 1, 1_000_000),
+    },
     "none": {},
-}  # fmt: skip
+}
 
 
 def name_of(text: str) -> str:
@@ -88,7 +100,7 @@ def checked(known: Arguments, text: str) -> str:
     return "".join(text.split())
 
 
-def _value(word: str, text: str, argument: Argument) -> Any:
+def _value(word: str, text: str, argument: MethodArgument) -> Any:
     value = literal(text)
     if argument.low is None:
         if not isinstance(value, bool):
@@ -101,7 +113,7 @@ def _value(word: str, text: str, argument: Argument) -> Any:
     return value
 
 
-def _words(name: str, takes: Mapping[str, Argument]) -> str:
+def _words(name: str, takes: Mapping[str, MethodArgument]) -> str:
     if not takes:
         return f"`{name}` alone, which takes nothing besides."
     return f"`{name}:NAME=VALUE,...` with {', '.join(f'`{one}`' for one in takes)}."

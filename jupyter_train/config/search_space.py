@@ -18,8 +18,8 @@ from jupyter_train.config.options import literal
 from jupyter_train.exceptions import SpaceError
 
 #: Of more choices a search learns nothing, and Optuna keeps each of them for every trial.
-MOST_CHOICES = 1_000
-_MOST_LETTERS = 100_000
+MAX_CHOICES = 1_000
+_MAX_LETTERS = 100_000
 _EXAMPLES = "a range `1e-4..1e-1:log`, `1..4` or `0..1:0.1`, or choices `relu|gelu`"
 _RANGE = re.compile(r"(?P<low>[^.].*?|\.\d.*?)\.\.(?P<high>[^:]*)(?::(?P<how>.*))?", re.DOTALL)
 
@@ -136,12 +136,12 @@ def _check_size(name: str, given: Any) -> None:
         SpaceError: There are.
     """
     count = len(given) if isinstance(given, list | tuple) else given.count("|") + 1 if isinstance(given, str) else 1
-    if count > MOST_CHOICES:
+    if count > MAX_CHOICES:
         raise SpaceError(
-            f"`{name}` has {count:,} choices; expected at most {MOST_CHOICES:,}. Numbers are searched as a range: "
+            f"`{name}` has {count:,} choices; expected at most {MAX_CHOICES:,}. Numbers are searched as a range: "
             f"`{name}=1..{count}`"
         )
-    if isinstance(given, str) and len(given) > _MOST_LETTERS:
+    if isinstance(given, str) and len(given) > _MAX_LETTERS:
         raise SpaceError(f"`{name}` is {len(given):,} letters long; expected {_EXAMPLES}")
 
 
@@ -228,7 +228,7 @@ def _range(name: str, text: str) -> Range:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= bounds.MOST_WHOLE if isinstance(value, int) else math.isfinite(value)
+    return abs(value) <= bounds.MAX_WHOLE if isinstance(value, int) else math.isfinite(value)
 
 
 def _word(value: Any) -> str:

@@ -55,7 +55,7 @@ _ELSEWHERE = {
     "verbose": "the panel shows progress, and `run.log` what Lightning says",
 }
 #: Verbs for runs, by what others call them.
-OTHER_VERBS = {
+VERB_SYNONYMS = {
     **dict.fromkeys(("delete", "del", "remove", "erase", "drop", "destroy", "purge"), "rm"),
     **dict.fromkeys(("ls", "all", "ps", "status", "history", "table"), "list"),
     **dict.fromkeys(("open", "view", "display", "plot", "info", "describe", "get", "inspect", "log", "logs"), "show"),

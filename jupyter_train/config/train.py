@@ -19,7 +19,7 @@ from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.synonyms import what_to_type
-from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_arguments, trainer_options
+from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 
 
@@ -36,9 +36,12 @@ class TrainConfig:
         int, "how many epochs; this, --max-steps or --max-time must be given", check=checks.at_least_one
     )
     batch_size: int | str = _option(
-        (int, str), "rows per batch, for arrays, frames, Datasets; auto: the largest that fits, by Lightning's finder",
-        32, check=checks.number_or_auto(checks.at_least_one, "a whole number of 1 or more"), metavar="N|auto",
-    )  # fmt: skip
+        (int, str),
+        "rows per batch, for arrays, frames, Datasets; auto: the largest that fits, by Lightning's finder",
+        32,
+        check=checks.number_or_auto(checks.at_least_one, "a whole number of 1 or more"),
+        metavar="N|auto",
+    )
     drop_last: bool = _option(
         bool, "leave out the last, shorter batch of an epoch, for arrays, frames, Datasets", False, bare=True
     )
@@ -58,20 +61,27 @@ class TrainConfig:
         check=checks.fractions,
     )
     cv: int | str | None = _option(
-        (int, str), "cross-validation: so many fits, each validated on other rows; stratified for classes",
-        metavar="K[:stratified|plain|time|group=COLUMN]", check=folds_text, bound=bounds.FOLDS,
-    )  # fmt: skip
+        (int, str),
+        "cross-validation: so many fits, each validated on other rows; stratified for classes",
+        metavar="K[:stratified|plain|time|group=COLUMN]",
+        check=folds_text,
+        bound=bounds.FOLDS,
+    )
     seeds: int | None = _option(
-        int, "so many fits with seeds one after the other; the curves are their mean", check=checks.at_least_one,
+        int,
+        "so many fits with seeds one after the other; the curves are their mean",
+        check=checks.at_least_one,
         bound=bounds.SEEDS,
-    )  # fmt: skip
+    )
     encode: str | None = _option(
         str, "auto: encode text columns and fill NaN, fitted on the training part", choices=("auto",)
     )
     scale: str | None = _option(
-        str, "standard: columns of numbers with mean 0 and standard deviation 1, fitted on the training part; "
-        "standard+target: the target as well, undone in `run.predict`", choices=("standard", "standard+target"),
-    )  # fmt: skip
+        str,
+        "standard: columns of numbers with mean 0 and standard deviation 1, fitted on the training part; "
+        "standard+target: the target as well, undone in `run.predict`",
+        choices=("standard", "standard+target"),
+    )
     target: str | None = _option(
         (str, int), "the column to predict, for a DataFrame", metavar="COLUMN", check=str, is_literal=True
     )
@@ -82,9 +92,11 @@ class TrainConfig:
         object, "adam (default), adamw, sgd, ... or an expression, for a plain nn.Module", is_expression=True
     )
     lr: float | str | None = _option(
-        (float, str), "learning rate (1e-3 for a plain nn.Module); auto: by Lightning's finder, before the run begins",
-        check=checks.number_or_auto(checks.positive, "a number above zero"), metavar="RATE|auto",
-    )  # fmt: skip
+        (float, str),
+        "learning rate (1e-3 for a plain nn.Module); auto: by Lightning's finder, before the run begins",
+        check=checks.number_or_auto(checks.positive, "a number above zero"),
+        metavar="RATE|auto",
+    )
     name: str | None = _option(str, "name of the run (default: the model's class)", check=checks.run_name)
     tag: list[str] = _option(str, "a tag; may be repeated", [], repeats=True)
     note: str | None = _option(str, "a note kept with the run")
@@ -96,13 +108,17 @@ class TrainConfig:
         object, "an expression: a Lightning callback; may be repeated", [], repeats=True, is_expression=True
     )
     engine: str = _option(
-        str, "which epoch loop trains: lean, or lightning for its own (same results, slower)",
-        "lean", choices=("lean", "lightning"),
-    )  # fmt: skip
+        str,
+        "which epoch loop trains: lean, or lightning for its own (same results, slower)",
+        "lean",
+        choices=("lean", "lightning"),
+    )
     checkpoint: str = _option(
-        str, "how checkpoints are written: async (training goes on meanwhile) or sync (where memory is short)",
-        "async", choices=("async", "sync"),
-    )  # fmt: skip
+        str,
+        "how checkpoints are written: async (training goes on meanwhile) or sync (where memory is short)",
+        "async",
+        choices=("async", "sync"),
+    )
     checkpoint_minutes: float = _option(
         float, "at most so many minutes between two checkpoints: what a kill may cost", 5.0, check=checks.positive
     )
@@ -116,9 +132,11 @@ class TrainConfig:
         str, "begin a new run at a checkpoint of this one, with whatever options are given", metavar="RUN"
     )
     from_: str | None = _option(
-        str, "with --resume or --fork: the checkpoint: best, last or a step (the newest valid one)",
-        metavar="best|last|STEP", check=checks.place,
-    )  # fmt: skip
+        str,
+        "with --resume or --fork: the checkpoint: best, last or a step (the newest valid one)",
+        metavar="best|last|STEP",
+        check=checks.place,
+    )
     force: bool = _option(bool, "with --resume: go on although data, code or options have changed", False, bare=True)
     reinit: bool = _option(bool, "start from the model's step-0 weights again", False, bare=True)
     on_interrupt: str = _option(
@@ -128,9 +146,12 @@ class TrainConfig:
         choices=("raise", "return"),
     )
     on_nan: str = _option(
-        str, "when a loss or the monitored metric is NaN or infinite: warn (the run goes on, and ends with a warning) "
-        "or stop", "warn", choices=("warn", "stop"),
-    )  # fmt: skip
+        str,
+        "when a loss or the monitored metric is NaN or infinite: warn (the run goes on, and ends with a warning) "
+        "or stop",
+        "warn",
+        choices=("warn", "stop"),
+    )
     record: str = _option(
         str,
         "how much source to keep: code=full, code=hash or code=none",
@@ -325,13 +346,41 @@ def as_json(value: Any) -> Any:
 
 
 #: Options of ours that leave the weights of a step what they are.
-_SHAPE_NOTHING = frozenset({
-    "callback", "checkpoint", "checkpoint_minutes", "detach", "early_stop", "engine", "epochs", "explain",
-    "force", "fork",
-    "form", "from_", "keep_best", "logger", "mode", "monitor", "name", "note", "notify", "on_interrupt", "on_nan",
-    "oversubscribe",
-    "quiet", "record", "record_every", "reinit", "resume", "tag", "tune_loader", "wandb", "yes",
-})  # fmt: skip
+_SHAPE_NOTHING = frozenset(
+    {
+        "callback",
+        "checkpoint",
+        "checkpoint_minutes",
+        "detach",
+        "early_stop",
+        "engine",
+        "epochs",
+        "explain",
+        "force",
+        "fork",
+        "form",
+        "from_",
+        "keep_best",
+        "logger",
+        "mode",
+        "monitor",
+        "name",
+        "note",
+        "notify",
+        "on_interrupt",
+        "on_nan",
+        "oversubscribe",
+        "quiet",
+        "record",
+        "record_every",
+        "reinit",
+        "resume",
+        "tag",
+        "tune_loader",
+        "wandb",
+        "yes",
+    }
+)
 
 
 @functools.cache
@@ -410,7 +459,7 @@ def _is_refused(option: Option, value: Any) -> bool:
         OptionError: It asks for something we do not do.
     """
     decision = DECISIONS.get(option.name)
-    if option.group != "trainer" or decision is None or decision.use is not Use.REFUSED:
+    if option.group != "trainer" or decision is None or decision.use is not ArgumentUse.REFUSED:
         return False
     defaults = {argument.name: argument.default for argument in trainer_arguments()}
     if value in (False, None) or value == defaults.get(option.name):

@@ -14,7 +14,7 @@ from jupyter_train.config.bounds import DEVICES, Bound
 from jupyter_train.config.options import Option
 
 
-class Use(enum.Enum):
+class ArgumentUse(enum.Enum):
     """What becomes of a Trainer argument."""
 
     PASSED = "passed on"
@@ -22,56 +22,66 @@ class Use(enum.Enum):
     REFUSED = "refused"
 
 
-class Decision(NamedTuple):
+class ArgumentDecision(NamedTuple):
     """What becomes of one Trainer argument, and what help says about it."""
 
-    use: Use
+    use: ArgumentUse
     words: str
 
 
 #: Every argument of `pl.Trainer.__init__`; a test compares this with the installed release.
-DECISIONS: dict[str, Decision] = {
-    "accelerator": Decision(Use.PASSED, "cpu, gpu, mps, tpu or auto"),
-    "strategy": Decision(Use.PASSED, "how several devices share the work"),
-    "devices": Decision(Use.PASSED, "how many devices, or which; one unless asked"),
-    "num_nodes": Decision(Use.REFUSED, "a notebook trains on one machine; use a job launcher for several"),
-    "precision": Decision(Use.PASSED, "32-true, 16-mixed, bf16-mixed, 64-true, ..."),
-    "logger": Decision(Use.REPLACED, "the run itself records; a logger object is added beside it"),
-    "callbacks": Decision(Use.REPLACED, "a list of callbacks, beside those of `--callback`"),
-    "fast_dev_run": Decision(Use.PASSED, "run N batches (1) of everything as a trial"),
-    "max_epochs": Decision(Use.PASSED, "stop after this many epochs; the same as --epochs"),
-    "min_epochs": Decision(Use.PASSED, "do not stop before this many epochs"),
-    "max_steps": Decision(Use.PASSED, "stop after this many optimizer steps"),
-    "min_steps": Decision(Use.PASSED, "do not stop before this many optimizer steps"),
-    "max_time": Decision(Use.PASSED, "stop after DD:HH:MM:SS"),
-    "limit_train_batches": Decision(Use.PASSED, "batches (or share) of the training data per epoch"),
-    "limit_val_batches": Decision(Use.PASSED, "batches (or share) of the validation data"),
-    "limit_test_batches": Decision(Use.PASSED, "batches (or share) of the test data"),
-    "limit_predict_batches": Decision(Use.PASSED, "batches (or share) when predicting"),
-    "overfit_batches": Decision(Use.PASSED, "train and validate on this many batches"),
-    "val_check_interval": Decision(Use.PASSED, "validate every N batches, share of an epoch, or time"),
-    "check_val_every_n_epoch": Decision(Use.PASSED, "validate every N epochs"),
-    "num_sanity_val_steps": Decision(Use.PASSED, "validation batches tried before training"),
-    "log_every_n_steps": Decision(Use.REPLACED, "the run records every step; this holds for loggers of yours"),
-    "enable_checkpointing": Decision(Use.REPLACED, "false keeps no checkpoint in the run"),
-    "enable_progress_bar": Decision(Use.REFUSED, "the panel shows progress; `--quiet` hides it"),
-    "enable_model_summary": Decision(Use.REPLACED, "the summary goes to the run's log"),
-    "accumulate_grad_batches": Decision(Use.PASSED, "batches per optimizer step"),
-    "gradient_clip_val": Decision(Use.PASSED, "clip gradients at this value"),
-    "gradient_clip_algorithm": Decision(Use.PASSED, "value or norm"),
-    "deterministic": Decision(Use.PASSED, "only deterministic operations (true, false, warn)"),
-    "benchmark": Decision(Use.PASSED, "let cuDNN look for the fastest algorithm"),
-    "inference_mode": Decision(Use.PASSED, "evaluate under inference_mode instead of no_grad"),
-    "use_distributed_sampler": Decision(Use.PASSED, "shard the data over devices"),
-    "profiler": Decision(Use.PASSED, "simple, advanced, pytorch, or an expression"),
-    "detect_anomaly": Decision(Use.PASSED, "stop with the place where a gradient became NaN"),
-    "barebones": Decision(Use.REFUSED, "it switches off logging, and with it the run's curves"),
-    "plugins": Decision(Use.PASSED, "an expression: plugins for precision, clusters, checkpoints"),
-    "sync_batchnorm": Decision(Use.PASSED, "share batch statistics between devices"),
-    "reload_dataloaders_every_n_epochs": Decision(Use.PASSED, "build the loaders anew every N epochs"),
-    "default_root_dir": Decision(Use.REPLACED, "files go to the run's folder; `JUPYTER_TRAIN_HOME` moves it"),
-    "enable_autolog_hparams": Decision(Use.PASSED, "log the module's hyperparameters when training starts"),
-    "model_registry": Decision(Use.REFUSED, "it uploads the model to a hub; export it yourself from the run"),
+DECISIONS: dict[str, ArgumentDecision] = {
+    "accelerator": ArgumentDecision(ArgumentUse.PASSED, "cpu, gpu, mps, tpu or auto"),
+    "strategy": ArgumentDecision(ArgumentUse.PASSED, "how several devices share the work"),
+    "devices": ArgumentDecision(ArgumentUse.PASSED, "how many devices, or which; one unless asked"),
+    "num_nodes": ArgumentDecision(
+        ArgumentUse.REFUSED, "a notebook trains on one machine; use a job launcher for several"
+    ),
+    "precision": ArgumentDecision(ArgumentUse.PASSED, "32-true, 16-mixed, bf16-mixed, 64-true, ..."),
+    "logger": ArgumentDecision(ArgumentUse.REPLACED, "the run itself records; a logger object is added beside it"),
+    "callbacks": ArgumentDecision(ArgumentUse.REPLACED, "a list of callbacks, beside those of `--callback`"),
+    "fast_dev_run": ArgumentDecision(ArgumentUse.PASSED, "run N batches (1) of everything as a trial"),
+    "max_epochs": ArgumentDecision(ArgumentUse.PASSED, "stop after this many epochs; the same as --epochs"),
+    "min_epochs": ArgumentDecision(ArgumentUse.PASSED, "do not stop before this many epochs"),
+    "max_steps": ArgumentDecision(ArgumentUse.PASSED, "stop after this many optimizer steps"),
+    "min_steps": ArgumentDecision(ArgumentUse.PASSED, "do not stop before this many optimizer steps"),
+    "max_time": ArgumentDecision(ArgumentUse.PASSED, "stop after DD:HH:MM:SS"),
+    "limit_train_batches": ArgumentDecision(ArgumentUse.PASSED, "batches (or share) of the training data per epoch"),
+    "limit_val_batches": ArgumentDecision(ArgumentUse.PASSED, "batches (or share) of the validation data"),
+    "limit_test_batches": ArgumentDecision(ArgumentUse.PASSED, "batches (or share) of the test data"),
+    "limit_predict_batches": ArgumentDecision(ArgumentUse.PASSED, "batches (or share) when predicting"),
+    "overfit_batches": ArgumentDecision(ArgumentUse.PASSED, "train and validate on this many batches"),
+    "val_check_interval": ArgumentDecision(ArgumentUse.PASSED, "validate every N batches, share of an epoch, or time"),
+    "check_val_every_n_epoch": ArgumentDecision(ArgumentUse.PASSED, "validate every N epochs"),
+    "num_sanity_val_steps": ArgumentDecision(ArgumentUse.PASSED, "validation batches tried before training"),
+    "log_every_n_steps": ArgumentDecision(
+        ArgumentUse.REPLACED, "the run records every step; this holds for loggers of yours"
+    ),
+    "enable_checkpointing": ArgumentDecision(ArgumentUse.REPLACED, "false keeps no checkpoint in the run"),
+    "enable_progress_bar": ArgumentDecision(ArgumentUse.REFUSED, "the panel shows progress; `--quiet` hides it"),
+    "enable_model_summary": ArgumentDecision(ArgumentUse.REPLACED, "the summary goes to the run's log"),
+    "accumulate_grad_batches": ArgumentDecision(ArgumentUse.PASSED, "batches per optimizer step"),
+    "gradient_clip_val": ArgumentDecision(ArgumentUse.PASSED, "clip gradients at this value"),
+    "gradient_clip_algorithm": ArgumentDecision(ArgumentUse.PASSED, "value or norm"),
+    "deterministic": ArgumentDecision(ArgumentUse.PASSED, "only deterministic operations (true, false, warn)"),
+    "benchmark": ArgumentDecision(ArgumentUse.PASSED, "let cuDNN look for the fastest algorithm"),
+    "inference_mode": ArgumentDecision(ArgumentUse.PASSED, "evaluate under inference_mode instead of no_grad"),
+    "use_distributed_sampler": ArgumentDecision(ArgumentUse.PASSED, "shard the data over devices"),
+    "profiler": ArgumentDecision(ArgumentUse.PASSED, "simple, advanced, pytorch, or an expression"),
+    "detect_anomaly": ArgumentDecision(ArgumentUse.PASSED, "stop with the place where a gradient became NaN"),
+    "barebones": ArgumentDecision(ArgumentUse.REFUSED, "it switches off logging, and with it the run's curves"),
+    "plugins": ArgumentDecision(ArgumentUse.PASSED, "an expression: plugins for precision, clusters, checkpoints"),
+    "sync_batchnorm": ArgumentDecision(ArgumentUse.PASSED, "share batch statistics between devices"),
+    "reload_dataloaders_every_n_epochs": ArgumentDecision(ArgumentUse.PASSED, "build the loaders anew every N epochs"),
+    "default_root_dir": ArgumentDecision(
+        ArgumentUse.REPLACED, "files go to the run's folder; `JUPYTER_TRAIN_HOME` moves it"
+    ),
+    "enable_autolog_hparams": ArgumentDecision(
+        ArgumentUse.PASSED, "log the module's hyperparameters when training starts"
+    ),
+    "model_registry": ArgumentDecision(
+        ArgumentUse.REFUSED, "it uploads the model to a hub; export it yourself from the run"
+    ),
 }
 
 #: Arguments whose text is an expression, because they take objects.
@@ -82,7 +92,7 @@ WORDS_OR_OBJECTS = frozenset({"strategy", "profiler", "accelerator"})
 _TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict}
 
 
-class Argument(NamedTuple):
+class TrainerArgument(NamedTuple):
     """A Trainer argument as its source declares it."""
 
     name: str
@@ -91,7 +101,7 @@ class Argument(NamedTuple):
 
 
 @functools.cache
-def trainer_arguments() -> tuple[Argument, ...]:
+def trainer_arguments() -> tuple[TrainerArgument, ...]:
     """The arguments of the installed `pl.Trainer`, in order, without importing it (7 ms).
 
     Empty when pytorch-lightning is not installed.
@@ -106,11 +116,11 @@ def trainer_arguments() -> tuple[Argument, ...]:
     return ()
 
 
-def _arguments_of(trainer: ast.ClassDef) -> list[Argument]:
+def _arguments_of(trainer: ast.ClassDef) -> list[TrainerArgument]:
     init = next(node for node in trainer.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
     return [
-        Argument(arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", _value_of(default))
+        TrainerArgument(arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", _value_of(default))
         for arg, default in pairs
     ]
 
@@ -146,17 +156,35 @@ def trainer_options() -> tuple[Option, ...]:
 _OWN_DEFAULTS = {"devices": 1}
 _BOUNDS: dict[str, Bound] = {"devices": DEVICES}
 #: Arguments that leave the weights of a step what they are; where it trains is told apart by the environment.
-_SHAPE_NOTHING = frozenset({
-    "accelerator", "callbacks", "default_root_dir", "detect_anomaly", "devices", "enable_checkpointing",
-    "enable_model_summary", "enable_progress_bar", "limit_predict_batches", "limit_test_batches", "log_every_n_steps",
-    "logger", "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "num_sanity_val_steps", "profiler",
-    "strategy",
-})  # fmt: skip
+_SHAPE_NOTHING = frozenset(
+    {
+        "accelerator",
+        "callbacks",
+        "default_root_dir",
+        "detect_anomaly",
+        "devices",
+        "enable_checkpointing",
+        "enable_model_summary",
+        "enable_progress_bar",
+        "limit_predict_batches",
+        "limit_test_batches",
+        "log_every_n_steps",
+        "logger",
+        "max_epochs",
+        "max_steps",
+        "max_time",
+        "min_epochs",
+        "min_steps",
+        "num_sanity_val_steps",
+        "profiler",
+        "strategy",
+    }
+)
 
 
-def _option_of(argument: Argument) -> Option:
+def _option_of(argument: TrainerArgument) -> Option:
     takes = _types_in(argument.annotation) if argument.annotation else (object,)
-    unknown = Decision(Use.PASSED, "an argument of this release of pl.Trainer")
+    unknown = ArgumentDecision(ArgumentUse.PASSED, "an argument of this release of pl.Trainer")
     default = _OWN_DEFAULTS.get(argument.name, argument.default)
     return Option(
         name=argument.name,

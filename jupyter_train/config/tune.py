@@ -18,7 +18,7 @@ from jupyter_train.config.search_space import Space, parse
 from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
 from jupyter_train.exceptions import OptionError
 
-_MOST_SECONDS = 3652 * 86400.0
+_MAX_SECONDS = 3652 * 86400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: Options of `%train` that mean nothing for a trial, with what to do instead.
 NOT_FOR_TRIALS = {
@@ -40,7 +40,7 @@ def _seconds(value: Any) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
     seconds = float(found[1]) * _UNITS[found[2] or "s"] if found is not None else 0.0
-    if not 0 < seconds <= _MOST_SECONDS:
+    if not 0 < seconds <= _MAX_SECONDS:
         raise ValueError("a duration such as `90s`, `10m` or `1.5h`, of at most 10 years")
     return seconds
 
@@ -56,44 +56,61 @@ class TuneConfig:
     """
 
     trials: int | None = _option(
-        int, "how many trials; this or --timeout must be given, except for grid", check=checks.at_least_one,
+        int,
+        "how many trials; this or --timeout must be given, except for grid",
+        check=checks.at_least_one,
         bound=bounds.TRIALS,
-    )  # fmt: skip
-    timeout: float | None = _option(
-        (str, float), "begin no trial after this long", metavar="10m", check=_seconds
-    )  # fmt: skip
+    )
+    timeout: float | None = _option((str, float), "begin no trial after this long", metavar="10m", check=_seconds)
     trial_timeout: float | None = _option(
         (str, float), "end a trial that takes longer than this; it has failed", metavar="10m", check=_seconds
-    )  # fmt: skip
+    )
     max_failures: int | None = _option(
-        int, "give up after so many failed trials; default: after three in a row that fail alike",
-        check=checks.at_least_one, bound=bounds.TRIALS,
-    )  # fmt: skip
+        int,
+        "give up after so many failed trials; default: after three in a row that fail alike",
+        check=checks.at_least_one,
+        bound=bounds.TRIALS,
+    )
     maximize: list[str] = _option(
         str, "a metric to make as large as possible", [], repeats=True, metavar="METRIC", check=checks.metric
     )
     minimize: list[str] = _option(
-        str, "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
-        "epoch by the first of them", [], repeats=True, metavar="METRIC", check=checks.metric,
-    )  # fmt: skip
+        str,
+        "a metric to make as small as possible; several give a Pareto front, by the values of each trial's best "
+        "epoch by the first of them",
+        [],
+        repeats=True,
+        metavar="METRIC",
+        check=checks.metric,
+    )
     objective: str = _option(
-        str, "which epoch of a trial counts, and keeps its weights: its best one, or its last", "best",
+        str,
+        "which epoch of a trial counts, and keeps its weights: its best one, or its last",
+        "best",
         choices=("best", "last"),
-    )  # fmt: skip
+    )
     sampler: str = _option(
-        str, "how the next trial is chosen (Optuna's): `tpe:startup=20,multivariate=true`", "tpe",
-        choices=tuple(search_methods.SAMPLERS), has_arguments=True,
+        str,
+        "how the next trial is chosen (Optuna's): `tpe:startup=20,multivariate=true`",
+        "tpe",
+        choices=tuple(search_methods.SAMPLERS),
+        has_arguments=True,
         check=partial(search_methods.checked, search_methods.SAMPLERS),
-    )  # fmt: skip
+    )
     prune: str = _option(
-        str, "how bad trials are ended early (Optuna's): `asha:eta=4,min=2`", "asha",
-        choices=tuple(search_methods.PRUNERS), has_arguments=True,
+        str,
+        "how bad trials are ended early (Optuna's): `asha:eta=4,min=2`",
+        "asha",
+        choices=tuple(search_methods.PRUNERS),
+        has_arguments=True,
         check=partial(search_methods.checked, search_methods.PRUNERS),
-    )  # fmt: skip
+    )
     patience: int | None = _option(
-        int, "end the search when none of the last so many complete trials was better than those before",
-        check=checks.at_least_one, bound=bounds.TRIALS,
-    )  # fmt: skip
+        int,
+        "end the search when none of the last so many complete trials was better than those before",
+        check=checks.at_least_one,
+        bound=bounds.TRIALS,
+    )
     seed: int | None = _option(
         int, "seed of the sampler and of every trial; drawn and recorded if not given", check=checks.seed
     )
@@ -101,9 +118,12 @@ class TuneConfig:
         str, "a trial to begin with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
     )
     warm_start: list[str] = _option(
-        str, "learn from the complete trials of an earlier study of the same objectives; may be repeated", [],
-        repeats=True, metavar="STUDY",
-    )  # fmt: skip
+        str,
+        "learn from the complete trials of an earlier study of the same objectives; may be repeated",
+        [],
+        repeats=True,
+        metavar="STUDY",
+    )
     confirm: bool = _option(
         bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
     )
@@ -121,9 +141,12 @@ class TuneConfig:
         bool, "with `--parallel` or `--detach`: take along more than 1 GB that the code names", False, bare=True
     )
     notify: str | None = _option(
-        str, "when the search is over: a URL to send JSON to, or a shell command", metavar="CMD|URL",
-        check=checked_target, is_secret=True,
-    )  # fmt: skip
+        str,
+        "when the search is over: a URL to send JSON to, or a shell command",
+        metavar="CMD|URL",
+        check=checked_target,
+        is_secret=True,
+    )
     train: dict[str, Any] = field(default_factory=dict)
     space: dict[str, Space] = field(default_factory=dict)
     expressions: dict[str, Any] = field(default_factory=dict)

@@ -8,12 +8,12 @@ from typing import Any
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.replay_check import ReplayCheck
 
 _CLASS = re.compile(r"<?([\w.]+)")
 
 
-def explain_absences(verification: Verification, before: RunRecord, config: TrainConfig) -> list[str]:
+def explain_absences(verification: ReplayCheck, before: RunRecord, config: TrainConfig) -> list[str]:
     """Notes what differs in this attempt; gives the classes of all callbacks that the run has ever had."""
     given = callback_classes(config.to_json())
     known = callback_classes(before.config) | set(before.summary.get("callbacks", []))

@@ -8,12 +8,12 @@ from typing import Any
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
-from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition
 from jupyter_train.store.metrics.rewind import SUPERSEDED
 from jupyter_train.store.redaction import one_line
 
 
-class Choice:
+class CheckpointSelector:
     """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
 
     Args:
@@ -74,7 +74,7 @@ class Choice:
 
 
 def _recorded_before(checkpoint: Checkpoint) -> int:
-    return sum(Place.of_text(checkpoint.place).points.values())
+    return sum(HistoryPosition.of_text(checkpoint.place).points.values())
 
 
 def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:

@@ -13,15 +13,15 @@ from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.text_columns import storable_tree
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.job import Prepared
+    from jupyter_train.execution.job import PreparedRun
     from jupyter_train.run import RunRecord
 
-_MOST_SHAPES = 3
+_MAX_SHAPES = 3
 #: What may give a model its layers, or change weights, after it was made.
 _LATE = ("configure_model", "on_load_checkpoint", "setup")
 
 
-def hyperparameters_changed(record: RunRecord, prepared: Prepared) -> list[str]:
+def hyperparameters_changed(record: RunRecord, prepared: PreparedRun) -> list[str]:
     """What is said where the model, or the datamodule, has other values of its hyperparameters than the run recorded.
 
     A run goes on all the same: which of them shape the result, and which only say how (a flag that broke it), is known
@@ -55,7 +55,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> None:
+def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfig, prepared: PreparedRun) -> None:
     """Raises for a checkpoint that the model, or the length, cannot go on from.
 
     Args:
@@ -70,9 +70,9 @@ def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfi
     """
     shapes = _other_shapes(content.get("state_dict", {}), prepared.module)
     if shapes:
-        more = f" and {len(shapes) - _MOST_SHAPES:,} more" if len(shapes) > _MOST_SHAPES else ""
+        more = f" and {len(shapes) - _MAX_SHAPES:,} more" if len(shapes) > _MAX_SHAPES else ""
         raise ChangedError(
-            f"`{record.ref}` has weights of another model: {', '.join(shapes[:_MOST_SHAPES])}{more}; build it as "
+            f"`{record.ref}` has weights of another model: {', '.join(shapes[:_MAX_SHAPES])}{more}; build it as "
             "it was, or train a new run"
         )
     epochs, done = _epochs(config.epochs, config.trainer), content.get("epoch", 0)
@@ -98,5 +98,6 @@ def _other_shapes(saved: Mapping[str, Any], module: Any) -> list[str]:
     known = {name: one for name, one in saved.items() if isinstance(one, torch.Tensor) and name in now}
     return [
         f"`{name}` was {tuple(one.shape)} and is {tuple(now[name].shape)}"
-        for name, one in known.items() if one.shape != now[name].shape
-    ]  # fmt: skip
+        for name, one in known.items()
+        if one.shape != now[name].shape
+    ]

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import inline
-from jupyter_train.execution.fit_specs import Part, job_of, parts_of
-from jupyter_train.execution.job import Done, Job, Prepared, create, prepare
-from jupyter_train.execution.model_copies import Afresh
+from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, job_of
+from jupyter_train.execution.job import Job, PreparedRun, RunResult, create, prepare
+from jupyter_train.execution.model_copies import ModelCopies
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.resume_fits import go_on, is_over
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
-from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.redaction import one_line
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.text_columns import listed
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
@@ -37,7 +37,7 @@ def is_repeated(config: TrainConfig) -> bool:
     return config.cv is not None or config.seeds is not None
 
 
-def carry_out(store: Store, job: Job, made: tuple[RunRecord, OwnerLock] | None = None) -> Done:
+def run_cross_validation(store: Store, job: Job, made: tuple[RunRecord, RunLock] | None = None) -> RunResult:
     """Trains part after part, and records what they come to together.
 
     Args:
@@ -48,26 +48,26 @@ def carry_out(store: Store, job: Job, made: tuple[RunRecord, OwnerLock] | None =
     Raises:
         JupyterTrainError: Model, data or options do not fit; no run was made.
     """
-    parts = parts_of(job.config)
-    afresh = job.build = Afresh(job.build)
+    parts = fit_specs_of(job.config)
+    afresh = job.build = ModelCopies(job.build)
     first = prepare(job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
     if job.config.resume is not None:
         record, lock, earlier = go_on(store, job, parts, first)
     else:
-        record, lock = made or _owned(store, create_fits(store, job, first))
+        record, lock = made or _owned(store, create_cross_validation(store, job, first))
         earlier = {}
     try:
         if job.config.resume is None:
             store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
         with InterruptWatch() as interrupt:
-            done = _Repeated(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
+            done = CrossValidationRun(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
     finally:
         lock.release()
     interrupt.pass_on()
     return done
 
 
-def create_fits(store: Store, job: Job, first: Prepared, goes_elsewhere: bool = False) -> RunRecord:
+def create_cross_validation(store: Store, job: Job, first: PreparedRun, goes_elsewhere: bool = False) -> RunRecord:
     """A QUEUED run for several fits; see `create`.
 
     Raises:
@@ -77,19 +77,25 @@ def create_fits(store: Store, job: Job, first: Prepared, goes_elsewhere: bool = 
     return create(store, dataclasses.replace(job, kind=kind, judge=None), first.model, goes_elsewhere)
 
 
-def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, OwnerLock]:
-    lock = OwnerLock(RunFolder(record.folder).lock)
+def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, RunLock]:
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     return record, lock
 
 
-class _Repeated:
+class CrossValidationRun:
     """The run while its parts train."""
 
     def __init__(
-        self, store: Store, job: Job, record: RunRecord, parts: Sequence[Part], interrupt: InterruptWatch,
-        afresh: Afresh, earlier: Mapping[tuple[int | None, int], RunRecord],
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        job: Job,
+        record: RunRecord,
+        parts: Sequence[FitSpec],
+        interrupt: InterruptWatch,
+        afresh: ModelCopies,
+        earlier: Mapping[tuple[int | None, int], RunRecord],
+    ) -> None:
         self._interrupt = interrupt
         self._afresh = afresh
         self._store = store
@@ -98,7 +104,7 @@ class _Repeated:
         self._parts = parts
         folder = RunFolder(record.folder)
         self._writer = RunWriter(store, record.key, folder, None, record.attempt)
-        self._mailbox = Mailbox(store, record.key, folder, record.attempt)
+        self._mailbox = CommandChannel(store, record.key, folder, record.attempt)
         self._writer.at_every_flush(self._mailbox.exchange)
         self._done = [fit for part in parts if (fit := earlier.get(part.place)) is not None and is_over(fit, part)]
         self._left = [part for part in parts if not is_over(earlier.get(part.place), part)]
@@ -107,7 +113,7 @@ class _Repeated:
         self._stopped = ""
         self._without_loss: dict[str, str] = {}
 
-    def run(self) -> Done:
+    def run(self) -> RunResult:
         """All parts, or as far as they came."""
         self._job.on_start(self._record, self._writer)
         done, error = None, None
@@ -119,7 +125,7 @@ class _Repeated:
                 prepared = prepare(job, self._store)
                 if part is self._parts[0]:
                     self._tell_first(prepared)
-                done = inline.carry_out(self._store, job, prepared)
+                done = inline.run_inline(self._store, job, prepared)
                 error = done.error
                 if error is None and done.record.status is RunStatus.FINISHED:
                     self._done.append(done.record)
@@ -148,9 +154,9 @@ class _Repeated:
             self._mailbox.close()
             self._writer.close(status, message)
             notify(self._store, self._record.key, self._job.config.notify)
-        return Done(self._store.get(self._record.key), done.module if done else None, None, error)
+        return RunResult(self._store.get(self._record.key), done.module if done else None, None, error)
 
-    def _tell_first(self, prepared: Prepared) -> None:
+    def _tell_first(self, prepared: PreparedRun) -> None:
         """What the first part says of the data and the model holds for all."""
         self._writer.summary(data=prepared.source.words)
         if words := self._afresh.words(self._job.config):
@@ -195,8 +201,6 @@ class _Repeated:
             else:
                 self._mailbox.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
 
-    # -- what they come to ------------------------------------------------------------------------
-
     def _tell_progress(self) -> None:
         unit = "folds" if self._job.config.seeds is None else "fits" if self._job.config.cv is not None else "seeds"
         self._writer.progress(trial=len(self._done), trials=len(self._parts), unit=unit, counts={})
@@ -213,10 +217,15 @@ class _Repeated:
         newest = [(record.summary.get("last") or {}).get(bests[0]["metric"]) for record in self._done]
         lasts = [float(value) for value in newest if value is not None]
         found = {
-            "metric": bests[0]["metric"], "mode": bests[0]["mode"], "value": statistics.fmean(values),
-            "std": _spread(values), "values": values, "parts": len(values), "epoch": bests[0]["epoch"],
+            "metric": bests[0]["metric"],
+            "mode": bests[0]["mode"],
+            "value": statistics.fmean(values),
+            "std": _spread(values),
+            "values": values,
+            "parts": len(values),
+            "epoch": bests[0]["epoch"],
             "step": bests[0]["step"],
-        }  # fmt: skip
+        }
         if "which" in bests[0]:
             found["which"] = bests[0]["which"]
         if len(lasts) == len(newest):

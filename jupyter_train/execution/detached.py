@@ -16,26 +16,27 @@ from typing import Any
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import oom_kills
-from jupyter_train.execution.job import Done, Job, Prepared, create
+from jupyter_train.execution.job import Job, PreparedRun, RunResult, create
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.workers import crash_report, payload
 from jupyter_train.execution.workers.pickling import Pickled, pickled
-from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, QUEUED_VARIABLE, STANDBY, start
+from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, QUEUED_VARIABLE, WARM_WORKER, start
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, commands, shared_arrays, trust
 from jupyter_train.store.paths import STORE_VARIABLE, runs_home
-from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.store.takeover import check_can_resume
 
-_LOOK_S = 0.05
-_BEGUN_LOOK_S = 0.5
+_POLL_INTERVAL_S = 0.05
+_START_POLL_INTERVAL_S = 0.5
 #: By signal: what is said of a run whose process had not even imported what hears one.
 _BEFORE = {
-    int(signal.SIGTERM): "ended by SIGTERM before it began", int(signal.SIGINT): "interrupted before it began",
-}  # fmt: skip
+    int(signal.SIGTERM): "ended by SIGTERM before it began",
+    int(signal.SIGINT): "interrupted before it began",
+}
 _ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
-class Launched:
+class LaunchedRun:
     """A run that trains elsewhere by now; says why its process died without a word, as long as we live.
 
     Args:
@@ -50,7 +51,7 @@ class Launched:
         self,
         store: Store,
         record: RunRecord,
-        prepared: Prepared | None,
+        prepared: PreparedRun | None,
         process: subprocess.Popen[bytes],
         target: str | None,
     ) -> None:
@@ -62,13 +63,13 @@ class Launched:
         self._is_aborted = False
         self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
         self._watcher.start()
-        threading.Thread(target=STANDBY.prepare, args=(self._has_begun,), daemon=True).start()
+        threading.Thread(target=WARM_WORKER.prepare, args=(self._has_begun,), daemon=True).start()
 
-    def done(self, error: BaseException | None = None) -> Done:
+    def done(self, error: BaseException | None = None) -> RunResult:
         """The run as it stands, with the model and data of this process."""
         ours = self._prepared
         module, source = (ours.module, ours.source) if ours is not None else (None, None)
-        return Done(self._store.get(self.record.key), module, source, error)
+        return RunResult(self._store.get(self.record.key), module, source, error)
 
     def is_ended(self) -> bool:
         """True once its process is gone and its last status is in the store."""
@@ -80,7 +81,7 @@ class Launched:
             with contextlib.suppress(StoreError):
                 if self._store.get(self.record.key).summary.get("progress", {}).get("step"):
                     return True
-            time.sleep(_BEGUN_LOOK_S)
+            time.sleep(_START_POLL_INTERVAL_S)
         return False
 
     def ask_to_stop(self, source: str) -> bool:
@@ -118,7 +119,7 @@ class Launched:
                 notify(self._store, record.key, self._notify)  # its process never knew whom
 
 
-def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
+def launch_detached(store: Store, job: Job, prepared: PreparedRun) -> LaunchedRun:
     """Starts a worker for the job and gives the run at once.
 
     Raises:
@@ -141,7 +142,7 @@ def launch(store: Store, job: Job, prepared: Prepared) -> Launched:
     shared_arrays.check_room(runs_home(), content.size)
     if job.config.resume is not None:
         record = store.find(job.config.resume)
-        check_may_go_on(store, record)
+        check_can_resume(store, record)
     else:
         record = create(store, job, prepared.model, goes_elsewhere=True)
     sha256 = keep_payload(store, record, content)
@@ -165,14 +166,14 @@ def keep_payload(store: Store, record: RunRecord, content: Pickled, carrier: str
     return sha256
 
 
-def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launched:
+def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> LaunchedRun:
     """Starts another attempt at a run whose payload was kept, with some options changed.
 
     Raises:
         RunStateError: It is being trained, or its payload is gone.
         StoreError: The process could not be started, or could not go on with the run.
     """
-    check_may_go_on(store, record)
+    check_can_resume(store, record)
     trust.verify(store, record)
     if not record.payload or not payload.is_kept(RunFolder(record.folder)):
         raise RunStateError(f"what `{record.ref}` was started with is not kept")
@@ -186,9 +187,9 @@ def start_process(
     sha256: str,
     target: str | None,
     on_start: Callable[[RunRecord, Any], None],
-    prepared: Prepared | None = None,
+    prepared: PreparedRun | None = None,
     changes: dict[str, Any] | None = None,
-) -> Launched:
+) -> LaunchedRun:
     """Starts the process of a run whose payload is written.
 
     Args:
@@ -225,7 +226,7 @@ def start_process(
         process.wait()
         commands.end_queued(store, record.key, "interrupted before it began")
         raise
-    return Launched(store, record, prepared, process, target)
+    return LaunchedRun(store, record, prepared, process, target)
 
 
 def _not_started(store: Store, record: RunRecord, err: OSError) -> StoreError:
@@ -244,10 +245,10 @@ def _wait_until_taken_over(store: Store, record: RunRecord, process: subprocess.
     while store.get(record.key).attempt == record.attempt:
         if process.poll() is not None and store.get(record.key).attempt == record.attempt:
             raise RunStateError(crash_report.refusal(process.returncode, Path(record.folder)))
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
 
 
-def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
+def run_detached(store: Store, job: Job, prepared: PreparedRun) -> RunResult:
     """Launches the job, waits until it has ended, and loads its last weights into the model of this process.
 
     Raises:
@@ -255,14 +256,14 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     """
     from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
-    launched = launch(store, job, prepared)
+    launched = launch_detached(store, job, prepared)
     with InterruptWatch() as interrupt:
         try:
             is_told = False
             while not launched.is_ended():
                 if interrupt.is_asked and not is_told:
                     is_told = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_INTERVAL_S)
         except AbortTraining:
             launched.abort()
             raise TrainingInterrupted(_ABORTED) from None
@@ -273,7 +274,7 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     return done
 
 
-def _bring_back(store: Store, record: RunRecord, prepared: Prepared) -> None:
+def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
     """The last weights, and the note which run they are from, in the model that was given."""
     from jupyter_train.store import MetricReader
     from jupyter_train.training.checkpoints import initial_weights

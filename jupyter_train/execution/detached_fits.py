@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import JupyterTrainError
-from jupyter_train.execution.cross_validation import carry_out, create_fits
-from jupyter_train.execution.detached import Launched, keep_payload, start_process
-from jupyter_train.execution.fit_specs import Part, job_of, parts_of
-from jupyter_train.execution.job import Job, Prepared, changed, prepare
+from jupyter_train.execution.cross_validation import create_cross_validation, run_cross_validation
+from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
+from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, job_of
+from jupyter_train.execution.job import Job, PreparedRun, changed, prepare
 from jupyter_train.execution.resume_fits import compared
-from jupyter_train.execution.worker_main import take_output
+from jupyter_train.execution.worker_main import capture_output
 from jupyter_train.execution.workers import payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, shared_arrays
 from jupyter_train.store.paths import runs_home
-from jupyter_train.store.run_lock import OwnerLock
-from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.store.run_lock import RunLock
+from jupyter_train.store.takeover import check_can_resume
 
 if TYPE_CHECKING:
     from jupyter_train.config import TrainConfig
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _CARRIER = __name__
 
 
-def launch(store: Store, job: Job) -> Launched:
+def launch(store: Store, job: Job) -> LaunchedRun:
     """Starts the process of several fits and gives their run at once.
 
     Raises:
@@ -36,7 +36,7 @@ def launch(store: Store, job: Job) -> Launched:
         RunStateError: The run cannot go on.
         StoreError: The process could not be started.
     """
-    parts = parts_of(job.config)
+    parts = fit_specs_of(job.config)
     first = prepare(job_of(job, parts[0], None))
     content = pickled(
         {
@@ -53,14 +53,14 @@ def launch(store: Store, job: Job) -> Launched:
     shared_arrays.check_room(runs_home(), content.size)
     if job.config.resume is not None:
         record, _, _ = compared(store, job, parts, first)
-        check_may_go_on(store, record)
+        check_can_resume(store, record)
     else:
-        record = create_fits(store, job, first, goes_elsewhere=True)
+        record = create_cross_validation(store, job, first, goes_elsewhere=True)
     sha256 = keep_payload(store, record, content, _CARRIER)
     return start_process(store, record, sha256, job.config.notify, job.on_start)
 
 
-def _models(job: Job, parts: Sequence[Part], first: Prepared) -> list[Any]:
+def _models(job: Job, parts: Sequence[FitSpec], first: PreparedRun) -> list[Any]:
     """The model of every part, made under its seed as it would be here; of an object that is given, that alone."""
     from jupyter_train.training.model import unwrapped
     from jupyter_train.training.state import seeds
@@ -84,19 +84,19 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         given: Its payload.
         changes: Options that are others than those of the payload.
     """
-    from jupyter_train.training.fit import last_line
+    from jupyter_train.training.fit import error_summary
 
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
-        lock = OwnerLock(RunFolder(record.folder).lock)
+        lock = RunLock(RunFolder(record.folder).lock)
         lock.acquire()
         store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     try:
         job = _job(given.content(), changes, None if lock is not None else record.key)
-        done = carry_out(store, job, (record, lock) if lock is not None else None)
+        done = run_cross_validation(store, job, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
-            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+            store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
         elif isinstance(err, JupyterTrainError):
             from jupyter_train.execution.workers import crash_report
 
@@ -112,12 +112,19 @@ def _job(content: dict[str, Any], changes: Mapping[str, Any], resume: str | None
     options: TrainConfig = changed(content["options"], dict(changes)) if changes else content["options"]
     options.resume = resume
     models: list[Any] = content["models"]
-    places = [part.place for part in parts_of(options)]
+    places = [part.place for part in fit_specs_of(options)]
 
     def build(config: TrainConfig) -> tuple[Any, Any]:
         fold = config.fold.number if config.fold is not None else None
         index = places.index((fold, int(config.seed or 0)))
         return models[index if len(models) > 1 else 0], content["data"]
 
-    return Job(options, build, content["notebook"], content["parent"], content["provenance"], take_output,
-               content["ckpt_path"])  # fmt: skip
+    return Job(
+        options,
+        build,
+        content["notebook"],
+        content["parent"],
+        content["provenance"],
+        capture_output,
+        content["ckpt_path"],
+    )

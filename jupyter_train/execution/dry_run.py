@@ -9,7 +9,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.execution.job import Job, prepare
 
 
-def look(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]]) -> Any:
+def dry_run(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]]) -> Any:
     """What `--explain` or `--tune-loader` shows; the random state of this process is as before.
 
     Raises:

@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = (
-    "jupyter-train", "torch", "pytorch-lightning", "torchmetrics", "numpy", "pandas", "scikit-learn", "ipykernel",
-    "jupyterlab", "papermill", "wandb",
-)  # fmt: skip
+    "jupyter-train",
+    "torch",
+    "pytorch-lightning",
+    "torchmetrics",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "ipykernel",
+    "jupyterlab",
+    "papermill",
+    "wandb",
+)
 _GIT_TIMEOUT_S = 5.0
 
 

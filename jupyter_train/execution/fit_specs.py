@@ -13,11 +13,11 @@ from jupyter_train.exceptions import OptionError
 from jupyter_train.execution.job import Job
 
 #: More than any run consists of.
-MOST_FITS = 10_000
+MAX_FITS = 10_000
 
 
 @dataclass(frozen=True)
-class Part:
+class FitSpec:
     """One fit of several.
 
     Attributes:
@@ -36,7 +36,7 @@ class Part:
         return self.recorded.get("fold"), self.recorded["seed"]
 
 
-def parts_of(config: TrainConfig) -> list[Part]:
+def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
     """Every fold with every seed.
 
     Raises:
@@ -56,22 +56,33 @@ def parts_of(config: TrainConfig) -> list[Part]:
     for repeat in range(config.seeds or 1):
         for number in range(folds.count if folds is not None else 1):
             changes: dict[str, Any] = {
-                "cv": None, "seeds": None, "seed": config.seed + repeat, "notify": None, "detach": False,
+                "cv": None,
+                "seeds": None,
+                "seed": config.seed + repeat,
+                "notify": None,
+                "detach": False,
                 "resume": None,
                 "split_seed": config.seed if config.split_seed is None else config.split_seed,
                 "fold": Fold(folds, number) if folds is not None else None,
-            }  # fmt: skip
+            }
             recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
             words = " ".join(f"{name} {value}" for name, value in recorded.items())
             callbacks = own_objects({"callback": config.callback})["callback"]
             part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
-            found.append(Part(part, recorded, words))
+            found.append(FitSpec(part, recorded, words))
     return found
 
 
-def job_of(job: Job, part: Part, parent: str | None) -> Job:
+def job_of(job: Job, part: FitSpec, parent: str | None) -> Job:
     """One of the fits, as what is to be done."""
     return Job(
-        part.config, job.build, job.notebook, parent, job.provenance, ckpt_path=job.ckpt_path, kind="fold",
-        recorded=part.recorded, patience_s=job.patience_s,
-    )  # fmt: skip
+        part.config,
+        job.build,
+        job.notebook,
+        parent,
+        job.provenance,
+        ckpt_path=job.ckpt_path,
+        kind="fold",
+        recorded=part.recorded,
+        patience_s=job.patience_s,
+    )

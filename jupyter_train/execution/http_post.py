@@ -22,7 +22,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follows nothing: the answer becomes an `HTTPError`."""
 
 
-class _Kept:
+class _OpenConnections:
     """Keeps the connections that a handler of `urllib` makes, so that they can be ended."""
 
     def __init__(self, connections: list[Any]) -> None:
@@ -40,15 +40,15 @@ class _Kept:
         return super().do_open(made, request, **more)  # type: ignore[misc]
 
 
-class _Http(_Kept, urllib.request.HTTPHandler):  # type: ignore[misc]
+class _Http(_OpenConnections, urllib.request.HTTPHandler):  # type: ignore[misc]
     """`http://`."""
 
 
-class _Https(_Kept, urllib.request.HTTPSHandler):  # type: ignore[misc]
+class _Https(_OpenConnections, urllib.request.HTTPSHandler):  # type: ignore[misc]
     """`https://`."""
 
 
-class Post:
+class HttpPost:
     """One POST, in a thread of its own: the look-up of a name cannot be ended from outside.
 
     Args:

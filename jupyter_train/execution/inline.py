@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.job import Done, Job, Prepared, create
+from jupyter_train.execution.job import Job, PreparedRun, RunResult, create
 from jupyter_train.execution.run_attempt import attempt
-from jupyter_train.execution.start_point import Again, begin_fork, go_on
+from jupyter_train.execution.start_point import StartPoint, begin_fork, go_on
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.training.fit import Outcome
+    from jupyter_train.training.fit import FitResult
 
 
-def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
+def run_inline(store: Store, job: Job, prepared: PreparedRun) -> RunResult:
     """Trains, records, and gives what is left.
 
     Raises:
@@ -30,10 +30,10 @@ def carry_out(store: Store, job: Job, prepared: Prepared) -> Done:
     finally:
         lock.release()
     interrupt.pass_on()
-    return Done(_row_of(store, record, outcome), prepared.module, prepared.source, outcome.error)
+    return RunResult(_row_of(store, record, outcome), prepared.module, prepared.source, outcome.error)
 
 
-def _row_of(store: Store, record: RunRecord, outcome: Outcome) -> RunRecord:
+def _row_of(store: Store, record: RunRecord, outcome: FitResult) -> RunRecord:
     """The run's row as it is now.
 
     Raises:
@@ -49,8 +49,8 @@ def _row_of(store: Store, record: RunRecord, outcome: Outcome) -> RunRecord:
 
 
 def begin(
-    store: Store, job: Job, prepared: Prepared, made: tuple[RunRecord, OwnerLock] | None = None
-) -> tuple[RunRecord, OwnerLock, Again | None]:
+    store: Store, job: Job, prepared: PreparedRun, made: tuple[RunRecord, RunLock] | None = None
+) -> tuple[RunRecord, RunLock, StartPoint | None]:
     """A run this process owns: a new one, one at another's checkpoint, or the next attempt at an old one.
 
     Args:
@@ -71,6 +71,6 @@ def begin(
     if made is not None:
         return *made, again
     record = create(store, job, prepared.model)
-    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     return record, lock, again

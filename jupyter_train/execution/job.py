@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from jupyter_train.config import TuneConfig
     from jupyter_train.store import RunWriter, Store
     from jupyter_train.training.data.encoder import Encoder
-    from jupyter_train.training.inspection.finders import Finding
-    from jupyter_train.training.trial_monitor import Judge
+    from jupyter_train.training.inspection.finders import FinderResult
+    from jupyter_train.training.trial_monitor import TrialMonitor
 
 
 @dataclass
@@ -50,15 +50,15 @@ class Job:
     on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
     ckpt_path: str | None = None
     remarks: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FinderResult] = field(default_factory=list)
     kind: str = "train"
     recorded: dict[str, Any] = field(default_factory=dict)
-    judge: Judge | None = None
+    judge: TrialMonitor | None = None
     patience_s: float | None = None
 
 
 @dataclass
-class Done:
+class RunResult:
     """What is left in this process of a run that has ended, or that trains elsewhere.
 
     Attributes:
@@ -75,7 +75,7 @@ class Done:
 
 
 @dataclass
-class Prepared:
+class PreparedRun:
     """What is trained, checked and in its final form.
 
     Attributes:
@@ -93,7 +93,7 @@ class Prepared:
     world_size: int = 1
 
 
-def prepare(job: Job, store: Store | None = None) -> Prepared:
+def prepare(job: Job, store: Store | None = None) -> PreparedRun:
     """Builds model and data under the run's seed, and checks that they fit the options.
 
     Args:
@@ -132,7 +132,7 @@ def prepare(job: Job, store: Store | None = None) -> Prepared:
         module = as_module(model, config)
         source = as_source(data, config, module, config.seed)
     world_size = check_arguments(config) if job.judge is None else 1  # one of many: its study has checked them
-    return Prepared(model, data, module, source, world_size)
+    return PreparedRun(model, data, module, source, world_size)
 
 
 def _kept_encoder(config: TrainConfig, store: Store | None) -> Encoder | None:
@@ -188,6 +188,12 @@ def create(store: Store, job: Job, model: Any, goes_elsewhere: bool = False) -> 
     if goes_elsewhere:
         began["summary"] = {"waits_for": "model and data, which are written down for its process"}
     return store.create_run(
-        config.name or type(model).__name__, **began, kind=job.kind, config=recorded, notebook=job.notebook,
-        parent=job.parent, note=config.note or "", tags=list(config.tag),
-    )  # fmt: skip
+        config.name or type(model).__name__,
+        **began,
+        kind=job.kind,
+        config=recorded,
+        notebook=job.notebook,
+        parent=job.parent,
+        note=config.note or "",
+        tags=list(config.tag),
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jupyter_train.execution import detached, inline
-from jupyter_train.execution.job import Done, Job, prepare
+from jupyter_train.execution.job import Job, RunResult, prepare
 from jupyter_train.store import Store
 
 
-def carry_out(store: Store, job: Job) -> Done:
+def launch_run(store: Store, job: Job) -> RunResult:
     """Trains and gives what is left; a detached run trains on after that. The error to raise is in the result.
 
     The random state of this process is as before.
@@ -24,12 +24,12 @@ def carry_out(store: Store, job: Job) -> Done:
         if cross_validation.is_repeated(job.config) and job.config.detach:
             return detached_fits.launch(store, job).done()
         if cross_validation.is_repeated(job.config):
-            return cross_validation.carry_out(store, job)
+            return cross_validation.run_cross_validation(store, job)
         prepared = prepare(job, store)
         if job.config.detach:
-            return detached.launch(store, job, prepared).done()
+            return detached.launch_detached(store, job, prepared).done()
         if prepared.world_size > 1:
-            return detached.carry_out(store, job, prepared)
-        return inline.carry_out(store, job, prepared)
+            return detached.run_detached(store, job, prepared)
+        return inline.run_inline(store, job, prepared)
     finally:
         kernel_state.restore()

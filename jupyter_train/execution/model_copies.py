@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_train.config import TrainConfig
 
 
-class Afresh:
+class ModelCopies:
     """Gives every fit a model of its own: one that was given as an object is copied, and never trained itself.
 
     Args:

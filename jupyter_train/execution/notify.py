@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from jupyter_train.config.notification import is_url, shown_target
 from jupyter_train.exceptions import RunStateError, StoreError
-from jupyter_train.execution.http_post import Post
+from jupyter_train.execution.http_post import HttpPost
 from jupyter_train.run import RunRecord
 from jupyter_train.store import Store
 from jupyter_train.store.environment_variables import variables
@@ -52,12 +52,17 @@ def notify(store: Store, run: str, target: str | None) -> None:
 def _send(record: RunRecord, target: str) -> str:
     """Why it could not be sent; empty when it was."""
     said = {
-        "ref": record.ref, "key": record.key, "status": record.status.value, "message": record.message,
-        "best": record.summary.get("best"), "duration_s": record.duration_s, "notebook": record.notebook,
-    }  # fmt: skip
+        "ref": record.ref,
+        "key": record.key,
+        "status": record.status.value,
+        "message": record.message,
+        "best": record.summary.get("best"),
+        "duration_s": record.duration_s,
+        "notebook": record.notebook,
+    }
     body = json.dumps(said).encode()
     try:
-        return Post(target, body, _TIMEOUT_S).problem() if is_url(target) else _call(target, body, record)
+        return HttpPost(target, body, _TIMEOUT_S).problem() if is_url(target) else _call(target, body, record)
     except Exception as err:  # noqa: BLE001  the run is over and recorded: whatever this is, it is no error of it
         return type(err).__name__  # its words may hold the target
 
@@ -68,9 +73,14 @@ def _call(command: str, body: bytes, record: RunRecord) -> str:
     with _scratch() as error:
         # a shell, as the user typed it in their own cell; what we add travels as input and environment only
         process = subprocess.Popen(
-            command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=error, env=environment,
+            command,
+            shell=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=error,
+            env=environment,
             start_new_session=True,
-        )  # fmt: skip
+        )
         threading.Thread(target=_feed, args=(process.stdin, body), daemon=True).start()
         try:
             code = process.wait(_TIMEOUT_S)  # for the shell, not for what it left running

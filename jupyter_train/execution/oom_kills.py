@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-_LOOK_S = 2.0
+_POLL_INTERVAL_S = 2.0
 
 
 def count_kills(root: Path = Path("/")) -> int | None:
@@ -28,7 +28,7 @@ def count_kills(root: Path = Path("/")) -> int | None:
     return None
 
 
-class Kills:
+class OomKills:
     """Whether the system has killed somebody for memory just now.
 
     It says how many it killed, not whom: the shorter the time that is looked at, the less it can have been another.
@@ -54,10 +54,10 @@ class Kills:
 
 def wait(process: subprocess.Popen[bytes]) -> tuple[int, bool]:
     """Waits for a process; its exit status, and whether the system killed somebody for memory about when it ended."""
-    kills = Kills()
+    kills = OomKills()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(_LOOK_S), kills.are_more
+            return process.wait(_POLL_INTERVAL_S), kills.are_more
         kills.look()
 
 

@@ -9,7 +9,7 @@ from jupyter_train.exceptions import RunStateError
 from jupyter_train.execution.workers import payload
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.replay_check import KINDS
-from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.store.takeover import check_can_resume
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 Again = Callable[[dict[str, Any]], Any]
 
 
-def go_on_here(store: Store, record: RunRecord, again: Again | None, changes: dict[str, Any]) -> Any:
+def resume_here(store: Store, record: RunRecord, again: Again | None, changes: dict[str, Any]) -> Any:
     """The next attempt at a run, as `again` gives it; None where a process of its own carries it out.
 
     Raises:
         RunStateError: It is being trained, or neither its payload nor its model is to be had here.
     """
-    check_may_go_on(store, record)
+    check_can_resume(store, record)
     if record.payload and payload.is_kept(RunFolder(record.folder)):
         from jupyter_train.execution.detached import relaunch
 
@@ -75,6 +75,13 @@ def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         for one in reader.attempts():
             verified = verdicts.get(one.number, "not verified")
-            found.append({"attempt": one.number, "from_step": one.step, "checkpoint": one.checkpoint, "at": one.at,
-                          "verified": verified})  # fmt: skip
+            found.append(
+                {
+                    "attempt": one.number,
+                    "from_step": one.step,
+                    "checkpoint": one.checkpoint,
+                    "at": one.at,
+                    "verified": verified,
+                }
+            )
     return found

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_train.exceptions import ChangedError, RunStateError
-from jupyter_train.execution.fit_specs import MOST_FITS, Part
-from jupyter_train.execution.job import Job, Prepared
-from jupyter_train.execution.start_point import differences, forced_words, is_longer, lasting_options
+from jupyter_train.execution.fit_specs import MAX_FITS, FitSpec
+from jupyter_train.execution.job import Job, PreparedRun
+from jupyter_train.execution.start_point import config_diff, forced_words, is_longer, lasting_options
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.runs import Event
 from jupyter_train.store.takeover import take_over
 
 
 def go_on(
-    store: Store, job: Job, parts: Sequence[Part], first: Prepared
-) -> tuple[RunRecord, OwnerLock, dict[tuple[int | None, int], RunRecord]]:
+    store: Store, job: Job, parts: Sequence[FitSpec], first: PreparedRun
+) -> tuple[RunRecord, RunLock, dict[tuple[int | None, int], RunRecord]]:
     """Makes this process carry out the next attempt of several fits; gives the fits so far, by fold and seed.
 
     Raises:
@@ -42,7 +42,7 @@ def go_on(
 
 
 def compared(
-    store: Store, job: Job, parts: Sequence[Part], first: Prepared
+    store: Store, job: Job, parts: Sequence[FitSpec], first: PreparedRun
 ) -> tuple[RunRecord, dict[tuple[int | None, int], RunRecord], list[str]]:
     """The run that is to go on, its fits so far, and what is different by force.
 
@@ -62,7 +62,7 @@ def compared(
     return old, earlier, found
 
 
-def is_over(fit: RunRecord | None, part: Part) -> bool:
+def is_over(fit: RunRecord | None, part: FitSpec) -> bool:
     """Whether nothing is left to do of a part; None where it has not begun."""
     return fit is not None and fit.status is RunStatus.FINISHED and not is_longer(fit, part.config)
 
@@ -70,13 +70,13 @@ def is_over(fit: RunRecord | None, part: Part) -> bool:
 def _fits_of(store: Store, record: RunRecord) -> dict[tuple[int | None, int], RunRecord]:
     """The newest fit of each fold and seed that had begun."""
     found: dict[tuple[int | None, int], RunRecord] = {}
-    for fit in store.list_runs(MOST_FITS, parent=record.key):
+    for fit in store.list_runs(MAX_FITS, parent=record.key):
         if fit.started_at is not None and "seed" in fit.config:
             found.setdefault((fit.config.get("fold"), int(fit.config["seed"])), fit)
     return found
 
 
-def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: Prepared) -> list[str]:
+def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: PreparedRun) -> list[str]:
     """Other options, data or sources, that `--force` lets pass; the fits themselves are compared as they go on.
 
     Raises:
@@ -84,7 +84,7 @@ def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first:
     """
     fits = list(earlier.values())
     provenance = RunFolder(fits[-1].folder).read_provenance() if fits else {}
-    found = differences(old, provenance, job.config, first)
+    found = config_diff(old, provenance, job.config, first)
     if found and not job.config.force:
         listed = "\n".join(f"  {line}" for line in found)
         raise ChangedError(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution.environment import environment
-from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.execution.job import Job, PreparedRun
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.workers import crash_report
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, trust
-from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redacted_source import secrets_of_target
 from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.run_folder import write_atomically
@@ -23,9 +23,9 @@ from jupyter_train.store.runs import Event
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.start_point import Again
-    from jupyter_train.training.fit import Outcome, Surroundings
-    from jupyter_train.training.inspection.finders import Finding
+    from jupyter_train.execution.start_point import StartPoint
+    from jupyter_train.training.fit import FitContext, FitResult
+    from jupyter_train.training.inspection.finders import FinderResult
 
 ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
@@ -33,11 +33,11 @@ ABORTED = "interrupted twice; what was recorded until then is kept, the last che
 def attempt(
     store: Store,
     job: Job,
-    prepared: Prepared,
+    prepared: PreparedRun,
     record: RunRecord,
     interrupt: InterruptWatch,
-    again: Again | None = None,
-) -> Outcome:
+    again: StartPoint | None = None,
+) -> FitResult:
     """From the first row to the last; an Interrupt while the record is being closed waits until it is.
 
     The caller holds the run's owner lock.
@@ -45,8 +45,8 @@ def attempt(
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    from jupyter_train.training.fit import Surroundings, with_late_interrupt
-    from jupyter_train.training.lightning.ddp import SharedInbox
+    from jupyter_train.training.fit import FitContext, with_late_interrupt
+    from jupyter_train.training.lightning.ddp import SharedCommandQueue
     from jupyter_train.training.logging.resources import Resources
 
     if record.status is not RunStatus.RUNNING:  # a run that is taken over runs already
@@ -57,17 +57,26 @@ def attempt(
     verification = again.verification if again is not None else None
     writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
     _tell_again(again, writer)
-    mailbox = Mailbox(store, record.key, folder, record.attempt)
+    mailbox = CommandChannel(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)
     writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1
     if not is_spread:
         writer.at_every_flush(lambda: _stop_start(mailbox, interrupt))
-    around = Surroundings(
-        job.config, folder, writer, SharedInbox(mailbox.inbox) if is_spread else mailbox.inbox, mailbox, record.ref,
-        interrupt, job.ckpt_path, again.resumption if again is not None else None, record.attempt,
-        prepared.world_size, judge=job.judge,
-    )  # fmt: skip
+    around = FitContext(
+        job.config,
+        folder,
+        writer,
+        SharedCommandQueue(mailbox.inbox) if is_spread else mailbox.inbox,
+        mailbox,
+        record.ref,
+        interrupt,
+        job.ckpt_path,
+        again.resumption if again is not None else None,
+        record.attempt,
+        prepared.world_size,
+        judge=job.judge,
+    )
     try:
         outcome = _recorded(store, job, prepared, record, around, again)
         _tell_verdict(store, record, writer)
@@ -81,10 +90,10 @@ def attempt(
 
 
 def _recorded(
-    store: Store, job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, again: Again | None
-) -> Outcome:
+    store: Store, job: Job, prepared: PreparedRun, record: RunRecord, around: FitContext, again: StartPoint | None
+) -> FitResult:
     """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing goes on writing."""
-    from jupyter_train.training.fit import last_line
+    from jupyter_train.training.fit import error_summary
 
     writer = around.writer
     try:
@@ -106,18 +115,18 @@ def _recorded(
     except BaseException as err:
         around.mailbox.close()
         with contextlib.suppress(RunStateError):  # how it ended is known already
-            writer.close(RunStatus.FAILED, str(err) if isinstance(err, JupyterTrainError) else last_line(err))
+            writer.close(RunStatus.FAILED, str(err) if isinstance(err, JupyterTrainError) else error_summary(err))
         raise
     return outcome
 
 
-def _stop_start(mailbox: Mailbox, interrupt: InterruptWatch) -> None:
+def _stop_start(mailbox: CommandChannel, interrupt: InterruptWatch) -> None:
     """A stop does not wait for a download, or a first batch, that has not come yet."""
     if interrupt.is_starting and any(command.verb == "stop" for command in mailbox.inbox.waiting.copy()):
         interrupt.end_start()
 
 
-def _tell_again(again: Again | None, writer: RunWriter) -> None:
+def _tell_again(again: StartPoint | None, writer: RunWriter) -> None:
     if again is None:
         return
     with contextlib.suppress(StoreError), MetricReader(writer.folder.metrics) as reader:  # only shown
@@ -138,7 +147,7 @@ def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
             store.add_events(record.key, [event], record.attempt)
 
 
-def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, again: Again | None) -> Outcome:
+def _fit(job: Job, prepared: PreparedRun, record: RunRecord, around: FitContext, again: StartPoint | None) -> FitResult:
     """The fit itself, and what is known of the model before and after it."""
     from jupyter_train.training.checkpoints import initial_weights
     from jupyter_train.training.fit import fit
@@ -175,7 +184,7 @@ def _fit(job: Job, prepared: Prepared, record: RunRecord, around: Surroundings, 
     return outcome
 
 
-def _tell_finding(finding: Finding, around: Surroundings) -> None:
+def _tell_finding(finding: FinderResult, around: FitContext) -> None:
     """What was found, and the finder's plot; its numbers as a table."""
     from jupyter_train.training.logging.run_logger import RunLogger
 
@@ -198,7 +207,7 @@ def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:
         write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
 
 
-def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared, start: dict[str, Any]) -> None:
+def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: PreparedRun, start: dict[str, Any]) -> None:
     """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.data.fingerprint import fingerprint
     from jupyter_train.training.state.source_code import sources_of
@@ -224,7 +233,7 @@ def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: Prepared
     _keep_encoder(prepared, folder, writer)
 
 
-def _keep_encoder(prepared: Prepared, folder: RunFolder, writer: RunWriter) -> None:
+def _keep_encoder(prepared: PreparedRun, folder: RunFolder, writer: RunWriter) -> None:
     """Keeps how rows were encoded, for whoever predicts on others."""
     try:
         if prepared.source.encoder is not None:

@@ -11,20 +11,20 @@ from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.attempt_differences import explain_absences
-from jupyter_train.execution.checkpoint_selector import Choice
+from jupyter_train.execution.checkpoint_selector import CheckpointSelector
 from jupyter_train.execution.compatibility import check_fits, hyperparameters_changed
 from jupyter_train.execution.environment import environment
-from jupyter_train.execution.job import Job, Prepared
+from jupyter_train.execution.job import Job, PreparedRun
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.rewind import expected_of
-from jupyter_train.store.replay_check import Verification
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.replay_check import ReplayCheck
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import take_over
 
 if TYPE_CHECKING:
-    from jupyter_train.training.checkpoints.resume import Resumption
+    from jupyter_train.training.checkpoints.resume import CheckpointResume
 
 #: Options that speak of one attempt, and are not taken over from the one before.
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
@@ -33,13 +33,17 @@ _LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
 #: What decides how long a run is.
 _LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_PARTS_OF_ENVIRONMENT = {"packages.torch": "torch", "packages.pytorch-lightning": "pytorch-lightning",
-                         "hardware.cpu": "processor", "hardware.threads": "threads",
-                         "hardware.gpus": "GPUs"}  # fmt: skip
+_PARTS_OF_ENVIRONMENT = {
+    "packages.torch": "torch",
+    "packages.pytorch-lightning": "pytorch-lightning",
+    "hardware.cpu": "processor",
+    "hardware.threads": "threads",
+    "hardware.gpus": "GPUs",
+}
 
 
 @dataclass
-class Again:
+class StartPoint:
     """Another attempt at a run, or a new run that begins at another one's checkpoint.
 
     Attributes:
@@ -51,8 +55,8 @@ class Again:
         remarks: What the user shall be told besides.
     """
 
-    resumption: Resumption | None
-    verification: Verification | None = None
+    resumption: CheckpointResume | None
+    verification: ReplayCheck | None = None
     step: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     words: str = ""
@@ -69,15 +73,19 @@ def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in record.config.items()
-        if name in known and name not in _OF_AN_ATTEMPT and not (known[name].is_expression and name in expressions)
+        if name in known
+        and name not in _OF_AN_ATTEMPT
+        and not (known[name].is_expression and name in expressions)
         and name not in ("callback", "callbacks", "logger")
-    }  # fmt: skip
+    }
     if "max_epochs" in given:
         kept.pop("epochs", None)
     return {**kept, **given}
 
 
-def differences(record: RunRecord, provenance: Mapping[str, Any], config: TrainConfig, prepared: Prepared) -> list[str]:
+def config_diff(
+    record: RunRecord, provenance: Mapping[str, Any], config: TrainConfig, prepared: PreparedRun
+) -> list[str]:
     """What would make the run another one: a readable line for each option, for the data and for sources."""
     from jupyter_train.training.data.fingerprint import fingerprint
     from jupyter_train.training.state.source_code import differences as differences_of_sources
@@ -107,7 +115,7 @@ def _rows(words: Any) -> str:
     return str(words).removeprefix("rows: ") if words else "other content"
 
 
-def surroundings_changed(provenance: Mapping[str, Any]) -> str:
+def environment_diff(provenance: Mapping[str, Any]) -> str:
     """What differs in versions and hardware: allowed, but the last digits of values may too."""
     before, now = provenance.get("environment", {}), environment()
     changed = []
@@ -119,7 +127,7 @@ def surroundings_changed(provenance: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunRecord, OwnerLock, Again]:
+def go_on(store: Store, job: Job, prepared: PreparedRun, key: str) -> tuple[RunRecord, RunLock, StartPoint]:
     """Makes this process carry out the next attempt of a run.
 
     Raises:
@@ -129,7 +137,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
     config = job.config
     record = store.get(key)
     provenance = RunFolder(record.folder).read_provenance()
-    found = differences(record, provenance, config, prepared)
+    found = config_diff(record, provenance, config, prepared)
     if found and not config.force:
         listed = "\n".join(f"  {line}" for line in found)
         raise ChangedError(
@@ -143,7 +151,7 @@ def go_on(store: Store, job: Job, prepared: Prepared, key: str) -> tuple[RunReco
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
     _check_fork(record)
-    choice = Choice(store, config.from_, lambda content: check_fits(record, content, config, prepared))
+    choice = CheckpointSelector(store, config.from_, lambda content: check_fits(record, content, config, prepared))
     before, lock = record, None
     try:
         record, lock = take_over(store, key, choose=choice, is_part=job.kind == "fold")
@@ -195,34 +203,34 @@ def is_longer(record: RunRecord, config: TrainConfig) -> bool:
 def _again(
     record: RunRecord,
     before: RunRecord,
-    choice: Choice,
+    choice: CheckpointSelector,
     config: TrainConfig,
-    prepared: Prepared,
+    prepared: PreparedRun,
     provenance: Mapping[str, Any],
     was_finished: bool,
-) -> Again:
+) -> StartPoint:
     folder = RunFolder(record.folder)
     step = choice.found.step if choice.found is not None else 0
     expected = expected_of(folder.metrics, record.attempt)
-    verification = Verification(record.attempt, step, expected)
+    verification = ReplayCheck(record.attempt, step, expected)
     repeats = _repeats(expected, step)
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
     kept["callbacks"] = explain_absences(verification, before, config)
     remarks = list(choice.remarks)
-    changed = surroundings_changed(provenance)
+    changed = environment_diff(provenance)
     if changed:
         remarks.append(f"{changed}: values may differ in their last digits")
     if choice.found is None:
         _begin_anew(record, prepared, provenance)
         words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
-        return Again(None, verification, 0, kept, words, remarks)
+        return StartPoint(None, verification, 0, kept, words, remarks)
     resumption = _resumption(folder, choice, config, before)
     resumption.keeps_stop = not was_finished
     remarks += hyperparameters_changed(before, prepared)
     if not resumption.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
     words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
-    return Again(resumption, verification, step, kept, words, remarks)
+    return StartPoint(resumption, verification, step, kept, words, remarks)
 
 
 def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
@@ -236,12 +244,14 @@ def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
     return " and repeats 1 step" if done - step == 1 else f" and repeats {done - step:,} steps"
 
 
-def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: RunRecord) -> Resumption:
-    from jupyter_train.training.checkpoints.resume import Resumption
+def _resumption(
+    folder: RunFolder, choice: CheckpointSelector, config: TrainConfig, before: RunRecord
+) -> CheckpointResume:
+    from jupyter_train.training.checkpoints.resume import CheckpointResume
 
     assert choice.found is not None
     recorded = before.config
-    return Resumption(
+    return CheckpointResume(
         str(folder.path / choice.found.path),
         choice.content,
         keeps_epochs=config.epochs == recorded.get("epochs"),
@@ -249,7 +259,7 @@ def _resumption(folder: RunFolder, choice: Choice, config: TrainConfig, before: 
     )
 
 
-def _begin_anew(record: RunRecord, prepared: Prepared, provenance: Mapping[str, Any]) -> None:
+def _begin_anew(record: RunRecord, prepared: PreparedRun, provenance: Mapping[str, Any]) -> None:
     """Puts back the step-0 weights, unless the model has just been built with them.
 
     Raises:
@@ -267,10 +277,10 @@ def _begin_anew(record: RunRecord, prepared: Prepared, provenance: Mapping[str, 
         )
 
 
-def resumption_of(store: Store, record: RunRecord) -> Resumption | None:
+def resumption_of(store: Store, record: RunRecord) -> CheckpointResume | None:
     """Where the newest attempt goes on, for a process that trains along with its owner."""
     from jupyter_train.training.checkpoints.format import read
-    from jupyter_train.training.checkpoints.resume import Resumption
+    from jupyter_train.training.checkpoints.resume import CheckpointResume
 
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         attempts, known = reader.attempts(), reader.checkpoints()
@@ -278,10 +288,10 @@ def resumption_of(store: Store, record: RunRecord) -> Resumption | None:
     if not found:
         return None
     path = trust.checkpoint(store, record, found[0])
-    return Resumption(str(path), read(path, found[0].sha256))
+    return CheckpointResume(str(path), read(path, found[0].sha256))
 
 
-def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[str, Again]:
+def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tuple[str, StartPoint]:
     """A new run's beginning at another one's checkpoint; gives that one's key too.
 
     Raises:
@@ -289,7 +299,7 @@ def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[s
         RunStateError: It has no checkpoint as asked for, or is further than the new run shall be.
     """
     other = store.find(str(config.fork))
-    choice = Choice(store, config.from_, lambda content: check_fits(other, content, config, prepared))
+    choice = CheckpointSelector(store, config.from_, lambda content: check_fits(other, content, config, prepared))
     found = choice(other)
     if found is None:
         raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
@@ -300,7 +310,7 @@ def begin_fork(store: Store, config: TrainConfig, prepared: Prepared) -> tuple[s
     remarks = choice.remarks + hyperparameters_changed(other, prepared)
     words = f"forked from {other.ref} at step {found.step:,}"
     summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
-    return other.key, Again(resumption, None, found.step, summary, words, remarks)
+    return other.key, StartPoint(resumption, None, found.step, summary, words, remarks)
 
 
 def _sweep(folder: RunFolder) -> None:

@@ -30,14 +30,14 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.redacted_output import mask_own_output
 from jupyter_train.store.redaction import mask
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.training.fit import Outcome
+    from jupyter_train.training.fit import FitResult
 
-_MOST_LINE = 4000
-_LOOK_S = 0.5
+_MAX_LINE = 4000
+_POLL_INTERVAL_S = 0.5
 
 
 def main(run: str, sha256: str) -> int:
@@ -64,7 +64,7 @@ def main(run: str, sha256: str) -> int:
     lock = None
     is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
     if is_first:  # else another attempt, which is taken over once it is possible
-        lock = OwnerLock(folder.lock)
+        lock = RunLock(folder.lock)
         lock.acquire()
         store.update(run, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     return _train(store, store.get(run), folder, payload, lock, watch)
@@ -79,13 +79,13 @@ def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
 
 
 def _train(
-    store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: OwnerLock | None, watch: StartWatch
+    store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: RunLock | None, watch: StartWatch
 ) -> int:
     """Trains a run; its lock is given back at its end, or by that of this process."""
     job = _job(payload)
     from jupyter_train.execution.inline import begin
     from jupyter_train.execution.run_attempt import ABORTED, attempt
-    from jupyter_train.training.fit import Outcome, last_line
+    from jupyter_train.training.fit import FitResult, error_summary
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
@@ -93,7 +93,7 @@ def _train(
         record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
-            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+            store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
         else:
             crash_report.keep_refusal(folder.path, str(err))
         raise
@@ -105,12 +105,12 @@ def _train(
             outcome = attempt(store, job, prepared, record, interrupt, again)
         except (TrainingInterrupted, AbortTraining):
             interrupt.rest()
-            outcome = Outcome(RunStatus.STOPPED, ABORTED)
+            outcome = FitResult(RunStatus.STOPPED, ABORTED)
         except BaseException as err:
             os.write(started_with, mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
-            store.end_run(record, RunStatus.FAILED, record.attempt, last_line(err))
+            store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
             raise
-        while not owned.wait(_LOOK_S) and not interrupt.is_terminated:
+        while not owned.wait(_POLL_INTERVAL_S) and not interrupt.is_terminated:
             pass  # the disk is full: what this process still has to write is nowhere else
         _tell_stopped(store, record, outcome)
     interrupt.pass_on()
@@ -123,11 +123,11 @@ def _train(
 
 def _begins(watch: StartWatch, interrupt: InterruptWatch, record: RunRecord, writer: RunWriter | None) -> None:
     assert writer is not None
-    take_output(record, writer)
+    capture_output(record, writer)
     watch.follow(writer, interrupt)
 
 
-def _tell_stopped(store: Store, record: RunRecord, outcome: Outcome) -> None:
+def _tell_stopped(store: Store, record: RunRecord, outcome: FitResult) -> None:
     """Says that a run was stopped where an Interrupt came before that was said."""
     if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
         with contextlib.suppress(RunStateError):
@@ -141,10 +141,16 @@ def _job(payload: Payload) -> Job:
     if changes := os.environ.get(CHANGES_VARIABLE):
         options = changed(options, json.loads(changes))
     return Job(
-        options, lambda _options: (content["model"], content["data"]), content["notebook"],
-        content["parent"], content["provenance"], take_output, content["ckpt_path"],
-        remarks, content["findings"],
-    )  # fmt: skip
+        options,
+        lambda _options: (content["model"], content["data"]),
+        content["notebook"],
+        content["parent"],
+        content["provenance"],
+        capture_output,
+        content["ckpt_path"],
+        remarks,
+        content["findings"],
+    )
 
 
 def _share(store: Store, run: str, sha256: str) -> int:
@@ -154,32 +160,40 @@ def _share(store: Store, run: str, sha256: str) -> int:
     folder = RunFolder(record.folder)
     job = _job(Payload(store, record, sha256))
     from jupyter_train.execution.start_point import resumption_of
-    from jupyter_train.training.fit import Surroundings, fit, last_line
-    from jupyter_train.training.lightning.ddp import NoMailbox, NoWriter, SharedInbox
+    from jupyter_train.training.fit import FitContext, error_summary, fit
+    from jupyter_train.training.lightning.ddp import NoCommandChannel, NoWriter, SharedCommandQueue
 
     prepared = prepare(job, store)
-    around = Surroundings(
-        job.config, folder, NoWriter(), SharedInbox(None), NoMailbox(), "", InterruptWatch(), job.ckpt_path,
+    around = FitContext(
+        job.config,
+        folder,
+        NoWriter(),
+        SharedCommandQueue(None),
+        NoCommandChannel(),
+        "",
+        InterruptWatch(),
+        job.ckpt_path,
         resumption_of(store, record) if job.config.resume is not None else None,
-        world_size=prepared.world_size, is_owner=False,
-    )  # fmt: skip
+        world_size=prepared.world_size,
+        is_owner=False,
+    )
     outcome = fit(prepared.module, prepared.source, around)
     if outcome.error is None:
         return 0
     text = "".join(traceback.format_exception(outcome.error))
     sys.stderr.write(text)
-    crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, last_line(outcome.error))
+    crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, error_summary(outcome.error))
     return 1
 
 
 def _leave_with(parent: int) -> None:
     """Ends this process when the one that owns the run has died: nobody records what it does any more."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
 
 
-def take_output(_record: RunRecord, writer: RunWriter | None) -> None:
+def capture_output(_record: RunRecord, writer: RunWriter | None) -> None:
     """From now on everything printed, by this process and its children, goes to the run's log."""
     assert writer is not None
     reading, writing = os.pipe()
@@ -199,7 +213,7 @@ def _log_lines(reading: int, log: Callable[[str], None]) -> None:
     """Lines as they are printed; the log keeps the newest of them."""
     with os.fdopen(reading, "rb", buffering=1 << 16) as stream:
         rest = b""
-        while line := stream.readline(_MOST_LINE):
+        while line := stream.readline(_MAX_LINE):
             line, rest = rest + line, b""
             if not line.endswith(b"\n") and b" " in line:  # cut between words: half a secret is not masked
                 line, _, rest = line.rpartition(b" ")

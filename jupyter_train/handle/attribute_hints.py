@@ -10,8 +10,22 @@ from jupyter_train.exceptions import did_you_mean
 _RUN = {
     "run.show()": ("plot", "display", "panel", "view", "figure", "plot_metrics", "plot_history"),
     "run.save_curves('curves.png')": ("savefig", "save_figure", "save_plot", "to_png"),
-    "run.metrics": ("history", "logs", "logged_metrics", "callback_metrics", "results", "df", "dataframe", "to_df",
-                    "to_pandas", "scan_history", "curves", "losses", "log_history", "cv_results_"),
+    "run.metrics": (
+        "history",
+        "logs",
+        "logged_metrics",
+        "callback_metrics",
+        "results",
+        "df",
+        "dataframe",
+        "to_df",
+        "to_pandas",
+        "scan_history",
+        "curves",
+        "losses",
+        "log_history",
+        "cv_results_",
+    ),
     "run.log": ("output", "stdout", "logfile", "traceback", "error"),
     "run.best": ("best_score", "best_score_", "best_epoch", "best_value", "best_metric", "best_metrics", "score"),
     "run.last": ("summary", "final", "latest", "last_metrics", "progress_bar_metrics"),
@@ -36,7 +50,7 @@ _RUN = {
     "run.record.duration_s": ("duration", "runtime", "elapsed", "took", "seconds"),
     "%runs rm {ref}": ("delete", "remove", "rm", "destroy"),
     "%runs compare {ref} OTHER": ("compare",),
-}  # fmt: skip
+}
 #: Of a search, before those of a run.
 _STUDY = {
     "study.trials": ("trials_dataframe", "history", "results", "df", "dataframe", "runs", "results_df", "get_trials"),
@@ -55,7 +69,7 @@ _BY_NAME = {name: written for written, names in _RUN.items() for name in names}
 _OF_STUDY = {name: written for written, names in _STUDY.items() for name in names}
 
 
-class Answering:
+class WithAttributeHints:
     """A handle that answers what it has not with what it has."""
 
     _what = "run"

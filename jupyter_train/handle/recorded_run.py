@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.handle.attribute_hints import Answering
+from jupyter_train.handle.attribute_hints import WithAttributeHints
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_train.store.runs import Event
 
 
-class Recorded(Answering):
+class RecordedRun(WithAttributeHints):
     """A run of the store, to be read.
 
     Args:
@@ -28,8 +28,6 @@ class Recorded(Answering):
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
         self._key = key
-
-    # -- what it is -------------------------------------------------------------------------------
 
     @property
     def record(self) -> RunRecord:
@@ -91,8 +89,6 @@ class Recorded(Answering):
         """What it was tagged with (`--tag`)."""
         return list(self.record.tags)
 
-    # -- its numbers ------------------------------------------------------------------------------
-
     @property
     def metrics(self) -> pd.DataFrame:
         """Every recorded value: one row per step (index `step`), `epoch`, then one column per metric.
@@ -124,7 +120,7 @@ class Recorded(Answering):
         return dict(self.record.summary.get("last", {}))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recorded) and other._key == self._key
+        return isinstance(other, RecordedRun) and other._key == self._key
 
     def __hash__(self) -> int:
         return hash(self._key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError
 from jupyter_train.handle.cell import execution_place
-from jupyter_train.handle.trained_run import Trained
+from jupyter_train.handle.trained_run import TrainedRun
 from jupyter_train.panel.bundle import as_text
 from jupyter_train.panel.image_file import write_picture
 from jupyter_train.panel.output_cells import bundle_for_here
@@ -20,10 +20,10 @@ from jupyter_train.run import RunStatus
 if TYPE_CHECKING:
     from jupyter_train.store import Store
 
-_LOOK_S = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
-class Run(Trained):
+class Run(TrainedRun):
     """One run of the store.
 
     Everything is read from the store when asked, so a handle is never stale. In the kernel that trained it,
@@ -49,8 +49,6 @@ class Run(Trained):
         found = self._store.list_runs(limit=10_000, parent=self._key)
         return [Run(self._store, record.key) for record in reversed(found)]
 
-    # -- waiting for it -----------------------------------------------------------------------------
-
     def wait(self, timeout_s: float | None = None) -> Run:
         """Waits until it has ended, and gives itself; an Interrupt ends the waiting, not the run.
 
@@ -64,10 +62,8 @@ class Run(Trained):
         while (status := self.status).is_live or status is RunStatus.QUEUED:
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(f"`{self.ref}` is still {status} after {timeout_s:g} s")
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_INTERVAL_S)
         return self
-
-    # -- steering it while it trains --------------------------------------------------------------
 
     def stop(self, wait_s: float = 10.0) -> str:
         """Ends it well: validates, keeps the best and the last weights. See `tell` for what these give and raise."""
@@ -98,9 +94,9 @@ class Run(Trained):
         """
         if self.status.is_live and not changes:
             return str(self.tell("resume", wait_s=wait_s))
-        from jupyter_train.execution.resume import go_on_here
+        from jupyter_train.execution.resume import resume_here
 
-        return go_on_here(self._store, self.record, self._again, changes) or self
+        return resume_here(self._store, self.record, self._again, changes) or self
 
     def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
         """A new run that begins at a checkpoint of this one; this one stays as it is.
@@ -159,8 +155,6 @@ class Run(Trained):
 
         row = commands.add(self._store, self._key, command(verb, arguments, source))
         return commands.wait_for_answer(self._store, self._key, row, wait_s)
-
-    # -- its panel --------------------------------------------------------------------------------
 
     def show(self, in_full: bool = False) -> None:
         """Displays its panel.

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
-    from jupyter_train.tuning.trial_spec import Plan
+    from jupyter_train.tuning.trial_spec import TrialSpec
 
 
 #: Trials in these states come first.
 _ORDER = {"complete": 0, "infeasible": 1}
 
 
-class Repeats(Run):
+class CrossValidation(Run):
     """Several fits as one run: the folds of a cross-validation, or seeds; its children are the fits."""
 
     @property
@@ -83,7 +83,7 @@ class Repeats(Run):
         return float(spread) if spread is not None else None
 
 
-class TrialRepeats(Repeats, TrialRun):
+class TrialRepeats(CrossValidation, TrialRun):
     """A trial that is several fits."""
 
 
@@ -96,9 +96,13 @@ class Study(Run):
     _what = "study"
 
     def __init__(
-        self, store: Store, key: str, plan: Plan | None = None, shown_in: Any = None,
+        self,
+        store: Store,
+        key: str,
+        plan: TrialSpec | None = None,
+        shown_in: Any = None,
         again: Callable[[dict[str, Any]], Run] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(store, key, shown_in=shown_in, again=again)
         self._plan = plan
 
@@ -143,11 +147,13 @@ class Study(Run):
             state = trial.state.name.lower()
             state = "infeasible" if state == "complete" and not is_feasible(trial) else state
             rows[trial.number] = {
-                "state": "waiting" if state in waits else state, **dict(zip(objectives, values, strict=False)),
+                "state": "waiting" if state in waits else state,
+                **dict(zip(objectives, values, strict=False)),
                 **meant(given(trial), space),
-                "seconds": trial.user_attrs.get("seconds"), "run": trial.user_attrs.get("run", ""),
+                "seconds": trial.user_attrs.get("seconds"),
+                "run": trial.user_attrs.get("run", ""),
                 "message": trial.user_attrs.get("message", ""),
-            }  # fmt: skip
+            }
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
         for name in space.keys() & set(frame):  # nothing, and truth values, are choices and no gaps among numbers
             if isinstance(space[name], Choices):
@@ -200,8 +206,10 @@ class Study(Run):
             RunStateError: Nothing here can go on with it; the message says what to type.
         """
         if others := changes.keys() - {"trials", "timeout"}:
-            raise OptionError("a study goes on with what it searched; only `trials` and `timeout` may be others, not "
-                              + ", ".join(f"`{name}`" for name in sorted(others)))  # fmt: skip
+            raise OptionError(
+                "a study goes on with what it searched; only `trials` and `timeout` may be others, not "
+                + ", ".join(f"`{name}`" for name in sorted(others))
+            )
         known = tune_options_by_name()
         checked = {name: known[name].validate(value) for name, value in changes.items()}
         check_machine(known, checked | {"oversubscribe": self.config.get("train", {}).get("oversubscribe")})

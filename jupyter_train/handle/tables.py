@@ -19,7 +19,7 @@ from jupyter_train.store.text_columns import without_codes
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
-    from jupyter_train.store.readable_rows import Readable
+    from jupyter_train.store.readable_rows import ReadableRows
 
 _COLUMNS = ("run", "status", "best", "epochs", "took", "size", "when", "tags")
 _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
@@ -28,7 +28,7 @@ _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
 class RunTable:
     """The newest runs, as a table in a notebook and in a terminal; index or iterate to get `Run`s."""
 
-    def __init__(self, store: Store, records: Readable[RunRecord]) -> None:
+    def __init__(self, store: Store, records: ReadableRows[RunRecord]) -> None:
         self._store = store
         self._records = records
         #: What to say of runs that cannot be shown; empty when all can.
@@ -117,8 +117,10 @@ class Comparison:
         return write_picture(self.svg(), path)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [(name, *("–" if value is None else str(value) for value in values))
-                for name, values in self.differences.items()]  # fmt: skip
+        rows = [
+            (name, *("–" if value is None else str(value) for value in values))
+            for name, values in self.differences.items()
+        ]
         best = [shot.get("best") for shot in self._snapshots]
         rows.append(("best", *(f"{b['metric']} {value_text(b['value'])}" if b else "–" for b in best)))
         return rows

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import ModelError, RunStateError
-from jupyter_train.handle.recorded_run import Recorded
+from jupyter_train.handle.recorded_run import RecordedRun
 from jupyter_train.store import MetricReader, RunFolder, trust
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jupyter_train.store.metrics.reader import Checkpoint
 
 
-class Trained(Recorded):
+class TrainedRun(RecordedRun):
     """A run with its weights.
 
     Args:

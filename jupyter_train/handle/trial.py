@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import optuna
 
     from jupyter_train.store import Store
-    from jupyter_train.tuning.trial_spec import Plan
+    from jupyter_train.tuning.trial_spec import TrialSpec
 
 
 class TrialRun(Run):
@@ -24,7 +24,7 @@ class TrialRun(Run):
         plan: What the trials of its search are made of, where that is known.
     """
 
-    def __init__(self, store: Store, key: str, plan: Plan | None) -> None:
+    def __init__(self, store: Store, key: str, plan: TrialSpec | None) -> None:
         super().__init__(store, key)
         self._plan = plan
 

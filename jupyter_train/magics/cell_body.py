@@ -10,8 +10,8 @@ import yaml
 from jupyter_train.exceptions import UsageError
 
 #: YAML is read at some 100,000 letters a second.
-_MOST_LETTERS = 200_000
-_MOST_VALUES = 100_000
+_MAX_LETTERS = 200_000
+_MAX_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,9 +31,9 @@ def read(body: str) -> dict[str, Any]:
     Raises:
         UsageError: It is not YAML, not a mapping, or carries a tag that would build Python objects.
     """
-    if len(body) > _MOST_LETTERS:
+    if len(body) > _MAX_LETTERS:
         raise UsageError(
-            f"the cell is {len(body):,} letters long; expected options, at most {_MOST_LETTERS:,} letters. Numbers are "
+            f"the cell is {len(body):,} letters long; expected options, at most {_MAX_LETTERS:,} letters. Numbers are "
             "searched as a range: `lr: 1e-4..1e-1:log`"
         )
     try:
@@ -56,7 +56,7 @@ def read(body: str) -> dict[str, Any]:
         raise UsageError(
             f"the cell holds a {_kind(content)}, expected a mapping such as `epochs: 10` (one `name: value` per line)"
         )
-    if _size(content, {}) > _MOST_VALUES:
+    if _size(content, {}) > _MAX_VALUES:
         raise UsageError("the cell's YAML anchors stand for more values than can be options; write them out")
     return content
 
@@ -66,7 +66,7 @@ def _size(content: Any, known: dict[int, int]) -> int:
     if not isinstance(content, dict | list):
         return 1
     if id(content) not in known:
-        known[id(content)] = _MOST_VALUES + 1
+        known[id(content)] = _MAX_VALUES + 1
         parts = content.values() if isinstance(content, dict) else content
         known[id(content)] = 1 + sum(_size(part, known) for part in parts)
     return known[id(content)]

@@ -10,7 +10,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import python_name
-from jupyter_train.config.trainer_arguments import DECISIONS, Use
+from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse
 from jupyter_train.config.tune import NOT_FOR_TRIALS
 from jupyter_train.magics.name_completion import names_for
 
@@ -97,7 +97,7 @@ def _names_in_body(line: str) -> tuple[list[str], str]:
 
 
 def _offered(options: dict[str, Option]) -> list[Option]:
-    refused = {name for name, decision in DECISIONS.items() if decision.use is Use.REFUSED}
+    refused = {name for name, decision in DECISIONS.items() if decision.use is ArgumentUse.REFUSED}
     if "trials" in options:
         refused |= NOT_FOR_TRIALS.keys() - {"form"}
     return [option for option in options.values() if option.name not in refused]

@@ -8,16 +8,16 @@ from typing import Any
 
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import UsageError
-from jupyter_train.magics.line import Line
+from jupyter_train.magics.line import ParsedLine
 from jupyter_train.magics.namespace import Namespace
 
 
-def is_form(parsed: Line) -> bool:
+def is_form(parsed: ParsedLine) -> bool:
     """Whether a line asks for a form."""
     return any(given.option.name == "form" for given in parsed.options)
 
 
-def show_train_form(parsed: Line, namespace: Namespace, start: Callable[[str], Any]) -> None:
+def show_train_form(parsed: ParsedLine, namespace: Namespace, start: Callable[[str], Any]) -> None:
     """Shows a form filled with what was typed.
 
     Args:
@@ -39,7 +39,7 @@ def show_train_form(parsed: Line, namespace: Namespace, start: Callable[[str], A
 
 
 def show_tune_form(
-    parsed: Line, expressions: list[str], space: dict[str, str], namespace: Namespace, start: Callable[[str], Any]
+    parsed: ParsedLine, expressions: list[str], space: dict[str, str], namespace: Namespace, start: Callable[[str], Any]
 ) -> None:
     """Shows a form for a search, filled with what was typed.
 
@@ -91,7 +91,7 @@ def _as_space(arguments: dict[str, str], space: dict[str, str]) -> dict[str, str
     return {**rest, **found}
 
 
-def _given(parsed: Line) -> dict[str, str]:
+def _given(parsed: ParsedLine) -> dict[str, str]:
     """Texts of options by name; those of an option that may be repeated follow each other."""
     given: dict[str, str] = {}
     for item in parsed.options:

@@ -7,7 +7,7 @@ import textwrap
 
 from jupyter_train.config import Option
 from jupyter_train.config.train import own_options
-from jupyter_train.config.trainer_arguments import DECISIONS, Use, trainer_options
+from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_options
 from jupyter_train.config.tune import tune_options
 
 _TRAIN = """Trains a model and gives its run.
@@ -92,15 +92,21 @@ def show_help(text: str) -> None:
 
 def tune_help() -> str:
     """The help of `%tune`: its own options; every option of `%train` is one of each trial."""
-    return "\n".join([
-        _TUNE, "Options", *map(_entry, tune_options()), "", "Every option of %train besides: see `%train?`.",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            _TUNE,
+            "Options",
+            *map(_entry, tune_options()),
+            "",
+            "Every option of %train besides: see `%train?`.",
+        ]
+    )
 
 
 def train_help() -> str:
     """The help of `%train`: own options, then `pl.Trainer`'s."""
-    passed = [option for option in trainer_options() if _use(option) is not Use.REFUSED]
-    refused = [option for option in trainer_options() if _use(option) is Use.REFUSED]
+    passed = [option for option in trainer_options() if _use(option) is not ArgumentUse.REFUSED]
+    refused = [option for option in trainer_options() if _use(option) is ArgumentUse.REFUSED]
     parts = [
         _TRAIN,
         "Options",
@@ -112,9 +118,9 @@ def train_help() -> str:
     return "\n".join([*parts, "", "Not taken", *map(_entry, refused)])
 
 
-def _use(option: Option) -> Use:
+def _use(option: Option) -> ArgumentUse:
     decision = DECISIONS.get(option.name)
-    return decision.use if decision is not None else Use.PASSED
+    return decision.use if decision is not None else ArgumentUse.PASSED
 
 
 def _entry(option: Option) -> str:

@@ -21,7 +21,7 @@ _OPENING = {"(": ")", "[": "]", "{": "}"}
 _DASHED = re.compile(r"(-|[\u2010-\u2015\u2212]-?)(?P<name>[A-Za-z][\w-]*)(?P<value>=.*)?", re.DOTALL)
 
 
-class Given(NamedTuple):
+class TypedOption(NamedTuple):
     """An option as typed; `text` is None when it stood alone."""
 
     option: Option
@@ -29,11 +29,11 @@ class Given(NamedTuple):
 
 
 @dataclass
-class Line:
+class ParsedLine:
     """A parsed line: positional expressions and options, in the order typed."""
 
     expressions: list[str] = field(default_factory=list)
-    options: list[Given] = field(default_factory=list)
+    options: list[TypedOption] = field(default_factory=list)
 
 
 def split(line: str, has_comment: bool = True) -> list[str]:
@@ -86,17 +86,17 @@ def _opens_quote(word: list[str], expected: list[str]) -> bool:
     return bool(expected) or not word or not (word[-1].isalnum() and "".join(word).isalnum())
 
 
-def parse(line: str, known: dict[str, Option]) -> Line:
+def parse(line: str, known: dict[str, Option]) -> ParsedLine:
     """The line's expressions and options.
 
     Raises:
         OptionError: An option is unknown, lacks its value, or has more than one.
         UsageError: A bracket or quote is not closed.
     """
-    parsed = Line()
+    parsed = ParsedLine()
     split_words, comment = _split(line)
     words = iter(_Lookahead(split_words))
-    last: Given | None = None
+    last: TypedOption | None = None
     for word in words:
         if not word.text.startswith("--"):
             _refuse_dash(word, known)
@@ -112,7 +112,7 @@ def parse(line: str, known: dict[str, Option]) -> Line:
         if text is None and _takes_next(option, word.following):
             text = next(words).text
         _check_alone(option, text, word.following, comment)
-        last = Given(option, text)
+        last = TypedOption(option, text)
         parsed.options.append(last)
     return parsed
 
@@ -142,7 +142,7 @@ def _value_after(word: _Word) -> str | None:
     return word.following if word.following and not word.following.startswith(("-", "(", "[")) else None
 
 
-def _refuse_second_value(text: str, last: Given | None) -> None:
+def _refuse_second_value(text: str, last: TypedOption | None) -> None:
     """Raises for a number after an option that has its value: it is neither a model nor data.
 
     Raises:

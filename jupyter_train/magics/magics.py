@@ -64,24 +64,24 @@ class TrainMagics(Magics):
     @line_magic
     def runs(self, line: str) -> Any:
         """Replaced by the generated help."""
-        from jupyter_train.magics.runs_request import carry_out
+        from jupyter_train.magics.runs_request import run_verb
 
         if asks_for_help(line):
             return show_help(RUNS_HELP)
         with self._binding:
-            return carry_out(line)
+            return run_verb(line)
 
     @no_var_expand
     @needs_local_scope
     @line_magic
     def retrain(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
-        from jupyter_train.magics.retrain_request import carry_out
+        from jupyter_train.magics.retrain_request import run_retrain
 
         if asks_for_help(line):
             return show_help(RETRAIN_HELP)
         with self._binding:
-            return carry_out(line, self._namespace(local_ns))
+            return run_retrain(line, self._namespace(local_ns))
 
 
 TrainMagics.train.__doc__ = train_help()

@@ -22,7 +22,7 @@ from jupyter_train.exceptions import (
     did_you_mean,
 )
 
-_MOST_LETTERS = 500
+_MAX_LETTERS = 500
 
 
 class Namespace:
@@ -162,7 +162,7 @@ def _file_of(text: str) -> str:
 def _one_line(err: Exception) -> str:
     """An error's words, as one line of at most 500 letters."""
     words = " ".join(str(err).split()).rstrip(".")
-    return (words if len(words) <= _MOST_LETTERS else words[: _MOST_LETTERS - 1] + "…") + "."
+    return (words if len(words) <= _MAX_LETTERS else words[: _MAX_LETTERS - 1] + "…") + "."
 
 
 def free_names(text: str) -> list[str]:
@@ -178,8 +178,11 @@ def _free_names(tree: ast.AST) -> list[str]:
 
 
 def _free_in(table: symtable.SymbolTable, is_outer: bool = False) -> set[str]:
-    found = {one.get_name() for one in table.get_symbols() if one.is_referenced()
-             and (not one.is_assigned() if is_outer else one.is_global())}  # fmt: skip
+    found = {
+        one.get_name()
+        for one in table.get_symbols()
+        if one.is_referenced() and (not one.is_assigned() if is_outer else one.is_global())
+    }
     return found.union(*map(_free_in, table.get_children()))
 
 

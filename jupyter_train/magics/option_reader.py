@@ -10,7 +10,7 @@ from jupyter_train.config.options import literal, python_name
 from jupyter_train.config.train import unknown_option
 from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError
-from jupyter_train.magics.line import Given, expression_in, unquoted
+from jupyter_train.magics.line import TypedOption, expression_in, unquoted
 from jupyter_train.magics.namespace import Namespace
 
 
@@ -27,7 +27,7 @@ class OptionReader:
         self._namespace = namespace
         self._known = known
 
-    def of_line(self, given_options: list[Given]) -> dict[str, Any]:
+    def of_line(self, given_options: list[TypedOption]) -> dict[str, Any]:
         """The options of a line, by name.
 
         Raises:
@@ -56,11 +56,11 @@ class OptionReader:
             if option is None:
                 raise unknown_option(python_name(name), self._known, value)
             items = value if option.repeats and isinstance(value, list) else [value]
-            values = [self._value(Given(option, item)) if isinstance(item, str) else item for item in items]
+            values = [self._value(TypedOption(option, item)) if isinstance(item, str) else item for item in items]
             options[option.name] = values if option.repeats else values[0]
         return options
 
-    def _value(self, given: Given) -> Any:
+    def _value(self, given: TypedOption) -> Any:
         """The value of an option: evaluated when it is an expression, else read by the option's type."""
         option, text = given
         if text is None:

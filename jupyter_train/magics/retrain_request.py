@@ -15,7 +15,7 @@ from jupyter_train.magics.namespace import Namespace
 _OPTIONS = {"-o": "output", "--output": "output", "--kernel": "kernel", "--timeout": "timeout_s"}
 
 
-def carry_out(line: str, namespace: Namespace) -> Run:
+def run_retrain(line: str, namespace: Namespace) -> Run:
     """Repeats the notebook the line names.
 
     Raises:

@@ -9,14 +9,14 @@ from jupyter_train.api import runs
 from jupyter_train.config.bounds import shown
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
-from jupyter_train.config.synonyms import OTHER_VERBS
+from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import AmbiguousRunError, StoreError, UsageError, did_you_mean
 from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.line import split, unquoted
 from jupyter_train.panel.format import size_text
 
 
-def carry_out(line: str) -> Any:
+def run_verb(line: str) -> Any:
     """Does what the line says and gives its result.
 
     Raises:
@@ -37,7 +37,7 @@ def carry_out(line: str) -> Any:
 
 def _no_such_verb(verb: str, rest: list[str]) -> str:
     """What to type instead: the verb that is called so elsewhere, `show` where a run is meant, or one like it."""
-    wanted = OTHER_VERBS.get(verb.lower())
+    wanted = VERB_SYNONYMS.get(verb.lower())
     if wanted is None and _is_run(verb):
         wanted, rest = "show", [verb, *rest]
     if wanted is not None:

@@ -49,8 +49,19 @@ class TrainRequest:
 
     def _run_cli_file(self) -> Run:
         content = dict(self._content)
-        cli_keys = {"fit", "validate", "test", "predict", "model", "data", "trainer", "optimizer", "lr_scheduler",
-                    "seed_everything", "ckpt_path"}  # fmt: skip
+        cli_keys = {
+            "fit",
+            "validate",
+            "test",
+            "predict",
+            "model",
+            "data",
+            "trainer",
+            "optimizer",
+            "lr_scheduler",
+            "seed_everything",
+            "ckpt_path",
+        }
         extra = {key: content.pop(key) for key in list(content) if key not in cli_keys and key in self._known}
         options = {**self._reader.of_body(extra), **self._reader.of_line(self._parsed.options)}
         classes = [self._namespace.evaluate_option("model", text) for text in self._parsed.expressions[:2]]

@@ -29,8 +29,14 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
     try:
         with open_to_append(writer.folder.path / f"mirror-{kind}.txt") as output:
             subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-                start_new_session=True, cwd=writer.folder.path, umask=0o077,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+                cwd=writer.folder.path,
+                umask=0o077,
+            )
     except OSError as err:
         writer.event("mirror", f"{kind}: not started ({err.strerror}); training goes on")

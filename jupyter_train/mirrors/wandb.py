@@ -22,7 +22,7 @@ from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.redacted_output import mask_own_output
 from jupyter_train.store.runs import Event
 
-_POLL_S = 1.0
+_POLL_INTERVAL_S = 1.0
 
 
 class WandbMirror:
@@ -47,19 +47,27 @@ class WandbMirror:
             if has_ended:
                 self._end(client, record, status)
                 return
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
 
     def _start(self) -> Any:
         import wandb
 
         mode: Any = os.environ.get("WANDB_MODE", "online" if has_key() else "offline")
         client = wandb.init(
-            project=self._project, id=self._record.key.replace("-", ""), name=self._record.ref, resume="allow",
-            dir=str(self._folder.path), mode=mode, config=_config(self._record), tags=self._record.tags or None,
-            notes=self._record.note or None, group=self._group(),
-            settings=wandb.Settings(console="off", save_code=False, disable_git=True, silent=True,
-                                    x_disable_stats=True, x_disable_meta=True),
-        )  # fmt: skip
+            project=self._project,
+            id=self._record.key.replace("-", ""),
+            name=self._record.ref,
+            resume="allow",
+            dir=str(self._folder.path),
+            mode=mode,
+            config=_config(self._record),
+            tags=self._record.tags or None,
+            notes=self._record.note or None,
+            group=self._group(),
+            settings=wandb.Settings(
+                console="off", save_code=False, disable_git=True, silent=True, x_disable_stats=True, x_disable_meta=True
+            ),
+        )
         client.define_metric(STEP)
         client.define_metric("*", step_metric=STEP)
         where = client.url if mode == "online" and client.url else f"offline, {Path(client.dir).parent}"

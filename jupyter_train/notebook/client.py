@@ -16,7 +16,7 @@ from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.notebook.signals import SignalWatch
 
 #: A cell that was told to end has so long, where nobody can tell it once more: a run in it is saved meanwhile.
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
@@ -149,8 +149,6 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
                 return f" ({name}: perhaps the memory was not enough)" if name == "SIGKILL" else f" ({name})"
         return f" (exit code {code})"
 
-    # -- telling a cell to end ----------------------------------------------------------------------
-
     def _get_timeout(self, _cell: Any) -> float | None:
         return self._timeout_s
 
@@ -169,6 +167,6 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     async def _interrupt(self, is_limited: bool) -> None:
         if is_limited and self.task_poll_for_reply is not None:
-            self._giving_up = asyncio.get_running_loop().call_later(_PATIENCE_S, self.task_poll_for_reply.cancel)
+            self._giving_up = asyncio.get_running_loop().call_later(_TIMEOUT_S, self.task_poll_for_reply.cancel)
         if self.km is not None and self.km.has_kernel:
             await ensure_async(self.km.interrupt_kernel())

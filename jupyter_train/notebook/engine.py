@@ -19,7 +19,7 @@ from jupyter_train.notebook.client import RecordedClient
 from jupyter_train.notebook.execution import NotebookExecution
 from jupyter_train.notebook.output import save_notebook
 from jupyter_train.notebook.provenance import NOTEBOOK_VARIABLE, PARENT_VARIABLE
-from jupyter_train.notebook.redacted_notebook import NotebookMask
+from jupyter_train.notebook.redacted_notebook import NotebookRedactor
 from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.store import open_store
 
@@ -31,7 +31,7 @@ class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def __init__(self, nb: Any, execution: NotebookExecution | None, masks: bool, **more: Any) -> None:
         self._execution = execution
-        self._mask = NotebookMask() if masks else None
+        self._mask = NotebookRedactor() if masks else None
         super().__init__(nb, **more)
 
     def save(self, **_: Any) -> None:
@@ -80,7 +80,7 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
 
         Args:
             jupyter_train_execution: A recording already begun; else one is made for this execution.
-        """  # fmt: skip
+        """
         about = nb.metadata.get("papermill", {})
         for name, value in about.get("parameters", {}).items():
             check_parameter(name, value)
@@ -93,9 +93,14 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
             about.update(input_path=given.source, output_path=given.output)
         with SignalWatch() as signals, _recorded(execution):
             manager = AtomicManager(
-                nb, execution, given is not None, output_path=output_path, progress_bar=progress_bar,
-                log_output=log_output, autosave_cell_every=autosave_cell_every,
-            )  # fmt: skip
+                nb,
+                execution,
+                given is not None,
+                output_path=output_path,
+                progress_bar=progress_bar,
+                log_output=log_output,
+                autosave_cell_every=autosave_cell_every,
+            )
             about["parameters"] = _as_json(about.get("parameters", {}))
             manager.notebook_start()
             try:
@@ -121,10 +126,14 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
     ) -> Any:
         """Executes the cells of a notebook; the same arguments as papermill's own engine."""
         given = merge_kwargs(
-            remove_args(["input_path", "timeout", "startup_timeout"], **kwargs), startup_timeout=start_timeout,
-            kernel_name=kernel_name, log=papermill_log, log_output=log_output, stdout_file=stdout_file,
+            remove_args(["input_path", "timeout", "startup_timeout"], **kwargs),
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            log=papermill_log,
+            log_output=log_output,
+            stdout_file=stdout_file,
             stderr_file=stderr_file,
-        )  # fmt: skip
+        )
         timeout_s = execution_timeout or kwargs.get("timeout") or 0
         limit = timeout_s if timeout_s > 0 else None
         return RecordedClient(nb_man, signals or SignalWatch(), limit, **given).execute()

@@ -20,9 +20,9 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.paths import make_private_folder
 from jupyter_train.store.redaction import one_line
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 
-_POLL_S = 0.5
+_POLL_INTERVAL_S = 0.5
 #: What an exit says that is no failure to papermill either.
 _DONE = ("", "0")
 
@@ -55,7 +55,7 @@ class NotebookExecution:
         self._shows_progress = shows_progress
         self._cell = 0
         self._began = time.monotonic()
-        self._lock = OwnerLock(RunFolder(record.folder).lock)
+        self._lock = RunLock(RunFolder(record.folder).lock)
 
     @classmethod
     def begin(
@@ -69,9 +69,11 @@ class NotebookExecution:
         path = Path(notebook)
         place = notebook if is_url(notebook) else str(path.absolute())
         record = store.create_run(
-            path.stem, kind="retrain", notebook=place,
+            path.stem,
+            kind="retrain",
+            notebook=place,
             config={"notebook": notebook, "parameters": parameters, "git": git_state(path.absolute().parent)},
-        )  # fmt: skip
+        )
         execution = cls(store, record, notebook, shows_progress)
         try:
             execution._begin(output, path.name)
@@ -85,9 +87,7 @@ class NotebookExecution:
         self.output = output or str(make_private_folder(RunFolder(self.record.folder).notebook) / name)
         now = time.time()
         summary = {"output": self.output}
-        self._store.set_status(
-            self.record.key, RunStatus.RUNNING, started_at=now, heartbeat_at=now, summary=summary
-        )  # fmt: skip
+        self._store.set_status(self.record.key, RunStatus.RUNNING, started_at=now, heartbeat_at=now, summary=summary)
 
     def cell_started(self, index: int | None) -> None:
         """Says which cell runs now."""
@@ -108,7 +108,7 @@ class NotebookExecution:
     def wait_for_runs(self) -> None:
         """Waits for detached runs that the notebook left behind: it is done when they are."""
         while any(self._is_under_way(child) for child in self._children()):
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_INTERVAL_S)
 
     def _is_under_way(self, child: RunRecord) -> bool:
         status = self._store.status_of(child)
@@ -142,19 +142,22 @@ class NotebookExecution:
             message = message or describe_exit(self.nb)
         summary = {"output": self.output, "runs": [child.ref for child in self._children()]}
         self._store.end_run(
-            self.record, status, self.record.attempt, one_line(message, 500), heartbeat_at=time.time(), summary=summary,
+            self.record,
+            status,
+            self.record.attempt,
+            one_line(message, 500),
+            heartbeat_at=time.time(),
+            summary=summary,
             size_bytes=RunFolder(self.record.folder).size_bytes(),
-        )  # fmt: skip
+        )
 
     def _children(self) -> list[RunRecord]:
         return self._store.list_runs(limit=1000, parent=self.record.key)[::-1]
 
-    # -- what the terminal shows --------------------------------------------------------------------
-
     def _follow(self, ended: threading.Event) -> None:
         printer = _Printer() if self._shows_progress else None
         heartbeat = 0.0
-        while not ended.wait(_POLL_S):
+        while not ended.wait(_POLL_INTERVAL_S):
             with contextlib.suppress(StoreError):  # a store that does not answer; it is asked again
                 if time.monotonic() > heartbeat:
                     heartbeat = time.monotonic() + 5.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
-from jupyter_train.notebook.redacted_notebook import NotebookMask
+from jupyter_train.notebook.redacted_notebook import NotebookRedactor
 from jupyter_train.store.private_files import create_anew
 from jupyter_train.store.run_folder import write_atomically
 
@@ -69,7 +69,7 @@ def _check_url(notebook: Any, output: str) -> None:
             f"{did_you_mean(scheme.lower(), known) if scheme.lower() in known else ''}"
         )
     try:
-        save_notebook(NotebookMask().masked(notebook), output)
+        save_notebook(NotebookRedactor().masked(notebook), output)
     except Exception as err:  # whatever a handler, its library or the other end raises
         raise NotebookError(f"cannot write the output `{output}`: {_words(err)}") from err
 

@@ -11,7 +11,7 @@ from jupyter_train.store.redacted_source import mask_sources
 
 NOTEBOOK_VARIABLE = "JUPYTER_TRAIN_NOTEBOOK"
 PARENT_VARIABLE = "JUPYTER_TRAIN_PARENT"
-_MOST_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = 4 * 1024 * 1024
 
 
 def current_shell() -> Any:
@@ -41,7 +41,7 @@ def executed_cells(shell: Any) -> list[str]:
     size = 0
     for source in reversed(sources):
         size += len(source)
-        if size > _MOST_BYTES:
+        if size > _MAX_BYTES:
             break
         kept.append(source)
     return kept[::-1]

@@ -12,7 +12,7 @@ from jupyter_train.store.redaction import mask, mask_html, mask_tree
 _MARKUP = ("text/html", "image/svg+xml")
 
 
-class NotebookMask:
+class NotebookRedactor:
     """Masks one notebook again and again, as its cells are executed; what was masked before is not read again."""
 
     def __init__(self) -> None:

@@ -88,10 +88,17 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, e
         # the notebook goes in as an object: papermill would format braces in its path
         with quiet_papermill():
             papermill.execute_notebook(
-                notebook, None, parameters=config.parameters, engine_name=_register(), kernel_name=kernel.name,
-                language=kernel.language, progress_bar=False, cwd=str(path.absolute().parent),
-                execution_timeout=config.timeout_s, jupyter_train_execution=execution,
-            )  # fmt: skip
+                notebook,
+                None,
+                parameters=config.parameters,
+                engine_name=_register(),
+                kernel_name=kernel.name,
+                language=kernel.language,
+                progress_bar=False,
+                cwd=str(path.absolute().parent),
+                execution_timeout=config.timeout_s,
+                jupyter_train_execution=execution,
+            )
     except JupyterTrainError as err:
         execution.end(err)
         raise

@@ -14,8 +14,15 @@ from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.store.text_columns import without_codes
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
-_DOTS = {"running": "#3b82f6", "finished": "#2da44e", "stopped": "#7d8590", "failed": "#d1444c", "lost": "#d1444c",
-         "paused": "#e08700", "queued": "#7d8590"}  # fmt: skip
+_DOTS = {
+    "running": "#3b82f6",
+    "finished": "#2da44e",
+    "stopped": "#7d8590",
+    "failed": "#d1444c",
+    "lost": "#d1444c",
+    "paused": "#e08700",
+    "queued": "#7d8590",
+}
 _NOTICE = {"error": "#d1444c", "warning": "#b07503", "note": "#7d8590"}
 _GREY = "color:#7d8590"
 

@@ -14,13 +14,13 @@ from jupyter_train.store.metrics.blocks import Bucket
 from jupyter_train.store.metrics.reader import SPREAD
 
 #: Further series are counted, not drawn.
-MOST_SERIES = 32
-_MOST_IN_WINDOW = 400
-_MOST_OF_ALL = 6_400
-_MOST_STEPS = 1 << 52
+MAX_SERIES = 32
+_MAX_IN_WINDOW = 400
+_MAX_OF_ALL = 6_400
+_MAX_STEPS = 1 << 52
 #: Values are told apart to a thousandth of what a curve covers.
 _TOLD_APART = 3
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 
 
 def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
@@ -32,12 +32,12 @@ def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
         last_step: Where it ends; included.
 
     Returns:
-        `first`, `last` and `families`, at most 400 points a series, which stand for several where there are more.
+        `first`, `last` and `metric_groups`, at most 400 points a series, which stand for several where there are more.
     """
     with MetricReader(metrics) as reader, reader.at_one_moment():
         every = reader.counts()
-        counts = {name: every[name] for name in [one for one in every if not one.endswith(SPREAD)][:MOST_SERIES]}
-        most = min(_MOST_IN_WINDOW, _MOST_OF_ALL // max(1, len(counts)))
+        counts = {name: every[name] for name in [one for one in every if not one.endswith(SPREAD)][:MAX_SERIES]}
+        most = min(_MAX_IN_WINDOW, _MAX_OF_ALL // max(1, len(counts)))
         found = [
             series(reader, name, count, reader.window(name, first_step, last_step, most))
             for name, count in counts.items()
@@ -51,8 +51,8 @@ def check_window(first_step: int, last_step: int) -> None:
     Raises:
         ValueError: The window ends before it begins, or lies where no step can be.
     """
-    if not 0 <= first_step <= last_step < _MOST_STEPS:
-        raise ValueError(f"expected steps from 0 to below {_MOST_STEPS:,}, the first one first")
+    if not 0 <= first_step <= last_step < _MAX_STEPS:
+        raise ValueError(f"expected steps from 0 to below {_MAX_STEPS:,}, the first one first")
 
 
 def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def digits_of(picture: list[Bucket]) -> int:
     """How many digits after the point tell a curve's values apart where they are large and change little."""
     finite = [bucket for bucket in picture if bucket.finite]
     span = max((one.high for one in finite), default=0.0) - min((one.low for one in finite), default=0.0)
-    return min(_MOST_DIGITS, max(0, _TOLD_APART - math.floor(math.log10(span)))) if 0 < span < math.inf else 0
+    return min(_MAX_DIGITS, max(0, _TOLD_APART - math.floor(math.log10(span)))) if 0 < span < math.inf else 0
 
 
 def with_spread(

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.store.runs import Event
 
-_MOST_EVENTS = 200
-_MOST_LOG_BYTES = 16_384
-_MOST_NOTE_LETTERS = 10_000
+_MAX_EVENTS = 200
+_MAX_LOG_BYTES = 16_384
+_MAX_NOTE_LETTERS = 10_000
 _MIRRORED = "W&B: "
-NOTE_RULE = f"a text of at most {_MOST_NOTE_LETTERS:,} letters"
+NOTE_RULE = f"a text of at most {_MAX_NOTE_LETTERS:,} letters"
 
 
 def details(store: Store, key: str) -> dict[str, Any]:
@@ -26,11 +26,11 @@ def details(store: Store, key: str) -> dict[str, Any]:
     """
     record = store.get(key)
     folder = RunFolder(record.folder)
-    events = store.events_of(key)[-_MOST_EVENTS:]
+    events = store.events_of(key)[-_MAX_EVENTS:]
     found = folder.read_provenance().get("environment")
     return {
         "events": [{"at": event.at, "step": event.step, "kind": event.kind, "text": event.text} for event in events],
-        "log": folder.end_of_log(_MOST_LOG_BYTES),
+        "log": folder.end_of_log(_MAX_LOG_BYTES),
         "environment": found if isinstance(found, dict) else {},
         "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
         "note": record.note,
@@ -57,7 +57,7 @@ def checked_note(note: object) -> str:
     Raises:
         ValueError: It is none.
     """
-    if not isinstance(note, str) or len(note) > _MOST_NOTE_LETTERS:
+    if not isinstance(note, str) or len(note) > _MAX_NOTE_LETTERS:
         raise ValueError(NOTE_RULE)
     return note
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from jupyter_train.panel.bundle import bundle, empty_bundle, loading_bundle, small_bundle
-from jupyter_train.panel.redraw_schedule import Part
+from jupyter_train.panel.redraw_schedule import PanelPart
 from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.terminal import TerminalLine, table
 
@@ -19,7 +19,7 @@ STILL_PERIOD_S = 5.0
 _PYTHONS_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+")
 
 
-class Screen(Protocol):
+class Display(Protocol):
     """Where a panel is drawn.
 
     Attributes:
@@ -31,14 +31,14 @@ class Screen(Protocol):
     def loading(self, words: str) -> None:
         """Says what is being waited for."""
 
-    def show(self, snapshot: dict[str, Any], part: Part = Part.WHOLE) -> int:
+    def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
         """Draws a snapshot, or a part of it, in place of what was there; gives how many bytes that was."""
 
     def clear(self) -> None:
         """Takes away what was drawn."""
 
 
-class NotebookScreen:
+class NotebookDisplay:
     """One output of the cell, replaced in place through its display id.
 
     Args:
@@ -57,13 +57,13 @@ class NotebookScreen:
         """One calm line."""
         self._draw(loading_bundle(words))
 
-    def show(self, snapshot: dict[str, Any], part: Part = Part.WHOLE) -> int:
+    def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
         """The run's bundle; where only curves are due, its still picture is drawn anew every few seconds."""
         now = time.monotonic()
         has_ended = snapshot["status"] not in LIVE_STATUSES
-        if part is Part.SMALL and not has_ended:
+        if part is PanelPart.SMALL and not has_ended:
             return self._draw(small_bundle(snapshot))
-        if has_ended or part is Part.WHOLE or now > self._still_until:
+        if has_ended or part is PanelPart.WHOLE or now > self._still_until:
             self._still, self._still_until = None, now + STILL_PERIOD_S
         self._still = bundle(snapshot, self._still)
         if has_ended and not self._is_replaced:
@@ -84,10 +84,10 @@ class NotebookScreen:
         return sum(len(part if isinstance(part, str) else json.dumps(part)) for part in content.values())
 
 
-def screen_here() -> Screen:
+def current_display() -> Display:
     """A notebook output inside a kernel; a line of text in a terminal."""
     if kernel_id():
-        return NotebookScreen(is_replaced=not is_console(_kernel().get_parent()))
+        return NotebookDisplay(is_replaced=not is_console(_kernel().get_parent()))
     return TerminalLine(sys.stderr)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError, StoreError
-from jupyter_train.panel.display import Screen, busy_sayer, cell_id, kernel_id
+from jupyter_train.panel.display import Display, busy_sayer, cell_id, kernel_id
 from jupyter_train.panel.output_cells import PLACES
-from jupyter_train.panel.redraw_schedule import LOOK_S, Pace, Part
+from jupyter_train.panel.redraw_schedule import POLL_INTERVAL_S, PanelPart, RedrawSchedule
 from jupyter_train.panel.snapshot import outline, packed, with_curves
 from jupyter_train.panel.status import LIVE_STATUSES
 from jupyter_train.panel.summary_line import with_newest
-from jupyter_train.panel.viewers import WATCHERS
+from jupyter_train.panel.viewers import VIEWERS
 from jupyter_train.run import RunStatus
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 OUTLINE_PERIOD_S = 1.5
-_LOOK_S = 0.5
+_POLL_INTERVAL_S = 0.5
 #: Points a series where nothing but a picture is drawn.
 _FEW_BUCKETS = 60
 
@@ -38,7 +38,7 @@ class LivePanel:
     A view that fails is logged, dropped and never stops training.
     """
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Display) -> None:
         self._screen = screen
         self._store: Store | None = None
         self._run = ""
@@ -55,7 +55,7 @@ class LivePanel:
 
     def follow(self, store: Store, run: str) -> None:
         """Draws the run from now on."""
-        WATCHERS.begin(run, busy_sayer())
+        VIEWERS.begin(run, busy_sayer())
         self._start(store, run, self._loop)
 
     def follow_from_afar(self, store: Store, run: str) -> None:
@@ -90,16 +90,16 @@ class LivePanel:
         if self._thread is not None:
             self._thread.join(timeout=10)
         if self._run:
-            WATCHERS.end(self._run)
+            VIEWERS.end(self._run)
             self._try(self._show)
         else:
             self._try(self._screen.clear)
 
     def _loop(self) -> None:
-        pace = Pace(self._screen.is_line, WATCHERS.budget, time.monotonic())
-        while not self._ended.wait(LOOK_S):
-            part = pace.due(time.monotonic(), WATCHERS.looking(self._run))
-            if part is Part.NOTHING:
+        pace = RedrawSchedule(self._screen.is_line, VIEWERS.budget, time.monotonic())
+        while not self._ended.wait(POLL_INTERVAL_S):
+            part = pace.due(time.monotonic(), VIEWERS.looking(self._run))
+            if part is PanelPart.NOTHING:
                 continue
             began, sizes = time.thread_time(), [0]
             self._try(lambda part=part, sizes=sizes: sizes.append(self._show(part, is_last=False)))  # type: ignore[misc]
@@ -110,11 +110,11 @@ class LivePanel:
         self._try(self._show)
         self._loop()
         self._try(self._show)
-        WATCHERS.end(self._run)
+        VIEWERS.end(self._run)
 
     def _wait_for_the_end(self) -> None:
         assert self._store is not None
-        while not self._ended.wait(_LOOK_S):
+        while not self._ended.wait(_POLL_INTERVAL_S):
             try:
                 status = self._store.status_of(self._store.get(self._run))
             except RunNotFoundError:
@@ -125,21 +125,21 @@ class LivePanel:
                 break
         self._ended.set()
 
-    def _show(self, part: Part = Part.WHOLE, is_last: bool = True) -> int:
+    def _show(self, part: PanelPart = PanelPart.WHOLE, is_last: bool = True) -> int:
         """Draws a part of the panel; gives its size in bytes. The last state is drawn once, and whole."""
         assert self._store is not None
         now = time.monotonic()
-        is_stale = now > self._outline_until or self._ended.is_set() or WATCHERS.is_nudged(self._run)
+        is_stale = now > self._outline_until or self._ended.is_set() or VIEWERS.is_nudged(self._run)
         if self._outline is None or is_stale:
             self._outline, self._outline_until = outline(self._store, self._run, self._kernel), now + OUTLINE_PERIOD_S
         if not is_last and self._outline[1]["status"] not in LIVE_STATUSES:
             return 0
-        if part is Part.LINE:
+        if part is PanelPart.LINE:
             return self._screen.show(with_newest(*self._outline), part)
-        if part is Part.SMALL:
+        if part is PanelPart.SMALL:
             return self._screen.show(with_curves(*self._outline, _FEW_BUCKETS), part)
         found = with_curves(*self._outline)
-        WATCHERS.drawn(self._run, packed(found))
+        VIEWERS.drawn(self._run, packed(found))
         return self._screen.show(found, part)
 
     def _try(self, draw: Callable[[], object]) -> None:

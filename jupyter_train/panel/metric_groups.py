@@ -5,18 +5,27 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_ROLES = {"train": "train", "training": "train", "tr": "train", "val": "val", "valid": "val", "validation": "val",
-          "dev": "val", "eval": "val", "test": "test"}  # fmt: skip
+_ROLES = {
+    "train": "train",
+    "training": "train",
+    "tr": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "test": "test",
+}
 
 
-class Place(NamedTuple):
+class ChartPlace(NamedTuple):
     """Where a series is drawn."""
 
     family: str
     role: str
 
 
-def place_of(name: str) -> Place:
+def place_of(name: str) -> ChartPlace:
     """The family and role of a series: `val/acc` gives (`acc`, `val`), `train_loss_epoch` (`loss`, `train`)."""
     words = [word for word in re.split(r"[_/.\-\s]+", name) if word]
     if len(words) > 1 and words[-1].lower() in ("step", "epoch"):
@@ -25,8 +34,8 @@ def place_of(name: str) -> Place:
         if len(words) > 1 and words[index].lower() in _ROLES:
             role = _ROLES[words[index].lower()]
             rest = words[:index] + words[index + 1 :]
-            return Place("_".join(rest), role)
-    return Place("_".join(words) or name, "other")
+            return ChartPlace("_".join(rest), role)
+    return ChartPlace("_".join(words) or name, "other")
 
 
 def order(families: list[str]) -> list[str]:

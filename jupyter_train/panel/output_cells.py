@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
 
 
-class Places:
+class OutputCells:
     """For each run of this kernel, the cell whose output holds its full panel."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Places:
 
 
 #: This kernel's.
-PLACES = Places()
+PLACES = OutputCells()
 
 
 def bundle_for_here(store: Store, run: str, in_full: bool = False) -> dict[str, Any]:

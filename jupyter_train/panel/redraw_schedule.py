@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 #: A line of text, which costs next to nothing.
 LINE_PERIOD_S = 0.45
 #: Without a renderer of ours, at first.
@@ -17,11 +17,11 @@ UNWATCHED_PERIOD_S = 30.0
 _SHARE = 0.008
 #: What panels that no renderer of ours asks for may send: so much at once, and 20 MB in every hour with it. The first
 #: picture of a panel is never refused.
-_MOST_BYTES = 1_500_000
-_BYTES_PER_S = (20_000_000 - _MOST_BYTES) / 3600
+_MAX_BYTES = 1_500_000
+_BYTES_PER_S = (20_000_000 - _MAX_BYTES) / 3600
 
 
-class Part(enum.Enum):
+class PanelPart(enum.Enum):
     """How much of a panel is drawn."""
 
     NOTHING = "nothing"
@@ -31,7 +31,7 @@ class Part(enum.Enum):
     WHOLE = "all of it"
 
 
-class Budget:
+class ByteBudget:
     """Bytes that may be sent: they come back with time.
 
     Args:
@@ -39,12 +39,12 @@ class Budget:
     """
 
     def __init__(self, now: float) -> None:
-        self._left = float(_MOST_BYTES)
+        self._left = float(_MAX_BYTES)
         self._at = now
 
     def allows(self, size: int, now: float) -> bool:
         """Whether so many bytes may be sent now."""
-        self._left = min(_MOST_BYTES, self._left + (now - self._at) * _BYTES_PER_S)
+        self._left = min(_MAX_BYTES, self._left + (now - self._at) * _BYTES_PER_S)
         self._at = now
         return self._left >= size
 
@@ -54,7 +54,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Looking:
+class Viewing:
     """Who looks at a panel.
 
     Attributes:
@@ -68,7 +68,7 @@ class Looking:
     has_renderer: bool = False
 
 
-class Pace:
+class RedrawSchedule:
     """Says when one panel is drawn again.
 
     Args:
@@ -77,7 +77,7 @@ class Pace:
         now: Monotonic seconds.
     """
 
-    def __init__(self, is_line: bool, budget: Budget, now: float) -> None:
+    def __init__(self, is_line: bool, budget: ByteBudget, now: float) -> None:
         self._is_line = is_line
         self._budget = budget
         self._began = now
@@ -86,25 +86,25 @@ class Pace:
         self._size = 0
         self._pays = False
 
-    def due(self, now: float, looking: Looking) -> Part:
+    def due(self, now: float, looking: Viewing) -> PanelPart:
         """What is to be drawn now."""
         since = now - self._drawn_at
         self._pays = False
         if self._is_line:
-            return Part.LINE if since >= LINE_PERIOD_S else Part.NOTHING
+            return PanelPart.LINE if since >= LINE_PERIOD_S else PanelPart.NOTHING
         if now < self._rests_until and not looking.is_nudged:
-            return Part.NOTHING
+            return PanelPart.NOTHING
         if looking.is_watched or looking.is_nudged:
-            return Part.CURVES
+            return PanelPart.CURVES
         if looking.has_renderer:
             is_first = now - self._began < FIRST_S  # whoever pressed Enter is looking, though nothing says so yet
-            return Part.CURVES if is_first or since >= UNWATCHED_PERIOD_S else Part.NOTHING
+            return PanelPart.CURVES if is_first or since >= UNWATCHED_PERIOD_S else PanelPart.NOTHING
         if since < FIRST_PERIOD_S and self._size:
-            return Part.NOTHING
+            return PanelPart.NOTHING
         if not self._budget.allows(self._size, now):
-            return Part.NOTHING
+            return PanelPart.NOTHING
         self._pays = True
-        return Part.WHOLE if now - self._began < FIRST_S else Part.SMALL
+        return PanelPart.WHOLE if now - self._began < FIRST_S else PanelPart.SMALL
 
     def drawn(self, now: float, size: int, processor_s: float) -> None:
         """Something was: its size in bytes, and the processor's time that it took, in seconds."""

@@ -13,12 +13,12 @@ TOP = 30
 _LEFT, _RIGHT, _BOTTOM = 46, 10, 24
 #: Of a label in the picture's small font, in pixels.
 _LETTER = 6.3
-_MOST_TICKS = 5
+_MAX_TICKS = 5
 _MARGIN = 0.05
 #: A logarithmic axis is for values of which so large a share lies below so small a part of the greatest.
 _FLAT_SHARE, _FLAT_PART = 0.25, 0.01
 
-_LEAST, _MOST = 1e-250, 1e250
+_MIN, _MAX = 1e-250, 1e250
 
 
 def is_wide(values: Sequence[float]) -> bool:
@@ -35,9 +35,9 @@ def is_wide(values: Sequence[float]) -> bool:
 
 def within(value: float) -> float:
     """What an axis can end at: nothing whose differences and logarithms are no numbers any more."""
-    if 0 < abs(value) < _LEAST:
-        return 0.0 if value < 0 else _LEAST
-    return max(-_MOST, min(_MOST, value))
+    if 0 < abs(value) < _MIN:
+        return 0.0 if value < 0 else _MIN
+    return max(-_MAX, min(_MAX, value))
 
 
 def covered(low: float, high: float) -> tuple[float, float]:
@@ -70,9 +70,9 @@ class Scale:
         self.first, self.last = (min(steps), max(steps)) if min(steps) < max(steps) else (steps[0] - 1, steps[0] + 1)
         self.is_log = min(finite) > 0 and is_wide(means)
         self.low, self.high = (covered_by_log if self.is_log else covered)(within(min(finite)), within(max(finite)))
-        ticks = (log_ticks if self.is_log else nice_ticks)(self.low, self.high, _MOST_TICKS)
+        ticks = (log_ticks if self.is_log else nice_ticks)(self.low, self.high, _MAX_TICKS)
         self.values = list(zip(ticks, tick_texts(ticks), strict=True))
-        whole = [tick for tick in nice_ticks(self.first, self.last, _MOST_TICKS) if tick.is_integer()]
+        whole = [tick for tick in nice_ticks(self.first, self.last, _MAX_TICKS) if tick.is_integer()]
         self.steps = list(zip(whole, tick_texts(whole), strict=True))
         self.left = max(_LEFT, 12 + _LETTER * max((len(text) for _, text in self.values), default=0))
         self.right = WIDTH - max(_RIGHT, _LETTER / 2 * max((len(text) for _, text in self.steps), default=0))

@@ -34,12 +34,12 @@ SCHEMA = 1
 _PARENT = "parent curves"
 #: In an outline: whether the run is a search, whose trials are read with its curves.
 _IS_STUDY = "is a study"
-MOST_BYTES = 40_000
-_MOST_BUCKETS = 150
-_MOST_EVENTS = 12
-_MOST_DEGRADED = 300
-_MOST_MARKS = 24
-_MOST_THUMBNAILS = 4
+MAX_BYTES = 40_000
+_MAX_BUCKETS = 150
+_MAX_EVENTS = 12
+_MAX_DEGRADED = 300
+_MAX_MARKS = 24
+_MAX_THUMBNAILS = 4
 _THUMBNAIL_PIXELS = 128
 _THUMBNAIL_BYTES = 6_000
 _SHOWN_EVENTS = frozenset(
@@ -66,7 +66,7 @@ _SHOWN_EVENTS = frozenset(
 
 
 def snapshot(store: Store, key: str, kernel: str = "") -> dict[str, Any]:
-    """The run as it stands in the store: at most `MOST_BYTES` of JSON, whatever its length.
+    """The run as it stands in the store: at most `MAX_BYTES` of JSON, whatever its length.
 
     Args:
         store: Where the run is recorded.
@@ -90,7 +90,7 @@ def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[s
     return record, base | ({_IS_STUDY: True} if record.kind == "tune" else {})
 
 
-def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MOST_BUCKETS) -> dict[str, Any]:
+def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MAX_BUCKETS) -> dict[str, Any]:
     """A snapshot: an outline with the curves as they are now.
 
     Args:
@@ -105,7 +105,7 @@ def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MOST_BU
     while True:
         found = shown | _curves(record, buckets, parent)
         found |= spoken(found)
-        if len(json.dumps(found, separators=(",", ":"))) <= MOST_BYTES or buckets <= 8:
+        if len(json.dumps(found, separators=(",", ":"))) <= MAX_BYTES or buckets <= 8:
             return found if study is None else found | {"study": study}
         buckets //= 2
 
@@ -131,7 +131,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "status": status.value,
         "message": _cut(_message(record, status), 400),
         "ended_with": record.ended_with,
-        "degraded": _cut(record.degraded, _MOST_DEGRADED),
+        "degraded": _cut(record.degraded, _MAX_DEGRADED),
         "created_at": record.created_at,
         "duration_s": rounded(record.duration_s),
         "config": {name: _cut(str(value), 80) for name, value in list(record.config.items())[:24]},
@@ -140,9 +140,9 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "events": [
             {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)}
             | ({"metric": _cut(str(event.data.get("metric")), 80)} if event.kind == "nan" else {})
-            for event in events[-_MOST_EVENTS:]
+            for event in events[-_MAX_EVENTS:]
         ],
-        "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MOST_MARKS:],
+        "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MAX_MARKS:],
     }
 
 
@@ -216,9 +216,14 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
     nothing: dict[str, Any] = {name: [] for name in ("families", "checkpoints", "media")}
     progress = rounded_table(record.summary.get("progress"))
     return nothing | {
-        "data": "", "best": best_of(record.summary), "progress": progress, "resources": {}, "hidden_series": 0,
-        "media_count": 0, "degraded": _cut(_joined(record.degraded, words), _MOST_DEGRADED),
-    }  # fmt: skip
+        "data": "",
+        "best": best_of(record.summary),
+        "progress": progress,
+        "resources": {},
+        "hidden_series": 0,
+        "media_count": 0,
+        "degraded": _cut(_joined(record.degraded, words), _MAX_DEGRADED),
+    }
 
 
 def _joined(*words: str) -> str:
@@ -237,14 +242,14 @@ def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] 
         progress = reader.meta("progress")
         newer = reader.meta("summary")
         summary = record.summary | (newer if isinstance(newer, dict) else {})
-        shown = [name for name in counts if not name.endswith(SPREAD)][: curves.MOST_SERIES]
+        shown = [name for name in counts if not name.endswith(SPREAD)][: curves.MAX_SERIES]
         each = max(8, min(buckets, 8 * buckets // max(1, len(shown))))
         series = [curves.with_spread(reader, name, counts, reader.picture(name, each), each) for name in shown]
         series += curves.of_parent(*parent, shown, each) if parent is not None else []
         media = reader.media()
         checkpoints = reader.checkpoints()
         damage = f"damaged, and not shown: {', '.join(reader.damage)}" if reader.damage else ""
-    said = {"degraded": _cut(_joined(record.degraded, damage), _MOST_DEGRADED)} if damage else {}
+    said = {"degraded": _cut(_joined(record.degraded, damage), _MAX_DEGRADED)} if damage else {}
     return said | {
         "data": _cut(str(summary.get("data", "")), 200),
         "best": best_of(summary),
@@ -253,7 +258,7 @@ def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] 
         "families": curves.families(series),
         "hidden_series": sum(not name.endswith(SPREAD) for name in counts) - len(shown),
         "checkpoints": [{"kind": c.kind, "step": c.step, "size": c.size} for c in checkpoints],
-        "media": [_medium(folder, medium) for medium in media[-_MOST_THUMBNAILS:]],
+        "media": [_medium(folder, medium) for medium in media[-_MAX_THUMBNAILS:]],
         "media_count": len(media),
     }
 

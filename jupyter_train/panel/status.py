@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_train.panel.format import duration_text, value_text
 
-_MOST_EVENTS = 6
+_MAX_EVENTS = 6
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 #: Statuses in which a panel still moves.
 LIVE_STATUSES = ("queued", "running", "paused")
@@ -97,7 +97,7 @@ def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append((_tone_of_message(snapshot), snapshot["message"]))
     if snapshot.get("degraded"):
         lines.append(("warning", snapshot["degraded"]))
-    for event in _worth_a_line(snapshot)[-_MOST_EVENTS:]:
+    for event in _worth_a_line(snapshot)[-_MAX_EVENTS:]:
         kind = "warning" if event["kind"] in _WARNINGS else "note"
         lines.append((kind, event["text"]))
     if snapshot.get("hidden_series"):
@@ -116,10 +116,11 @@ def _worth_a_line(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
     events, message = snapshot.get("events", []), snapshot.get("message", "")
     newest = next((event for event in reversed(events) if event["kind"] == "command"), None)
     return [
-        event for event in events
+        event
+        for event in events
         if (event["kind"] != "command" or event is newest)
         and not (event["kind"] == "nan" and f"`{event.get('metric')}`" in message)
-    ]  # fmt: skip
+    ]
 
 
 def _rate_text(rate: float) -> str:

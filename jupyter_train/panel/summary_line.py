@@ -30,6 +30,9 @@ def with_newest(record: RunRecord, base: dict[str, Any]) -> dict[str, Any]:
             progress, last = reader.meta("progress"), reader.last()
     except (DamagedError, TypeError, ValueError, KeyError, AttributeError, OverflowError):
         pass  # the last snapshot says so
-    series = [{"name": name, "role": place_of(name).role, "last": value} for name, value in last.items()
-              if not name.endswith(SPREAD)]  # fmt: skip
+    series = [
+        {"name": name, "role": place_of(name).role, "last": value}
+        for name, value in last.items()
+        if not name.endswith(SPREAD)
+    ]
     return base | {"progress": rounded_table(progress), "best": best_of(summary), "families": families(series)}

@@ -13,19 +13,30 @@ from jupyter_train.panel.scales import HEIGHT, TOP, WIDTH, Scale
 #: Blue and orange stay apart for every common colour blindness, and on both backgrounds.
 COLOURS = {"train": "#3b82f6", "val": "#e08700", "test": "#0f9d76", "other": "#3b82f6", "parent": "#8b949e"}
 #: Further series of a role; none is a colour of a role.
-_MORE = ("#6632e0", "#f51c35", "#057918", "#c256f9", "#907900", "#1a5998", "#e470b0", "#63563e", "#bb00a2", "#9264ad",
-         "#b90044")  # fmt: skip
+_MORE = (
+    "#6632e0",
+    "#f51c35",
+    "#057918",
+    "#c256f9",
+    "#907900",
+    "#1a5998",
+    "#e470b0",
+    "#63563e",
+    "#bb00a2",
+    "#9264ad",
+    "#b90044",
+)
 #: When all colours are taken.
 _DASHES = ("", "6 3", "2 3")
 _TEXT = "#7d8590"
 _LINE = "#7d859040"
-_MOST_CHARTS = 8
-_MOST_NAMED = 4
+_MAX_CHARTS = 8
+_MAX_NAMED = 4
 
 
 def svg(snapshot: dict[str, Any]) -> str:
     """All charts of a snapshot, two in a row; an empty string while there is no curve."""
-    families = [one for one in snapshot["families"] if _is_drawable(one) or _is_non_finite(one)][:_MOST_CHARTS]
+    families = [one for one in snapshot["families"] if _is_drawable(one) or _is_non_finite(one)][:_MAX_CHARTS]
     if not families:
         return ""
     columns = min(2, len(families))
@@ -142,12 +153,12 @@ def _legend(family: dict[str, Any], looks: list[tuple[str, str]]) -> list[str]:
     parts = []
     x = float(WIDTH - 10)
     named = [pair for pair in zip(family["series"], looks, strict=True) if pair[0]["role"] != "parent"]
-    if len(named) > _MOST_NAMED:
-        label = f"+ {len(named) - _MOST_NAMED} more"
+    if len(named) > _MAX_NAMED:
+        label = f"+ {len(named) - _MAX_NAMED} more"
         x -= 6.2 * len(label)
         parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{label}</text>')
         x -= 12
-    for one, (colour, dashes) in reversed(named[:_MOST_NAMED]):
+    for one, (colour, dashes) in reversed(named[:_MAX_NAMED]):
         label = f"{one['role'] if one['role'] != 'other' else one['name']} {value_text(one['last'])}"
         x -= 6.2 * len(label)
         parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{html.escape(label)}</text>')

@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any, TextIO
 
 from jupyter_train.panel.format import value_text
-from jupyter_train.panel.redraw_schedule import Part
+from jupyter_train.panel.redraw_schedule import PanelPart
 from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words, tags_text
 from jupyter_train.store.text_columns import without_codes
 
@@ -32,7 +32,7 @@ class TerminalLine:
         """Says what is being waited for."""
         self._replace(words)
 
-    def show(self, snapshot: dict[str, Any], part: Part = Part.WHOLE) -> int:
+    def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
         """Rewrites the line; ends with the whole text once the run has ended."""
         if snapshot["status"] in LIVE_STATUSES:
             return self._replace(line(snapshot, self._width))
@@ -89,8 +89,11 @@ def _fields(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     """What the line says, and of which rank each is, in the order in which they stand."""
     progress, best = snapshot.get("progress") or {}, snapshot.get("best")
     status, words = status_words(snapshot), progress_words(snapshot)
-    newest = [(one["name"], f"{one['name']} {value_text(one['last'])}") for one in series_of(snapshot)
-              if not one["name"].startswith("lr")]  # fmt: skip
+    newest = [
+        (one["name"], f"{one['name']} {value_text(one['last'])}")
+        for one in series_of(snapshot)
+        if not one["name"].startswith("lr")
+    ]
     first = next((name for name, _ in newest if best is not None and name == best["metric"]), "")
     first = first or (newest[0][0] if newest else "")
     newest.sort(key=lambda pair: pair[0] != first)

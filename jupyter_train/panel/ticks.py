@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 #: A tick is written to a thousandth of the gap between two of them.
 _TOLERANCE = 1e-3
-_MOST_DIGITS = 17
+_MAX_DIGITS = 17
 #: Above, `M` stands for a million where three digits after the point are enough.
 _MILLION = 1e6
-_MOST_MILLION_DIGITS = 3
+_MAX_MILLION_DIGITS = 3
 
 
 def nice_ticks(low: float, high: float, most: int) -> list[float]:
@@ -50,14 +50,14 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
         return [_in_powers(tick, within) for tick in ticks]
     if largest >= 1e3 * least and (least < 1e-3 or largest >= 1e5):  # a logarithmic axis over many decades
         return [_plain(t, within) if 1e-3 <= abs(t) < 1e5 or not t else _in_powers(t, within) for t in ticks]
-    if largest >= _MILLION and all(_digits(t / _MILLION, within / _MILLION) <= _MOST_MILLION_DIGITS for t in ticks):
+    if largest >= _MILLION and all(_digits(t / _MILLION, within / _MILLION) <= _MAX_MILLION_DIGITS for t in ticks):
         return [_plain(tick / _MILLION, within / _MILLION) + ("M" if tick else "") for tick in ticks]
     return [_plain(tick, within) for tick in ticks]
 
 
 def _digits(value: float, within: float) -> int:
     """How many digits after the point tell a value to that closeness."""
-    return next((n for n in range(_MOST_DIGITS) if abs(float(f"{value:.{n}f}") - value) <= within), _MOST_DIGITS)
+    return next((n for n in range(_MAX_DIGITS) if abs(float(f"{value:.{n}f}") - value) <= within), _MAX_DIGITS)
 
 
 def _plain(value: float, within: float) -> str:
@@ -68,6 +68,6 @@ def _plain(value: float, within: float) -> str:
 def _in_powers(value: float, within: float) -> str:
     if not value:
         return "0"
-    digits = next((n for n in range(_MOST_DIGITS) if abs(float(f"{value:.{n}e}") - value) <= within), _MOST_DIGITS)
+    digits = next((n for n in range(_MAX_DIGITS) if abs(float(f"{value:.{n}e}") - value) <= within), _MAX_DIGITS)
     mantissa, exponent = f"{value:.{digits}e}".split("e")
     return f"{mantissa}e{int(exponent)}"

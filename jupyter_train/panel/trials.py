@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_train.panel.format import value_text
 
-_MOST_ROWS = 10
+_MAX_ROWS = 10
 _GREY = "color:#7d8590"
 
 
@@ -50,7 +50,7 @@ def _table(study: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     places.sort(key=lambda place: (sign * (first[place] or 0.0), place))
     head = ["trial", *(one["metric"] for one in study["objectives"]), *(name for name, _, _ in params)]
     rows = []
-    for place in places[:_MOST_ROWS]:
+    for place in places[:_MAX_ROWS]:
         row = [value_text(numbers[place]), *(value_text(column[place]) for column in values)]
         rows.append(row + [_word(labels, column[place]) for _, labels, column in params])
     return head, rows

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_train.panel.redraw_schedule import Budget, Looking
+from jupyter_train.panel.redraw_schedule import ByteBudget, Viewing
 
 LEASE_S = 12.0
 #: How long a panel is drawn as often as possible after somebody asked for something.
 NUDGE_S = 2.0
 #: Of so many runs the newest snapshot is kept.
-_MOST_KEPT = 16
+_MAX_KEPT = 16
 
 
-class Watchers:
+class Viewers:
     """Which runs somebody is looking at; renewed by renderers over the control channel."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Watchers:
         #: Whether a renderer of ours was ever heard in this kernel.
         self.has_renderer = False
         #: What panels without one may send.
-        self.budget = Budget(time.monotonic())
+        self.budget = ByteBudget(time.monotonic())
 
     def begin(self, run: str, say_busy: Callable[[], None]) -> None:
         """A cell is blocked by this run from now on."""
@@ -54,9 +54,9 @@ class Watchers:
         """True while a lease holds."""
         return self._until.get(run, 0.0) > time.monotonic()
 
-    def looking(self, run: str) -> Looking:
+    def looking(self, run: str) -> Viewing:
         """Who looks at it."""
-        return Looking(self.is_watched(run), self.is_nudged(run), self.has_renderer)
+        return Viewing(self.is_watched(run), self.is_nudged(run), self.has_renderer)
 
     def nudge(self, run: str) -> None:
         """Something is about to change that somebody waits to see."""
@@ -70,7 +70,7 @@ class Watchers:
         """Keeps the newest snapshot, for renderers that no update reaches: a page reloaded while the cell runs."""
         self._newest.pop(run, None)
         self._newest[run] = packed
-        while len(self._newest) > _MOST_KEPT:
+        while len(self._newest) > _MAX_KEPT:
             self._newest.pop(next(iter(self._newest)))
 
     def newest(self, run: str) -> dict[str, Any] | None:
@@ -86,4 +86,4 @@ class Watchers:
 
 
 #: This kernel's watchers: the control thread renews leases, panels ask.
-WATCHERS = Watchers()
+VIEWERS = Viewers()

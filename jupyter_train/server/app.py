@@ -15,7 +15,7 @@ from jupyter_train.store import open_store
 _log = logging.getLogger(__name__)
 
 #: How often live runs are looked for; idle cullers count in minutes.
-_LOOK_PERIOD_S = 20.0
+_POLL_INTERVAL_S = 20.0
 #: Jupyter Server's `last_activity` is the newest of all settings with this ending; hubs read it too.
 ACTIVITY = "jupyter_train_last_activity"
 
@@ -31,7 +31,7 @@ class JupyterTrainApp(ExtensionApp):
         self.handlers.extend(routes())
 
     async def _start_jupyter_server_extension(self, serverapp: object) -> None:
-        self._looking = PeriodicCallback(self.report_activity, _LOOK_PERIOD_S * 1000)
+        self._looking = PeriodicCallback(self.report_activity, _POLL_INTERVAL_S * 1000)
         self._looking.start()
 
     async def stop_extension(self) -> None:

@@ -25,7 +25,7 @@ from jupyter_train.store import RunFolder, commands, open_store
 _log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-_MOST_RUNS = 1000
+_MAX_RUNS = 1000
 #: An answer that comes within this time is given at once; else the panel sees it in the run's events.
 _ANSWER_WAIT_S = 2.0
 
@@ -73,8 +73,8 @@ class RunsHandler(_Handler):
     async def get(self) -> None:
         """A list of runs as `rows.row_of` describes them, and a `message` where some cannot be shown."""
         limit = self.get_query_argument("limit", "100")
-        if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _MOST_RUNS:
-            raise web.HTTPError(400, f"limit: expected 1 to {_MOST_RUNS}")
+        if not re.fullmatch(r"[0-9]{1,9}", limit) or not 1 <= int(limit) <= _MAX_RUNS:
+            raise web.HTTPError(400, f"limit: expected 1 to {_MAX_RUNS}")
         self.finish(json.dumps(await _in_thread(_list, int(limit), self.root)))
 
 

@@ -11,16 +11,16 @@ from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
 from jupyter_train.store.readable_rows import words_of
-from jupyter_train.store.run_index import Outline, count, outlines
+from jupyter_train.store.run_index import RunIndexEntry, count, index_entries
 
 #: A list never holds more.
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 _RECENT_S = 15.0
 #: What a row raises whose texts are not those that were written.
 DAMAGE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
-def row_of(store: Store, outline: Outline, root: str) -> dict[str, Any]:
+def row_of(store: Store, outline: RunIndexEntry, root: str) -> dict[str, Any]:
     """What the list shows of a run; `notebook` is relative to the server's root, empty when it lies outside."""
     summary = outline.summary
     best, progress = summary.get("best") or {}, summary.get("progress") or {}
@@ -53,7 +53,7 @@ def below(notebook: str, root: str) -> str:
     return "" if relative.startswith("..") else relative.replace(os.sep, "/")
 
 
-class Changes:
+class RowChanges:
     """What changed in the list since it was asked before; one for each reader."""
 
     def __init__(self, root: str) -> None:
@@ -70,7 +70,7 @@ class Changes:
     def look(self, store: Store) -> tuple[Iterator[dict[str, Any]], list[str]]:
         """Rows that are new or another, and keys of runs that are gone."""
         is_all = _count(store) != len(self._sent) + len(self._damaged) + self._unreadable
-        found = outlines(store, MOST_ROWS, None if is_all else time.time() - _RECENT_S)
+        found = index_entries(store, MAX_ROWS, None if is_all else time.time() - _RECENT_S)
         if is_all:
             self._unreadable = found.unreadable
             self._damaged.clear()
@@ -79,7 +79,7 @@ class Changes:
             del self._sent[key]
         return self._changed(store, found), gone
 
-    def _changed(self, store: Store, found: list[Outline]) -> Iterator[dict[str, Any]]:
+    def _changed(self, store: Store, found: list[RunIndexEntry]) -> Iterator[dict[str, Any]]:
         for outline in found:
             try:
                 status = store.status_of(outline)
@@ -95,14 +95,14 @@ class Changes:
 def _count(store: Store) -> int:
     """How many runs there are; -1 where not even they can be counted: then all are looked at."""
     try:
-        return min(count(store), MOST_ROWS)
+        return min(count(store), MAX_ROWS)
     except DamagedError:
         return -1
 
 
 def rows_of(store: Store, limit: int, root: str) -> tuple[list[dict[str, Any]], str]:
     """The newest runs, and what to say of those that cannot be shown."""
-    found = outlines(store, limit)
+    found = index_entries(store, limit)
     rows = []
     for outline in found:
         try:

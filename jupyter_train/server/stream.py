@@ -16,13 +16,13 @@ from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.server.rows import Changes
+from jupyter_train.server.rows import RowChanges
 from jupyter_train.store import open_store
 
 _log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0
-_MOST_ROWS_A_MESSAGE = 500
+_POLL_INTERVAL_S = 1.0
+_MAX_ROWS_A_MESSAGE = 500
 
 
 class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
@@ -54,17 +54,17 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
             self._feeding.cancel()
 
     async def _feed(self) -> None:
-        changes = Changes(str(self.settings.get("server_root_dir", "")))
+        changes = RowChanges(str(self.settings.get("server_root_dir", "")))
         with contextlib.suppress(WebSocketClosedError, asyncio.CancelledError):
             while True:
                 await self._send_changes(changes)
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_INTERVAL_S)
 
-    async def _send_changes(self, changes: Changes) -> None:
+    async def _send_changes(self, changes: RowChanges) -> None:
         loop = IOLoop.current()
         try:
             rows, gone = await loop.run_in_executor(None, lambda: changes.look(open_store()))
-            while part := await loop.run_in_executor(None, lambda: [*itertools.islice(rows, _MOST_ROWS_A_MESSAGE)]):
+            while part := await loop.run_in_executor(None, lambda: [*itertools.islice(rows, _MAX_ROWS_A_MESSAGE)]):
                 await self._send(changes, part, [])
         except StoreError as err:
             _log.debug("the run store cannot be read", exc_info=True)
@@ -74,7 +74,7 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if gone or changes.words != self._said:
             await self._send(changes, [], gone)
 
-    async def _send(self, changes: Changes, runs: list[dict[str, Any]], gone: list[str]) -> None:
+    async def _send(self, changes: RowChanges, runs: list[dict[str, Any]], gone: list[str]) -> None:
         self._said = changes.words
         said = {"message": self._said} if self._said else {}
         await self.write_message(json.dumps({"runs": runs, "gone": gone, **said}))

@@ -32,30 +32,30 @@ def listen(shell: Any) -> None:
 
 def say_busy(content: Any) -> None:
     """Takes back the `idle` that ends every control message, while a cell trains."""
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
 
     if isinstance(content, dict):
-        WATCHERS.say_busy(str(content.get("run")))
+        VIEWERS.say_busy(str(content.get("run")))
 
 
 def answer(content: Any) -> dict[str, Any]:
     """The reply to one request. Runs on the control thread: sets flags, or reads what somebody wants to see."""
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
 
     if not isinstance(content, dict) or not isinstance(content.get("run"), str) or len(content["run"]) > 64:
         return {"status": "error", "message": "expected `run` and `verb`"}
     run, verb = content["run"], content.get("verb")
     if verb == "watch":
-        WATCHERS.watch(run)
+        VIEWERS.watch(run)
         return {"status": "ok"}
     if verb == "snapshot":
-        WATCHERS.watch(run)
-        found = WATCHERS.newest(run)
+        VIEWERS.watch(run)
+        found = VIEWERS.newest(run)
         return {"status": "ok", "snapshot": found} if found else dict(_ELSEWHERE)
     if verb == "command":
         return _pass_on(run, content.get("command"), content.get("arguments"))
     if isinstance(verb, str) and verb in _LOOKS:
-        return _look(run, _LOOKS[verb], content) if WATCHERS.newest(run) else dict(_ELSEWHERE)
+        return _look(run, _LOOKS[verb], content) if VIEWERS.newest(run) else dict(_ELSEWHERE)
     return {"status": "error", "message": f"unknown verb; expected `watch`, `snapshot`, `command`, {_LOOK_NAMES}"}
 
 
@@ -101,8 +101,11 @@ def _note(store: Any, run: str, content: dict[str, Any]) -> Any:
 
 
 _LOOKS: dict[str, Callable[[Any, str, dict[str, Any]], Any]] = {
-    "curves": _curves, "details": _details, "bundle": _bundle, "note": _note,
-}  # fmt: skip
+    "curves": _curves,
+    "details": _details,
+    "bundle": _bundle,
+    "note": _note,
+}
 _LOOK_NAMES = ", ".join(f"`{name}`" for name in _LOOKS)
 
 
@@ -110,7 +113,7 @@ def _pass_on(run: str, verb: Any, arguments: Any) -> dict[str, Any]:
     """Puts a command where the training thread looks at its next batch boundary."""
     from jupyter_train.config.commands import command
     from jupyter_train.exceptions import CommandError
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
     from jupyter_train.store.command_queue import LOCAL
 
     if not isinstance(verb, str) or not isinstance(arguments, dict):
@@ -122,5 +125,5 @@ def _pass_on(run: str, verb: Any, arguments: Any) -> dict[str, Any]:
         inbox.put(command(verb, arguments, "panel"))
     except CommandError as err:
         return {"status": "error", "message": str(err)}
-    WATCHERS.nudge(run)
+    VIEWERS.nudge(run)
     return {"status": "ok", "message": "asked"}

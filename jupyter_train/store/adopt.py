@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Under this name a run's curves keep what its row says of it.
 META = "run"
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MOST_ATTEMPTS = 1_000_000
+_MAX_ATTEMPTS = 1_000_000
 _FOLDER_NAME = re.compile(r"(?P<name>.+)-[0-9a-z]{4,}-[0-9a-f]{8}")
 
 
@@ -41,7 +41,7 @@ _KEPT: dict[str, Callable[[Any], bool]] = {
     "key": lambda value: _is_text(value) and _KEY.fullmatch(value) is not None,
     "name": _is_text,
     "kind": is_name,
-    "attempt": lambda value: type(value) is int and 1 <= value <= _MOST_ATTEMPTS,
+    "attempt": lambda value: type(value) is int and 1 <= value <= _MAX_ATTEMPTS,
     "created_at": is_time,
     "started_at": is_time,
     "notebook": _is_text,
@@ -75,9 +75,14 @@ def adopt(store: Store, path: Path) -> RunRecord:
     _check_is_new(store, fields["key"])
     whole = _summary(_dict(summary)) | {"progress": _dict(progress), "last": last}
     record = RunRecord(
-        code="", folder=str(folder.path), user=user_name(), host=host_name(), summary=whole,
-        size_bytes=folder.size_bytes(), **fields,
-    )  # fmt: skip
+        code="",
+        folder=str(folder.path),
+        user=user_name(),
+        host=host_name(),
+        summary=whole,
+        size_bytes=folder.size_bytes(),
+        **fields,
+    )
     return store.insert_run(_as_it_stands(record, folder))
 
 

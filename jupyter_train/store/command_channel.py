@@ -9,7 +9,7 @@ from collections.abc import Callable
 from jupyter_train.config.commands import Command
 from jupyter_train.run import RunStatus
 from jupyter_train.store import commands
-from jupyter_train.store.command_queue import LOCAL, Inbox
+from jupyter_train.store.command_queue import LOCAL, CommandQueue
 from jupyter_train.store.commands import Answer
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.runs import Store
@@ -18,11 +18,11 @@ from jupyter_train.store.runs import Store
 _ASK_PERIOD_S = 2.0
 
 
-class Mailbox:
+class CommandChannel:
     """Commands in, answers and statuses out. `exchange` runs on the writer's thread; the rest only appends."""
 
     def __init__(self, store: Store, run: str, folder: RunFolder, attempt: int = 1) -> None:
-        self.inbox: Inbox = LOCAL.open(run)
+        self.inbox: CommandQueue = LOCAL.open(run)
         self._store = store
         self._run = run
         self._attempt = attempt

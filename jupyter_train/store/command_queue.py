@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from jupyter_train.config.commands import Command
 
 
-class Inbox:
+class CommandQueue:
     """Commands on their way to one fit: from the control channel at once, from the store when the writer looks.
 
     The training thread takes them out at batch boundaries; looking into an empty one costs nothing.
@@ -46,24 +46,24 @@ class Inbox:
         return taken
 
 
-class LocalInboxes:
+class LocalQueues:
     """The fits of this process, for commands that need no detour through a file."""
 
     def __init__(self) -> None:
-        self._by_run: dict[str, Inbox] = {}
+        self._by_run: dict[str, CommandQueue] = {}
 
-    def open(self, run: str) -> Inbox:
+    def open(self, run: str) -> CommandQueue:
         """A fit of this run begins."""
-        return self._by_run.setdefault(run, Inbox())
+        return self._by_run.setdefault(run, CommandQueue())
 
     def close(self, run: str) -> None:
         """It has ended."""
         self._by_run.pop(run, None)
 
-    def of(self, run: str) -> Inbox | None:
+    def of(self, run: str) -> CommandQueue | None:
         """The inbox of a fit in this process; None when the run is trained elsewhere or has ended."""
         return self._by_run.get(run)
 
 
 #: This process's: the control channel's thread puts commands in, the training thread takes them out.
-LOCAL = LocalInboxes()
+LOCAL = LocalQueues()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_train.store.runs import Store
 
 WAITING, APPLIED, REFUSED = "waiting", "applied", "refused"
-_LOOK_S = 0.05
+_POLL_INTERVAL_S = 0.05
 
 
 class Answer(NamedTuple):
@@ -53,9 +53,16 @@ def _by(command: Command) -> str:
 
 def _add(store: Store, record: RunRecord, command: Command, given: Answer) -> int:
     values = {
-        "run": record.key, "at": time.time(), "user": user_name(), "source": command.source, "verb": command.verb,
-        "arguments": command.arguments, "state": given.state, "answer": given.text, "step": given.step,
-    }  # fmt: skip
+        "run": record.key,
+        "at": time.time(),
+        "user": user_name(),
+        "source": command.source,
+        "verb": command.verb,
+        "arguments": command.arguments,
+        "state": given.state,
+        "answer": given.text,
+        "step": given.step,
+    }
     with store.engine.begin() as connection:
         key = connection.execute(commands.insert().values(**values)).inserted_primary_key
     RunFolder(record.folder).raise_command_flag()
@@ -94,8 +101,15 @@ def answer(store: Store, run: str, command: Command, given: Answer) -> None:
         if command.row:
             connection.execute(commands.update().where(commands.c.id == command.row).values(**said))
             return
-        whole = {"run": run, "at": time.time(), "user": user_name(), "source": command.source,
-                 "verb": command.verb, "arguments": command.arguments, **said}  # fmt: skip
+        whole = {
+            "run": run,
+            "at": time.time(),
+            "user": user_name(),
+            "source": command.source,
+            "verb": command.verb,
+            "arguments": command.arguments,
+            **said,
+        }
         connection.execute(commands.insert().values(**whole))
 
 
@@ -133,4 +147,4 @@ def wait_for_answer(store: Store, run: str, row: int, wait_s: float) -> str:
             raise CommandRefusedError("the fit had just ended")
         if time.monotonic() > deadline:
             return "asked; the run does it at its next batch boundary"
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from jupyter_train.exceptions import DamagedError, StoreError
 from jupyter_train.store.metrics.file import has_tables, open_for_reading
 from jupyter_train.store.metrics.reader import MetricReader
-from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
+from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.trust import file_hash
 from jupyter_train.store.value_checks import FILE_DAMAGE
@@ -21,7 +21,7 @@ from jupyter_train.store.value_checks import FILE_DAMAGE
 _STEPS = 20_000
 
 
-class Watch:
+class TimeBudget:
     """How much time is left.
 
     Args:
@@ -55,7 +55,7 @@ class Watch:
         connection.set_progress_handler(lambda: int(self.is_over), _STEPS)
 
 
-def verdict_of(engine: sa.Engine, watch: Watch) -> str:
+def verdict_of(engine: sa.Engine, watch: TimeBudget) -> str:
     """What SQLite says of a store's file: `ok`, what is damaged, or empty where there was no time to look at all of it.
 
     Raises:
@@ -72,7 +72,7 @@ def verdict_of(engine: sa.Engine, watch: Watch) -> str:
     return "; ".join(" ".join(str(line).split()) for line in found)
 
 
-def problems_of(folder: RunFolder, watch: Watch, has_recorded: bool) -> Iterator[str]:
+def problems_of(folder: RunFolder, watch: TimeBudget, has_recorded: bool) -> Iterator[str]:
     """What is wrong with a run's curves and checkpoints, in words.
 
     Args:
@@ -109,7 +109,7 @@ def problems_of(folder: RunFolder, watch: Watch, has_recorded: bool) -> Iterator
             yield f"`{one.path}` is not the file that was recorded"
 
 
-def _damage(connection: sqlite3.Connection, watch: Watch) -> Iterator[str]:
+def _damage(connection: sqlite3.Connection, watch: TimeBudget) -> Iterator[str]:
     watch.limit(connection)
     try:
         verdict = str(connection.execute("PRAGMA quick_check(3)").fetchone()[0])
@@ -119,7 +119,7 @@ def _damage(connection: sqlite3.Connection, watch: Watch) -> Iterator[str]:
         raise TimeoutError
     if verdict != "ok":
         yield f"its curves are damaged ({' '.join(verdict.split())})"
-    checked = CheckedBlobs(connection)
+    checked = VerifiedBlobs(connection)
     for (name,) in connection.execute("SELECT name FROM series").fetchall():
         checked.look_through(str(name), watch.check)
     watch.check()  # a query that was broken off looks like blocks that are lost

@@ -19,8 +19,8 @@ class LogFile:
     many. A full file becomes the older one and the one before it goes: the newest lines are always there.
     """
 
-    MOST_BYTES = 8 * 1024 * 1024
-    MOST_WAITING = 1024 * 1024
+    MAX_BYTES = 8 * 1024 * 1024
+    MAX_WAITING = 1024 * 1024
 
     def __init__(self, folder: RunFolder) -> None:
         self._path = folder.log
@@ -33,11 +33,11 @@ class LogFile:
 
     def append(self, text: str) -> None:
         """Adds a line, or several."""
-        text = text.rstrip("\n")[: self.MOST_WAITING]
+        text = text.rstrip("\n")[: self.MAX_WAITING]
         with self._lock:
             self._lines.append(text)
             self._waiting += len(text) + 1
-            while self._waiting > self.MOST_WAITING and len(self._lines) > 1:
+            while self._waiting > self.MAX_WAITING and len(self._lines) > 1:
                 self._waiting -= len(self._lines.popleft()) + 1
                 self._left_out += 1
 
@@ -65,7 +65,7 @@ class LogFile:
             raise
 
     def _write(self, content: bytes) -> None:
-        if self._size and self._size + len(content) > self.MOST_BYTES:
+        if self._size and self._size + len(content) > self.MAX_BYTES:
             os.replace(self._path, self._older)
             self._size = 0
         with open_to_append(self._path) as file:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
-class Numbers:
+class MetricValues:
     """Reads values, many at a time; one that cannot be read is left out, and said once by its name.
 
     A value is read after the step that gave it, and a device may have failed by then.

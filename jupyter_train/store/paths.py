@@ -20,7 +20,7 @@ _SCHEDULER_AREA = "scheduler_staging_area"
 #: What `tempfile` calls a folder when it is given no name.
 _MADE = re.compile(r"tmp[a-z0-9_]{8}")
 #: Without this much room a run is not begun.
-LEAST_BYTES = 1_000_000
+MIN_BYTES = 1_000_000
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "glusterfs", "9p"})
 
 
@@ -89,7 +89,7 @@ def check_room(home: Path, needed_bytes: int = 0) -> None:
         StoreError: The folder cannot be written, or the disk is full.
     """
     make_private_folder(home)
-    free, needed = shutil.disk_usage(home).free, needed_bytes + LEAST_BYTES
+    free, needed = shutil.disk_usage(home).free, needed_bytes + MIN_BYTES
     if needed > free:
         raise StoreError(
             f"the disk of `{home}` is full: {free / 1e6:,.1f} MB are free and the run needs {needed / 1e6:,.1f} MB; "

@@ -14,22 +14,22 @@ _LONG = 200_000
 #: So many letters before and after a marker, and then to the line's end, may belong to a match.
 _AROUND = 600
 #: A line may be endless.
-_MOST = 20_000
+_MAX = 20_000
 
 
-class Marked(NamedTuple):
+class MarkedPattern(NamedTuple):
     """A pattern, and its markers: one of these stands in whatever it matches, in small letters."""
 
     pattern: re.Pattern[str]
     markers: tuple[str, ...]
 
 
-def marked(pattern: str, markers: str, flags: int = 0) -> Marked:
+def marked(pattern: str, markers: str, flags: int = 0) -> MarkedPattern:
     """A pattern with its markers, which stand apart by spaces."""
-    return Marked(re.compile(pattern, flags), tuple(markers.split()))
+    return MarkedPattern(re.compile(pattern, flags), tuple(markers.split()))
 
 
-class Searched:
+class SearchedText:
     """A text that is searched for many patterns.
 
     Args:
@@ -42,14 +42,14 @@ class Searched:
         self._is_long = len(text) > _LONG and len(self._small) == len(text)
         self._windows: dict[tuple[str, ...], list[Span]] = {}
 
-    def matches(self, wanted: Marked) -> Iterator[re.Match[str]]:
+    def matches(self, wanted: MarkedPattern) -> Iterator[re.Match[str]]:
         """What `finditer` gives."""
         place = 0
         while (match := self.next_match(wanted, place)) is not None:
             yield match
             place = max(match.end(), match.start() + 1)
 
-    def next_match(self, wanted: Marked, place: int) -> re.Match[str] | None:
+    def next_match(self, wanted: MarkedPattern, place: int) -> re.Match[str] | None:
         """The first match from a place on; None where there is none."""
         windows = self._windows_of(wanted.markers)
         for start, end in windows[bisect_right(windows, place, key=lambda window: window[1]) :]:
@@ -65,7 +65,7 @@ class Searched:
         """A match that reaches the end of what was searched may go on, or be none."""
         match: re.Match[str] | None = found
         while match is not None and match.end() >= end and end < len(self.text):
-            end = min(len(self.text), end + 2 * (end - found.start()) + _MOST)
+            end = min(len(self.text), end + 2 * (end - found.start()) + _MAX)
             match = pattern.match(self.text, found.start(), end)
         return match
 
@@ -100,9 +100,9 @@ class Searched:
 
     def _around(self, place: int) -> Span:
         before, after = max(0, place - _AROUND), place + _AROUND
-        start = self.text.rfind("\n", max(0, before - _MOST), before) + 1 or max(0, before - _MOST)
-        end = self.text.find("\n", after, after + _MOST)
-        return start, end if end >= 0 else min(len(self.text), after + _MOST)
+        start = self.text.rfind("\n", max(0, before - _MAX), before) + 1 or max(0, before - _MAX)
+        end = self.text.find("\n", after, after + _MAX)
+        return start, end if end >= 0 else min(len(self.text), after + _MAX)
 
 
 def _small(text: str) -> str:

@@ -20,7 +20,7 @@ from jupyter_train.store.readable_rows import parsed
 from jupyter_train.store.value_checks import is_time
 
 _ROOM_BYTES = 1024
-_MOST_LETTERS = 200
+_MAX_LETTERS = 200
 #: What of a run's summary says how it ended, and how to tell that a value can be it.
 _SAID: dict[str, Callable[[Any], bool]] = {
     "elapsed_s": is_time,
@@ -29,7 +29,7 @@ _SAID: dict[str, Callable[[Any], bool]] = {
 
 
 @dataclass(frozen=True)
-class End:
+class AttemptEnd:
     """How an attempt ended.
 
     Attributes:
@@ -50,7 +50,7 @@ class End:
 
 
 #: Ends of runs of this process, for where their folders cannot be written either.
-_KEPT: dict[Path, End] = {}
+_KEPT: dict[Path, AttemptEnd] = {}
 
 
 def reserve(descriptor: int) -> None:
@@ -61,19 +61,19 @@ def reserve(descriptor: int) -> None:
             os.write(descriptor, b" " * missing)
 
 
-def keep(lock: Path, end: End) -> None:
+def keep(lock: Path, end: AttemptEnd) -> None:
     """Keeps how a run ended, in this process and, where that can be written, beside the run."""
     _KEPT[lock] = end
     _write(lock, end, is_durable=True)
 
 
-def note(lock: Path, end: End) -> None:
+def note(lock: Path, end: AttemptEnd) -> None:
     """Writes beside the run what the store knows already: whoever takes the folder in elsewhere finds it there."""
     _KEPT.pop(lock, None)
     _write(lock, end, is_durable=False)
 
 
-def _write(lock: Path, end: End, is_durable: bool) -> None:
+def _write(lock: Path, end: AttemptEnd, is_durable: bool) -> None:
     with contextlib.suppress(OSError):
         descriptor = open_private(lock, os.O_WRONLY)
         try:
@@ -84,7 +84,7 @@ def _write(lock: Path, end: End, is_durable: bool) -> None:
             os.close(descriptor)
 
 
-def kept(lock: Path, attempt: int) -> End | None:
+def kept(lock: Path, attempt: int) -> AttemptEnd | None:
     """How an attempt ended, where the store may not know it yet; None where nobody said so."""
     end = _KEPT.get(lock) or _read(lock)
     return end if end is not None and end.attempt == attempt else None
@@ -96,26 +96,36 @@ def believed(record: RunRecord) -> RunRecord:
     if end is None:
         return record
     return dataclasses.replace(
-        record, status=end.status, ended_at=end.ended_at, message=end.message, degraded=end.problem,
+        record,
+        status=end.status,
+        ended_at=end.ended_at,
+        message=end.message,
+        degraded=end.problem,
         summary=record.summary | end.summary,
-    )  # fmt: skip
+    )
 
 
-def _packed(end: End) -> bytes:
+def _packed(end: AttemptEnd) -> bytes:
     """As JSON in exactly the room there is."""
-    short = dataclasses.replace(end, message=end.message[:_MOST_LETTERS], problem=end.problem[:_MOST_LETTERS])
+    short = dataclasses.replace(end, message=end.message[:_MAX_LETTERS], problem=end.problem[:_MAX_LETTERS])
     content = json.dumps(dataclasses.asdict(short)).encode()
     if len(content) > _ROOM_BYTES:  # letters that take six bytes each
         content = json.dumps(dataclasses.asdict(dataclasses.replace(short, message="", problem=""))).encode()
     return content.ljust(_ROOM_BYTES)
 
 
-def _read(lock: Path) -> End | None:
+def _read(lock: Path) -> AttemptEnd | None:
     try:
         with open_to_read(lock) as file:
             found = parsed(file.read(_ROOM_BYTES))
-        end = End(int(found["attempt"]), RunStatus(found["status"]), float(found["ended_at"]),
-                  str(found["message"]), str(found["problem"]), _of_end(dict(found["summary"])))  # fmt: skip
+        end = AttemptEnd(
+            int(found["attempt"]),
+            RunStatus(found["status"]),
+            float(found["ended_at"]),
+            str(found["message"]),
+            str(found["problem"]),
+            _of_end(dict(found["summary"])),
+        )
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
     return end if is_time(end.ended_at) and not end.status.is_live else None

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
 
-class Readable(list[_Item]):
+class ReadableRows(list[_Item]):
     """Rows that can be read, and how many cannot."""
 
     unreadable = 0
@@ -60,7 +60,7 @@ def parsed(value: Any) -> Any:
         raise ValueError("nested too deeply") from err
 
 
-def read(engine: sa.Engine, query: sa.Select[Any], made: Callable[[Any], _Item]) -> Readable[_Item]:
+def read(engine: sa.Engine, query: sa.Select[Any], made: Callable[[Any], _Item]) -> ReadableRows[_Item]:
     """What `made` makes of each row; rows for which it raises are counted.
 
     Args:
@@ -71,7 +71,7 @@ def read(engine: sa.Engine, query: sa.Select[Any], made: Callable[[Any], _Item])
     Raises:
         StoreError: The database does not answer, or nothing of the table can be read.
     """
-    found: Readable[_Item] = Readable()
+    found: ReadableRows[_Item] = ReadableRows()
     try:
         with engine.connect() as connection:
             rows: Iterable[Any] = connection.execute(query).mappings().all()

@@ -32,7 +32,7 @@ class Event:
 #: What of a summary has a shape.
 SHAPED = ("best", "progress", "elapsed_s")
 #: No system has longer ones.
-_LONGEST_PATH = 4096
+_MAX_PATH = 4096
 
 
 def record_of(row: Mapping[str, Any]) -> RunRecord:
@@ -93,7 +93,7 @@ def _is_sound(name: str, value: Any, kinds: frozenset[type]) -> bool:
         return is_time(value)
     if name in _NAMES:
         return is_key(value) if name == "key" else is_name(value)
-    return type(value) in kinds and not (name == "folder" and ("\0" in value or len(value) > _LONGEST_PATH))
+    return type(value) in kinds and not (name == "folder" and ("\0" in value or len(value) > _MAX_PATH))
 
 
 def is_summary(summary: dict[str, Any]) -> bool:

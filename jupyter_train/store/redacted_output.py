@@ -11,10 +11,10 @@ from typing import TextIO
 
 from jupyter_train.store.redaction import mask
 
-_MOST_LETTERS = 64 * 1024
+_MAX_LETTERS = 64 * 1024
 
 
-class MaskedOutput(io.TextIOBase):
+class RedactedOutput(io.TextIOBase):
     """Passes whole lines on.
 
     Args:
@@ -37,7 +37,7 @@ class MaskedOutput(io.TextIOBase):
         """Keeps the text until its line is whole."""
         self._waiting += text
         whole, end, rest = self._waiting.rpartition("\n")
-        if end or len(self._waiting) > _MOST_LETTERS:
+        if end or len(self._waiting) > _MAX_LETTERS:
             self._out.write(mask(whole + end if end else rest))
             self._waiting = rest if end else ""
         return len(text)
@@ -52,7 +52,7 @@ class MaskedOutput(io.TextIOBase):
 
 def mask_own_output() -> None:
     """From now on what Python prints in this process is masked, tracebacks as a whole."""
-    sys.stdout, sys.stderr = MaskedOutput(sys.stdout), MaskedOutput(sys.stderr)
+    sys.stdout, sys.stderr = RedactedOutput(sys.stdout), RedactedOutput(sys.stderr)
     sys.excepthook = _print_masked
     threading.excepthook = lambda told: _print_masked(told.exc_type, told.exc_value, told.exc_traceback)
 

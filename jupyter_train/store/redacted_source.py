@@ -10,7 +10,7 @@ import yaml
 
 from jupyter_train.store.pattern_search import Span
 from jupyter_train.store.redaction import MASK, mask
-from jupyter_train.store.secret_literals import Literal, literals_of
+from jupyter_train.store.secret_literals import SecretLiteral, literals_of
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain, is_secret
 from jupyter_train.store.secret_patterns import merged, of_target
 
@@ -29,7 +29,7 @@ _NOTIFY_NAMES = re.compile(
     r"--notify[= \t]+\{\s*(?P<name>[A-Za-z_]\w*)\s*\}|"
     r"\bnotify[\"']?\s*[=:]\s*\{?\s*(?P<other>[A-Za-z_]\w*)\b(?![\"'.])"
 )
-_FEWEST_LETTERS = 6
+_MIN_LETTERS = 6
 _ONE_WORD = re.compile(r"[A-Za-z]{1,12}")
 
 
@@ -56,7 +56,7 @@ def secrets_in(sources: Iterable[str]) -> set[str]:
     notified = _notified_names(cells)
     found = {value for source in cells for literal in _literals(source, notified) for value in literal.values}
     lines = {line.strip() for value in found if MASK not in value for line in value.splitlines()}
-    return {line for line in lines if len(line) >= _FEWEST_LETTERS and not _ONE_WORD.fullmatch(line)}
+    return {line for line in lines if len(line) >= _MIN_LETTERS and not _ONE_WORD.fullmatch(line)}
 
 
 def secrets_of_target(target: str | None) -> set[str]:
@@ -65,7 +65,7 @@ def secrets_of_target(target: str | None) -> set[str]:
         return set()
     hidden = {target[start:end].strip("'\"") for start, end in of_target(target)}
     words = {word.strip("'\"") for part in hidden for word in re.split(r"\s+", part)}
-    return {word for word in hidden | words if len(word) >= _FEWEST_LETTERS and not _ONE_WORD.fullmatch(word)}
+    return {word for word in hidden | words if len(word) >= _MIN_LETTERS and not _ONE_WORD.fullmatch(word)}
 
 
 def _notified_names(sources: Iterable[str]) -> frozenset[str]:
@@ -90,7 +90,7 @@ def _replacements(source: str, notified: frozenset[str]) -> list[tuple[int, int,
     return sorted(one for one in found if one is not None)
 
 
-def _literals(source: str, notified: frozenset[str]) -> list[Literal]:
+def _literals(source: str, notified: frozenset[str]) -> list[SecretLiteral]:
     tree = parsed_source(source)
     return [] if tree is None else list(literals_of(tree, source, notified))
 

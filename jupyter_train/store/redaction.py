@@ -11,11 +11,11 @@ from urllib.parse import quote
 from jupyter_train.store.environment_variables import variables
 from jupyter_train.store.secret_names import is_plain, is_secret_name
 from jupyter_train.store.secret_patterns import spans
-from jupyter_train.store.visible_text import Visible, has_codes, with_inside
+from jupyter_train.store.visible_text import VisibleText, has_codes, with_inside
 
 MASK = "••••••"
 
-_SHORTEST_SECRET = 6
+_MIN_SECRET = 6
 
 
 def mask(text: str, also: Collection[str] = ()) -> str:
@@ -46,23 +46,23 @@ def mask_tree(value: Any, also: Collection[str] = ()) -> Any:
 def _known(also: Collection[str]) -> list[str]:
     """Secrets of this environment and further ones, as they are and as they are written, longest first."""
     values = {value for name, value in variables().items() if is_secret_name(name) and _is_meant(value)}
-    values |= {value for value in also if len(value) >= _SHORTEST_SECRET}
+    values |= {value for value in also if len(value) >= _MIN_SECRET}
     written = {form for value in values for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
     return sorted(written, key=len, reverse=True)
 
 
 def _is_meant(value: str) -> bool:
     """A secret-named variable may be a switch, or name a file."""
-    return len(value) >= _SHORTEST_SECRET and not is_plain(value) and not (value[0] == "/" and os.path.exists(value))
+    return len(value) >= _MIN_SECRET and not is_plain(value) and not (value[0] == "/" and os.path.exists(value))
 
 
 def _mask(text: str, known: Sequence[str], is_html: bool = False) -> str:
-    if len(text) < _SHORTEST_SECRET and not any(secret in text for secret in known):
+    if len(text) < _MIN_SECRET and not any(secret in text for secret in known):
         return text
     if not is_html and not has_codes(text):
         return _masked_plain(text, known)
     text = with_inside(text, lambda inside: _masked_plain(inside, known), is_html)
-    visible = Visible(text, is_html)
+    visible = VisibleText(text, is_html)
     return visible.replaced(spans(visible.seen, known), MASK)
 
 

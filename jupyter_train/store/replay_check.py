@@ -16,10 +16,10 @@ from jupyter_train.store.text_columns import listed
 #: The kinds of events that tell a verdict.
 KINDS = ("verified", "not verified", "diverged")
 #: More names than these are not listed.
-_MOST_NAMES = 4
+_MAX_NAMES = 4
 
 
-class Absence(NamedTuple):
+class MissingValue(NamedTuple):
     """A value that was recorded before and did not come again."""
 
     name: str
@@ -28,7 +28,7 @@ class Absence(NamedTuple):
 
 
 @dataclass
-class Changes:
+class AttemptDifferences:
     """What differs from the attempts before and decides which values are recorded.
 
     Attributes:
@@ -42,7 +42,7 @@ class Changes:
     removed_callbacks: frozenset[str] = frozenset()
 
 
-def is_explained(absence: Absence, changes: Changes, last_step: int | None = None) -> bool:
+def is_explained(absence: MissingValue, changes: AttemptDifferences, last_step: int | None = None) -> bool:
     """Whether a value need not have come again.
 
     Args:
@@ -117,8 +117,8 @@ def _words_of_divergence(different: Mapping[str, int]) -> str:
 
 
 def _words_of_missing(missing: Mapping[str, int]) -> str:
-    listed = [f"{_shown(name)} of step {step:,}" for name, step in list(missing.items())[:_MOST_NAMES]]
-    more = f" and {len(missing) - _MOST_NAMES} more series" if len(missing) > _MOST_NAMES else ""
+    listed = [f"{_shown(name)} of step {step:,}" for name, step in list(missing.items())[:_MAX_NAMES]]
+    more = f" and {len(missing) - _MAX_NAMES} more series" if len(missing) > _MAX_NAMES else ""
     were = "was" if len(missing) == 1 else "were"
     return f"not verified: {', '.join(listed)}{more} {were} recorded before and did not come again"
 
@@ -130,14 +130,14 @@ def _words_of_no_evidence(found: Comparison) -> str:
 
 
 def _listed(names: Mapping[str, int]) -> str:
-    return listed([_shown(name) for name in names], _MOST_NAMES)
+    return listed([_shown(name) for name in names], _MAX_NAMES)
 
 
 def _shown(name: str) -> str:
     return "the weights" if name == WEIGHTS else f"`{name}`"
 
 
-class Verification:
+class ReplayCheck:
     """Follows the points of an attempt and says whether they are those recorded before.
 
     Attributes:
@@ -153,7 +153,7 @@ class Verification:
     def __init__(self, attempt: int, from_step: int, expected: Mapping[str, Sequence[Point]]) -> None:
         self.attempt = attempt
         self.from_step = from_step
-        self.changes = Changes()
+        self.changes = AttemptDifferences()
         self.remarks: list[str] = []
         self.is_new = False
         self.is_settled = False
@@ -180,7 +180,7 @@ class Verification:
         self._seen.add(name)
         place = _place(name, point)
         while waiting and _place(name, waiting[0]) < place:
-            self._miss(Absence(name, waiting.popleft().step))
+            self._miss(MissingValue(name, waiting.popleft().step))
         if waiting and _place(name, waiting[0]) == place:
             self._compare(name, waiting.popleft(), point)
 
@@ -194,7 +194,7 @@ class Verification:
         if _bits(before.value) != _bits(now.value):
             found.different.setdefault(name, now.step)
 
-    def _miss(self, absence: Absence, last_step: int | None = None) -> None:
+    def _miss(self, absence: MissingValue, last_step: int | None = None) -> None:
         if not is_explained(absence, self.changes, last_step):
             self._found.missing.setdefault(absence.name, absence.step)
 
@@ -207,7 +207,7 @@ class Verification:
         self.is_new = True
         for name, waiting in self._expected.items():
             for point in waiting:
-                self._miss(Absence(name, point.step, name not in self._seen), last_step)
+                self._miss(MissingValue(name, point.step, name not in self._seen), last_step)
             waiting.clear()
 
     def _left(self) -> int:

@@ -126,9 +126,11 @@ class RunFolder:
     def leftovers(self) -> list[Path]:
         """What a killed process left half written."""
         return [
-            Path(root, name) for root, _, names in os.walk(self.path) for name in names
+            Path(root, name)
+            for root, _, names in os.walk(self.path)
+            for name in names
             if name.startswith(".") and name.endswith(".tmp") and not os.path.islink(os.path.join(root, name))
-        ]  # fmt: skip
+        ]
 
     def size_bytes(self) -> int:
         """Bytes of all files; 0 for a folder that is gone."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
-from jupyter_train.store.readable_rows import Readable, one_by_one, parsed
+from jupyter_train.store.readable_rows import ReadableRows, one_by_one, parsed
 from jupyter_train.store.schema import runs
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
@@ -21,7 +21,7 @@ _IS_SHOWN = runs.c.kind.not_in(PARTS)
 _UNDECIDED = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
 
 
-class Outline(NamedTuple):
+class RunIndexEntry(NamedTuple):
     """A run without its options; what is kept as JSON is read when asked for."""
 
     key: str
@@ -65,9 +65,9 @@ class Outline(NamedTuple):
 
 
 _RENAMED = {"stored_status": "status", "tags_text": "tags", "summary_text": "summary"}
-_COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else runs.c[n] for n in Outline._fields]
+_COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else runs.c[n] for n in RunIndexEntry._fields]
 
-_CREATED_AT = Outline._fields.index("created_at")
+_CREATED_AT = RunIndexEntry._fields.index("created_at")
 
 
 def _is_known(row: Sequence[Any]) -> bool:
@@ -82,7 +82,9 @@ def count(store: Store) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def outlines(store: Store, limit: int, since: float | None = None, has_parts: bool = False) -> Readable[Outline]:
+def index_entries(
+    store: Store, limit: int, since: float | None = None, has_parts: bool = False
+) -> ReadableRows[RunIndexEntry]:
     """The newest runs first, parts of others left out; those that are damaged are counted.
 
     Args:
@@ -100,14 +102,14 @@ def outlines(store: Store, limit: int, since: float | None = None, has_parts: bo
             runs.c.key.in_(sa.select(runs.c.key).where(_IS_SHOWN).order_by(runs.c.created_at.desc()).limit(limit))
         )
     # sorted here: they nearly are, and a database would carry whole rows through its sorter
-    found: Readable[Outline] = Readable()
+    found: ReadableRows[RunIndexEntry] = ReadableRows()
     try:
         with store.reading.connect() as connection:
             rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # nothing for SQLAlchemy to convert
     except (DamagedError, *FILE_DAMAGE):
         salvaged, found.unreadable = one_by_one(store.engine, query)
         rows = [tuple(row.values()) for row in salvaged]
-    found += [Outline._make(row) for row in rows if is_sound(Outline, row) and _is_known(row)]
+    found += [RunIndexEntry._make(row) for row in rows if is_sound(RunIndexEntry, row) and _is_known(row)]
     found.unreadable += len(rows) - len(found)
     found.sort(key=attrgetter("created_at"), reverse=True)
     del found[limit:]

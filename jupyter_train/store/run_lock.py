@@ -18,7 +18,7 @@ from jupyter_train.store.private_files import open_private
 #: An owner that has not been heard of for this long may be replaced, even where its process seems to live.
 LEASE_S = 30.0
 _IS_WINDOWS = sys.platform == "win32"
-_held: weakref.WeakSet[OwnerLock]
+_held: weakref.WeakSet[RunLock]
 
 
 def silence_s(record: RunRecord) -> float:
@@ -26,7 +26,7 @@ def silence_s(record: RunRecord) -> float:
     return max(0.0, time.time() - (record.heartbeat_at or record.started_at or record.created_at))
 
 
-class OwnerLock:
+class RunLock:
     """An exclusive OS lock on `owner.lock` in a run folder.
 
     `flock` belongs to the open file, so a forked child (a DataLoader worker) would keep it alive after
@@ -102,7 +102,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_in_child)
 
 
-def lock_of(path: Path) -> OwnerLock | None:
+def lock_of(path: Path) -> RunLock | None:
     """The lock at `path`, where this process holds it."""
     return next((lock for lock in list(_held) if lock.path == path), None)
 

@@ -25,7 +25,7 @@ from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, cod
 from jupyter_train.store import database, pending_end, run_lock, trust
 from jupyter_train.store.paths import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.private_files import is_foreign_file, who_else_writes
-from jupyter_train.store.readable_rows import Readable, columns_of, read
+from jupyter_train.store.readable_rows import ReadableRows, columns_of, read
 from jupyter_train.store.records import FIELDS, event_of, record_of
 from jupyter_train.store.records import Event as Event
 from jupyter_train.store.redaction import mask, mask_tree
@@ -33,10 +33,10 @@ from jupyter_train.store.run_folder import RunFolder, folder_name
 from jupyter_train.store.schema import anchors, events, runs
 
 if TYPE_CHECKING:
-    from jupyter_train.store.run_index import Outline
+    from jupyter_train.store.run_index import RunIndexEntry
 
 #: A run still QUEUED this long after its process was started, with nobody holding its lock, never began.
-QUEUED_PATIENCE_S = 60.0
+QUEUED_TIMEOUT_S = 60.0
 _RUN = columns_of(runs)
 
 
@@ -62,8 +62,6 @@ class Store:
     def url(self) -> str:
         """What another process opens to see the same store."""
         return self.engine.url.render_as_string(hide_password=False)
-
-    # -- writing -----------------------------------------------------------------------------
 
     def create_run(self, name: str, **fields: Any) -> RunRecord:
         """A new QUEUED run with its folder; secrets in its fields are masked.
@@ -150,7 +148,7 @@ class Store:
             self.set_status(record.key, status, attempt, ended_at=now, message=message, **fields)
         except StoreError as err:
             problem = f"{err}; how it ended is kept beside it until the store takes it"
-            end = pending_end.End(attempt, status, now, mask(message), problem)
+            end = pending_end.AttemptEnd(attempt, status, now, mask(message), problem)
             pending_end.keep(RunFolder(record.folder).lock, end)
 
     def settle(self, key: str) -> bool:
@@ -260,10 +258,17 @@ class Store:
             else:
                 check_transition(status, RunStatus.RUNNING)
             values = {
-                "status": RunStatus.RUNNING.value, "attempt": attempt, "host": host_name(), "pid": os.getpid(),
-                "started_at": now, "heartbeat_at": now, "ended_at": None, "message": "", "degraded": "",
+                "status": RunStatus.RUNNING.value,
+                "attempt": attempt,
+                "host": host_name(),
+                "pid": os.getpid(),
+                "started_at": now,
+                "heartbeat_at": now,
+                "ended_at": None,
+                "message": "",
+                "degraded": "",
                 "summary": {name: value for name, value in seen.summary.items() if name != "elapsed_s"},
-            }  # fmt: skip
+            }
             connection.execute(runs.update().where(runs.c.key == seen.key).values(**values))
         return self.get(seen.key)
 
@@ -294,8 +299,6 @@ class Store:
         """
         if record.user != user_name():
             raise RunStateError(f"`{record.ref}` belongs to {record.user}; only they can change it")
-
-    # -- reading -----------------------------------------------------------------------------
 
     @property
     def place(self) -> str:
@@ -384,7 +387,7 @@ class Store:
 
     def list_runs(
         self, limit: int = 100, kind: str | None = None, parent: str | None = None, has_parts: bool = False
-    ) -> Readable[RunRecord]:
+    ) -> ReadableRows[RunRecord]:
         """The newest runs first; those that are damaged are left out and counted.
 
         Args:
@@ -414,7 +417,7 @@ class Store:
             found.append(Event(found[-1].at if found else 0.0, None, "warning", text, {}))
         return found
 
-    def status_of(self, record: RunRecord | Outline) -> RunStatus:
+    def status_of(self, record: RunRecord | RunIndexEntry) -> RunStatus:
         """The status a reader should believe: LOST when the owner of a live run is dead.
 
         A QUEUED run gets a minute for its owner to come, while the process that is to bring it lives. On another
@@ -447,10 +450,10 @@ def _believed_of(row: Mapping[str, Any]) -> RunRecord:
     return pending_end.believed(record_of(row))
 
 
-def _is_late(record: RunRecord | Outline) -> bool:
+def _is_late(record: RunRecord | RunIndexEntry) -> bool:
     """Whether a QUEUED run that nobody holds will not begin any more."""
     waits_since = max(record.created_at, record.heartbeat_at or 0.0)
-    return time.time() - waits_since > QUEUED_PATIENCE_S or not run_lock.is_alive(record.pid)
+    return time.time() - waits_since > QUEUED_TIMEOUT_S or not run_lock.is_alive(record.pid)
 
 
 def _row_of(record: RunRecord) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _TAKING = re.compile(r"^(?:Secret\w*|(?:set|with|use|add)_\w*(?:secret|token(?!s
 
 
 @dataclass(frozen=True)
-class Literal:
+class SecretLiteral:
     """A text in source and where it stands.
 
     Attributes:
@@ -57,7 +57,7 @@ class Literal:
         return self.start, self.end, f"{opening}{by}{head['quote']}"
 
 
-def literals_of(tree: ast.AST, source: str, notified: frozenset[str]) -> Iterator[Literal]:
+def literals_of(tree: ast.AST, source: str, notified: frozenset[str]) -> Iterator[SecretLiteral]:
     """Every text that is given the name of a secret.
 
     Args:
@@ -72,7 +72,7 @@ def literals_of(tree: ast.AST, source: str, notified: frozenset[str]) -> Iterato
             for literal in _texts(value):
                 values = tuple(_values(literal))
                 if any(is_target or is_secret(name, one) for one in ("".join(values), *values)):
-                    yield Literal(*places.of(literal), values, is_target)
+                    yield SecretLiteral(*places.of(literal), values, is_target)
 
 
 class _Places:

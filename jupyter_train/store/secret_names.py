@@ -15,7 +15,7 @@ _WEAK = re.compile(r"auth(?!ors?(?![a-z]))|tokens|_key$", re.IGNORECASE)
 _PLAIN_WORDS = frozenset({"true", "false", "none", "null", "disabled", "enabled", "default", "auto", "basic", "bearer"})
 #: `<eos>`, `[PAD]`: what language models call a token; and numbers.
 _PLAIN = re.compile(r"<[^<>]{1,24}>|\[[A-Za-z_]{1,24}\]|[-+]?[\d.,_]+(?:e[-+]?\d+)?|[•.*x…]+", re.IGNORECASE)
-_FEWEST_LETTERS = 4
+_MIN_LETTERS = 4
 _RANDOM = re.compile(r"(?=\D*\d)\S{8,}")
 _KEY = re.compile(r"(?=\D*\d)[A-Za-z0-9_+/=-]{24,}")
 
@@ -27,7 +27,7 @@ def is_secret_name(name: str) -> bool:
 
 def is_plain(value: str) -> bool:
     """True for what is no secret even under a secret's name: too short, a number, a switch, a special token."""
-    return len(value) < _FEWEST_LETTERS or value.lower() in _PLAIN_WORDS or _PLAIN.fullmatch(value) is not None
+    return len(value) < _MIN_LETTERS or value.lower() in _PLAIN_WORDS or _PLAIN.fullmatch(value) is not None
 
 
 def is_secret(name: str, value: str) -> bool:

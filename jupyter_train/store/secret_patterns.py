@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from jupyter_train.store.pattern_search import Searched, Span, marked
+from jupyter_train.store.pattern_search import SearchedText, Span, marked
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
 
 #: One of these is in all that `STRONG_WORDS` matches.
@@ -123,7 +123,7 @@ def spans(text: str, known: Sequence[str]) -> list[Span]:
         text: Without control codes.
         known: Secrets that are known, whatever they look like.
     """
-    searched = Searched(text)
+    searched = SearchedText(text)
     found = [*_known(text, known), *_shaped(searched), *_placed(searched), *_typed(searched), *_named(searched)]
     return merged(found)
 
@@ -157,19 +157,19 @@ def _known(text: str, known: Sequence[str]) -> Iterator[Span]:
             start = text.find(secret, start + len(secret))
 
 
-def _shaped(searched: Searched) -> Iterator[Span]:
+def _shaped(searched: SearchedText) -> Iterator[Span]:
     for shape in _SHAPES:
         for match in searched.matches(shape):
             yield match.span()
 
 
-def _placed(searched: Searched) -> Iterator[Span]:
+def _placed(searched: SearchedText) -> Iterator[Span]:
     for place in _PLACES:
         for match in searched.matches(place):
             yield match.span("secret")
 
 
-def _typed(searched: Searched) -> Iterator[Span]:
+def _typed(searched: SearchedText) -> Iterator[Span]:
     for typed in _TYPED:
         for match in searched.matches(typed):
             yield from _unless_plain(searched.text, match.span(match.lastgroup or 0))
@@ -178,7 +178,7 @@ def _typed(searched: Searched) -> Iterator[Span]:
         yield from ((start + first, start + last) for first, last in of_target(searched.text[start:end]))
 
 
-def _named(searched: Searched) -> Iterator[Span]:
+def _named(searched: SearchedText) -> Iterator[Span]:
     place = 0
     while (match := searched.next_match(_NAMED, place)) is not None:
         while match is not None:

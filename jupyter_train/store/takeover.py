@@ -14,7 +14,7 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.metrics.rewind import begin_attempt
 from jupyter_train.store.paths import host_name
 from jupyter_train.store.run_folder import RunFolder
-from jupyter_train.store.run_lock import LEASE_S, OwnerLock, is_held, silence_s
+from jupyter_train.store.run_lock import LEASE_S, RunLock, is_held, silence_s
 from jupyter_train.store.runs import Store
 
 #: How long a process may take to end once its run has.
@@ -26,7 +26,7 @@ Choose = Callable[[RunRecord], Checkpoint | None]
 
 def take_over(
     store: Store, key: str, lease_s: float = LEASE_S, choose: Choose | None = None, is_part: bool = False
-) -> tuple[RunRecord, OwnerLock]:
+) -> tuple[RunRecord, RunLock]:
     """Begins the next attempt of a run that nobody trains.
 
     What an earlier owner still writes when it wakes up is refused: the attempt's number is checked in the transaction
@@ -49,11 +49,11 @@ def take_over(
     """
     record = store.get(key)
     folder = RunFolder(record.folder)
-    is_hung = check_may_go_on(store, record, lease_s, is_part)
+    is_hung = check_can_resume(store, record, lease_s, is_part)
     trust.verify(store, record)
     if is_hung:
         folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
-    lock = OwnerLock(folder.lock)
+    lock = RunLock(folder.lock)
     _acquire(lock, store, key)
     try:
         if store.settle(key):
@@ -70,7 +70,7 @@ def take_over(
     return record, lock
 
 
-def _acquire(lock: OwnerLock, store: Store, key: str) -> None:
+def _acquire(lock: RunLock, store: Store, key: str) -> None:
     """Takes the lock; of a run that has ended, the process that trained it may still hold it while it goes down.
 
     Raises:
@@ -86,7 +86,7 @@ def _acquire(lock: OwnerLock, store: Store, key: str) -> None:
                 raise
 
 
-def check_may_go_on(store: Store, record: RunRecord, lease_s: float = LEASE_S, is_part: bool = False) -> bool:
+def check_can_resume(store: Store, record: RunRecord, lease_s: float = LEASE_S, is_part: bool = False) -> bool:
     """Raises unless another attempt at a run may begin; True when a hung process still holds its lock.
 
     Raises:

@@ -53,7 +53,7 @@ def storable_tree(value: Any) -> Any:
     return value
 
 
-class Text(sa.types.TypeDecorator[str]):
+class StorableText(sa.types.TypeDecorator[str]):
     """A column of text; whatever is written to it, or compared with it, can be."""
 
     impl = sa.Text
@@ -64,15 +64,15 @@ class Text(sa.types.TypeDecorator[str]):
         return storable(value) if isinstance(value, str) else value
 
 
-class String(sa.types.TypeDecorator[str]):
+class StorableString(sa.types.TypeDecorator[str]):
     """The same of a bounded length."""
 
     impl = sa.String
     cache_ok = True
-    process_bind_param = Text.process_bind_param
+    process_bind_param = StorableText.process_bind_param
 
 
-class Json(sa.types.TypeDecorator[Any]):
+class StorableJson(sa.types.TypeDecorator[Any]):
     """A column of plain JSON; whatever is written to it can be."""
 
     impl = sa.JSON

@@ -31,7 +31,7 @@ IDENTITY = "identity"
 OWNER = "owner"
 #: Files that a release without anchors hashed nowhere, which are run by: believed as they lie at first use.
 _UNHASHED = ("payload.json",)
-_MOST_IDENTITY_BYTES = 200
+_MAX_IDENTITY_BYTES = 200
 
 
 def mark(folder: RunFolder) -> dict[str, str]:
@@ -145,7 +145,7 @@ def _agrees(folder: RunFolder, descriptor: int | None, anchors: dict[str, str]) 
     where = {"dir_fd": descriptor} if descriptor is not None else {}
     name = folder.identity.name if where else str(folder.identity)
     with os.fdopen(open_private(name, os.O_RDONLY, **where), "rb") as file:
-        identity = file.read(_MOST_IDENTITY_BYTES)
+        identity = file.read(_MAX_IDENTITY_BYTES)
     return anchors.get(IDENTITY) == _sha256(identity) and anchors.get(OWNER) == str(status.st_uid)
 
 

@@ -24,7 +24,15 @@ _MOVED = {
     "tuning.plan": "tuning.trial_spec",
 }
 #: Classes of those that have another name today.
-_RENAMED: dict[tuple[str, str], str] = {}
+_RENAMED = {
+    ("training.datasets", "StandIn"): "DatasetProxy",
+    ("training.order", "Order"): "SampleOrder",
+    ("training.order", "Place"): "PassStart",
+    ("tuning.plan", "Copier"): "ModelCopier",
+    ("tuning.plan", "Maker"): "ModelFactory",
+    ("tuning.plan", "Plan"): "TrialSpec",
+    ("tuning.plan", "Takes"): "ModelArguments",
+}
 
 
 def loads(stream: bytes, buffers: Iterable[Any] = ()) -> Any:

@@ -34,7 +34,7 @@ class _Piece(NamedTuple):
     is_entity: bool
 
 
-class Visible:
+class VisibleText:
     """A text as it is seen: `seen`, without control codes, or without tags and with entities resolved.
 
     Args:

@@ -18,23 +18,23 @@ from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import adopt, pending_end, run_lock
 from jupyter_train.store.log_file import LogFile
-from jupyter_train.store.metric_values import Numbers
+from jupyter_train.store.metric_values import MetricValues
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, Medium, Place
+from jupyter_train.store.metrics.reader import WEIGHTS, Checkpoint, HistoryPosition, Medium
 from jupyter_train.store.non_finite import NonFinite
 from jupyter_train.store.redaction import mask, mask_tree
-from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.runs import Event, Store
 from jupyter_train.store.text_columns import storable, storable_tree
 
 PERIOD_S = 0.2
 #: On a busy machine the writer waits longer, so that it takes about 1 % of a processor; never past 1 s in all.
-MOST_PERIOD_S = 0.7
+MAX_PERIOD_S = 0.7
 _SHARE = 0.01
 SUMMARY_PERIOD_S = 3.0
-CLOSE_PATIENCE_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
 _FAULTS = (sqlite3.Error, OSError, sa.exc.SQLAlchemyError, StoreError)
 
 
@@ -47,18 +47,18 @@ class Row(NamedTuple):
     values: Sequence[tuple[str, Any]]
 
 
-class Marker:
+class HistoryMarker:
     """A moment of the history: once all rows before it are with the writer, it knows how many those are."""
 
     def __init__(self) -> None:
-        self.place: Place | None = None
+        self.place: HistoryPosition | None = None
 
 
-class Anew:
+class HistoryRestart:
     """From here on the series begin anew."""
 
 
-class Settled(NamedTuple):
+class HistorySettled(NamedTuple):
     """From here on nothing that was recorded before comes again: the run has ended at a step, or went past it all."""
 
     last_step: int | None
@@ -86,7 +86,7 @@ class RunWriter:
         folder: RunFolder,
         to_floats: Callable[[list[Any]], list[float]] | None = None,
         attempt: int = 1,
-        verification: Verification | None = None,
+        verification: ReplayCheck | None = None,
     ) -> None:
         self.folder = folder
         self.verification = verification
@@ -96,8 +96,8 @@ class RunWriter:
         self.last: dict[str, float] = {}
         self._store = store
         self._key = key
-        self._numbers = Numbers(to_floats or _to_floats, lambda step, words: self.event("warning", words, step))
-        self._rows: deque[Row | Marker | Anew | Settled] = deque()
+        self._numbers = MetricValues(to_floats or _to_floats, lambda step, words: self.event("warning", words, step))
+        self._rows: deque[Row | HistoryMarker | HistoryRestart | HistorySettled] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._complete: deque[_Complete] = deque()
@@ -119,19 +119,17 @@ class RunWriter:
         self._thread = threading.Thread(target=self._loop, name="jupyter_train writer", daemon=True)
         self._thread.start()
 
-    # -- called by the training thread: append only -------------------------------------------
-
     def add(self, row: Row) -> None:
         """Appends metric values; they may be detached tensors."""
         self._rows.append(row)
 
     def begin_anew(self) -> None:
         """Rows appended from now on take the place of those before."""
-        self._rows.append(Anew())
+        self._rows.append(HistoryRestart())
 
-    def mark(self) -> Marker:
+    def mark(self) -> HistoryMarker:
         """Marks this moment: everything appended so far lies before it."""
-        marker = Marker()
+        marker = HistoryMarker()
         self._rows.append(marker)
         return marker
 
@@ -139,7 +137,7 @@ class RunWriter:
         """Says that what has not come again of an earlier attempt's values never will; see `Verification.settle`."""
         if self.verification is not None:
             self.verification.is_settled = True
-            self._rows.append(Settled(last_step))
+            self._rows.append(HistorySettled(last_step))
 
     def thin(self, stride: int) -> None:
         """Says that of frequent series only every `stride`-th step is recorded."""
@@ -172,7 +170,9 @@ class RunWriter:
         """Does this too whenever it writes; what fails in the store is tried again."""
         self._also.append(work)
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: Marker | None = None) -> None:
+    def checkpoint(
+        self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: HistoryMarker | None = None
+    ) -> None:
         """Announces a checkpoint already complete on disk.
 
         The files it replaces are deleted once that is committed: whenever the process is killed, the store names
@@ -190,14 +190,12 @@ class RunWriter:
 
         self._actions.append(announce)
 
-    # -- the thread ---------------------------------------------------------------------------
-
     def _loop(self) -> None:
         pause = PERIOD_S
         while not self._closing.wait(pause):
             began = time.thread_time()
             self.flush()
-            pause = min(MOST_PERIOD_S, max(PERIOD_S, (time.thread_time() - began) / _SHARE))
+            pause = min(MAX_PERIOD_S, max(PERIOD_S, (time.thread_time() - began) / _SHARE))
 
     def flush(self) -> bool:
         """Writes what waits; True when nothing is left to be written. Never raises."""
@@ -249,7 +247,10 @@ class RunWriter:
             self._appender.set_meta("summary", storable_tree(mask_tree(self._summary.copy())))
 
     def _enter(
-        self, row: Row | Marker | Anew | Settled, numbers: Iterator[float | None], names: Mapping[str, str]
+        self,
+        row: Row | HistoryMarker | HistoryRestart | HistorySettled,
+        numbers: Iterator[float | None],
+        names: Mapping[str, str],
     ) -> None:
         if isinstance(row, Row):
             for (name, _), value in zip(row.values, numbers, strict=False):
@@ -259,9 +260,9 @@ class RunWriter:
                     self._append(names[name], Point(row.step, row.epoch, value, row.time))
                 except Exception as err:  # noqa: BLE001  a sum beyond a float, or a slip of ours
                     self._numbers.leave_out(row.step, name, err)
-        elif isinstance(row, Marker):
+        elif isinstance(row, HistoryMarker):
             row.place = self._appender.place()
-        elif isinstance(row, Anew):
+        elif isinstance(row, HistoryRestart):
             self._appender.begin_anew()
         elif self.verification is not None:
             self.verification.settle(row.last_step)
@@ -277,11 +278,17 @@ class RunWriter:
         if self.verification is not None:
             self.verification.see(name, point)
 
-    def _tell_verification(self, verification: Verification) -> None:
+    def _tell_verification(self, verification: ReplayCheck) -> None:
         verification.is_new = False
         words = verification.words
-        self.summary(resume={"attempt": verification.attempt, "from_step": verification.from_step,
-                             "verdict": verification.verdict, "words": words})  # fmt: skip
+        self.summary(
+            resume={
+                "attempt": verification.attempt,
+                "from_step": verification.from_step,
+                "verdict": verification.verdict,
+                "words": words,
+            }
+        )
         if kind := verification.kind_to_tell():
             self.event(kind, f"attempt {verification.attempt} {words}", verification.step)
 
@@ -367,8 +374,6 @@ class RunWriter:
             self.degraded = ""
             self.event("recovered", "recording caught up; nothing was lost")
 
-    # -- the end --------------------------------------------------------------------------------
-
     def close(self, status: RunStatus, message: str = "") -> bool:
         """Writes the rest and the final status; True when all of it is on disk.
 
@@ -377,7 +382,7 @@ class RunWriter:
         self._end_now()
         self._thread.join(timeout=30)
         self._summary_due = math.inf  # it is written with the status
-        deadline = time.monotonic() + CLOSE_PATIENCE_S
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while not self._finish(status, message):
             self._keep_end(status, message)
             if time.monotonic() > deadline:
@@ -409,9 +414,15 @@ class RunWriter:
                 self.flush()
             message = self._judged(status, message)
             self._store.set_status(
-                self._key, status, self._attempt, ended_at=self._moment()[0], heartbeat_at=time.time(), message=message,
-                summary=self.summary_now(), size_bytes=self.folder.size_bytes(),
-            )  # fmt: skip
+                self._key,
+                status,
+                self._attempt,
+                ended_at=self._moment()[0],
+                heartbeat_at=time.time(),
+                message=message,
+                summary=self.summary_now(),
+                size_bytes=self.folder.size_bytes(),
+            )
         except FencedError as err:
             self._shut_out(err)
             self._appender.close()
@@ -439,12 +450,12 @@ class RunWriter:
         problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
         pending_end.keep(self.folder.lock, self._end(status, message, problem))
 
-    def _end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.End:
+    def _end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.AttemptEnd:
         message = mask(self._judged(status, message))
         summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
-        return pending_end.End(self._attempt, status, self._moment()[0], message, problem, summary)
+        return pending_end.AttemptEnd(self._attempt, status, self._moment()[0], message, problem, summary)
 
-    def _finish_later(self, status: RunStatus, message: str, lock: run_lock.OwnerLock | None) -> None:
+    def _finish_later(self, status: RunStatus, message: str, lock: run_lock.RunLock | None) -> None:
         try:
             with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
                 while not self._finish(status, message):

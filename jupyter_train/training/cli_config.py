@@ -65,9 +65,14 @@ def build(
     try:
         with _no_arguments():
             cli = _PartsCLI(
-                model_class, data_class, save_config_callback=None, run=False, args=settings,
-                seed_everything_default=False, parser_kwargs={"exit_on_error": False},
-            )  # fmt: skip
+                model_class,
+                data_class,
+                save_config_callback=None,
+                run=False,
+                args=settings,
+                seed_everything_default=False,
+                parser_kwargs={"exit_on_error": False},
+            )
     except (ArgumentError, SystemExit) as err:
         for path in class_paths(settings):
             refuse_other_lightning(_named(path), f"`class_path: {path}`")
@@ -77,9 +82,12 @@ def build(
     trainer = {name: cli.trainer_arguments[name] for name in said if name in given}
     seed = cli.config.get("seed_everything")
     return CliParts(
-        cli.model, cli.datamodule if has_data or data_class is not None else None, trainer,
-        None if isinstance(seed, bool) else seed, ckpt_path,
-    )  # fmt: skip
+        cli.model,
+        cli.datamodule if has_data or data_class is not None else None,
+        trainer,
+        None if isinstance(seed, bool) else seed,
+        ckpt_path,
+    )
 
 
 def _refuse_other_lightning(settings: Mapping[str, Any], model_class: Any, data_class: Any) -> None:

@@ -55,9 +55,11 @@ class _Stage:
 
 
 TEST = _Stage(
-    "test", "test_step", "test_dataloader",
+    "test",
+    "test_step",
+    "test_dataloader",
     "no test data; give some, or train with `--split 0.7/0.15/0.15` to hold a part out",
-)  # fmt: skip
+)
 VALIDATE = _Stage(
     "validate", "validation_step", "val_dataloader", "no validation data; give some: `run.validate(data)`"
 )
@@ -139,9 +141,6 @@ def _loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[Any
     if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
         return [_loaders(part, batch_size, dataset_of) for part in data]
     return DataLoader(dataset_of(data), batch_size=batch_size, collate_fn=collate)
-
-
-# -- predicting ---------------------------------------------------------------------------------------
 
 
 def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size: int) -> Any:

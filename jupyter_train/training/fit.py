@@ -14,25 +14,25 @@ import torch
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.run import RunStatus
-from jupyter_train.store.command_channel import Mailbox
-from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.command_channel import CommandChannel
+from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
-from jupyter_train.training.callbacks.commands import Steering
+from jupyter_train.training.callbacks.commands import FitCommands
 from jupyter_train.training.callbacks.on_nan import watch_numbers
 from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
-from jupyter_train.training.checkpoints.resume import Resumption
-from jupyter_train.training.data.loader_position import Orders
+from jupyter_train.training.checkpoints.resume import CheckpointResume
+from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.data.loaders import DataSource
-from jupyter_train.training.data.single_row_batches import SingleRows
+from jupyter_train.training.data.single_row_batches import SingleRowBatches
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
-from jupyter_train.training.lightning.ddp import NoMailbox
+from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.safe_points import after, before, is_tested, listen
-from jupyter_train.training.lightning.step_metrics import StepValues
+from jupyter_train.training.lightning.step_metrics import StepMetrics
 from jupyter_train.training.logging.console import captured
 from jupyter_train.training.logging.run_logger import RunLogger
 from jupyter_train.training.trainer import (
@@ -43,13 +43,13 @@ from jupyter_train.training.trainer import (
     user_callbacks,
     user_loggers,
 )
-from jupyter_train.training.trial_monitor import Judge
+from jupyter_train.training.trial_monitor import TrialMonitor
 
 _KEPT = "everything recorded so far is kept"
 
 
 @dataclass
-class Outcome:
+class FitResult:
     """How an attempt ended.
 
     Attributes:
@@ -66,7 +66,7 @@ class Outcome:
 
 
 @dataclass
-class Surroundings:
+class FitContext:
     """What a fit is given besides model and data.
 
     Attributes:
@@ -88,19 +88,19 @@ class Surroundings:
     config: TrainConfig
     folder: RunFolder
     writer: RunWriter
-    inbox: Inbox
-    mailbox: Mailbox | NoMailbox
+    inbox: CommandQueue
+    mailbox: CommandChannel | NoCommandChannel
     ref: str
     interrupt: InterruptWatch
     ckpt_path: str | None = None
-    resumption: Resumption | None = None
+    resumption: CheckpointResume | None = None
     attempt: int = 1
     world_size: int = 1
     is_owner: bool = True
-    judge: Judge | None = None
+    judge: TrialMonitor | None = None
 
 
-def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) -> Outcome:
+def fit(module: pl.LightningModule, source: DataSource, around: FitContext) -> FitResult:
     """Fits `module`; never raises for what happens in training.
 
     Raises:
@@ -109,8 +109,8 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     config, writer = around.config, around.writer
     is_keeping = around.is_owner and config.trainer.get("enable_checkpointing", True)
     checkpoint = RunCheckpoint(around.folder, writer, config, is_keeping)
-    steering = Steering(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
-    if isinstance(around.mailbox, Mailbox):
+    steering = FitCommands(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
+    if isinstance(around.mailbox, CommandChannel):
         watch_numbers(writer, around.mailbox.inbox, config.on_nan, lambda: checkpoint.monitors)
     if around.judge is not None:
         _watch(checkpoint, steering, around.judge)
@@ -118,15 +118,15 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     def tell(text: str) -> None:
         writer.event("warning", text)
 
-    single_rows = SingleRows(source.batches_are_ours)
+    single_rows = SingleRowBatches(source.batches_are_ours)
     with captured(writer.log, tell):
         try:
             trainer = _build(around, checkpoint, steering)
             if is_tested():
                 single_rows.watch(trainer)
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
-            return Outcome(RunStatus.FAILED, last_line(err), err)
-        outcome = _carry_out(trainer, module, source, around, steering)
+            return FitResult(RunStatus.FAILED, error_summary(err), err)
+        outcome = _train(trainer, module, source, around, steering)
         single_rows.rest()
         _finish(trainer, checkpoint, outcome, writer)
         if outcome.status is not RunStatus.FINISHED and around.judge is None:
@@ -134,7 +134,7 @@ def fit(module: pl.LightningModule, source: DataSource, around: Surroundings) ->
     return outcome
 
 
-def _watch(checkpoint: RunCheckpoint, steering: Steering, judge: Judge) -> None:
+def _watch(checkpoint: RunCheckpoint, steering: FitCommands, judge: TrialMonitor) -> None:
     """The judge is told every value, can end the fit, and says whether its best weights are written."""
 
     def reached(trainer: pl.Trainer, value: float) -> None:
@@ -146,7 +146,7 @@ def _watch(checkpoint: RunCheckpoint, steering: Steering, judge: Judge) -> None:
     checkpoint.is_worth_keeping = judge.keeps
 
 
-def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) -> pl.Trainer:
+def _build(around: FitContext, checkpoint: RunCheckpoint, steering: FitCommands) -> pl.Trainer:
     config, writer = around.config, around.writer
     logger = RunLogger(writer, around.folder, around.ref, config.record_every)
     if around.resumption is not None:  # what is logged before the first step, in a validation, belongs there too
@@ -170,7 +170,7 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
     if is_tested():
         if config.engine == "lean":
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
-        recorder.is_told(StepValues(trainer, logger, bool(others)))
+        recorder.is_told(StepMetrics(trainer, logger, bool(others)))
         # before the recorder may take a checkpoint there
         after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
         listen(trainer, recorder)
@@ -185,14 +185,14 @@ def _build(around: Surroundings, checkpoint: RunCheckpoint, steering: Steering) 
     return trainer
 
 
-def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunCheckpoint) -> None:
+def _put_in_order(trainer: pl.Trainer, around: FitContext, checkpoint: RunCheckpoint) -> None:
     """The order of samples follows from the seed; a resumed fit goes on in the middle of it."""
     resumption = around.resumption
     seed = around.config.seed
     assert seed is not None
     by_index = around.config.engine == "lean"
     earlier = resumption.ours["orders"] if resumption is not None else None
-    orders = Orders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
+    orders = LoaderOrders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
     orders.watch(trainer)
     orders.on_remark = lambda line: _tell_remark(line, around.writer, trainer.global_step)
     checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": around.attempt}
@@ -205,14 +205,14 @@ def _put_in_order(trainer: pl.Trainer, around: Surroundings, checkpoint: RunChec
         before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
 
 
-def _tell_engine(reason: str | None, trainer: pl.Trainer, around: Surroundings) -> None:
+def _tell_engine(reason: str | None, trainer: pl.Trainer, around: FitContext) -> None:
     if reason is None and around.judge is not None:
         return  # one of many
     text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
     around.writer.event("engine", text, trainer.global_step)
 
 
-def _tell_remarks(orders: Orders, writer: RunWriter) -> None:
+def _tell_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
     for line in orders.remarks:
         _tell_remark(line, writer, 0)
 
@@ -221,9 +221,9 @@ def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
     writer.event("order", f"{line}; a resumed run may differ", step)
 
 
-def _carry_out(
-    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, around: Surroundings, steering: Steering
-) -> Outcome:
+def _train(
+    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, around: FitContext, steering: FitCommands
+) -> FitResult:
     try:
         path = around.resumption.path if around.resumption is not None else around.ckpt_path
         _fit(trainer, module, source, path, around.interrupt)
@@ -236,17 +236,17 @@ def _carry_out(
             _forget_frames(err)
             return _ended_early(trainer, around, steering)
         if err.code in (None, 0):
-            return Outcome(RunStatus.STOPPED, f"`sys.exit` at step {trainer.global_step}; {_KEPT}", err, trainer)
-        return Outcome(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
+            return FitResult(RunStatus.STOPPED, f"`sys.exit` at step {trainer.global_step}; {_KEPT}", err, trainer)
+        return FitResult(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
     except JupyterTrainError as err:
-        return Outcome(RunStatus.FAILED, str(err), err, trainer)
+        return FitResult(RunStatus.FAILED, str(err), err, trainer)
     except Exception as err:  # noqa: BLE001  the user's code failed: recorded, then raised to them
         clear = _explained(err, trainer, source)
-        message = str(clear) if isinstance(clear, JupyterTrainError) else last_line(clear)
-        return Outcome(RunStatus.FAILED, message, clear, trainer)
+        message = str(clear) if isinstance(clear, JupyterTrainError) else error_summary(clear)
+        return FitResult(RunStatus.FAILED, message, clear, trainer)
     if trainer.interrupted or steering.stopped:
         return _ended_early(trainer, around, steering)
-    return Outcome(RunStatus.FINISHED, "", None, trainer)
+    return FitResult(RunStatus.FINISHED, "", None, trainer)
 
 
 def _fit(
@@ -264,7 +264,7 @@ def _fit(
         interrupt.has_begun()
 
 
-def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: TrainConfig) -> Outcome:
+def with_late_interrupt(outcome: FitResult, interrupt: InterruptWatch, config: TrainConfig) -> FitResult:
     """The outcome, raising for an Interrupt that came when the last step was done."""
     is_late = interrupt.is_asked and not interrupt.ended
     if outcome.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
@@ -272,24 +272,24 @@ def with_late_interrupt(outcome: Outcome, interrupt: InterruptWatch, config: Tra
     return outcome
 
 
-def _ended_early(trainer: pl.Trainer, around: Surroundings, steering: Steering) -> Outcome:
+def _ended_early(trainer: pl.Trainer, around: FitContext, steering: FitCommands) -> FitResult:
     """After a Stop the cell goes on; after an Interrupt it does not."""
     if around.interrupt.ended:
-        return Outcome(RunStatus.STOPPED, around.interrupt.ended, None, trainer)
+        return FitResult(RunStatus.STOPPED, around.interrupt.ended, None, trainer)
     if steering.stopped and not around.interrupt.is_asked:
-        return Outcome(RunStatus.STOPPED, steering.stopped, None, trainer)
+        return FitResult(RunStatus.STOPPED, steering.stopped, None, trainer)
     what = "ended by SIGTERM" if around.interrupt.is_terminated else "interrupted"
     text = f"{what} at step {trainer.global_step}; {_KEPT}"
     error = TrainingInterrupted(text) if around.config.on_interrupt == "raise" else None
-    return Outcome(RunStatus.STOPPED, text, error, trainer)
+    return FitResult(RunStatus.STOPPED, text, error, trainer)
 
 
-def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: Outcome, writer: RunWriter) -> None:
+def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: FitResult, writer: RunWriter) -> None:
     """Keeps what there is."""
     try:
         checkpoint.finish(trainer)
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
-        writer.event("checkpoint", f"no last checkpoint: {last_line(err)}")
+        writer.event("checkpoint", f"no last checkpoint: {error_summary(err)}")
         writer.log(traceback.format_exc())
     if outcome.status is not RunStatus.FINISHED:
         how = "failed" if outcome.status is RunStatus.FAILED else "ended"
@@ -316,7 +316,7 @@ def _forget_frames(err: BaseException | None) -> None:
         err = err.__cause__ or err.__context__
 
 
-def last_line(err: BaseException) -> str:
+def error_summary(err: BaseException) -> str:
     """The traceback's last line, as one line."""
     lines = traceback.format_exception_only(err)
     return one_line(lines[-1], 500)

@@ -46,8 +46,16 @@ _SHARES = (
     nn.BCELoss,
     nn.BCEWithLogitsLoss,
 )
-_NUMBERS = (functional.mse_loss, functional.l1_loss, functional.huber_loss, functional.smooth_l1_loss, nn.MSELoss,
-            nn.L1Loss, nn.HuberLoss, nn.SmoothL1Loss)  # fmt: skip
+_NUMBERS = (
+    functional.mse_loss,
+    functional.l1_loss,
+    functional.huber_loss,
+    functional.smooth_l1_loss,
+    nn.MSELoss,
+    nn.L1Loss,
+    nn.HuberLoss,
+    nn.SmoothL1Loss,
+)
 
 
 def loss_named(loss: Any) -> Loss:
@@ -88,9 +96,6 @@ def ignored_label(loss: Loss) -> int:
     """The class number that a classification loss passes over."""
     given = loss.keywords if isinstance(loss, functools.partial) else vars(loss) if isinstance(loss, nn.Module) else {}
     return int(given.get("ignore_index", -100))
-
-
-# -- shapes -------------------------------------------------------------------------------------------
 
 
 def fitted(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
@@ -201,9 +206,6 @@ def not_shares(loss: str, low: float, high: float) -> str:
 
 def _shown(tensor: torch.Tensor) -> str:
     return f"({', '.join(map(str, tensor.shape))}{',' if tensor.ndim == 1 else ''})"
-
-
-# -- weights ------------------------------------------------------------------------------------------
 
 
 def weighted(

@@ -82,9 +82,12 @@ def check_arguments(config: TrainConfig) -> int:
     try:
         with captured(_ignored, _ignored):
             trainer = pl.Trainer(
-                **given, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                **given,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
                 enable_model_summary=False,
-            )  # fmt: skip
+            )
     except Exception as err:
         raise OptionError(f"pl.Trainer does not take this: {' '.join(str(err).split())[:400]}") from err
     check_ranks(trainer, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Judge(Protocol):
+class TrialMonitor(Protocol):
     """Is told how a fit does, on the thread that trains."""
 
     def reached(self, epoch: int, value: float) -> str:

@@ -7,13 +7,13 @@ import contextlib
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store import MetricReader, RunFolder, Store
 from jupyter_train.store.metrics.appender import MetricAppender
-from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.study_storage import StudyStorage
 
 #: A study keeps the checkpoints of so many trials.
 KEPT = 3
 
 
-class Keeping:
+class CheckpointRetention:
     """The runs that have checkpoints, and those of them that keep them.
 
     Args:
@@ -21,7 +21,7 @@ class Keeping:
         book: The trials.
     """
 
-    def __init__(self, store: Store, book: Book) -> None:
+    def __init__(self, store: Store, book: StudyStorage) -> None:
         self._store = store
         self._book = book
         self._has_several = len(book.study.directions) > 1

@@ -10,10 +10,10 @@ from jupyter_train.config.commands import VERBS, Command
 from jupyter_train.exceptions import CommandRefusedError, JupyterTrainError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunWriter
-from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.tuning.enqueue import checked, narrowed
-from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.study_storage import StudyStorage
 
 STOPPED = "stopped; every finished trial is kept, and the study can go on"
 
@@ -21,7 +21,7 @@ STOPPED = "stopped; every finished trial is kept, and the study can go on"
 _TOGETHER = ("gp", "cmaes", "qmc", "nsga2")
 
 
-class Steering:
+class StudyCommands:
     """Takes commands out of the mailbox; each is recorded with the number of trials done, and answered.
 
     Args:
@@ -35,7 +35,7 @@ class Steering:
         is_paused: Whether the next trial waits.
     """
 
-    def __init__(self, config: TuneConfig, book: Book, writer: RunWriter, mailbox: Mailbox) -> None:
+    def __init__(self, config: TuneConfig, book: StudyStorage, writer: RunWriter, mailbox: CommandChannel) -> None:
         self.stopped = ""
         self.is_paused = False
         self._config = config
@@ -43,9 +43,12 @@ class Steering:
         self._writer = writer
         self._mailbox = mailbox
         self._verbs: dict[str, Callable[..., str]] = {
-            "stop": self._stop, "pause": self._pause, "resume": self._resume, "add_trial": self._add_trial,
+            "stop": self._stop,
+            "pause": self._pause,
+            "resume": self._resume,
+            "add_trial": self._add_trial,
             "narrow": self._narrow,
-        }  # fmt: skip
+        }
 
     def obey(self, done: int) -> bool:
         """Carries out what waits; True when there was anything.
@@ -55,10 +58,10 @@ class Steering:
         """
         taken = self._mailbox.inbox.take()
         for command in taken:
-            self._carry_out(command, done)
+            self._apply(command, done)
         return bool(taken)
 
-    def _carry_out(self, command: Command, done: int) -> None:
+    def _apply(self, command: Command, done: int) -> None:
         try:
             work = self._verbs.get(command.verb)
             if work is None:

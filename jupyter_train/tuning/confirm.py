@@ -11,17 +11,17 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store import Store
 from jupyter_train.tuning.checkpoint_retention import KEPT
 from jupyter_train.tuning.parameter_json import packed
-from jupyter_train.tuning.scheduler import Driver
-from jupyter_train.tuning.trial_spec import Plan
+from jupyter_train.tuning.scheduler import Scheduler
+from jupyter_train.tuning.trial_spec import TrialSpec
 
 SEEDS = 3
 
 
-def _made(plan: Plan, params: dict[str, Any], _config: Any) -> tuple[Any, Any]:
+def _made(plan: TrialSpec, params: dict[str, Any], _config: Any) -> tuple[Any, Any]:
     return plan.build(params), plan.data
 
 
-def confirm(store: Store, plan: Plan, driver: Driver) -> None:
+def confirm(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
     """Trains the best trials with further seeds; the summary says who wins, by the mean.
 
     Each is a run of several fits, whose own weights are kept. Only validation decides; a test part stays untouched.
@@ -38,10 +38,14 @@ def confirm(store: Store, plan: Plan, driver: Driver) -> None:
         config.seed += 1  # the seed of the search has had its say
         config.split_seed = plan.config.seed
         job = Job(
-            config, partial(_made, plan, params), plan.notebook, plan.study,
-            recorded={"confirms": trial.number, **packed(params)}, kind="trial",
-        )  # fmt: skip
-        done = launcher.carry_out(store, job)
+            config,
+            partial(_made, plan, params),
+            plan.notebook,
+            plan.study,
+            recorded={"confirms": trial.number, **packed(params)},
+            kind="trial",
+        )
+        done = launcher.launch_run(store, job)
         best = done.record.summary.get("best")
         if done.record.status is not RunStatus.FINISHED or best is None:
             driver.warn(f"trial {trial.number} could not be confirmed: {done.record.message}")

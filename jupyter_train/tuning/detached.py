@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.execution.detached import Launched, keep_payload, start_process
-from jupyter_train.execution.worker_main import take_output
+from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
+from jupyter_train.execution.worker_main import capture_output
 from jupyter_train.execution.workers import payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, shared_arrays
 from jupyter_train.store.paths import runs_home
-from jupyter_train.store.run_lock import OwnerLock
-from jupyter_train.store.takeover import check_may_go_on
+from jupyter_train.store.run_lock import RunLock
+from jupyter_train.store.takeover import check_can_resume
 from jupyter_train.tuning.enqueue import check_enqueued
 from jupyter_train.tuning.samplers import check_methods
 from jupyter_train.tuning.search import check_same, create, search, study_record
-from jupyter_train.tuning.search_spec import Search
+from jupyter_train.tuning.search_spec import SearchSpec
 from jupyter_train.tuning.warm_start import earlier_trials
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CARRIER = __name__
 
 
-def launch(store: Store, asked: Search) -> Launched:
+def launch(store: Store, asked: SearchSpec) -> LaunchedRun:
     """Starts the search's process and gives its run at once.
 
     Raises:
@@ -40,7 +40,7 @@ def launch(store: Store, asked: Search) -> Launched:
     earlier_trials(store, config)
     if config.resume is not None:
         record = study_record(store, config.resume)
-        check_may_go_on(store, record)
+        check_can_resume(store, record)
         check_same(record, asked)
     content = pickled(
         {"plan": asked.plan, "suggest": asked.suggest, "constraints": asked.constraints, "parent": asked.parent},
@@ -63,12 +63,12 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         changes: Options that are others than those of the payload.
     """
     from jupyter_train.exceptions import StudyError, TrainingInterrupted
-    from jupyter_train.training.fit import last_line
+    from jupyter_train.training.fit import error_summary
 
     folder = RunFolder(record.folder)
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
-        lock = OwnerLock(folder.lock)
+        lock = RunLock(folder.lock)
         lock.acquire()
         store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     try:
@@ -78,15 +78,15 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
-        asked = Search(
-            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, on_start=take_output
+        asked = SearchSpec(
+            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, on_start=capture_output
         )
         ended = search(store, asked, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):
         return 0  # recorded with the study
     except Exception as err:
         if lock is not None and store.get(record.key).status is RunStatus.QUEUED:
-            store.set_status(record.key, RunStatus.FAILED, record.attempt, message=last_line(err))
+            store.set_status(record.key, RunStatus.FAILED, record.attempt, message=error_summary(err))
         raise
     if ended.status is RunStatus.FINISHED:
         payload.discard(folder)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from jupyter_train.tuning.trial import Ended
+from jupyter_train.tuning.trial import TrialEnd
 
 _ALIKE = 3
 
@@ -27,7 +27,7 @@ class Failures:
         """A trial has ended that has not failed."""
         self._newest.clear()
 
-    def add(self, ended: Ended) -> str:
+    def add(self, ended: TrialEnd) -> str:
         """A trial has failed; gives why the search has, and nothing where it goes on."""
         message = ended.told.message
         self._count += 1

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jupyter_train.execution.fit_specs import MOST_FITS
+from jupyter_train.execution.fit_specs import MAX_FITS
 from jupyter_train.store import MetricReader, RunFolder, Store
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[s
         return {metrics[0]: float(best["value"])}
     if "cv" not in record.config and "seeds" not in record.config:
         return _values_of_fit(record, metrics)
-    fits = store.list_runs(MOST_FITS, parent=record.key)
+    fits = store.list_runs(MAX_FITS, parent=record.key)
     each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or not best]
     everywhere = [name for name in metrics if each and all(name in one for one in each)]
     return {name: statistics.fmean(one[name] for one in each) for name in everywhere}

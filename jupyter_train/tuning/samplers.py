@@ -17,7 +17,7 @@ from jupyter_train.exceptions import OptionError
 #: Epochs between two looks of a pruner, and the least a trial is given.
 _REDUCTION = 3
 #: Optuna holds a whole grid in memory, and looks through all of it for each trial.
-MOST_OF_GRID = 10_000
+MAX_OF_GRID = 10_000
 
 
 def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.BaseDistribution]:
@@ -134,11 +134,11 @@ def grid_size(space: Mapping[str, Space]) -> int:
     """
     sizes = {name: _size(name, one) for name, one in space.items()}
     size = math.prod(sizes.values())
-    if size > MOST_OF_GRID:
+    if size > MAX_OF_GRID:
         product = " x ".join(f"{one:,}" for one in sizes.values())
         raise OptionError(
             f"`--sampler grid`: {product} {f'= {size:,} ' if len(sizes) > 1 else ''}trials; expected at most "
-            f"{MOST_OF_GRID:,}. Take wider steps, or another sampler with `--trials N`"
+            f"{MAX_OF_GRID:,}. Take wider steps, or another sampler with `--trials N`"
         )
     return size
 

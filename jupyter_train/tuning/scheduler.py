@@ -14,24 +14,24 @@ from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
-from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.command_queue import LOCAL
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
-from jupyter_train.tuning.checkpoint_retention import Keeping
-from jupyter_train.tuning.commands import Steering
+from jupyter_train.tuning.checkpoint_retention import CheckpointRetention
+from jupyter_train.tuning.commands import StudyCommands
 from jupyter_train.tuning.failures import Failures, words_of_none
 from jupyter_train.tuning.samplers import grid_size
-from jupyter_train.tuning.study_snapshot import Outline
-from jupyter_train.tuning.study_storage import Book
-from jupyter_train.tuning.trial import Ended
-from jupyter_train.tuning.trial_records import Asked
+from jupyter_train.tuning.study_snapshot import StudySnapshot
+from jupyter_train.tuning.study_storage import StudyStorage
+from jupyter_train.tuning.trial import TrialEnd
+from jupyter_train.tuning.trial_records import TrialRequest
 
-_PAUSED_LOOK_S = 0.05
+_PAUSED_POLL_INTERVAL_S = 0.05
 INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
 
 
-class Driver:
+class Scheduler:
     """The study while it runs. All of it on one thread.
 
     Args:
@@ -45,23 +45,29 @@ class Driver:
     """
 
     def __init__(
-        self, store: Store, config: TuneConfig, book: Book, folder: RunFolder, writer: RunWriter, mailbox: Mailbox,
+        self,
+        store: Store,
+        config: TuneConfig,
+        book: StudyStorage,
+        folder: RunFolder,
+        writer: RunWriter,
+        mailbox: CommandChannel,
         interrupt: InterruptWatch,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.book = book
         self.failed = ""
         self.is_interrupted = False
         self._config = config
         self._writer = writer
-        self._steering = Steering(config, book, writer, mailbox)
+        self._steering = StudyCommands(config, book, writer, mailbox)
         self._interrupt = interrupt
         self._began = time.monotonic()
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
-        self._again = book.broken_off()
+        self._again = book.interrupted_trials()
         self._failures = Failures(config.max_failures)
         self._is_told = False
-        self._keeping = Keeping(store, book)
-        self._outline = Outline(folder, config, book)
+        self._keeping = CheckpointRetention(store, book)
+        self._outline = StudySnapshot(folder, config, book)
         self._done_here = 0
         self._run_here = ""
         mailbox.inbox.on_put = self._pass_on
@@ -72,8 +78,6 @@ class Driver:
         """How many trials there are to be, those added by hand besides; None where that is not known."""
         given = [number for number in (self._config.trials, self._grid) if number is not None]
         return min(given) + self.book.extra if given else None
-
-    # -- what comes next --------------------------------------------------------------------------
 
     @property
     def is_over(self) -> bool:
@@ -86,11 +90,11 @@ class Driver:
             return False
         if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
             return True
-        if self._is_out_of_patience():
+        if self._has_timed_out():
             return True
         return self.left == 0
 
-    def _is_out_of_patience(self) -> bool:
+    def _has_timed_out(self) -> bool:
         """Whether none of the last complete trials is among the best: of several objectives, on the Pareto front."""
         if self._config.patience is None:
             return False
@@ -112,11 +116,11 @@ class Driver:
         begun = len(self.book.trials()) - len(self.book.trials(TrialState.WAITING))
         return max(0, most - begun) + len(self._again)
 
-    def next(self) -> Asked:
+    def next(self) -> TrialRequest:
         """The next trial: one that was broken off, else a new one."""
         return self._again.pop(0) if self._again else self.book.ask()
 
-    def begin_again(self, asked: Asked) -> None:
+    def begin_again(self, asked: TrialRequest) -> None:
         """A trial whose process died is carried out once more."""
         self._again.append(asked)
 
@@ -133,19 +137,19 @@ class Driver:
         """Carries out commands to the study; waits while it is paused."""
         self._obey_waiting()
         while self._steering.is_paused and not self._interrupt.is_asked and not self.stopped:
-            time.sleep(_PAUSED_LOOK_S)
+            time.sleep(_PAUSED_POLL_INTERVAL_S)
             self._obey_waiting()
 
     def _obey_waiting(self) -> None:
         if self._steering.obey(len(self.book.trials(*_ENDED))):
             self.tell_progress(is_asked=True)
 
-    def begun(self, asked: Asked, run: str) -> None:
+    def begun(self, asked: TrialRequest, run: str) -> None:
         """A trial has its run: whoever looks at the study can look at it too, and stop it."""
         self.book.has_begun(asked.number, run)
         self._outline.write()
 
-    def begun_here(self, asked: Asked, run: str) -> None:
+    def begun_here(self, asked: TrialRequest, run: str) -> None:
         """The same of a trial that keeps this thread until it ends."""
         self.begun(asked, run)
         self._run_here = run
@@ -155,8 +159,6 @@ class Driver:
         inbox = LOCAL.of(self._run_here)
         if command.verb == "stop" and inbox is not None:
             inbox.put(Command("stop", source=command.source))
-
-    # -- what a trial asks ------------------------------------------------------------------------
 
     def reached(self, number: int, epoch: int, value: float) -> str:
         """A trial has a new value of its objective; a text ends it.
@@ -181,9 +183,7 @@ class Driver:
             return False
         return self._keeping.would_keep(value)
 
-    # -- what became of it ------------------------------------------------------------------------
-
-    def ended(self, asked: Asked, ended: Ended) -> None:
+    def ended(self, asked: TrialRequest, ended: TrialEnd) -> None:
         """A trial is over: Optuna is told, and whoever watches."""
         told = ended.told
         self._run_here = ""
@@ -191,7 +191,7 @@ class Driver:
         if ended.is_interrupted:
             self._interrupted()
         if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
-            self.book.put_off(asked.number)  # it was ended with the study, and begins again with it
+            self.book.requeue(asked.number)  # it was ended with the study, and begins again with it
             return
         self.book.tell(asked.number, told)
         if told.state == "fail":
@@ -204,7 +204,7 @@ class Driver:
             self._keeping.add(told.run)
         self.tell_progress(is_one_more=True)
 
-    def _record(self, asked: Asked, values: list[float]) -> None:
+    def _record(self, asked: TrialRequest, values: list[float]) -> None:
         best = self.book.feasible()[:1]
         pairs = [(metric, value) for (metric, _), value in zip(self._config.objectives, values, strict=True)]
         if len(values) == 1:
@@ -237,10 +237,17 @@ class Driver:
         if ranked:
             metric, mode = self._config.objectives[0]
             self._writer.summary(
-                best={"metric": metric, "value": ranked[0].values[0], "mode": mode, "epoch": 0,
-                      "step": ranked[0].number, "trial": ranked[0].number, "params": ranked[0].params,
-                      "run": ranked[0].user_attrs.get("run", "")},
-            )  # fmt: skip
+                best={
+                    "metric": metric,
+                    "value": ranked[0].values[0],
+                    "mode": mode,
+                    "epoch": 0,
+                    "step": ranked[0].number,
+                    "trial": ranked[0].number,
+                    "params": ranked[0].params,
+                    "run": ranked[0].user_attrs.get("run", ""),
+                },
+            )
         self._outline.write(is_asked=is_asked)
 
     @property

@@ -14,25 +14,25 @@ from jupyter_train.execution.notify import notify
 from jupyter_train.execution.workers import payload
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
-from jupyter_train.store.command_channel import Mailbox
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redaction import one_line
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import take_over
 from jupyter_train.training.inspection.ineffective_options import without_effect
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.confirm import confirm
 from jupyter_train.tuning.enqueue import check_enqueued
 from jupyter_train.tuning.samplers import check_methods
-from jupyter_train.tuning.scheduler import Driver
-from jupyter_train.tuning.search_spec import Search
-from jupyter_train.tuning.study_storage import Book
-from jupyter_train.tuning.trial import carry_out
-from jupyter_train.tuning.trial_records import Asked
-from jupyter_train.tuning.trial_spec import Maker, Plan
+from jupyter_train.tuning.scheduler import Scheduler
+from jupyter_train.tuning.search_spec import SearchSpec
+from jupyter_train.tuning.study_storage import StudyStorage
+from jupyter_train.tuning.trial import run_trial
+from jupyter_train.tuning.trial_records import TrialRequest
+from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
 
 
-def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None = None) -> RunRecord:
+def search(store: Store, asked: SearchSpec, made: tuple[RunRecord, RunLock] | None = None) -> RunRecord:
     """Searches, and gives the study's record as it is afterwards.
 
     Args:
@@ -55,7 +55,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     asked.plan.first = len(known)
     try:
         with InterruptWatch() as interrupt:
-            book = Book(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
+            book = StudyStorage(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
             if not book.trials():  # else they are in it
                 book.know(known)
                 for params in queued:
@@ -72,7 +72,7 @@ def search(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     return store.get(record.key)
 
 
-def create(store: Store, asked: Search) -> RunRecord:
+def create(store: Store, asked: SearchSpec) -> RunRecord:
     """A QUEUED run for a new study.
 
     Raises:
@@ -80,23 +80,27 @@ def create(store: Store, asked: Search) -> RunRecord:
     """
     config = asked.plan.config
     return store.create_run(
-        config.name or asked.plan.name, kind="tune", notebook=asked.plan.notebook, note=config.note or "",
-        parent=asked.parent, tags=list(config.train.get("tag", [])),
+        config.name or asked.plan.name,
+        kind="tune",
+        notebook=asked.plan.notebook,
+        note=config.note or "",
+        parent=asked.parent,
+        tags=list(config.train.get("tag", [])),
         config=recorded_options(config) | _besides(asked),
-    )  # fmt: skip
+    )
 
 
-def _besides(asked: Search) -> dict[str, Any]:
+def _besides(asked: SearchSpec) -> dict[str, Any]:
     """What a study's row says of it that is no option."""
     found: dict[str, Any] = {"searched_options": asked.plan.options}
-    if isinstance(asked.plan.model, Maker):
+    if isinstance(asked.plan.model, ModelFactory):
         found["is_made"] = True  # by the class or function that is named
     if asked.constraints is not None:
         found["constraints"] = getattr(asked.constraints, "__name__", type(asked.constraints).__name__)
     return found
 
 
-def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None) -> tuple[RunRecord, OwnerLock]:
+def _begun(store: Store, asked: SearchSpec, made: tuple[RunRecord, RunLock] | None) -> tuple[RunRecord, RunLock]:
     """The study's run, RUNNING and owned by this process: a new one, or the next attempt."""
     config = asked.plan.config
     if config.resume is None:
@@ -116,8 +120,8 @@ def _begun(store: Store, asked: Search, made: tuple[RunRecord, OwnerLock] | None
     return store.get(record.key), lock
 
 
-def _owned(record: RunRecord) -> tuple[RunRecord, OwnerLock]:
-    lock = OwnerLock(RunFolder(record.folder).lock)
+def _owned(record: RunRecord) -> tuple[RunRecord, RunLock]:
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     return record, lock
 
@@ -135,7 +139,7 @@ def study_record(store: Store, word: str) -> RunRecord:
     return record
 
 
-def check_same(old: RunRecord, asked: Search) -> None:
+def check_same(old: RunRecord, asked: SearchSpec) -> None:
     """Raises when a study is to go on with another space, objective or seed, or without its constraints.
 
     Raises:
@@ -145,13 +149,24 @@ def check_same(old: RunRecord, asked: Search) -> None:
     if (known := old.config.get("constraints")) and asked.constraints is None:
         raise StudyError(f"`{old.ref}` keeps to constraints, and none are given; add `constraints={known}`")
     new = config.to_json()
-    before = {**old.config.get("space", {}), "objectives": old.config.get("objectives"), "seed": old.config.get("seed"),
-              "sampler": old.config.get("sampler", "tpe"), "prune": old.config.get("prune", "asha"),
-              "objective": old.config.get("objective", "best"),
-              "warm_start": old.config.get("warm_start", [])}  # fmt: skip
-    after = {**new["space"], "objectives": new["objectives"], "seed": new.get("seed"), "sampler": config.sampler,
-             "prune": config.prune, "objective": config.objective,
-             "warm_start": config.warm_start or before["warm_start"]}  # fmt: skip
+    before = {
+        **old.config.get("space", {}),
+        "objectives": old.config.get("objectives"),
+        "seed": old.config.get("seed"),
+        "sampler": old.config.get("sampler", "tpe"),
+        "prune": old.config.get("prune", "asha"),
+        "objective": old.config.get("objective", "best"),
+        "warm_start": old.config.get("warm_start", []),
+    }
+    after = {
+        **new["space"],
+        "objectives": new["objectives"],
+        "seed": new.get("seed"),
+        "sampler": config.sampler,
+        "prune": config.prune,
+        "objective": config.objective,
+        "warm_start": config.warm_start or before["warm_start"],
+    }
     before |= _plain(old.config.get("train", {}))
     after |= _plain(new.get("train", {}))
     lines = difference(before, after)
@@ -162,7 +177,7 @@ def check_same(old: RunRecord, asked: Search) -> None:
         )
 
 
-def _remarks(plan: Plan) -> list[str]:
+def _remarks(plan: TrialSpec) -> list[str]:
     """What works otherwise than somebody might expect."""
     config = plan.config
     found = without_effect(plan.usual_config(), plan.data)
@@ -180,16 +195,19 @@ def _remarks(plan: Plan) -> list[str]:
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the trials, as they are typed; objects are not compared."""
     return {
-        f"--{name.replace('_', '-')}": value for name, value in options.items()
+        f"--{name.replace('_', '-')}": value
+        for name, value in options.items()
         if isinstance(value, bool | int | float) or (isinstance(value, str) and " at 0x" not in value)
-    }  # fmt: skip
+    }
 
 
-def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt: InterruptWatch) -> Driver:
+def _drive(
+    store: Store, asked: SearchSpec, record: RunRecord, book: StudyStorage, interrupt: InterruptWatch
+) -> Scheduler:
     plan = asked.plan
     folder = RunFolder(record.folder)
     writer = RunWriter(store, record.key, folder, None, record.attempt)
-    mailbox = Mailbox(store, record.key, folder, record.attempt)
+    mailbox = CommandChannel(store, record.key, folder, record.attempt)
     writer.at_every_flush(mailbox.exchange)
     status, message = RunStatus.FAILED, ""
     try:
@@ -198,13 +216,13 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
             writer.event("found", words)
         for remark in _remarks(plan):
             writer.event("warning", remark)
-        driver = Driver(store, plan.config, book, folder, writer, mailbox, interrupt)
+        driver = Scheduler(store, plan.config, book, folder, writer, mailbox, interrupt)
         if plan.config.parallel > 1:
-            from jupyter_train.tuning.parallel.dispatcher import carry_out_all
+            from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel
 
-            carry_out_all(store, asked, driver, record, writer)
+            run_trials_in_parallel(store, asked, driver, record, writer)
         else:
-            _carry_out_here(store, plan, driver)
+            _run_trials_here(store, plan, driver)
         if plan.config.confirm and not (driver.stopped or driver.failed):
             confirm(store, plan, driver)
         driver.finish()
@@ -223,10 +241,10 @@ def _drive(store: Store, asked: Search, record: RunRecord, book: Book, interrupt
         notify(store, record.key, plan.config.notify)
 
 
-class _Here:
+class _LocalMonitor:
     """The judge of a trial in this process."""
 
-    def __init__(self, driver: Driver, asked: Asked) -> None:
+    def __init__(self, driver: Scheduler, asked: TrialRequest) -> None:
         self._driver = driver
         self._asked = asked
 
@@ -239,11 +257,13 @@ class _Here:
         return self._driver.keeps(value)
 
 
-def _carry_out_here(store: Store, plan: Plan, driver: Driver) -> None:
+def _run_trials_here(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
     while True:
         driver.obey()
         if driver.is_over:
             return
         asked = driver.next()
         driver.tell_progress()
-        driver.ended(asked, carry_out(store, plan, asked, _Here(driver, asked), partial(driver.begun_here, asked)))
+        driver.ended(
+            asked, run_trial(store, plan, asked, _LocalMonitor(driver, asked), partial(driver.begun_here, asked))
+        )

@@ -9,11 +9,11 @@ from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter
 from jupyter_train.tuning.samplers import Constraints
 from jupyter_train.tuning.study_storage import Suggest
-from jupyter_train.tuning.trial_spec import Plan
+from jupyter_train.tuning.trial_spec import TrialSpec
 
 
 @dataclass
-class Search:
+class SearchSpec:
     """A study about to be carried out.
 
     Attributes:
@@ -26,7 +26,7 @@ class Search:
         on_start: Told the study's record once it is there, with its writer where this process searches.
     """
 
-    plan: Plan
+    plan: TrialSpec
     parent: str | None = None
     suggest: Suggest | None = None
     constraints: Constraints | None = None

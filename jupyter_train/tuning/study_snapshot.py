@@ -27,29 +27,32 @@ from jupyter_train.config import TuneConfig
 from jupyter_train.store import RunFolder
 from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.run_folder import write_atomically
-from jupyter_train.tuning.study_storage import Book
+from jupyter_train.tuning.study_storage import StudyStorage
 from jupyter_train.tuning.trial_records import distributions_in, given, is_feasible
 
 _PERIOD_S = 0.5
 _BURST = 4
-_MOST_TRIALS = 1500
-_MOST_CURVES = 60
-_MOST_POINTS = 40
-_MOST_NAMES = 12
-_MOST_CHOICES = 24
-_MOST_OBJECTIVES = 3
+_MAX_TRIALS = 1500
+_MAX_CURVES = 60
+_MAX_POINTS = 40
+_MAX_NAMES = 12
+_MAX_CHOICES = 24
+_MAX_OBJECTIVES = 3
 #: In the place of a value that a trial was not given; a choice may be None.
 _UNSAID = object()
 #: Importance is computed when so many more trials are complete, and at the end.
 _IMPORTANCE_EVERY = 25
-_FEWEST_FOR_IMPORTANCE = 8
+_MIN_FOR_IMPORTANCE = 8
 _LETTERS = {
-    TrialState.COMPLETE: "c", TrialState.PRUNED: "p", TrialState.FAIL: "f", TrialState.RUNNING: "r",
+    TrialState.COMPLETE: "c",
+    TrialState.PRUNED: "p",
+    TrialState.FAIL: "f",
+    TrialState.RUNNING: "r",
     TrialState.WAITING: "w",
-}  # fmt: skip
+}
 
 
-class Outline:
+class StudySnapshot:
     """Keeps the file up to date, twice a second on average: a trial's beginning and end come close together.
 
     Args:
@@ -58,7 +61,7 @@ class Outline:
         book: The trials.
     """
 
-    def __init__(self, folder: RunFolder, config: TuneConfig, book: Book) -> None:
+    def __init__(self, folder: RunFolder, config: TuneConfig, book: StudyStorage) -> None:
         self._path = folder.study
         self._config = config
         self._book = book
@@ -85,11 +88,11 @@ class Outline:
 
     def _weigh(self, is_last: bool) -> None:
         done = len(self._book.trials(TrialState.COMPLETE))
-        if done < _FEWEST_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
+        if done < _MIN_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
             return
         self._weighed = done
         found = importances(self._book.study, "ped-anova")
-        self._importance = [{"name": name, "share": round(share, 4)} for name, share in found.items()][:_MOST_NAMES]
+        self._importance = [{"name": name, "share": round(share, 4)} for name, share in found.items()][:_MAX_NAMES]
 
 
 EVALUATORS: dict[str, Callable[[], BaseImportanceEvaluator]] = {
@@ -115,10 +118,10 @@ def importances(study: optuna.Study, evaluator: str) -> dict[str, float]:
     return {name: float(share) for name, share in found.items() if math.isfinite(share)}
 
 
-def outline(config: TuneConfig, book: Book, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def outline(config: TuneConfig, book: StudyStorage, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The study as views draw it; each column one text, as in a run's snapshot."""
-    trials = book.trials()[-_MOST_TRIALS:]
-    objectives = config.objectives[:_MOST_OBJECTIVES]
+    trials = book.trials()[-_MAX_TRIALS:]
+    objectives = config.objectives[:_MAX_OBJECTIVES]
     ranked = book.ranked()
     names = _names(trials, weighed)
     return {
@@ -145,10 +148,10 @@ def _letter(trial: FrozenTrial) -> str:
 def _names(trials: Sequence[FrozenTrial], weighed: Sequence[dict[str, Any]]) -> dict[str, BaseDistribution]:
     """The names that are shown, in the order they are searched in: those that matter most, where there are many."""
     found = distributions_in(trials)
-    if len(found) <= _MOST_NAMES:
+    if len(found) <= _MAX_NAMES:
         return found
     first = [one["name"] for one in weighed if one["name"] in found]
-    chosen = set([*first, *(name for name in found if name not in first)][:_MOST_NAMES])
+    chosen = set([*first, *(name for name in found if name not in first)][:_MAX_NAMES])
     return {name: distribution for name, distribution in found.items() if name in chosen}
 
 
@@ -157,7 +160,7 @@ def _params(trials: Sequence[FrozenTrial], names: Mapping[str, BaseDistribution]
     for name, distribution in names.items():
         values = [given(trial).get(name, _UNSAID) for trial in trials]
         if isinstance(distribution, CategoricalDistribution):
-            labels = [mask_tree({name: str(one)})[name][:40] for one in distribution.choices[:_MOST_CHOICES]]
+            labels = [mask_tree({name: str(one)})[name][:40] for one in distribution.choices[:_MAX_CHOICES]]
             places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
             column = [places.get(repr(value)) for value in values]
             found.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})
@@ -171,21 +174,23 @@ def _params(trials: Sequence[FrozenTrial], names: Mapping[str, BaseDistribution]
 
 def _worth_a_curve(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Those that run, the best, and the newest of the others."""
-    best = {trial.number for trial in ranked[: _MOST_CURVES // 2]}
+    best = {trial.number for trial in ranked[: _MAX_CURVES // 2]}
     chosen = [trial for trial in trials if trial.number in best or trial.state is TrialState.RUNNING]
     others = [trial for trial in reversed(trials) if trial.intermediate_values and trial not in chosen]
-    chosen += others[: max(0, _MOST_CURVES - len(chosen))]
+    chosen += others[: max(0, _MAX_CURVES - len(chosen))]
     return sorted(chosen, key=lambda trial: trial.number)
 
 
 def _curve(trial: FrozenTrial) -> dict[str, Any]:
     points = sorted(trial.intermediate_values.items())
-    stride = math.ceil(len(points) / _MOST_POINTS) or 1
+    stride = math.ceil(len(points) / _MAX_POINTS) or 1
     shown = points[::stride] + (points[-1:] if points and (len(points) - 1) % stride else [])
     return {
-        "trial": trial.number, "state": _letter(trial), "epochs": _column([epoch for epoch, _ in shown]),
+        "trial": trial.number,
+        "state": _letter(trial),
+        "epochs": _column([epoch for epoch, _ in shown]),
         "values": _column([_short(value) for _, value in shown]),
-    }  # fmt: skip
+    }
 
 
 def _value(trial: FrozenTrial, index: int) -> float | None:

@@ -19,20 +19,20 @@ from jupyter_train.exceptions import StudyError
 from jupyter_train.store.redaction import mask
 from jupyter_train.tuning.journal import Journal
 from jupyter_train.tuning.samplers import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
-from jupyter_train.tuning.trial_records import BY_HAND, Asked, Told, is_feasible, meant
+from jupyter_train.tuning.trial_records import BY_HAND, TrialRequest, TrialResult, is_feasible, meant
 from jupyter_train.tuning.warm_start import NAME, WARM, own
 
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: A trial that was broken off is begun again so often.
-_MOST_TRIES = 2
+_MAX_TRIES = 2
 
 #: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
 Suggest = Callable[[Any], Mapping[str, Any]]
 
 
-class Book:
+class StudyStorage:
     """A study as its owner has it.
 
     Args:
@@ -58,9 +58,12 @@ class Book:
         self._directions: Any = [_DIRECTIONS[direction] for _, direction in config.objectives]
         if is_new:
             self.study = optuna.create_study(
-                storage=self._storage, study_name=NAME, directions=self._directions, sampler=self._sampler,
+                storage=self._storage,
+                study_name=NAME,
+                directions=self._directions,
+                sampler=self._sampler,
                 pruner=self._pruner,
-            )  # fmt: skip
+            )
             self._narrowed: list[tuple[int, str, str]] = []
         else:
             self.study = self._opened()
@@ -79,8 +82,6 @@ class Book:
     def close(self) -> None:
         """Lets go of the journal."""
         self._journal.close()
-
-    # -- asking and telling -----------------------------------------------------------------------
 
     def enqueue(self, params: Mapping[str, Any], is_extra: bool = False) -> None:
         """A trial that comes before those the sampler chooses.
@@ -112,19 +113,19 @@ class Book:
                 found[name] = distribution_of(parse(name, text))
         return found
 
-    def ask(self) -> Asked:
+    def ask(self) -> TrialRequest:
         """The next trial."""
         return self._asked_of(self.study)
 
-    def _asked_of(self, study: optuna.Study) -> Asked:
+    def _asked_of(self, study: optuna.Study) -> TrialRequest:
         if self._suggest is not None:
             trial = study.ask()
-            return Asked(trial.number, {**self.fixed, **self._suggest(trial)})
+            return TrialRequest(trial.number, {**self.fixed, **self._suggest(trial)})
         with warnings.catch_warnings():
             # a trial given by hand may lie outside what was narrowed later
             warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
             trial = study.ask(self._drawn_from(study))
-        return Asked(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
+        return TrialRequest(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
 
     def values(self, trial: FrozenTrial) -> dict[str, Any]:
         """What a trial that has ended was given, fixed values included."""
@@ -132,16 +133,16 @@ class Book:
             return {**self.fixed, **self._suggest(optuna.trial.FixedTrial(trial.params, trial.number))}
         return {**meant(trial.params, self._config.space), **self.fixed}
 
-    def broken_off(self) -> list[Asked]:
+    def interrupted_trials(self) -> list[TrialRequest]:
         """Trials that nobody carries out any more; one that was begun again already has failed."""
         found = []
         for trial in self.trials(TrialState.RUNNING):
             tries = trial.user_attrs.get("tries", 1) + 1
-            if tries > _MOST_TRIES or trial.params.keys() != self._wanted(trial).keys():
-                self.tell(trial.number, Told("fail", message="broken off twice"))
+            if tries > _MAX_TRIES or trial.params.keys() != self._wanted(trial).keys():
+                self.tell(trial.number, TrialResult("fail", message="broken off twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
-            found.append(Asked(trial.number, self._values_again(trial)))
+            found.append(TrialRequest(trial.number, self._values_again(trial)))
         return found
 
     def _values_again(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class Book:
         """How many trials were added by hand."""
         return sum(_EXTRA in trial.user_attrs for trial in self.trials())
 
-    def put_off(self, number: int) -> None:
+    def requeue(self, number: int) -> None:
         """A trial that is ended because the study is: that it begins again later is no second try."""
         trial_id = self._id_of(number)
         tries = self._storage.get_trial(trial_id).user_attrs.get("tries", 1)
@@ -176,7 +177,7 @@ class Book:
             return False
         return bool(self._pruner.prune(self.study, self._storage.get_trial(trial_id)))
 
-    def tell(self, number: int, told: Told) -> None:
+    def tell(self, number: int, told: TrialResult) -> None:
         """How a trial ended; on disk when this returns."""
         notes = {"run": told.run, "message": told.message, "seconds": round(told.duration_s, 3), **told.notes}
         self._note(self._id_of(number), {name: value for name, value in notes.items() if value not in ("", 0.0)})
@@ -191,8 +192,6 @@ class Book:
 
     def _id_of(self, number: int) -> int:
         return int(self._storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
-
-    # -- looking ----------------------------------------------------------------------------------
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Its own trials in one of these states, oldest first; all if none is named."""
@@ -209,9 +208,10 @@ class Book:
         points = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done]
         if any(WARM in trial.user_attrs for trial in self.study.get_trials(deepcopy=False)):
             return [
-                trial for trial, mine in zip(done, points, strict=True)
+                trial
+                for trial, mine in zip(done, points, strict=True)
                 if not any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in points)
-            ]  # fmt: skip
+            ]
         return self.study.best_trials
 
     def ranked(self) -> list[FrozenTrial]:
@@ -253,8 +253,6 @@ class Book:
             return True
         worst = ranked[most - 1].values[0]
         return bool(values[0] > worst if self._directions[0] == "maximize" else values[0] < worst)
-
-    # -- going on ---------------------------------------------------------------------------------
 
     def _replay(self, study: optuna.Study) -> None:
         """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""

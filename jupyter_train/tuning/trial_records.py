@@ -18,7 +18,7 @@ CONSTRAINTS = "constraints"
 
 
 @dataclass
-class Asked:
+class TrialRequest:
     """A trial that is to be carried out.
 
     Attributes:
@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass
-class Told:
+class TrialResult:
     """How a trial ended.
 
     Attributes:

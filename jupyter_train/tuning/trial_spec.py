@@ -16,7 +16,7 @@ _TRAINER = "trainer."
 
 
 @dataclass
-class Plan:
+class TrialSpec:
     """A study's trials, apart from their numbers.
 
     Attributes:
@@ -74,7 +74,7 @@ def option_called(name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Takes:
+class ModelArguments:
     """What a model is made of.
 
     Attributes:
@@ -87,7 +87,7 @@ class Takes:
 
 
 def roles(
-    space: Mapping[str, Any], takes: Takes, model_words: str, whole: ModelExpression | None = None
+    space: Mapping[str, Any], takes: ModelArguments, model_words: str, whole: ModelExpression | None = None
 ) -> dict[str, str]:
     """Which of the searched names are options, and of which name.
 
@@ -114,7 +114,7 @@ def roles(
     return found
 
 
-def _why_unused(name: str, takes: Takes, model_words: str, whole: ModelExpression | None) -> str:
+def _why_unused(name: str, takes: ModelArguments, model_words: str, whole: ModelExpression | None) -> str:
     if whole is not None and (passing := whole.passing(name)):
         return f"{model_words} does not pass it; write `{passing}`"
     options = options_by_name()
@@ -123,18 +123,18 @@ def _why_unused(name: str, takes: Takes, model_words: str, whole: ModelExpressio
     return f"{model_words} does not take it, and `%train` has no such option.{did_you_mean(name, known)}"
 
 
-def taken_by(maker: Callable[..., Any]) -> Takes:
+def taken_by(maker: Callable[..., Any]) -> ModelArguments:
     """What a class or function takes."""
     try:
         parameters = inspect.signature(maker).parameters.values()
     except (TypeError, ValueError):
-        return Takes(others=True)
+        return ModelArguments(others=True)
     kinds = inspect.Parameter
     named = frozenset(one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY))
-    return Takes(named, any(one.kind is kinds.VAR_KEYWORD for one in parameters))
+    return ModelArguments(named, any(one.kind is kinds.VAR_KEYWORD for one in parameters))
 
 
-class Maker:
+class ModelFactory:
     """Calls a class or function with the values it takes.
 
     Args:
@@ -164,15 +164,15 @@ class ModelExpression:
         self.searched = searched
 
     @property
-    def callee_takes(self) -> Takes:
+    def callee_takes(self) -> ModelArguments:
         """What the class or function that the expression calls takes; nothing where it calls none."""
         call = self._call()
         if call is None:
-            return Takes()
+            return ModelArguments()
         try:
             return taken_by(eval(compile(ast.Expression(call.func), "<tune>", "eval"), dict(self.names)))
         except Exception:  # noqa: BLE001  said when the expression is evaluated
-            return Takes()
+            return ModelArguments()
 
     def passing(self, name: str) -> str:
         """The expression with a name passed that the class takes; empty where it takes none of this name."""
@@ -200,7 +200,7 @@ class ModelExpression:
         return found
 
 
-class Copier:
+class ModelCopier:
     """Gives the same model for every trial, with the weights it came with.
 
     Args:

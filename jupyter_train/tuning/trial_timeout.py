@@ -7,7 +7,7 @@ import time
 
 from jupyter_train.training.interrupt import InterruptWatch, watch_now
 
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 #: How long a trial that is to end may take to come to its next batch.
 GRACE_S = 5.0
 
@@ -17,7 +17,7 @@ def words_of(limit_s: float | None) -> str:
     return f"took longer than {limit_s:g} s (`--trial-timeout`)"
 
 
-class Deadline:
+class TrialTimeout:
     """While entered, the code of the main thread has so long; left in time, it does nothing.
 
     Args:
@@ -34,7 +34,7 @@ class Deadline:
         self._lock = threading.Lock()
         self._outer: InterruptWatch | None = None
 
-    def __enter__(self) -> Deadline:
+    def __enter__(self) -> TrialTimeout:
         if self._limit_s is not None:
             self._outer = watch_now()
             threading.Thread(target=self._wait, name="jupyter_train trial timeout", daemon=True).start()
@@ -52,7 +52,7 @@ class Deadline:
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until:
             self._tell()
-            if self._is_over.wait(_LOOK_S):
+            if self._is_over.wait(_POLL_INTERVAL_S):
                 return
         with self._lock:
             watch = watch_now()

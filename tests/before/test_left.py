@@ -20,8 +20,16 @@ from tests.models import are_equal, weights
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 TABLE = {"target": "species", "encode": "auto", "batch_size": 16, "quiet": True}
-STATUS = {"whole": "finished", "failed": "failed", "seeds": "finished", "detached": "stopped", "folds": "stopped",
-          "searched": "finished", "away": "stopped", "saved": "finished"}  # fmt: skip
+STATUS = {
+    "whole": "finished",
+    "failed": "failed",
+    "seeds": "finished",
+    "detached": "stopped",
+    "folds": "stopped",
+    "searched": "finished",
+    "away": "stopped",
+    "saved": "finished",
+}
 
 
 def test_all_of_it_is_listed_and_shown(left: dict[str, Run]) -> None:
@@ -72,8 +80,9 @@ def test_studies_go_on_from_their_journals(left: dict[str, Run]) -> None:
     assert isinstance(searched.best.model(Flowers(4)), Flowers)
     usual = {"epochs": 2, "maximize": "val_acc", "seed": 4, "quiet": True, "prune": "none"}
     space = {"lr": "1e-3..1e-1:log", "hidden": [4, 8]}
-    longer = tune(lambda lr, hidden: Flowers(4, lr, hidden), FlowersData(), space=space, trials=5,
-                  resume=searched.ref, **usual)  # fmt: skip
+    longer = tune(
+        lambda lr, hidden: Flowers(4, lr, hidden), FlowersData(), space=space, trials=5, resume=searched.ref, **usual
+    )
     assert longer.trials["val_acc"].to_dict().items() >= before["val_acc"].to_dict().items()
     assert list(longer.trials["state"]) == ["complete"] * 5
     away = left["away"].resume(trials=4).wait(120)

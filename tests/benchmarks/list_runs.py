@@ -29,15 +29,24 @@ def measure() -> list[dict[str, object]]:
         }
         config = {f"option_{n}": "value" for n in range(60)}
         rows = [
-            _row_of(RunRecord(new_key(), f"run-{n}", "abcd", status=RunStatus.FINISHED, created_at=time.time() - n,
-                              summary=summary, config=config))
+            _row_of(
+                RunRecord(
+                    new_key(),
+                    f"run-{n}",
+                    "abcd",
+                    status=RunStatus.FINISHED,
+                    created_at=time.time() - n,
+                    summary=summary,
+                    config=config,
+                )
+            )
             for n in range(RUNS)
-        ]  # fmt: skip
+        ]
         with store.engine.begin() as connection:
             connection.execute(sa.insert(runs), rows)
         asked = {
-            f"{RUNS:,} runs": lambda: run_index.outlines(store, RUNS),
-            "what may have changed": lambda: run_index.outlines(store, RUNS, time.time() - 10),
+            f"{RUNS:,} runs": lambda: run_index.index_entries(store, RUNS),
+            "what may have changed": lambda: run_index.index_entries(store, RUNS, time.time() - 10),
         }
         return [_row(name, work) for name, work in asked.items()]
 

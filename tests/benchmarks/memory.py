@@ -62,16 +62,22 @@ def _train(kind: str, size: str, steps: int) -> None:
     module, loader = _module(SIZES[size]), _loader()
     if kind == "stock":
         trainer = pl.Trainer(
-            max_steps=steps, max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, accelerator="cpu", callbacks=[Marks()],
-        )  # fmt: skip
+            max_steps=steps,
+            max_epochs=-1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            accelerator="cpu",
+            callbacks=[Marks()],
+        )
         trainer.fit(module, loader)
     else:
         from jupyter_train.api import train as api
-        from jupyter_train.panel.viewers import WATCHERS
+        from jupyter_train.panel.viewers import VIEWERS
 
         api.screen_here = _sink
-        WATCHERS.is_watched = lambda _run: True
+        VIEWERS.is_watched = lambda _run: True
         api.train(module, loader, max_steps=steps, max_epochs=-1, seed=1, accelerator="cpu", callback=[Marks()])
     print(marks[0] if marks else _peak_mb(), _peak_mb())
 
@@ -91,11 +97,18 @@ def measure() -> list[dict[str, object]]:
         stock, ours = (_measured(kind, size, steps)[1] for kind in ("stock", "ours"))
         rows.append({"what": f"peak, {size}: stock Lightning", "MB": round(stock), "ratio": 1.0, "target": ""})
         target = "<= 1.05" + (f", and a snapshot of {snapshot_mb:.0f} MB" if snapshot_mb else "")
-        rows.append({"what": f"peak, {size}: %train", "MB": round(ours), "ratio": round(ours / stock, 3),
-                     "target": target})  # fmt: skip
+        rows.append(
+            {"what": f"peak, {size}: %train", "MB": round(ours), "ratio": round(ours / stock, 3), "target": target}
+        )
     early, late = _measured("ours", "small", SOAK_STEPS)
-    rows.append({"what": f"%train, step {SOAK_STEPS // 10:,} to {SOAK_STEPS:,}: grown by", "MB": round(late - early, 1),
-                 "ratio": round(late / early, 3), "target": "flat"})  # fmt: skip
+    rows.append(
+        {
+            "what": f"%train, step {SOAK_STEPS // 10:,} to {SOAK_STEPS:,}: grown by",
+            "MB": round(late - early, 1),
+            "ratio": round(late / early, 3),
+            "target": "flat",
+        }
+    )
     return rows
 
 

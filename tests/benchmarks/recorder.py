@@ -25,8 +25,12 @@ SLICE_EPOCHS = 16
 GENERATIONS = 8
 ROUNDS = 5
 BARE = "Trainer, everything off"
-KINDS = {BARE: "bare", f"{BARE}, again": "bare", "%train, nobody watching": "unwatched",
-         "%train, panel watched": "watched"}  # fmt: skip
+KINDS = {
+    BARE: "bare",
+    f"{BARE}, again": "bare",
+    "%train, nobody watching": "unwatched",
+    "%train, panel watched": "watched",
+}
 
 
 def _model():
@@ -88,9 +92,9 @@ def _sink():
     """A notebook output whose bundles are made, serialised as the kernel does, and thrown away."""
     import json
 
-    from jupyter_train.panel.display import NotebookScreen
+    from jupyter_train.panel.display import NotebookDisplay
 
-    class Sink(NotebookScreen):
+    class Sink(NotebookDisplay):
         def _draw(self, content) -> None:
             json.dumps(content)
 
@@ -101,22 +105,34 @@ def _train_bare() -> None:
     import pytorch_lightning as pl
 
     trainer = pl.Trainer(
-        max_epochs=100_000, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, devices=1, accelerator="cpu", callbacks=[_pacer()],
-    )  # fmt: skip
+        max_epochs=100_000,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        devices=1,
+        accelerator="cpu",
+        callbacks=[_pacer()],
+    )
     trainer.fit(_model(), _loader())
 
 
 def _train_ours(is_watched: bool) -> None:
     from jupyter_train import api
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
 
     api.screen_here = _sink
-    WATCHERS.is_watched = lambda _run: is_watched
+    VIEWERS.is_watched = lambda _run: is_watched
     api.train(
-        _model(), _loader(), epochs=100_000, seed=1, enable_checkpointing=False, accelerator="cpu",
-        enable_model_summary=False, callback=[_pacer()],
-    )  # fmt: skip
+        _model(),
+        _loader(),
+        epochs=100_000,
+        seed=1,
+        enable_checkpointing=False,
+        accelerator="cpu",
+        enable_model_summary=False,
+        callback=[_pacer()],
+    )
 
 
 class _Trainee:

@@ -78,9 +78,15 @@ def _bare_step_us() -> float:
 
     clock = Clock()
     trainer = pl.Trainer(
-        max_epochs=20, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, devices=1, accelerator="cpu", callbacks=[clock],
-    )  # fmt: skip
+        max_epochs=20,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        devices=1,
+        accelerator="cpu",
+        callbacks=[clock],
+    )
     trainer.fit(_model(), _loader())
     steps = [(after - before) * 1e6 for before, after in zip(clock.times, clock.times[1:], strict=False)]
     return statistics.quantiles(steps, n=10)[0]
@@ -93,9 +99,16 @@ def measure() -> list[dict[str, object]]:
     be_quiet()
     found: dict[str, float] = {}
     api.train(
-        _model(), _loader(), epochs=1, seed=1, enable_checkpointing=False, accelerator="cpu", quiet=True,
-        enable_model_summary=False, callback=[_probe(found)],
-    )  # fmt: skip
+        _model(),
+        _loader(),
+        epochs=1,
+        seed=1,
+        enable_checkpointing=False,
+        accelerator="cpu",
+        quiet=True,
+        enable_model_summary=False,
+        callback=[_probe(found)],
+    )
     by_time = found.pop("a flush, every 0.2 to 0.7 s")
     bare = _bare_step_us()
     found["together"] = sum(found.values())

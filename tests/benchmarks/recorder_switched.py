@@ -38,13 +38,13 @@ class _Switch:
 
     def hold_threads(self) -> None:
         """Makes writer and panel wait while ours is off."""
-        from jupyter_train.panel.viewers import WATCHERS
+        from jupyter_train.panel.viewers import VIEWERS
         from jupyter_train.store.writer import RunWriter
 
         flush = RunWriter.flush
         RunWriter.flush = lambda writer: flush(writer) if self.is_on else True
-        WATCHERS.is_watched = lambda _run: self.is_on and self._kind == "watched"
-        WATCHERS.is_nudged = lambda _run: False
+        VIEWERS.is_watched = lambda _run: self.is_on and self._kind == "watched"
+        VIEWERS.is_nudged = lambda _run: False
 
     def find(self, trainer: Any) -> None:
         """Remembers what is ours in the trainer."""
@@ -96,9 +96,15 @@ def _train(kind: str) -> None:
     switch = _Switch(kind)
     switch.hold_threads()
     api.train(
-        _model(), _loader(), epochs=100_000, seed=1, enable_checkpointing=False, accelerator="cpu",
-        enable_model_summary=False, callback=[Callback()],
-    )  # fmt: skip
+        _model(),
+        _loader(),
+        epochs=100_000,
+        seed=1,
+        enable_checkpointing=False,
+        accelerator="cpu",
+        enable_model_summary=False,
+        callback=[Callback()],
+    )
     print(json.dumps([[pair[True], pair[False]] for pair in switch.pairs]))
 
 
@@ -107,9 +113,11 @@ def measure() -> list[dict[str, object]]:
     rows = []
     for name, kind in KINDS.items():
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.recorder_switched", kind], capture_output=True, text=True,
+            [sys.executable, "-m", "tests.benchmarks.recorder_switched", kind],
+            capture_output=True,
+            text=True,
             check=True,
-        )  # fmt: skip
+        )
         pairs = json.loads(done.stdout.splitlines()[-1])
         ratios = [off / on for on, off in pairs]
         draw = random.Random(1)

@@ -65,9 +65,15 @@ def _cnn() -> Any:
     from torch import nn
 
     return nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1),
-        nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(128, 10),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
 
 
 def _transformer() -> Any:
@@ -243,18 +249,29 @@ def _by_trainer(task: Task, slices: _Slices, **options: Any) -> None:
 
 def _by_us(task: Task, slices: _Slices, **options: Any) -> None:
     from jupyter_train import api
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
 
     api.screen_here = _sink
-    WATCHERS.is_watched = lambda _run: True
-    api.train(_module(task), _loader(task), epochs=1_000_000, seed=1, accelerator="cpu", callback=[slices.callback()],
-              **options)  # fmt: skip
+    VIEWERS.is_watched = lambda _run: True
+    api.train(
+        _module(task),
+        _loader(task),
+        epochs=1_000_000,
+        seed=1,
+        accelerator="cpu",
+        callback=[slices.callback()],
+        **options,
+    )
 
 
 def _train(task: Task, kind: str) -> None:
     slices = _Slices(task.epochs)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-             "enable_model_summary": False}  # fmt: skip
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
     if kind in (PLAIN, ARITHMETIC):
         _by_hand(task, slices, kind == PLAIN)

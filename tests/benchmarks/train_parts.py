@@ -31,10 +31,10 @@ def _parts() -> list[tuple[str, Any, str]]:
         ("to the device", transfer.Transfer, "__call__"),
         ("optimizer's step, with all in it", step.Step, "__call__"),
         ("  training_step, with self.log", optimization.Passes, "forward"),
-        ("    self.log", log_cache.Ledger, "log"),
+        ("    self.log", log_cache.ResultCache, "log"),
         ("  zero_grad", optimization.Passes, "zero"),
         ("  backward", optimization.Passes, "backward"),
-        ("taking the step's values", step_metrics.StepValues, "take"),
+        ("taking the step's values", step_metrics.StepMetrics, "take"),
         ("after the step: progress, commands", recorder.Recorder, "after_step"),
         ("what follows a batch", loop._Epoch, "advance_end"),
         ("checkpoints, and the random state kept for them", RunCheckpoint, "at"),
@@ -46,14 +46,14 @@ def measure() -> list[dict[str, object]]:
     """Microseconds of a step by part."""
     be_quiet()
     from jupyter_train.api import train as api
-    from jupyter_train.panel.viewers import WATCHERS
+    from jupyter_train.panel.viewers import VIEWERS
 
     spent: dict[str, float] = defaultdict(float)
     parts = _parts()
     for name, owner, function in parts:
         setattr(owner, function, _timed(getattr(owner, function), spent, name))
     api.screen_here = _sink
-    WATCHERS.is_watched = lambda _run: True
+    VIEWERS.is_watched = lambda _run: True
     rows: list[dict[str, object]] = []
     for name, epochs in EPOCHS.items():
         task = TASKS[name]

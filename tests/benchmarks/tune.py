@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.execution.workers.fork_server import STEM
+from jupyter_train.execution.workers.fork_server import FORK_SERVER
 from tests.benchmarks.recorder import be_quiet
 
 TRIALS = 200
@@ -51,9 +51,15 @@ def _trainer(callback: Any) -> Any:
     import pytorch_lightning as pl
 
     return pl.Trainer(
-        max_epochs=EPOCHS, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
-        enable_model_summary=False, callbacks=[callback], num_sanity_val_steps=0,
-    )  # fmt: skip
+        max_epochs=EPOCHS,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        accelerator="cpu",
+        enable_model_summary=False,
+        callbacks=[callback],
+        num_sanity_val_steps=0,
+    )
 
 
 def _ours(parallel: int, trials: int) -> tuple[float, float]:
@@ -65,9 +71,18 @@ def _ours(parallel: int, trials: int) -> tuple[float, float]:
     data = _split()
     began = time.perf_counter()
     study = tune(
-        LitDigits, data, space=SPACE, trials=trials, epochs=EPOCHS, maximize="val_acc", seed=SEED, batch_size=32,
-        parallel=parallel, quiet=True, accelerator="cpu",
-    )  # fmt: skip
+        LitDigits,
+        data,
+        space=SPACE,
+        trials=trials,
+        epochs=EPOCHS,
+        maximize="val_acc",
+        seed=SEED,
+        batch_size=32,
+        parallel=parallel,
+        quiet=True,
+        accelerator="cpu",
+    )
     took = time.perf_counter() - began
     assert len(study.trials) == trials
     return took, study.best.value
@@ -115,10 +130,13 @@ def _study(path: str) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(path)) if path else None, study_name="s", load_if_exists=True,
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=SEED),
+        storage=JournalStorage(JournalFileBackend(path)) if path else None,
+        study_name="s",
+        load_if_exists=True,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=SEED),
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-    )  # fmt: skip
+    )
 
 
 def _optuna(trials: int) -> tuple[float, float]:
@@ -158,9 +176,13 @@ def _ray(trials: int) -> tuple[float, float]:
     began = time.perf_counter()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     config = tune.TuneConfig(
-        num_samples=trials, metric="val_acc", mode="max", max_concurrent_trials=2, search_alg=OptunaSearch(seed=SEED),
+        num_samples=trials,
+        metric="val_acc",
+        mode="max",
+        max_concurrent_trials=2,
+        search_alg=OptunaSearch(seed=SEED),
         scheduler=ASHAScheduler(max_t=EPOCHS, grace_period=1, reduction_factor=3),
-    )  # fmt: skip
+    )
     space = {"lr": tune.loguniform(1e-4, 1e-1), "hidden": tune.choice(SPACE["hidden"])}
     results = tune.Tuner(_ray_trial, param_space=space, tune_config=config).fit()
     took = time.perf_counter() - began
@@ -206,18 +228,26 @@ def measure() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for kind, words in KINDS.items():
         ratios = sorted(mine / stock for mine, stock in zip(found[kind], found["optuna"], strict=True))
-        rows.append({
-            "what": words, "trials/min": round(statistics.median(found[kind])),
-            "ratio": round(statistics.median(ratios), 2), "least": round(ratios[0], 2), "most": round(ratios[-1], 2),
-            "best val_acc": round(bests[kind], 4), "target": ">= 5" if kind == "tune2" else "",
-        })  # fmt: skip
+        rows.append(
+            {
+                "what": words,
+                "trials/min": round(statistics.median(found[kind])),
+                "ratio": round(statistics.median(ratios), 2),
+                "least": round(ratios[0], 2),
+                "most": round(ratios[-1], 2),
+                "best val_acc": round(bests[kind], 4),
+                "target": ">= 5" if kind == "tune2" else "",
+            }
+        )
     what = f"Ray Tune, two at a time, {RAY_TRIALS} trials"
     if importlib.util.find_spec("ray") is None:
         return [*rows, {"what": f"{what}: not installed"}]
     speed, best = _measured("ray", RAY_TRIALS)
     stock = statistics.median(found["optuna"])
-    return [*rows, {"what": what, "trials/min": round(speed), "ratio": round(speed / stock, 2),
-                    "best val_acc": round(best, 4)}]  # fmt: skip
+    return [
+        *rows,
+        {"what": what, "trials/min": round(speed), "ratio": round(speed / stock, 2), "best val_acc": round(best, 4)},
+    ]
 
 
 if __name__ == "__main__":
@@ -225,7 +255,7 @@ if __name__ == "__main__":
     kind, number = sys.argv[1], int(sys.argv[2])
     if kind.startswith("tune"):
         if kind == "tune2again":
-            STEM.get("jupyter_train.tuning.parallel.worker").is_warm.wait()  # as after a search before
+            FORK_SERVER.get("jupyter_train.tuning.parallel.worker").is_warm.wait()  # as after a search before
         print(*_ours(1 if kind == "tune" else 2, number))
     else:
         print(*{"optuna": _optuna, "optuna2": _optuna_twice, "ray": _ray}[kind](number))

@@ -51,10 +51,16 @@ def _recorded(name: str, rows: list[tuple[int, list[tuple[str, float]]]], **prog
 def _odd_run() -> dict[str, Any]:
     """A finished run with train and val of every odd metric."""
     rows = [
-        (step, [(f"{role}_{name}", value(step + later)) for name, value in ODD.items()
-                for role, later in (("train", 0), ("val", 4))])
+        (
+            step,
+            [
+                (f"{role}_{name}", value(step + later))
+                for name, value in ODD.items()
+                for role, later in (("train", 0), ("val", 4))
+            ],
+        )
         for step in range(30)
-    ]  # fmt: skip
+    ]
     key = _recorded("odd", rows, epoch=5, epochs=5, step=30, steps=30, steps_per_s=2.4, eta_s=0.0)
     return snapshot(open_store(), key)
 
@@ -64,15 +70,29 @@ def _study(found: dict[str, Any]) -> dict[str, Any]:
     values = [0.9 + place / 400 for place in range(17)] + [0.1, 0.12, 0.3]
     columns = {"numbers": range(20), "seconds": [1.5] * 20}
     text = {name: ",".join(map(str, column)) for name, column in columns.items()}
-    curves = [{"trial": n, "state": "c", "epochs": "1,2", "values": f"{value / 2},{value}"}
-              for n, value in enumerate(values)]  # fmt: skip
+    curves = [
+        {"trial": n, "state": "c", "epochs": "1,2", "values": f"{value / 2},{value}"} for n, value in enumerate(values)
+    ]
     study = {
-        "objectives": [{"metric": "val_acc", "mode": "max"}], **text, "states": "p" + "c" * 19,
-        "values": [",".join(map(str, values))], "runs": "," * 19,
-        "params": [{"name": "lr", "labels": [], "is_log": True, "low": 1e-6, "high": 0.1,
-                    "values": ",".join(f"1e-{1 + n % 6}" for n in range(20))}],
-        "curves": curves, "importance": [{"name": "lr", "share": 1.0}], "front": "",
-    }  # fmt: skip
+        "objectives": [{"metric": "val_acc", "mode": "max"}],
+        **text,
+        "states": "p" + "c" * 19,
+        "values": [",".join(map(str, values))],
+        "runs": "," * 19,
+        "params": [
+            {
+                "name": "lr",
+                "labels": [],
+                "is_log": True,
+                "low": 1e-6,
+                "high": 0.1,
+                "values": ",".join(f"1e-{1 + n % 6}" for n in range(20)),
+            }
+        ],
+        "curves": curves,
+        "importance": [{"name": "lr", "share": 1.0}],
+        "front": "",
+    }
     return bundle(found | {"run": new_key(), "families": [], "study": study})
 
 

@@ -77,8 +77,10 @@ def test_a_saved_form_is_its_line_and_the_toolbar_opens_a_new_one(jupyter) -> No
     assert page.locator(".jt-FormText").inner_text() == "run = %train <img src=x> data"
     assert page.locator(".jt-FormView img").count() == 0
     page.locator("jp-button, button", has_text="Train").first.click()
-    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1)"
-                           ".sharedModel.source.includes('%train --form model data')")  # fmt: skip
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1)"
+        ".sharedModel.source.includes('%train --form model data')"
+    )
 
 
 @notebook_in_full

@@ -84,14 +84,18 @@ def test_a_live_run_is_seen_stopped_and_found_again_from_the_list(jupyter) -> No
     _train(jupyter, line)
     page = jupyter.page
     page.evaluate(SHOW)
-    page.wait_for_function(f"() => [...document.querySelectorAll('.jt-Run')].some(n => n.innerText.includes('{name}') "
-                           "&& /running, [\\d,]+ of 5,000 epochs/.test(n.innerText))")  # fmt: skip
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('.jt-Run')].some(n => n.innerText.includes('{name}') "
+        "&& /running, [\\d,]+ of 5,000 epochs/.test(n.innerText))"
+    )
     if jupyter.application == "lab":
         page.locator(".jt-StatusItem", has_text="training").wait_for()
     _run(jupyter, name).click()
     page.locator(".jt-RunsActions .jt-Button", has_text="Stop").click()
-    page.wait_for_function(f"() => [...document.querySelectorAll('.jt-Run')].some(n => n.innerText.includes('{name}') "
-                           "&& n.innerText.includes('stopped'))")  # fmt: skip
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('.jt-Run')].some(n => n.innerText.includes('{name}') "
+        "&& n.innerText.includes('stopped'))"
+    )
 
 
 SCROLL = """async () => {
@@ -113,10 +117,17 @@ SCROLL = """async () => {
 def test_ten_thousand_runs_scroll_with_a_screenful_of_lines(jupyter) -> None:
     store = _store(jupyter)
     made = [
-        RunRecord(new_key(), f"many-{n}", "aaaa", status=RunStatus.FINISHED, created_at=time.time() - 1000 - n,
-                  summary={"best": {"metric": "val_loss", "value": 1 / (n + 1)}}, user=os.environ.get("USER", "me"))
+        RunRecord(
+            new_key(),
+            f"many-{n}",
+            "aaaa",
+            status=RunStatus.FINISHED,
+            created_at=time.time() - 1000 - n,
+            summary={"best": {"metric": "val_loss", "value": 1 / (n + 1)}},
+            user=os.environ.get("USER", "me"),
+        )
         for n in range(10_000)
-    ]  # fmt: skip
+    ]
     with store.engine.begin() as connection:
         connection.execute(sa.insert(runs), [_row_of(record) for record in made])
     try:

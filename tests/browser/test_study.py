@@ -116,10 +116,12 @@ def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
 
 @notebook_in_full
 def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
-    _begin(jupyter, trials=60, pause_s=0.015, after=(
-        "import json\nfound = study.trials.sort_index()\n"
-        "print(json.dumps(list(found['lr'])))"
-    ))  # fmt: skip
+    _begin(
+        jupyter,
+        trials=60,
+        pause_s=0.015,
+        after=("import json\nfound = study.trials.sort_index()\nprint(json.dumps(list(found['lr'])))"),
+    )
     page = jupyter.page
     page.wait_for_function(f"() => ({TRIALS})() >= 4")
     page.locator(".jt-Controls .jt-Button", has_text="Pause").click()

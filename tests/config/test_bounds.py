@@ -13,7 +13,7 @@ from jupyter_train.cli import main
 from jupyter_train.config import TrainConfig, TuneConfig, machine, options_by_name, tune_options_by_name
 from jupyter_train.config.bounds import shown
 from jupyter_train.config.commands import command
-from jupyter_train.config.search_space import MOST_CHOICES
+from jupyter_train.config.search_space import MAX_CHOICES
 from jupyter_train.exceptions import CommandError, JupyterTrainError, OptionError, SpaceError, UsageError
 from jupyter_train.magics import cell_body, line
 from jupyter_train.magics.namespace import Namespace
@@ -49,9 +49,15 @@ def test_more_than_the_machine_is_for_is_refused_in_one_line(name: str, value: o
 
 
 TOO_LONG = {
-    "note": "x" * 100_001, "tag": ["x" * 100_001], "early_stop": "x" * 10**6, "notify": "x" * 10**6,
-    "monitor": "x" * 10**6, "target": "x" * 10**6, "resume": "x" * 10**6, "split": "9" * 10**6,
-}  # fmt: skip
+    "note": "x" * 100_001,
+    "tag": ["x" * 100_001],
+    "early_stop": "x" * 10**6,
+    "notify": "x" * 10**6,
+    "monitor": "x" * 10**6,
+    "target": "x" * 10**6,
+    "resume": "x" * 10**6,
+    "split": "9" * 10**6,
+}
 
 
 @pytest.mark.parametrize("name", TOO_LONG)
@@ -61,10 +67,17 @@ def test_a_text_has_a_bound_and_is_not_echoed_whole(name: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("ask", [lambda: get_run("x" * 10**6), lambda: command("x" * 10**6, {}),
-                                 lambda: TrainConfig.of({"x" * 10**6: 1}), lambda: TuneConfig.of({"y" * 10**6: 1}, {}),
-                                 lambda: line.parse("--" + "x" * 10**6, options_by_name()),
-                                 lambda: line.parse("'" + "x" * 10**6, options_by_name())])  # fmt: skip
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: get_run("x" * 10**6),
+        lambda: command("x" * 10**6, {}),
+        lambda: TrainConfig.of({"x" * 10**6: 1}),
+        lambda: TuneConfig.of({"y" * 10**6: 1}, {}),
+        lambda: line.parse("--" + "x" * 10**6, options_by_name()),
+        lambda: line.parse("'" + "x" * 10**6, options_by_name()),
+    ],
+)
 def test_what_is_long_is_not_given_back(ask) -> None:
     with pytest.raises(JupyterTrainError) as caught:
         ask()
@@ -106,8 +119,18 @@ def test_every_usual_form_of_devices_is_taken(devices: object) -> None:
     assert TrainConfig.of({"epochs": 1, "devices": devices}).trainer["devices"] == devices
 
 
-@pytest.mark.parametrize("given", [{"parallel": MOST + 1}, {"parallel": 10**9}, {"trials": 10**6}, {"trials": 10**4000},
-                                   {"cv": 5000}, {"timeout": "9" * 4000}], ids=short)  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"parallel": MOST + 1},
+        {"parallel": 10**9},
+        {"trials": 10**6},
+        {"trials": 10**4000},
+        {"cv": 5000},
+        {"timeout": "9" * 4000},
+    ],
+    ids=short,
+)
 def test_a_search_is_bounded_in_the_same_way(given: dict[str, object]) -> None:
     usual = {"trials": 2, "minimize": "val_loss"}
     with pytest.raises(OptionError, match="expected"):
@@ -167,7 +190,7 @@ def test_processors_are_those_this_process_may_use(tmp_path, monkeypatch) -> Non
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("given", ["|".join(map(str, range(500_000))), list(range(500_000)), "|" * 500_000], ids=short)
 def test_a_space_of_very_many_choices_is_refused_at_once(given: object) -> None:
-    with pytest.raises(SpaceError, match=f"`lr` has 500,00[01] choices; expected at most {MOST_CHOICES:,}"):
+    with pytest.raises(SpaceError, match=f"`lr` has 500,00[01] choices; expected at most {MAX_CHOICES:,}"):
         tune(LitDigits, digits(64), space={"lr": given}, trials=2, minimize="val_loss", quiet=True)
 
 
@@ -184,9 +207,14 @@ def test_a_grid_of_very_many_trials_is_refused_before_it_is_made() -> None:
     assert open_store().list_runs() == []
 
 
-DEEP = ["[" * 1000, "a: " + "[" * 1000, "a: " + "9" * 5000, "a: &a [*a]",
-        "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(9))]  # fmt: skip
+DEEP = [
+    "[" * 1000,
+    "a: " + "[" * 1000,
+    "a: " + "9" * 5000,
+    "a: &a [*a]",
+    "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(9)),
+]
 
 
 @pytest.mark.parametrize("text", DEEP, ids=short)

@@ -39,9 +39,19 @@ def test_train_shows_that_signature() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("3e-4", 3e-4), ("10", 10), ("true", True), ("None", None), ("[0, 1]", [0, 1]), ("adam", "adam"), ("1.", 1.0),
-     ("bf16-mixed", "bf16-mixed"), ("{'days': 1}", {"days": 1}), ("__import__('os')", "__import__('os')")],
-)  # fmt: skip
+    [
+        ("3e-4", 3e-4),
+        ("10", 10),
+        ("true", True),
+        ("None", None),
+        ("[0, 1]", [0, 1]),
+        ("adam", "adam"),
+        ("1.", 1.0),
+        ("bf16-mixed", "bf16-mixed"),
+        ("{'days': 1}", {"days": 1}),
+        ("__import__('os')", "__import__('os')"),
+    ],
+)
 def test_literals_are_read_as_data_never_as_code(text: str, value: object) -> None:
     assert literal(text) == value
 
@@ -79,9 +89,18 @@ def test_bad_options_say_what_was_expected(given: dict[str, object], words: str)
 
 @pytest.mark.parametrize(
     ("metric", "direction"),
-    [("val_loss", "min"), ("val_acc", "max"), ("val/f1", "max"), ("test_rmse", "min"), ("valAUROC", "max"),
-     ("val_f1_loss", "min"), ("zork", None), ("train_loss_epoch", "min"), ("perplexity", "min")],
-)  # fmt: skip
+    [
+        ("val_loss", "min"),
+        ("val_acc", "max"),
+        ("val/f1", "max"),
+        ("test_rmse", "min"),
+        ("valAUROC", "max"),
+        ("val_f1_loss", "min"),
+        ("zork", None),
+        ("train_loss_epoch", "min"),
+        ("perplexity", "min"),
+    ],
+)
 def test_direction_is_told_by_the_name(metric: str, direction: str | None) -> None:
     assert direction_of(metric) == direction
 

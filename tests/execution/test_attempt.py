@@ -23,7 +23,8 @@ def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.M
         train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True)
     [run] = runs()
     assert (run.record.status, run.record.message) == (
-        "failed", "the run store does not answer",
-    )  # fmt: skip
+        "failed",
+        "the run store does not answer",
+    )
     made = [thread for thread in threading.enumerate() if thread not in before]
     assert not [thread for thread in made if thread.name == "jupyter_train writer"]

@@ -46,20 +46,45 @@ def test_it_is_explained_and_nothing_is_trained() -> None:
     ("model", "data", "options", "what", "words"),
     [
         (Adversarial, lambda: (loader(), loader()), {}, "loop", "Lightning's own: the model optimizes manually"),
-        (Plain, lambda: loader(), {"profiler": "simple"}, "loop",
-         "Lightning's own: SimpleProfiler watches Lightning's own loop"),
+        (
+            Plain,
+            lambda: loader(),
+            {"profiler": "simple"},
+            "loop",
+            "Lightning's own: SimpleProfiler watches Lightning's own loop",
+        ),
         (Plain, lambda: loader(), {"engine": "lightning"}, "loop", "Lightning's own: `--engine lightning` was given"),
-        (Plain, lambda: loader(), {"devices": 2, "accelerator": "cpu"}, "loop",
-         "Lightning's own: 2 processes share the work"),
-        (Plain, lambda: loader(), {"engine": "lightning"}, "batches",
-         "6 an epoch, read sample by sample from `TensorDataset`"),
-        (Plain, lambda: DataLoader(Slow(), 8, num_workers=2), {}, "batches",
-         "50 an epoch, read sample by sample from `Slow`, in 2 worker processes"),
-        (Plain, lambda: DataLoader(Stream(), 8), {}, "order",
-         "`Stream` is a stream: its order is its own, and a resumed epoch reads it from its beginning; a resumed run "
-         "may differ"),
+        (
+            Plain,
+            lambda: loader(),
+            {"devices": 2, "accelerator": "cpu"},
+            "loop",
+            "Lightning's own: 2 processes share the work",
+        ),
+        (
+            Plain,
+            lambda: loader(),
+            {"engine": "lightning"},
+            "batches",
+            "6 an epoch, read sample by sample from `TensorDataset`",
+        ),
+        (
+            Plain,
+            lambda: DataLoader(Slow(), 8, num_workers=2),
+            {},
+            "batches",
+            "50 an epoch, read sample by sample from `Slow`, in 2 worker processes",
+        ),
+        (
+            Plain,
+            lambda: DataLoader(Stream(), 8),
+            {},
+            "order",
+            "`Stream` is a stream: its order is its own, and a resumed epoch reads it from its beginning; a resumed "
+            "run may differ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_it_says_why(model, data, options, what: str, words: str) -> None:
     assert train(lambda: model(), data, explain=True, **options)[what] == words
 

@@ -58,11 +58,12 @@ TREES = {
     "a group of its own": {"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/memory.events": "oom 9\noom_kill 3"},
     "a container": {"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.events": "low 0\noom_kill 3\n"},
     "the first version": {
-        "proc/self/cgroup": "4:memory:/x\n0::/", "sys/fs/cgroup/memory/x/memory.oom_control": "under_oom 0\noom_kill 3"
+        "proc/self/cgroup": "4:memory:/x\n0::/",
+        "sys/fs/cgroup/memory/x/memory.oom_control": "under_oom 0\noom_kill 3",
     },
     "the whole machine": {"proc/vmstat": "nr_free_pages 1\noom_kill 3\n"},
     "nothing": {},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("where", TREES)
@@ -78,7 +79,7 @@ def test_a_process_that_the_system_killed_long_before_is_another(tmp_path: Path)
     path = tmp_path / "proc" / "vmstat"
     path.parent.mkdir()
     path.write_text("oom_kill 3\n")
-    kills = oom_kills.Kills(tmp_path)
+    kills = oom_kills.OomKills(tmp_path)
     path.write_text("oom_kill 4\n")
     assert kills.are_more
     kills.look()

@@ -48,9 +48,15 @@ def _rows(run):
 def test_streams_are_validated_when_stock_validates_them(engine, tmp_path) -> None:
     stock, ours = Watched(), Watched()
     trainer = pl.Trainer(
-        max_epochs=3, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        default_root_dir=tmp_path, devices=1, **OVER_EPOCHS,
-    )  # fmt: skip
+        max_epochs=3,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        devices=1,
+        **OVER_EPOCHS,
+    )
     trainer.fit(stock, *_stream())
     run = train(ours, _stream(), epochs=3, seed=1, quiet=True, engine=engine, **OVER_EPOCHS)
     assert ours.validated == stock.validated == VALIDATED
@@ -66,14 +72,19 @@ def test_a_named_metric_is_not_missed_before_the_first_validation() -> None:
     ("line", "body"),
     [
         ("model streams --epochs 3 --quiet --val-check-interval 7 --check-val-every-n-epoch none", None),
-        ("", "model: model\ndata: streams\nepochs: 3\nquiet: true\nval_check_interval: 7\n"
-             "check_val_every_n_epoch: null\n"),
-        ("tests.models.LitDigits tests.execution.test_none.Streams",
-         "seed_everything: 1\nquiet: true\n"
-         "trainer: {max_epochs: 3, val_check_interval: 7, check_val_every_n_epoch: null, max_time: null}\n"),
+        (
+            "",
+            "model: model\ndata: streams\nepochs: 3\nquiet: true\nval_check_interval: 7\n"
+            "check_val_every_n_epoch: null\n",
+        ),
+        (
+            "tests.models.LitDigits tests.execution.test_none.Streams",
+            "seed_everything: 1\nquiet: true\n"
+            "trainer: {max_epochs: 3, val_check_interval: 7, check_val_every_n_epoch: null, max_time: null}\n",
+        ),
     ],
     ids=["line", "yaml", "cli file"],
-)  # fmt: skip
+)
 def test_none_arrives_from_a_cell(shell, line, body) -> None:
     shell.user_ns.update(model=LitDigits(), streams=_stream())
     run = shell.run_line_magic("train", line) if body is None else shell.run_cell_magic("train", line, body)
@@ -107,9 +118,18 @@ def test_none_undoes_an_option_of_the_attempt_before() -> None:
 
 def test_trials_and_their_promotion_keep_none() -> None:
     study = tune(
-        LitDigits, (digits(64)), space={"lr": [1e-3, 1e-2]}, trials=1, minimize="val_loss", epochs=4, seed=1,
-        quiet=True, val_check_interval=3, check_val_every_n_epoch=None, prune="none",
-    )  # fmt: skip
+        LitDigits,
+        (digits(64)),
+        space={"lr": [1e-3, 1e-2]},
+        trials=1,
+        minimize="val_loss",
+        epochs=4,
+        seed=1,
+        quiet=True,
+        val_check_interval=3,
+        check_val_every_n_epoch=None,
+        prune="none",
+    )
     assert _rows(study.trial(0)) == [3, 6]
     assert "--check-val-every-n-epoch none" in study.promote()
     again = tune(LitDigits, digits(64), resume=study.ref, trials=2, quiet=True)

@@ -78,8 +78,11 @@ def test_a_command_gets_the_run_in_its_environment_and_on_its_input(tmp_path) ->
 
 def test_nobody_there_harms_nothing(told) -> None:
     url, _ = told
-    cases = {f"{url}/broken": "could not notify http://127.0.0.1/…: 500 Internal Server Error",
-             "http://127.0.0.1:9/x": "could not notify http://127.0.0.1/…", "exit 3": "exit code 3"}  # fmt: skip
+    cases = {
+        f"{url}/broken": "could not notify http://127.0.0.1/…: 500 Internal Server Error",
+        "http://127.0.0.1:9/x": "could not notify http://127.0.0.1/…",
+        "exit 3": "exit code 3",
+    }
     for target, words in cases.items():
         run = train(LitDigits(), digits(64), epochs=1, quiet=True, notify=target)
         assert run.status == "finished"
@@ -122,8 +125,10 @@ ODD = {
 
 @pytest.mark.parametrize("target", ODD, ids=lambda target: repr(target)[:40])
 def test_an_odd_target_is_refused_before_anything_is_trained(target: str) -> None:
-    for made in (lambda: train(LitDigits(), digits(64), epochs=1, quiet=True, notify=target),
-                 lambda: TuneConfig.of({"notify": target, "trials": 1, "minimize": "x"}, {"a": "1..2"})):  # fmt: skip
+    for made in (
+        lambda: train(LitDigits(), digits(64), epochs=1, quiet=True, notify=target),
+        lambda: TuneConfig.of({"notify": target, "trials": 1, "minimize": "x"}, {"a": "1..2"}),
+    ):
         with pytest.raises(OptionError) as caught:
             made()
         assert ODD[target] in str(caught.value)
@@ -197,8 +202,10 @@ def far():
 def test_a_redirect_is_no_notification(far) -> None:
     url, asked = far
     said = notified(f"{url}/redirect/s3cret")
-    assert said == ("warning", "could not notify http://127.0.0.1/…: it points to http://other.example/… (302); give "
-                               "that address")  # fmt: skip
+    assert said == (
+        "warning",
+        "could not notify http://127.0.0.1/…: it points to http://other.example/… (302); give that address",
+    )
     assert asked == ["/redirect/s3cret"]
 
 
@@ -243,8 +250,17 @@ def test_a_run_of_several_fits_is_told_of_once_as_is_a_search(told) -> None:
     several = train(LitDigits(), digits(64), epochs=1, cv=2, seeds=2, quiet=True, notify=f"{url}/hook-s3cret")
     assert [(one["ref"], one["status"]) for one in received] == [(several.ref, "finished")]
     assert "s3cret" not in json.dumps([several.config, [event.text for event in several.events]])
-    study = tune(LitDigits, digits(64), space={"lr": "1e-3..1e-1"}, trials=2, epochs=1, cv=2, minimize="val_loss",
-                 quiet=True, notify=f"{url}/hook-s3cret")  # fmt: skip
+    study = tune(
+        LitDigits,
+        digits(64),
+        space={"lr": "1e-3..1e-1"},
+        trials=2,
+        epochs=1,
+        cv=2,
+        minimize="val_loss",
+        quiet=True,
+        notify=f"{url}/hook-s3cret",
+    )
     assert [one["ref"] for one in received[1:]] == [study.ref]
 
 

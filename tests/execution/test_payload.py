@@ -39,9 +39,12 @@ def through(store, record, content):
 
 @pytest.mark.parametrize(
     ("there", "instead"),
-    [(b"I1\n.", b"cos\nsystem\n(S'touch hacked'\ntR."), (b'"carrier": ""', b'"carrier": "this"'),
-     (b'"path": [', b'"path": ["/tmp", ')],
-)  # fmt: skip
+    [
+        (b"I1\n.", b"cos\nsystem\n(S'touch hacked'\ntR."),
+        (b'"carrier": ""', b'"carrier": "this"'),
+        (b'"path": [', b'"path": ["/tmp", '),
+    ],
+)
 def test_a_payload_that_somebody_changed_is_not_used_at_all(store, record, tmp_path, there, instead) -> None:
     file = RunFolder(record.folder).path / "payload.pickle"
     digest = payload.write(RunFolder(record.folder), dataclasses.replace(pickled({}), stream=b"I1\n."))

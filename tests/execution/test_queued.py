@@ -16,7 +16,7 @@ from jupyter_train.exceptions import RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
-from jupyter_train.store.run_index import outlines
+from jupyter_train.store.run_index import index_entries
 from tests.execution.waiting import has_begun, until
 from tests.faults.children import Child
 from tests.models import DigitsData, LitDigits, digits
@@ -62,7 +62,7 @@ def words_everywhere(run) -> list[str]:
     """What every view says of a run."""
     store = open_store()
     shot = snapshot(store, run.key)
-    [row] = [row_of(store, one, "") for one in outlines(store, 10) if one.key == run.key]
+    [row] = [row_of(store, one, "") for one in index_entries(store, 10) if one.key == run.key]
     return [str(run.status), repr(run).split("\n")[0], repr(runs()), shot["status"], row["status"]]
 
 

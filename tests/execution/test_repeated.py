@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from jupyter_train import get_run, train, tune
 from jupyter_train.config.cross_validation import Fold, Folds, parse_folds
 from jupyter_train.exceptions import DataError, ModelError, OptionError, RunNotFoundError, RunStateError
-from jupyter_train.handle.study import Repeats
+from jupyter_train.handle.study import CrossValidation
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints.initial_weights import state_hash
@@ -132,8 +132,12 @@ def test_a_model_that_cannot_be_copied_is_refused(store) -> None:
 
 def test_several_fits_have_no_weights_of_their_own() -> None:
     run = train(build, digits(200), cv=2, **USUAL)
-    for ask in (run.model, lambda: run.predict(digits(10)[0]), lambda: run.load_into(LitDigits()),
-                lambda: run.export("model.ckpt", "lightning")):  # fmt: skip
+    for ask in (
+        run.model,
+        lambda: run.predict(digits(10)[0]),
+        lambda: run.load_into(LitDigits()),
+        lambda: run.export("model.ckpt", "lightning"),
+    ):
         with pytest.raises((ModelError, RunStateError), match=r"is several fits, each with weights of its own"):
             ask()
     assert run.children[0].model(LitDigits()) is not None
@@ -141,7 +145,7 @@ def test_several_fits_have_no_weights_of_their_own() -> None:
 
 def test_a_cross_validation_is_one_run_with_its_folds(store) -> None:
     run = train(build, digits(), cv=4, **USUAL)
-    assert isinstance(run, Repeats)
+    assert isinstance(run, CrossValidation)
     assert run.status == "finished"
     assert run.record.kind == "cv"
     fits = run.fits
@@ -156,7 +160,7 @@ def test_a_cross_validation_is_one_run_with_its_folds(store) -> None:
     shown = next(one for one in accuracy["series"] if one["name"] == "val_acc")
     assert shown["lows"] == pytest.approx(list(own["val_acc"] - own["val_acc/std"]), rel=1e-3)
     assert [one["name"] for one in accuracy["series"]] == ["train_acc", "val_acc"]
-    assert isinstance(get_run(run.ref), Repeats)
+    assert isinstance(get_run(run.ref), CrossValidation)
     assert [one.ref for one in store.list_runs()] == [run.ref]
 
 
@@ -194,12 +198,14 @@ BAD = {
     "no kind": ({"cv": "5:stratifed"}, digits, OptionError, "a number of folds such as"),
     "more folds than rows": ({"cv": "400:plain"}, digits, DataError, "cannot deal these 320 rows"),
     "a loader": (
-        {"cv": 3}, lambda: DataLoader(TensorDataset(torch.zeros(4, 64), torch.zeros(4).long())), DataError,
+        {"cv": 3},
+        lambda: DataLoader(TensorDataset(torch.zeros(4, 64), torch.zeros(4).long())),
+        DataError,
         "a DataLoader is used as it is",
     ),
     "a place": ({"cv": 3, "resume": "digits", "from_": "best"}, digits, RunNotFoundError, "digits"),
     "a finder": ({"cv": 3, "lr": "auto"}, digits, OptionError, "`auto` looks for one number"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

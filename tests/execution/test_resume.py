@@ -44,7 +44,7 @@ class Fails(pl.Callback):
 @pytest.fixture
 def often(monkeypatch):
     """A checkpoint whenever one can be taken."""
-    monkeypatch.setattr(schedule, "LEAST_PERIOD_S", 0.0)
+    monkeypatch.setattr(schedule, "MIN_PERIOD_S", 0.0)
     monkeypatch.setattr(schedule, "WRITING_SHARE", 100.0)
 
 
@@ -64,12 +64,20 @@ class Unsaid(LitDigits):
 
 
 OTHERS = {
-    "another size": (lambda: LitDigits(hidden=32), {"epochs": 3}, ChangedError,
-                     "has weights of another model: `net.0.weight` was"),
-    "an unsaid size": (lambda: Unsaid(hidden=32), {"epochs": 3}, ChangedError,
-                       r"has weights of another model: `net.0.weight` was \(16, 64\) and is \(32, 64\), `net.0.bias`"),
+    "another size": (
+        lambda: LitDigits(hidden=32),
+        {"epochs": 3},
+        ChangedError,
+        "has weights of another model: `net.0.weight` was",
+    ),
+    "an unsaid size": (
+        lambda: Unsaid(hidden=32),
+        {"epochs": 3},
+        ChangedError,
+        r"has weights of another model: `net.0.weight` was \(16, 64\) and is \(32, 64\), `net.0.bias`",
+    ),
     "shorter": (None, {"epochs": 1}, RunStateError, "has trained 2 epochs: give `--epochs 2` or more"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", OTHERS)
@@ -386,9 +394,6 @@ def _checkpoints(run):
         return reader.checkpoints()
 
 
-# -- export --------------------------------------------------------------------------------------------
-
-
 def test_a_model_is_exported_for_other_tools(tmp_path) -> None:
     import json
 
@@ -429,10 +434,16 @@ def test_hyperparameters_of_any_kind_come_back(tmp_path) -> None:
     import functools
 
     given = {
-        "scalar": np.float32(0.5), "array": np.arange(3), "path": tmp_path, "colour": Colour.RED,
-        "date": datetime.date(2026, 1, 2), "cls": LitDigits, "module": torch.nn.Linear(2, 2),
-        "partial": functools.partial(int, base=2), "space": argparse.Namespace(a=1),
-    }  # fmt: skip
+        "scalar": np.float32(0.5),
+        "array": np.arange(3),
+        "path": tmp_path,
+        "colour": Colour.RED,
+        "date": datetime.date(2026, 1, 2),
+        "cls": LitDigits,
+        "module": torch.nn.Linear(2, 2),
+        "partial": functools.partial(int, base=2),
+        "space": argparse.Namespace(a=1),
+    }
 
     class Odd(LitDigits):
         def __init__(self, **odd):

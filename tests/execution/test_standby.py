@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_train import train
 from jupyter_train.execution.workers import spawn
-from jupyter_train.execution.workers.spawn import STANDBY
+from jupyter_train.execution.workers.spawn import WARM_WORKER
 from tests.execution.waiting import has_begun, until
 from tests.models import LitDigits, are_equal, digits, weights
 
@@ -28,16 +28,16 @@ def nobody_waits():
 
 
 def _end_waiting() -> None:
-    process = STANDBY.take()
+    process = WARM_WORKER.take()
     if process is not None:
         process.kill()
         process.wait()
 
 
 def _waiting(monkeypatch) -> int:
-    STANDBY.prepare(lambda: True)
-    assert STANDBY._process is not None
-    return STANDBY._process.pid
+    WARM_WORKER.prepare(lambda: True)
+    assert WARM_WORKER._process is not None
+    return WARM_WORKER._process.pid
 
 
 def test_a_run_is_given_to_the_process_that_waits_and_is_the_same_run(monkeypatch) -> None:
@@ -58,7 +58,7 @@ class Telling(LitDigits):
 def test_it_is_not_used_when_what_torch_reads_at_import_has_changed(monkeypatch) -> None:
     pid = _waiting(monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert STANDBY.take() is None
+    assert WARM_WORKER.take() is None
     assert not psutil.pid_exists(pid)
 
 
@@ -69,10 +69,10 @@ def test_one_that_died_meanwhile_is_no_loss(monkeypatch) -> None:
 
 
 def test_there_is_none_where_memory_is_short(monkeypatch) -> None:
-    monkeypatch.setattr(spawn, "_LEAST_FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(spawn, "_MIN_FREE_BYTES", 1 << 60)
     _end_waiting()  # one that an earlier run has prepared for just now
-    STANDBY.prepare(lambda: True)
-    assert STANDBY.take() is None
+    WARM_WORKER.prepare(lambda: True)
+    assert WARM_WORKER.take() is None
 
 
 STARTER = """
@@ -97,10 +97,10 @@ def test_the_first_detached_run_prepares_for_the_second() -> None:
     run = train(LitDigits(), digits(64), epochs=100_000, quiet=True, detach=True)
     until(has_begun, run)
     deadline = time.monotonic() + 30
-    while STANDBY._process is None:
+    while WARM_WORKER._process is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    pid = STANDBY._process.pid
+    pid = WARM_WORKER._process.pid
     second = train(LitDigits(), digits(64), epochs=1, quiet=True, detach=True).wait(90)
     assert second.record.pid == pid
     run.stop()

@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 
 from jupyter_train import get_run, runs, train, tune
 from jupyter_train.exceptions import RunStateError, TrainingInterrupted
-from jupyter_train.execution.workers.fork_server import STEM
+from jupyter_train.execution.workers.fork_server import FORK_SERVER
 from jupyter_train.run import RunStatus
 from jupyter_train.store import commands, open_store
 from tests.execution.waiting import until
@@ -128,7 +128,7 @@ def test_a_cell_on_two_devices_obeys_while_its_processes_wait_for_each_other(own
 
 def test_a_search_obeys_while_its_processes_are_still_loading(monkeypatch) -> None:
     """As the second search of a kernel does, it gives them trials before they are ready; those begin again with it."""
-    monkeypatch.setattr(type(STEM), "is_warm", True)
+    monkeypatch.setattr(type(FORK_SERVER), "is_warm", True)
 
     def end() -> None:
         until(lambda _: bool(runs()) and _running(get_run(runs()[0].key)) == 2, None)
@@ -136,9 +136,16 @@ def test_a_search_obeys_while_its_processes_are_still_loading(monkeypatch) -> No
 
     threading.Thread(target=end, daemon=True).start()
     study = tune(
-        LitDigits, SlowToLoad("0"), space={"lr": "1e-3..1e-1"}, trials=4, epochs=1, parallel=2, minimize="train_loss",
-        quiet=True, seed=1,
-    )  # fmt: skip
+        LitDigits,
+        SlowToLoad("0"),
+        space={"lr": "1e-3..1e-1"},
+        trials=4,
+        epochs=1,
+        parallel=2,
+        minimize="train_loss",
+        quiet=True,
+        seed=1,
+    )
     assert study.status == "stopped"
     assert [trial.state.is_finished() for trial in study.optuna.get_trials()] == [False, False]
 

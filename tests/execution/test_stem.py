@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from jupyter_train.execution.workers import fork_server as stems
-from jupyter_train.execution.workers.fork_server import STEM, start
+from jupyter_train.execution.workers.fork_server import FORK_SERVER, start
 
 MODULE = "tests.execution.forked_main"
 LINE = f"said {float(512**3)}"
@@ -46,7 +46,7 @@ def test_a_child_computes_and_its_end_is_told(way: str, what: str, code: int, er
 def test_children_are_forked_from_one_process_and_an_idle_one_ends_with_its_input(error) -> None:
     first, second = _started("wait", error), _started("wait", error)
     parents = {psutil.Process(pid).ppid() for _process, _stdin, pid, _words in (first, second)}
-    assert parents == {STEM.get()._process.pid}
+    assert parents == {FORK_SERVER.get()._process.pid}
     for process, stdin, _pid, _words in (first, second):
         stdin.close()
         assert process.wait() == 5
@@ -57,7 +57,7 @@ def test_a_child_can_be_killed_also_before_it_is_there(error) -> None:
     process.kill()
     assert process.wait() == -9
     assert not psutil.pid_exists(pid)
-    STEM.get().close()
+    FORK_SERVER.get().close()
     process, _stdin, stdout = start(MODULE, ["wait"], {}, error.fileno())  # a new one, which imports for seconds
     process.kill()
     assert process.wait() == -9
@@ -66,18 +66,18 @@ def test_a_child_can_be_killed_also_before_it_is_there(error) -> None:
 
 def test_when_the_stem_is_killed_its_children_are_over_and_the_next_has_another(error) -> None:
     process, _stdin, pid, _words = _started("wait", error)
-    before = STEM.get()._process.pid
+    before = FORK_SERVER.get()._process.pid
     os.kill(before, signal.SIGKILL)
     assert process.wait() == -9
-    assert STEM.get()._process.pid != before
+    assert FORK_SERVER.get()._process.pid != before
     os.kill(pid, signal.SIGKILL)  # workers notice by themselves; this one does not look
     assert _started("return", error)[0].wait() == 5
 
 
 def test_another_environment_for_torch_has_another_stem(error, monkeypatch) -> None:
-    before = STEM.get()._process
+    before = FORK_SERVER.get()._process
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert STEM.get()._process.pid != before.pid
+    assert FORK_SERVER.get()._process.pid != before.pid
     before.wait(20)
 
 
@@ -89,7 +89,7 @@ def test_one_that_has_threads_is_not_forked(error, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     monkeypatch.setattr(stems, "LIKELY", ("has_a_thread",))
     monkeypatch.setitem(__import__("sys").modules, "has_a_thread", object())
-    monkeypatch.setattr(stems, "STEM", stems._Kept())
+    monkeypatch.setattr(stems, "FORK_SERVER", stems._CurrentServer())
     first, _stdin, _stdout = stems.start(MODULE, ["return"], {}, error.fileno())
     assert first.wait() == -9
     process, _stdin, stdout = stems.start(MODULE, ["return"], {"SAID_LATER": "said"}, error.fileno())
@@ -118,8 +118,8 @@ def test_it_ends_with_the_process_that_started_it(python: str, tmp_path) -> None
 
 @pytest.mark.parametrize("name", ["KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTORCH_NVML_BASED_CUDA_CHECK"])
 def test_what_libraries_set_once_they_are_imported_changes_nothing(name: str, monkeypatch) -> None:
-    before = STEM.get()
+    before = FORK_SERVER.get()
     before.is_warm.wait(60)
     monkeypatch.setenv(name, "TRUE")
-    assert STEM.is_warm
-    assert STEM.get() is before
+    assert FORK_SERVER.is_warm
+    assert FORK_SERVER.get() is before

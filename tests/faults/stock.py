@@ -32,9 +32,13 @@ def carry_out(name: str, folder: str, epochs: int, kill_at: int, resume: bool) -
     saves = pl.callbacks.ModelCheckpoint(folder, every_n_train_steps=1, save_last=True, save_on_train_epoch_end=True)
     kill = [_Kill(kill_at)] if kill_at else []
     trainer = pl.Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
         callbacks=[*subject.callbacks(), saves, *kill],
-    )  # fmt: skip
+    )
     last = Path(folder, "last.ckpt")
     trainer.fit(
         module, train, validation, ckpt_path=str(last) if resume and last.exists() else None, weights_only=False

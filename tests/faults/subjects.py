@@ -101,8 +101,16 @@ class Scheduled(Lit):
         made = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, threshold=0.5)
         kind, frequency = ("step", 2) if self.kind == "plateau-step" else ("epoch", 1)
         monitor = "train_loss" if kind == "step" else "val_loss"
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": made, "monitor": monitor, "interval": kind,
-                                                         "frequency": frequency, "strict": False}}  # fmt: skip
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": made,
+                "monitor": monitor,
+                "interval": kind,
+                "frequency": frequency,
+                "strict": False,
+            },
+        }
 
 
 class TwoOptimizers(Lit):

@@ -14,7 +14,7 @@ import torch
 from jupyter_train import doctor, runs
 from jupyter_train.api.train import train_cli_file
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.checkpoint_selector import Choice
+from jupyter_train.execution.checkpoint_selector import CheckpointSelector
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.training.checkpoints.format import is_valid, read, read_foreign
 from tests.faults.children import Child
@@ -28,19 +28,19 @@ def save_for_ever(temporary: str) -> None:
     """A run that saves one checkpoint after another, each in place of the one before."""
     from jupyter_train.run import RunStatus
     from jupyter_train.store.metrics.reader import Checkpoint
-    from jupyter_train.store.run_lock import OwnerLock
+    from jupyter_train.store.run_lock import RunLock
     from jupyter_train.store.writer import Row, RunWriter
-    from jupyter_train.training.checkpoints.async_writer import Saver, Snapshot
+    from jupyter_train.training.checkpoints.async_writer import AsyncWriter, Snapshot
 
     os.environ["TMPDIR"] = temporary
     torch.set_num_threads(1)
     store = open_store()
     record = store.create_run("saves")
     folder = RunFolder(record.folder)
-    OwnerLock(folder.lock).acquire()
+    RunLock(folder.lock).acquire()
     store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time())
     writer = RunWriter(store, record.key, folder)
-    saver = Saver(folder, writer, is_async=False)
+    saver = AsyncWriter(folder, writer, is_async=False)
     content = {"state_dict": {"weight": torch.zeros(200_000)}, "loops": {}}
     last: list[str] = []
     for step in range(1_000_000):
@@ -84,7 +84,7 @@ def test_a_damaged_checkpoint_is_refused_and_an_earlier_one_serves(how: str, tal
     """Every offset is refused before anything is read; a resume then uses the checkpoint before."""
     expected = whole("plain")
     run = killed("plain", "step", 20, "any")
-    candidates = Choice(open_store(), None)._candidates(run.record, checkpoints(run))
+    candidates = CheckpointSelector(open_store(), None)._candidates(run.record, checkpoints(run))
     newest = candidates[0]  # the one a resume would begin with
     path = run.folder / newest.path
     intact = path.read_bytes()

@@ -19,7 +19,7 @@ from jupyter_train import doctor, get_run, runs
 from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.run import RunStatus
 from jupyter_train.server import handlers
-from jupyter_train.server.rows import Changes
+from jupyter_train.server.rows import RowChanges
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
@@ -39,10 +39,14 @@ def keys(own_store: Path) -> list[str]:
     made = []
     for number in range(_RUNS):
         summary = {
-            "best": {"metric": "val_loss", "value": 0.1, "mode": "min", "epoch": 1, "step": 9}, "trail": [0.2, 0.1],
-            "progress": {"epoch": 2, "epochs": 5, "step": 20}, "last": {"val_loss": 0.1}, "data": "320 rows",
-            "resources": {"cpu": [1.0, 2.0]}, "cell": "a",
-        }  # fmt: skip
+            "best": {"metric": "val_loss", "value": 0.1, "mode": "min", "epoch": 1, "step": 9},
+            "trail": [0.2, 0.1],
+            "progress": {"epoch": 2, "epochs": 5, "step": 20},
+            "last": {"val_loss": 0.1},
+            "data": "320 rows",
+            "resources": {"cpu": [1.0, 2.0]},
+            "cell": "a",
+        }
         record = store.create_run("digits", tags=["a"], config={"epochs": 5, "lr": 0.1, "expressions": {"lr": "lr"}})
         store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
         events = [Event(time.time(), step, "command", f"paused at {step}", {"verb": "pause"}) for step in range(5)]
@@ -85,7 +89,7 @@ def looks(key: str) -> Iterator[Callable[[], Any]]:
     """What people and pages do to see their runs."""
     yield lambda: (repr(runs()), runs()._repr_html_())
     yield lambda: json.dumps(handlers._list(100, "/"))
-    yield lambda: look_twice(Changes("/"))
+    yield lambda: look_twice(RowChanges("/"))
     yield lambda: list(runs())
     yield lambda: repr(get_run(key))
     yield lambda: get_run(key).metrics
@@ -96,7 +100,7 @@ def looks(key: str) -> Iterator[Callable[[], Any]]:
     yield lambda: json.dumps(handlers._details(key, "/"))
 
 
-def look_twice(changes: Changes) -> None:
+def look_twice(changes: RowChanges) -> None:
     for _ in range(2):
         json.dumps([*changes.look(open_store())[0]])
 

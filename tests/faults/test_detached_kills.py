@@ -67,7 +67,7 @@ def _points(run) -> list[tuple[int, float]]:
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_killed_run_says_so_and_keeps_what_it_acknowledged(seed: int, monkeypatch) -> None:
-    monkeypatch.setattr(runs_module, "QUEUED_PATIENCE_S", 1.0)
+    monkeypatch.setattr(runs_module, "QUEUED_TIMEOUT_S", 1.0)
     dice = random.Random(seed)
     how, is_orphan, expected = WAYS[seed % len(WAYS)]
     starter = subprocess.Popen([sys.executable, "-W", "ignore", "-c", STARTER, ROOT])

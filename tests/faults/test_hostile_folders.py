@@ -144,8 +144,13 @@ def link_checkpoints(run: Run, canary: Path) -> None:
 
 
 HOSTILE: list[Callable[[Run, Path], None]] = [
-    put_a_bomb, name_a_file_outside, swap_for_another, swap_for_a_link, forget_identity, link_checkpoints,
-]  # fmt: skip
+    put_a_bomb,
+    name_a_file_outside,
+    swap_for_another,
+    swap_for_a_link,
+    forget_identity,
+    link_checkpoints,
+]
 
 
 def _refusal(run: Run, use: Callable[[Run], object]) -> str:
@@ -299,9 +304,6 @@ def test_that_others_can_change_the_folder_is_said_once(own_store, mode, who) ->
     assert [f"can be changed by {who}:" in text for text in told] == [True] * bool(who)
 
 
-# -- a second user of the machine ------------------------------------------------------------------
-
-
 def give_away(*paths: Path) -> None:
     for path in paths:
         os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
@@ -340,9 +342,6 @@ def test_what_another_user_owns_is_not_unpickled_nor_gone_on_with_nor_deleted(ru
     assert (folder / "metrics.db").exists()
 
 
-# -- what is only looked at ------------------------------------------------------------------------
-
-
 def journal_naming(victim: Path, pages: int) -> bytes:
     """A journal as a killed transaction over several databases leaves it: SQLite deletes the file it names."""
     header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">5I", 0, 0, pages, 512, 4096)
@@ -352,8 +351,13 @@ def journal_naming(victim: Path, pages: int) -> bytes:
 
 
 def look_at_everything(run: Run) -> None:
-    for look in (lambda: run.metrics, lambda: repr(run), lambda: run.checkpoint, lambda: [*doctor.look()],
-                 lambda: snapshot(open_store(), run.key)):  # fmt: skip
+    for look in (
+        lambda: run.metrics,
+        lambda: repr(run),
+        lambda: run.checkpoint,
+        lambda: [*doctor.look()],
+        lambda: snapshot(open_store(), run.key),
+    ):
         with contextlib.suppress(JupyterTrainError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             look()
@@ -466,8 +470,9 @@ def test_a_foreign_folder_is_not_believed_whatever_the_store_says(run: Run, tall
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("sql", ["UPDATE series SET count = -5", "UPDATE series SET count = -1",
-                                 "CREATE VIEW endless AS SELECT 1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sql", ["UPDATE series SET count = -5", "UPDATE series SET count = -1", "CREATE VIEW endless AS SELECT 1"]
+)
 def test_curves_that_say_anything_end_in_words(run: Run, sql: str, tally) -> None:
     for _ in tally.trials("hostile curves", range(1)):
         in_table(run, sql)

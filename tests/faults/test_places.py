@@ -110,7 +110,7 @@ def end_on_a_full_disk() -> dict[str, Any] | None:
         return None
     os.environ["JUPYTER_TRAIN_HOME"] = str(small / "runs")
     os.environ["JUPYTER_TRAIN_STORE"] = str(small / "store" / "store.db")
-    paths.LEAST_BYTES = 1000
+    paths.MIN_BYTES = 1000
     run = train(Fills(), digits(64), epochs=3, seed=1, quiet=True)
     code = "from jupyter_train import runs; run = runs()[0]; print(run.status, '|', run.record.degraded)"
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -151,7 +151,7 @@ def train_without(name: str) -> str:
     """What reached the user; whatever threads print goes to `stderr.txt`."""
     from jupyter_train.store import writer
 
-    writer.CLOSE_PATIENCE_S = 0.5
+    writer.CLOSE_TIMEOUT_S = 0.5
     os.dup2(os.open("stderr.txt", os.O_CREAT | os.O_WRONLY, 0o600), 2)
     try:
         run = train(Deletes(Path(name).absolute()), digits(64), epochs=30, seed=1)

@@ -15,7 +15,7 @@ from jupyter_train import doctor, runs, train
 from jupyter_train.run import RunStatus
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import MetricReader, RunFolder, open_store
-from jupyter_train.store.run_index import outlines
+from jupyter_train.store.run_index import index_entries
 from jupyter_train.store.runs import Event
 from tests.faults.children import Child
 from tests.faults.counts import share
@@ -49,12 +49,12 @@ def test_many_processes_write_and_none_is_refused(store, tally) -> None:
 
 def write_for_ever() -> None:
     """Owns a run and records as fast as it can."""
-    from jupyter_train.store.run_lock import OwnerLock
+    from jupyter_train.store.run_lock import RunLock
     from jupyter_train.store.writer import Row, RunWriter
 
     store = open_store()
     record = store.create_run("writes")
-    OwnerLock(RunFolder(record.folder).lock).acquire()
+    RunLock(RunFolder(record.folder).lock).acquire()
     store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time())
     writer = RunWriter(store, record.key, RunFolder(record.folder))
     for step in range(10_000_000):
@@ -126,8 +126,10 @@ def test_a_store_that_is_locked_for_a_while_delays_the_record_and_loses_nothing(
             def training_step(self, batch, batch_idx):
                 if self.trainer.global_step == 3:
                     folder = RunFolder(runs()[0].folder)
-                    held = [sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                            for path in (store.engine.url.database, folder.metrics)]  # fmt: skip
+                    held = [
+                        sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                        for path in (store.engine.url.database, folder.metrics)
+                    ]
                     for connection in held:
                         connection.execute("BEGIN IMMEDIATE")
 
@@ -166,18 +168,18 @@ def test_a_clock_set_back_changes_nothing_but_times(tally) -> None:
         assert run.record.ended_at < run.record.started_at  # it was set back indeed
         assert 1.0 < run.record.duration_s < 600
         assert f"took 0:{round(run.record.duration_s):02d}" in repr(run) or run.record.duration_s > 59
-        [row] = [row_of(open_store(), one, "") for one in outlines(open_store(), 10) if one.key == run.key]
+        [row] = [row_of(open_store(), one, "") for one in index_entries(open_store(), 10) if one.key == run.key]
         assert row["duration_s"] == run.record.duration_s
 
 
 def own_and_record(lease_s: float) -> str:
     """Owns a run and records until somebody else has taken it over; gives why it stopped."""
-    from jupyter_train.store.run_lock import OwnerLock
+    from jupyter_train.store.run_lock import RunLock
     from jupyter_train.store.writer import Row, RunWriter
 
     store = open_store()
     record = store.create_run("hangs")
-    OwnerLock(RunFolder(record.folder).lock).acquire()
+    RunLock(RunFolder(record.folder).lock).acquire()
     store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time(), heartbeat_at=time.time())
     writer = RunWriter(store, record.key, RunFolder(record.folder))
     step = 0

@@ -40,8 +40,11 @@ def test_a_mirror_killed_twice_sends_nothing_twice(store, tally) -> None:
     for _ in tally.trials("W&B mirror killed twice", 1):
         for target in (100, 200):
             process = mirror(store, run.key)
-            wait_for(lambda target=target, process=process: process.poll() is not None
-                     or sent_counts(run.folder).get("train_loss", 0) >= target)  # fmt: skip
+            wait_for(
+                lambda target=target, process=process: (
+                    process.poll() is not None or sent_counts(run.folder).get("train_loss", 0) >= target
+                )
+            )
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
             process.wait()

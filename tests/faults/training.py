@@ -137,9 +137,9 @@ def carry_out(
 ) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
-    runs_module.QUEUED_PATIENCE_S = 0.0  # nobody else is about to begin a run here
+    runs_module.QUEUED_TIMEOUT_S = 0.0  # nobody else is about to begin a run here
     if not changes.pop("usual", False):
-        schedule.LEAST_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
+        schedule.MIN_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
         _take_only_at(only_at)
     pause_s, workers = changes.pop("slowly", 0.0), changes.pop("workers", None)
@@ -228,8 +228,11 @@ def digest(content: Any) -> str:
 
 def _feed(found: Any, content: Any) -> None:
     if isinstance(content, torch.Tensor):
-        found.update(content.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if content.ndim else
-                     repr(content.item()).encode())  # fmt: skip
+        found.update(
+            content.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            if content.ndim
+            else repr(content.item()).encode()
+        )
     elif isinstance(content, dict):
         for key, value in content.items():
             found.update(repr(key).encode())

@@ -10,7 +10,7 @@ import torch
 
 from jupyter_train import Study, runs, train
 from jupyter_train.exceptions import DataError, ModelError, TrainingInterrupted
-from jupyter_train.handle.study import Repeats
+from jupyter_train.handle.study import CrossValidation
 from tests.models import LitDigits, digits
 
 MODELS = """
@@ -118,7 +118,7 @@ def test_what_fails_in_the_expression_itself_is_one_line(notebook, capsys, line:
 BOUND = {
     "%train Wrong() (X,y) --epochs 1": ("failed", "Run"),
     "%train Stopped() (X,y) --epochs 1": ("stopped", "Run"),
-    "%train Wrong() (X,y) --epochs 1 --cv 2": ("failed", Repeats.__name__),
+    "%train Wrong() (X,y) --epochs 1 --cv 2": ("failed", CrossValidation.__name__),
     "%tune Wrong(lr=lr) (X,y) lr=1e-3..1e-1 --trials 3 --maximize val_acc --epochs 1": ("failed", Study.__name__),
 }
 

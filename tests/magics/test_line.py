@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_train.config import options_by_name, tune_options_by_name
-from jupyter_train.config.synonyms import _BY_NAME, OTHER_VERBS, what_to_type
+from jupyter_train.config.synonyms import _BY_NAME, VERB_SYNONYMS, what_to_type
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics.line import expression_in, parse, split, unquoted
 from jupyter_train.magics.runs_request import VERBS
@@ -17,15 +17,17 @@ from jupyter_train.magics.runs_request import VERBS
         ("net (X,y) --epochs 5", ["net", "(X,y)", "--epochs", "5"]),
         ("Lit(lr = 1e-3, h=[1, 2]) ( X , y )", ["Lit(lr = 1e-3, h=[1, 2])", "( X , y )"]),
         ("net data --note 'two words' --tag \"a b\"", ["net", "data", "--note", "'two words'", "--tag", '"a b"']),
-        ("net data --callback EarlyStopping('val loss', mode=\"min\")",
-         ["net", "data", "--callback", "EarlyStopping('val loss', mode=\"min\")"]),
+        (
+            "net data --callback EarlyStopping('val loss', mode=\"min\")",
+            ["net", "data", "--callback", "EarlyStopping('val loss', mode=\"min\")"],
+        ),
         ("f(')') d", ["f(')')", "d"]),
         ("net df[df.x > 3] --target y", ["net", "df[df.x > 3]", "--target", "y"]),
         ("net data --lr {lr * 2}", ["net", "data", "--lr", "{lr * 2}"]),
         ("net data --note don't", ["net", "data", "--note", "don't"]),
         ("", []),
     ],
-)  # fmt: skip
+)
 def test_words_are_split_outside_brackets_and_quotes(line: str, words: list[str]) -> None:
     assert split(line) == words
 
@@ -137,5 +139,5 @@ def test_every_other_name_of_an_option_leads_to_one_that_there_is() -> None:
         words = what_to_type(name, None, known)
         typed = words.removeprefix("write `").removesuffix("`")
         assert parse(typed, known).options, name
-    assert set(OTHER_VERBS.values()) <= set(VERBS)
-    assert not set(OTHER_VERBS) & set(VERBS)
+    assert set(VERB_SYNONYMS.values()) <= set(VERBS)
+    assert not set(VERB_SYNONYMS) & set(VERBS)

@@ -24,11 +24,23 @@ def namespace(shell):
     tensors = TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
     frame = pd.DataFrame(images[:, :8], columns=[f"p{i}" for i in range(8)]).assign(label=labels)
     shell.user_ns.update(
-        LitDigits=LitDigits, DigitsData=DigitsData, pl=pl,
-        images=images, labels=labels, X=images, y=labels, nn=torch.nn,
-        torch=torch, pd=pd, np=np, frame=frame, tensors=tensors, lr=3e-3,
-        loader=DataLoader(tensors, batch_size=64, shuffle=True), val_loader=DataLoader(tensors, batch_size=64),
-    )  # fmt: skip
+        LitDigits=LitDigits,
+        DigitsData=DigitsData,
+        pl=pl,
+        images=images,
+        labels=labels,
+        X=images,
+        y=labels,
+        nn=torch.nn,
+        torch=torch,
+        pd=pd,
+        np=np,
+        frame=frame,
+        tensors=tensors,
+        lr=3e-3,
+        loader=DataLoader(tensors, batch_size=64, shuffle=True),
+        val_loader=DataLoader(tensors, batch_size=64),
+    )
     return shell
 
 
@@ -215,13 +227,15 @@ def test_a_slip_is_a_clear_error_and_records_nothing(namespace, line: str) -> No
 
 AUTOMAGIC = {
     "train(LitDigits(), (X,y), epochs=1)": "write `%train LitDigits() (X, y) --epochs 1`, or",
-    "train(lambda: LitDigits(hidden=8), data=(X,y), epochs=1, lr=lr, note='two words', quiet=True);":
-        "`%train LitDigits(hidden=8) (X, y) --epochs 1 --lr {lr} --note 'two words' --quiet`",
+    "train(lambda: LitDigits(hidden=8), data=(X,y), epochs=1, lr=lr, note='two words', quiet=True);": (
+        "`%train LitDigits(hidden=8) (X, y) --epochs 1 --lr {lr} --note 'two words' --quiet`"
+    ),
     "train(*parts, epochs=1)": "call the function by its whole name, `jupyter_train.train(...)`",
-    "tune(LitDigits, (X,y), space={'lr': '1e-4..1e-1:log'}, trials=3, maximize=['val_acc'])":
-        "`%tune LitDigits (X, y) lr=1e-4..1e-1:log --trials 3 --maximize val_acc`",
+    "tune(LitDigits, (X,y), space={'lr': '1e-4..1e-1:log'}, trials=3, maximize=['val_acc'])": (
+        "`%tune LitDigits (X, y) lr=1e-4..1e-1:log --trials 3 --maximize val_acc`"
+    ),
     "retrain('nightly.ipynb', {'lr': 1})": "`jupyter_train.retrain(...)`",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("cell", AUTOMAGIC)
@@ -246,9 +260,12 @@ def test_a_comment_after_a_line_is_no_part_of_it(namespace) -> None:
 
 
 HELP = {
-    "%train --help": "%train MODEL DATA", "%tune -h": "%tune MODEL DATA", "%runs help": "%runs show RUN",
-    "%runs --help": "%runs show RUN", "%retrain LitDigits -h": "%retrain NOTEBOOK -p",
-}  # fmt: skip
+    "%train --help": "%train MODEL DATA",
+    "%tune -h": "%tune MODEL DATA",
+    "%runs help": "%runs show RUN",
+    "%runs --help": "%runs show RUN",
+    "%retrain LitDigits -h": "%retrain NOTEBOOK -p",
+}
 
 
 @pytest.mark.parametrize("line", HELP)

@@ -80,7 +80,8 @@ PROMOTED = {
     "an option": (FORMS["an option"], "--gradient-clip-val 0."),
     "named as options": ("Named (X,y) lr=1e-3..1e-1:log optimizer=sgd|adam tag=a|bb batch_size=8|16", "optimizer='"),
     "named as options, by expression": (
-        "Named(optimizer=optimizer,batch_size=8) (X,y) optimizer=sgd|adam batch_size=16|64", "--batch-size ",
+        "Named(optimizer=optimizer,batch_size=8) (X,y) optimizer=sgd|adam batch_size=16|64",
+        "--batch-size ",
     ),
     "a seed": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log seed=3|4|5", "--seed "),
     "two tags": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --tag a --tag 'b c'", "--tag a --tag 'b c'"),
@@ -90,16 +91,18 @@ PROMOTED = {
         "%train (LitDigits(",
     ),
     "a function in the line": (
-        "(lambda lr,hidden=8:LitDigits(hidden,lr)) (X,y) lr=1e-3..1e-1:log hidden=8|16", ")(lr=0",
+        "(lambda lr,hidden=8:LitDigits(hidden,lr)) (X,y) lr=1e-3..1e-1:log hidden=8|16",
+        ")(lr=0",
     ),
     "a name of a comprehension": (
-        "LitDigits(hidden=sum(hidden for hidden in [hidden,8])) (X,y) hidden=8|16", "for hidden in [",
+        "LitDigits(hidden=sum(hidden for hidden in [hidden,8])) (X,y) hidden=8|16",
+        "for hidden in [",
     ),
     "two callbacks": (
         "LitDigits(lr=lr) (X,y) lr=1e-3..1e-1:log --callback {Nothing(1)} --callback {Nothing(2)}",
         "--callback {Nothing(1)} --callback {Nothing(2)}",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", PROMOTED)
@@ -206,10 +209,12 @@ SHOWN = {
         "LitDigits(hidden=2*width) (X,y) width=1..4 --prune none",
         "LitDigits(hidden=2*width) (X,y) width=1..4 --prune none",
     ),
-    "several trials by hand": ("LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16",
-                         "LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16"),
+    "several trials by hand": (
+        "LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16",
+        "LitDigits (X,y) --enqueue hidden=8 --enqueue hidden=16",
+    ),
     "nothing yet": ("", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SHOWN)

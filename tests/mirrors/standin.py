@@ -43,9 +43,15 @@ class StandIn:
         entity = {"id": "e", "name": "me"}
         project = {"id": "p", "name": "digits", "entity": entity}
         bucket = {
-            "id": "b", "name": (body.get("variables") or {}).get("name") or "run", "displayName": "run",
-            "description": "", "config": "{}", "sweepName": None, "project": project, "historyLineCount": 0,
-        }  # fmt: skip
+            "id": "b",
+            "name": (body.get("variables") or {}).get("name") or "run",
+            "displayName": "run",
+            "description": "",
+            "config": "{}",
+            "sweepName": None,
+            "project": project,
+            "historyLineCount": 0,
+        }
         if "upsertBucket" in query:
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
         if "createRunFiles" in query:

@@ -18,7 +18,7 @@ from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_co
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.writer import Row
 from tests.models import LitDigits, digits
 
@@ -80,7 +80,7 @@ def begun(store):
     """A run that this process records: its row, folder, lock and writer."""
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock)
+    lock = RunLock(folder.lock)
     lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
     return record, folder, lock, RunWriter(store, record.key, folder)
@@ -196,9 +196,16 @@ def test_the_trials_of_a_search_are_one_group() -> None:
     from wandb.proto import wandb_internal_pb2 as messages
 
     study = tune(
-        LitDigits, digits(), space={"hidden": [8, 16]}, sampler="grid", epochs=1, maximize="val_acc", seed=1,
-        quiet=True, wandb="digits",
-    )  # fmt: skip
+        LitDigits,
+        digits(),
+        space={"hidden": [8, 16]},
+        sampler="grid",
+        epochs=1,
+        maximize="val_acc",
+        seed=1,
+        quiet=True,
+        wandb="digits",
+    )
     groups = []
     for run in study.children:
         wait_for(lambda run=run: mirrored(run.folder).get("val_acc"))

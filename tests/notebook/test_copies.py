@@ -14,7 +14,7 @@ import pytest
 from jupyter_train import retrain, runs
 from jupyter_train.cli import main
 from jupyter_train.exceptions import NotebookError, OptionError
-from jupyter_train.notebook.redacted_notebook import NotebookMask
+from jupyter_train.notebook.redacted_notebook import NotebookRedactor
 from tests.notebook.written import KERNEL, printed, write
 
 pytestmark = [
@@ -95,9 +95,13 @@ def test_the_copy_goes_to_a_url_through_papermill(tmp_path: Path, bucket: HTTPSe
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
-    tmp_path: Path, bucket: HTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    output: str, words: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    bucket: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    output: str,
+    words: str,
+) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     source = write(tmp_path / "nightly.ipynb", ["open('began', 'w')"])
     assert main(["retrain", str(source), "-o", output.format(port=bucket.server_port)]) == 2
@@ -111,11 +115,23 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
 def old(path: Path) -> Path:
     """A notebook of format 3, which names no kernel."""
     cells = [
-        {"cell_type": "code", "input": ["lr = 1"], "language": "python", "metadata": {"tags": ["parameters"]},
-         "outputs": [], "collapsed": False},
-        {"cell_type": "code", "input": "print(lr)", "language": "python", "metadata": {}, "outputs": [],
-         "collapsed": False},
-    ]  # fmt: skip
+        {
+            "cell_type": "code",
+            "input": ["lr = 1"],
+            "language": "python",
+            "metadata": {"tags": ["parameters"]},
+            "outputs": [],
+            "collapsed": False,
+        },
+        {
+            "cell_type": "code",
+            "input": "print(lr)",
+            "language": "python",
+            "metadata": {},
+            "outputs": [],
+            "collapsed": False,
+        },
+    ]
     content = {"metadata": {"name": "old"}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [{"cells": cells}]}
     path.write_text(json.dumps(content))
     return path
@@ -167,7 +183,7 @@ def test_what_was_masked_is_not_read_again(tmp_path: Path) -> None:
     """A notebook is saved twice a cell: an output of many megabytes is looked through once."""
     nb = nbformat.read(write(tmp_path / "loud.ipynb", ["api_key = 'zz91aabbcc'"]), 4)
     nb.cells[0].outputs = [nbformat.v4.new_output("stream", text="zz91aabbcc\n" * 10)]
-    mask = NotebookMask()
+    mask = NotebookRedactor()
     first, second = (mask.masked(nb).cells[0].outputs[0].text for _ in range(2))
     assert "zz91aabbcc" not in first
     assert first is second

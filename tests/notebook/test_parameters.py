@@ -118,9 +118,15 @@ def test_a_function_repeats_with_its_own_names(shell, tmp_path: Path) -> None:
 
 
 VALUES = {
-    '{"a": true, "b": null}': {"a": True, "b": None}, '[true, {"a": false}]': [True, {"a": False}], "-1e-3": -1e-3,
-    "-inf": float("-inf"), "{curly}": "{curly}", "[broken": "[broken", "-2": -2, "s": "s",
-}  # fmt: skip
+    '{"a": true, "b": null}': {"a": True, "b": None},
+    '[true, {"a": false}]': [True, {"a": False}],
+    "-1e-3": -1e-3,
+    "-inf": float("-inf"),
+    "{curly}": "{curly}",
+    "[broken": "[broken",
+    "-2": -2,
+    "s": "s",
+}
 
 
 def test_values_are_typed_as_python_or_json_have_them(tmp_path: Path) -> None:

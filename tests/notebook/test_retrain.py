@@ -105,9 +105,19 @@ class Hostile(str):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("x = 1; import os", 1), ("", 1), ("1x", 1), ("class", 1), ("é", 1), ("lr", object()), ("lr", Hostile("a")),
-     ("lr", [Hostile("a")]), ("lr", {1: 2}), ("lr", {"a": {Hostile("b"): 1}})],
-)  # fmt: skip
+    [
+        ("x = 1; import os", 1),
+        ("", 1),
+        ("1x", 1),
+        ("class", 1),
+        ("é", 1),
+        ("lr", object()),
+        ("lr", Hostile("a")),
+        ("lr", [Hostile("a")]),
+        ("lr", {1: 2}),
+        ("lr", {"a": {Hostile("b"): 1}}),
+    ],
+)
 def test_a_parameter_that_could_carry_code_is_refused(name: str, value: object) -> None:
     with pytest.raises(ParameterError):
         check_parameter(name, value)
@@ -199,9 +209,14 @@ def test_quickstart_weights_are_the_same_four_ways(tmp_path: Path, shell) -> Non
     by_cell = shell.run_cell(body)
     by_cell.raise_error()
     by_call = train(
-        lambda: names["LitDigits"](hidden=64, lr=3e-3), (names["images"], names["labels"]), epochs=3, seed=42,
-        split="0.7/0.15/0.15", early_stop="val_loss:5", quiet=True,
-    )  # fmt: skip
+        lambda: names["LitDigits"](hidden=64, lr=3e-3),
+        (names["images"], names["labels"]),
+        epochs=3,
+        seed=42,
+        split="0.7/0.15/0.15",
+        early_stop="val_loss:5",
+        quiet=True,
+    )
     repeated = retrain(ROOT / "notebooks" / "quickstart.ipynb", {"epochs": 3}, tmp_path / "out.ipynb").children[0]
     states = [list(run._weights("last").values()) for run in (by_line, by_cell.result, by_call, repeated)]
     assert all(are_equal(states[0], state) for state in states[1:])

@@ -97,9 +97,9 @@ def test_the_html_survives_a_sanitizer() -> None:
 def test_a_running_snapshot_is_saved_as_was_running(store) -> None:
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
-    from jupyter_train.store.run_lock import OwnerLock
+    from jupyter_train.store.run_lock import RunLock
 
-    lock = OwnerLock(folder.lock)
+    lock = RunLock(folder.lock)
     lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
     found = snapshot(store, record.key)
@@ -154,20 +154,38 @@ def test_the_best_value_is_rounded_once(store) -> None:
 
 @pytest.mark.parametrize(
     ("name", "place"),
-    [("train_loss", ("loss", "train")), ("val/acc", ("acc", "val")), ("loss", ("loss", "other")),
-     ("train_loss_epoch", ("loss", "train")), ("acc_val", ("acc", "val")), ("valid.f1", ("f1", "val")),
-     ("val", ("val", "other")), ("lr", ("lr", "other")),
-     ("val_loss/dataloader_idx_0", ("loss_dataloader_idx_0", "val"))],
-)  # fmt: skip
+    [
+        ("train_loss", ("loss", "train")),
+        ("val/acc", ("acc", "val")),
+        ("loss", ("loss", "other")),
+        ("train_loss_epoch", ("loss", "train")),
+        ("acc_val", ("acc", "val")),
+        ("valid.f1", ("f1", "val")),
+        ("val", ("val", "other")),
+        ("lr", ("lr", "other")),
+        ("val_loss/dataloader_idx_0", ("loss_dataloader_idx_0", "val")),
+    ],
+)
 def test_train_and_val_of_a_metric_share_a_chart(name: str, place: tuple[str, str]) -> None:
     assert place_of(name) == place
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.09312, "0.0931"), (0.5, "0.500"), (12345, "12,345"), (12345.6, "12,346"), (3e-5, "3.0e-5"), (0.0, "0"),
-     (1.5, "1.500"), (None, "–"), (-0.25, "-0.250"), (99.987, "99.99"), (float("nan"), "nan")],
-)  # fmt: skip
+    [
+        (0.09312, "0.0931"),
+        (0.5, "0.500"),
+        (12345, "12,345"),
+        (12345.6, "12,346"),
+        (3e-5, "3.0e-5"),
+        (0.0, "0"),
+        (1.5, "1.500"),
+        (None, "–"),
+        (-0.25, "-0.250"),
+        (99.987, "99.99"),
+        (float("nan"), "nan"),
+    ],
+)
 def test_numbers_as_people_read_them(value: object, text: str) -> None:
     assert value_text(value) == text
 
@@ -205,11 +223,19 @@ def test_a_terminal_shows_one_line_in_place_then_a_table(store, monkeypatch) -> 
 
 
 LIVE = {
-    "status": "running", "ref": "lit-digits-k3f9",
+    "status": "running",
+    "ref": "lit-digits-k3f9",
     "best": {"metric": "val_loss", "value": 0.41, "epoch": 6, "step": 99},
-    "progress": {"stage": "training", "epoch": 7, "epochs": 100, "step": 1_234, "steps": 20_000, "steps_per_s": 812.0,
-                 "eta_s": 200.0},
-}  # fmt: skip
+    "progress": {
+        "stage": "training",
+        "epoch": 7,
+        "epochs": 100,
+        "step": 1_234,
+        "steps": 20_000,
+        "steps_per_s": 812.0,
+        "eta_s": 200.0,
+    },
+}
 LINES = {
     20: "7 of 100 epochs",
     30: "7 of 100 epochs  left 3:20",

@@ -39,9 +39,11 @@ def test_the_usual_options_come_first_and_every_other_is_there() -> None:
 def test_a_model_class_gives_a_field_for_each_argument() -> None:
     found = {field.name: (field.hint, field.choices) for field in fields_of_model(Net, {})}
     assert found == {
-        "hidden": ("needed", ()), "lr": ("0.001", ()), "act": ("'relu'", ("", "'relu'", "'tanh'")),
+        "hidden": ("needed", ()),
+        "lr": ("0.001", ()),
+        "act": ("'relu'", ("", "'relu'", "'tanh'")),
         "norm": ("False", ("", "True", "False")),
-    }  # fmt: skip
+    }
     assert fields_of_model("no class", {}) == []
 
 
@@ -114,9 +116,6 @@ def test_a_form_is_no_option_of_the_function() -> None:
 
     with pytest.raises(OptionError, match="%train --form model data"):
         train(None, None, form=True)
-
-
-# -- searching ------------------------------------------------------------------------------------
 
 
 def _tune_form(space=None, given=None, model=Net, text="Net", started=None) -> TuneForm:

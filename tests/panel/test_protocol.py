@@ -28,9 +28,12 @@ def read_by_renderer(*contents: Any) -> list[dict[str, Any]]:
         "console.log(JSON.stringify(JSON.parse(text).map(asPanel)));"
     )
     done = subprocess.run(
-        ["node", "--input-type=module", "-e", script], input=json.dumps(contents), capture_output=True, text=True,
+        ["node", "--input-type=module", "-e", script],
+        input=json.dumps(contents),
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     return json.loads(done.stdout)
 
 
@@ -77,12 +80,19 @@ def test_a_reference_and_a_loading_line_are_read_and_valid(store) -> None:
 
 
 HOSTILE = [
-    None, 7, "text", [], {}, {"schema": 2}, {"schema": 1}, {"schema": 1, "status": "dancing"},
+    None,
+    7,
+    "text",
+    [],
+    {},
+    {"schema": 2},
+    {"schema": 1},
+    {"schema": 1, "status": "dancing"},
     {"schema": 1, "status": "running", "families": "no", "events": {"a": 1}, "best": [], "progress": None},
     {"schema": 1, "status": "running", "families": [{"series": [{"steps": "1,2,x", "values": 5}]}, None]},
     {"schema": 1, "status": "finished", "families": [], "note": "x" * 300_000},
     {"schema": 1, "status": "lost", "media": [{"thumbnail": "javascript:alert(1)"}, {"thumbnail": "data:text/html,x"}]},
-]  # fmt: skip
+]
 
 
 def test_anything_at_all_is_read_without_an_error() -> None:

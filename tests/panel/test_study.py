@@ -17,10 +17,10 @@ from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.store import RunFolder
-from jupyter_train.store.run_index import outlines
-from jupyter_train.tuning.study_snapshot import Outline, importances
-from jupyter_train.tuning.study_storage import Book
-from jupyter_train.tuning.trial_records import Told
+from jupyter_train.store.run_index import index_entries
+from jupyter_train.tuning.study_snapshot import StudySnapshot, importances
+from jupyter_train.tuning.study_storage import StudyStorage
+from jupyter_train.tuning.trial_records import TrialResult
 from tests.models import LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 from tests.panel.test_protocol import read_by_renderer
@@ -79,15 +79,15 @@ def test_a_thousand_trials_stay_small(store, tmp_path: Path) -> None:
         {"trials": 1000, "maximize": ["val_acc"], "epochs": 30, "seed": 1, "sampler": "random"}, space
     )
     record = store.create_run("large", kind="tune")
-    book = Book(tmp_path / "journal", config)
+    book = StudyStorage(tmp_path / "journal", config)
     for _ in range(1000):
         asked = book.ask()
         value = math.sin(asked.params["x0"] * 3) / 3
         for epoch in range(1, 31):
             book.report(asked.number, epoch, value * epoch / 30)
-        told = Told("complete" if asked.number % 3 else "pruned", [value], run=record.key, duration_s=12.345)
+        told = TrialResult("complete" if asked.number % 3 else "pruned", [value], run=record.key, duration_s=12.345)
         book.tell(asked.number, told)
-    Outline(RunFolder(record.folder), config, book).write(is_last=True)
+    StudySnapshot(RunFolder(record.folder), config, book).write(is_last=True)
     shown = bundle(snapshot(store, record.key))
     jsonschema.validate(shown[MIME_TYPE], SCHEMA)
     assert len(json.dumps(shown, indent=1)) < 256_000
@@ -100,10 +100,23 @@ def test_a_thousand_trials_stay_small(store, tmp_path: Path) -> None:
 def test_anything_at_all_is_read() -> None:
     run = {"schema": 1, "status": "finished", "run": "x"}
     hostile = [
-        {"study": 5}, {"study": {}}, {"study": {"objectives": []}}, {"study": {"objectives": [None], "numbers": "1,x"}},
-        {"study": {"objectives": [{"metric": 3}], "numbers": "0,1", "states": "zz", "values": "no", "params": [1],
-                   "curves": [{}], "importance": [{"share": 9}], "front": []}},
-    ]  # fmt: skip
+        {"study": 5},
+        {"study": {}},
+        {"study": {"objectives": []}},
+        {"study": {"objectives": [None], "numbers": "1,x"}},
+        {
+            "study": {
+                "objectives": [{"metric": 3}],
+                "numbers": "0,1",
+                "states": "zz",
+                "values": "no",
+                "params": [1],
+                "curves": [{}],
+                "importance": [{"share": 9}],
+                "front": [],
+            }
+        },
+    ]
     panels = read_by_renderer(*[run | one for one in hostile])
     assert all(panel["kind"] == "run" for panel in panels)
     assert [panel["snapshot"]["study"] is None for panel in panels] == [True, True, True, False, False]
@@ -113,9 +126,12 @@ def test_anything_at_all_is_read() -> None:
 
 def test_html_of_a_study_escapes_what_it_shows() -> None:
     study = {
-        "objectives": [{"metric": "<b>acc", "mode": "max"}], "numbers": "0", "states": "c", "values": ["0.5"],
+        "objectives": [{"metric": "<b>acc", "mode": "max"}],
+        "numbers": "0",
+        "states": "c",
+        "values": ["0.5"],
         "params": [{"name": "<script>", "labels": ["<img src=x>"], "is_log": False, "values": "0"}],
-    }  # fmt: skip
+    }
     shown = trials_html(study)
     assert "<script>" not in shown
     assert "<img" not in shown
@@ -125,7 +141,7 @@ def test_html_of_a_study_escapes_what_it_shows() -> None:
 
 def test_lists_show_a_search_and_not_its_trials(study, store) -> None:
     assert [run.key for run in runs()] == [study.key]
-    assert [one.key for one in outlines(store, 100)] == [study.key]
+    assert [one.key for one in index_entries(store, 100)] == [study.key]
     assert isinstance(get_run(study.ref), Study)
     assert get_run(f"{study.ref}/3").key == study.trial(3).key
     with pytest.raises(RunNotFoundError, match="has no trial `77`"):

@@ -40,9 +40,13 @@ FIELD = re.compile(
 @pytest.mark.parametrize("columns", [60, 80, 140])
 def test_a_terminals_line_moves_and_is_made_of_whole_fields(own_store, columns: int) -> None:
     child = pexpect.spawn(
-        sys.executable, ["-W", "ignore", "-c", SCRIPT], encoding="utf-8", timeout=150, dimensions=(30, columns),
+        sys.executable,
+        ["-W", "ignore", "-c", SCRIPT],
+        encoding="utf-8",
+        timeout=150,
+        dimensions=(30, columns),
         cwd=str(TREE),
-    )  # fmt: skip
+    )
     shown = child.read()
     child.close()
     assert child.exitstatus == 0, shown

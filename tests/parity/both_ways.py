@@ -14,9 +14,14 @@ from tests.parity.cases import Case
 from tests.parity.spying import Book, Journal, spied, spy, told
 
 USUAL = {
-    "max_epochs": 3, "enable_checkpointing": False, "num_sanity_val_steps": 0, "accelerator": "cpu",
-    "enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 1,
-}  # fmt: skip
+    "max_epochs": 3,
+    "enable_checkpointing": False,
+    "num_sanity_val_steps": 0,
+    "accelerator": "cpu",
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "log_every_n_steps": 1,
+}
 
 
 def carry_out(case: Case, is_lean: bool, watched: str = "") -> dict[str, Any]:

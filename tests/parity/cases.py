@@ -91,22 +91,38 @@ CASES: dict[str, Case] = {
     "steps without index": Case(m.WithoutIndex),
     "step gives None": Case(m.SkipsSteps),
     "epoch left early": Case(m.LeavesEarly),
-    "mappings with text": Case(m.Mapped, lambda: {
-        "train_dataloaders": torch.utils.data.DataLoader(m.Rows(), 8), "val_dataloaders":
-        torch.utils.data.DataLoader(m.Rows(), 16)}),
-    "two validation loaders": Case(m.TwoLoaders, lambda: {
-        "train_dataloaders": m.loader(), "val_dataloaders": [m.loader(seed=4), m.loader(batch_size=16, seed=6)]}),
-    "two training loaders": Case(m.ManyBatches, lambda: {"train_dataloaders": {
-        "a": m.loader(), "b": m.loader(batch_size=12)}}),
-    "two training loaders, min size": Case(m.ManyBatches, lambda: {"train_dataloaders": CombinedLoader(
-        {"a": m.loader(), "b": m.loader(batch_size=12)}, "min_size")}),
+    "mappings with text": Case(
+        m.Mapped,
+        lambda: {
+            "train_dataloaders": torch.utils.data.DataLoader(m.Rows(), 8),
+            "val_dataloaders": torch.utils.data.DataLoader(m.Rows(), 16),
+        },
+    ),
+    "two validation loaders": Case(
+        m.TwoLoaders,
+        lambda: {
+            "train_dataloaders": m.loader(),
+            "val_dataloaders": [m.loader(seed=4), m.loader(batch_size=16, seed=6)],
+        },
+    ),
+    "two training loaders": Case(
+        m.ManyBatches, lambda: {"train_dataloaders": {"a": m.loader(), "b": m.loader(batch_size=12)}}
+    ),
+    "two training loaders, min size": Case(
+        m.ManyBatches,
+        lambda: {"train_dataloaders": CombinedLoader({"a": m.loader(), "b": m.loader(batch_size=12)}, "min_size")},
+    ),
     "stream": Case(data=lambda: {"train_dataloaders": torch.utils.data.DataLoader(m.Stream(), 8)}),
-    "stream with validation": Case(data=lambda: {
-        "train_dataloaders": torch.utils.data.DataLoader(m.Stream(), 8), "val_dataloaders": m.loader()}),
+    "stream with validation": Case(
+        data=lambda: {"train_dataloaders": torch.utils.data.DataLoader(m.Stream(), 8), "val_dataloaders": m.loader()}
+    ),
     "batches of the user's": Case(data=lambda: {"train_dataloaders": m.Batches()}),
     "workers": Case(data=lambda: both(num_workers=2)),
-    "subset": Case(data=lambda: {"train_dataloaders": torch.utils.data.DataLoader(
-        torch.utils.data.Subset(m.rows(), range(3, 33)), 8)}),
+    "subset": Case(
+        data=lambda: {
+            "train_dataloaders": torch.utils.data.DataLoader(torch.utils.data.Subset(m.rows(), range(3, 33)), 8)
+        }
+    ),
     "drop last": Case(data=lambda: both(drop_last=True)),
     "one batch": Case(data=lambda: both(batch_size=64)),
     "transfer hooks": Case(m.OwnTransfer),
@@ -148,16 +164,25 @@ CASES: dict[str, Case] = {
     "anomalies detected": Case(options={"detect_anomaly": True}),
     "callback of the user's": Case(callbacks=lambda: [Ticks()]),
     "callback that stops": Case(callbacks=lambda: [EndsEpochs()]),
-    "early stopping": Case(callbacks=lambda: [cb.EarlyStopping("val_loss", min_delta=0.2, patience=1)],
-                           options={"max_epochs": 8}),
-    "early stopping in an epoch": Case(callbacks=lambda: [cb.EarlyStopping("val_loss", min_delta=0.2, patience=1)],
-                                       options={"max_epochs": 8, "val_check_interval": 2}),
-    "early stopping on training": Case(callbacks=lambda: [cb.EarlyStopping(
-        "train_loss", min_delta=0.1, check_on_train_epoch_end=True)], options={"max_epochs": 8}),
-    "checkpoints": Case(callbacks=lambda: [cb.ModelCheckpoint(monitor="val_loss", save_top_k=2, save_last=True)],
-                        options={"enable_checkpointing": True}),
-    "checkpoints every second step": Case(callbacks=lambda: [cb.ModelCheckpoint(every_n_train_steps=2, save_top_k=-1)],
-                                          options={"enable_checkpointing": True}),
+    "early stopping": Case(
+        callbacks=lambda: [cb.EarlyStopping("val_loss", min_delta=0.2, patience=1)], options={"max_epochs": 8}
+    ),
+    "early stopping in an epoch": Case(
+        callbacks=lambda: [cb.EarlyStopping("val_loss", min_delta=0.2, patience=1)],
+        options={"max_epochs": 8, "val_check_interval": 2},
+    ),
+    "early stopping on training": Case(
+        callbacks=lambda: [cb.EarlyStopping("train_loss", min_delta=0.1, check_on_train_epoch_end=True)],
+        options={"max_epochs": 8},
+    ),
+    "checkpoints": Case(
+        callbacks=lambda: [cb.ModelCheckpoint(monitor="val_loss", save_top_k=2, save_last=True)],
+        options={"enable_checkpointing": True},
+    ),
+    "checkpoints every second step": Case(
+        callbacks=lambda: [cb.ModelCheckpoint(every_n_train_steps=2, save_top_k=-1)],
+        options={"enable_checkpointing": True},
+    ),
     "weight averaging": Case(m.Normed, callbacks=lambda: [cb.StochasticWeightAveraging(0.05, swa_epoch_start=1)]),
     "moving average": Case(callbacks=lambda: [cb.WeightAveraging(avg_fn=get_ema_avg_fn(0.9))]),
     "timer": Case(callbacks=lambda: [cb.Timer("00:00:10:00")]),
@@ -172,4 +197,4 @@ CASES: dict[str, Case] = {
     "dataloader_iter": Case(m.Iterated, own_loop="`training_step` takes a `dataloader_iter`"),
     "no optimizer": Case(m.NeverLearns, own_loop="the model has no optimizer"),
     "profiler": Case(options={"profiler": "simple"}, own_loop="SimpleProfiler watches Lightning's own loop"),
-}  # fmt: skip
+}

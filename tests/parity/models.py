@@ -162,8 +162,11 @@ class Grouped(Plain):
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(
             [{"params": self.net[0].parameters(), "lr": 0.1}, {"params": self.net[2].parameters()}],
-            lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3,
-        )  # fmt: skip
+            lr=0.01,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=1e-3,
+        )
 
 
 class Momentous(Plain):

@@ -10,18 +10,45 @@ import torch
 from pytorch_lightning.loggers.logger import Logger
 
 CALLBACK_HOOKS = [
-    name for name in vars(pl.Callback)
+    name
+    for name in vars(pl.Callback)
     if (name.startswith("on_") or name in ("setup", "teardown")) and name not in ("on_exception",)
-]  # fmt: skip
+]
 MODULE_HOOKS = [
-    "setup", "teardown", "on_fit_start", "on_fit_end", "on_train_start", "on_train_end", "on_train_epoch_start",
-    "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end", "on_validation_start", "on_validation_end",
-    "on_validation_epoch_start", "on_validation_epoch_end", "on_validation_batch_start", "on_validation_batch_end",
-    "on_validation_model_eval", "on_validation_model_train", "on_validation_model_zero_grad", "on_before_zero_grad",
-    "on_before_backward", "on_after_backward", "on_before_optimizer_step", "configure_gradient_clipping",
-    "optimizer_step", "optimizer_zero_grad", "lr_scheduler_step", "backward", "on_before_batch_transfer",
-    "transfer_batch_to_device", "on_after_batch_transfer", "on_save_checkpoint", "on_load_checkpoint",
-]  # fmt: skip
+    "setup",
+    "teardown",
+    "on_fit_start",
+    "on_fit_end",
+    "on_train_start",
+    "on_train_end",
+    "on_train_epoch_start",
+    "on_train_epoch_end",
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_validation_start",
+    "on_validation_end",
+    "on_validation_epoch_start",
+    "on_validation_epoch_end",
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+    "on_validation_model_eval",
+    "on_validation_model_train",
+    "on_validation_model_zero_grad",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "configure_gradient_clipping",
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "lr_scheduler_step",
+    "backward",
+    "on_before_batch_transfer",
+    "transfer_batch_to_device",
+    "on_after_batch_transfer",
+    "on_save_checkpoint",
+    "on_load_checkpoint",
+]
 
 
 def told(value: Any) -> Any:

@@ -165,7 +165,7 @@ CASES = {
     "odd output": Case(_OddOutput),
     "output without loss": Case(_WithoutLoss),
     "accumulation changed in the step": Case(_TurnsAccumulationOn),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("watched", ["", "all"])

@@ -16,9 +16,25 @@ from tests.parity.cases import Case, Ticks, both
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 MODELS = [
-    m.Plain, m.Normed, m.Tied, m.Grouped, m.Secant, m.Decayed, m.OwnSteps, m.PerStep, m.EverySecondStep, m.OnPlateau,
-    m.LogsAll, m.WithoutIndex, m.SkipsSteps, m.LeavesEarly, m.OwnTransfer, m.OwnSteppingHooks, m.Stops, m.Swaps,
-]  # fmt: skip
+    m.Plain,
+    m.Normed,
+    m.Tied,
+    m.Grouped,
+    m.Secant,
+    m.Decayed,
+    m.OwnSteps,
+    m.PerStep,
+    m.EverySecondStep,
+    m.OnPlateau,
+    m.LogsAll,
+    m.WithoutIndex,
+    m.SkipsSteps,
+    m.LeavesEarly,
+    m.OwnTransfer,
+    m.OwnSteppingHooks,
+    m.Stops,
+    m.Swaps,
+]
 OPTIONS: dict[str, Any] = {
     "accumulate_grad_batches": [1, 2, 3, 5],
     "gradient_clip_val": [None, 0.05, 1.0],

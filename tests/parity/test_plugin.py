@@ -75,8 +75,12 @@ def test_a_suite_runs_with_the_lean_loop_and_fails_where_it_fails(tmp_path: Path
     command = [sys.executable, "-m", "pytest", "-p", "tests.parity.plugin", "-q", "-p", "no:cacheprovider", "-rA"]
     done = subprocess.run(
         [*command, "--rootdir", str(tmp_path), str(tmp_path)],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     report = done.stdout
     assert done.returncode == 1, report + done.stderr
     assert "2 failed, 2 passed" in report, report

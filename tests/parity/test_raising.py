@@ -16,17 +16,35 @@ from tests.parity.models import LogsAll
 from tests.parity.spying import Journal, metrics_of, spied, spy, told
 
 PLACES = [
-    ("module", "training_step"), ("module", "on_train_batch_start"), ("module", "on_train_batch_end"),
-    ("module", "on_before_zero_grad"), ("module", "optimizer_zero_grad"), ("module", "on_before_backward"),
-    ("module", "backward"), ("module", "on_after_backward"), ("module", "on_before_optimizer_step"),
-    ("module", "configure_gradient_clipping"), ("module", "optimizer_step"),
-    ("module", "on_before_batch_transfer"), ("module", "transfer_batch_to_device"), ("module", "on_validation_start"),
-    ("module", "validation_step"), ("module", "on_validation_batch_start"), ("module", "on_validation_batch_end"),
-    ("module", "on_validation_epoch_end"), ("module", "on_train_epoch_end"), ("module", "on_train_epoch_start"),
-    ("callback", "on_train_batch_start"), ("callback", "on_train_batch_end"), ("callback", "on_before_zero_grad"),
-    ("callback", "on_before_backward"), ("callback", "on_before_optimizer_step"),
-    ("callback", "on_validation_batch_start"), ("callback", "on_validation_batch_end"), ("loader", "next"),
-]  # fmt: skip
+    ("module", "training_step"),
+    ("module", "on_train_batch_start"),
+    ("module", "on_train_batch_end"),
+    ("module", "on_before_zero_grad"),
+    ("module", "optimizer_zero_grad"),
+    ("module", "on_before_backward"),
+    ("module", "backward"),
+    ("module", "on_after_backward"),
+    ("module", "on_before_optimizer_step"),
+    ("module", "configure_gradient_clipping"),
+    ("module", "optimizer_step"),
+    ("module", "on_before_batch_transfer"),
+    ("module", "transfer_batch_to_device"),
+    ("module", "on_validation_start"),
+    ("module", "validation_step"),
+    ("module", "on_validation_batch_start"),
+    ("module", "on_validation_batch_end"),
+    ("module", "on_validation_epoch_end"),
+    ("module", "on_train_epoch_end"),
+    ("module", "on_train_epoch_start"),
+    ("callback", "on_train_batch_start"),
+    ("callback", "on_train_batch_end"),
+    ("callback", "on_before_zero_grad"),
+    ("callback", "on_before_backward"),
+    ("callback", "on_before_optimizer_step"),
+    ("callback", "on_validation_batch_start"),
+    ("callback", "on_validation_batch_end"),
+    ("loader", "next"),
+]
 
 
 class Broken(Exception):

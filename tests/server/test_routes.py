@@ -15,7 +15,7 @@ from jupyter_train.server.handlers import routes
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.runs import Event
 
 
@@ -87,9 +87,20 @@ async def test_a_window_of_the_curves_is_served(jp_fetch, own_store) -> None:
     assert family["series"][0]["steps"] == "999,1000,1001,1002,1003,1004,1005,1006,1007,1008,1009,1010"
 
 
-@pytest.mark.parametrize("query", ["", "first=1", "first=2&last=1", "first=-1&last=3", "first=a&last=b",
-                                   "first=0&last=99999999999999999999999", "first=1e3&last=2e3",
-                                   "first=0&last=" + "9" * 4000, "first=0&last=" + "9" * 5000])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "first=1",
+        "first=2&last=1",
+        "first=-1&last=3",
+        "first=a&last=b",
+        "first=0&last=99999999999999999999999",
+        "first=1e3&last=2e3",
+        "first=0&last=" + "9" * 4000,
+        "first=0&last=" + "9" * 5000,
+    ],
+)
 async def test_a_window_of_nonsense_is_refused(jp_fetch, own_store, query) -> None:
     record = open_store().create_run("digits")
     given = dict(part.split("=") for part in query.split("&") if part)
@@ -206,7 +217,7 @@ async def test_the_stream_sends_every_run_then_what_changes(jp_ws_fetch, live_ru
 
 
 async def test_a_long_list_is_streamed_in_parts(jp_ws_fetch, own_store, monkeypatch) -> None:
-    monkeypatch.setattr("jupyter_train.server.stream._MOST_ROWS_A_MESSAGE", 4)
+    monkeypatch.setattr("jupyter_train.server.stream._MAX_ROWS_A_MESSAGE", 4)
     made = {open_store().create_run("digits").key for _ in range(10)}
     stream = await jp_ws_fetch("jupyter-train", "api", "stream")
     parts = [json.loads(await stream.read_message())["runs"] for _ in range(3)]
@@ -242,7 +253,7 @@ def live_run(own_store):
     """A run whose owner is this process, as a fit would be."""
     store = open_store()
     record = store.create_run("digits")
-    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING)
     yield record
@@ -333,7 +344,7 @@ async def test_a_live_run_keeps_the_server_awake_and_a_dead_one_does_not(jp_serv
     asleep = jp_serverapp.web_app.last_activity()
     await app.report_activity()
     assert jp_serverapp.web_app.last_activity() == asleep
-    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     try:
         await app.report_activity()
@@ -356,7 +367,7 @@ async def test_the_servers_own_shutdown_waits_for_a_live_run(jp_serverapp, own_s
     store = open_store()
     record = store.create_run("digits")
     store.set_status(record.key, RunStatus.RUNNING)
-    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     try:
         await app.report_activity()
@@ -397,8 +408,10 @@ async def test_details_name_the_places_where_more_of_a_run_lies(jp_fetch, jp_roo
     store.add_events(inside.key, [Event(1.0, None, "mirror", f"W&B: {place}", {})])
     found = json.loads((await jp_fetch("jupyter-train", "api", "runs", inside.key, "details")).body)["links"]
     assert {link["name"]: link["text"] for link in found} == {
-        "notebook": inside.notebook, "folder": inside.folder, "W&B": place,
-    }  # fmt: skip
+        "notebook": inside.notebook,
+        "folder": inside.folder,
+        "W&B": place,
+    }
     assert found[0]["path"] == "deep/a b.ipynb"
     assert found[2].get("url", "") == (place if place.startswith("https") else "")
     found = json.loads((await jp_fetch("jupyter-train", "api", "runs", outside.key, "details")).body)["links"]

@@ -15,7 +15,7 @@ from jupyter_train import get_run, runs
 from jupyter_train.cli import main
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter, open_store
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.writer import Row
 
 
@@ -23,7 +23,7 @@ def recorded(store, status: RunStatus | None = RunStatus.FINISHED):
     """A run with some rows, its lock still held where it has not ended."""
     record = store.create_run("digits", config={"epochs": 3}, note="good", tags=["a"])
     folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock)
+    lock = RunLock(folder.lock)
     lock.acquire()
     now = time.time()
     store.set_status(record.key, RunStatus.RUNNING, 1, started_at=now, heartbeat_at=now, payload="0" * 64)
@@ -87,7 +87,7 @@ REFUSED = {
     "nothing": (lambda path: shutil.rmtree(path), "is no run folder"),
     "no database": (lambda path: (path / "metrics.db").write_bytes(b"no database at all" * 500), "cannot be read"),
     "a link": (lambda path: _make_link(path / "metrics.db"), "is no run folder"),
-}  # fmt: skip
+}
 
 
 def _make_link(path: Path) -> None:
@@ -136,10 +136,18 @@ def test_a_summary_of_a_wrong_shape_does_not_keep_a_folder_out(store) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"created_at": math.nan}, {"created_at": 1e300}, {"attempt": 10**30}, {"attempt": -1}, {"tags": [1, 2]},
-     {"kind": "../../x"}, {"key": 5}, {"config": 5}],
+    [
+        {"created_at": math.nan},
+        {"created_at": 1e300},
+        {"attempt": 10**30},
+        {"attempt": -1},
+        {"tags": [1, 2]},
+        {"kind": "../../x"},
+        {"key": 5},
+        {"config": 5},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_fields_that_cannot_be_are_left_out(store, changes: dict[str, object]) -> None:
     record, _, _ = recorded(store)
     connection = sqlite3.connect(RunFolder(record.folder).metrics)

@@ -19,7 +19,7 @@ from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.store.metrics import rewind
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import POINTS_PER_BLOCK, Point, pack
-from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition
 from jupyter_train.store.runs import Event
 
 COUNT = 5000
@@ -144,7 +144,7 @@ def test_who_goes_on_does_not_write_damage_again_as_if_it_were_right(path: Path)
 
 def test_a_history_taken_back_expects_nothing_of_what_is_damaged(path: Path) -> None:
     spoil(path, 0, 10)
-    place = Place({"loss": 2000}, 0).to_text()
+    place = HistoryPosition({"loss": 2000}, 0).to_text()
     rewind.begin_attempt(path, 2, Checkpoint("a.ckpt", "last", 2000, 1, None, 1, "", place=place))
     expected = rewind.expected_of(path, 2)["loss"]
     assert expected == RECORDED[2000:2560] + RECORDED[2816:]
@@ -180,16 +180,23 @@ def test_a_damaged_row_is_named_so_whoever_looks_for_it(own_store) -> None:
 
 
 BAD_ROWS = {
-    "status": "'run\x07ing'", "config": "'{\"epochs\": 5'", "summary": "'{\"best\": 3}'", "tags": "'3'",
-    "created_at": "1e300", "folder": "x'ff00'", "name": "NULL", "attempt": "'x'", "key": "3",
+    "status": "'run\x07ing'",
+    "config": "'{\"epochs\": 5'",
+    "summary": "'{\"best\": 3}'",
+    "tags": "'3'",
+    "created_at": "1e300",
+    "folder": "x'ff00'",
+    "name": "NULL",
+    "attempt": "'x'",
+    "key": "3",
     "code": "CAST(x'ff' AS TEXT)",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("column", BAD_ROWS)
 def test_one_bad_row_hides_one_run_and_is_said(own_store, column: str) -> None:
     from jupyter_train import doctor
-    from jupyter_train.server.rows import Changes, rows_of
+    from jupyter_train.server.rows import RowChanges, rows_of
 
     store = open_store()
     keys = [store.create_run("digits").key for _ in range(3)]
@@ -203,7 +210,7 @@ def test_one_bad_row_hides_one_run_and_is_said(own_store, column: str) -> None:
     shown = len(table)
     assert (shown, "1 run is not shown" in repr(table), "1 run is not shown" in table._repr_html_()) == (2, True, True)
     rows, words = rows_of(open_store(), 100, "/")
-    changes = Changes("/")
+    changes = RowChanges("/")
     streamed = [*changes.look(open_store())[0]]
     is_seen = column in ("config", "attempt")  # a list shows neither
     assert len(rows) == len(streamed) >= 2
@@ -221,8 +228,10 @@ def test_a_bad_event_hides_one_event_and_is_said(own_store) -> None:
     store.add_events(key, [Event(1.0, step, "note", f"at {step}", {}) for step in range(3)])
     change(own_store / "store" / "store.db", "UPDATE events SET data = '{' WHERE step = 1")
     assert [one.text for one in store.events_of(key)] == [
-        "at 0", "at 2", "1 events of this run are damaged, and not shown"
-    ]  # fmt: skip
+        "at 0",
+        "at 2",
+        "1 events of this run are damaged, and not shown",
+    ]
 
 
 def test_a_page_that_cannot_be_read_hides_only_its_rows(own_store) -> None:

@@ -11,9 +11,9 @@ from jupyter_train import doctor, get_run
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, pending_end, writer
-from jupyter_train.store.pending_end import End
-from jupyter_train.store.run_index import outlines
-from jupyter_train.store.run_lock import OwnerLock, is_held
+from jupyter_train.store.pending_end import AttemptEnd
+from jupyter_train.store.run_index import index_entries
+from jupyter_train.store.run_lock import RunLock, is_held
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.writer import Row
 
@@ -22,7 +22,7 @@ def begun(store):
     """A RUNNING run, its folder and its lock, held."""
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock)
+    lock = RunLock(folder.lock)
     lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time(), heartbeat_at=time.time())
     return record, folder, lock
@@ -41,7 +41,7 @@ def until(is_so) -> None:
 
 
 def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store, monkeypatch) -> None:
-    monkeypatch.setattr(writer, "CLOSE_PATIENCE_S", 0.3)
+    monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.3)
     record, folder, lock = begun(store)
     owner = RunWriter(store, record.key, folder)
     owner.add(Row(0, 0.0, 0.0, [("train_loss", 1.0)]))
@@ -54,7 +54,7 @@ def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store,
     lock.release()
     run = get_run(record.key)
     assert (run.status, row_status(store, record.key)) == ("finished", "running")
-    assert store.status_of(outlines(store, 1)[0]) is RunStatus.FINISHED
+    assert store.status_of(index_entries(store, 1)[0]) is RunStatus.FINISHED
     assert "`train_loss` is NaN from step 1 to the end" in run.record.message
     assert "finished with NaN" in repr(run)
     assert "database or disk is full; how it ended is kept" in run.record.degraded
@@ -70,7 +70,7 @@ def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store,
 
 def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, monkeypatch) -> None:
     record, folder, lock = begun(store)
-    pending_end.keep(folder.lock, End(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk"))
+    pending_end.keep(folder.lock, AttemptEnd(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk"))
     monkeypatch.setattr(pending_end, "_KEPT", {})  # another process knows what is in the file, and no more
     lock.release()
     run = get_run(record.key)
@@ -85,7 +85,7 @@ def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, mon
 
 def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts(store) -> None:
     record, folder, lock = begun(store)
-    pending_end.keep(folder.lock, End(1, RunStatus.FINISHED, time.time()))
+    pending_end.keep(folder.lock, AttemptEnd(1, RunStatus.FINISHED, time.time()))
     lock.release()
     record, lock = take_over(store, record.key)
     assert (record.attempt, record.status) == (2, RunStatus.RUNNING)
@@ -104,10 +104,10 @@ def test_anything_else_in_the_file_is_no_end(tmp_path: Path, content: bytes) -> 
 
 
 def test_an_end_has_room_whatever_its_words(tmp_path: Path) -> None:
-    lock = OwnerLock(tmp_path / "owner.lock")
+    lock = RunLock(tmp_path / "owner.lock")
     lock.acquire()
     size = lock.path.stat().st_size
-    end = End(3, RunStatus.FAILED, 5.0, "\x01🙂" * 900, "\x02" * 900)
+    end = AttemptEnd(3, RunStatus.FAILED, 5.0, "\x01🙂" * 900, "\x02" * 900)
     pending_end.note(lock.path, end)
     assert lock.path.stat().st_size == size
     found = pending_end.kept(lock.path, 3)

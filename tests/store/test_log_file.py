@@ -23,7 +23,7 @@ def test_a_flood_keeps_the_newest_lines_and_says_how_many_are_left_out(tmp_path:
     log = LogFile(RunFolder(tmp_path))
     for number in range(50_000):
         log.append(f"{number:06d} " + "x" * 93)
-    assert log._waiting <= LogFile.MOST_WAITING
+    assert log._waiting <= LogFile.MAX_WAITING
     log.flush()
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert lines[-1].startswith("049999")
@@ -31,7 +31,7 @@ def test_a_flood_keeps_the_newest_lines_and_says_how_many_are_left_out(tmp_path:
 
 
 def test_a_full_log_becomes_the_older_one(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(LogFile, "MOST_BYTES", 1000)
+    monkeypatch.setattr(LogFile, "MAX_BYTES", 1000)
     log = LogFile(RunFolder(tmp_path))
     for number in range(200):
         log.append(f"line {number:04d}")
@@ -45,9 +45,9 @@ def test_a_full_log_becomes_the_older_one(tmp_path: Path, monkeypatch) -> None:
 
 def test_one_endless_line_is_cut(tmp_path: Path) -> None:
     log = LogFile(RunFolder(tmp_path))
-    log.append("x" * (5 * LogFile.MOST_WAITING))
+    log.append("x" * (5 * LogFile.MAX_WAITING))
     log.flush()
-    assert (tmp_path / "log.txt").stat().st_size <= LogFile.MOST_WAITING + 1
+    assert (tmp_path / "log.txt").stat().st_size <= LogFile.MAX_WAITING + 1
 
 
 def test_lines_wait_for_a_disk_that_refuses(tmp_path: Path) -> None:

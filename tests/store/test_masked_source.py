@@ -86,12 +86,23 @@ def test_masked_python_is_python(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["token = os.environ['MY_TOKEN']", "token = os.getenv('MY_TOKEN')", "password = getpass('Your password: ')",
-     "tokenizer = AutoTokenizer.from_pretrained('bert-base')", "pad_token = '<pad>'", "tokens = ['the', 'quick']",
-     "sort_key = 'epoch'", "max_tokens = '128'", "self.log(key='val_loss_2', value=1)", "df[['token', 'label']]",
-     "%train net data --epochs 5 --monitor val_loss", "größe = 'ä'; lr = 3e-4", "%train net data --notify notify-send",
-     "train(net, data, notify=None)"],
-)  # fmt: skip
+    [
+        "token = os.environ['MY_TOKEN']",
+        "token = os.getenv('MY_TOKEN')",
+        "password = getpass('Your password: ')",
+        "tokenizer = AutoTokenizer.from_pretrained('bert-base')",
+        "pad_token = '<pad>'",
+        "tokens = ['the', 'quick']",
+        "sort_key = 'epoch'",
+        "max_tokens = '128'",
+        "self.log(key='val_loss_2', value=1)",
+        "df[['token', 'label']]",
+        "%train net data --epochs 5 --monitor val_loss",
+        "größe = 'ä'; lr = 3e-4",
+        "%train net data --notify notify-send",
+        "train(net, data, notify=None)",
+    ],
+)
 def test_ordinary_source_is_left_alone(source: str) -> None:
     assert mask_source(source) == source
 

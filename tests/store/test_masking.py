@@ -54,13 +54,30 @@ def test_canary_is_masked(name: str) -> None:
 
 
 PRINTED = {
-    "api_key=zz91aabbcc", "token=zz91aabbcc", "access_token=zz91aabbcc", "password: hunter22", "api-key: zz91aabbcc",
-    "client_secret=zz91aabbcc", "PASSWORD : zz91aabbcc!", "credentials=zz91aabbcc", "passphrase: zz91aabbcc",
-}  # fmt: skip
+    "api_key=zz91aabbcc",
+    "token=zz91aabbcc",
+    "access_token=zz91aabbcc",
+    "password: hunter22",
+    "api-key: zz91aabbcc",
+    "client_secret=zz91aabbcc",
+    "PASSWORD : zz91aabbcc!",
+    "credentials=zz91aabbcc",
+    "passphrase: zz91aabbcc",
+}
 HARMLESS = {
-    "max_tokens=1024", "token: 12 of 50", "tokens=zz9", "tokenizer=bert2", "api_key: none", "password: forgotten",
-    "the token layer1.weight", "secret=false", "key=zz91aabbcc", "password=", "api_key: str", "val_token_acc=0.91",
-}  # fmt: skip
+    "max_tokens=1024",
+    "token: 12 of 50",
+    "tokens=zz9",
+    "tokenizer=bert2",
+    "api_key: none",
+    "password: forgotten",
+    "the token layer1.weight",
+    "secret=false",
+    "key=zz91aabbcc",
+    "password=",
+    "api_key: str",
+    "val_token_acc=0.91",
+}
 
 
 @pytest.mark.parametrize("text", sorted(PRINTED))
@@ -181,20 +198,55 @@ def test_what_the_environment_keeps_is_masked_however_it_is_written(monkeypatch)
 
 @pytest.mark.parametrize(
     "text",
-    ["val_loss 0.3", "lr = 3e-4", "def forward(self, tokens): return self.tokenizer", "batch_size=32",
-     "https://example.org/a/b?c=d", "max_tokens = 128", "TokenEmbedding(128)", "tokenizer='bert-base-uncased'",
-     "pad_token = '<pad>'", "tokens: ['the', 'quick']", "connect(password=password)", "task-of-a-very-long-name-2024",
-     "task-0123456789abcdef0123456789abcdef", "highs_of_all_the_values_there_are", "--token {token}",
-     "--max-tokens 128", "author: 'somebody'", "if token == other: pass"],
-)  # fmt: skip
+    [
+        "val_loss 0.3",
+        "lr = 3e-4",
+        "def forward(self, tokens): return self.tokenizer",
+        "batch_size=32",
+        "https://example.org/a/b?c=d",
+        "max_tokens = 128",
+        "TokenEmbedding(128)",
+        "tokenizer='bert-base-uncased'",
+        "pad_token = '<pad>'",
+        "tokens: ['the', 'quick']",
+        "connect(password=password)",
+        "task-of-a-very-long-name-2024",
+        "task-0123456789abcdef0123456789abcdef",
+        "highs_of_all_the_values_there_are",
+        "--token {token}",
+        "--max-tokens 128",
+        "author: 'somebody'",
+        "if token == other: pass",
+    ],
+)
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert mask(text) == text
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("unit", ["x", "a.", "api_key", "eyJ", "a-b.", "://", "sk-", "token=", "Bearer ",
-                                  "--token ", "token='", 'token="""', "<a ", "\x1b[3m", "\x1b]", "http://hook/",
-                                  "A_TOKEN", "&amp;"])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "x",
+        "a.",
+        "api_key",
+        "eyJ",
+        "a-b.",
+        "://",
+        "sk-",
+        "token=",
+        "Bearer ",
+        "--token ",
+        "token='",
+        'token="""',
+        "<a ",
+        "\x1b[3m",
+        "\x1b]",
+        "http://hook/",
+        "A_TOKEN",
+        "&amp;",
+    ],
+)
 def test_long_text_without_a_space_is_masked_in_linear_time(unit: str) -> None:
     mask(unit * (60_000 // len(unit)))
     mask_html(unit * (60_000 // len(unit)))

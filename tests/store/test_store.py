@@ -25,7 +25,7 @@ from jupyter_train.exceptions import (
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, database, open_store
 from jupyter_train.store.database import connect
-from jupyter_train.store.run_lock import OwnerLock, is_held
+from jupyter_train.store.run_lock import RunLock, is_held
 from jupyter_train.store.schema import HEAD, metadata
 from jupyter_train.store.writer import Row
 
@@ -200,11 +200,11 @@ def test_a_killed_owner_is_lost_at_once_and_what_it_committed_is_there(store, ki
 
 
 def test_a_lock_is_exclusive_and_free_after_release(tmp_path: Path) -> None:
-    lock = OwnerLock(tmp_path / "owner.lock")
+    lock = RunLock(tmp_path / "owner.lock")
     lock.acquire()
     assert is_held(tmp_path / "owner.lock")
     with pytest.raises(RunStateError, match="another live process"):
-        OwnerLock(tmp_path / "owner.lock").acquire(patience_s=0.05)
+        RunLock(tmp_path / "owner.lock").acquire(patience_s=0.05)
     lock.release()
     assert not is_held(tmp_path / "owner.lock")
 

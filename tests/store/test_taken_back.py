@@ -11,7 +11,7 @@ import pytest
 from jupyter_train.store import MetricReader
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.metrics.reader import Checkpoint, Place
+from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition
 from jupyter_train.store.metrics.rewind import begin_attempt
 
 
@@ -24,7 +24,7 @@ def record(path: Path, first: int, last: int, attempt: int) -> None:
 
 
 def at(step: int) -> Checkpoint:
-    place = Place({"loss": step}, 0).to_text()
+    place = HistoryPosition({"loss": step}, 0).to_text()
     return Checkpoint("checkpoints/last.ckpt", "last", step, 0, None, 1, "0" * 64, 1, place)
 
 

@@ -17,7 +17,7 @@ from jupyter_train.execution.workers import crash_report
 from jupyter_train.panel.bundle import bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import RunFolder, commands, open_store
-from jupyter_train.store.run_lock import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.runs import Event
 from jupyter_train.store.text_columns import storable, storable_tree, without_codes
 from tests.models import LitDigits, digits
@@ -28,8 +28,15 @@ KEPT = r"a\x00b\ud800c"
 
 
 def test_only_what_cannot_be_stored_is_escaped() -> None:
-    cases = {"plain": "plain", "": "", "ä €\n\t\x1b": "ä €\n\t\x1b", "\U0001f600": "\U0001f600", BAD: KEPT,
-             "\udfff": r"\udfff", "\ud83d\ude00"[:1] + "x": r"\ud83dx"}  # fmt: skip
+    cases = {
+        "plain": "plain",
+        "": "",
+        "ä €\n\t\x1b": "ä €\n\t\x1b",
+        "\U0001f600": "\U0001f600",
+        BAD: KEPT,
+        "\udfff": r"\udfff",
+        "\ud83d\ude00"[:1] + "x": r"\ud83dx",
+    }
     assert {text: storable(text) for text in cases} == cases
     assert storable_tree({BAD: [BAD, {"n": 1, "x": None}]}) == {KEPT: [KEPT, {"n": 1, "x": None}]}
 
@@ -97,7 +104,7 @@ def test_notes_events_commands_and_words_to_look_for_are_kept_in_the_same_way(st
     assert store.get(record.key).config == {KEPT: KEPT}
     [event] = store.events_of(record.key)
     assert (event.text, event.data) == (KEPT, {KEPT: [KEPT]})
-    lock = OwnerLock(RunFolder(record.folder).lock)
+    lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
     store.update(record.key, status="running")
     row = commands.add(store, record.key, command("add_trial", {"values": {"word": BAD}}, "panel"))

@@ -10,7 +10,15 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
-from jupyter_train.store.replay_check import KINDS, Absence, Changes, Comparison, Verification, is_explained, words_of
+from jupyter_train.store.replay_check import (
+    KINDS,
+    AttemptDifferences,
+    Comparison,
+    MissingValue,
+    ReplayCheck,
+    is_explained,
+    words_of,
+)
 from jupyter_train.store.writer import Row
 
 LOSS = frozenset({"train_loss", WEIGHTS})
@@ -19,18 +27,23 @@ LOSS = frozenset({"train_loss", WEIGHTS})
 @pytest.mark.parametrize(
     ("absence", "changes", "last_step", "expected"),
     [
-        (Absence("acc", 7), Changes(), None, False),
-        (Absence("acc", 7), Changes(), 8, False),
-        (Absence("acc", 8), Changes(), 8, True),  # shorter
-        (Absence("acc", 7), Changes(strides=frozenset({2})), None, True),
-        (Absence("acc", 8), Changes(strides=frozenset({2})), None, False),
-        (Absence("acc", 8), Changes(strides=frozenset({2, 3})), None, True),  # the stride grew
-        (Absence("acc", 18), Changes(ended_at=19), None, True),  # longer: the end is elsewhere
-        (Absence("acc", 17), Changes(ended_at=19), None, False),
-        (Absence("acc", 7, is_whole_series=True), Changes(removed_callbacks=frozenset({"Norms"})), None, True),
-        (Absence("acc", 7, is_whole_series=True), Changes(), None, False),
-        (Absence("acc", 7), Changes(removed_callbacks=frozenset({"Norms"})), None, False),
-        (Absence(WEIGHTS, 7), Changes(), None, True),
+        (MissingValue("acc", 7), AttemptDifferences(), None, False),
+        (MissingValue("acc", 7), AttemptDifferences(), 8, False),
+        (MissingValue("acc", 8), AttemptDifferences(), 8, True),  # shorter
+        (MissingValue("acc", 7), AttemptDifferences(strides=frozenset({2})), None, True),
+        (MissingValue("acc", 8), AttemptDifferences(strides=frozenset({2})), None, False),
+        (MissingValue("acc", 8), AttemptDifferences(strides=frozenset({2, 3})), None, True),  # the stride grew
+        (MissingValue("acc", 18), AttemptDifferences(ended_at=19), None, True),  # longer: the end is elsewhere
+        (MissingValue("acc", 17), AttemptDifferences(ended_at=19), None, False),
+        (
+            MissingValue("acc", 7, is_whole_series=True),
+            AttemptDifferences(removed_callbacks=frozenset({"Norms"})),
+            None,
+            True,
+        ),
+        (MissingValue("acc", 7, is_whole_series=True), AttemptDifferences(), None, False),
+        (MissingValue("acc", 7), AttemptDifferences(removed_callbacks=frozenset({"Norms"})), None, False),
+        (MissingValue(WEIGHTS, 7), AttemptDifferences(), None, True),
     ],
 )
 def test_some_absences_are_explained(absence, changes, last_step, expected) -> None:
@@ -98,7 +111,7 @@ def points(*steps: int, value: float = 0.5) -> list[Point]:
 
 
 def test_what_was_known_to_be_inexact_belongs_to_a_verdict_that_is_not_exact() -> None:
-    verification = Verification(2, 0, {"lr": points(0), "train_loss": points(0)})
+    verification = ReplayCheck(2, 0, {"lr": points(0), "train_loss": points(0)})
     verification.remarks.append("`Mine` draws by itself")
     verification.see("lr", *points(0))
     assert verification.words.endswith("nothing about the weights; `Mine` draws by itself")
@@ -111,7 +124,7 @@ def test_what_was_known_to_be_inexact_belongs_to_a_verdict_that_is_not_exact() -
 
 
 def test_a_row_that_is_passed_over_is_missing_at_once_and_one_at_the_end_when_the_run_ends() -> None:
-    verification = Verification(2, 0, {"acc": points(1, 2, 3), "val": points(3)})
+    verification = ReplayCheck(2, 0, {"acc": points(1, 2, 3), "val": points(3)})
     verification.see("acc", *points(1))
     verification.see("acc", *points(3))
     assert verification.words.startswith("not verified: `acc` of step 2 was recorded before")
@@ -123,7 +136,7 @@ def test_a_row_that_is_passed_over_is_missing_at_once_and_one_at_the_end_when_th
 
 def test_hashes_of_one_step_are_told_apart_by_their_batch() -> None:
     before = [Point(1, 2.0, 5.0, 0.0), Point(1, 3.0, 6.0, 0.0), Point(2, 4.5, 7.0, 0.0)]
-    verification = Verification(2, 0, {WEIGHTS: before})
+    verification = ReplayCheck(2, 0, {WEIGHTS: before})
     assert verification.weights_at == [2.0, 3.0, 4.5]
     verification.see(WEIGHTS, Point(1, 3.0, 6.0, 0.0))
     verification.see(WEIGHTS, Point(2, 4.5, 7.0, 0.0))
@@ -131,7 +144,7 @@ def test_hashes_of_one_step_are_told_apart_by_their_batch() -> None:
 
 
 def test_a_hash_that_could_not_be_taken_proves_nothing() -> None:
-    verification = Verification(2, 0, {WEIGHTS: points(1, value=float("nan"))})
+    verification = ReplayCheck(2, 0, {WEIGHTS: points(1, value=float("nan"))})
     verification.see(WEIGHTS, *points(1, value=float("nan")))
     assert verification.verdict == "not verified"
 
@@ -151,7 +164,7 @@ def recorded(store, verification, *rows: Row):
 
 def test_a_divergence_is_one_event_and_the_series_that_follow_are_named_in_the_summary(store) -> None:
     names = ("loss", "acc", "val", WEIGHTS)
-    verification = Verification(2, 0, {name: points(1, 2) for name in names})
+    verification = ReplayCheck(2, 0, {name: points(1, 2) for name in names})
     rows = [Row(step, 0.0, 0.0, [(name, 0.25)]) for step in (1, 2) for name in names]
     record = recorded(store, verification, *rows)
     events = [event for event in store.events_of(record.key) if event.kind in KINDS]

@@ -25,9 +25,6 @@ def trained(model, data, **more):
     return train(model, data, **{"epochs": 1, "seed": 1, "quiet": True} | more)
 
 
-# -- several loaders ----------------------------------------------------------------------------------
-
-
 class Together(LitDigits):
     """Learns from a batch of each loader at once."""
 
@@ -59,9 +56,6 @@ def test_a_tuple_is_training_and_validation_and_a_plain_module_is_told() -> None
     assert "val_loss" in trained(LitDigits(), loaders).last
     with pytest.raises(DataError, match=r"write a tuple, `\(train, validation\)`"):
         trained(nn.Linear(64, 10), list(loaders), loss="cross_entropy")
-
-
-# -- a last batch of one row --------------------------------------------------------------------------
 
 
 def normed() -> nn.Module:
@@ -131,10 +125,12 @@ def test_drop_last_leaves_the_short_batch_out() -> None:
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [((IMAGES, LABELS), "`--drop-last` leaves nothing: there are 32 rows for a batch of 64"),
-     (DataLoader(dataset(), 8), "a DataLoader makes its own batches"),
-     (DigitsData(41), "a LightningDataModule makes its own batches")],
-)  # fmt: skip
+    [
+        ((IMAGES, LABELS), "`--drop-last` leaves nothing: there are 32 rows for a batch of 64"),
+        (DataLoader(dataset(), 8), "a DataLoader makes its own batches"),
+        (DigitsData(41), "a LightningDataModule makes its own batches"),
+    ],
+)
 def test_drop_last_that_cannot_be_is_refused(data, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         trained(LitDigits(), data, drop_last=True, batch_size=64)
@@ -147,9 +143,6 @@ def test_norms_with_many_values_a_row_and_batches_never_reached_are_no_trouble(m
     assert trained(model(), None, **more).status == "finished"
 
 
-# -- few batches, and an end of one's own -------------------------------------------------------------
-
-
 @pytest.mark.parametrize("batches", [True, 3])
 def test_fast_dev_run_records_what_validation_gives(batches) -> None:
     run = trained(LitDigits(), DigitsData(96), epochs=None, fast_dev_run=batches)
@@ -160,9 +153,9 @@ def test_fast_dev_run_records_what_validation_gives(batches) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "words"), [(0, "stopped", "`sys.exit` at step 2"), (None, "stopped", "`sys.exit` at step 2"),
-                                  (3, "failed", "SystemExit: 3")],
-)  # fmt: skip
+    ("code", "status", "words"),
+    [(0, "stopped", "`sys.exit` at step 2"), (None, "stopped", "`sys.exit` at step 2"), (3, "failed", "SystemExit: 3")],
+)
 def test_sys_exit_ends_a_run_as_its_code_says(code, status: str, words: str) -> None:
     class Leaving(LitDigits):
         def training_step(self, batch, batch_idx):

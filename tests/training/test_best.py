@@ -132,9 +132,11 @@ def test_validation_that_never_comes_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": 3, "check_val_every_n_epoch": None, "val_check_interval": 1000},
-     {"epochs": 3, "max_steps": 3, "check_val_every_n_epoch": 2}],
-)  # fmt: skip
+    [
+        {"epochs": 3, "check_val_every_n_epoch": None, "val_check_interval": 1000},
+        {"epochs": 3, "max_steps": 3, "check_val_every_n_epoch": 2},
+    ],
+)
 def test_where_a_limit_ends_the_fit_before_it_validates_the_training_loss_tells(options) -> None:
     run = _train(Overfits(), **options)
     assert (run.best["metric"], run.best["epoch"]) == ("train_loss", run.metrics["epoch"].max() // 1)
@@ -143,19 +145,22 @@ def test_where_a_limit_ends_the_fit_before_it_validates_the_training_loss_tells(
 
 @pytest.mark.parametrize(
     ("options", "awaits"),
-    [({"max_epochs": 4, "check_val_every_n_epoch": 4}, True), ({"max_epochs": 3, "check_val_every_n_epoch": 4}, False),
-     ({"max_epochs": -1, "max_steps": 8, "check_val_every_n_epoch": 4}, True),
-     ({"max_epochs": -1, "max_steps": 7, "check_val_every_n_epoch": 4}, False),
-     ({"max_epochs": 9, "max_steps": 4, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, True),
-     ({"max_epochs": 9, "max_steps": 3, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, False),
-     ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": 4, "val_check_interval": 1}, True),
-     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 8}, True),
-     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 9}, False),
-     ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": None, "val_check_interval": 8}, False),
-     ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": "00:01:00:00"}, True),
-     ({"max_epochs": 4, "check_val_every_n_epoch": 4, "limit_val_batches": 0}, False)],
+    [
+        ({"max_epochs": 4, "check_val_every_n_epoch": 4}, True),
+        ({"max_epochs": 3, "check_val_every_n_epoch": 4}, False),
+        ({"max_epochs": -1, "max_steps": 8, "check_val_every_n_epoch": 4}, True),
+        ({"max_epochs": -1, "max_steps": 7, "check_val_every_n_epoch": 4}, False),
+        ({"max_epochs": 9, "max_steps": 4, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, True),
+        ({"max_epochs": 9, "max_steps": 3, "check_val_every_n_epoch": 4, "accumulate_grad_batches": 2}, False),
+        ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": 4, "val_check_interval": 1}, True),
+        ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 8}, True),
+        ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": 9}, False),
+        ({"max_epochs": 9, "max_steps": 7, "check_val_every_n_epoch": None, "val_check_interval": 8}, False),
+        ({"max_epochs": 4, "check_val_every_n_epoch": None, "val_check_interval": "00:01:00:00"}, True),
+        ({"max_epochs": 4, "check_val_every_n_epoch": 4, "limit_val_batches": 0}, False),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_whether_a_validation_can_still_come_is_what_lightning_does(options, awaits) -> None:
     """Asked at the end of the first epoch; `Validates` is told when one came."""
     asked, came = [], []
@@ -168,8 +173,15 @@ def test_whether_a_validation_can_still_come_is_what_lightning_does(options, awa
         def on_validation_epoch_start(self):
             came.append(self.trainer.global_step)
 
-    pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-               enable_model_summary=False, num_sanity_val_steps=0, **options).fit(Validates(), *_loaders())  # fmt: skip
+    pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    ).fit(Validates(), *_loaders())
     assert asked[0] is awaits
     assert bool(came) is (awaits and ":" not in str(options.get("val_check_interval")))
 
@@ -365,35 +377,52 @@ def test_a_metric_named_for_another_attempt_begins_anew() -> None:
 @pytest.mark.parametrize(
     ("model", "data", "options", "words"),
     [
-        (Overfits, _loaders, {}, "by the first validation metric that is logged, a loss before others; without one, "
-                                 "the training loss"),
+        (
+            Overfits,
+            _loaders,
+            {},
+            "by the first validation metric that is logged, a loss before others; without one, the training loss",
+        ),
         (Overfits, lambda: _loaders()[0], {}, "by the training loss"),
         (Adversarial, lambda: _loaders()[0], {}, "none of the 2 optimizers' losses: the last weights count"),
         (Adversarial, lambda: _loaders()[0], {"monitor": "g_loss"}, "by `g_loss` (min)"),
     ],
-)  # fmt: skip
+)
 def test_what_will_tell_is_explained_before(model, data, options, words) -> None:
     assert train(model(), data(), epochs=1, explain=True, **options)["best"] == words
 
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [(["val_acc", "val_loss"], "val_loss"), (["f1", "zork"], "f1"), (["zork"], None),
-     (["val_loss_step", "val_loss"], "val_loss")],
-)  # fmt: skip
+    [
+        (["val_acc", "val_loss"], "val_loss"),
+        (["f1", "zork"], "f1"),
+        (["zork"], None),
+        (["val_loss_step", "val_loss"], "val_loss"),
+    ],
+)
 def test_a_validation_loss_is_chosen_before_others(names, chosen) -> None:
     assert choose_monitor(names) == chosen
 
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [(["kl_loss", "recon_loss", "train_loss"], "train_loss"), (["train/loss", "train/acc"], "train/loss"),
-     (["total_loss", "rec_loss", "kl_loss"], "total_loss"), (["rec_loss", "kl_loss"], None),
-     (["loss", "total_loss"], "total_loss"), (["totalLoss", "aeLoss"], "totalLoss"), (["loss_1", "loss_2"], None),
-     (["avg_train_loss", "a_loss"], "avg_train_loss"), (["nll_step", "nll_epoch"], "nll_epoch"),
-     (["train_mse", "train_mae"], None), (["train_acc"], None), (["mse"], "mse"),
-     (["train_loss_step", "train_loss_epoch"], "train_loss_epoch")],
-)  # fmt: skip
+    [
+        (["kl_loss", "recon_loss", "train_loss"], "train_loss"),
+        (["train/loss", "train/acc"], "train/loss"),
+        (["total_loss", "rec_loss", "kl_loss"], "total_loss"),
+        (["rec_loss", "kl_loss"], None),
+        (["loss", "total_loss"], "total_loss"),
+        (["totalLoss", "aeLoss"], "totalLoss"),
+        (["loss_1", "loss_2"], None),
+        (["avg_train_loss", "a_loss"], "avg_train_loss"),
+        (["nll_step", "nll_epoch"], "nll_epoch"),
+        (["train_mse", "train_mae"], None),
+        (["train_acc"], None),
+        (["mse"], "mse"),
+        (["train_loss_step", "train_loss_epoch"], "train_loss_epoch"),
+    ],
+)
 def test_a_training_loss_is_told_by_its_name(names, chosen) -> None:
     assert training_loss(names) == chosen
 
@@ -420,7 +449,13 @@ FORMS = {
 @pytest.mark.parametrize("option", ["monitor", "early_stop"])
 def test_a_metric_that_is_logged_in_other_forms_is_answered_with_them(name: str, option: str) -> None:
     with pytest.raises(OptionError) as caught:
-        train(Twice(), DataLoader(TensorDataset(*map(torch.as_tensor, digits(64))), batch_size=32), epochs=1,
-              seed=1, quiet=True, **{option: name})  # fmt: skip
+        train(
+            Twice(),
+            DataLoader(TensorDataset(*map(torch.as_tensor, digits(64))), batch_size=32),
+            epochs=1,
+            seed=1,
+            quiet=True,
+            **{option: name},
+        )
     assert f"`{name}` was never logged" in str(caught.value)
     assert FORMS[name] in str(caught.value)

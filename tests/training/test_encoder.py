@@ -136,9 +136,6 @@ def test_the_classes_of_a_lightning_module_are_not_scaled() -> None:
             train(LitDigits(), (X, targets), epochs=1, quiet=True, scale="standard+target", **more)
 
 
-# -- kept ---------------------------------------------------------------------------------------------
-
-
 def altered(run) -> None:
     """As if other rows had been there when it was fitted."""
     path = run.folder / "encoder.json"

@@ -102,8 +102,14 @@ class Tiny(pl.LightningModule):
 
 def test_memory_stays_flat() -> None:
     """The batch size is another one in every step: nothing is kept for each."""
-    trainer = pl.Trainer(max_epochs=6, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                         enable_model_summary=False, accelerator="cpu")  # fmt: skip
+    trainer = pl.Trainer(
+        max_epochs=6,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
     engine.install(trainer, lambda reason: None)
     grown: list[int] = []
 

@@ -91,9 +91,14 @@ def test_data_of_every_kind_is_evaluated_alike() -> None:
     expected = run.test(loader())
     assert expected["test_loss"] == pytest.approx(loss_of(run, slice(None)), rel=1e-5)
     for data in (
-        frame, frame[frame.columns[::-1]], (frame.drop(columns="label"), frame.label), (IMAGES, LABELS),
-        (IMAGES.tolist(), LABELS.tolist()), loader().dataset, Bunch(data=IMAGES, target=LABELS),
-    ):  # fmt: skip
+        frame,
+        frame[frame.columns[::-1]],
+        (frame.drop(columns="label"), frame.label),
+        (IMAGES, LABELS),
+        (IMAGES.tolist(), LABELS.tolist()),
+        loader().dataset,
+        Bunch(data=IMAGES, target=LABELS),
+    ):
         assert run.test(data) == pytest.approx(expected, rel=1e-5)
     assert run.test(frame[:1])["test_loss"] == pytest.approx(loss_of(run, slice(1)), rel=1e-5)
     with pytest.raises(DataError, match="lacks the target `label`"):
@@ -142,11 +147,20 @@ def test_inputs_of_every_kind_are_predicted_alike() -> None:
     expected = run.predict(IMAGES)
     assert expected.shape == (96, 10)
     for data in (
-        frame, frame.drop(columns="label"), frame[frame.columns[::-1]], IMAGES.tolist(), (IMAGES, LABELS),
-        (IMAGES.tolist(), LABELS.tolist()), Bunch(data=IMAGES, target=LABELS), sparse.csr_matrix(IMAGES),
-        torch.from_numpy(IMAGES), IMAGES.astype("float64"), np.asfortranarray(IMAGES), IMAGES[:, ::-1][:, ::-1],
+        frame,
+        frame.drop(columns="label"),
+        frame[frame.columns[::-1]],
+        IMAGES.tolist(),
+        (IMAGES, LABELS),
+        (IMAGES.tolist(), LABELS.tolist()),
+        Bunch(data=IMAGES, target=LABELS),
+        sparse.csr_matrix(IMAGES),
+        torch.from_numpy(IMAGES),
+        IMAGES.astype("float64"),
+        np.asfortranarray(IMAGES),
+        IMAGES[:, ::-1][:, ::-1],
         (IMAGES, LABELS, np.ones(96)),
-    ):  # fmt: skip
+    ):
         assert torch.allclose(run.predict(data), expected, atol=1e-6)
     assert torch.allclose(run.predict([IMAGES[0], IMAGES[1]]), expected[:2], atol=1e-6), "a list of two rows"
     for data, words in (
@@ -196,9 +210,11 @@ class Tokens(pl.LightningModule):
 
 @pytest.mark.parametrize(
     ("model", "way"),
-    [*((LitDigits, way) for way in ("array", "list", "frame", "parts")),
-     *((Tokens, way) for way in ("array", "list", "parts"))],
-)  # fmt: skip
+    [
+        *((LitDigits, way) for way in ("array", "list", "frame", "parts")),
+        *((Tokens, way) for way in ("array", "list", "parts")),
+    ],
+)
 def test_whole_numbers_are_evaluated_as_they_are_trained(model, way: str) -> None:
     """As numbers, or as what is looked up, whichever the model does."""
     images = np.rint(16 * IMAGES).astype("int64")

@@ -17,7 +17,7 @@ from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.replay_check import KINDS
-from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import evidence
 from jupyter_train.training.state.evidence import Fingerprint, WeightsLog
 from tests.execution.waiting import until
@@ -295,9 +295,6 @@ def test_weights_are_hashed_in_no_trial(hashed) -> None:
     assert [hashes(trial) for trial in study.children] == [[], []]
 
 
-# -- a fit with nothing left, and metrics that are not logged at every step -------------------------------
-
-
 def test_a_run_resumed_at_its_last_step_has_progress_and_its_last_values(hashed) -> None:
     run = train(lambda: Lit(), lambda: digits(ROWS), callback=[Waits()], **OPTIONS)
     before = hashes(run)
@@ -355,9 +352,6 @@ def test_what_is_logged_in_some_batches_is_recorded_as_in_an_unbroken_run(engine
     assert whole.metrics["every_4th"].notna().all()
 
 
-# -- the hash and its time --------------------------------------------------------------------------------
-
-
 class Everything(nn.Module):
     """Shared, frozen, half-precision and empty tensors, buffers that are kept and one that is not."""
 
@@ -409,7 +403,7 @@ def test_a_fingerprint_is_of_the_moment_it_was_made_and_an_exact_number() -> Non
 
 
 def test_of_large_models_a_sample_is_hashed(monkeypatch) -> None:
-    monkeypatch.setattr(evidence, "MOST_VALUES", 100)
+    monkeypatch.setattr(evidence, "MAX_VALUES", 100)
     taken = Fingerprint(nn.Linear(100, 100, bias=False))
     assert taken.size_bytes == 400
     assert float(taken) == float(taken)
@@ -448,7 +442,7 @@ def test_hashing_keeps_to_its_share_of_the_time(cost_s, most, monkeypatch) -> No
     now = [0.0]
     monkeypatch.setattr(evidence.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(evidence.time, "thread_time", lambda: now[0])
-    monkeypatch.setattr(evidence, "_LEAST_COST_S", cost_s)
+    monkeypatch.setattr(evidence, "_MIN_COST_S", cost_s)
     ticks = iter(clock)
     monkeypatch.setattr(evidence.time, "perf_counter", lambda: next(ticks) * cost_s)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", devices=1)
@@ -458,6 +452,6 @@ def test_hashing_keeps_to_its_share_of_the_time(cost_s, most, monkeypatch) -> No
     for step in range(20_000):
         trainer.fit_loop.epoch_loop._batches_that_stepped = step
         now[0] = step / 1000
-        log.at(Moment.BETWEEN_BATCHES, trainer)
+        log.at(SafePoint.BETWEEN_BATCHES, trainer)
     assert most - 1 <= len(written.steps) <= most
     assert len(written.steps) * cost_s <= 20 * evidence.SHARE

@@ -30,9 +30,13 @@ def test_recording_changes_nothing_in_the_weights() -> None:
     stock = LitDigits()
     pl.seed_everything(9, workers=True, verbose=False)
     trainer = pl.Trainer(
-        max_epochs=2, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
         devices=1,
-    )  # fmt: skip
+    )
     trainer.fit(stock, OrderedDigits(seed=9))
     run = train(lambda: LitDigits(), DigitsData(), epochs=2, seed=9, quiet=True)
     assert are_equal(weights(stock), weights(run._module))
@@ -137,9 +141,6 @@ def test_a_compiled_module_is_trained_and_its_copy_has_the_trained_weights() -> 
         next(model.parameters()).zero_()
         image = torch.from_numpy(digits()[0][:1])
         assert not torch.equal(model(image), compiled._orig_mod.eval()(image))
-
-
-# -- Interrupt ----------------------------------------------------------------------------------------
 
 
 class Slow(LitDigits):
@@ -259,9 +260,6 @@ def test_training_works_outside_the_main_thread() -> None:
     assert done == ["finished"]
 
 
-# -- failures -----------------------------------------------------------------------------------------
-
-
 def test_a_failing_step_is_recorded_and_raised_with_the_users_frames() -> None:
     class Broken(LitDigits):
         def training_step(self, batch, batch_idx):
@@ -301,9 +299,6 @@ def test_a_read_only_home_is_a_clear_error(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("JUPYTER_TRAIN_HOME", str(tmp_path / "file" / "runs"))
     with pytest.raises(StoreError, match="set `JUPYTER_TRAIN_HOME`"):
         train(LitDigits(), digits(), epochs=1, quiet=True)
-
-
-# -- what other people's modules do -------------------------------------------------------------------
 
 
 class ManualGan(pl.LightningModule):
@@ -422,9 +417,15 @@ def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> No
     stock = Rich()
     pl.seed_everything(1, workers=True, verbose=False)
     trainer = pl.Trainer(
-        max_epochs=2, logger=csv, log_every_n_steps=1, accumulate_grad_batches=accumulate, devices=1,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
+        max_epochs=2,
+        logger=csv,
+        log_every_n_steps=1,
+        accumulate_grad_batches=accumulate,
+        devices=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.fit(stock, OrderedDigits(seed=1))
     run = train(lambda: Rich(), DigitsData(), epochs=2, seed=1, quiet=True, accumulate_grad_batches=accumulate)
     theirs = pd.read_csv(f"{csv.log_dir}/metrics.csv").groupby("step").last()

@@ -120,8 +120,10 @@ def test_two_classes_for_a_binary_loss() -> None:
             trained((X, given), 1, loss="bce_with_logits")
         run = trained((X, given), 1, loss="bce_with_logits", encode="auto")
         assert are_equal(weights(run._module), weights(expected._module))
-    column, same = (trained((X, given), 1, loss="bce_with_logits", encode="auto") for given in
-                    (is_high[:, None].astype(bool), 2 * is_high[:, None] - 1))  # fmt: skip
+    column, same = (
+        trained((X, given), 1, loss="bce_with_logits", encode="auto")
+        for given in (is_high[:, None].astype(bool), 2 * is_high[:, None] - 1)
+    )
     assert are_equal(weights(column._module), weights(same._module))
     hinge = trained((X, 2 * is_high - 1), 1, loss=nn.SoftMarginLoss())
     assert hinge.status == "finished", "a loss that wants -1 and 1 gets them"
@@ -175,10 +177,16 @@ def test_rows_to_validate_with_may_be_given(kind: str) -> None:
     data, more = PARTS[kind]
     run = trained(data, **more)
     expected = train(
-        lambda: nn.Linear(4, 3), tuple(TensorDataset(torch.tensor(X[part]), torch.tensor(CLASSES[part]))
-                                       for part in (slice(40), slice(40, None))),
-        loss="cross_entropy", epochs=2, seed=1, quiet=True, batch_size=16,
-    )  # fmt: skip
+        lambda: nn.Linear(4, 3),
+        tuple(
+            TensorDataset(torch.tensor(X[part]), torch.tensor(CLASSES[part])) for part in (slice(40), slice(40, None))
+        ),
+        loss="cross_entropy",
+        epochs=2,
+        seed=1,
+        quiet=True,
+        batch_size=16,
+    )
     assert are_equal(weights(run._module), weights(expected._module))
     assert run.last["val_loss"] == pytest.approx(expected.last["val_loss"])
     assert said(run) == "rows: 40 train / 20 validation"
@@ -188,8 +196,10 @@ def test_a_third_part_is_for_the_test() -> None:
     run = trained((FRAME[:40], FRAME[40:50], FRAME[50:]), target="y")
     assert said(run) == "rows: 40 train / 10 validation / 10 test"
     assert run.test() == pytest.approx(run.test(FRAME[50:]))
-    loaders = tuple(DataLoader(TensorDataset(torch.tensor(X[part]), torch.tensor(CLASSES[part]))) for part in
-                    (slice(40), slice(40, 50), slice(50, None)))  # fmt: skip
+    loaders = tuple(
+        DataLoader(TensorDataset(torch.tensor(X[part]), torch.tensor(CLASSES[part])))
+        for part in (slice(40), slice(40, 50), slice(50, None))
+    )
     run = trained(loaders)
     assert said(run) == "rows: 40 train / 10 validation / 10 test"
     assert run.test() == pytest.approx(run.test((X[50:], CLASSES[50:])))
@@ -213,14 +223,18 @@ MISSING = np.array(["cat", None, "dog"] * 20, dtype=object)
 REFUSED = {
     "labels that are missing": ((X, MISSING), {"encode": "auto"}, "y has 20 empty values. Drop those rows"),
     "labels that are NaN": (
-        (X, np.where(MISSING == None, np.nan, MISSING)), {"encode": "auto"}, "y has 20 empty values",  # noqa: E711
+        (X, np.where(np.equal(MISSING, None), np.nan, MISSING)),
+        {"encode": "auto"},
+        "y has 20 empty values",
     ),
     "labels of a text column": ((X, pd.Series(MISSING, dtype="string")), {"encode": "auto"}, "y has 20 empty values"),
     "texts and numbers": ((X, np.array([1, "1", 2] * 20, dtype=object)), {"encode": "auto"}, "`'1'` and others"),
     "frames without a target": ((FRAME[:30], FRAME[30:]), {}, "are `(train, validation)`; add `--target y`"),
     "one-hot rows beside two outputs": ((X, np.eye(4)[CLASSES]), {}, "make the last layer 4 wide"),
     "a matrix with NaN": (
-        (sparse.csr_matrix(np.where(X > 2, np.nan, X)), CLASSES), {"encode": "auto"}, "fill them yourself: `X.data[",
+        (sparse.csr_matrix(np.where(X > 2, np.nan, X)), CLASSES),
+        {"encode": "auto"},
+        "fill them yourself: `X.data[",
     ),
     "three arrays": ((X, CLASSES, CLASSES - 1), {}, "takes a Dataset: `TensorDataset(X1, X2, y)`"),
     "weights of other length": ((X, CLASSES, np.ones(7)), {}, "expected the weights of 60 rows"),
@@ -265,7 +279,7 @@ REFUSED = {
     "texts for numbers": ((X, TEXTS[CLASSES]), MSE | ENCODE, "texts such as `.*`, and `mse` takes"),
     "records": ((np.zeros(ROWS, dtype=[("a", "f4")]), CLASSES), {}, "make a table of it: `pd.DataFrame"),
     "masked": ((np.ma.masked_greater(X, 2), CLASSES), {}, "X has 3 NaN values"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -24,9 +24,14 @@ def test_a_lean_callback_is_called_where_it_has_something_to_do() -> None:
             called.append("own")
 
     trainer = pl.Trainer(
-        max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        devices=1, callbacks=[Mine()],
-    )  # fmt: skip
+        max_steps=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        devices=1,
+        callbacks=[Mine()],
+    )
     trainer.fit(LitDigits(), DigitsData())
     assert called == ["own", "inherited"]
     assert Mine.on_after_backward is None

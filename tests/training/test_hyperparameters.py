@@ -68,13 +68,18 @@ def test_plain_hyperparameters_build_the_model_that_was_trained(extra) -> None:
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        (Shape(), "`extra` (Shape)"), (Colour.RED, "`extra` (Colour)"), (torch.nn.ReLU, "`extra` (ReLU)"),
-        (np.float32(3), "`extra` (float32)"), (pathlib.PurePosixPath("x"), "`extra` (PurePosixPath)"),
-        (argparse.Namespace(a=1), "`extra` (Namespace)"), ({"deep": [0, (Colour.RED,)]}, "`extra.deep.1.0` (Colour)"),
-        (2**5000, "`extra` (int)"), ({Colour.RED: 1}, "`extra` (dict)"),
+        (Shape(), "`extra` (Shape)"),
+        (Colour.RED, "`extra` (Colour)"),
+        (torch.nn.ReLU, "`extra` (ReLU)"),
+        (np.float32(3), "`extra` (float32)"),
+        (pathlib.PurePosixPath("x"), "`extra` (PurePosixPath)"),
+        (argparse.Namespace(a=1), "`extra` (Namespace)"),
+        ({"deep": [0, (Colour.RED,)]}, "`extra.deep.1.0` (Colour)"),
+        (2**5000, "`extra` (int)"),
+        ({Colour.RED: 1}, "`extra` (dict)"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
-)  # fmt: skip
+)
 def test_a_load_without_a_hyperparameter_is_refused_with_its_name(extra, named, tmp_path) -> None:
     run = _trained(lambda: Made(extra))
     with pytest.raises(ValueError, match=r"run\.model\(\)") as caught:
@@ -164,9 +169,15 @@ class Counts(pl.Callback):
 def test_a_stock_trainer_is_told_what_it_does_not_find(tmp_path) -> None:
     run = train(lambda: LitDigits(), lambda: digits(64), epochs=1, seed=1, quiet=True, callback=[Counts()])
     trainer = pl.Trainer(
-        max_epochs=2, default_root_dir=tmp_path, callbacks=[Counts()], logger=False, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False, devices=1,
-    )  # fmt: skip
+        max_epochs=2,
+        default_root_dir=tmp_path,
+        callbacks=[Counts()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        devices=1,
+    )
     with pytest.warns(UserWarning, match=r"not in this file.*`callbacks\.Counts\.shape`"):
         trainer.fit(LitDigits(), DigitsData(64), ckpt_path=run.checkpoint)
     assert "Shape, set apart" in trainer.callbacks[0].state["shape"]
@@ -216,10 +227,10 @@ def test_what_cannot_be_kept_is_missing_and_refuses_the_load_for_good(tmp_path) 
 
 def test_checkpoints_of_the_first_format_are_read(tmp_path) -> None:
     """They left out what was set apart, and None in a list."""
-    from jupyter_train.training.checkpoints.plain_content import Apart, pickled
+    from jupyter_train.training.checkpoints.plain_content import ExtractedValue, pickle_extracted
 
-    apart = [Apart(("hyper_parameters", "shape"), Shape(7)), Apart(("callbacks", "a", 1), Colour.RED)]
-    objects, _ = pickled(apart)
+    apart = [ExtractedValue(("hyper_parameters", "shape"), Shape(7)), ExtractedValue(("callbacks", "a", 1), Colour.RED)]
+    objects, _ = pickle_extracted(apart)
     del objects["lost"]
     old = {"hyper_parameters": {"lr": 1.0}, "callbacks": {"a": [1, None]}, "state_dict": {}}
     torch.save(old | {files.OURS: {"format": 1, "objects": objects}}, tmp_path / "old.ckpt")

@@ -43,10 +43,15 @@ def batches(loader: DataLoader) -> list[list[torch.Tensor]]:
 @pytest.mark.parametrize("name", DATASETS)
 @pytest.mark.parametrize(
     "options",
-    [{"batch_size": 7, "shuffle": True}, {"batch_size": 7, "drop_last": True}, {"batch_size": 64}, {"batch_size": 1},
-     {"batch_size": 8, "shuffle": True, "num_workers": 2}],
+    [
+        {"batch_size": 7, "shuffle": True},
+        {"batch_size": 7, "drop_last": True},
+        {"batch_size": 64},
+        {"batch_size": 1},
+        {"batch_size": 8, "shuffle": True, "num_workers": 2},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_batches_are_the_same_bit_for_bit(name: str, options) -> None:
     loader = DataLoader(DATASETS[name], **options)
     by_index, one_by_one = in_order(loader, order_seed(1), by_index=True), in_order(loader, order_seed(1))

@@ -22,7 +22,7 @@ _TRAINS = textwrap.dedent(
     from jupyter_train import train
     from jupyter_train.training.checkpoints import schedule
     from tests.models import LitDigits, digits
-    schedule.WRITING_SHARE, schedule.LEAST_PERIOD_S = 1.0, 0.0
+    schedule.WRITING_SHARE, schedule.MIN_PERIOD_S = 1.0, 0.0
     train(LitDigits(), digits(64), epochs=100000, seed=1, quiet=True)
     """
 )

@@ -83,9 +83,14 @@ def test_numbers_of_any_kind_are_recorded() -> None:
         name: run.metrics[name].dropna().to_dict() for name in ("half", "one", "flag", "exact", "7", "of/a", "of/b/c")
     }
     assert found == {
-        "half": {2: 0.5}, "one": {2: 1.0}, "flag": {2: 1.0}, "exact": {2: 0.25}, "7": {2: 7.0}, "of/a": {2: 1.0},
+        "half": {2: 0.5},
+        "one": {2: 1.0},
+        "flag": {2: 1.0},
+        "exact": {2: 0.25},
+        "7": {2: 7.0},
+        "of/a": {2: 1.0},
         "of/b/c": {2: 2.0},
-    }  # fmt: skip
+    }
 
 
 def test_a_value_is_recorded_as_it_was_when_it_was_logged() -> None:

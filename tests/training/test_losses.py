@@ -25,10 +25,18 @@ def value(loss, outputs: torch.Tensor, targets: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(
     "targets",
-    [CLASSES.int(), CLASSES.byte(), CLASSES.double(), CLASSES[:, None], CLASSES[:, None].float(),
-     functional.one_hot(CLASSES, 3), functional.one_hot(CLASSES, 3).bool(), functional.one_hot(CLASSES, 3).double()],
+    [
+        CLASSES.int(),
+        CLASSES.byte(),
+        CLASSES.double(),
+        CLASSES[:, None],
+        CLASSES[:, None].float(),
+        functional.one_hot(CLASSES, 3),
+        functional.one_hot(CLASSES, 3).bool(),
+        functional.one_hot(CLASSES, 3).double(),
+    ],
     ids=["int32", "uint8", "float64", "column", "float column", "one-hot", "one-hot bool", "one-hot float64"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("loss", [LOSSES["cross_entropy"], nn.CrossEntropyLoss()])
 def test_classes_of_any_type_and_shape_give_the_loss_of_their_numbers(loss, targets) -> None:
     assert value(loss, OUTPUTS, targets) == pytest.approx(float(functional.cross_entropy(OUTPUTS, CLASSES)))
@@ -93,16 +101,19 @@ def test_what_a_loss_would_take_for_something_else_is_refused_in_one_line(loss, 
         fitted(outputs, targets, loss)
 
 
-# -- weights ------------------------------------------------------------------------------------------
-
 REPEATS = torch.arange(12) % 4
 
 
 @pytest.mark.parametrize(
     "loss",
-    [LOSSES["cross_entropy"], nn.CrossEntropyLoss(), nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.5])),
-     nn.CrossEntropyLoss(ignore_index=1), functools.partial(functional.cross_entropy, label_smoothing=0.1)],
-)  # fmt: skip
+    [
+        LOSSES["cross_entropy"],
+        nn.CrossEntropyLoss(),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.5])),
+        nn.CrossEntropyLoss(ignore_index=1),
+        functools.partial(functional.cross_entropy, label_smoothing=0.1),
+    ],
+)
 def test_whole_weights_are_rows_that_often(loss) -> None:
     often = torch.repeat_interleave(torch.arange(12), REPEATS)
     found, _ = weighted(loss, OUTPUTS, CLASSES, REPEATS.float())
@@ -122,9 +133,6 @@ def test_weights_of_numbers_and_of_several_numbers_a_row() -> None:
 def test_a_loss_that_has_no_rows_is_refused_for_weights() -> None:
     with pytest.raises(OptionError, match="give a loss with `reduction`"):
         weighted(lambda outputs, targets: (outputs - targets).abs().mean(), NUMBERS, NUMBERS, torch.ones(12))
-
-
-# -- batches of loaders -------------------------------------------------------------------------------
 
 
 def loader(*tensors: torch.Tensor) -> DataLoader:

@@ -90,10 +90,12 @@ KINDS = {
     "outputs": (lambda: MultioutputWrapper(MeanSquaredError(), 2), _pairs),
     "tasks": (lambda: MultitaskWrapper({"one": MeanSquaredError(), "two": MinMaxMetric(MeanSquaredError())}), _tasks),
     "transformed": (lambda: BinaryTargetTransformer(MinMaxMetric(MeanSquaredError()), threshold=0.5), _values),
-    "bootstrap": (lambda: BootStrapper(MinMaxMetric(MeanSquaredError()), num_bootstraps=3, raw=True, mean=False,
-                                       std=False), _values),
+    "bootstrap": (
+        lambda: BootStrapper(MinMaxMetric(MeanSquaredError()), num_bootstraps=3, raw=True, mean=False, std=False),
+        _values,
+    ),
     "own data": (Longest, _values),
-}  # fmt: skip
+}
 
 
 class Holds(pl.LightningModule):

@@ -17,7 +17,7 @@ from jupyter_train.panel.status import notices
 from jupyter_train.panel.svg import svg
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
-from jupyter_train.store.run_index import outlines
+from jupyter_train.store.run_index import index_entries
 from tests.models import LitDigits, digits, weights
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
@@ -69,7 +69,7 @@ def test_a_run_with_no_finite_loss_from_its_first_step_ends_with_a_warning(model
     assert GREEN not in as_html(shot)
     assert f"color:{AMBER}" in as_html(shot).partition(run.ref)[0]
     assert "no value of train_loss is a finite number" in svg(shot)
-    assert row_of(store, outlines(store, 1)[0], "")["ended_with"] == ended_with
+    assert row_of(store, index_entries(store, 1)[0], "")["ended_with"] == ended_with
 
 
 def test_a_loss_that_is_finite_again_is_only_said() -> None:

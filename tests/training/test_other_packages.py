@@ -20,18 +20,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 #: A package laid out like `lightning`; the real one is never installed here.
 STAND_IN = {
     "__init__": "from lightning.pytorch.core.module import LightningModule\n"
-                "from lightning.pytorch.core.datamodule import LightningDataModule\n",
-    "pytorch/__init__": "", "pytorch/core/__init__": "", "pytorch/callbacks/__init__": "",
+    "from lightning.pytorch.core.datamodule import LightningDataModule\n",
+    "pytorch/__init__": "",
+    "pytorch/core/__init__": "",
+    "pytorch/callbacks/__init__": "",
     "pytorch/core/module": "import torch\nclass LightningModule(torch.nn.Module): pass\n",
     "pytorch/core/datamodule": "class LightningDataModule: pass\n",
     "pytorch/callbacks/callback": "class Callback: pass\n",
     "pytorch/callbacks/early_stopping": "from lightning.pytorch.callbacks.callback import Callback\n"
-                                        "class EarlyStopping(Callback): pass\n",
-    "pytorch/loggers/__init__": "", "pytorch/loggers/csv_logs": "class CSVLogger: pass\n",
-    "pytorch/profilers/__init__": "", "pytorch/profilers/simple": "class SimpleProfiler: pass\n",
-    "pytorch/strategies/__init__": "", "pytorch/strategies/ddp": "class DDPStrategy: pass\n",
-    "fabric/__init__": "", "fabric/plugins/__init__": "", "fabric/plugins/precision": "class Precision: pass\n",
-}  # fmt: skip
+    "class EarlyStopping(Callback): pass\n",
+    "pytorch/loggers/__init__": "",
+    "pytorch/loggers/csv_logs": "class CSVLogger: pass\n",
+    "pytorch/profilers/__init__": "",
+    "pytorch/profilers/simple": "class SimpleProfiler: pass\n",
+    "pytorch/strategies/__init__": "",
+    "pytorch/strategies/ddp": "class DDPStrategy: pass\n",
+    "fabric/__init__": "",
+    "fabric/plugins/__init__": "",
+    "fabric/plugins/precision": "class Precision: pass\n",
+}
 MINE = """
 import lightning as L
 import torch
@@ -91,8 +98,13 @@ def test_a_compiled_one_is_too(made_with_lightning) -> None:
 def test_a_datamodule_of_the_other_package_is_refused(made_with_lightning) -> None:
     for give in (train, lambda *arguments, **options: tune(*arguments, trials=1, minimize="train_loss", **options)):
         with pytest.raises(DataError, match=r"from pytorch_lightning import LightningDataModule"):
-            give(lambda lr=0.1: LitDigits(lr=lr), made_with_lightning.Rows(), epochs=1, quiet=True,
-                 **({} if give is train else {"space": {"lr": [0.1, 0.2]}}))  # fmt: skip
+            give(
+                lambda lr=0.1: LitDigits(lr=lr),
+                made_with_lightning.Rows(),
+                epochs=1,
+                quiet=True,
+                **({} if give is train else {"space": {"lr": [0.1, 0.2]}}),
+            )
 
 
 def test_a_search_over_such_a_module_is_refused_before_it_begins(made_with_lightning) -> None:
@@ -174,11 +186,13 @@ def test_a_line_with_such_a_callback_is_refused(made_with_lightning, shell, caps
     [
         ("", "model:\n  class_path: made_with_lightning.Net\n", "from pytorch_lightning import LightningModule"),
         ("made_with_lightning.Net", "", "from pytorch_lightning import LightningModule"),
-        ("tests.models.LitDigits tests.models.DigitsData",
-         "  callbacks:\n    - class_path: lightning.pytorch.callbacks.early_stopping.EarlyStopping\n",
-         "`class_path: pytorch_lightning.callbacks.EarlyStopping`"),
+        (
+            "tests.models.LitDigits tests.models.DigitsData",
+            "  callbacks:\n    - class_path: lightning.pytorch.callbacks.early_stopping.EarlyStopping\n",
+            "`class_path: pytorch_lightning.callbacks.EarlyStopping`",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_names_such_a_class_is_refused(made_with_lightning, shell, line, body, words) -> None:
     with pytest.raises((OptionError, ModelError)) as caught:
         shell.run_cell_magic("train", line, f"trainer:\n  max_epochs: 1\n{body}")
@@ -206,12 +220,16 @@ def test_a_module_of_an_import_before_the_last_is_refused(monkeypatch) -> None:
     [
         ("lightning.pytorch.core.module.LightningModule", "from pytorch_lightning import LightningModule"),
         ("lightning.pytorch.LightningModule", "from pytorch_lightning import LightningModule"),
-        ("lightning.pytorch.loggers.tensorboard.TensorBoardLogger", "from pytorch_lightning.loggers import "
-                                                                    "TensorBoardLogger"),
+        (
+            "lightning.pytorch.loggers.tensorboard.TensorBoardLogger",
+            "from pytorch_lightning.loggers import TensorBoardLogger",
+        ),
         ("lightning.fabric.fabric.Fabric", "from lightning_fabric.fabric import Fabric"),
-        ("lightning.models.Mine", None), ("pytorch_lightning.core.module.LightningModule", None), ("Net", None),
+        ("lightning.models.Mine", None),
+        ("pytorch_lightning.core.module.LightningModule", None),
+        ("Net", None),
         ("lightning_utilities.core.enums.StrEnum", None),
     ],
-)  # fmt: skip
+)
 def test_the_import_to_write_follows_from_the_class(path, instead) -> None:
     assert import_instead(path) == instead

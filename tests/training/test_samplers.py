@@ -110,9 +110,6 @@ def remarks(run: Any) -> list[str]:
     return [event.text for event in run.events if event.kind == "order"]
 
 
-# -- asked as stock asks ------------------------------------------------------------------------------
-
-
 class Endless(Sampler):
     """Has a length, and no end; counts what it has given."""
 
@@ -217,18 +214,28 @@ CHANGES: dict[str, Any] = {
     "weights reassigned": (weighted, "sampler", lambda one: _reassign(one, "weights", HIGH)),
     "weights in place": (weighted, "sampler", lambda one: lambda _: one.weights.copy_(HIGH)),
     "weights by the trainer": (
-        weighted, "sampler", lambda _: lambda trainer: setattr(trainer.train_dataloader.sampler, "weights", HIGH)),
+        weighted,
+        "sampler",
+        lambda _: lambda trainer: setattr(trainer.train_dataloader.sampler, "weights", HIGH),
+    ),
     "curriculum": (Upto, "sampler", lambda one: _reassign(one, "upto", ROWS)),
     "curriculum by the trainer": (
-        Upto, "sampler", lambda _: lambda trainer: setattr(trainer.train_dataloader.sampler, "upto", ROWS)),
+        Upto,
+        "sampler",
+        lambda _: lambda trainer: setattr(trainer.train_dataloader.sampler, "upto", ROWS),
+    ),
     "counts itself": (Counting, "sampler", lambda _: lambda trainer: None),
     "batch size": (
-        lambda: BatchSampler(RandomSampler(ROWS_SET), 8, False), "batch_sampler",
-        lambda one: _reassign(one, "batch_size", 24)),
+        lambda: BatchSampler(RandomSampler(ROWS_SET), 8, False),
+        "batch_sampler",
+        lambda one: _reassign(one, "batch_size", 24),
+    ),
     "batch size by the trainer": (
-        lambda: BatchSampler(RandomSampler(ROWS_SET), 8, False), "batch_sampler",
-        lambda _: lambda trainer: setattr(trainer.train_dataloader.batch_sampler, "batch_size", 24)),
-}  # fmt: skip
+        lambda: BatchSampler(RandomSampler(ROWS_SET), 8, False),
+        "batch_sampler",
+        lambda _: lambda trainer: setattr(trainer.train_dataloader.batch_sampler, "batch_size", 24),
+    ),
+}
 
 
 def _changing(name: str, workers: int = 0) -> tuple[Callable[[], Any], Callable[[], list[Any]], list[Any]]:
@@ -553,9 +560,6 @@ def test_a_sampler_is_told_of_an_epoch_once() -> None:
     assert Told.epochs == [0, 1, 2]
 
 
-# -- an order of the seed's ---------------------------------------------------------------------------
-
-
 class Buckets(BatchSampler):
     """Draws in the way of the library named."""
 
@@ -602,8 +606,12 @@ class OwnGenerator(Bare):
     """Goes on drawing from a generator of its own."""
 
     def __init__(self, kind: str) -> None:
-        self.rng = {"torch": torch.Generator().manual_seed(3), "numpy": np.random.default_rng(3),
-                    "python": random.Random(3), "state": np.random.RandomState(3)}[kind]  # fmt: skip
+        self.rng = {
+            "torch": torch.Generator().manual_seed(3),
+            "numpy": np.random.default_rng(3),
+            "python": random.Random(3),
+            "state": np.random.RandomState(3),
+        }[kind]
 
     def __iter__(self):
         rng = self.rng
@@ -685,9 +693,6 @@ def test_a_stream_of_another_bit_generator_of_numpys_is_its_own_too() -> None:
         assert (np.random.rand(3) == drawn).all()
     finally:
         np.random.set_bit_generator(before)
-
-
-# -- whatever touched the loader before ----------------------------------------------------------------
 
 
 class Touch(pl.Callback):

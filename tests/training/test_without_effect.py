@@ -43,8 +43,9 @@ def test_a_batch_size_that_others_decide_is_said_and_cannot_be_searched(what: st
     with pytest.raises(OptionError, match=f"`batch_size` is searched but has no effect: {words}; give"):
         tune(model, data(), space={"batch_size": [8, 16]}, trials=2, epochs=1, minimize="train_loss", quiet=True)
     assert len(runs()) == 2
-    study = tune(model, data(), space={"lr": [1e-3, 1e-2]}, trials=1, epochs=1, minimize="train_loss", batch_size=8,
-                 quiet=True)  # fmt: skip
+    study = tune(
+        model, data(), space={"lr": [1e-3, 1e-2]}, trials=1, epochs=1, minimize="train_loss", batch_size=8, quiet=True
+    )
     assert warnings_of(study) == [f"`--batch-size 8` has no effect: {words}"]
     assert not warnings_of(study.trial(0))
 

@@ -23,9 +23,15 @@ def test_it_is_used_as_a_run_that_was_trained_here(parallel: int) -> None:
     study = tune(LitDigits, (images, labels), space=SPACE, trials=4, parallel=parallel, **USUAL)
     best = study.best
     alone = train(
-        lambda: LitDigits(**best.params), (images, labels), epochs=2, seed=3, quiet=True, monitor="val_acc",
-        mode="max", split="0.6/0.2/0.2",
-    )  # fmt: skip
+        lambda: LitDigits(**best.params),
+        (images, labels),
+        epochs=2,
+        seed=3,
+        quiet=True,
+        monitor="val_acc",
+        mode="max",
+        split="0.6/0.2/0.2",
+    )
     assert best.run.test() == alone.test(), "of the same rows that no trial has seen"
     found = best.run.predict(images)
     assert np.array_equal(found.numpy(), alone.predict(images).numpy())
@@ -54,9 +60,17 @@ def test_rows_are_encoded_as_the_trial_had_them(parallel: int) -> None:
     frame = pd.DataFrame({"size": size, "city": ["Rome", "Oslo", "Bonn"] * 40, "price": 1000 * size + 5000})
     options = {"target": "price", "encode": "auto", "scale": "standard+target", "loss": "mse", "seed": 1, "quiet": True}
     study = tune(
-        lambda width=4: nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1)), frame, space={"width": [4, 8]},
-        trials=2, epochs=8, lr=0.05, minimize="val_loss", prune="none", parallel=parallel, **options,
-    )  # fmt: skip
+        lambda width=4: nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1)),
+        frame,
+        space={"width": [4, 8]},
+        trials=2,
+        epochs=8,
+        lr=0.05,
+        minimize="val_loss",
+        prune="none",
+        parallel=parallel,
+        **options,
+    )
     run = study.best.run
     found = run.predict(frame.drop(columns="price"))[:, 0].numpy()
     assert np.corrcoef(found, frame["price"])[0, 1] > 0.9

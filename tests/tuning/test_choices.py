@@ -79,8 +79,11 @@ class Takes(LitDigits):
 
 SPACE = {"lr": "1e-3..1e-1:log", "sizes": [(16,), (32, 16)], "tag": [None, "1", 1], "word": ["a, b", "c|d"]}
 #: Every choice at least once.
-BY_HAND = ["sizes=(16,),tag=none,word='a, b',lr=0.01", "sizes=[32, 16],tag='1',word=c|d,lr=0.02",
-           "tag=1,word='c|d',sizes=(16,),lr=0.03"]  # fmt: skip
+BY_HAND = [
+    "sizes=(16,),tag=none,word='a, b',lr=0.01",
+    "sizes=[32, 16],tag='1',word=c|d,lr=0.02",
+    "tag=1,word='c|d',sizes=(16,),lr=0.03",
+]
 
 
 def typed(values) -> list[tuple[object, ...]]:

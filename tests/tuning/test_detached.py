@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_train import Study, get_run, tune
 from jupyter_train.exceptions import OptionError, StudyError
-from jupyter_train.magics.runs_request import carry_out
+from jupyter_train.magics.runs_request import run_verb
 from tests.execution.waiting import until
 from tests.models import LitDigits, digits
 
@@ -73,9 +73,12 @@ print(tune(Slow, digits(320), space=SPACE, trials=8, parallel=PARALLEL, detach=T
 def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: int, store, python: str) -> None:
     root = str(Path(__file__).parents[2])
     starter = subprocess.run(
-        [python, "-W", "ignore", "-c", SCRIPT.replace("PARALLEL", str(parallel))], check=True, stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": root}, text=True,
-    )  # fmt: skip
+        [python, "-W", "ignore", "-c", SCRIPT.replace("PARALLEL", str(parallel))],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": root},
+        text=True,
+    )
     study = get_run(starter.stdout.strip())
     until(lambda study: _done(study) >= 3, study, 120)  # long after its starter has ended
     process = psutil.Process(study.record.pid)
@@ -87,8 +90,8 @@ def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: 
     finished = before[before["state"] == "complete"]
     psutil.wait_procs(family, 20)
     with pytest.raises(OptionError, match=r"unknown option `--trial`\. Did you mean `--trials`"):
-        carry_out(f"resume {study.ref} trial=10")
-    carry_out(f"resume {study.ref} trials=10")
+        run_verb(f"resume {study.ref} trial=10")
+    run_verb(f"resume {study.ref} trials=10")
     study.wait(120)
     assert study.status == "finished"
     assert list(study.trials["state"]) == ["complete"] * 10

@@ -55,8 +55,9 @@ def test_failures_are_alike_where_type_and_place_are(parallel: int, data, store)
 
 def test_failures_at_two_places_are_not_alike(data) -> None:
     ways = ["here", "there", "here", "fine"]
-    study = tune(Fails, data, space={"way": ["here", "there", "fine"]}, trials=4,
-                 enqueue=[f"way={way}" for way in ways], **USUAL)  # fmt: skip
+    study = tune(
+        Fails, data, space={"way": ["here", "there", "fine"]}, trials=4, enqueue=[f"way={way}" for way in ways], **USUAL
+    )
     assert study.status == "finished"
     assert study.trials["state"].tolist() == ["complete", "fail", "fail", "fail"]
 
@@ -65,11 +66,25 @@ def test_max_failures_counts_all_of_them(data, store) -> None:
     ways = ["here", "fine", "there", "here", "fine"]
     words = "as many trials have failed as `--max-failures 3` allows, the last with: RuntimeError: no such value"
     with pytest.raises(StudyError, match=words):
-        tune(Fails, data, space={"way": ["here", "there", "fine"]}, trials=5, max_failures=3,
-             enqueue=[f"way={way}" for way in ways], **USUAL)  # fmt: skip
+        tune(
+            Fails,
+            data,
+            space={"way": ["here", "there", "fine"]},
+            trials=5,
+            max_failures=3,
+            enqueue=[f"way={way}" for way in ways],
+            **USUAL,
+        )
     assert newest(store).trials["state"].tolist() == ["complete", "fail", "fail", "fail", "waiting"]
-    study = tune(Fails, data, space={"way": ["here", "there", "fine"]}, trials=5, max_failures=10,
-                 enqueue=["way=here"] * 4 + ["way=fine"], **USUAL)  # fmt: skip
+    study = tune(
+        Fails,
+        data,
+        space={"way": ["here", "there", "fine"]},
+        trials=5,
+        max_failures=10,
+        enqueue=["way=here"] * 4 + ["way=fine"],
+        **USUAL,
+    )
     assert study.status == "finished", "more are allowed, and three alike end nothing"
 
 
@@ -112,8 +127,15 @@ class Hangs(LitDigits):
 @pytest.mark.parametrize("way", ["in a step", "while it is made", "slow"])
 def test_a_trial_that_takes_too_long_has_failed_and_the_search_goes_on(way: str, data, monkeypatch) -> None:
     monkeypatch.setattr(trial_timeout, "GRACE_S", 5.0 if way == "slow" else 0.3)
-    study = tune(Hangs, data, space={"way": ["fine", way]}, trials=3, trial_timeout="1.5s",
-                 enqueue=["way=fine", f"way={way}", "way=fine"], **USUAL)  # fmt: skip
+    study = tune(
+        Hangs,
+        data,
+        space={"way": ["fine", way]},
+        trials=3,
+        trial_timeout="1.5s",
+        enqueue=["way=fine", f"way={way}", "way=fine"],
+        **USUAL,
+    )
     assert study.status == "finished"
     rows = study.trials.sort_index()
     assert rows["state"].tolist() == ["complete", "fail", "complete"]
@@ -124,16 +146,31 @@ def test_a_trial_that_takes_too_long_has_failed_and_the_search_goes_on(way: str,
 
 
 def test_late_trials_one_after_the_other_do_not_end_a_search(data) -> None:
-    study = tune(Hangs, data, space={"way": ["fine", "slow"]}, trials=4, trial_timeout="1.5s",
-                 enqueue=["way=slow"] * 3 + ["way=fine"], **USUAL)  # fmt: skip
+    study = tune(
+        Hangs,
+        data,
+        space={"way": ["fine", "slow"]},
+        trials=4,
+        trial_timeout="1.5s",
+        enqueue=["way=slow"] * 3 + ["way=fine"],
+        **USUAL,
+    )
     assert study.status == "finished"
     assert study.trials["state"].tolist() == ["complete", "fail", "fail", "fail"]
 
 
 def test_a_process_that_hears_no_signal_is_ended(data, monkeypatch) -> None:
-    monkeypatch.setattr(dispatcher, "_PATIENCE_S", 1.0)
-    study = tune(Hangs, data, space={"way": ["fine", "deaf"]}, trials=4, trial_timeout="2s", parallel=2,
-                 enqueue=["way=fine", "way=deaf", "way=fine", "way=fine"], **USUAL)  # fmt: skip
+    monkeypatch.setattr(dispatcher, "_TIMEOUT_S", 1.0)
+    study = tune(
+        Hangs,
+        data,
+        space={"way": ["fine", "deaf"]},
+        trials=4,
+        trial_timeout="2s",
+        parallel=2,
+        enqueue=["way=fine", "way=deaf", "way=fine", "way=fine"],
+        **USUAL,
+    )
     assert study.status == "finished"
     rows = study.trials.sort_index()
     assert rows["state"].tolist() == ["complete", "fail", "complete", "complete"]
@@ -144,7 +181,7 @@ def test_a_process_that_hears_no_signal_is_ended(data, monkeypatch) -> None:
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_the_first_interrupt_ends_a_trial_that_hangs(parallel: int, data, store, monkeypatch) -> None:
     monkeypatch.setattr(trial, "GRACE_S", 0.5)
-    monkeypatch.setattr(dispatcher, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(dispatcher, "_TIMEOUT_S", 1.0)
 
     def interrupt() -> None:
         while not any(record.summary.get("progress") for record in store.list_runs(5, kind="trial")):
@@ -155,8 +192,15 @@ def test_the_first_interrupt_ends_a_trial_that_hangs(parallel: int, data, store,
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(TrainingInterrupted, match="every finished trial is kept, and the study can go on"):
-        tune(Hangs, data, space={"way": ["in a step", "deaf"]}, trials=4, parallel=parallel,
-             enqueue=["way=in a step"] * 4, **USUAL)  # fmt: skip
+        tune(
+            Hangs,
+            data,
+            space={"way": ["in a step", "deaf"]},
+            trials=4,
+            parallel=parallel,
+            enqueue=["way=in a step"] * 4,
+            **USUAL,
+        )
     thread.join()
     study = newest(store)
     assert study.status == "stopped"
@@ -173,7 +217,14 @@ class EndsItsProcess(LitDigits):
 
 
 def test_a_trial_that_ends_its_process_never_ends_this_one(data) -> None:
-    study = tune(EndsItsProcess, data, space={"way": ["stays", "leaves"]}, trials=4, parallel=2,
-                 enqueue=["way=leaves", "way=stays", "way=stays", "way=stays"], **USUAL)  # fmt: skip
+    study = tune(
+        EndsItsProcess,
+        data,
+        space={"way": ["stays", "leaves"]},
+        trials=4,
+        parallel=2,
+        enqueue=["way=leaves", "way=stays", "way=stays", "way=stays"],
+        **USUAL,
+    )
     assert study.status == "finished"
     assert study.trials["state"].tolist() == ["complete"] * 3 + ["fail"]

@@ -27,16 +27,26 @@ def objective(trial: optuna.Trial) -> float:
 @pytest.mark.parametrize(
     ("text", "same"),
     [
-        ("tpe:startup=3,candidates=5", lambda: optuna.samplers.TPESampler(
-            seed=7, constant_liar=True, n_startup_trials=3, n_ei_candidates=5)),
-        ("tpe:multivariate=true,startup=2", lambda: optuna.samplers.TPESampler(
-            seed=7, constant_liar=True, multivariate=True, n_startup_trials=2)),
-        ("cmaes:sigma=0.2,startup=2,population=4", lambda: optuna.samplers.CmaEsSampler(
-            seed=7, sigma0=0.2, n_startup_trials=2, popsize=4, warn_independent_sampling=False)),
-        ("nsga2:population=6,mutation=0.5", lambda: optuna.samplers.NSGAIISampler(
-            seed=7, population_size=6, mutation_prob=0.5)),
+        (
+            "tpe:startup=3,candidates=5",
+            lambda: optuna.samplers.TPESampler(seed=7, constant_liar=True, n_startup_trials=3, n_ei_candidates=5),
+        ),
+        (
+            "tpe:multivariate=true,startup=2",
+            lambda: optuna.samplers.TPESampler(seed=7, constant_liar=True, multivariate=True, n_startup_trials=2),
+        ),
+        (
+            "cmaes:sigma=0.2,startup=2,population=4",
+            lambda: optuna.samplers.CmaEsSampler(
+                seed=7, sigma0=0.2, n_startup_trials=2, popsize=4, warn_independent_sampling=False
+            ),
+        ),
+        (
+            "nsga2:population=6,mutation=0.5",
+            lambda: optuna.samplers.NSGAIISampler(seed=7, population_size=6, mutation_prob=0.5),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_sampler_draws_what_optunas_own_draws(text: str, same) -> None:
     found = []
     for sampler in (sampler_of(config(sampler=text)), same(), sampler_of(config(sampler=text.partition(":")[0]))):

@@ -37,9 +37,17 @@ class Twice(Says):
 @pytest.mark.parametrize(("model", "options"), [(Says, {}), (Twice, {"val_check_interval": 0.5}), (Says, {"cv": 3})])
 def test_all_values_of_a_trial_are_of_its_best_epoch(model, options) -> None:
     study = tune(
-        model, digits(320), space={"hidden": [4, 8]}, trials=2, epochs=4, maximize="acc_val",
-        minimize=["loss_val", "cost"], seed=1, quiet=True, **options,
-    )  # fmt: skip
+        model,
+        digits(320),
+        space={"hidden": [4, 8]},
+        trials=2,
+        epochs=4,
+        maximize="acc_val",
+        minimize=["loss_val", "cost"],
+        seed=1,
+        quiet=True,
+        **options,
+    )
     for trial in study.optuna.trials:
         assert trial.values == pytest.approx([0.9, 3.0, 20.0])
     assert study.trials[["acc_val", "loss_val", "cost"]].to_numpy() == pytest.approx(
@@ -61,9 +69,16 @@ class Sometimes(Says):
 
 def test_what_is_logged_less_often_has_the_value_it_had_by_then() -> None:
     study = tune(
-        Sometimes, digits(), space={"hidden": [4, 8]}, trials=1, epochs=4, maximize="acc_val", minimize="cost",
-        seed=1, quiet=True,
-    )  # fmt: skip
+        Sometimes,
+        digits(),
+        space={"hidden": [4, 8]},
+        trials=1,
+        epochs=4,
+        maximize="acc_val",
+        minimize="cost",
+        seed=1,
+        quiet=True,
+    )
     assert study.optuna.trials[0].values == pytest.approx([0.9, 10.0])
 
 
@@ -77,24 +92,48 @@ class Level(Says):
 @pytest.mark.parametrize(("objective", "values"), [("best", [0.5, 5.0, 10.0]), ("last", [0.5, 2.0, 40.0])])
 def test_of_equal_epochs_the_one_that_is_kept_counts(objective, values) -> None:
     study = tune(
-        Level, digits(), space={"hidden": [4, 8]}, trials=1, epochs=4, maximize="acc_val",
-        minimize=["loss_val", "cost"], objective=objective, seed=1, quiet=True,
-    )  # fmt: skip
+        Level,
+        digits(),
+        space={"hidden": [4, 8]},
+        trials=1,
+        epochs=4,
+        maximize="acc_val",
+        minimize=["loss_val", "cost"],
+        objective=objective,
+        seed=1,
+        quiet=True,
+    )
     assert study.optuna.trials[0].values == pytest.approx(values)
 
 
 @pytest.mark.parametrize("options", [{}, {"cv": 3}])
 def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
     study = tune(
-        Says, digits(320), space={"hidden": [4, 8]}, trials=2, epochs=4, maximize="acc_val",
-        minimize=["loss_val", "cost"], objective="last", seed=1, quiet=True, **options,
-    )  # fmt: skip
+        Says,
+        digits(320),
+        space={"hidden": [4, 8]},
+        trials=2,
+        epochs=4,
+        maximize="acc_val",
+        minimize=["loss_val", "cost"],
+        objective="last",
+        seed=1,
+        quiet=True,
+        **options,
+    )
     for trial in study.optuna.trials:
         assert trial.values == pytest.approx([0.4, 2.0, 40.0])
     if "cv" not in options:
         best = study.best
-        alone = train(lambda: Says(hidden=best.params["hidden"]), digits(320), epochs=4, seed=1, quiet=True,
-                      monitor="acc_val", mode="max")  # fmt: skip
+        alone = train(
+            lambda: Says(hidden=best.params["hidden"]),
+            digits(320),
+            epochs=4,
+            seed=1,
+            quiet=True,
+            monitor="acc_val",
+            mode="max",
+        )
         assert torch.equal(best.model().net[0].weight, alone.model(which="last").net[0].weight)
         assert not torch.equal(best.model().net[0].weight, alone.model(which="best").net[0].weight)
         assert ["last acc_val", "0.400 (epoch 3)"] in snapshot(study._store, best.run.key)["status_line"]

@@ -26,7 +26,7 @@ from jupyter_train.exceptions import (
     StudyError,
     TrainingInterrupted,
 )
-from jupyter_train.execution.workers.fork_server import STEM
+from jupyter_train.execution.workers.fork_server import FORK_SERVER
 from jupyter_train.handle import Run
 from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
@@ -93,9 +93,14 @@ def test_a_trial_alone_is_the_same_run(data) -> None:
     study = tune(LitDigits, data, space={"lr": "1e-3..1e-1:log", "hidden": [8, 16]}, trials=3, prune="none", **USUAL)
     best = study.best
     alone = train(
-        lambda: LitDigits(lr=best.params["lr"], hidden=best.params["hidden"]), data, epochs=3, seed=1, quiet=True,
-        monitor="val_acc", mode="max",
-    )  # fmt: skip
+        lambda: LitDigits(lr=best.params["lr"], hidden=best.params["hidden"]),
+        data,
+        epochs=3,
+        seed=1,
+        quiet=True,
+        monitor="val_acc",
+        mode="max",
+    )
     assert alone.metrics.equals(best.run.metrics)
     line = study.promote()
     assert line.startswith(f"%train LitDigits(lr={best.params['lr']!r}, hidden={best.params['hidden']}) data")
@@ -107,10 +112,17 @@ def test_a_trial_alone_is_the_same_run(data) -> None:
 def test_the_best_trial_keeps_to_the_constraints(sampler: str, data) -> None:
     """The width that is best is not allowed; Optuna says the same."""
     study = tune(
-        LitDigits, data, space={"hidden": [4, 8, 64]}, constraints=lambda trial: [trial.params["hidden"] - 8.0],
-        enqueue=["hidden=64", "hidden=4", "hidden=64", "hidden=8", "hidden=64"], trials=5, prune="none",
-        sampler=sampler, confirm=True, **USUAL,
-    )  # fmt: skip
+        LitDigits,
+        data,
+        space={"hidden": [4, 8, 64]},
+        constraints=lambda trial: [trial.params["hidden"] - 8.0],
+        enqueue=["hidden=64", "hidden=4", "hidden=64", "hidden=8", "hidden=64"],
+        trials=5,
+        prune="none",
+        sampler=sampler,
+        confirm=True,
+        **USUAL,
+    )
     trials = study.trials
     assert trials["state"].tolist() == ["complete", "complete", "infeasible", "infeasible", "infeasible"]
     assert trials["val_acc"].idxmax() in trials.index[2:]
@@ -122,8 +134,11 @@ def test_the_best_trial_keeps_to_the_constraints(sampler: str, data) -> None:
     }
     assert "hidden=64" not in study.promote()
     assert study.record.summary["best"]["params"]["hidden"] in (4, 8)
-    assert set(trials.index[:2]) <= {study._store.get(key).config["trial"] for key in checkpoints_of(study)
-                                     if "trial" in study._store.get(key).config}  # fmt: skip
+    assert set(trials.index[:2]) <= {
+        study._store.get(key).config["trial"]
+        for key in checkpoints_of(study)
+        if "trial" in study._store.get(key).config
+    }
     drawn = snapshot(study._store, study.key)
     assert sorted(drawn["study"]["states"]) == ["c", "c", "i", "i", "i"]
     jsonschema.validate(bundle(drawn)[MIME_TYPE], SCHEMA)
@@ -166,9 +181,15 @@ class SometimesNaN(LitDigits):
 
 def test_a_trial_of_several_fits_that_are_nan_fails_and_the_search_goes_on(data) -> None:
     study = tune(
-        SometimesNaN, data, space={"hidden": [8, 16]}, enqueue=["hidden=8", "hidden=16", "hidden=8"], trials=3, cv=2,
-        prune="none", **LOSS | {"epochs": 1},
-    )  # fmt: skip
+        SometimesNaN,
+        data,
+        space={"hidden": [8, 16]},
+        enqueue=["hidden=8", "hidden=16", "hidden=8"],
+        trials=3,
+        cv=2,
+        prune="none",
+        **LOSS | {"epochs": 1},
+    )
     trials = study.trials.sort_index()
     assert trials["state"].tolist() == ["complete", "fail", "complete"]
     assert trials["message"].tolist()[1] == "`val_loss` is NaN"
@@ -239,9 +260,11 @@ def test_what_no_line_can_name_is_said_with_what_to_write(data) -> None:
 
 def test_a_study_recorded_before_its_roles_were_is_promoted_as_it_was() -> None:
     config = {
-        "expressions": {"model": "LitDigits", "data": "data"}, "train": {"epochs": 2}, "seed": 1,
+        "expressions": {"model": "LitDigits", "data": "data"},
+        "train": {"epochs": 2},
+        "seed": 1,
         "objectives": [["val_loss", "min"]],
-    }  # fmt: skip
+    }
     params = {"lr": 0.1, "hidden": 8, "batch_size": 16}
     rest = "data --batch-size 16 --epochs 2 --seed 1 --monitor val_loss --mode min"
     assert train_line(config, params) == f"%train LitDigits(lr=0.1, hidden=8) {rest}"
@@ -306,9 +329,13 @@ def test_a_trial_that_fails_is_kept_with_its_traceback_and_the_study_goes_on(dat
     assert study.status == "finished"
     rows = {study.trial(n).config["params"]["how"]: row for n, row in study.trials.iterrows()}
     assert {name: row["state"] for name, row in rows.items()} == {
-        "raises": "fail", "fine": "complete", "cannot be made": "fail", "also fine": "complete", "memory": "fail",
+        "raises": "fail",
+        "fine": "complete",
+        "cannot be made": "fail",
+        "also fine": "complete",
+        "memory": "fail",
         "nan": "fail",
-    }  # fmt: skip
+    }
     assert rows["raises"]["message"] == "RuntimeError: something in the model"
     assert rows["cannot be made"]["message"] == "ValueError: no such layer"
     assert "out of memory" in rows["memory"]["message"]
@@ -355,8 +382,9 @@ def test_a_name_the_model_lists_is_its_own_and_options_come_before_what_it_takes
     for number, row in study.trials.iterrows():
         config = study.trial(number).config
         assert (config.get("batch_size", 32), config["gradient_clip_val"]) == (
-            row["batch_size"], row["trainer.gradient_clip_val"],
-        )  # fmt: skip
+            row["batch_size"],
+            row["trainer.gradient_clip_val"],
+        )
         assert "lr" not in config
     assert set(study.best.model().others) == {"width"}
     with pytest.raises(OptionError, match=r"`trainer.gradient_clip` is searched but.*`trainer.gradient_clip_val`"):
@@ -424,9 +452,6 @@ def test_models_that_cannot_be_tuned_are_named(data, store) -> None:
 def test_data_that_cannot_be_trained_on_fails_the_study_with_its_reason() -> None:
     with pytest.raises((StudyError, DataError), match="rows"):
         tune(LitDigits, (digits(10)[0], digits(9)[1]), space=SPACE, trials=5, **USUAL)
-
-
-# -- going on -------------------------------------------------------------------------------------
 
 
 def test_a_study_that_goes_on_is_the_unbroken_one(data) -> None:
@@ -566,9 +591,6 @@ def _wait_for_no_process(study: Study) -> None:
     raise AssertionError(left)
 
 
-# -- several at once ------------------------------------------------------------------------------
-
-
 def test_trials_at_once_are_as_good_and_all_accounted_for(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=24, parallel=2, **USUAL)
     assert study.status == "finished"
@@ -617,7 +639,7 @@ def test_when_what_they_were_forked_from_dies_others_take_over(data, store) -> N
             time.sleep(0.05)
         before = {run.record.pid for run in study.children} - {os.getpid()}
         killed.append(before)
-        os.kill(STEM.get()._process.pid, signal.SIGKILL)
+        os.kill(FORK_SERVER.get()._process.pid, signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()

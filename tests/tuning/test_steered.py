@@ -11,11 +11,11 @@ import pytest
 from jupyter_train import Study, train, tune
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
-from jupyter_train.magics.runs_request import carry_out
+from jupyter_train.magics.runs_request import run_verb
 from jupyter_train.store import RunFolder
 from jupyter_train.store.command_queue import LOCAL
-from jupyter_train.tuning.scheduler import Driver
-from jupyter_train.tuning.trial_records import Asked
+from jupyter_train.tuning.scheduler import Scheduler
+from jupyter_train.tuning.trial_records import TrialRequest
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
@@ -163,7 +163,7 @@ def test_a_slip_is_answered_and_changes_nothing(store, data) -> None:
 
 def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> None:
     def lines(study: Study) -> list[str]:
-        return [carry_out(f"add-trial {study.ref} lr=0.0456 hidden=9"), carry_out(f"narrow {study.ref} lr=1e-3..1e-2")]
+        return [run_verb(f"add-trial {study.ref} lr=0.0456 hidden=9"), run_verb(f"narrow {study.ref} lr=1e-3..1e-2")]
 
     study, (said,) = search(store, data, lines)
     assert isinstance(said, list), said
@@ -171,7 +171,7 @@ def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> N
     assert "narrowed to lr=0.001..0.01:log" in said[1]
     assert (study.trials["lr"] == 0.0456).sum() == 1
     with pytest.raises(CommandError, match="expected `NAME=VALUE`"):
-        carry_out(f"add-trial {study.ref} 5")
+        run_verb(f"add-trial {study.ref} 5")
     answers = []
 
     def ask() -> None:
@@ -256,14 +256,14 @@ def test_a_running_trial_is_drawn_with_its_run_and_its_epochs_so_far(store) -> N
 
 
 def test_a_stop_before_a_trials_first_batch_is_no_verdict_on_its_metric(store, data, monkeypatch) -> None:
-    begun = Driver.begun_here
+    begun = Scheduler.begun_here
 
-    def stopped_at_once(driver: Driver, asked: Asked, run: str) -> None:
+    def stopped_at_once(driver: Scheduler, asked: TrialRequest, run: str) -> None:
         begun(driver, asked, run)
         if asked.number == 2:
             LOCAL.of(store.list_runs(1, kind="tune")[0].key).put(Command("stop", source="panel"))
 
-    monkeypatch.setattr(Driver, "begun_here", stopped_at_once)
+    monkeypatch.setattr(Scheduler, "begun_here", stopped_at_once)
     study = tune(Slow, data, space=SPACE, trials=6, **USUAL)
     assert study.status == "stopped"
     assert list(study.trials["state"]) == ["complete", "complete", "waiting"]

@@ -16,9 +16,17 @@ def test_every_trial_is_the_one_that_optuna_and_lightning_carry_out() -> None:
     stock = benchmark._study("")
     stock.optimize(benchmark._stock, n_trials=TRIALS)
     study = tune(
-        LitDigits, benchmark._split(), space=benchmark.SPACE, trials=TRIALS, epochs=benchmark.EPOCHS, batch_size=32,
-        maximize="val_acc", seed=benchmark.SEED, quiet=True, accelerator="cpu",
-    )  # fmt: skip
+        LitDigits,
+        benchmark._split(),
+        space=benchmark.SPACE,
+        trials=TRIALS,
+        epochs=benchmark.EPOCHS,
+        batch_size=32,
+        maximize="val_acc",
+        seed=benchmark.SEED,
+        quiet=True,
+        accelerator="cpu",
+    )
     for mine, theirs in zip(study.optuna.trials, stock.trials, strict=True):
         assert mine.params == theirs.params
         assert mine.state == theirs.state

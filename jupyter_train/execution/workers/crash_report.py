@@ -13,9 +13,9 @@ from jupyter_train.store.redaction import mask
 
 _NAME = "crash.txt"
 _REFUSED = "cannot go on: "
-_MOST_LETTERS = 300
-_PATIENCE_S = 3.0
-_LOOK_S = 0.05
+_MAX_LETTERS = 300
+_TIMEOUT_S = 3.0
+_POLL_INTERVAL_S = 0.05
 
 
 def open_crash_file(folder: Path) -> IO[bytes]:
@@ -37,14 +37,14 @@ def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
     """
     lines = _lines(folder)
     if code == -signal.SIGKILL and lines and lines[-1].startswith("rank "):
-        return lines[-1][:_MOST_LETTERS]  # Lightning kills the first process when another one fails
+        return lines[-1][:_MAX_LETTERS]  # Lightning kills the first process when another one fails
     if code == -signal.SIGKILL:
         why = ", as memory ran out" if is_for_memory else ""
         return f"its process was killed (SIGKILL){why}; everything until then is kept"
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"its process was ended by {name}"
-    return f"its process ended with exit code {code}" + (f": {lines[-1][:_MOST_LETTERS]}" if lines else "")
+    return f"its process ended with exit code {code}" + (f": {lines[-1][:_MAX_LETTERS]}" if lines else "")
 
 
 def signal_of(code: int, folder: Path) -> int:
@@ -77,12 +77,12 @@ def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
 
 def rank_words(folder: Path) -> str:
     """Why another process failed, once it has said so; empty when none does in a few seconds."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
         for line in reversed(_lines(folder)):
             if line.startswith("rank "):
-                return line[:_MOST_LETTERS]
-        time.sleep(_LOOK_S)
+                return line[:_MAX_LETTERS]
+        time.sleep(_POLL_INTERVAL_S)
     return ""
 
 

@@ -64,7 +64,7 @@ class Forked:
         self._ended.set()
 
 
-class Stem:
+class ForkServer:
     """The process that is forked, for as long as it lives.
 
     Attributes:
@@ -77,10 +77,14 @@ class Stem:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [*_COMMAND, str(theirs.fileno()), *likely], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
+                [*_COMMAND, str(theirs.fileno()), *likely],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
                 env=worker_environment() | {"OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
+            )
         self.made_for = surroundings()
         self.is_warm = threading.Event()
         self.is_refused = False
@@ -159,14 +163,14 @@ class Stem:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class _Kept:
+class _CurrentServer:
     """This process's stem, if it has one."""
 
     def __init__(self) -> None:
-        self._stem: Stem | None = None
+        self._stem: ForkServer | None = None
         self._lock = threading.Lock()
 
-    def get(self, *modules: str) -> Stem | None:
+    def get(self, *modules: str) -> ForkServer | None:
         """The stem, started where there is none that fits; None where processes are not forked.
 
         Args:
@@ -179,7 +183,7 @@ class _Kept:
                 self._stem.close()
                 self._stem = None
             if self._stem is None:
-                self._stem = Stem([*modules, *(name for name in LIKELY if name in sys.modules)])
+                self._stem = ForkServer([*modules, *(name for name in LIKELY if name in sys.modules)])
                 atexit.register(self._stem.close)
             return self._stem
 
@@ -198,7 +202,7 @@ class _Kept:
 
 
 #: This process's.
-STEM = _Kept()
+FORK_SERVER = _CurrentServer()
 
 
 def start(module: str, arguments: list[str], extra: dict[str, str], error: int) -> tuple[Process, Any, Any]:
@@ -217,12 +221,16 @@ def start(module: str, arguments: list[str], extra: dict[str, str], error: int) 
         OSError: It could not be started.
     """
     environment = worker_environment() | extra
-    stem = STEM.get(module)
+    stem = FORK_SERVER.get(module)
     if stem is None:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=error,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=error,
+            env=environment,
+            start_new_session=True,
+        )
         return process, process.stdin, process.stdout
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()

@@ -21,7 +21,7 @@ from typing import Any
 
 from jupyter_train.execution.workers.warm_worker import import_all
 
-_PATIENCE_S = 600.0
+_TIMEOUT_S = 600.0
 #: Threads of libraries that look after themselves when they are forked.
 _HARMLESS = ("jemalloc_bg_thd",)
 _FILES = 3
@@ -123,7 +123,7 @@ def serve(descriptor: int) -> dict[str, Any] | None:
     children, bell = _Children(line), _Bell()
     wanted = line.socket.fileno()
     while True:
-        ready = select.select([wanted, bell.reading], [], [], _PATIENCE_S)[0]
+        ready = select.select([wanted, bell.reading], [], [], _TIMEOUT_S)[0]
         if not ready and not children:
             return None
         if bell.reading in ready:

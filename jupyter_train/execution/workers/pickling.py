@@ -13,13 +13,13 @@ from typing import Any
 
 from jupyter_train.exceptions import UsageError
 
-_MOST_DEPTH = 8
+_MAX_DEPTH = 8
 #: Arrays below this many bytes stay in the stream.
-_LEAST_APART = 1 << 20
+_MIN_APART = 1 << 20
 _NAMED_BYTES = 100_000_000
 _ASKED_BYTES = 1_000_000_000
 _NAMES_SHOWN = 5
-_MOST_LOOKED_AT = 20_000
+_MAX_LOOKED_AT = 20_000
 _NEVER_LOOKED_INTO = (type, ModuleType, FunctionType, str, int, float, complex, type(None))
 #: Where torch keeps what a user reads as `model.layer`.
 _INSIDE_MODULES = re.compile(r"\._(modules|parameters|buffers)(?=[.\[])")
@@ -61,7 +61,7 @@ def pickled(content: dict[str, Any], is_large_welcome: bool = False) -> Pickled:
     try:
         pickler.dump(content)
     except Exception as err:
-        place, cause = _culprit(content, "", err, _MOST_DEPTH)
+        place, cause = _culprit(content, "", err, _MAX_DEPTH)
         reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
         raise UsageError(
             f"`{_INSIDE_MODULES.sub('', place)}` cannot be taken to another process ({reason}); take it away, or train "
@@ -85,7 +85,7 @@ def _pickler(stream: io.BytesIO, arrays: list[memoryview]) -> Any:
 
     def is_small(buffer: pickle.PickleBuffer) -> bool:
         content = buffer.raw()
-        if content.nbytes < _LEAST_APART:
+        if content.nbytes < _MIN_APART:
             return True
         arrays.append(content)
         return False
@@ -122,9 +122,6 @@ def _storage_of(content: Any, dtype: Any) -> Any:
     return torch.storage.TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
 
 
-# -- what the code names -------------------------------------------------------------------------------------------
-
-
 def _globals_of(function: FunctionType) -> dict[str, Any]:
     """The global variables that a function reads, and those that functions inside it read."""
     names = set(_names_in(function.__code__))
@@ -153,7 +150,7 @@ def _arrays(found: Any) -> list[Any]:
     arrays: list[Any] = []
     seen: set[int] = set()
     waiting = [found]
-    while waiting and len(seen) < _MOST_LOOKED_AT:
+    while waiting and len(seen) < _MAX_LOOKED_AT:
         part = waiting.pop()
         if id(part) in seen or isinstance(part, _NEVER_LOOKED_INTO):
             continue
@@ -180,9 +177,6 @@ def _words(sizes: dict[str, int]) -> str:
     largest = sorted(sizes.items(), key=lambda item: -item[1])
     named = [f"`{name}` ({size / 1e6:,.0f} MB)" for name, size in largest[:_NAMES_SHOWN]]
     return ", ".join([*named, *([f"{len(largest) - len(named)} more"] if len(largest) > len(named) else [])])
-
-
-# -- what cannot be pickled ----------------------------------------------------------------------------------------
 
 
 def _culprit(found: Any, name: str, err: Exception, depth: int) -> tuple[str, Exception]:

@@ -35,7 +35,7 @@ _OF_NO_MATTER = ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTORCH_NVML_BASED
 _PACKAGES = ("torch", "pytorch-lightning", "jupyter-train")
 #: Imported in advance too where this process has them: unpickling models and data needs them more often than not.
 LIKELY = ("cloudpickle", "pandas", "scipy", "sklearn.model_selection", "torchmetrics")
-_LEAST_FREE_BYTES = 2 * 1024**3
+_MIN_FREE_BYTES = 2 * 1024**3
 
 
 def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -52,13 +52,17 @@ def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subproc
     """
     environment = worker_environment() | extra
     with open_crash_file(folder) as output:
-        warm = STANDBY.take()
+        warm = WARM_WORKER.take()
         if warm is not None and _hand_over(warm, run, sha256, folder, environment):
             return warm
         return subprocess.Popen(
-            [*_COMMAND, run, sha256], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+            [*_COMMAND, run, sha256],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
             start_new_session=True,  # else a restart of the kernel would take it along
-        )  # fmt: skip
+        )
 
 
 def worker_environment() -> dict[str, str]:
@@ -86,7 +90,7 @@ def _hand_over(
     return True
 
 
-class Standby:
+class WarmWorker:
     """At most one process that waits for a job, for as long as this process lives and it is of use."""
 
     def __init__(self) -> None:
@@ -106,9 +110,13 @@ class Standby:
                     self._made_for = surroundings()
                     likely = [name for name in LIKELY if name in sys.modules]
                     self._process = subprocess.Popen(
-                        [*_COMMAND, STAND_BY, *likely], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL, env=worker_environment(), start_new_session=True,
-                    )  # fmt: skip
+                        [*_COMMAND, STAND_BY, *likely],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        env=worker_environment(),
+                        start_new_session=True,
+                    )
 
     def take(self) -> subprocess.Popen[bytes] | None:
         """The process that waits, if there is one and nothing it imported has changed since."""
@@ -126,9 +134,10 @@ class Standby:
 def surroundings() -> tuple[object, ...]:
     """What a process that has imported torch cannot change any more."""
     found = sorted(
-        (name, value) for name, value in variables().items()
+        (name, value)
+        for name, value in variables().items()
         if name.startswith(_READ_AT_IMPORT) and name not in _OF_NO_MATTER
-    )  # fmt: skip
+    )
     return (tuple(found), tuple(_version(name) for name in _PACKAGES))
 
 
@@ -143,8 +152,8 @@ def has_room() -> bool:
     """Whether a process that waits for work would not take memory from those that have some."""
     import psutil
 
-    return bool(psutil.virtual_memory().available > _LEAST_FREE_BYTES)
+    return bool(psutil.virtual_memory().available > _MIN_FREE_BYTES)
 
 
 #: This process's.
-STANDBY = Standby()
+WARM_WORKER = WarmWorker()

@@ -21,7 +21,7 @@ from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.store.commands import APPLIED, Answer
 from jupyter_train.training.interrupt import WATCHED, InterruptWatch
 
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 #: Nothing can be decided where the store does not answer; it is asked again.
 _FAULTS = (JupyterTrainError, sa.exc.SQLAlchemyError, OSError)
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class StartWatch:
 
     def _loop(self) -> None:
         while not self._is_over:
-            if select.select([self._reading], [], [], _LOOK_S)[0]:
+            if select.select([self._reading], [], [], _POLL_INTERVAL_S)[0]:
                 self._hear(os.read(self._reading, 64))
             try:
                 self._look()

@@ -13,13 +13,19 @@ from pathlib import Path
 
 from jupyter_train.execution.workers.crash_report import open_crash_file
 
-_PATIENCE_S = 600.0
+_TIMEOUT_S = 600.0
 
 
 #: Ours, with torch and Lightning behind them.
 _NEEDED = (
-    "checkpoints.initial_weights", "data.fingerprint", "data.loaders", "data.tabular", "fit", "model", "state.seeds",
-)  # fmt: skip
+    "checkpoints.initial_weights",
+    "data.fingerprint",
+    "data.loaders",
+    "data.tabular",
+    "fit",
+    "model",
+    "state.seeds",
+)
 
 
 def import_all(likely: Iterable[str]) -> None:
@@ -43,7 +49,7 @@ def wait_for_job(likely: list[str]) -> tuple[str, str] | None:
         likely: Modules to import besides.
     """
     import_all(likely)
-    if not select.select([0], [], [], _PATIENCE_S)[0]:
+    if not select.select([0], [], [], _TIMEOUT_S)[0]:
         return None
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_train.config import Option
 from jupyter_train.config.options import literal
-from jupyter_train.config.trainer_arguments import DECISIONS, Use
+from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,17 @@ def fields_of_options(
         given: Texts by name.
     """
     known = {
-        name: option for name, option in options.items()
+        name: option
+        for name, option in options.items()
         if name not in without and (option.group != "trainer" or _is_passed(name))
-    }  # fmt: skip
+    }
     usual = [_field_of(known[name], given.get(name, "")) for name in first]
     return usual, [_field_of(known[name], given.get(name, "")) for name in known if name not in first]
 
 
 def _is_passed(name: str) -> bool:
     decision = DECISIONS.get(name)
-    return decision is None or decision.use is not Use.REFUSED
+    return decision is None or decision.use is not ArgumentUse.REFUSED
 
 
 def _field_of(option: Option, value: str) -> Field:
@@ -76,7 +77,7 @@ def _field_of(option: Option, value: str) -> Field:
 
 
 @dataclass(frozen=True)
-class Argument:
+class ModelArgument:
     """What a model's class is made with.
 
     Attributes:
@@ -90,7 +91,7 @@ class Argument:
     default: str
 
 
-def arguments_of(model: Any) -> list[Argument]:
+def arguments_of(model: Any) -> list[ModelArgument]:
     """The named arguments of a model class; none for anything else."""
     if not inspect.isclass(model):
         return []
@@ -99,7 +100,7 @@ def arguments_of(model: Any) -> list[Argument]:
     except Exception:  # noqa: BLE001  annotations of the user's that cannot be evaluated are no reason to refuse
         hints = {}
     return [
-        Argument(name, hints.get(name), "" if one.default is one.empty else repr(one.default))
+        ModelArgument(name, hints.get(name), "" if one.default is one.empty else repr(one.default))
         for name, one in inspect.signature(model).parameters.items()
         if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
     ]

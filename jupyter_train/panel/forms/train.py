@@ -33,9 +33,14 @@ class TrainForm(Form):
     button = ("Start", "train, detached")
 
     def __init__(
-        self, model: str, model_class: Any, data: str, given: dict[str, str], arguments: dict[str, str],
+        self,
+        model: str,
+        model_class: Any,
+        data: str,
+        given: dict[str, str],
+        arguments: dict[str, str],
         start: Callable[[str], Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._is_class = inspect.isclass(model_class)
         usual, others = fields_of_options(options_by_name(), USUAL, NOT_IN_FORM, given)
         parts = [Field("model", model, "LitDigits()", check=expression), Field("data", data)]
@@ -46,6 +51,7 @@ class TrainForm(Form):
         named = ",".join(f"{row.field.name}={row.text}" for row in self._arguments if row.text)
         if self._is_class:
             model += f"({named})"
-        options = [flag_words(options_by_name()[python_name(flag)], text)
-                   for flag, text in self._filled_options().items()]  # fmt: skip
+        options = [
+            flag_words(options_by_name()[python_name(flag)], text) for flag, text in self._filled_options().items()
+        ]
         return [model, data, *options]

@@ -12,8 +12,8 @@ from jupyter_train.config.search_space import parse
 from jupyter_train.config.tune import NOT_FOR_TRIALS
 from jupyter_train.exceptions import did_you_mean
 from jupyter_train.panel.forms.fields import (
-    Argument,
     Field,
+    ModelArgument,
     arguments_of,
     expression,
     fields_of_options,
@@ -46,9 +46,14 @@ class TuneForm(Form):
     button = ("Search", "search, detached")
 
     def __init__(
-        self, model: str, model_class: Any, data: str, space: Mapping[str, str], given: dict[str, str],
+        self,
+        model: str,
+        model_class: Any,
+        data: str,
+        space: Mapping[str, str],
+        given: dict[str, str],
         start: Callable[[str], Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         arguments = arguments_of(model_class)
         names = {one.name for one in arguments}
         rest = " ".join(f"{name}={quoted(text)}" for name, text in space.items() if name not in names)
@@ -75,7 +80,7 @@ class TuneForm(Form):
         return found
 
 
-def _field_of_space(one: Argument, value: str) -> Field:
+def _field_of_space(one: ModelArgument, value: str) -> Field:
     examples = {float: "1e-4..1e-1:log", int: "16|32|64", bool: "true|false", str: "a|b"}
     if one.kind not in examples:
         example = "a value, a range or choices"
@@ -85,8 +90,9 @@ def _field_of_space(one: Argument, value: str) -> Field:
     def check(text: str) -> None:
         parse(one.name, text)
 
-    return Field(one.name, value, example, "a value, a range such as 1e-4..1e-1:log, or choices such as a|b",
-                 check=check)  # fmt: skip
+    return Field(
+        one.name, value, example, "a value, a range such as 1e-4..1e-1:log, or choices such as a|b", check=check
+    )
 
 
 def _also(has_arguments: bool) -> tuple[Any, ...]:
@@ -100,8 +106,9 @@ def _also(has_arguments: bool) -> tuple[Any, ...]:
             parse(found["name"], found["text"])
             known = options_by_name()
             if has_arguments and found["name"].removeprefix(_TRAINER) not in known:
-                raise ValueError(f"no option of %train is called `{found['name']}`."
-                                 + did_you_mean(found["name"], known))  # fmt: skip
+                raise ValueError(
+                    f"no option of %train is called `{found['name']}`." + did_you_mean(found["name"], known)
+                )
 
     hint = "batch_size=32|64" if has_arguments else "lr=1e-4..1e-1:log"
     return hint, "options of %train, or names of the expression, as name=RANGE", (), False, check

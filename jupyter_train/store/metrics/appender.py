@@ -19,8 +19,8 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.reader import Checkpoint, Medium, Place
-from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
+from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition, Medium
+from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 
 _ADD_CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints (path, kind, step, epoch, value, size, sha256, attempt, place) "
@@ -94,10 +94,10 @@ class MetricAppender:
         """Withdraws a checkpoint, before its file is deleted."""
         self._statements.append(("DELETE FROM checkpoints WHERE path = ?", (path,)))
 
-    def place(self) -> Place:
+    def place(self) -> HistoryPosition:
         """How much has been appended so far, committed or not."""
         points = {**self._stored_counts(), **{name: pyramid.count for name, pyramid in self._pyramids.items()}}
-        return Place(points, self._stored_media() + self._media)
+        return HistoryPosition(points, self._stored_media() + self._media)
 
     @property
     def is_dirty(self) -> bool:
@@ -192,7 +192,7 @@ class MetricAppender:
 
     def _tail(self, name: str, level: int, number: int) -> bytes:
         """A block that is not full yet; what is damaged of it is not written again as if it were right."""
-        return next(CheckedBlobs(self._open()).of(name, level, number, number), b"")
+        return next(VerifiedBlobs(self._open()).of(name, level, number, number), b"")
 
     def _stored_counts(self) -> dict[str, int]:
         """Points by series when this attempt began."""

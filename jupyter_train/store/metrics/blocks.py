@@ -159,9 +159,17 @@ def bucket_of_points(points: Sequence[Point]) -> Bucket:
     high = max(finite, key=lambda point: point.value)
     mean = _mean([(point.value, 1) for point in finite])
     return Bucket(
-        first.step, last.step, first.epoch, last.epoch,
-        low.value, low.step, high.value, high.step, mean, len(finite),
-    )  # fmt: skip
+        first.step,
+        last.step,
+        first.epoch,
+        last.epoch,
+        low.value,
+        low.step,
+        high.value,
+        high.step,
+        mean,
+        len(finite),
+    )
 
 
 def bucket_of_buckets(buckets: Sequence[Bucket]) -> Bucket:
@@ -175,9 +183,17 @@ def bucket_of_buckets(buckets: Sequence[Bucket]) -> Bucket:
     count = sum(bucket.finite for bucket in finite)
     mean = _mean([(bucket.mean, bucket.finite) for bucket in finite])
     return Bucket(
-        first.first_step, last.last_step, first.first_epoch, last.last_epoch,
-        low.low, low.low_step, high.high, high.high_step, mean, count,
-    )  # fmt: skip
+        first.first_step,
+        last.last_step,
+        first.first_epoch,
+        last.last_epoch,
+        low.low,
+        low.low_step,
+        high.high,
+        high.high_step,
+        mean,
+        count,
+    )
 
 
 def _mean(weighted: Sequence[tuple[float, int]]) -> float:

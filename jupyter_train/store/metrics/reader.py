@@ -29,7 +29,7 @@ from jupyter_train.store.metrics.blocks import (
     unpack_points,
 )
 from jupyter_train.store.metrics.file import open_for_reading
-from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
+from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 from jupyter_train.store.private_files import stays_inside
 from jupyter_train.store.readable_rows import parsed
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_sound, printable
@@ -71,7 +71,7 @@ class Checkpoint(NamedTuple):
     place: str = ""
 
 
-class Place(NamedTuple):
+class HistoryPosition(NamedTuple):
     """How much of a run's history lies before one moment: points by series, and media."""
 
     points: dict[str, int]
@@ -82,7 +82,7 @@ class Place(NamedTuple):
         return json.dumps({"points": self.points, "media": self.media})
 
     @classmethod
-    def of_text(cls, text: str) -> Place:
+    def of_text(cls, text: str) -> HistoryPosition:
         """As it was stored; the very beginning for an empty text.
 
         Raises:
@@ -117,7 +117,7 @@ class MetricReader:
         self._left_out: Counter[str] = Counter()
         with self._said():
             self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
-            self._checked = CheckedBlobs(self._connection)
+            self._checked = VerifiedBlobs(self._connection)
             self._is_empty = not path.exists() or not self._has("checkpoints")
 
     def _has(self, table: str) -> bool:

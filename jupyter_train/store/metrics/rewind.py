@@ -19,8 +19,8 @@ from jupyter_train.store.metrics.blocks import (
     unpack_buckets,
     unpack_points,
 )
-from jupyter_train.store.metrics.reader import Checkpoint, MetricReader, Place
-from jupyter_train.store.metrics.verified_blobs import CheckedBlobs
+from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition, MetricReader
+from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 
 #: A checkpoint that somebody asked for, of a history that was given up: its file is kept.
 SUPERSEDED = "superseded"
@@ -69,7 +69,7 @@ def expected_of(path: Path, attempt: int) -> dict[str, list[Point]]:
 
 
 def _take_back(connection: sqlite3.Connection, attempt: int, checkpoint: Checkpoint | None) -> list[str]:
-    place = Place.of_text(checkpoint.place if checkpoint is not None else "")
+    place = HistoryPosition.of_text(checkpoint.place if checkpoint is not None else "")
     step, path = (checkpoint.step, checkpoint.path) if checkpoint is not None else (0, "")
     for series, name, count in connection.execute("SELECT id, name, count FROM series").fetchall():
         keep = place.points.get(name, 0)
@@ -81,7 +81,7 @@ def _take_back(connection: sqlite3.Connection, attempt: int, checkpoint: Checkpo
     connection.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", values)
     withdrawn = []
     for other, kind, text in connection.execute("SELECT path, kind, place FROM checkpoints").fetchall():
-        if other == path or not _is_after(Place.of_text(text), place):
+        if other == path or not _is_after(HistoryPosition.of_text(text), place):
             continue
         if kind in ("manual", SUPERSEDED):
             connection.execute("UPDATE checkpoints SET kind = ? WHERE path = ?", (SUPERSEDED, other))
@@ -91,7 +91,7 @@ def _take_back(connection: sqlite3.Connection, attempt: int, checkpoint: Checkpo
     return withdrawn
 
 
-def _is_after(place: Place, other: Place) -> bool:
+def _is_after(place: HistoryPosition, other: HistoryPosition) -> bool:
     return any(count > other.points.get(name, 0) for name, count in place.points.items())
 
 
@@ -103,7 +103,7 @@ def _keep_aside(connection: sqlite3.Connection, attempt: int, name: str, points:
 
 def _points(connection: sqlite3.Connection, name: str, start: int, end: int) -> list[Point]:
     first = start // POINTS_PER_BLOCK
-    blobs = CheckedBlobs(connection).of(name, 0, first, end // POINTS_PER_BLOCK)
+    blobs = VerifiedBlobs(connection).of(name, 0, first, end // POINTS_PER_BLOCK)
     found = [point for blob in blobs for point in unpack_points(blob)]
     return found[start - first * POINTS_PER_BLOCK : end - first * POINTS_PER_BLOCK]
 
@@ -130,7 +130,7 @@ def _end_of(
     """Where `keep` points end in a level: the number of its whole blocks, and the rows that one more begins with."""
     kept, size = (keep, POINTS_PER_BLOCK) if level == 0 else (keep // RADIX**level, BUCKETS_PER_BLOCK)
     whole, rest = divmod(kept, size)
-    blob = next(CheckedBlobs(connection).of(name, level, whole, whole), b"") if rest else b""
+    blob = next(VerifiedBlobs(connection).of(name, level, whole, whole), b"") if rest else b""
     if level == 0:
         return whole, list(unpack_points(blob))[:rest]
     return whole, list(unpack_buckets(blob))[:rest]

@@ -35,11 +35,11 @@ _NUMBERS = (
 )
 _COUNTED = "SELECT count(*) FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = 0"
 #: No series has more: a number that is larger is damaged.
-_MOST_POINTS = 1 << 32
+_MAX_POINTS = 1 << 32
 _AT_ONCE = 64
 
 
-class CheckedBlobs:
+class VerifiedBlobs:
     """Blobs by their place; one that is damaged or missing is replaced, and what was lost with it is counted.
 
     In the place of lost points stand as many that are no values, so that all others keep their places. Buckets are
@@ -118,7 +118,7 @@ class CheckedBlobs:
                 [blocks] = self._connection.execute(_COUNTED, (name,)).fetchone()
                 is_near = blocks - 2 < total / POINTS_PER_BLOCK <= blocks + 2  # blocks are missing, the number is right
                 return max(0, int(total)) if is_near else int(blocks) * POINTS_PER_BLOCK
-        return max(0, min(int(total), _MOST_POINTS))
+        return max(0, min(int(total), _MAX_POINTS))
 
     def _is_end(self, name: str, total: int) -> bool:
         """Whether there is a block for the last of so many points, and none after it."""

@@ -13,24 +13,24 @@ from pytorch_lightning.callbacks import EarlyStopping
 from jupyter_train.config.commands import VERBS, Command
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.run import RunStatus
-from jupyter_train.store.command_channel import Mailbox
-from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.command_channel import CommandChannel
+from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.callbacks.on_nan import HALT
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
-from jupyter_train.training.lightning.ddp import NoMailbox
+from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.learning_rate import set_learning_rate
 
-_PAUSED_LOOK_S = 0.05
+_PAUSED_POLL_INTERVAL_S = 0.05
 #: What is done as soon as a batch has ended: Lightning looks right then whether to stop and whether to validate.
 _AT_END = frozenset({"stop", "validate", HALT})
 _FROM = {"panel": "from the panel", "python": "from Python", "command line": "from the command line"}
 
 
-class Steering:
+class FitCommands:
     """Takes commands out of the inbox at batch boundaries; each is recorded with its step and answered.
 
     Args:
@@ -43,8 +43,8 @@ class Steering:
 
     def __init__(
         self,
-        inbox: Inbox,
-        mailbox: Mailbox | NoMailbox,
+        inbox: CommandQueue,
+        mailbox: CommandChannel | NoCommandChannel,
         writer: RunWriter,
         checkpoint: RunCheckpoint,
         interrupt: InterruptWatch,
@@ -102,28 +102,26 @@ class Steering:
     def obey_at_start(self, trainer: pl.Trainer) -> None:
         """After a fit was ended before its first batch: carries out the stop that was asked for, if one was."""
         for command in self._inbox.take({"stop"}):
-            self._carry_out(command, trainer)
+            self._apply(command, trainer)
             self.stopped = "stopped before its first batch"
-
-    # -- how --------------------------------------------------------------------------------------
 
     def _obey(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
         if not self._inbox:
             return False
         accept = self._checkpoint.accepting(trainer)
-        is_any = self._carry_out_all(trainer, verbs, accept)
+        is_any = self._apply_all(trainer, verbs, accept)
         if self._is_paused:
             self._wait(trainer, verbs, accept)
         return is_any
 
-    def _carry_out_all(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> bool:
+    def _apply_all(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> bool:
         taken = self._inbox.take(verbs)
         for command in taken:
-            self._carry_out(command, trainer)
+            self._apply(command, trainer)
             accept()
         return bool(taken)
 
-    def _carry_out(self, command: Command, trainer: pl.Trainer) -> None:
+    def _apply(self, command: Command, trainer: pl.Trainer) -> None:
         step = trainer.global_step
         try:
             done = self._verbs[command.verb](trainer, **command.arguments)
@@ -147,9 +145,9 @@ class Steering:
         began = time.monotonic()
         try:
             while self._is_paused and not self._interrupt.is_asked:
-                time.sleep(_PAUSED_LOOK_S)
+                time.sleep(_PAUSED_POLL_INTERVAL_S)
                 self._inbox.agree()
-                self._carry_out_all(trainer, verbs, accept)
+                self._apply_all(trainer, verbs, accept)
         finally:
             self._set_paused(False)
             self.paused_s += time.monotonic() - began
@@ -159,8 +157,6 @@ class Steering:
     def _end_here(self, trainer: pl.Trainer) -> NoReturn:
         self._checkpoint.take_last(trainer)
         raise StopTraining
-
-    # -- what -------------------------------------------------------------------------------------
 
     def _pause(self, _trainer: pl.Trainer) -> str:
         if self._is_paused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jupyter_train.config.commands import Command
-from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.writer import RunWriter
 
 #: Not among the verbs that anybody may ask for: the run asks itself.
@@ -13,7 +13,7 @@ HALT = "halt"
 _SOURCE = "--on-nan stop"
 
 
-def watch_numbers(writer: RunWriter, inbox: Inbox, on_nan: str, monitored: Callable[[], str | None]) -> None:
+def watch_numbers(writer: RunWriter, inbox: CommandQueue, on_nan: str, monitored: Callable[[], str | None]) -> None:
     """Lets the writer, which sees every value, say so; the fit learns of it as of any command.
 
     Args:

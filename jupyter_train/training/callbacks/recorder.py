@@ -11,12 +11,12 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from jupyter_train.exceptions import FencedError
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training.callbacks.commands import Steering
+from jupyter_train.training.callbacks.commands import FitCommands
 from jupyter_train.training.callbacks.throughput import Rate, total_steps
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
-from jupyter_train.training.lightning.safe_points import Moment
-from jupyter_train.training.lightning.step_metrics import StepValues
+from jupyter_train.training.lightning.safe_points import SafePoint
+from jupyter_train.training.lightning.step_metrics import StepMetrics
 from jupyter_train.training.lightning.unused_hooks import lean
 from jupyter_train.training.logging.run_logger import RunLogger
 from jupyter_train.training.state.evidence import ReturnedLoss, WeightsLog, loss_of
@@ -40,13 +40,13 @@ class Recorder(pl.Callback):
         self,
         writer: RunWriter,
         logger: RunLogger,
-        steering: Steering,
+        steering: FitCommands,
         interrupt: InterruptWatch,
         checkpoint: RunCheckpoint,
     ) -> None:
         self._checkpoint = checkpoint
         self._is_told_moments = False
-        self._steps: StepValues | None = None
+        self._steps: StepMetrics | None = None
         self._began_at_step = 0
         self._writer = writer
         self._logger = logger
@@ -61,8 +61,6 @@ class Recorder(pl.Callback):
         self._records_loss: bool | None = None
         self._weights: WeightsLog | None = None
         self._returned: ReturnedLoss | None = None
-
-    # -- moments ----------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Knows now how long the fit will be."""
@@ -93,14 +91,14 @@ class Recorder(pl.Callback):
             self._tell(trainer)
         self._followed(trainer, self._steering.obey_after_batch(trainer))
 
-    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+    def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         """Takes a hash of the weights where one is due, and lets checkpoints be taken.
 
         In this order: what is recorded after a checkpoint is expected to come again.
         """
         if self._weights is not None:
             self._weights.at(moment, trainer)
-        if moment is Moment.BETWEEN_EPOCHS:
+        if moment is SafePoint.BETWEEN_EPOCHS:
             self._settle(trainer)
         self._checkpoint.at(moment, trainer)
 
@@ -127,7 +125,7 @@ class Recorder(pl.Callback):
         """Makes Lightning pass over one of our hooks: it skips what cannot be called."""
         setattr(self, hook, None)
 
-    def is_told(self, steps: StepValues | None) -> None:
+    def is_told(self, steps: StepMetrics | None) -> None:
         """From now on `before_batch` and `after_step` are called by themselves.
 
         Args:
@@ -166,7 +164,7 @@ class Recorder(pl.Callback):
         """Says which epoch ended."""
         self._tell(trainer, epoch_ended=True)
         if not self._is_told_moments:
-            self._checkpoint.at(Moment.BETWEEN_EPOCHS, trainer)
+            self._checkpoint.at(SafePoint.BETWEEN_EPOCHS, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Says why a run ended before its time."""
@@ -183,8 +181,6 @@ class Recorder(pl.Callback):
             self._total_steps = total_steps(trainer)
             self.on_train_end(trainer, pl_module)
 
-    # -- Lightning's record of it -----------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know, so that it records what an unbroken one would have."""
         return {"last_lr": self._last_lr.copy(), "records_loss": self._records_loss, "stride": self._logger.stride}
@@ -194,8 +190,6 @@ class Recorder(pl.Callback):
         self._last_lr = dict(state_dict["last_lr"])
         self._records_loss = state_dict["records_loss"]
         self._logger.stride = state_dict["stride"]
-
-    # -- what is recorded -------------------------------------------------------------------------
 
     def _obey(self, trainer: pl.Trainer) -> None:
         self._interrupt.has_begun()

@@ -16,9 +16,9 @@ import torch
 from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
-from jupyter_train.store.writer import Marker, RunWriter
+from jupyter_train.store.writer import HistoryMarker, RunWriter
 from jupyter_train.training.checkpoints.format import OURS, PICKLED, write
-from jupyter_train.training.checkpoints.plain_content import pickled, split
+from jupyter_train.training.checkpoints.plain_content import pickle_extracted, split
 
 _MARGIN_BYTES = 16 * 1024 * 1024
 
@@ -37,12 +37,12 @@ class Snapshot:
 
     content: dict[str, Any]
     about: Checkpoint
-    at: Marker
+    at: HistoryMarker
     replaced: Callable[[], list[str]] = list
     failed: Callable[[], None] = lambda: None
 
 
-class Saver:
+class AsyncWriter:
     """Takes snapshots and writes them, oldest first; a waiting one is dropped for a newer one in its place.
 
     A disk that refuses is said once, and tried again with the next snapshot.
@@ -151,8 +151,9 @@ class Saver:
         for name, reason in problems.items():
             if name not in self._named:
                 self._named.add(name)
-                self._writer.event("warning", f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run "
-                                              "will not have it")  # fmt: skip
+                self._writer.event(
+                    "warning", f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run will not have it"
+                )
 
     def _tell(self, problem: str) -> None:
         if problem and problem != self.problem:
@@ -196,7 +197,7 @@ def copied(content: dict[str, Any]) -> dict[str, Any]:
     seen: dict[tuple[int, Any, Any, Any], torch.Tensor] = {}
     found = _copied(plain, seen)
     if apart:
-        found[OURS] = {**found.get(OURS, {}), PICKLED: pickled(apart)}
+        found[OURS] = {**found.get(OURS, {}), PICKLED: pickle_extracted(apart)}
     return found  # type: ignore[no-any-return]
 
 

@@ -15,14 +15,14 @@ from jupyter_train.store.metrics import reader
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.writer import RunWriter
-from jupyter_train.training.checkpoints.async_writer import Saver, Snapshot, bytes_of, copied, has_nan, size_of
-from jupyter_train.training.checkpoints.last_safe_point import CleanMoment
-from jupyter_train.training.checkpoints.monitor import Monitored
+from jupyter_train.training.checkpoints.async_writer import AsyncWriter, Snapshot, bytes_of, copied, has_nan, size_of
+from jupyter_train.training.checkpoints.last_safe_point import LastSafePoint
+from jupyter_train.training.checkpoints.monitor import MonitoredMetric
 from jupyter_train.training.checkpoints.on_disk import Written
 from jupyter_train.training.checkpoints.ranking import Ranking
 from jupyter_train.training.checkpoints.schedule import Schedule
 from jupyter_train.training.interrupt import AbortTraining, StopTraining
-from jupyter_train.training.lightning.safe_points import Moment, ends_inside_an_epoch, is_tested
+from jupyter_train.training.lightning.safe_points import SafePoint, ends_inside_an_epoch, is_tested
 from jupyter_train.training.lightning.unused_hooks import lean
 
 #: Copying needs this much more memory than the checkpoint has; else it is written straight from the model.
@@ -52,26 +52,24 @@ class RunCheckpoint(Checkpoint):
         self.extra: Callable[[], dict[str, Any]] = dict
         self.on_value: Callable[[pl.Trainer, float], None] = lambda _trainer, _value: None
         self.is_worth_keeping: Callable[[float | None], bool] | None = None
-        self._monitored = Monitored(config, writer)
+        self._monitored = MonitoredMetric(config, writer)
         self._folder = folder
         self._writer = writer
         self._is_keeping = is_keeping
-        self._saver = Saver(folder, writer, config.checkpoint == "async")
+        self._saver = AsyncWriter(folder, writer, config.checkpoint == "async")
         self._schedule = Schedule(config.checkpoint_minutes)
         self._ranking = Ranking(config.keep_best, self._monitored.beats)
         self._written = Written(folder)
-        self._last_taken: tuple[int, Moment, int] | None = None
+        self._last_taken: tuple[int, SafePoint, int] | None = None
         self._monitored.on_change = self._begin_anew
         self._pending_best: tuple[float, Snapshot] | None = None
         self._improved_to: float | None = None
-        self._clean = CleanMoment()
+        self._clean = LastSafePoint()
 
     @property
     def monitors(self) -> str | None:
         """The metric that tells the best epoch now."""
         return self._monitored.name
-
-    # -- when -------------------------------------------------------------------------------------
 
     @property
     def has_best(self) -> bool:
@@ -88,12 +86,12 @@ class RunCheckpoint(Checkpoint):
         self._look(trainer)
         self._monitored.check(trainer)
 
-    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+    def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         """Takes what is due; called whenever nothing of the fit is half done."""
         if not self._is_keeping:
             return
         self._clean.note(trainer, moment)
-        if moment is Moment.BEFORE_VALIDATION:
+        if moment is SafePoint.BEFORE_VALIDATION:
             self._clean.begin_validation(trainer, self._writer.mark(), self.extra if self._may_take else None)
         if self._improved_to is not None:
             self._take_best(trainer, moment)
@@ -104,16 +102,16 @@ class RunCheckpoint(Checkpoint):
             self._write_best()
             self._take_last(trainer, moment)
 
-    def _is_ending(self, moment: Moment, trainer: pl.Trainer) -> bool:
+    def _is_ending(self, moment: SafePoint, trainer: pl.Trainer) -> bool:
         """Whether the fit is about to end inside an epoch: a longer run goes on here, before the epoch's end.
 
         After a stop Lightning validates at once: a run that goes on begins before that.
         """
-        if moment is Moment.BETWEEN_EPOCHS or not ends_inside_an_epoch(trainer):
+        if moment is SafePoint.BETWEEN_EPOCHS or not ends_inside_an_epoch(trainer):
             return False
-        if moment is Moment.BEFORE_VALIDATION:
+        if moment is SafePoint.BEFORE_VALIDATION:
             return trainer.should_stop
-        return self._last_taken is None or self._last_taken[:2] != (trainer.global_step, Moment.BEFORE_VALIDATION)
+        return self._last_taken is None or self._last_taken[:2] != (trainer.global_step, SafePoint.BEFORE_VALIDATION)
 
     def begins_epoch(self, trainer: pl.Trainer) -> None:
         """The first batch of an epoch is about to be read: one more moment at which nothing is half done.
@@ -121,7 +119,7 @@ class RunCheckpoint(Checkpoint):
         Not in an attempt's first epoch: a resumed one has not been put back yet, and there is nothing new.
         """
         if self._is_keeping and self._clean.is_known:
-            self._clean.note(trainer, Moment.BETWEEN_BATCHES)
+            self._clean.note(trainer, SafePoint.BETWEEN_BATCHES)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Keeps what there is when the user's code fails, unless something is half done already."""
@@ -187,10 +185,10 @@ class RunCheckpoint(Checkpoint):
     def _finish(self, trainer: pl.Trainer) -> None:
         is_whole = trainer.state.finished
         if is_whole and self._improved_to is not None:
-            self._take_best(trainer, Moment.BETWEEN_EPOCHS, must_wait=True)
+            self._take_best(trainer, SafePoint.BETWEEN_EPOCHS, must_wait=True)
         self._write_best()
         if is_whole and not self._has_last_of(trainer):
-            self._take_last(trainer, Moment.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
+            self._take_last(trainer, SafePoint.BETWEEN_EPOCHS, self._clean.random(), must_wait=True)
 
     def _finish_judged(self, is_worth_keeping: Callable[[float | None], bool]) -> None:
         best = self._pending_best
@@ -217,16 +215,14 @@ class RunCheckpoint(Checkpoint):
         """False before an attempt's first batch is over: a resumed one may not have been put back yet."""
         return bool(trainer.global_step) and (self._clean.is_known or not is_tested())
 
-    def _moment_of(self, trainer: pl.Trainer) -> Moment:
-        return Moment.BEFORE_VALIDATION if trainer.validating else Moment.BETWEEN_BATCHES
+    def _moment_of(self, trainer: pl.Trainer) -> SafePoint:
+        return SafePoint.BEFORE_VALIDATION if trainer.validating else SafePoint.BETWEEN_BATCHES
 
     def _has_last_of(self, trainer: pl.Trainer) -> bool:
         """Whether the last checkpoint is one from which a longer run would go on."""
         if self._last_taken is None or self._last_taken[0] != trainer.global_step:
             return False
-        return self._last_taken[1] is Moment.BETWEEN_EPOCHS or ends_inside_an_epoch(trainer)
-
-    # -- what -------------------------------------------------------------------------------------
+        return self._last_taken[1] is SafePoint.BETWEEN_EPOCHS or ends_inside_an_epoch(trainer)
 
     def _look(self, trainer: pl.Trainer) -> None:
         value = self._monitored.look(trainer)
@@ -241,7 +237,7 @@ class RunCheckpoint(Checkpoint):
         self._pending_best = self._improved_to = None
         self._ranking.begin_anew()
 
-    def _take_best(self, trainer: pl.Trainer, moment: Moment, must_wait: bool = False) -> None:
+    def _take_best(self, trainer: pl.Trainer, moment: SafePoint, must_wait: bool = False) -> None:
         value, self._improved_to = self._improved_to, None
         assert value is not None
         if has_nan(trainer.lightning_module.state_dict()):
@@ -273,7 +269,7 @@ class RunCheckpoint(Checkpoint):
         self._saver.save(path, snapshot, must_wait)
 
     def _take_last(
-        self, trainer: pl.Trainer, moment: Moment, random: dict[str, Any] | None = None, must_wait: bool = False
+        self, trainer: pl.Trainer, moment: SafePoint, random: dict[str, Any] | None = None, must_wait: bool = False
     ) -> None:
         place = (trainer.global_step, moment, self._clean.batches)
         if self._last_taken == place:
@@ -299,7 +295,7 @@ class RunCheckpoint(Checkpoint):
         self,
         trainer: pl.Trainer,
         kind: str,
-        moment: Moment,
+        moment: SafePoint,
         random: dict[str, Any],
         value: float | None = None,
         is_shared: bool = False,
@@ -321,14 +317,12 @@ class RunCheckpoint(Checkpoint):
             "",
         )
         is_copied = has_room and not is_shared
-        earlier = self._clean.marker if moment is Moment.BEFORE_VALIDATION else None
+        earlier = self._clean.marker if moment is SafePoint.BEFORE_VALIDATION else None
         at = earlier or self._writer.mark()
         snapshot = Snapshot(copied(content) if is_copied else content, about, at)
         if not is_copied and not is_shared:
             self._saver.be_sync()
         return snapshot
-
-    # -- Lightning's record of it -----------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know of the checkpoints so far."""

@@ -43,8 +43,11 @@ def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str,
 
     content = read_plain(file, found.sha256)
     # tensors that share memory are refused by the format: each gets its own
-    weights = {name: tensor.detach().clone().contiguous() for name, tensor in content["state_dict"].items()
-               if isinstance(tensor, torch.Tensor)}  # fmt: skip
+    weights = {
+        name: tensor.detach().clone().contiguous()
+        for name, tensor in content["state_dict"].items()
+        if isinstance(tensor, torch.Tensor)
+    }
     target.mkdir(parents=True, exist_ok=True)
     write_atomically(target / "model.safetensors", save(weights, {"format": "pt"}))
     config = {**about, "step": found.step, "epoch": found.epoch, "hyperparameters": _plain(content)}

@@ -20,7 +20,7 @@ import torch
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.private_files import create_anew, open_to_read
 from jupyter_train.store.run_folder import sync_folder
-from jupyter_train.training.checkpoints.plain_content import pickled, put_back, split
+from jupyter_train.training.checkpoints.plain_content import pickle_extracted, put_back, split
 
 #: Under this name lies what is not Lightning's.
 OURS = "jupyter_train"
@@ -46,7 +46,7 @@ def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, st
     """
     plain, apart = split(content)
     ours = dict(plain.get(OURS, {}))
-    objects, problems = ours.pop(PICKLED, None) or pickled(apart)
+    objects, problems = ours.pop(PICKLED, None) or pickle_extracted(apart)
     plain[OURS] = {**ours, "format": FORMAT, _OBJECTS: objects}
     size, sha256 = save_atomically(plain, target, prove=True)
     return size, sha256, problems

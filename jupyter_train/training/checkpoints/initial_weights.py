@@ -16,7 +16,7 @@ from jupyter_train.store.private_files import open_to_read
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.format import save_atomically
 
-MOST_BYTES_KEPT = 200 * 1024 * 1024
+MAX_BYTES_KEPT = 200 * 1024 * 1024
 _MARK = "_jupyter_train_run"
 
 
@@ -63,7 +63,7 @@ def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
         return {"sha256": "", "bytes": 0, "kept": False}
     tensors = {k: v for k, v in module.state_dict().items() if isinstance(v, torch.Tensor)}
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    is_kept = size <= MOST_BYTES_KEPT and _try_write(tensors, folder)
+    is_kept = size <= MAX_BYTES_KEPT and _try_write(tensors, folder)
     return {"sha256": digest, "bytes": size, "kept": is_kept}
 
 

@@ -10,19 +10,19 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.hooks import DataHooks
 
-from jupyter_train.store.writer import Marker
+from jupyter_train.store.writer import HistoryMarker
 from jupyter_train.training.checkpoints.dump import dump
 from jupyter_train.training.checkpoints.format import OURS
-from jupyter_train.training.checkpoints.validation_start import BeforeValidation
+from jupyter_train.training.checkpoints.validation_start import ValidationStart
 from jupyter_train.training.engine.hooks import TRANSFER, overridden
-from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state, rng_state
 
 #: How often the slower random generators are looked at.
 _LOOK_AT_ALL_S = 0.25
 
 
-class CleanMoment:
+class LastSafePoint:
     """The newest moment at which nothing was half done.
 
     Attributes:
@@ -33,9 +33,9 @@ class CleanMoment:
     """
 
     def __init__(self) -> None:
-        self.moment = Moment.BETWEEN_BATCHES
-        self.validation: BeforeValidation | None = None
-        self.marker: Marker | None = None
+        self.moment = SafePoint.BETWEEN_BATCHES
+        self.validation: ValidationStart | None = None
+        self.marker: HistoryMarker | None = None
         self.batches = -1
         self._epochs = -1
         self._is_last_batch = False
@@ -44,7 +44,7 @@ class CleanMoment:
         self._whole_at = 0.0
         self._is_whole_of_now = False
 
-    def note(self, trainer: pl.Trainer, moment: Moment) -> None:
+    def note(self, trainer: pl.Trainer, moment: SafePoint) -> None:
         """This is one. Torch's generator is looked at each time, the slower ones now and then."""
         now = time.monotonic()
         self.moment = moment
@@ -55,12 +55,14 @@ class CleanMoment:
         self._is_last_batch = progress.is_last_batch
         self._epochs = loop.epoch_progress.total.processed
         self._torch = rng_state.torch_state()
-        is_validation = moment is Moment.BEFORE_VALIDATION
+        is_validation = moment is SafePoint.BEFORE_VALIDATION
         self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
         if self._is_whole_of_now:
             self._whole, self._whole_at = rng_state.capture(), now
 
-    def begin_validation(self, trainer: pl.Trainer, marker: Marker, extra: Callable[[], dict[str, Any]] | None) -> None:
+    def begin_validation(
+        self, trainer: pl.Trainer, marker: HistoryMarker, extra: Callable[[], dict[str, Any]] | None
+    ) -> None:
         """The moment is the beginning of a validation, inside which a checkpoint may be asked for.
 
         Args:
@@ -69,7 +71,7 @@ class CleanMoment:
             extra: Gives what a checkpoint holds of the run besides the fit; None where none will be asked for.
         """
         self.marker = marker
-        self.validation = BeforeValidation(trainer, extra) if extra is not None else None
+        self.validation = ValidationStart(trainer, extra) if extra is not None else None
 
     @property
     def is_known(self) -> bool:
@@ -86,7 +88,7 @@ class CleanMoment:
             return self.validation is not None and self.validation.is_unmoved(trainer)
         fit_loop: Any = trainer.fit_loop
         has_ended_an_epoch = fit_loop.epoch_progress.total.processed != self._epochs
-        is_reading = self.moment is Moment.BETWEEN_BATCHES and not has_ended_an_epoch
+        is_reading = self.moment is SafePoint.BETWEEN_BATCHES and not has_ended_an_epoch
         return is_reading and not self.has_begun_a_batch(trainer) and not _may_change_with_a_batch(trainer)
 
     def accept(self, trainer: pl.Trainer) -> None:
@@ -95,7 +97,7 @@ class CleanMoment:
             self.validation.accept(trainer)
 
     def content(
-        self, trainer: pl.Trainer, moment: Moment, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
+        self, trainer: pl.Trainer, moment: SafePoint, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
     ) -> dict[str, Any]:
         """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
         found = dump(trainer)
@@ -106,9 +108,9 @@ class CleanMoment:
         found[OURS] = ours | {"random": random}
         return found
 
-    def random_at(self, moment: Moment) -> dict[str, Any]:
+    def random_at(self, moment: SafePoint) -> dict[str, Any]:
         """The random state that belongs to a checkpoint taken now."""
-        is_earlier = moment is Moment.BEFORE_VALIDATION
+        is_earlier = moment is SafePoint.BEFORE_VALIDATION
         return self.random() if is_earlier else {**rng_state.capture(), "is_exact": True}
 
     def random(self) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from jupyter_train.training.checkpoints.monitor_choice import (
 )
 from jupyter_train.training.lightning.validation_schedule import may_validate
 
-_MOST_TRAIL = 32
+_MAX_TRAIL = 32
 _NONE_CAME = "the validation that was awaited did not come"
 
 
-class Monitored:
+class MonitoredMetric:
     """Reads the metric whenever it is new, and says in the run's summary where it stands.
 
     Which one it is: the one that was named; else a validation metric, from the first validation that logs one; until
@@ -128,8 +128,6 @@ class Monitored:
             why = f"`{self.name}` was {'not logged' if self._seen_at < 0 else 'never a number'}"
         self._tell_none(why, trainer)
 
-    # -- which ------------------------------------------------------------------------------------
-
     def _choose(self, trainer: pl.Trainer, logged: set[str]) -> None:
         """Takes a validation metric as soon as there is one, else the training loss where it can tell."""
         of_validation = logged if trainer.validating else set(filter(is_validation, logged))
@@ -192,13 +190,11 @@ class Monitored:
         """Whether a first validation is still to come."""
         return not self._has_validated and may_validate(trainer)
 
-    # -- how it goes ------------------------------------------------------------------------------
-
     def _remember(self, value: float) -> None:
         """The way the metric went, in a few numbers: what a list draws of a run."""
         if math.isfinite(value):
             self._trail.append(float(f"{value:.4g}"))
-        if len(self._trail) > _MOST_TRAIL:
+        if len(self._trail) > _MAX_TRAIL:
             self._trail = self._trail[::2]
         self._writer.summary(trail=self._trail.copy())
 
@@ -209,11 +205,17 @@ class Monitored:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
         return {
-            "name": self.name, "seen_at": self._seen_at, "best": self._best, "trail": self._trail.copy(),
-            "since": self._since, "has_validated": self._has_validated, "is_of_validation": self._is_of_validation,
-            "has_told_none": self._has_told_none, "has_told_direction": self._has_told_direction,
+            "name": self.name,
+            "seen_at": self._seen_at,
+            "best": self._best,
+            "trail": self._trail.copy(),
+            "since": self._since,
+            "has_validated": self._has_validated,
+            "is_of_validation": self._is_of_validation,
+            "has_told_none": self._has_told_none,
+            "has_told_direction": self._has_told_direction,
             "has_waited": self._has_waited,
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there; anew, where another metric or direction is named now."""

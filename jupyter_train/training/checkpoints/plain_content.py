@@ -23,7 +23,7 @@ _HASHABLE = frozenset((type(None), bool, float, complex, str, bytes))
 #: What is taken as it is; whole numbers are looked at.
 _LEAVES = frozenset((*_PLAIN, torch.Tensor, torch.nn.Parameter))
 #: `weights_only=True` reads no integer of more than 255 bytes.
-_MOST_BITS = 255 * 8 - 1
+_MAX_BITS = 255 * 8 - 1
 _APART = "set apart, since it is no plain data"
 #: Where Lightning keeps what a class is made with, and the name of the argument that takes all of it at once.
 _MADE_WITH = {"hyper_parameters": "hparams_name", "datamodule_hyper_parameters": "datamodule_hparams_name"}
@@ -39,7 +39,7 @@ Where = tuple[Any, ...]
 
 
 @dataclass
-class Apart:
+class ExtractedValue:
     """A value that is no plain data, and where it lay."""
 
     where: Where
@@ -56,12 +56,12 @@ class Apart:
         return self.value.__name__ if isinstance(self.value, type) else type(self.value).__name__
 
 
-def split(content: Any) -> tuple[Any, list[Apart]]:
+def split(content: Any) -> tuple[Any, list[ExtractedValue]]:
     """Plain containers with the same content, and what had to be set apart.
 
     Tensors are shared, not copied.
     """
-    apart: list[Apart] = []
+    apart: list[ExtractedValue] = []
     plain = _plain(content, (), apart, set())
     if apart and isinstance(plain, dict):
         _notice(plain, apart)
@@ -70,7 +70,7 @@ def split(content: Any) -> tuple[Any, list[Apart]]:
     return plain, apart
 
 
-def _plain(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
+def _plain(value: Any, where: Where, apart: list[ExtractedValue], above: set[int]) -> Any:
     kind = type(value)
     if kind in _LEAVES or (kind is int and _is_short(value)):
         return value
@@ -82,12 +82,12 @@ def _plain(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any
             return kind([_plain(item, (*where, index), apart, inside) for index, item in enumerate(value)])
         if kind is set and _are_plain_keys(value):
             return set(value)
-    one = Apart(where, value)
+    one = ExtractedValue(where, value)
     apart.append(one)
     return f"<a {one.kind}, {_APART}>"
 
 
-def _plain_mapping(value: Any, where: Where, apart: list[Apart], above: set[int]) -> Any:
+def _plain_mapping(value: Any, where: Where, apart: list[ExtractedValue], above: set[int]) -> Any:
     made = type(value)(value)
     for key, item in value.items():
         if type(item) not in _LEAVES:  # most are weights
@@ -98,7 +98,7 @@ def _plain_mapping(value: Any, where: Where, apart: list[Apart], above: set[int]
 
 
 def _is_short(value: int) -> bool:
-    return value.bit_length() <= _MOST_BITS
+    return value.bit_length() <= _MAX_BITS
 
 
 def _are_plain_keys(keys: Collection[Any]) -> bool:
@@ -112,10 +112,7 @@ def _is_plain_key(key: Any) -> bool:
     return kind in _HASHABLE or (kind is int and _is_short(key))
 
 
-# -- what others are told ------------------------------------------------------------------------------
-
-
-def _refuse(plain: dict[str, Any], apart: list[Apart], part: str) -> None:
+def _refuse(plain: dict[str, Any], apart: list[ExtractedValue], part: str) -> None:
     """Makes `load_from_checkpoint` refuse where a hyperparameter was set apart."""
     entries = [one for one in apart if one.where[0] == part]
     if not entries:
@@ -130,25 +127,25 @@ def _refuse(plain: dict[str, Any], apart: list[Apart], part: str) -> None:
     )
     kept = plain[part] if isinstance(plain[part], dict) else {}
     if _INSTANTIATOR in kept and (part, _INSTANTIATOR) not in [one.where for one in apart]:
-        apart.append(Apart((part, _INSTANTIATOR), kept[_INSTANTIATOR]))
+        apart.append(ExtractedValue((part, _INSTANTIATOR), kept[_INSTANTIATOR]))
     if argument is not None:  # else all would be handed to that one argument, the refusal among it
-        apart.append(Apart((_MADE_WITH[part],), plain.pop(_MADE_WITH[part])))
+        apart.append(ExtractedValue((_MADE_WITH[part],), plain.pop(_MADE_WITH[part])))
     plain[part] = {**kept, _INSTANTIATOR: text}
 
 
-def _paths(entries: list[Apart]) -> list[str]:
+def _paths(entries: list[ExtractedValue]) -> list[str]:
     """The places of hyperparameters below what holds them: `extra.e`."""
     return [".".join(str(part) for part in one.where[1:]) or str(one.where[0]) for one in entries]
 
 
-def _names_of(entries: list[Apart], argument: Any) -> str:
+def _names_of(entries: list[ExtractedValue], argument: Any) -> str:
     """How they are given by hand: `extra=..., encoder=...`."""
     if isinstance(argument, str) and argument != "kwargs":
         return f"{argument}=..."
     return ", ".join(dict.fromkeys(f"{one.where[1]}=..." for one in entries if len(one.where) > 1)) or "all of them"
 
 
-def _notice(plain: dict[str, Any], apart: list[Apart]) -> None:
+def _notice(plain: dict[str, Any], apart: list[ExtractedValue]) -> None:
     """Makes a stock Trainer that goes on from the file warn of everything else that was set apart."""
     ignored = {*_MADE_WITH, *_TYPES, "jupyter_train"}
     names = [f"`{one.name}`" for one in apart if one.where and one.where[0] not in ignored]
@@ -165,10 +162,7 @@ def _is_refusal(name: Any, value: Any) -> bool:
     return name == _INSTANTIATOR and isinstance(value, str) and value.startswith(_REFUSAL)
 
 
-# -- what was set apart --------------------------------------------------------------------------------
-
-
-def pickled(apart: list[Apart]) -> tuple[dict[str, Any], dict[str, str]]:
+def pickle_extracted(apart: list[ExtractedValue]) -> tuple[dict[str, Any], dict[str, str]]:
     """The block of bytes for values set apart, and why some of them, by name, cannot be kept."""
     import cloudpickle
 
@@ -237,7 +231,7 @@ def without_unpicklable(content: dict[str, Any]) -> None:
         lost = [(name, value) for name, value in entries if not is_picklable(value)]
         if lost:
             content[part] = {name: value for name, value in entries if name not in dict(lost)}
-            _unrefuse(content, part, [([part, name], Apart((), value).kind) for name, value in lost])
+            _unrefuse(content, part, [([part, name], ExtractedValue((), value).kind) for name, value in lost])
 
 
 def _trail(content: Any, where: list[Any]) -> list[tuple[Any, Any, Any]]:

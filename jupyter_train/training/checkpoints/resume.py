@@ -11,13 +11,13 @@ from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.training.checkpoints.format import OURS
-from jupyter_train.training.data.loader_position import Orders
-from jupyter_train.training.lightning.safe_points import Moment, once
+from jupyter_train.training.data.loader_position import LoaderOrders
+from jupyter_train.training.lightning.safe_points import SafePoint, once
 from jupyter_train.training.state import fit_state, rng_state
 
 
 @dataclass
-class Resumption:
+class CheckpointResume:
     """A checkpoint to go on from.
 
     Attributes:
@@ -42,9 +42,9 @@ class Resumption:
         return dict(self.content[OURS])
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> SafePoint:
         """Where in the fit it was taken."""
-        return Moment(self.ours["moment"])
+        return SafePoint(self.ours["moment"])
 
     @property
     def is_exact(self) -> bool:
@@ -55,9 +55,9 @@ class Resumption:
     def batches(self) -> int:
         """Training batches of the epoch that have been had."""
         progress = self.content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
-        return 0 if self.moment is Moment.BETWEEN_EPOCHS else int(progress["completed"])
+        return 0 if self.moment is SafePoint.BETWEEN_EPOCHS else int(progress["completed"])
 
-    def prepare(self, trainer: pl.Trainer, orders: Orders, config: TrainConfig) -> None:
+    def prepare(self, trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig) -> None:
         """Makes a trainer that has not begun go on from here; it must be given `path` as its `ckpt_path`."""
         fit_loop: Any = trainer.fit_loop
         epoch_loop: Any = fit_loop.epoch_loop
@@ -66,7 +66,7 @@ class Resumption:
         strategy.load_checkpoint = lambda *_, **__: content
         trainer.num_sanity_val_steps = 0
         self._keep_epochs(trainer)  # else a fit that was made longer while it ran would be over before it begins
-        if self.moment is Moment.BETWEEN_EPOCHS:
+        if self.moment is SafePoint.BETWEEN_EPOCHS:
             once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
             return
         steps = epoch_loop.max_steps
@@ -76,7 +76,7 @@ class Resumption:
         once(epoch_loop, "on_run_start", lambda theirs: self._enter_batches(theirs, trainer, orders, config))
 
     def _enter_epoch(
-        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
+        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
     ) -> None:
         _forget_restart(trainer)
         orders.restore(is_inside=False, is_first_process=trainer.is_global_zero)
@@ -85,13 +85,13 @@ class Resumption:
         theirs()
 
     def _enter_batches(
-        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: Orders, config: TrainConfig
+        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
     ) -> None:
         orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
         orders.remark(self._other_loaders(trainer))
         theirs()
         self._restore(trainer, config)
-        if self.moment is Moment.BEFORE_VALIDATION:
+        if self.moment is SafePoint.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop
             fit_loop.epoch_loop.on_advance_end(fit_loop._data_fetcher)
 

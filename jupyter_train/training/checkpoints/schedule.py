@@ -11,7 +11,7 @@ WRITING_SHARE = 0.01
 #: How fast they are copied, hashed and written, all in all, until one has shown it.
 BYTES_PER_S = 200e6
 #: Never more often than this, however cheap they are.
-LEAST_PERIOD_S = 2.0
+MIN_PERIOD_S = 2.0
 
 
 class Schedule:
@@ -28,7 +28,7 @@ class Schedule:
         self._began = clock()
         self._spent_s = 0.0
         self._is_sized = False
-        self._due = self._began + min(LEAST_PERIOD_S, self._most_period_s)
+        self._due = self._began + min(MIN_PERIOD_S, self._most_period_s)
 
     @property
     def is_due(self) -> bool:
@@ -45,7 +45,7 @@ class Schedule:
             return self.is_due
         self._is_sized = True
         expected_s = size() / BYTES_PER_S
-        self._due = self._began + min(max(expected_s / WRITING_SHARE, LEAST_PERIOD_S), self._most_period_s)
+        self._due = self._began + min(max(expected_s / WRITING_SHARE, MIN_PERIOD_S), self._most_period_s)
         return self.is_due
 
     @contextlib.contextmanager
@@ -61,4 +61,4 @@ class Schedule:
         now = self._clock()
         self._spent_s += now - began
         needed = (self._spent_s + elsewhere_s()) / WRITING_SHARE - (now - self._began)
-        self._due = now + min(max(needed, LEAST_PERIOD_S), self._most_period_s)
+        self._due = now + min(max(needed, MIN_PERIOD_S), self._most_period_s)

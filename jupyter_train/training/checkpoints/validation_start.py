@@ -16,7 +16,7 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.core.hooks import CheckpointHooks
 
-from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state
 from jupyter_train.training.state.torchmetrics_state import held_metrics, metrics_of
 
@@ -30,7 +30,7 @@ _HOOKS_OF_VALIDATION = (
 )
 
 
-class BeforeValidation:
+class ValidationStart:
     """The state a validation began with.
 
     Args:
@@ -42,7 +42,7 @@ class BeforeValidation:
     """
 
     def __init__(self, trainer: pl.Trainer, extra: Callable[[], dict[str, Any]]) -> None:
-        captured = fit_state.capture(trainer, Moment.BEFORE_VALIDATION)
+        captured = fit_state.capture(trainer, SafePoint.BEFORE_VALIDATION)
         held = held_metrics(trainer.lightning_module)
         self.ours = captured | extra() | ({} if held is None else {"metrics": held})
         self._keeps_metrics = held is not None
@@ -91,8 +91,10 @@ def _saves_unseen(owner: Any) -> bool:
     """Whether a hook of its own adds to checkpoints; weight averaging adds weights that are looked at anyway."""
     hook = owner.on_save_checkpoint
     return getattr(hook, "__func__", hook) not in (
-        pl.Callback.on_save_checkpoint, CheckpointHooks.on_save_checkpoint, WeightAveraging.on_save_checkpoint
-    )  # fmt: skip
+        pl.Callback.on_save_checkpoint,
+        CheckpointHooks.on_save_checkpoint,
+        WeightAveraging.on_save_checkpoint,
+    )
 
 
 def _datamodule_state(trainer: pl.Trainer) -> Any:

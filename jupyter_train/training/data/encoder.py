@@ -13,7 +13,7 @@ from jupyter_train.exceptions import DataError
 from jupyter_train.store.run_folder import RunFolder, write_atomically
 from jupyter_train.store.text_columns import listed
 from jupyter_train.training.data.row_inputs import is_frame, with_text_names
-from jupyter_train.training.data.splitting import MOST_CLASSES
+from jupyter_train.training.data.splitting import MAX_CLASSES
 
 _POSITION = re.compile(r"x\d+")
 
@@ -178,7 +178,7 @@ def fit(
             _fit_numbers(encoder, name, features[name].iloc[train].astype("float64"), scales)
             continue
         texts = sorted(values.dropna().astype("string").unique().tolist())
-        if len(texts) > MOST_CLASSES:
+        if len(texts) > MAX_CLASSES:
             raise DataError(f"column `{name}` has {len(texts)} different texts; drop it or encode it yourself")
         encoder.categories[name] = texts
         encoder.gaps += [name] if values.isna().any() else []

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, TensorDataset
 from jupyter_train.exceptions import DataError
 from jupyter_train.training.data.encoder import Encoder
 from jupyter_train.training.data.row_checks import as_array, check_array, checked_weights, input_type, refuse_kind
-from jupyter_train.training.data.row_inputs import Rows, count_of, is_sparse, with_text_names
+from jupyter_train.training.data.row_inputs import RowInputs, count_of, is_sparse, with_text_names
 from jupyter_train.training.data.sparse_rows import SparseRows
 from jupyter_train.training.data.targets import whole_classes
 from jupyter_train.training.losses import Loss
@@ -39,7 +39,7 @@ def inputs_of(data: Any, encoder: Encoder | None, is_lookup: bool) -> Dataset[An
     return TensorDataset(torch.from_numpy(np.array(array, dtype=input_type(data, is_lookup))))
 
 
-def evaluated(rows: Rows, encoder: Encoder | None, loss: Loss | None, is_lookup: bool) -> Dataset[Any]:
+def evaluated(rows: RowInputs, encoder: Encoder | None, loss: Loss | None, is_lookup: bool) -> Dataset[Any]:
     """Rows with their targets, as the model was trained on them; see `inputs_of`.
 
     Raises:

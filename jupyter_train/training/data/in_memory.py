@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Subset, TensorDataset, default_collate
 from torch.utils.data._utils.collate import collate_tensor_fn, default_collate_fn_map
 
-from jupyter_train.training.data.seeded_dataset import StandIn
+from jupyter_train.training.data.seeded_dataset import DatasetProxy
 
 
 class _Batch:
@@ -20,7 +20,7 @@ class _Batch:
         self.tensors = tensors
 
 
-class IndexedDataset(StandIn):
+class IndexedDataset(DatasetProxy):
     """Tensors read by a batch's indices.
 
     Args:

@@ -11,14 +11,21 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.data import sized_len
 from torch.utils.data import DataLoader
 
-from jupyter_train.training.data.sample_order import Order, Place, in_order, keeps_its_place, order_of, order_seed
+from jupyter_train.training.data.sample_order import (
+    PassStart,
+    SampleOrder,
+    in_order,
+    keeps_its_place,
+    order_of,
+    order_seed,
+)
 from jupyter_train.training.lightning.safe_points import before
-from jupyter_train.training.state.rng_state import Held
+from jupyter_train.training.state.rng_state import PreservedRandomState
 
 _TRAIN, _VALIDATION = "train", "validation"
 
 
-class Orders:
+class LoaderOrders:
     """Puts every loader of a fit in order, and names what cannot be.
 
     Where a pass begins is decided when its epoch begins, whatever has asked the loaders before: a resumed fit may set
@@ -42,7 +49,7 @@ class Orders:
         self._seed = seed
         self._skip = skip
         self._earlier = earlier or {_TRAIN: [], _VALIDATION: []}
-        self._known: dict[str, list[Order | _Skip | None]] = {_TRAIN: [], _VALIDATION: []}
+        self._known: dict[str, list[SampleOrder | _Skip | None]] = {_TRAIN: [], _VALIDATION: []}
         self._at_validation: list[list[int]] = []
 
     def watch(self, trainer: pl.Trainer) -> None:
@@ -74,21 +81,21 @@ class Orders:
         lines: list[str] = []
         loader = in_order(loader, seed, lines if is_training else None, self._by_index)
         self.remarks += [line for line in dict.fromkeys(lines) if line not in self.remarks]
-        order: Order | _Skip | None = order_of(loader)
+        order: SampleOrder | _Skip | None = order_of(loader)
         if order is None and is_training and self._skip and not keeps_its_place(loader):
             order = _Skip()
             loader = order.without_first(loader)
         known.append(order)
         if order is not None:
-            order.begin_at(self._first_place(len(known) - 1, epoch) if is_training else Place(epoch))
+            order.begin_at(self._first_place(len(known) - 1, epoch) if is_training else PassStart(epoch))
         return loader
 
-    def _first_place(self, number: int, epoch: int) -> Place:
+    def _first_place(self, number: int, epoch: int) -> PassStart:
         """Where a training loader stands after the batches to be skipped: whole passes, and batches of the next."""
         order = self._known[_TRAIN][number]
-        length = sized_len(order) if isinstance(order, Order) else None
+        length = sized_len(order) if isinstance(order, SampleOrder) else None
         if not length:
-            return Place(epoch, 0, self._skip)
+            return PassStart(epoch, 0, self._skip)
         passes, rest = divmod(self._skip, length)
         if rest == 0 and passes:
             # at the end of a pass it is not in the next one yet: that begins, and draws from the global generator,
@@ -96,7 +103,7 @@ class Orders:
             passes, rest = passes - 1, length
         if number < len(self._earlier[_TRAIN]):  # an endless sampler with a length begins no second pass
             passes = min(passes, max(0, self._earlier_passes(number) - 1))
-        return Place(epoch, passes, self._skip - passes * length)
+        return PassStart(epoch, passes, self._skip - passes * length)
 
     def state(self, trainer: pl.Trainer) -> dict[str, Any]:
         """Each loader's epoch, how many passes through it have begun in that, and what its sampler is made of.
@@ -139,11 +146,11 @@ class Orders:
         """
         for one, (epoch, cycle) in zip(self._known[_VALIDATION], self._earlier[_VALIDATION], strict=False):
             if one is not None:
-                one.begin_at(Place(epoch, cycle))
+                one.begin_at(PassStart(epoch, cycle))
         records = self._earlier.get("samplers", {})
         for stage, known in self._known.items():
             for one, record in zip(known, records.get(stage, []), strict=False):
-                if isinstance(one, Order) and record is not None:
+                if isinstance(one, SampleOrder) and record is not None:
                     self.remark(one.state.restore(record, is_inside and stage == _TRAIN, is_first_process))
 
     def _begin_epoch(self, trainer: pl.Trainer) -> None:
@@ -161,7 +168,7 @@ class Orders:
             if is_stale or not is_old or not one.begun:
                 one.begin_at(places[number], self._earlier_passes(number))
         if is_stale:
-            with Held():  # an iterator draws from the global generator
+            with PreservedRandomState():  # an iterator draws from the global generator
                 iter(fit_loop._data_fetcher)
         self._skip, self._earlier = 0, {_TRAIN: [], _VALIDATION: []}
 
@@ -170,7 +177,9 @@ class Orders:
         places = self._earlier[_TRAIN]
         return int(places[number][1]) if self._skip and number < len(places) else 0
 
-    def _is_stale(self, orders: list[tuple[int, Order | _Skip]], places: dict[int, Place], fetcher: Any) -> bool:
+    def _is_stale(
+        self, orders: list[tuple[int, SampleOrder | _Skip]], places: dict[int, PassStart], fetcher: Any
+    ) -> bool:
         """Whether a pass has begun elsewhere, by somebody else, or with a sampler that has been put back since."""
         has_samplers = bool(self._earlier.get("samplers"))
         reads_ahead = bool(getattr(fetcher, "batches", None))
@@ -190,12 +199,12 @@ class Orders:
         return True
 
 
-def _place_of(order: Order | _Skip | None) -> list[int]:
-    return [order.next.epoch, order.next.cycle] if isinstance(order, Order) else [0, 0]
+def _place_of(order: SampleOrder | _Skip | None) -> list[int]:
+    return [order.next.epoch, order.next.cycle] if isinstance(order, SampleOrder) else [0, 0]
 
 
-def _sampler_of(order: Order | _Skip | None, is_inside: bool, is_again: bool = False) -> dict[str, Any] | None:
-    return order.state.record(is_inside, is_again) if isinstance(order, Order) else None
+def _sampler_of(order: SampleOrder | _Skip | None, is_inside: bool, is_again: bool = False) -> dict[str, Any] | None:
+    return order.state.record(is_inside, is_again) if isinstance(order, SampleOrder) else None
 
 
 class _Skip:
@@ -209,10 +218,10 @@ class _Skip:
     begins_at_once = True
 
     def __init__(self) -> None:
-        self.next = Place()
-        self.begun: list[Place] = []
+        self.next = PassStart()
+        self.begun: list[PassStart] = []
 
-    def begin_at(self, place: Place, passes: int = 0) -> None:
+    def begin_at(self, place: PassStart, passes: int = 0) -> None:
         """Where the next pass begins, whatever passes there were before."""
         self.next = place
         self.begun = []
@@ -220,7 +229,7 @@ class _Skip:
     def _shortened(self, batches: Iterator[Any]) -> Iterator[Any]:
         place = self.next
         self.begun.append(place)
-        self.next = Place(place.epoch, place.cycle + 1)
+        self.next = PassStart(place.epoch, place.cycle + 1)
         return itertools.islice(batches, place.skip, None)
 
     def without_first(self, loader: Any) -> Any:

@@ -17,9 +17,9 @@ from jupyter_train.config.cross_validation import Fold
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.training.data.encoder import Encoder
-from jupyter_train.training.data.row_inputs import Rows, as_rows, count_of
+from jupyter_train.training.data.row_inputs import RowInputs, as_rows, count_of
 from jupyter_train.training.data.splitting import Split, fold_rows
-from jupyter_train.training.data.tabular import Wanted, parts_of
+from jupyter_train.training.data.tabular import TablePurpose, parts_of
 from jupyter_train.training.model import is_lookup
 from jupyter_train.training.plain_module import PlainModule
 
@@ -94,7 +94,7 @@ def as_source(
 
 
 def _from_rows(
-    rows: Rows, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None
+    rows: RowInputs, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None
 ) -> DataSource:
     if not rows.is_frame:
         _refuse_target(config)
@@ -103,7 +103,7 @@ def _from_rows(
             if value is not None:
                 raise OptionError(f"`{option}` deals rows, and the rows that validate are given; leave one of them out")
     split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold, rows.parts)
-    wanted = Wanted(config.target, config.encode == "auto", config.scale, kept=kept, is_lookup=is_lookup(module))
+    wanted = TablePurpose(config.target, config.encode == "auto", config.scale, kept=kept, is_lookup=is_lookup(module))
     if isinstance(module, PlainModule):
         wanted = dataclasses.replace(wanted, loss=module.loss, width=module.width)
     parts = parts_of(rows, wanted, split, seed)
@@ -168,7 +168,7 @@ def _ready_made(data: Any, config: TrainConfig, module: pl.LightningModule) -> D
             f"a {type(train).__name__} of loaders gives a batch of each at once, which a plain nn.Module cannot take; "
             "for training and validation write a tuple, `(train, validation)`"
         )
-    wanted = Wanted(is_lookup=is_lookup(module))
+    wanted = TablePurpose(is_lookup=is_lookup(module))
     loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, wanted, shuffle=True)}
     if validation is not None:
         loaders["val_dataloaders"] = _as_loader(validation, config, wanted, shuffle=False)
@@ -195,7 +195,7 @@ def refuse_class(data: Any) -> None:
         raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
 
 
-def _as_loader(part: Any, config: TrainConfig, wanted: Wanted, shuffle: bool) -> Any:
+def _as_loader(part: Any, config: TrainConfig, wanted: TablePurpose, shuffle: bool) -> Any:
     if isinstance(part, Dataset):
         _refuse_empty(part)
         return _loader(part, config, shuffle)

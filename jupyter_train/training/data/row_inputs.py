@@ -15,7 +15,7 @@ _PART_NAMES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowInputs:
     """Rows with their targets, before anything is checked.
 
     Attributes:
@@ -38,7 +38,7 @@ class Rows:
         return self.targets is None
 
 
-def as_rows(data: Any, target: str | None = None) -> Rows | None:
+def as_rows(data: Any, target: str | None = None) -> RowInputs | None:
     """`data` as rows; None for loaders, Datasets and whatever else gives batches.
 
     Args:
@@ -51,24 +51,24 @@ def as_rows(data: Any, target: str | None = None) -> Rows | None:
     if type(data).__module__.partition(".")[0] == "sklearn" and isinstance(data, dict):
         return _of_bunch(data)
     if is_frame(data):
-        return Rows(data, content=data)
+        return RowInputs(data, content=data)
     if parts := _parts_of(data, target):
         return _joined(parts, data)
     _refuse_alone(data)
     return _pair(data)
 
 
-def _of_bunch(bunch: Any) -> Rows:
+def _of_bunch(bunch: Any) -> RowInputs:
     if not is_column(bunch.get("data")) or bunch.get("target") is None:
         raise DataError(
             f"a Bunch needs `data` and `target`, and this one has {', '.join(f'`{name}`' for name in bunch)}; give "
             "`(X, y)`"
         )
     features, targets = plain(bunch["data"]), plain(bunch["target"])
-    return Rows(features, targets, content=(features, targets))
+    return RowInputs(features, targets, content=(features, targets))
 
 
-def _pair(data: Any) -> Rows | None:
+def _pair(data: Any) -> RowInputs | None:
     """`(X, y)` or `(X, y, w)`.
 
     Raises:
@@ -82,15 +82,15 @@ def _pair(data: Any) -> Rows | None:
             "weights `((X_train, y_train, w_train), (X_valid, y_valid, w_valid))`"
         )
     given = [plain(part) for part in data]
-    return Rows(given[0], given[1], given[2] if len(given) == 3 else None, content=tuple(given))
+    return RowInputs(given[0], given[1], given[2] if len(given) == 3 else None, content=tuple(given))
 
 
-def _parts_of(data: Any, target: str | None) -> list[Rows]:
+def _parts_of(data: Any, target: str | None) -> list[RowInputs]:
     """The rows of `(train, validation)` or `(train, validation, test)`; none where data is something else."""
     if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
         return []
     if target is not None and all(map(is_frame, data)):
-        return [Rows(part) for part in data]
+        return [RowInputs(part) for part in data]
     if all(map(_is_pair_of_arrays, data)):
         return [rows for part in data if (rows := _pair(part)) is not None]
     return []
@@ -105,7 +105,7 @@ def _is_pair_of_arrays(part: Any) -> bool:
     return is_array(part[0]) or is_column(part[0][0])
 
 
-def _joined(parts: list[Rows], data: Any) -> Rows:
+def _joined(parts: list[RowInputs], data: Any) -> RowInputs:
     """Parts one below the other.
 
     Raises:
@@ -116,10 +116,10 @@ def _joined(parts: list[Rows], data: Any) -> Rows:
         _check_like(parts[0], part, name)
     columns = list(zip(*((part.features, part.targets, part.weights) for part in parts), strict=True))
     features, targets, weights = (None if one[0] is None else _stacked(list(one)) for one in columns)
-    return Rows(features, targets, weights, counts, content=data)
+    return RowInputs(features, targets, weights, counts, content=data)
 
 
-def _check_like(train: Rows, other: Rows, name: str) -> None:
+def _check_like(train: RowInputs, other: RowInputs, name: str) -> None:
     """Raises where a part has not the columns of the rows that train.
 
     Raises:
@@ -178,9 +178,6 @@ def _refuse_alone(data: Any) -> None:
             f"a {type(data).__name__} alone has inputs and no targets; give `(X, y)`, `(X, X)` for a model that learns "
             "its inputs, or a DataLoader"
         )
-
-
-# -- kinds of columns ---------------------------------------------------------------------------------
 
 
 def is_frame(data: Any) -> bool:

@@ -22,7 +22,7 @@ from jupyter_train.training.state.generators import own_generators
 from jupyter_train.training.state.rng_state import derived
 
 
-class Place(NamedTuple):
+class PassStart(NamedTuple):
     """Where a pass through a loader begins.
 
     Attributes:
@@ -36,7 +36,7 @@ class Place(NamedTuple):
     skip: int = 0
 
 
-class Order:
+class SampleOrder:
     """The batches (or samples) of one loader, in an order that follows from the run's seed.
 
     Stands in a loader's place for its batch sampler, or its sampler where it makes no batches; what is read from it
@@ -65,8 +65,8 @@ class Order:
         is_reached: bool = False,
         begins_at_once: bool = False,
     ) -> None:
-        self.next = Place()
-        self.begun: list[Place] = []
+        self.next = PassStart()
+        self.begun: list[PassStart] = []
         self.state = SamplerState(inner)
         self.begins_at_once = begins_at_once
         self._passes = 0
@@ -95,13 +95,13 @@ class Order:
     def set_epoch(self, epoch: int) -> None:
         """Which epoch comes next; the first pass through the loader in it is the first one again."""
         if epoch != self.next.epoch:
-            self.next = Place(epoch)
+            self.next = PassStart(epoch)
         inside = [] if self._is_reached else [getattr(self._inner, "sampler", None)]
         for one in {id(one): one for one in (self._inner, *inside)}.values():
             if callable(getattr(one, "set_epoch", None)):
                 one.set_epoch(epoch)
 
-    def begin_at(self, place: Place, passes: int = 0) -> None:
+    def begin_at(self, place: PassStart, passes: int = 0) -> None:
         """Where the next pass begins, whatever passes there were before.
 
         Args:
@@ -123,7 +123,7 @@ class Order:
         place = self.next
         self.begun.append(place)
         self.state.begin()
-        self.next = Place(place.epoch, max(place.cycle + 1, self._passes))
+        self.next = PassStart(place.epoch, max(place.cycle + 1, self._passes))
         self._passes = 0
         seed = derived(self._seed, place.epoch, place.cycle)
         items = one_pass(self._inner, seed)
@@ -168,11 +168,11 @@ def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
     return derived(seed, number, 0 if is_training else 1)
 
 
-def order_of(loader: Any) -> Order | None:
+def order_of(loader: Any) -> SampleOrder | None:
     """The order of a loader that has been put in one."""
     for name in ("batch_sampler", "sampler"):
         found = getattr(loader, name, None)
-        if isinstance(found, Order):
+        if isinstance(found, SampleOrder):
             return found
     return None
 
@@ -199,7 +199,7 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
     inside = ordered.__dict__
     name = "batch_sampler" if ordered.batch_sampler is not None else "sampler"
     # DataLoader refuses assignments; a copy of it may have another order all the same
-    inside[name] = Order(
+    inside[name] = SampleOrder(
         inside[name],
         seed,
         is_numbering,

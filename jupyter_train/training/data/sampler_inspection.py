@@ -12,13 +12,45 @@ from torch.utils.data import Dataset
 #: Methods that nobody calls while an epoch runs, or that only say where it is.
 _HARMLESS = frozenset({"__new__", "__len__", "__getstate__", "__setstate__", "set_epoch", "load_state_dict"})
 #: What is the same whoever reads it, and when.
-_CONSTANT = (ModuleType, FunctionType, BuiltinFunctionType, int, float, complex, str, bytes, tuple, frozenset,
-             type(None))  # fmt: skip
+_CONSTANT = (
+    ModuleType,
+    FunctionType,
+    BuiltinFunctionType,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    tuple,
+    frozenset,
+    type(None),
+)
 _PASS = ("__iter__", "__next__")
 #: Methods, and functions given a container, that change it where it lies.
-_CHANGING = frozenset({"add", "append", "appendleft", "clear", "copy_", "discard", "extend", "fill", "fill_", "insert",
-                       "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault", "shuffle", "sort",
-                       "update"})  # fmt: skip
+_CHANGING = frozenset(
+    {
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "copy_",
+        "discard",
+        "extend",
+        "fill",
+        "fill_",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "reverse",
+        "rotate",
+        "setdefault",
+        "shuffle",
+        "sort",
+        "update",
+    }
+)
 
 
 def assigned_in_a_pass(kind: type) -> set[str]:
@@ -111,6 +143,8 @@ def _read(functions: list[FunctionType]) -> list[str]:
 def _can_change(value: Any, names: tuple[str, ...]) -> bool:
     if isinstance(value, type):
         inside = [vars(value)[name] for name in names if name in vars(value)]
-        return any(not callable(one) and not isinstance(one, (*_CONSTANT, property, staticmethod, classmethod))
-                   for one in inside)  # fmt: skip
+        return any(
+            not callable(one) and not isinstance(one, (*_CONSTANT, property, staticmethod, classmethod))
+            for one in inside
+        )
     return not isinstance(value, (*_CONSTANT, Dataset)) and not callable(value)

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import Dataset, TensorDataset, get_worker_info
 
-from jupyter_train.training.state.rng_state import Held, capture, derived, seed_sample
+from jupyter_train.training.state.rng_state import PreservedRandomState, capture, derived, seed_sample
 
 _PROBED = 3
 
@@ -25,7 +25,7 @@ class Numbered(NamedTuple):
     seed: int
 
 
-class StandIn(Dataset[Any]):
+class DatasetProxy(Dataset[Any]):
     """Stands in a dataset's place, and looks like it."""
 
     def __init__(self, inner: Any) -> None:
@@ -44,7 +44,7 @@ class StandIn(Dataset[Any]):
         return len(self.inner)
 
 
-class SeededDataset(StandIn):
+class SeededDataset(DatasetProxy):
     """A dataset whose draws for a sample follow from the sample's number."""
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -64,7 +64,7 @@ class SeededDataset(StandIn):
         """The samples of a batch, by the dataset's own way to read several at once where it has one."""
         several = getattr(self.inner, "__getitems__", None)
         # in a worker process nobody else draws
-        with Held() if get_worker_info() is None else contextlib.nullcontext():
+        with PreservedRandomState() if get_worker_info() is None else contextlib.nullcontext():
             if several is not None:
                 seed_sample(derived(numbered[0].seed, numbered[0].number))
                 return several([one.index for one in numbered])
@@ -99,7 +99,7 @@ def draws(dataset: Any) -> bool:
     """True when reading some samples changes the random state of this process, which is left as it was."""
     if isinstance(dataset, TensorDataset) or not hasattr(dataset, "__len__") or len(dataset) == 0:
         return False
-    with Held():
+    with PreservedRandomState():
         before = _fixed(capture())
         try:
             for index in sorted({int(one) for one in np.linspace(0, len(dataset) - 1, _PROBED)}):

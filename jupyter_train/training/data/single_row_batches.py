@@ -15,7 +15,7 @@ from jupyter_train.exceptions import DataError
 from jupyter_train.training.lightning.safe_points import after, before
 
 
-class SingleRows:
+class SingleRowBatches:
     """Lets a fit fail in one line at its first batch where a BatchNorm would fail at the last one of the epoch.
 
     Whether it would is seen from the first batch: it needs two values a channel, and images have many in a row.

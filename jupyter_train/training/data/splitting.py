@@ -14,7 +14,7 @@ from jupyter_train.config.cross_validation import Fold
 from jupyter_train.exceptions import DataError, did_you_mean
 
 #: More different values are no classes.
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Split:
 
 def is_classes(targets: np.ndarray[Any, Any]) -> bool:
     """True for one-dimensional integer, bool or text targets with few enough different values."""
-    return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= MOST_CLASSES
+    return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= MAX_CLASSES
 
 
 def split_rows(

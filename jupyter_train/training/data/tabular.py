@@ -24,7 +24,7 @@ from jupyter_train.training.data.row_checks import (
     missing_of,
     refuse_kind,
 )
-from jupyter_train.training.data.row_inputs import Rows, is_frame, is_sparse, with_text_names
+from jupyter_train.training.data.row_inputs import RowInputs, is_frame, is_sparse, with_text_names
 from jupyter_train.training.data.sparse_rows import SparseRows
 from jupyter_train.training.data.splitting import Split, is_classes, split_rows
 from jupyter_train.training.data.targets import prepared, refuse_mixed, whole_classes, words_of
@@ -32,7 +32,7 @@ from jupyter_train.training.losses import Expects, Loss, expected_by, name_of
 
 
 @dataclass
-class Parts:
+class TableParts:
     """Row-wise parts of a table; `validation` and `test` may be empty."""
 
     train: Dataset[Any]
@@ -44,7 +44,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TablePurpose:
     """What rows are prepared for.
 
     Attributes:
@@ -66,7 +66,7 @@ class Wanted:
     is_lookup: bool = False
 
 
-def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
+def parts_of(rows: RowInputs, wanted: TablePurpose, split: Split, seed: int) -> TableParts:
     """Rows, checked, split and turned into tensors.
 
     Arrays of inputs become float32; whole numbers stay whole in a tensor, and where the model looks them up. Targets
@@ -108,7 +108,7 @@ def parts_of(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
     )
 
 
-def _check_lengths(rows: Rows) -> None:
+def _check_lengths(rows: RowInputs) -> None:
     x, y = np.shape(rows.features), np.shape(rows.targets)
     are_frames = is_frame(rows.features) and is_frame(rows.targets)
     if are_frames and rows.features is not rows.targets and list(rows.features.columns) == list(rows.targets.columns):
@@ -137,7 +137,7 @@ def _table_of(features: np.ndarray[Any, Any]) -> Any:
     return frame_of(features, [f"x{index}" for index in range(features.shape[1])])
 
 
-def _parts_of_frame(rows: Rows, wanted: Wanted, split: Split, seed: int) -> Parts:
+def _parts_of_frame(rows: RowInputs, wanted: TablePurpose, split: Split, seed: int) -> TableParts:
     frame, target = with_text_names(rows.features), wanted.target
     columns = list(frame.columns)
     if target is None:
@@ -177,9 +177,15 @@ def _check_targets(name: str, targets: np.ndarray[Any, Any], encode: bool) -> No
 
 
 def _encoded(
-    frame: Any, targets: np.ndarray[Any, Any], name: str, rows: Rows, wanted: Wanted, split: Split, seed: int,
+    frame: Any,
+    targets: np.ndarray[Any, Any],
+    name: str,
+    rows: RowInputs,
+    wanted: TablePurpose,
+    split: Split,
+    seed: int,
     groups: np.ndarray[Any, Any] | None = None,
-) -> Parts:  # fmt: skip
+) -> TableParts:
     """The parts of a frame of inputs that has been checked; its encoder is kept."""
     dealt = split_rows(whole_classes(targets, wanted.loss), split, seed, groups)
     encoder = wanted.kept
@@ -198,9 +204,14 @@ def _encoded(
 
 
 def _dealt(
-    features: Any, targets: np.ndarray[Any, Any], rows: Rows, wanted: Wanted, split: Split, seed: int,
+    features: Any,
+    targets: np.ndarray[Any, Any],
+    rows: RowInputs,
+    wanted: TablePurpose,
+    split: Split,
+    seed: int,
     dealt: tuple[Any, Any, Any] | None = None,
-) -> Parts:  # fmt: skip
+) -> TableParts:
     """The parts of inputs that are numbers.
 
     Args:
@@ -232,14 +243,17 @@ def _dealt(
     if rows.weights is not None:
         others.append(torch.from_numpy(checked_weights(rows.weights, len(numbers)).astype("float32")))
     sets = [_dataset(x, others, index) if len(index) else None for index in dealt]
-    counts = [f"{len(index):,} {name}" for name, index in zip(("train", "validation", "test"), dealt, strict=True)
-              if len(index)]  # fmt: skip
+    counts = [
+        f"{len(index):,} {name}"
+        for name, index in zip(("train", "validation", "test"), dealt, strict=True)
+        if len(index)
+    ]
     assert sets[0] is not None
     words = f"rows: {' / '.join(counts)}" + (", stratified" if is_class and not split.given else "")
     words += " · weighted" if rows.weights is not None else ""
     words += f" · {words_of(labels)}" if labels is not None and targets.dtype.kind not in "OUS" else ""
     classes = len(np.unique(numbers)) if is_class else 0
-    return Parts(sets[0], sets[1], sets[2], words, encoder, classes)
+    return TableParts(sets[0], sets[1], sets[2], words, encoder, classes)
 
 
 def _refuse_scaled_classes(targets: np.ndarray[Any, Any], are_numbered: bool, loss: Loss | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Absent:
+class AbsentKeys:
     """Names that are no keys of dicts; asked at the cost of a few comparisons.
 
     The length of a dict does not tell: one key may have gone as another came.

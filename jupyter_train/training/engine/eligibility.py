@@ -14,14 +14,14 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
-from jupyter_train.training.engine.attribute_watch import Absent
+from jupyter_train.training.engine.attribute_watch import AbsentKeys
 from jupyter_train.training.engine.patch_detection import parts_of, replaced
 
 #: Attributes that nobody takes away: of Lightning's loops, and of its strategies.
 _MARKS = {"_loaded_from_state_dict", "_forward_redirection"}
 
 
-def why_not(trainer: pl.Trainer) -> str | None:
+def ineligible_reason(trainer: pl.Trainer) -> str | None:
     """Why a fit takes Lightning's own loop, in a few words; None when the lean one serves.
 
     Args:
@@ -52,7 +52,7 @@ def why_not(trainer: pl.Trainer) -> str | None:
     return None if name is None else f"{name} has been replaced"
 
 
-class Choice:
+class LoopSelector:
     """The loop that the next batch takes; decided anew as soon as something that it rests on has changed.
 
     Args:
@@ -86,7 +86,7 @@ class Choice:
 
     def _decide(self) -> None:
         trainer, strategy = self._trainer, self._strategy
-        self.reason = why_not(trainer)
+        self.reason = ineligible_reason(trainer)
         self._model = strategy._model
         self._precision = strategy._precision_plugin
         self._optimizers = len(strategy._optimizers)
@@ -94,6 +94,6 @@ class Choice:
         self._is_automatic = self._module._automatic_optimization
         parts = [(vars(part), names) for part, names in parts_of(trainer)]
         marked = [(attributes, mark) for attributes, _ in parts for mark in _MARKS if mark in attributes]
-        self._absent = Absent(marked, [pair for pair in parts if not pair[0].keys() & _MARKS])
+        self._absent = AbsentKeys(marked, [pair for pair in parts if not pair[0].keys() & _MARKS])
         self._dicts = [attributes for attributes, _ in parts]
         self._lengths = list(map(len, self._dicts))

@@ -9,7 +9,7 @@ from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.log_cache import Ledger
+from jupyter_train.training.engine.log_cache import ResultCache
 from jupyter_train.training.engine.signature import Signature
 from jupyter_train.training.engine.transfer import Transfer
 
@@ -22,7 +22,7 @@ class Evaluation:
         ledger: Where `self.log` goes.
     """
 
-    def __init__(self, trainer: pl.Trainer, ledger: Ledger) -> None:
+    def __init__(self, trainer: pl.Trainer, ledger: ResultCache) -> None:
         loop: Any = trainer.fit_loop.epoch_loop.val_loop
         module: Any = trainer.lightning_module
         hooks = Hooks(trainer)

@@ -10,16 +10,22 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.core.hooks import DataHooks
 
-from jupyter_train.training.engine.attribute_watch import Absent
+from jupyter_train.training.engine.attribute_watch import AbsentKeys
 
 #: Hooks after which the fit catches up; after the others that comes with the training step, or the next batch.
 _WITHIN = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 Hook = Callable[..., Any] | None
 
 CALLED = (
-    "on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward", "on_after_backward",
-    "on_before_optimizer_step", "on_validation_batch_start", "on_validation_batch_end",
-)  # fmt: skip
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+)
 _STEPPING = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "clip_gradients")
 TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 _of_callback = attrgetter(*CALLED)
@@ -119,7 +125,7 @@ class Hooks:
         complete = [vars(one) for one in with_dict if _is_complete(one)]
         own = [one for one in with_dict if not _is_complete(one)]
         names = [_TRANSFERRING if one is self._datamodule else _CALLING for one in own]
-        self._absent = Absent([(attributes, _MARK)], zip(map(vars, own), names, strict=True))
+        self._absent = AbsentKeys([(attributes, _MARK)], zip(map(vars, own), names, strict=True))
         self._dicts: list[Any] = [*complete, *map(vars, kinds)]
         self._lengths = list(map(len, self._dicts))
         self._idle = [

@@ -76,7 +76,7 @@ class _Entry:
         slots["_forward_cache"] = value._forward_cache
 
 
-class Ledger:
+class ResultCache:
     """The results of one fit.
 
     Args:
@@ -248,13 +248,13 @@ def _size_of(batch: Any) -> int:
     return int(extract_batch_size(batch))
 
 
-_OPEN: dict[int, Ledger] = {}
+_OPEN: dict[int, ResultCache] = {}
 _LOCK = threading.Lock()
 _theirs: Any = pl.LightningModule.log
 
 
 @contextlib.contextmanager
-def opened(module: pl.LightningModule, ledger: Ledger) -> Iterator[None]:
+def opened(module: pl.LightningModule, ledger: ResultCache) -> Iterator[None]:
     """While `module.log` writes to the ledger first."""
     global _theirs
     with _LOCK:

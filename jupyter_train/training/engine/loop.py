@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataLoaderIterDataFetcher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from jupyter_train.training.engine.eligibility import Choice, why_not
+from jupyter_train.training.engine.eligibility import LoopSelector, ineligible_reason
 from jupyter_train.training.engine.evaluation import Evaluation
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.log_cache import Ledger, opened
+from jupyter_train.training.engine.log_cache import ResultCache, opened
 from jupyter_train.training.engine.step import Step
 from jupyter_train.training.engine.transfer import Transfer, source_of
 
@@ -38,7 +38,7 @@ class _Engine:
         self._trainer = trainer
         self._tell = tell
         self._told: set[str | None] = set()
-        self._ledger: Ledger | None = None
+        self._ledger: ResultCache | None = None
         self._theirs = loop.run, loop.on_advance_end, loop.val_loop.run
         self._advance_end: Callable[[Any], None] = loop.on_advance_end
         loop.run = self._run
@@ -46,7 +46,7 @@ class _Engine:
         loop.val_loop.run = self._validate
 
     def _run(self, fetcher: Any) -> None:
-        choice = Choice(self._trainer)
+        choice = LoopSelector(self._trainer)
         self._say(choice.reason)
         run, advance_end, _ = self._theirs
         self._advance_end = advance_end
@@ -65,10 +65,10 @@ class _Engine:
 
     def _validate(self) -> Any:
         loop: Any = self._trainer.fit_loop.epoch_loop.val_loop
-        if why_not(self._trainer) is not None:
+        if ineligible_reason(self._trainer) is not None:
             return self._theirs[2]()
         ledger = self._opened()
-        loop._evaluation_step = _Lazily(self._trainer, ledger, loop)
+        loop._evaluation_step = _LazyEvaluation(self._trainer, ledger, loop)
         try:
             with opened(self._trainer.lightning_module, ledger):
                 return self._theirs[2]()
@@ -80,21 +80,21 @@ class _Engine:
             self._told.add(reason)
             self._tell(reason)
 
-    def _opened(self) -> Ledger:
+    def _opened(self) -> ResultCache:
         if self._ledger is None:
-            self._ledger = Ledger(self._trainer)
+            self._ledger = ResultCache(self._trainer)
         return self._ledger
 
 
-class _Lazily:
+class _LazyEvaluation:
     """Looks at a validation when its first batch is there: what is overridden may be decided in its first hooks."""
 
-    def __init__(self, trainer: pl.Trainer, ledger: Ledger, loop: Any) -> None:
+    def __init__(self, trainer: pl.Trainer, ledger: ResultCache, loop: Any) -> None:
         self._trainer = trainer
         self._ledger = ledger
         self._loop = loop
         self._theirs = loop._evaluation_step
-        self._choice: Choice | None = None
+        self._choice: LoopSelector | None = None
         self._step: Any = None
 
     def __call__(self, *arguments: Any) -> None:
@@ -107,11 +107,11 @@ class _Lazily:
         if not is_first:
             self._ledger.settle()
         stand_in = vars(self._loop).pop("_evaluation_step")  # this object is no reason to take Lightning's own loop
-        is_theirs = why_not(self._trainer) is not None or isinstance(
+        is_theirs = ineligible_reason(self._trainer) is not None or isinstance(
             self._loop._data_fetcher, _DataLoaderIterDataFetcher
         )
         self._loop._evaluation_step = stand_in
-        self._choice = Choice(self._trainer)
+        self._choice = LoopSelector(self._trainer)
         self._step = self._theirs if is_theirs else Evaluation(self._trainer, self._ledger)
 
 
@@ -129,8 +129,8 @@ class _Epoch:
     def __init__(
         self,
         trainer: pl.Trainer,
-        ledger: Ledger,
-        choice: Choice,
+        ledger: ResultCache,
+        choice: LoopSelector,
         theirs: Callable[[Any], None],
         say: Callable[[str | None], None],
     ) -> None:

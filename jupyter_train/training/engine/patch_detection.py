@@ -16,24 +16,58 @@ from pytorch_lightning.trainer.connectors.logger_connector.logger_connector impo
 from pytorch_lightning.trainer.connectors.logger_connector.result import _ResultCollection, _ResultMetric
 
 _EPOCH = (
-    "advance", "_should_accumulate", "_accumulated_batches_reached", "_num_ready_batches_reached",
-    "_should_check_val_fx", "_should_check_val_epoch", "_on_before_fetch", "_on_after_fetch", "_build_kwargs",
-    "_save_loggers_on_train_batch_end", "_broadcast_sigterm_tensor", "update_lr_schedulers", "_update_learning_rates",
-)  # fmt: skip
+    "advance",
+    "_should_accumulate",
+    "_accumulated_batches_reached",
+    "_num_ready_batches_reached",
+    "_should_check_val_fx",
+    "_should_check_val_epoch",
+    "_on_before_fetch",
+    "_on_after_fetch",
+    "_build_kwargs",
+    "_save_loggers_on_train_batch_end",
+    "_broadcast_sigterm_tensor",
+    "update_lr_schedulers",
+    "_update_learning_rates",
+)
 _OPTIMIZATION = (
-    "run", "_make_closure", "_make_step_fn", "_make_zero_grad_fn", "_make_backward_fn", "_optimizer_step",
-    "_on_before_zero_grad", "_optimizer_zero_grad", "_training_step",
-)  # fmt: skip
+    "run",
+    "_make_closure",
+    "_make_step_fn",
+    "_make_zero_grad_fn",
+    "_make_backward_fn",
+    "_optimizer_step",
+    "_on_before_zero_grad",
+    "_optimizer_zero_grad",
+    "_training_step",
+)
 _EVALUATION = ("_evaluation_step", "_build_kwargs", "_build_step_args_from_hook_kwargs")
 _STRATEGY = (
-    "batch_to_device", "training_step", "post_training_step", "validation_step", "backward", "pre_backward",
-    "post_backward", "optimizer_step", "on_train_batch_start",
-)  # fmt: skip
+    "batch_to_device",
+    "training_step",
+    "post_training_step",
+    "validation_step",
+    "backward",
+    "pre_backward",
+    "post_backward",
+    "optimizer_step",
+    "on_train_batch_start",
+)
 _PRECISION = (
-    "convert_input", "pre_backward", "backward", "post_backward", "_after_closure", "_wrap_closure", "optimizer_step",
-    "_clip_gradients", "clip_gradients", "clip_grad_by_value", "clip_grad_by_norm", "train_step_context",
+    "convert_input",
+    "pre_backward",
+    "backward",
+    "post_backward",
+    "_after_closure",
+    "_wrap_closure",
+    "optimizer_step",
+    "_clip_gradients",
+    "clip_gradients",
+    "clip_grad_by_value",
+    "clip_grad_by_norm",
+    "train_step_context",
     "val_step_context",
-)  # fmt: skip
+)
 _CALLS = ("_call_lightning_module_hook", "_call_callback_hooks", "_call_strategy_hook")
 
 _KNOWN: list[tuple[Any, tuple[str, ...]]] = [

@@ -14,8 +14,8 @@ from jupyter_train.config import machine
 from jupyter_train.exceptions import DataError
 from jupyter_train.training.data.sample_order import in_order, order_seed
 
-_LEAST_GAIN = 1.2
-_MOST_S = 1.5
+_MIN_GAIN = 1.2
+_MAX_S = 1.5
 #: Passes of at most so many batches are measured whole, with their beginning.
 _SHORT = 8
 
@@ -54,7 +54,7 @@ class LoaderTable:
     def best(self) -> Setting:
         """The fastest; the loader's own unless another is faster by a fifth."""
         fastest = max(self.rates, key=lambda one: self.rates[one])
-        return fastest if self.rates[fastest] >= _LEAST_GAIN * self.rates[self.given] else self.given
+        return fastest if self.rates[fastest] >= _MIN_GAIN * self.rates[self.given] else self.given
 
     def __repr__(self) -> str:
         width = max(len(one.words) for one in self.rates)
@@ -96,12 +96,15 @@ def _rate(loader: DataLoader[Any], setting: Setting, seed: int) -> float:
     """Batches per second over some passes of about 1.5 s together, the first two batches of long ones left out."""
     varied = copy.copy(loader)
     varied.__dict__.update(
-        num_workers=setting.num_workers, prefetch_factor=setting.prefetch_factor, pin_memory=setting.pin_memory,
-        persistent_workers=False, _iterator=None,
-    )  # fmt: skip
+        num_workers=setting.num_workers,
+        prefetch_factor=setting.prefetch_factor,
+        pin_memory=setting.pin_memory,
+        persistent_workers=False,
+        _iterator=None,
+    )
     warming = 2 if len(varied) > _SHORT else 0
     count, spent_s = 0, 0.0
-    deadline = time.perf_counter() + _MOST_S
+    deadline = time.perf_counter() + _MAX_S
     while time.perf_counter() < deadline:
         began = time.perf_counter()
         for number, _ in enumerate(in_order(varied, order_seed(seed), by_index=True)):

@@ -14,7 +14,7 @@ from jupyter_train.training.checkpoints.monitor_choice import told_best
 from jupyter_train.training.data.in_memory import IndexedDataset
 from jupyter_train.training.data.loaders import DataSource
 from jupyter_train.training.data.sample_order import in_order, order_seed
-from jupyter_train.training.engine.eligibility import why_not
+from jupyter_train.training.engine.eligibility import ineligible_reason
 from jupyter_train.training.lightning.safe_points import is_tested
 from jupyter_train.training.logging.console import captured
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
@@ -66,7 +66,7 @@ def _loop(reason: str | None, config: TrainConfig) -> str:
     return "lean" if reason is None else f"Lightning's own: {reason}"
 
 
-class _Look(pl.Callback):
+class _LoopProbe(pl.Callback):
     """Asks which loop would be taken, once the optimizers are there."""
 
     reason: str | None = None
@@ -78,18 +78,20 @@ class _Look(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Everything is set up; nothing is trained yet."""
         self.best = told_best(self._config, trainer.enable_validation, len(trainer.optimizers))
-        self.reason = why_not(trainer)
+        self.reason = ineligible_reason(trainer)
 
 
-def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _Look]:
-    look = _Look(config)
+def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _LoopProbe]:
+    look = _LoopProbe(config)
     with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored):
         arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
         arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         trainer = pl.Trainer(
             **{name: value for name, value in arguments.items() if name != "fast_dev_run"},
-            enable_model_summary=False, num_sanity_val_steps=0, callbacks=[look],
-        )  # fmt: skip
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            callbacks=[look],
+        )
         refuse_model_callbacks(trainer)
         trainer.fit(copy.deepcopy(module), **source.loaders)
     return trainer, look

@@ -25,7 +25,7 @@ _ATTRIBUTE = "batch_size"
 
 
 @dataclass
-class Finding:
+class FinderResult:
     """Something that was looked for, to be told in the run.
 
     Attributes:
@@ -39,7 +39,9 @@ class Finding:
     picture: bytes = b""
 
 
-def find(model: Any, data: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig) -> list[Finding]:
+def find(
+    model: Any, data: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig
+) -> list[FinderResult]:
     """Looks for what is `auto` in `config`, and puts the numbers there; nothing else is changed.
 
     Args:
@@ -60,7 +62,7 @@ def find(model: Any, data: Any, module: pl.LightningModule, source: DataSource, 
     if config.batch_size == "auto":
         size, words = _find_batch_size(module, source, data, config)
         config.batch_size = size
-        findings.append(Finding(words, []))
+        findings.append(FinderResult(words, []))
         source = as_source(data, config, module, config.seed or 0)
     if config.lr == "auto":
         as_module(model, dataclasses.replace(config, lr=1e-3))  # refuses what keeps no learning rate, before the search
@@ -69,7 +71,7 @@ def find(model: Any, data: Any, module: pl.LightningModule, source: DataSource, 
     return findings
 
 
-def _find_lr(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[Finding, float]:
+def _find_lr(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[FinderResult, float]:
     with _looking(config, "--lr auto") as tuner:
         finder = tuner.lr_find(_copied(module), **source.loaders, update_attr=False)
     found = finder.suggestion() if finder is not None else None
@@ -79,7 +81,7 @@ def _find_lr(module: pl.LightningModule, source: DataSource, config: TrainConfig
         )
     rates, losses = finder.results["lr"], finder.results["loss"]
     words = f"learning rate {found:.3g} found by Lightning's finder in {len(rates)} steps"
-    return Finding(words, list(zip(rates, losses, strict=False)), _picture(finder)), float(found)
+    return FinderResult(words, list(zip(rates, losses, strict=False)), _picture(finder)), float(found)
 
 
 def _find_batch_size(module: pl.LightningModule, source: DataSource, data: Any, config: TrainConfig) -> tuple[int, str]:
@@ -133,9 +135,13 @@ def _looking(config: TrainConfig, flag: str) -> Iterator[Tuner]:
     hidden = contextlib.redirect_stderr(io.StringIO())  # the finder's own progress bar
     with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored), hidden:
         trainer = pl.Trainer(
-            **plain_arguments(config) | {"default_root_dir": folder}, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        )  # fmt: skip
+            **plain_arguments(config) | {"default_root_dir": folder},
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
         refuse_model_callbacks(trainer)
         try:
             yield Tuner(trainer)

@@ -15,10 +15,10 @@ from jupyter_train.config.bounds import DEVICES
 from jupyter_train.config.commands import Command
 from jupyter_train.exceptions import OptionError
 from jupyter_train.run import RunStatus
-from jupyter_train.store.command_queue import Inbox
+from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.commands import Answer
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
-from jupyter_train.store.writer import Marker, Row, RunWriter
+from jupyter_train.store.writer import HistoryMarker, Row, RunWriter
 
 #: Ways to start the processes that only make sense inside a notebook; ours start from a process of the run's own.
 _NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
@@ -76,14 +76,14 @@ def _check_machine(world_size: int, config: TrainConfig) -> None:
         raise OptionError(f"{world_size:,} processes would train together: expected {err}") from None
 
 
-class SharedInbox(Inbox):
+class SharedCommandQueue(CommandQueue):
     """An inbox whose content is the same in every process, so that all obey between the same two batches.
 
     Args:
         source: Where commands arrive, in the process that owns the run; None in the others.
     """
 
-    def __init__(self, source: Inbox | None) -> None:
+    def __init__(self, source: CommandQueue | None) -> None:
         super().__init__()
         self._source = source
         self._group: Any = None
@@ -103,7 +103,7 @@ class SharedInbox(Inbox):
             self.waiting.extend(commands[0])
 
 
-class NoMailbox:
+class NoCommandChannel:
     """What a process that does not own the run has for a mailbox: nobody to answer."""
 
     def answered(self, command: Command, given: Answer) -> None:
@@ -142,9 +142,11 @@ class NoWriter(RunWriter):
     def medium(self, medium: Medium) -> None:
         """Nothing."""
 
-    def mark(self) -> Marker:
+    def mark(self) -> HistoryMarker:
         """A moment of nobody's history."""
-        return Marker()
+        return HistoryMarker()
 
-    def checkpoint(self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: Marker | None = None) -> None:
+    def checkpoint(
+        self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: HistoryMarker | None = None
+    ) -> None:
         """Nothing."""

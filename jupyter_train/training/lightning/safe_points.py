@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 _TESTED = ("2.6.",)
 
 
-class Moment(StrEnum):
+class SafePoint(StrEnum):
     """Where a fit stands, and so where it would go on."""
 
     BETWEEN_BATCHES = "between batches"
@@ -24,7 +24,7 @@ class Moment(StrEnum):
     BEFORE_VALIDATION = "before validation"
 
 
-class Listener(Protocol):
+class SafePointListener(Protocol):
     """Is told what happens between batches."""
 
     def after_step(self, trainer: pl.Trainer) -> None:
@@ -33,7 +33,7 @@ class Listener(Protocol):
     def before_batch(self, trainer: pl.Trainer) -> None:
         """Nothing of the next batch has begun."""
 
-    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+    def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         """Everything due so far is done."""
 
 
@@ -42,7 +42,7 @@ def is_tested() -> bool:
     return str(getattr(pl, "__version__", "")).startswith(_TESTED)
 
 
-def listen(trainer: pl.Trainer, listener: Listener) -> bool:
+def listen(trainer: pl.Trainer, listener: SafePointListener) -> bool:
     """Tells `listener` of every moment of a fit; False, and nothing done, on a release that is not known."""
     if not is_tested():
         return False
@@ -54,14 +54,14 @@ def listen(trainer: pl.Trainer, listener: Listener) -> bool:
         listener.after_step(trainer)
 
     def end_of_batch(_fetcher: Any) -> None:
-        listener.at(Moment.BETWEEN_BATCHES, trainer)
+        listener.at(SafePoint.BETWEEN_BATCHES, trainer)
         if not _is_over(trainer, epoch_loop):
             listener.before_batch(trainer)
 
     after(connector, "update_train_step_metrics", end_of_step)
     after(epoch_loop, "on_run_start", lambda _fetcher: listener.before_batch(trainer))
     after(epoch_loop, "on_advance_end", end_of_batch)
-    after(fit_loop, "on_advance_end", lambda: listener.at(Moment.BETWEEN_EPOCHS, trainer))
+    after(fit_loop, "on_advance_end", lambda: listener.at(SafePoint.BETWEEN_EPOCHS, trainer))
     before(epoch_loop.val_loop, "run", lambda: _at_validation(trainer, listener))
     return True
 
@@ -82,9 +82,9 @@ def ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
     return (is_over or is_stopped) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
-def _at_validation(trainer: pl.Trainer, listener: Listener) -> None:
+def _at_validation(trainer: pl.Trainer, listener: SafePointListener) -> None:
     if not trainer.sanity_checking:
-        listener.at(Moment.BEFORE_VALIDATION, trainer)
+        listener.at(SafePoint.BEFORE_VALIDATION, trainer)
 
 
 def after(owner: Any, name: str, work: Callable[..., None]) -> None:

@@ -16,7 +16,7 @@ import torch
 from jupyter_train.training.logging.run_logger import RunLogger
 
 
-class StepValues:
+class StepMetrics:
     """Records every step's values, instead of Lightning's own call or (with loggers of the user's) before it.
 
     Args:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-_MOST_SIDE = 1024
+_MAX_SIDE = 1024
 
 
 def png_of(image: Any) -> bytes:
@@ -20,7 +20,7 @@ def png_of(image: Any) -> bytes:
         picture = image
     else:
         picture = Image.fromarray(_bytes_of(image))
-    picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
+    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()

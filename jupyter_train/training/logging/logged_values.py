@@ -9,15 +9,15 @@ from typing import Any
 import torch
 
 #: Whole numbers beyond it are not whole in a browser.
-_LARGEST_STEP = 1 << 53
+_MAX_STEP = 1 << 53
 #: A dict may hold itself.
-_MOST_LEVELS = 8
+_MAX_LEVELS = 8
 
 
 def flat(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names and values; those of a dict under its name and a slash, as TensorBoard has them."""
     for name, value in metrics.items():
-        if isinstance(value, Mapping) and prefix.count("/") < _MOST_LEVELS:
+        if isinstance(value, Mapping) and prefix.count("/") < _MAX_LEVELS:
             yield from flat(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value
@@ -56,6 +56,6 @@ def step_of(step: Any) -> int:
         found = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
     except TypeError:
         raise ValueError(f"a step is a whole number; `{step!r:.80}` is none") from None
-    if abs(found) > _LARGEST_STEP:
+    if abs(found) > _MAX_STEP:
         raise ValueError(f"a step is at most 2^53; `{found!r:.80}` is not")
     return found

@@ -15,7 +15,7 @@ from jupyter_train.store.writer import RunWriter
 _PERIOD_S = 2.0
 #: Looking at every process of the machine takes a millisecond, which a fit that is over by then need not wait for.
 _FIRST_S = 0.2
-_MOST_SAMPLES = 40
+_MAX_SAMPLES = 40
 
 
 class Resources:
@@ -45,7 +45,7 @@ class Resources:
                 self._has_looked = True
                 return
             self._samples.append(usage)
-            if len(self._samples) > _MOST_SAMPLES:
+            if len(self._samples) > _MAX_SAMPLES:
                 self._samples = self._samples[::2]
                 self._period_s *= 2
             self._writer.summary(resources=self._columns())

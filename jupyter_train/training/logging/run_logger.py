@@ -27,7 +27,7 @@ from jupyter_train.training.logging.experiment import Experiment
 from jupyter_train.training.logging.images import png_of
 from jupyter_train.training.logging.logged_values import flat, kind_of, number_of, step_of
 
-MOST_POINTS_PER_S = 1000.0
+MAX_POINTS_PER_S = 1000.0
 
 
 class RunLogger(Logger):
@@ -215,7 +215,7 @@ class RunLogger(Logger):
 
 
 class _Stride:
-    """Thins each series to `MOST_POINTS_PER_S`, or to every N-th step, and says so once."""
+    """Thins each series to `MAX_POINTS_PER_S`, or to every N-th step, and says so once."""
 
     def __init__(self, every_n_steps: int | None, writer: RunWriter) -> None:
         self.last_step = 0
@@ -256,7 +256,7 @@ class _Stride:
             return
         rate = self._rows / elapsed if self._window_start else 0.0
         self._window_start, self._rows = now, 0
-        stride = max(self.every, -(-int(rate) // int(MOST_POINTS_PER_S)))
+        stride = max(self.every, -(-int(rate) // int(MAX_POINTS_PER_S)))
         if stride > self.every:
             self._thin(stride)
             text = f"{rate:,.0f} steps/s: from step {step} on every {stride}. step is recorded"

@@ -14,20 +14,20 @@ import torch
 from torch import nn
 
 from jupyter_train.store.metrics.reader import WEIGHTS
-from jupyter_train.store.replay_check import Verification
+from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.writer import Row, RunWriter
-from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 
 #: The part of training time that hashing may take, copying and hashing together.
 SHARE = 0.005
 #: The least time between two hashes inside an epoch, and between one and that at an epoch's end.
 PERIOD_S, END_PERIOD_S = 1.0, 0.25
 #: Of models with more values an evenly spaced sample of about so many is hashed.
-MOST_VALUES = 16_000_000
+MAX_VALUES = 16_000_000
 #: More bytes than these are not held as copies that wait to be hashed.
-_MOST_WAITING_BYTES = 64 * 1024 * 1024
+_MAX_WAITING_BYTES = 64 * 1024 * 1024
 #: What copying and hashing cost, until it has been measured.
-_LEAST_COST_S, _BYTES_PER_S = 2e-4, 4e8
+_MIN_COST_S, _BYTES_PER_S = 2e-4, 4e8
 #: So many steps say which series hold the loss.
 _STEPS = 3
 
@@ -36,7 +36,7 @@ class Fingerprint:
     """The weights of one moment as a number: 52 bits of a SHA-256 over names, types, shapes and values.
 
     Parameters and persistent buffers are copied when it is made, and hashed by the thread that first asks for the
-    number. Of models with more than `MOST_VALUES` values every N-th value of each tensor is taken. The number is NaN
+    number. Of models with more than `MAX_VALUES` values every N-th value of each tensor is taken. The number is NaN
     where the values could not be read; `problem` says why.
 
     Args:
@@ -77,7 +77,7 @@ class Fingerprint:
 
 def _copies(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
     weights = list(_weights(module))
-    every = max(1, -(-sum(one.numel() for _, one in weights) // MOST_VALUES))
+    every = max(1, -(-sum(one.numel() for _, one in weights) // MAX_VALUES))
     return [
         (f"{name}|{one.dtype}|{tuple(one.shape)}|", one.detach().reshape(-1)[::every].clone()) for name, one in weights
     ]
@@ -119,7 +119,7 @@ class WeightsLog:
         self._due = self._end_due = 0.0
         self._is_possible = True
 
-    def at(self, moment: Moment, trainer: pl.Trainer) -> None:
+    def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         """Nothing of the fit is half done: takes a hash where one is due."""
         if self._awaited:
             self._take_awaited(moment, trainer)
@@ -127,16 +127,16 @@ class WeightsLog:
         now = time.monotonic()
         if now < self._end_due:  # which is never after the other
             return
-        is_due = moment is Moment.BETWEEN_EPOCHS or (moment is Moment.BETWEEN_BATCHES and now >= self._due)
+        is_due = moment is SafePoint.BETWEEN_EPOCHS or (moment is SafePoint.BETWEEN_BATCHES and now >= self._due)
         if is_due and self._is_affordable(now, trainer):
             self._take(trainer, _place(moment, trainer))
             self._due, self._end_due = now + PERIOD_S, now + END_PERIOD_S
 
-    def _take_awaited(self, moment: Moment, trainer: pl.Trainer) -> None:
+    def _take_awaited(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         place, awaited = _place(moment, trainer), self._awaited
         while awaited and awaited[0] < place:
             awaited.popleft()
-        if awaited and awaited[0] == place and moment is not Moment.BEFORE_VALIDATION:
+        if awaited and awaited[0] == place and moment is not SafePoint.BEFORE_VALIDATION:
             awaited.popleft()
             self._take(trainer, place)
 
@@ -148,7 +148,7 @@ class WeightsLog:
         if self._began is None:
             self._began = now
             size = sum(one.numel() * one.element_size() for _, one in _weights(trainer.lightning_module))
-            self._cost_s = self._cost_s or _LEAST_COST_S + size / _BYTES_PER_S
+            self._cost_s = self._cost_s or _MIN_COST_S + size / _BYTES_PER_S
         self._count_costs()
         if self._waiting:
             return False
@@ -172,7 +172,7 @@ class WeightsLog:
         self._waiting.append(taken)
         step = trainer.fit_loop.epoch_loop._batches_that_stepped
         self._writer.add(Row(step, place, time.time(), [(WEIGHTS, taken)]))
-        if sum(one.size_bytes for one in self._waiting) > _MOST_WAITING_BYTES:
+        if sum(one.size_bytes for one in self._waiting) > _MAX_WAITING_BYTES:
             for one in self._waiting[:-1]:
                 float(one)
         self._count_costs()
@@ -185,10 +185,10 @@ class WeightsLog:
             self._writer.event("warning", text)
 
 
-def _place(moment: Moment, trainer: pl.Trainer) -> float:
+def _place(moment: SafePoint, trainer: pl.Trainer) -> float:
     """Batches so far; half a one more at an epoch's end."""
     done = trainer.fit_loop.epoch_loop.batch_progress.total.completed
-    return done + (0.5 if moment is Moment.BETWEEN_EPOCHS else 0.0)
+    return done + (0.5 if moment is SafePoint.BETWEEN_EPOCHS else 0.0)
 
 
 class ReturnedLoss:
@@ -198,7 +198,7 @@ class ReturnedLoss:
         verification: Is told.
     """
 
-    def __init__(self, verification: Verification) -> None:
+    def __init__(self, verification: ReplayCheck) -> None:
         self._verification = verification
         self._left = _STEPS
         self._loss: torch.Tensor | None = None

@@ -13,14 +13,14 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 
-from jupyter_train.training.lightning.safe_points import Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state.torchmetrics_state import metrics_of, restore_metrics
 
 #: Progress of nested loops, by the endings of their keys in Lightning's own state.
 _CURRENT_AND_TOTAL = {"current", "total"}
 
 
-def capture(trainer: pl.Trainer, moment: Moment) -> dict[str, Any]:
+def capture(trainer: pl.Trainer, moment: SafePoint) -> dict[str, Any]:
     """Everything but the random state; tensors are shared with the fit, not copied."""
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
@@ -49,7 +49,7 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
     connector: Any = trainer._logger_connector
     _restore_gradients(module, state["gradients"])
     restore_metrics(module, state["metrics"])
-    if state["moment"] != Moment.BETWEEN_EPOCHS:
+    if state["moment"] != SafePoint.BETWEEN_EPOCHS:
         _restore_results(trainer, epoch_loop._results, state["results"])
         connector._first_loop_iter = False  # else the first batch would begin the epoch's means anew
     for name in ("callback_metrics", "logged_metrics", "progress_bar_metrics"):
@@ -80,8 +80,18 @@ def _restore_gradients(module: pl.LightningModule, gradients: dict[str, torch.Te
             parameters[name].grad = gradient.to(parameters[name].device, copy=True)
 
 
-_FIELDS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "enable_graph", "add_dataloader_idx",
-           "dataloader_idx", "metric_attribute")  # fmt: skip
+_FIELDS = (
+    "fx",
+    "name",
+    "prog_bar",
+    "logger",
+    "on_step",
+    "on_epoch",
+    "enable_graph",
+    "add_dataloader_idx",
+    "dataloader_idx",
+    "metric_attribute",
+)
 
 
 def _results(results: Any) -> list[dict[str, Any]]:
@@ -132,14 +142,16 @@ def _has_stopped_early(trainer: pl.Trainer) -> bool:
     return bool(trainer.should_stop and any(one.stopped_epoch for one in stoppers))
 
 
-def settled(loops: dict[str, Any], moment: Moment) -> dict[str, Any]:
+def settled(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
     """Lightning's own record of its loops, with nothing in it begun and not ended.
 
     The epoch that is running stays so; a batch, an optimizer step or a validation that was broken off never began.
     """
-    fit = {key: _settled(value) if "progress" in key and key != "epoch_progress" else value
-           for key, value in loops["fit_loop"].items()}  # fmt: skip
-    if moment is Moment.BEFORE_VALIDATION:
+    fit = {
+        key: _settled(value) if "progress" in key and key != "epoch_progress" else value
+        for key, value in loops["fit_loop"].items()
+    }
+    if moment is SafePoint.BEFORE_VALIDATION:
         progress = fit["epoch_loop.val_loop.batch_progress"]
         total = {name: value - progress["current"][name] for name, value in progress["total"].items()}
         current = dict.fromkeys(progress["current"], 0)

@@ -75,7 +75,7 @@ def seed_sample(seed: int) -> None:
     _GENERATOR.manual_seed(seed)
 
 
-class Held:
+class PreservedRandomState:
     """The random state of this process, put back on leaving."""
 
     def __enter__(self) -> None:
@@ -98,7 +98,7 @@ class RandomStream:
     """
 
     def __init__(self, seed: int) -> None:
-        with Held():
+        with PreservedRandomState():
             seed_sample(seed)
             self._own: tuple[Any, torch.Tensor] = (random.getstate(), torch_state())
             self._numpy = _NumpyStream()

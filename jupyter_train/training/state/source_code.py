@@ -14,10 +14,20 @@ from typing import Any
 
 from jupyter_train.store.redacted_source import mask_source
 
-_MOST_LINES = 24
+_MAX_LINES = 24
 #: Classes of these packages are told apart by the packages' versions.
-_LIBRARIES = ("torch", "pytorch_lightning", "lightning", "lightning_fabric", "torchmetrics", "sklearn", "numpy",
-              "pandas", "builtins", "jupyter_train")  # fmt: skip
+_LIBRARIES = (
+    "torch",
+    "pytorch_lightning",
+    "lightning",
+    "lightning_fabric",
+    "torchmetrics",
+    "sklearn",
+    "numpy",
+    "pandas",
+    "builtins",
+    "jupyter_train",
+)
 
 
 def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str, str]]:
@@ -120,5 +130,5 @@ def differences(before: dict[str, Any], objects: dict[str, Any], keeps_text: boo
         if old.get("text") and new.get("text"):
             found = difflib.unified_diff(old["text"].splitlines(), new["text"].splitlines(), lineterm="", n=0)
             changed = [line for line in found if line[:2] not in ("--", "++", "@@")]
-            lines += [f"    {line}" for line in changed[:_MOST_LINES]]
+            lines += [f"    {line}" for line in changed[:_MAX_LINES]]
     return lines

@@ -13,7 +13,7 @@ from torch import nn
 from torchmetrics import Metric, MetricCollection, MetricTracker
 
 #: More values than these are not copied before every validation.
-_MOST_HELD = 1_000_000
+_MAX_HELD = 1_000_000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor)
 _CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def held_metrics(module: pl.LightningModule) -> dict[str, Any] | None:
     if not all(isinstance(one, torch.Tensor) for one in tensors):
         return None
     tensors += [value for one in kept.values() for value in _tensors_in(one["attributes"])]
-    if sum(one.numel() for one in tensors) > _MOST_HELD:
+    if sum(one.numel() for one in tensors) > _MAX_HELD:
         return None
     return {name: moved(one, _CPU) for name, one in kept.items()}
 

@@ -12,23 +12,25 @@ from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
-from jupyter_train.tuning.parallel.pool import Pool, Trial, Worker
+from jupyter_train.tuning.parallel.pool import AssignedTrial, Pool, Worker
 from jupyter_train.tuning.parameter_json import packed
-from jupyter_train.tuning.scheduler import Driver, say_lost
-from jupyter_train.tuning.trial import Ended
-from jupyter_train.tuning.trial_records import Told
-from jupyter_train.tuning.trial_spec import Plan
+from jupyter_train.tuning.scheduler import Scheduler, say_lost
+from jupyter_train.tuning.trial import TrialEnd
+from jupyter_train.tuning.trial_records import TrialResult
+from jupyter_train.tuning.trial_spec import TrialSpec
 from jupyter_train.tuning.trial_timeout import GRACE_S, words_of
 
 if TYPE_CHECKING:
-    from jupyter_train.tuning.search_spec import Search
+    from jupyter_train.tuning.search_spec import SearchSpec
 
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 #: How long a trial that is to end may take, in its own process, before that process is ended.
-_PATIENCE_S = 2 * GRACE_S
+_TIMEOUT_S = 2 * GRACE_S
 
 
-def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord, writer: RunWriter) -> None:
+def run_trials_in_parallel(
+    store: Store, asked: SearchSpec, driver: Scheduler, record: RunRecord, writer: RunWriter
+) -> None:
     """Carries trials out until the study is over, none of them in this process: one that ends its own ends no other.
 
     Raises:
@@ -42,15 +44,15 @@ def carry_out_all(store: Store, asked: Search, driver: Driver, record: RunRecord
         writer.event("warning", text)
     pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), asked.payload)
     try:
-        _Dealer(pool, driver, store, plan).run()
+        _Dispatcher(pool, driver, store, plan).run()
     finally:
         pool.close()
 
 
-class _Dealer:
+class _Dispatcher:
     """Gives trials to processes and hears how they do."""
 
-    def __init__(self, pool: Pool, driver: Driver, store: Store, plan: Plan) -> None:
+    def __init__(self, pool: Pool, driver: Scheduler, store: Store, plan: TrialSpec) -> None:
         self._pool = pool
         self._driver = driver
         self._store = store
@@ -67,8 +69,8 @@ class _Dealer:
         looked_at = 0.0
         while any(worker.trial is not None for worker in self._pool.workers):
             with contextlib.suppress(queue.Empty):
-                self._take(*self._pool.messages.get(timeout=_LOOK_S))
-            if time.monotonic() > looked_at + _LOOK_S:
+                self._take(*self._pool.messages.get(timeout=_POLL_INTERVAL_S))
+            if time.monotonic() > looked_at + _POLL_INTERVAL_S:
                 looked_at = time.monotonic()
                 self._look()
 
@@ -97,10 +99,10 @@ class _Dealer:
         for worker in list(self._pool.workers):
             if worker.trial is not None and not worker.is_ready:
                 asked, worker.trial = worker.trial.asked, None
-                self._driver.ended(asked, Ended(Told("pruned")))  # it begins again with the study
+                self._driver.ended(asked, TrialEnd(TrialResult("pruned")))  # it begins again with the study
             elif worker.trial is not None and worker.trial.run and not worker.trial.is_asked_to_stop:
                 worker.trial.is_asked_to_stop = True
-                worker.trial.until = min(worker.trial.until, time.monotonic() + _PATIENCE_S)
+                worker.trial.until = min(worker.trial.until, time.monotonic() + _TIMEOUT_S)
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
 
@@ -111,17 +113,17 @@ class _Dealer:
         if self._driver.is_over:
             return
         asked = self._driver.next()
-        worker.trial = Trial(asked)
+        worker.trial = AssignedTrial(asked)
         if worker.is_ready:
             self._limit(worker.trial)
         worker.send(trial=asked.number, **packed(asked.params))
         self._driver.tell_progress()
 
-    def _limit(self, trial: Trial) -> None:
+    def _limit(self, trial: AssignedTrial) -> None:
         """From now on it has so long; it ends itself then, and its process is ended where it does not."""
         limit_s = self._plan.config.trial_timeout
         if limit_s is not None:
-            trial.until = time.monotonic() + limit_s + _PATIENCE_S
+            trial.until = time.monotonic() + limit_s + _TIMEOUT_S
 
     def _hear(self, worker: Worker, message: dict[str, Any]) -> None:
         trial = worker.trial
@@ -138,7 +140,7 @@ class _Dealer:
             worker.send(answer=self._driver.keeps(message["keeps"]))
         elif "ended" in message:
             ended = message["ended"]
-            self._driver.ended(trial.asked, Ended(**{**ended, "told": Told(**ended["told"])}))
+            self._driver.ended(trial.asked, TrialEnd(**{**ended, "told": TrialResult(**ended["told"])}))
             worker.trial = None
             self._give(worker)
 
@@ -157,18 +159,18 @@ class _Dealer:
         say_lost(self._store, trial.run, words)
         self._tries[number] = self._tries.get(number, 1) + 1
         if self._tries[number] > 2 or self._driver.stopped:
-            self._driver.ended(trial.asked, Ended(Told("fail", run=trial.run, message=words)))
+            self._driver.ended(trial.asked, TrialEnd(TrialResult("fail", run=trial.run, message=words)))
         else:
             self._driver.begin_again(trial.asked)
         if not self._driver.is_over:
             self._give(self._pool.start())
 
-    def _ended_by_us(self, trial: Trial) -> None:
+    def _ended_by_us(self, trial: AssignedTrial) -> None:
         """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
         words = words_of(self._plan.config.trial_timeout) if not trial.is_asked_to_stop else "did not end"
         say_lost(self._store, trial.run, words)
-        told = Told("pruned" if trial.is_asked_to_stop else "fail", run=trial.run, message=words)
-        self._driver.ended(trial.asked, Ended(told, is_late=True))
+        told = TrialResult("pruned" if trial.is_asked_to_stop else "fail", run=trial.run, message=words)
+        self._driver.ended(trial.asked, TrialEnd(told, is_late=True))
         if not self._driver.is_over:
             self._give(self._pool.start())
 

@@ -14,22 +14,22 @@ from typing import Any, BinaryIO
 
 from jupyter_train.exceptions import StudyError
 from jupyter_train.execution.workers import crash_report, payload
-from jupyter_train.execution.workers.fork_server import STEM, Process, start
+from jupyter_train.execution.workers.fork_server import FORK_SERVER, Process, start
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.paths import STORE_VARIABLE
-from jupyter_train.tuning.trial_records import Asked
-from jupyter_train.tuning.trial_spec import Plan
+from jupyter_train.tuning.trial_records import TrialRequest
+from jupyter_train.tuning.trial_spec import TrialSpec
 
 THREADS_VARIABLE = "JUPYTER_TRAIN_TRIAL_THREADS"
 _MODULE = "jupyter_train.tuning.parallel.worker"
-_END_PATIENCE_S = 10.0
-_READ_PATIENCE_S = 1.0
+_END_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 1.0
 
 
 @dataclass
-class Trial:
+class AssignedTrial:
     """A trial in the hands of a process.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trial:
         until: When its process is ended, on the monotonic clock, if it has not ended by then.
     """
 
-    asked: Asked
+    asked: TrialRequest
     run: str = ""
     until: float = math.inf
     is_asked_to_stop: bool = False
@@ -53,7 +53,7 @@ class Worker:
     stdin: BinaryIO
     stdout: BinaryIO
     reader: threading.Thread = field(init=False)
-    trial: Trial | None = None
+    trial: AssignedTrial | None = None
     is_ready: bool = False
 
     def send(self, **message: Any) -> None:
@@ -77,7 +77,7 @@ class Pool:
         sha256: Hash of the payload of the study's own process, which these read too; one is written if there is none.
     """
 
-    def __init__(self, store: Store, plan: Plan, record: RunRecord, threads: int, sha256: str = "") -> None:
+    def __init__(self, store: Store, plan: TrialSpec, record: RunRecord, threads: int, sha256: str = "") -> None:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.workers: list[Worker] = []
         self._folder = RunFolder(record.folder)
@@ -133,15 +133,15 @@ class Pool:
         for worker in self.workers:
             with contextlib.suppress(OSError):
                 worker.stdin.close()
-        deadline = time.monotonic() + _END_PATIENCE_S
+        deadline = time.monotonic() + _END_TIMEOUT_S
         for worker in self.workers:
             is_idle = worker.is_ready and worker.trial is None
             worker.reader.join(max(0.0, deadline - time.monotonic()) if is_idle else 0.0)
             if worker.reader.is_alive():
                 worker.process.kill()
             worker.process.wait()
-            worker.reader.join(_READ_PATIENCE_S)
-        STEM.let_go()
+            worker.reader.join(_READ_TIMEOUT_S)
+        FORK_SERVER.let_go()
         if self._owns_payload:
             payload.discard(self._folder)
 

@@ -19,10 +19,10 @@ from jupyter_train.store import open_store
 from jupyter_train.store.redacted_output import mask_own_output
 from jupyter_train.tuning.parallel.pool import THREADS_VARIABLE
 from jupyter_train.tuning.parameter_json import unpacked
-from jupyter_train.tuning.trial import carry_out
-from jupyter_train.tuning.trial_records import Asked
+from jupyter_train.tuning.trial import run_trial
+from jupyter_train.tuning.trial_records import TrialRequest
 
-_LOOK_S = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
 class Channel:
@@ -59,7 +59,7 @@ class Channel:
         return answer["answer"]
 
 
-class Afar:
+class RemoteMonitor:
     """The judge of a trial whose driver is another process."""
 
     def __init__(self, channel: Channel) -> None:
@@ -88,11 +88,11 @@ def main(study: str, sha256: str) -> int:
     payload.enter()
     plan = payload.content()["plan"]
     plan.study = study
-    judge = Afar(channel)
+    judge = RemoteMonitor(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:
-        asked = Asked(message["trial"], unpacked(message))
-        ended = carry_out(store, plan, asked, judge, lambda run: channel.send(begun=run))
+        asked = TrialRequest(message["trial"], unpacked(message))
+        ended = run_trial(store, plan, asked, judge, lambda run: channel.send(begun=run))
         channel.send(ended=dataclasses.asdict(ended))
         _let_go()
     return 0
@@ -109,7 +109,7 @@ def _let_go() -> None:
 def _leave_with(driver: int) -> None:
     """Ends this process when the one that drives the study has died: nobody takes its results any more."""
     while os.getppid() == driver:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
 
 
