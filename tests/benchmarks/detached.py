@@ -11,7 +11,7 @@ COLD = "import time; began = time.time(); import torch, pytorch_lightning, sklea
 TRAINS = """
 import time
 from jupyter_train import train
-from jupyter_train.execution.starting import STANDBY
+from jupyter_train.execution.workers.spawn import WARM_WORKER
 from jupyter_train.store import MetricReader, RunFolder
 from tests.models import LitDigits, digits
 
@@ -27,7 +27,7 @@ def seconds():
     return rows[0].time - began, run
 
 first, run = seconds()
-while STANDBY._process is None:
+while WARM_WORKER._process is None:
     time.sleep(0.1)
 time.sleep(12)  # somebody looks at the first run's curve before they start another
 second, other = seconds()

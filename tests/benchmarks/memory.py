@@ -76,7 +76,7 @@ def _train(kind: str, size: str, steps: int) -> None:
         from jupyter_train.api import train as api
         from jupyter_train.panel.viewers import VIEWERS
 
-        api.screen_here = _sink
+        api.current_display = _sink
         VIEWERS.is_watched = lambda _run: True
         api.train(module, loader, max_steps=steps, max_epochs=-1, seed=1, accelerator="cpu", callback=[Marks()])
     print(marks[0] if marks else _peak_mb(), _peak_mb())

@@ -118,10 +118,10 @@ def _train_bare() -> None:
 
 
 def _train_ours(is_watched: bool) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import train as api
     from jupyter_train.panel.viewers import VIEWERS
 
-    api.screen_here = _sink
+    api.current_display = _sink
     VIEWERS.is_watched = lambda _run: is_watched
     api.train(
         _model(),

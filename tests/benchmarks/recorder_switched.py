@@ -92,7 +92,7 @@ def _train(kind: str) -> None:
         def on_train_epoch_start(self, trainer, module) -> None:
             switch.at_epoch(trainer, self)
 
-    api.screen_here = _sink
+    api.current_display = _sink
     switch = _Switch(kind)
     switch.hold_threads()
     api.train(

@@ -16,7 +16,8 @@ LINE = "%train tests.models.LitDigits() __import__('tests.models').models.digits
 #: Both clocks are the machine's monotonic one, so a time printed in the kernel can be compared with ours.
 HOOKED = f"""
 import tests.models as models
-from jupyter_train.training import fit, recorder
+from jupyter_train.training import fit
+from jupyter_train.training.callbacks import recorder
 times = {{}}
 class Lit(models.LitDigits):
     def training_step(self, batch, batch_idx):

@@ -248,10 +248,10 @@ def _by_trainer(task: Task, slices: _Slices, **options: Any) -> None:
 
 
 def _by_us(task: Task, slices: _Slices, **options: Any) -> None:
-    from jupyter_train import api
+    from jupyter_train.api import train as api
     from jupyter_train.panel.viewers import VIEWERS
 
-    api.screen_here = _sink
+    api.current_display = _sink
     VIEWERS.is_watched = lambda _run: True
     api.train(
         _module(task),

@@ -52,7 +52,7 @@ def measure() -> list[dict[str, object]]:
     parts = _parts()
     for name, owner, function in parts:
         setattr(owner, function, _timed(getattr(owner, function), spent, name))
-    api.screen_here = _sink
+    api.current_display = _sink
     VIEWERS.is_watched = lambda _run: True
     rows: list[dict[str, object]] = []
     for name, epochs in EPOCHS.items():

@@ -63,8 +63,7 @@ def _trainer(callback: Any) -> Any:
 
 
 def _ours(parallel: int, trials: int) -> tuple[float, float]:
-    import jupyter_train.tuning.detaching  # noqa: F401  imported before the clock runs, as everything else is
-
+    import jupyter_train.tuning.detached  # noqa: F401  imported before the clock runs, as everything else is
     from jupyter_train import tune
     from tests.models import LitDigits
 

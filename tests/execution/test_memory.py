@@ -15,8 +15,8 @@ from jupyter_train.execution.workers import crash_report
 
 KILLED = """
 import os, subprocess, sys
-from jupyter_train.execution import memory
-before = memory.Kills()
+from jupyter_train.execution import oom_kills
+before = oom_kills.OomKills()
 done = subprocess.run([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
 print(done.returncode, before.are_more)
 done = subprocess.run([sys.executable, "-c", "x = bytearray(600_000_000)"])

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jupyter_train import api, doctor, get_run, runs, train
+from jupyter_train import doctor, get_run, runs, train
+from jupyter_train.api.runs import attach, resume
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.server.rows import row_of
@@ -90,15 +91,15 @@ def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_how_to_go_on(
     found.fix()
     assert (run.record.status, run.record.message in found.words) == ("lost", True)
     threading.Timer(0.5, Path("open").touch).start()
-    assert api.resume(run.ref) is not None
-    assert api.attach(run.ref).status == "finished"
+    assert resume(run.ref) is not None
+    assert attach(run.ref).status == "finished"
 
 
 def test_attaching_to_a_queued_run_waits_for_its_end() -> None:
     run = train(LitDigits(), Gated(), epochs=1, seed=1, quiet=True, detach=True)
     assert run.status == "queued"
     threading.Timer(0.5, Path("open").touch).start()
-    assert api.attach(run.ref).status == "finished"
+    assert attach(run.ref).status == "finished"
 
 
 def test_two_interrupts_stop_a_detached_run_as_they_stop_one_here() -> None:

@@ -78,9 +78,9 @@ def test_there_is_none_where_memory_is_short(monkeypatch) -> None:
 STARTER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from jupyter_train.execution.starting import STANDBY
-STANDBY.prepare(lambda: True)
-print(STANDBY._process.pid, flush=True)
+from jupyter_train.execution.workers.spawn import WARM_WORKER
+WARM_WORKER.prepare(lambda: True)
+print(WARM_WORKER._process.pid, flush=True)
 time.sleep(1000)
 """
 

@@ -100,8 +100,8 @@ def test_one_that_has_threads_is_not_forked(error, monkeypatch) -> None:
 
 def test_it_ends_with_the_process_that_started_it(python: str, tmp_path) -> None:
     code = (
-        "from jupyter_train.execution.workers.fork_server import STEM\n"
-        "stem = STEM.get(); stem.is_warm.wait(60); print(stem._process.pid, flush=True)\n"
+        "from jupyter_train.execution.workers.fork_server import FORK_SERVER\n"
+        "stem = FORK_SERVER.get(); stem.is_warm.wait(60); print(stem._process.pid, flush=True)\n"
         "import time; time.sleep(60)"
     )
     starter = subprocess.Popen([python, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path)

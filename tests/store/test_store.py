@@ -151,13 +151,13 @@ _OWNER = textwrap.dedent(
     """
     import os, sys, time
     from jupyter_train.store import *
-    from jupyter_train.store.owner import OwnerLock
+    from jupyter_train.store.run_lock import RunLock
     from jupyter_train.store.writer import Row
     from jupyter_train.run import RunStatus
     store = open_store()
     record = store.create_run("digits")
     folder = RunFolder(record.folder)
-    lock = OwnerLock(folder.lock); lock.acquire()
+    lock = RunLock(folder.lock); lock.acquire()
     store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
     if "fork" in sys.argv and os.fork() == 0:
         time.sleep(60); os._exit(0)

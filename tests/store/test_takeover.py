@@ -23,12 +23,12 @@ OWNER = """
 import sys, time
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter, open_store
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.writer import Row
 store = open_store()
 record = store.create_run("digits")
 folder = RunFolder(record.folder)
-OwnerLock(folder.lock).acquire()
+RunLock(folder.lock).acquire()
 store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time(), heartbeat_at=time.time())
 writer = RunWriter(store, record.key, folder)
 print(record.key, flush=True)
@@ -48,10 +48,10 @@ GOES_DOWN = """
 import time
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, open_store
-from jupyter_train.store.owner import OwnerLock
+from jupyter_train.store.run_lock import RunLock
 store = open_store()
 record = store.create_run("digits")
-OwnerLock(RunFolder(record.folder).lock).acquire()
+RunLock(RunFolder(record.folder).lock).acquire()
 store.set_status(record.key, RunStatus.RUNNING, 1, started_at=time.time())
 store.set_status(record.key, RunStatus.FINISHED, 1, ended_at=time.time())
 print(record.key, flush=True)

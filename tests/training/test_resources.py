@@ -22,7 +22,7 @@ class Said:
 BUSY = """
 import json, subprocess, sys, time
 import psutil, torch
-from jupyter_train.training import resources
+from jupyter_train.training.logging import resources
 
 class Said:
     def summary(self, **values):
