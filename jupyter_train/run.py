@@ -35,6 +35,14 @@ class RunStatus(enum.StrEnum):
         return self in _ENDED
 
 
+class RunRole(enum.StrEnum):
+    """What a run of one fit is to the run above it."""
+
+    TRAIN = "train"  #: on its own
+    FOLD = "fold"  #: one fit of a cross-validation, or of several seeds
+    TRIAL = "trial"  #: one trial of a search
+
+
 #: What a run's `config` holds beside its options.
 NOT_OPTIONS = ("expressions", "searched_options")
 #: Kinds of runs that are parts of another one, which lists show in their place.

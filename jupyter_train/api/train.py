@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.api.runs import HANDLES, opened_store
 from jupyter_train.config import TrainConfig, signature_of_train
 from jupyter_train.handle import Run, execution_place
@@ -16,9 +18,8 @@ from jupyter_train.panel.display import cell_id, current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.job import RunResult
+    from jupyter_train.execution.run_spec import Build, RunSpec
     from jupyter_train.run import RunRecord
-    from jupyter_train.store import RunWriter
 
 
 @dataclass(frozen=True)
@@ -119,43 +120,91 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
     return start(config, build, ckpt_path=root.get("ckpt_path"))
 
 
-def start(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]], ckpt_path: str | None = None) -> Run:
-    """Carries a run out, its panel live meanwhile: in this process, or with `detach` in one of its own."""
+def start(config: TrainConfig, build: Build, ckpt_path: str | None = None) -> Run:
+    """Trains a run, its panel live meanwhile: in this process, or with `detach` in one of its own."""
     __tracebackhide__ = True
-    if config.explain or config.tune_loader:
-        from jupyter_train.execution.dry_run import dry_run
+    return TrainLauncher(config, build, ckpt_path).launch()
 
-        told: Run = dry_run(config, build)  # text to be read, in a run's place
-        return told
-    panel = None if config.quiet else LivePanel(current_display())
-    if panel is not None:
-        panel.loading("loading torch …")
-    shown_in = None if config.quiet else execution_place()
-    begun: list[RunRecord] = []
 
-    def again(changes: dict[str, Any]) -> Run:
-        """Another attempt, or a fork, with the same model and data."""
-        from jupyter_train.execution.job import changed
+@dataclass(frozen=True)
+class TrainLauncher:
+    """Trains the model and data of one call: the first time, and again with some options changed.
 
-        return start(changed(config, changes), build, ckpt_path)
+    Attributes:
+        config: Checked options.
+        build: Gives model and data.
+        ckpt_path: A Lightning checkpoint to start from.
+    """
 
-    def handle(record: RunRecord, module: Any = None, source: Any = None) -> Run:
-        if record.kind in HANDLES:
-            return HANDLES[record.kind](opened_store(), record.key, shown_in=shown_in, again=again)
-        return Run(opened_store(), record.key, module, source, shown_in, again)
+    config: TrainConfig
+    build: Build
+    ckpt_path: str | None = None
 
-    try:
-        done = _launch(config, build, panel, ckpt_path, begun)
-    except BaseException as err:
-        ended(err, handle(begun[-1]) if begun else None)
-        raise
-    finally:
+    def launch(self) -> Run:
+        """Trains, its panel live meanwhile.
+
+        Raises:
+            JupyterTrainError: Something does not fit, or the fit failed.
+        """
+        __tracebackhide__ = True
+        if self.config.explain or self.config.tune_loader:
+            from jupyter_train.execution.dry_run import dry_run
+
+            explanation: Run = dry_run(self.config, self.build)  # text to be read, in a run's place
+            return explanation
+        panel = None if self.config.quiet else LivePanel(current_display())
         if panel is not None:
-            panel.finish()  # a panel that follows from afar ends when its run does
-    run = handle(done.record, done.module, done.source)
-    if done.error is not None:
-        raise ended(done.error.with_traceback(_without_ours(done.error.__traceback__)), run, is_of_fit=True)
-    return run
+            panel.loading("loading torch …")
+        shown_in = None if self.config.quiet else execution_place()
+        observer = None
+        try:
+            from jupyter_train.execution.launcher import launch_run
+
+            store = opened_store()
+            observer = PanelObserver(store, panel, self.config.detach)
+            result = launch_run(store, self._spec(), self.build, observer)
+        except BaseException as err:
+            record = observer.record if observer is not None else None
+            ended(err, self._handle(record, shown_in) if record is not None else None)
+            raise
+        finally:
+            if panel is not None:
+                panel.finish()  # a panel that follows from afar ends when its run does
+        run = self._handle(result.recorded, shown_in, result.module, result.source)
+        if result.error is not None:
+            raise ended(result.error.with_traceback(_without_ours(result.error.__traceback__)), run, is_of_fit=True)
+        return run
+
+    def relaunch(self, changes: dict[str, Any]) -> Run:
+        """Another attempt, or a fork, with the same model and data.
+
+        Args:
+            changes: Options that are others, by name.
+
+        Raises:
+            OptionError: A change is no option, or its value does not fit.
+        """
+        from jupyter_train.execution.run_spec import changed
+
+        return dataclasses.replace(self, config=changed(self.config, changes)).launch()
+
+    def _spec(self) -> RunSpec:
+        """What is requested, with what is known of the notebook and cell it is requested in."""
+        from jupyter_train.execution.run_spec import RunSpec
+        from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
+
+        return RunSpec(
+            config=self.config,
+            notebook=notebook_path(),
+            parent=parent_run(),
+            provenance={**provenance(self.config.record), "cell": cell_id()},
+            ckpt_path=self.ckpt_path,
+        )
+
+    def _handle(self, record: RunRecord, shown_in: Any, module: Any = None, source: Any = None) -> Run:
+        if record.kind in HANDLES:
+            return HANDLES[record.kind](opened_store(), record.key, shown_in=shown_in, launcher=self)
+        return Run(opened_store(), record.key, module, source, shown_in, self)
 
 
 def _without_ours(found: TracebackType | None) -> TracebackType | None:
@@ -163,36 +212,3 @@ def _without_ours(found: TracebackType | None) -> TracebackType | None:
     while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
         found = found.tb_next
     return found
-
-
-def _launch(
-    config: TrainConfig,
-    build: Callable[[TrainConfig], tuple[Any, Any]],
-    panel: LivePanel | None,
-    ckpt_path: str | None,
-    begun: list[RunRecord],
-) -> RunResult:
-    """Trains; `begun` gets the run as soon as it is recorded."""
-    from jupyter_train.execution.job import Job
-    from jupyter_train.execution.launcher import launch_run
-    from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
-
-    store = opened_store()
-
-    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
-        begun.append(record)
-        if panel is not None and config.detach:
-            panel.follow_elsewhere(store, record)
-        elif panel is not None:
-            panel.follow(store, record.key)
-
-    job = Job(
-        config,
-        build,
-        notebook_path(),
-        parent_run(),
-        {**provenance(config.record), "cell": cell_id()},
-        on_start,
-        ckpt_path,
-    )
-    return launch_run(store, job)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, ModelError, OptionError
@@ -19,7 +21,7 @@ from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
-    from jupyter_train.store import RunWriter, Store
+    from jupyter_train.store import Store
     from jupyter_train.tuning.search_spec import SearchSpec
     from jupyter_train.tuning.trial_spec import TrialSpec
 
@@ -153,7 +155,8 @@ def _check_fit(plan: TrialSpec) -> None:
     Raises:
         JupyterTrainError: As a run with it would.
     """
-    from jupyter_train.execution.job import Job, prepare
+    from jupyter_train.execution.preparation import prepare
+    from jupyter_train.execution.run_spec import RunSpec
     from jupyter_train.training.state import seeds
     from jupyter_train.tuning.trial_spec import corners
 
@@ -164,7 +167,8 @@ def _check_fit(plan: TrialSpec) -> None:
     kernel_state = seeds.KernelRandomState()
     try:
         for params in tried:
-            prepare(Job(plan.trial_config(params), partial(_made, plan, params), plan.notebook))
+            spec = RunSpec(config=plan.trial_config(params), notebook=plan.notebook)
+            prepare(spec, partial(_made, plan, params))
     finally:
         kernel_state.restore()
 
@@ -247,42 +251,62 @@ def _check_takes(maker: Any, config: TuneConfig) -> None:
 
 
 def run_search(store: Store, asked: SearchSpec) -> Study:
-    """Carries a study out, its panel live meanwhile."""
+    """Searches, its panel live meanwhile."""
     __tracebackhide__ = True
-    from jupyter_train.tuning.detached import launch
-    from jupyter_train.tuning.search import search
+    return SearchLauncher(store, asked).launch()
 
-    config = asked.plan.config
-    panel = None if config.quiet else LivePanel(current_display())
-    if panel is not None:
-        panel.loading("loading torch …")
 
-    begun: list[RunRecord] = []
+@dataclass(frozen=True)
+class SearchLauncher:
+    """Searches with the model and data of one call: the first time, and again with some options changed.
 
-    def on_start(record: RunRecord, _writer: RunWriter | None) -> None:
-        begun.append(record)
-        if panel is not None and config.detach:
-            panel.follow_elsewhere(store, record)
-        elif panel is not None:
-            panel.follow(store, record.key)
+    Attributes:
+        store: Where the study is recorded.
+        spec: What is searched.
+    """
 
-    def again(changes: dict[str, Any]) -> Study:
-        """Goes on with the same model and data."""
-        changed = dataclasses.replace(config, **changes)
-        return run_search(store, dataclasses.replace(asked, plan=dataclasses.replace(asked.plan, config=changed)))
+    store: Store
+    spec: SearchSpec
 
-    def handle(record: RunRecord) -> Study:
-        return Study(store, record.key, asked.plan, None if config.quiet else execution_place(), again)
+    def launch(self) -> Study:
+        """Searches, its panel live meanwhile.
 
-    asked.on_start = on_start
-    try:
-        return handle(launch(store, asked).record if config.detach else search(store, asked))
-    except BaseException as err:
-        ended(err, handle(begun[-1]) if begun else None)
-        raise
-    finally:
+        Raises:
+            StudyError: It cannot be resumed, or every trial failed the same way.
+        """
+        __tracebackhide__ = True
+        from jupyter_train.tuning.detached import launch
+        from jupyter_train.tuning.search import search
+
+        config = self.spec.plan.config
+        panel = None if config.quiet else LivePanel(current_display())
         if panel is not None:
-            panel.finish()
+            panel.loading("loading torch …")
+        observer = self.spec.observer = PanelObserver(self.store, panel, config.detach)
+        try:
+            if config.detach:
+                return self._handle(launch(self.store, self.spec).record)
+            return self._handle(search(self.store, self.spec))
+        except BaseException as err:
+            ended(err, self._handle(observer.record) if observer.record is not None else None)
+            raise
+        finally:
+            if panel is not None:
+                panel.finish()
+
+    def relaunch(self, changes: dict[str, Any]) -> Study:
+        """The next attempt at the study, with the same model and data.
+
+        Args:
+            changes: Options that are others, by name.
+        """
+        config = dataclasses.replace(self.spec.plan.config, **changes)
+        plan = dataclasses.replace(self.spec.plan, config=config)
+        return SearchLauncher(self.store, dataclasses.replace(self.spec, plan=plan)).launch()
+
+    def _handle(self, record: RunRecord) -> Study:
+        shown_in = None if self.spec.plan.config.quiet else execution_place()
+        return Study(self.store, record.key, self.spec.plan, shown_in, self)
 
 
 def _store() -> Store:

@@ -13,7 +13,7 @@ from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.text_columns import storable_tree
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.job import PreparedRun
+    from jupyter_train.execution.preparation import PreparedRun
     from jupyter_train.run import RunRecord
 
 _MAX_SHAPES = 3

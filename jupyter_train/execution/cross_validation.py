@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 import time
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import inline
-from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, job_of
-from jupyter_train.execution.job import Job, PreparedRun, RunResult, create, prepare
+from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, spec_of
 from jupyter_train.execution.model_copies import ModelCopies
 from jupyter_train.execution.notify import notify
-from jupyter_train.execution.resume_fits import go_on, is_over
-from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.execution.preparation import PreparedRun, prepare
+from jupyter_train.execution.resume_fits import begin_attempt_at_fits, is_over
+from jupyter_train.execution.run_spec import Build, RunSpec, create
+from jupyter_train.run import RunRecord, RunRole, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store
 from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
@@ -27,6 +27,8 @@ from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.text_columns import listed
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
+from jupyter_train.training.result import RunResult
+from jupyter_train.training.run_observer import RunObserver
 
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.blocks import Point
@@ -37,44 +39,53 @@ def is_repeated(config: TrainConfig) -> bool:
     return config.cv is not None or config.seeds is not None
 
 
-def run_cross_validation(store: Store, job: Job, made: tuple[RunRecord, RunLock] | None = None) -> RunResult:
-    """Trains part after part, and records what they come to together.
+def run_cross_validation(
+    store: Store,
+    spec: RunSpec,
+    build: Build,
+    observer: RunObserver,
+    owned: tuple[RunRecord, RunLock] | None = None,
+) -> RunResult:
+    """Trains fit after fit, and records mean and standard deviation over them.
 
     Args:
         store: Where it is recorded.
-        job: What is to be done.
-        made: The run and its lock, where it has been recorded already and this process owns it.
+        spec: What was requested.
+        build: Gives model and data.
+        observer: Follows the run; a trial's is notified of the mean after every fit.
+        owned: The run and its lock, where it has been recorded already and this process owns it.
 
     Raises:
         JupyterTrainError: Model, data or options do not fit; no run was made.
     """
-    parts = fit_specs_of(job.config)
-    afresh = job.build = ModelCopies(job.build)
-    first = prepare(job_of(job, parts[0], None))  # refuses what does not fit before anything is recorded
-    if job.config.resume is not None:
-        record, lock, earlier = go_on(store, job, parts, first)
+    parts = fit_specs_of(spec.config)
+    copies = ModelCopies(build)
+    first = prepare(spec_of(spec, parts[0], None), copies)  # refuses what does not fit before anything is recorded
+    if spec.config.resume is not None:
+        record, lock, earlier = begin_attempt_at_fits(store, spec, parts, first)
     else:
-        record, lock = made or _owned(store, create_cross_validation(store, job, first))
+        record, lock = owned or _owned(store, create_cross_validation(store, spec, first))
         earlier = {}
     try:
-        if job.config.resume is None:
+        if spec.config.resume is None:
             store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
         with InterruptWatch() as interrupt:
-            done = CrossValidationRun(store, job, store.get(record.key), parts, interrupt, afresh, earlier).run()
+            run = CrossValidationRun(store, spec, copies, observer, store.get(record.key), parts, interrupt, earlier)
+            result = run.train()
     finally:
         lock.release()
     interrupt.pass_on()
-    return done
+    return result
 
 
-def create_cross_validation(store: Store, job: Job, first: PreparedRun, goes_elsewhere: bool = False) -> RunRecord:
+def create_cross_validation(store: Store, spec: RunSpec, first: PreparedRun, goes_elsewhere: bool = False) -> RunRecord:
     """A QUEUED run for several fits; see `create`.
 
     Raises:
         StoreError: It cannot be recorded.
     """
-    kind = job.kind if job.kind != "train" else "cv"
-    return create(store, dataclasses.replace(job, kind=kind, judge=None), first.model, goes_elsewhere)
+    kind = "cv" if spec.role is RunRole.TRAIN else str(spec.role)
+    return create(store, spec, first.model, kind, goes_elsewhere)
 
 
 def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, RunLock]:
@@ -89,23 +100,25 @@ class CrossValidationRun:
     def __init__(
         self,
         store: Store,
-        job: Job,
+        spec: RunSpec,
+        build: ModelCopies,
+        observer: RunObserver,
         record: RunRecord,
         parts: Sequence[FitSpec],
         interrupt: InterruptWatch,
-        afresh: ModelCopies,
         earlier: Mapping[tuple[int | None, int], RunRecord],
     ) -> None:
         self._interrupt = interrupt
-        self._afresh = afresh
+        self._build = build
+        self._observer = observer
         self._store = store
-        self._job = job
+        self._spec = spec
         self._record = record
         self._parts = parts
         folder = RunFolder(record.folder)
         self._writer = RunWriter(store, record.key, folder, None, record.attempt)
-        self._mailbox = CommandChannel(store, record.key, folder, record.attempt)
-        self._writer.at_every_flush(self._mailbox.exchange)
+        self._channel = CommandChannel(store, record.key, folder, record.attempt)
+        self._writer.at_every_flush(self._channel.exchange)
         self._done = [fit for part in parts if (fit := earlier.get(part.place)) is not None and is_over(fit, part)]
         self._left = [part for part in parts if not is_over(earlier.get(part.place), part)]
         for part in self._left:  # a fit that was broken off goes on where it was
@@ -113,53 +126,55 @@ class CrossValidationRun:
         self._stopped = ""
         self._without_loss: dict[str, str] = {}
 
-    def run(self) -> RunResult:
-        """All parts, or as far as they came."""
-        self._job.on_start(self._record, self._writer)
-        done, error = None, None
+    def train(self) -> RunResult:
+        """All fits, or as far as they came."""
+        self._observer.on_start(self._record, self._writer)
+        result, error = None, None
         status, message = RunStatus.FAILED, ""
         try:
             self._tell_progress()
             for part in self._left:
-                job = job_of(self._job, part, self._record.key)
-                prepared = prepare(job, self._store)
+                spec = spec_of(self._spec, part, self._record.key)
+                prepared = prepare(spec, self._build, self._store)
                 if part is self._parts[0]:
                     self._tell_first(prepared)
-                done = inline.run_inline(self._store, job, prepared)
-                error = done.error
-                if error is None and done.record.status is RunStatus.FINISHED:
-                    self._done.append(done.record)
+                result = inline.run_inline(self._store, spec, prepared, RunObserver())
+                fit, error = result.recorded, result.error
+                if error is None and fit.status is RunStatus.FINISHED:
+                    self._done.append(fit)
                     self._tell_progress()
                     self._record_means()
-                    self._judge()
+                    self._notify_observer()
                 self._obey()
-                if error is not None or done.record.status is RunStatus.FAILED:
-                    message = f"{part.words}: {done.record.message}"
+                if error is not None or fit.status is RunStatus.FAILED:
+                    message = f"{part.words}: {fit.message}"
                     break
-                if done.record.ended_with:
-                    self._without_loss[part.words] = done.record.ended_with
-                if done.record.status is RunStatus.STOPPED and not self._stopped:
-                    reason = f": {done.record.message}" if done.record.message else ""
+                if fit.ended_with:
+                    self._without_loss[part.words] = fit.ended_with
+                if fit.status is RunStatus.STOPPED and not self._stopped:
+                    reason = f": {fit.message}" if fit.message else ""
                     self._stopped = f"stopped in {part.words}{reason}"
                 if self._stopped:
                     break
             is_interrupted = self._interrupt.is_asked and not self._interrupt.ended
-            if is_interrupted and error is None and self._job.config.on_interrupt == "raise":
+            if is_interrupted and error is None and self._spec.config.on_interrupt == "raise":
                 error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
         except BaseException as err:
             message = one_line(str(err), 500) or type(err).__name__
             raise
         finally:
-            self._mailbox.close()
+            self._channel.close()
             self._writer.close(status, message)
-            notify(self._store, self._record.key, self._job.config.notify)
-        return RunResult(self._store.get(self._record.key), done.module if done else None, None, error)
+            notify(self._store, self._record.key, self._spec.config.notify)
+        record = self._store.get(self._record.key)
+        module = result.module if result is not None else None
+        return RunResult(status=record.status, message=message, error=error, record=record, module=module)
 
     def _tell_first(self, prepared: PreparedRun) -> None:
         """What the first part says of the data and the model holds for all."""
         self._writer.summary(data=prepared.source.words)
-        if words := self._afresh.words(self._job.config):
+        if words := self._build.words(self._spec.config):
             self._writer.event("warning", words)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
@@ -181,28 +196,28 @@ class CrossValidationRun:
         rest = len(self._done) - len(parts)
         return f"{found}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else found
 
-    def _judge(self) -> None:
-        """Whoever judges this run is told the mean so far; the parts are the epochs of its curve."""
+    def _notify_observer(self) -> None:
+        """Notifies the observer of the mean so far; the fits are the epochs of its curve."""
         best = self._best()
-        if self._job.judge is not None and best is not None:
-            self._stopped = self._stopped or self._job.judge.reached(len(self._done), best["value"])
+        if best is not None:
+            self._stopped = self._stopped or self._observer.reached(len(self._done), best["value"])
 
     def _obey(self) -> None:
         if self._interrupt.ended:
             self._stopped = self._interrupt.ended
         elif self._interrupt.is_asked:
             self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
-        for command in self._mailbox.inbox.take():
+        for command in self._channel.inbox.take():
             step = len(self._done)
             if command.verb == "stop":
                 self._stopped = f"stopped after {step} of {len(self._parts)} fits"
                 self._writer.event("command", f"stopped after fit {step}", step, verb="stop", arguments={})
-                self._mailbox.answered(command, Answer(APPLIED, "stopped", step))
+                self._channel.answered(command, Answer(APPLIED, "stopped", step))
             else:
-                self._mailbox.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
+                self._channel.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
 
     def _tell_progress(self) -> None:
-        unit = "folds" if self._job.config.seeds is None else "fits" if self._job.config.cv is not None else "seeds"
+        unit = "folds" if self._spec.config.seeds is None else "fits" if self._spec.config.cv is not None else "seeds"
         self._writer.progress(trial=len(self._done), trials=len(self._parts), unit=unit, counts={})
         best = self._best()
         if best is not None:

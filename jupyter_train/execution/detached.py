@@ -16,8 +16,9 @@ from typing import Any
 from jupyter_train.config.commands import command
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import oom_kills
-from jupyter_train.execution.job import Job, PreparedRun, RunResult, create
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.preparation import PreparedRun
+from jupyter_train.execution.run_spec import RunSpec, create
 from jupyter_train.execution.workers import crash_report, payload
 from jupyter_train.execution.workers.pickling import Pickled, pickled
 from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, QUEUED_VARIABLE, WARM_WORKER, start
@@ -25,6 +26,8 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, commands, shared_arrays, trust
 from jupyter_train.store.paths import STORE_VARIABLE, runs_home
 from jupyter_train.store.takeover import check_can_resume
+from jupyter_train.training.result import RunResult
+from jupyter_train.training.run_observer import RunObserver
 
 _POLL_INTERVAL_S = 0.05
 _START_POLL_INTERVAL_S = 0.5
@@ -65,11 +68,13 @@ class LaunchedRun:
         self._watcher.start()
         threading.Thread(target=WARM_WORKER.prepare, args=(self._has_begun,), daemon=True).start()
 
-    def done(self, error: BaseException | None = None) -> RunResult:
+    def result(self, error: BaseException | None = None) -> RunResult:
         """The run as it stands, with the model and data of this process."""
-        ours = self._prepared
-        module, source = (ours.module, ours.source) if ours is not None else (None, None)
-        return RunResult(self._store.get(self.record.key), module, source, error)
+        record = self._store.get(self.record.key)
+        result = RunResult(status=record.status, message=record.message, error=error, record=record)
+        if self._prepared is not None:
+            result.module, result.source = self._prepared.module, self._prepared.source
+        return result
 
     def is_ended(self) -> bool:
         """True once its process is gone and its last status is in the store."""
@@ -119,8 +124,8 @@ class LaunchedRun:
                 notify(self._store, record.key, self._notify)  # its process never knew whom
 
 
-def launch_detached(store: Store, job: Job, prepared: PreparedRun) -> LaunchedRun:
-    """Starts a worker for the job and gives the run at once.
+def launch_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: RunObserver) -> LaunchedRun:
+    """Starts a worker and gives the run at once.
 
     Raises:
         UsageError: Something cannot be taken to another process; no run was made.
@@ -130,23 +135,19 @@ def launch_detached(store: Store, job: Job, prepared: PreparedRun) -> LaunchedRu
         {
             "model": prepared.model,
             "data": prepared.data,
-            "options": job.config,
-            "provenance": job.provenance,
-            "notebook": job.notebook,
-            "parent": job.parent,
-            "ckpt_path": job.ckpt_path,
-            "findings": job.findings,
+            "spec": spec,
+            "findings": prepared.findings,
         },
-        job.config.yes,
+        spec.config.yes,
     )
     shared_arrays.check_room(runs_home(), content.size)
-    if job.config.resume is not None:
-        record = store.find(job.config.resume)
+    if spec.config.resume is not None:
+        record = store.find(spec.config.resume)
         check_can_resume(store, record)
     else:
-        record = create(store, job, prepared.model, goes_elsewhere=True)
+        record = create(store, spec, prepared.model, goes_elsewhere=True)
     sha256 = keep_payload(store, record, content)
-    return start_process(store, record, sha256, job.config.notify, job.on_start, prepared)
+    return start_process(store, record, sha256, spec.config.notify, observer.on_start, prepared)
 
 
 def keep_payload(store: Store, record: RunRecord, content: Pickled, carrier: str = "") -> str:
@@ -248,15 +249,15 @@ def _wait_until_taken_over(store: Store, record: RunRecord, process: subprocess.
         time.sleep(_POLL_INTERVAL_S)
 
 
-def run_detached(store: Store, job: Job, prepared: PreparedRun) -> RunResult:
-    """Launches the job, waits until it has ended, and loads its last weights into the model of this process.
+def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: RunObserver) -> RunResult:
+    """Launches the run, waits until it has ended, and loads its last weights into the model of this process.
 
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
     from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
-    launched = launch_detached(store, job, prepared)
+    launched = launch_detached(store, spec, prepared, observer)
     with InterruptWatch() as interrupt:
         try:
             is_told = False
@@ -269,9 +270,10 @@ def run_detached(store: Store, job: Job, prepared: PreparedRun) -> RunResult:
             raise TrainingInterrupted(_ABORTED) from None
         record = store.get(launched.record.key)
         _bring_back(store, record, prepared)
-        done = launched.done(_error_of(record, interrupt.is_asked and job.config.on_interrupt == "raise"))
+        is_raising = interrupt.is_asked and spec.config.on_interrupt == "raise"
+        result = launched.result(_error_of(record, is_raising))
     interrupt.pass_on()
-    return done
+    return result
 
 
 def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:

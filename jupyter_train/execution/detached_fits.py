@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.execution.cross_validation import create_cross_validation, run_cross_validation
 from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
-from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, job_of
-from jupyter_train.execution.job import Job, PreparedRun, changed, prepare
+from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, spec_of
+from jupyter_train.execution.preparation import PreparedRun, prepare
 from jupyter_train.execution.resume_fits import compared
-from jupyter_train.execution.worker_main import capture_output
+from jupyter_train.execution.run_spec import Build, RunSpec, changed, spec_in
+from jupyter_train.execution.worker_main import OutputCapture
 from jupyter_train.execution.workers import payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
@@ -20,6 +21,7 @@ from jupyter_train.store import RunFolder, Store, shared_arrays
 from jupyter_train.store.paths import runs_home
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import check_can_resume
+from jupyter_train.training.run_observer import RunObserver
 
 if TYPE_CHECKING:
     from jupyter_train.config import TrainConfig
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _CARRIER = __name__
 
 
-def launch(store: Store, job: Job) -> LaunchedRun:
+def launch(store: Store, spec: RunSpec, build: Build, observer: RunObserver) -> LaunchedRun:
     """Starts the process of several fits and gives their run at once.
 
     Raises:
@@ -36,31 +38,27 @@ def launch(store: Store, job: Job) -> LaunchedRun:
         RunStateError: The run cannot go on.
         StoreError: The process could not be started.
     """
-    parts = fit_specs_of(job.config)
-    first = prepare(job_of(job, parts[0], None))
+    parts = fit_specs_of(spec.config)
+    first = prepare(spec_of(spec, parts[0], None), build)
     content = pickled(
         {
-            "models": _models(job, parts, first),
+            "models": _models(build, parts, first),
             "data": first.data,
-            "options": job.config,
-            "provenance": job.provenance,
-            "notebook": job.notebook,
-            "parent": job.parent,
-            "ckpt_path": job.ckpt_path,
+            "spec": spec,
         },
-        job.config.yes,
+        spec.config.yes,
     )
     shared_arrays.check_room(runs_home(), content.size)
-    if job.config.resume is not None:
-        record, _, _ = compared(store, job, parts, first)
+    if spec.config.resume is not None:
+        record, _, _ = compared(store, spec, parts, first)
         check_can_resume(store, record)
     else:
-        record = create_cross_validation(store, job, first, goes_elsewhere=True)
+        record = create_cross_validation(store, spec, first, goes_elsewhere=True)
     sha256 = keep_payload(store, record, content, _CARRIER)
-    return start_process(store, record, sha256, job.config.notify, job.on_start)
+    return start_process(store, record, sha256, spec.config.notify, observer.on_start)
 
 
-def _models(job: Job, parts: Sequence[FitSpec], first: PreparedRun) -> list[Any]:
+def _models(build: Build, parts: Sequence[FitSpec], first: PreparedRun) -> list[Any]:
     """The model of every part, made under its seed as it would be here; of an object that is given, that alone."""
     from jupyter_train.training.model import unwrapped
     from jupyter_train.training.state import seeds
@@ -68,7 +66,7 @@ def _models(job: Job, parts: Sequence[FitSpec], first: PreparedRun) -> list[Any]
     found = [first.model]
     for part in parts[1:]:
         seeds.seed_all(part.recorded["seed"])
-        model = unwrapped(job.build(part.config)[0])
+        model = unwrapped(build(part.config)[0])
         if model is first.model:
             return found
         found.append(model)
@@ -92,8 +90,9 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         lock.acquire()
         store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
     try:
-        job = _job(given.content(), changes, None if lock is not None else record.key)
-        done = run_cross_validation(store, job, (record, lock) if lock is not None else None)
+        spec, build = _requested(given.content(), changes, None if lock is not None else record.key)
+        owned = (record, lock) if lock is not None else None
+        result = run_cross_validation(store, spec, build, OutputCapture(), owned)
     except Exception as err:
         if lock is not None:
             store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
@@ -102,29 +101,23 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
 
             crash_report.keep_refusal(RunFolder(record.folder).path, str(err))
         raise
-    if done.record.status is RunStatus.FINISHED:
+    if result.status is RunStatus.FINISHED:
         payload.discard(RunFolder(record.folder))
         store.update(record.key, payload="")
     return 0
 
 
-def _job(content: dict[str, Any], changes: Mapping[str, Any], resume: str | None) -> Job:
-    options: TrainConfig = changed(content["options"], dict(changes)) if changes else content["options"]
-    options.resume = resume
+def _requested(content: dict[str, Any], changes: Mapping[str, Any], resume: str | None) -> tuple[RunSpec, Build]:
+    """What was requested, with changes, and what gives model and data of each fit."""
+    spec = spec_in(content)
+    spec.config = changed(spec.config, dict(changes)) if changes else spec.config
+    spec.config.resume = resume
     models: list[Any] = content["models"]
-    places = [part.place for part in fit_specs_of(options)]
+    places = [part.place for part in fit_specs_of(spec.config)]
 
     def build(config: TrainConfig) -> tuple[Any, Any]:
         fold = config.fold.number if config.fold is not None else None
         index = places.index((fold, int(config.seed or 0)))
         return models[index if len(models) > 1 else 0], content["data"]
 
-    return Job(
-        options,
-        build,
-        content["notebook"],
-        content["parent"],
-        content["provenance"],
-        capture_output,
-        content["ckpt_path"],
-    )
+    return spec, build

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.execution.job import Job, prepare
+from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_spec import Build, RunSpec
 
 
-def dry_run(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]]) -> Any:
+def dry_run(config: TrainConfig, build: Build) -> Any:
     """What `--explain` or `--tune-loader` shows; the random state of this process is as before.
 
     Raises:
@@ -22,7 +22,7 @@ def dry_run(config: TrainConfig, build: Callable[[TrainConfig], tuple[Any, Any]]
     kernel_state = seeds.KernelRandomState()
     try:
         settled = config.settled()
-        prepared = prepare(Job(settled, build))
+        prepared = prepare(RunSpec(config=settled), build)
         assert settled.seed is not None
         if config.tune_loader:
             return tune_loader(_training_loader(prepared.module, prepared.source.loaders), settled.seed)

@@ -10,7 +10,8 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.config.cross_validation import Fold, parse_folds
 from jupyter_train.config.train import own_objects
 from jupyter_train.exceptions import OptionError
-from jupyter_train.execution.job import Job
+from jupyter_train.execution.run_spec import RunSpec
+from jupyter_train.run import RunRole
 
 #: More than any run consists of.
 MAX_FITS = 10_000
@@ -73,16 +74,6 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
     return found
 
 
-def job_of(job: Job, part: FitSpec, parent: str | None) -> Job:
-    """One of the fits, as what is to be done."""
-    return Job(
-        part.config,
-        job.build,
-        job.notebook,
-        parent,
-        job.provenance,
-        ckpt_path=job.ckpt_path,
-        kind="fold",
-        recorded=part.recorded,
-        patience_s=job.patience_s,
-    )
+def spec_of(spec: RunSpec, part: FitSpec, parent: str | None) -> RunSpec:
+    """One of the fits, as a run of its own below `parent`."""
+    return dataclasses.replace(spec, config=part.config, role=RunRole.FOLD, parent=parent, recorded=part.recorded)

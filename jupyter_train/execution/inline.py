@@ -1,39 +1,51 @@
-"""Carries a run out in this process, blocking, training the model in place."""
+"""Trains a run in this process, blocking, its model in place."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.execution.job import Job, PreparedRun, RunResult, create
+from jupyter_train.execution.preparation import PreparedRun
 from jupyter_train.execution.run_attempt import attempt
-from jupyter_train.execution.start_point import StartPoint, begin_fork, go_on
-from jupyter_train.run import RunRecord
+from jupyter_train.execution.run_spec import RunSpec, create
+from jupyter_train.execution.start_point import begin_attempt, begin_fork
+from jupyter_train.run import RunRecord, RunRole, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.training.fit import FitResult
+    from jupyter_train.training.checkpoints.resume import StartPoint
+    from jupyter_train.training.result import RunResult
+    from jupyter_train.training.run_observer import RunObserver
 
 
-def run_inline(store: Store, job: Job, prepared: PreparedRun) -> RunResult:
-    """Trains, records, and gives what is left.
+def run_inline(store: Store, spec: RunSpec, prepared: PreparedRun, observer: RunObserver) -> RunResult:
+    """Trains and records a run; the result holds the error to raise.
+
+    Args:
+        store: Where it is recorded.
+        spec: What was requested.
+        prepared: Its model and data.
+        observer: Follows it.
 
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    record, lock, again = begin(store, job, prepared)
+    record, lock, start = begin(store, spec, prepared)
     try:
-        with InterruptWatch(job.patience_s) as interrupt:
-            outcome = attempt(store, job, prepared, record, interrupt, again)
+        with InterruptWatch(spec.interrupt_timeout_s) as interrupt:
+            result = attempt(store, spec, prepared, record, interrupt, start, observer)
     finally:
         lock.release()
     interrupt.pass_on()
-    return RunResult(_row_of(store, record, outcome), prepared.module, prepared.source, outcome.error)
+    result.record = _row_of(store, record, result.status)
+    result.module, result.source = prepared.module, prepared.source
+    return result
 
 
-def _row_of(store: Store, record: RunRecord, outcome: FitResult) -> RunRecord:
+def _row_of(store: Store, record: RunRecord, status: RunStatus) -> RunRecord:
     """The run's row as it is now.
 
     Raises:
@@ -43,34 +55,35 @@ def _row_of(store: Store, record: RunRecord, outcome: FitResult) -> RunRecord:
         return store.get(record.key)
     except StoreError as err:
         raise StoreError(
-            f"`{record.ref}` has {outcome.status}, the model is trained, and the run store is gone ({err}). What was "
+            f"`{record.ref}` has {status}, the model is trained, and the run store is gone ({err}). What was "
             f"recorded is in `{record.folder}`: `jupyter train doctor --adopt {record.folder}` takes it in again"
         ) from err
 
 
 def begin(
-    store: Store, job: Job, prepared: PreparedRun, made: tuple[RunRecord, RunLock] | None = None
+    store: Store, spec: RunSpec, prepared: PreparedRun, owned: tuple[RunRecord, RunLock] | None = None
 ) -> tuple[RunRecord, RunLock, StartPoint | None]:
     """A run this process owns: a new one, one at another's checkpoint, or the next attempt at an old one.
 
     Args:
         store: Where it is recorded.
-        job: What is to be done.
+        spec: What was requested.
         prepared: Its model and data.
-        made: The run and its lock, where it has been recorded already and this process owns it.
+        owned: The run and its lock, where it has been recorded already and this process owns it.
 
     Raises:
-        JupyterTrainError: It cannot be begun, or cannot go on.
+        JupyterTrainError: It cannot be begun, or cannot be resumed.
     """
-    config = job.config
+    config = spec.config
     if config.resume is not None:
-        return go_on(store, job, prepared, store.find(config.resume).key)
-    again = None
+        return begin_attempt(store, spec, prepared, store.find(config.resume).key)
+    start = None
     if config.fork is not None:
-        job.parent, again = begin_fork(store, config, prepared)
-    if made is not None:
-        return *made, again
-    record = create(store, job, prepared.model)
+        parent, start = begin_fork(store, config, prepared)
+        spec = dataclasses.replace(spec, parent=parent)
+    if owned is not None:
+        return *owned, start
+    record = create(store, spec, prepared.model, is_begun=spec.role is RunRole.TRIAL)
     lock = RunLock(RunFolder(record.folder).lock)
     lock.acquire()
-    return record, lock, again
+    return record, lock, start

@@ -1,9 +1,8 @@
-"""Goes on with a run that has ended, wherever what it needs is to be had: this kernel, or a payload that was kept."""
+"""Resumes or forks a run with what is to be had here: the model of this kernel, or a payload that was kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.execution.workers import payload
@@ -15,12 +14,20 @@ if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
 
-#: Carries the same model and data out again, with some options changed; gives the run.
-Again = Callable[[dict[str, Any]], Any]
+
+class Launcher(Protocol):
+    """Trains the model and data of one call again; a handle is given it when it is made."""
+
+    def relaunch(self, changes: dict[str, Any]) -> Any:
+        """The handle of another attempt, or of a fork.
+
+        Args:
+            changes: Options that are others, by name.
+        """
 
 
-def resume_here(store: Store, record: RunRecord, again: Again | None, changes: dict[str, Any]) -> Any:
-    """The next attempt at a run, as `again` gives it; None where a process of its own carries it out.
+def resume_here(store: Store, record: RunRecord, launcher: Launcher | None, changes: dict[str, Any]) -> Any:
+    """The next attempt at a run, as its launcher gives it; None where it trains in a process of its own.
 
     Raises:
         RunStateError: It is being trained, or neither its payload nor its model is to be had here.
@@ -31,24 +38,26 @@ def resume_here(store: Store, record: RunRecord, again: Again | None, changes: d
 
         relaunch(store, record, changes)
         return None
-    if again is None:
-        raise RunStateError(_where_to_go_on(record, "resume"))
-    return again({**changes, "resume": record.key})
+    if launcher is None:
+        raise RunStateError(_where_to_resume(record, "resume"))
+    return launcher.relaunch({**changes, "resume": record.key})
 
 
-def fork_here(record: RunRecord, again: Again | None, from_step: int | str | None, changes: dict[str, Any]) -> Any:
+def fork_here(
+    record: RunRecord, launcher: Launcher | None, from_step: int | str | None, changes: dict[str, Any]
+) -> Any:
     """A new run at a checkpoint of another.
 
     Raises:
         RunStateError: Its model and data are not to be had here.
     """
-    if again is None:
-        raise RunStateError(_where_to_go_on(record, "fork"))
+    if launcher is None:
+        raise RunStateError(_where_to_resume(record, "fork"))
     wanted = {} if from_step is None else {"from_": str(from_step)}
-    return again({**changes, **wanted, "fork": record.key})
+    return launcher.relaunch({**changes, **wanted, "fork": record.key})
 
 
-def _where_to_go_on(record: RunRecord, verb: str) -> str:
+def _where_to_resume(record: RunRecord, verb: str) -> str:
     """Which notebook and cell can do it, and the line to type."""
     typed = record.config.get("expressions", {})
     verb_of_kind = "%tune" if record.kind == "tune" else "%train"

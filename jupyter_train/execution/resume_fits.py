@@ -8,7 +8,8 @@ from typing import Any
 
 from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.fit_specs import MAX_FITS, FitSpec
-from jupyter_train.execution.job import Job, PreparedRun
+from jupyter_train.execution.preparation import PreparedRun
+from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.execution.start_point import config_diff, forced_words, is_longer, lasting_options
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
@@ -17,8 +18,8 @@ from jupyter_train.store.runs import Event
 from jupyter_train.store.takeover import take_over
 
 
-def go_on(
-    store: Store, job: Job, parts: Sequence[FitSpec], first: PreparedRun
+def begin_attempt_at_fits(
+    store: Store, spec: RunSpec, parts: Sequence[FitSpec], first: PreparedRun
 ) -> tuple[RunRecord, RunLock, dict[tuple[int | None, int], RunRecord]]:
     """Makes this process carry out the next attempt of several fits; gives the fits so far, by fold and seed.
 
@@ -26,7 +27,7 @@ def go_on(
         ChangedError: Model, data or options are others, and `--force` is not given.
         RunStateError: It is no such run, is being trained, is another user's, or has nothing left to do.
     """
-    old, earlier, found = compared(store, job, parts, first)
+    old, earlier, found = compared(store, spec, parts, first)
     left = [part for part in parts if not is_over(earlier.get(part.place), part)]
     record, lock = take_over(store, old.key)
     try:
@@ -34,7 +35,7 @@ def go_on(
         told += [("warning", words) for words in forced_words(found)]
         now = time.time()
         store.add_events(record.key, [Event(now, None, kind, words, {}) for kind, words in told], record.attempt)
-        store.update(record.key, record.attempt, config=lasting_options(record, job))
+        store.update(record.key, record.attempt, config=lasting_options(record, spec))
     except BaseException:
         lock.release()
         raise
@@ -42,7 +43,7 @@ def go_on(
 
 
 def compared(
-    store: Store, job: Job, parts: Sequence[FitSpec], first: PreparedRun
+    store: Store, spec: RunSpec, parts: Sequence[FitSpec], first: PreparedRun
 ) -> tuple[RunRecord, dict[tuple[int | None, int], RunRecord], list[str]]:
     """The run that is to go on, its fits so far, and what is different by force.
 
@@ -50,11 +51,11 @@ def compared(
         ChangedError: Model, data or options are others, and `--force` is not given.
         RunStateError: It is no such run, or has nothing left to do.
     """
-    old = store.find(str(job.config.resume))
+    old = store.find(str(spec.config.resume))
     if old.kind != "cv":
         raise RunStateError(f"`{old.ref}` is one fit, not several; go on with it without `--cv` and `--seeds`")
     earlier = _fits_of(store, old)
-    found = _differences(old, earlier, job, first)
+    found = _differences(old, earlier, spec, first)
     if all(is_over(earlier.get(part.place), part) for part in parts):
         raise RunStateError(
             f"`{old.ref}` has finished, there is nothing left to do; make its fits longer: `--epochs N`"
@@ -76,7 +77,7 @@ def _fits_of(store: Store, record: RunRecord) -> dict[tuple[int | None, int], Ru
     return found
 
 
-def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first: PreparedRun) -> list[str]:
+def _differences(old: RunRecord, earlier: dict[Any, RunRecord], spec: RunSpec, first: PreparedRun) -> list[str]:
     """Other options, data or sources, that `--force` lets pass; the fits themselves are compared as they go on.
 
     Raises:
@@ -84,8 +85,8 @@ def _differences(old: RunRecord, earlier: dict[Any, RunRecord], job: Job, first:
     """
     fits = list(earlier.values())
     provenance = RunFolder(fits[-1].folder).read_provenance() if fits else {}
-    found = config_diff(old, provenance, job.config, first)
-    if found and not job.config.force:
+    found = config_diff(old, provenance, spec.config, first)
+    if found and not spec.config.force:
         listed = "\n".join(f"  {line}" for line in found)
         raise ChangedError(
             f"`{old.ref}` cannot go on as the same run:\n{listed}\nUndo that, or add `--force` to go on all the same "

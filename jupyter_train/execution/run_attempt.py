@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution.environment import environment
-from jupyter_train.execution.job import Job, PreparedRun
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.preparation import PreparedRun
+from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.execution.workers import crash_report
 from jupyter_train.mirrors.process import start_mirror
 from jupyter_train.run import RunRecord, RunStatus
@@ -23,24 +24,36 @@ from jupyter_train.store.runs import Event
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
-    from jupyter_train.execution.start_point import StartPoint
-    from jupyter_train.training.fit import FitContext, FitResult
+    from jupyter_train.training.checkpoints.resume import StartPoint
+    from jupyter_train.training.fit import FitContext
     from jupyter_train.training.inspection.finders import FinderResult
+    from jupyter_train.training.result import RunResult
+    from jupyter_train.training.run_observer import RunObserver
 
 ABORTED = "interrupted twice; what was recorded until then is kept, the last checkpoint may be missing"
 
 
 def attempt(
     store: Store,
-    job: Job,
+    spec: RunSpec,
     prepared: PreparedRun,
     record: RunRecord,
     interrupt: InterruptWatch,
-    again: StartPoint | None = None,
-) -> FitResult:
-    """From the first row to the last; an Interrupt while the record is being closed waits until it is.
+    start: StartPoint | None,
+    observer: RunObserver,
+) -> RunResult:
+    """Fits, and records everything from the first row to the last.
 
-    The caller holds the run's owner lock.
+    The caller holds the run's lock. An Interrupt while the record is being closed waits until it is.
+
+    Args:
+        store: Where the run is recorded.
+        spec: What was requested.
+        prepared: Its model and data.
+        record: The run's row.
+        interrupt: Says whether the user pressed Interrupt.
+        start: Where it is resumed or forked from; None for a new run.
+        observer: Follows it.
 
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
@@ -54,87 +67,86 @@ def attempt(
         begun = {"started_at": now, "heartbeat_at": now}
         store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
     folder = RunFolder(record.folder)
-    verification = again.verification if again is not None else None
-    writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, verification)
-    _tell_again(again, writer)
-    mailbox = CommandChannel(store, record.key, folder, record.attempt)
-    writer.at_every_flush(mailbox.exchange)
+    replay_check = start.replay_check if start is not None else None
+    writer = RunWriter(store, record.key, folder, _to_floats, record.attempt, replay_check)
+    _record_start(start, writer)
+    channel = CommandChannel(store, record.key, folder, record.attempt)
+    writer.at_every_flush(channel.exchange)
     writer.at_every_flush(Resources(writer).sample)
     is_spread = prepared.world_size > 1
     if not is_spread:
-        writer.at_every_flush(lambda: _stop_start(mailbox, interrupt))
-    around = FitContext(
-        job.config,
-        folder,
-        writer,
-        SharedCommandQueue(mailbox.inbox) if is_spread else mailbox.inbox,
-        mailbox,
-        record.ref,
-        interrupt,
-        job.ckpt_path,
-        again.resumption if again is not None else None,
-        record.attempt,
-        prepared.world_size,
-        judge=job.judge,
+        writer.at_every_flush(lambda: _stop_start(channel, interrupt))
+    context = FitContext(
+        config=spec.config,
+        record=record,
+        folder=folder,
+        writer=writer,
+        queue=SharedCommandQueue(channel.inbox) if is_spread else channel.inbox,
+        channel=channel,
+        interrupt=interrupt,
+        start=start,
+        ckpt_path=spec.ckpt_path,
+        role=spec.role,
+        observer=observer,
+        world_size=prepared.world_size,
     )
     try:
-        outcome = _recorded(store, job, prepared, record, around, again)
+        result = _recorded(store, spec, prepared, context)
         _tell_verdict(store, record, writer)
-        notify(store, record.key, job.config.notify)
+        notify(store, record.key, spec.config.notify)
     except AbortTraining:
         interrupt.rest()
-        mailbox.close()
+        channel.close()
         writer.close_later(RunStatus.STOPPED, ABORTED)
         raise TrainingInterrupted(ABORTED) from None
-    return with_late_interrupt(outcome, interrupt, job.config)
+    return with_late_interrupt(result, interrupt, spec.config)
 
 
-def _recorded(
-    store: Store, job: Job, prepared: PreparedRun, record: RunRecord, around: FitContext, again: StartPoint | None
-) -> FitResult:
-    """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing goes on writing."""
+def _recorded(store: Store, spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult:
+    """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing writes on."""
     from jupyter_train.training.fit import error_summary
 
-    writer = around.writer
+    writer, record = context.writer, context.record
     try:
         if words := trust.remark(store, record):
             writer.event("warning", words, 0)
-        job.on_start(record, writer)
-        if job.config.wandb:
-            start_mirror("wandb", store.url, record.key, job.config.wandb, writer)
-        outcome = _fit(job, prepared, record, around, again)
-        is_broken = prepared.world_size > 1 and isinstance(outcome.error, RuntimeError)
+        context.observer.on_start(record, writer)
+        if spec.config.wandb:
+            start_mirror("wandb", store.url, record.key, spec.config.wandb, writer)
+        result = _fit(spec, prepared, context)
+        is_broken = prepared.world_size > 1 and isinstance(result.error, RuntimeError)
         if is_broken:  # a connection: the other side knows why
-            outcome.message = crash_report.rank_words(around.folder.path) or outcome.message
-        around.mailbox.close()
-        if outcome.status is RunStatus.FINISHED and outcome.trainer is not None:
-            writer.settle(outcome.trainer.global_step)
-        writer.close(outcome.status, outcome.message)
+            result.message = crash_report.rank_words(context.folder.path) or result.message
+        context.channel.close()
+        if result.status is RunStatus.FINISHED and result.trainer is not None:
+            writer.settle(result.trainer.global_step)
+        writer.close(result.status, result.message)
     except AbortTraining:
         raise
     except BaseException as err:
-        around.mailbox.close()
+        context.channel.close()
         with contextlib.suppress(RunStateError):  # how it ended is known already
             writer.close(RunStatus.FAILED, str(err) if isinstance(err, JupyterTrainError) else error_summary(err))
         raise
-    return outcome
+    return result
 
 
-def _stop_start(mailbox: CommandChannel, interrupt: InterruptWatch) -> None:
+def _stop_start(channel: CommandChannel, interrupt: InterruptWatch) -> None:
     """A stop does not wait for a download, or a first batch, that has not come yet."""
-    if interrupt.is_starting and any(command.verb == "stop" for command in mailbox.inbox.waiting.copy()):
+    if interrupt.is_starting and any(command.verb == "stop" for command in channel.inbox.waiting.copy()):
         interrupt.end_start()
 
 
-def _tell_again(again: StartPoint | None, writer: RunWriter) -> None:
-    if again is None:
+def _record_start(start: StartPoint | None, writer: RunWriter) -> None:
+    """Records where a run is resumed or forked from; nothing of a new one."""
+    if start is None:
         return
     with contextlib.suppress(StoreError), MetricReader(writer.folder.metrics) as reader:  # only shown
         writer.last.update(reader.last())
-    writer.summary(**again.summary)
-    writer.event("resumed" if again.verification is not None else "forked", again.words, again.step)
-    for remark in again.remarks:
-        writer.event("warning", remark, again.step)
+    writer.summary(**start.summary)
+    writer.event("resumed" if start.replay_check is not None else "forked", start.description, start.step)
+    for remark in start.remarks:
+        writer.event("warning", remark, start.step)
 
 
 def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
@@ -147,33 +159,34 @@ def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
             store.add_events(record.key, [event], record.attempt)
 
 
-def _fit(job: Job, prepared: PreparedRun, record: RunRecord, around: FitContext, again: StartPoint | None) -> FitResult:
+def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult:
     """The fit itself, and what is known of the model before and after it."""
     from jupyter_train.training.checkpoints import initial_weights
     from jupyter_train.training.fit import fit
     from jupyter_train.training.state import seeds
 
-    config, folder, writer, model = job.config, around.folder, around.writer, prepared.model
+    config, folder, writer, model = spec.config, context.folder, context.writer, prepared.model
+    record, start = context.record, context.start
     assert config.seed is not None
-    origin = initial_weights.origin_of(model) if again is None else None
-    for remark in job.remarks:
+    origin = initial_weights.origin_of(model) if start is None else None
+    for remark in prepared.remarks:
         writer.event("warning", remark, 0)
-    for finding in job.findings:
-        _tell_finding(finding, around)
-    if job.judge is not None:
+    for finding in prepared.findings:
+        _record_finding(finding, context)
+    if context.is_trial:
         words = prepared.source.words
         writer.summary(data=words, initial_state={"sha256": initial_weights.state_hash(model), "kept": False})
         _keep_encoder(prepared, folder, writer)
-    elif again is None or again.verification is None:
-        _describe(job, folder, writer, prepared, initial_weights.keep(model, folder))
+    elif start is None or start.replay_check is None:
+        _describe(spec, folder, writer, prepared, initial_weights.keep(model, folder))
     else:
-        _describe_attempt(job, folder, record)
+        _describe_attempt(spec, folder, record)
     if origin is not None:
         text = f"continues from run {origin.ref} (step {origin.step:,})"
         writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
     seeds.seed_all(config.seed)
-    outcome = fit(prepared.module, prepared.source, around)
-    steps = outcome.trainer.global_step if outcome.trainer is not None else 0
+    result = fit(prepared.module, prepared.source, context)
+    steps = result.trainer.global_step if result.trainer is not None else 0
     earlier = origin.step if origin is not None else 0
     first_folder, first_hash = record.folder, writer.summary_now().get("initial_state", {}).get("sha256", "")
     if origin is not None:
@@ -181,15 +194,15 @@ def _fit(job: Job, prepared: PreparedRun, record: RunRecord, around: FitContext,
     initial_weights.mark(
         model, initial_weights.Origin(record.key, record.ref, earlier + steps, first_folder, first_hash)
     )
-    return outcome
+    return result
 
 
-def _tell_finding(finding: FinderResult, around: FitContext) -> None:
+def _record_finding(finding: FinderResult, context: FitContext) -> None:
     """What was found, and the finder's plot; its numbers as a table."""
     from jupyter_train.training.logging.run_logger import RunLogger
 
-    around.writer.event("found", finding.words, 0)
-    logger = RunLogger(around.writer, around.folder, around.ref)
+    context.writer.event("found", finding.words, 0)
+    logger = RunLogger(context.writer, context.folder, context.record.ref)
     with contextlib.suppress(OSError):
         if finding.picture:
             logger.keep_picture("lr_find", finding.picture, 0)
@@ -198,35 +211,37 @@ def _tell_finding(finding: FinderResult, around: FitContext) -> None:
             logger.log_table("lr_find", columns=["lr", "loss"], data=rows, step=0)
 
 
-def _describe_attempt(job: Job, folder: RunFolder, record: RunRecord) -> None:
+def _describe_attempt(spec: RunSpec, folder: RunFolder, record: RunRecord) -> None:
     """Adds to the provenance where another attempt was made, and from which cells."""
     described = folder.read_provenance()
-    one = {"attempt": record.attempt, **job.provenance, "environment": environment()}
-    described["attempts"] = [*described.get("attempts", []), mask_tree(one, secrets_of_target(job.config.notify))]
+    one = {"attempt": record.attempt, **spec.provenance, "environment": environment()}
+    described["attempts"] = [*described.get("attempts", []), mask_tree(one, secrets_of_target(spec.config.notify))]
     with contextlib.suppress(OSError):
         write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
 
 
-def _describe(job: Job, folder: RunFolder, writer: RunWriter, prepared: PreparedRun, start: dict[str, Any]) -> None:
+def _describe(
+    spec: RunSpec, folder: RunFolder, writer: RunWriter, prepared: PreparedRun, start: dict[str, Any]
+) -> None:
     """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.data.fingerprint import fingerprint
     from jupyter_train.training.state.source_code import sources_of
 
     source = prepared.source
-    record = job.config.record
+    record = spec.config.record
     what = {"model": prepared.model, "data": prepared.data} if record != "code=none" else {}
     described = {
-        **job.provenance,
+        **spec.provenance,
         "environment": environment(),
         "data": fingerprint(source.content) | {"words": source.words},
         "initial_state": start,
         "sources": sources_of(what, record == "code=full"),
     }
-    writer.summary(data=source.words, initial_state=start, cell=job.provenance.get("cell", ""))
+    writer.summary(data=source.words, initial_state=start, cell=spec.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:
         writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
     try:
-        masked = mask_tree(described, secrets_of_target(job.config.notify))
+        masked = mask_tree(described, secrets_of_target(spec.config.notify))
         write_atomically(folder.provenance, json.dumps(masked, indent=1).encode())
     except OSError as err:
         writer.event("warning", f"the record of this run is incomplete: {err.strerror or err}", 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig, options_by_name
@@ -14,8 +13,9 @@ from jupyter_train.execution.attempt_differences import explain_absences
 from jupyter_train.execution.checkpoint_selector import CheckpointSelector
 from jupyter_train.execution.compatibility import check_fits, hyperparameters_changed
 from jupyter_train.execution.environment import environment
-from jupyter_train.execution.job import Job, PreparedRun
-from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.execution.preparation import PreparedRun
+from jupyter_train.execution.run_spec import RunSpec
+from jupyter_train.run import RunRecord, RunRole, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.rewind import expected_of
@@ -24,7 +24,7 @@ from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import take_over
 
 if TYPE_CHECKING:
-    from jupyter_train.training.checkpoints.resume import CheckpointResume
+    from jupyter_train.training.checkpoints.resume import StartPoint
 
 #: Options that speak of one attempt, and are not taken over from the one before.
 _OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
@@ -40,27 +40,6 @@ _PARTS_OF_ENVIRONMENT = {
     "hardware.threads": "threads",
     "hardware.gpus": "GPUs",
 }
-
-
-@dataclass
-class StartPoint:
-    """Another attempt at a run, or a new run that begins at another one's checkpoint.
-
-    Attributes:
-        resumption: Where the fit goes on; None where it begins at step 0.
-        verification: Compares what is recorded with what was; None for a fork.
-        step: Where it begins.
-        summary: The run's summary as far as it still holds.
-        words: What the panel says of it.
-        remarks: What the user shall be told besides.
-    """
-
-    resumption: CheckpointResume | None
-    verification: ReplayCheck | None = None
-    step: int = 0
-    summary: dict[str, Any] = field(default_factory=dict)
-    words: str = ""
-    remarks: list[str] = field(default_factory=list)
 
 
 def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,14 +106,16 @@ def environment_diff(provenance: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def go_on(store: Store, job: Job, prepared: PreparedRun, key: str) -> tuple[RunRecord, RunLock, StartPoint]:
-    """Makes this process carry out the next attempt of a run.
+def begin_attempt(
+    store: Store, spec: RunSpec, prepared: PreparedRun, key: str
+) -> tuple[RunRecord, RunLock, StartPoint]:
+    """The next attempt at a run, owned by this process.
 
     Raises:
         ChangedError: Model, data or options are others, and `--force` is not given.
         RunStateError: The run is being trained, is another user's, or has no checkpoint as asked for.
     """
-    config = job.config
+    config = spec.config
     record = store.get(key)
     provenance = RunFolder(record.folder).read_provenance()
     found = config_diff(record, provenance, config, prepared)
@@ -154,23 +135,23 @@ def go_on(store: Store, job: Job, prepared: PreparedRun, key: str) -> tuple[RunR
     choice = CheckpointSelector(store, config.from_, lambda content: check_fits(record, content, config, prepared))
     before, lock = record, None
     try:
-        record, lock = take_over(store, key, choose=choice, is_part=job.kind == "fold")
+        record, lock = take_over(store, key, choose=choice, is_part=spec.role is RunRole.FOLD)
         _sweep(RunFolder(record.folder))
-        again = _again(record, before, choice, config, prepared, provenance, was_finished)
-        again.remarks += forced_words(found)
-        store.update(key, record.attempt, config=lasting_options(record, job))
+        start = _start_point(record, before, choice, config, prepared, provenance, was_finished)
+        start.remarks += forced_words(found)
+        store.update(key, record.attempt, config=lasting_options(record, spec))
     except BaseException:
         if lock is not None:
             lock.release()
         raise
-    return store.get(key), lock, again
+    return store.get(key), lock, start
 
 
-def lasting_options(record: RunRecord, job: Job) -> dict[str, Any]:
+def lasting_options(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
     """The options of a run that goes on: what is set for this attempt holds from now on."""
-    fresh = {name: value for name, value in job.config.to_json().items() if name not in _OF_AN_ATTEMPT}
+    fresh = {name: value for name, value in spec.config.to_json().items() if name not in _OF_AN_ATTEMPT}
     notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
-    return fresh | notify | job.recorded
+    return fresh | notify | spec.recorded
 
 
 def forced_words(found: Sequence[str]) -> list[str]:
@@ -200,7 +181,7 @@ def is_longer(record: RunRecord, config: TrainConfig) -> bool:
     return config.from_ is not None or any(now.get(name) != record.config.get(name) for name in _LENGTHS)
 
 
-def _again(
+def _start_point(
     record: RunRecord,
     before: RunRecord,
     choice: CheckpointSelector,
@@ -209,13 +190,15 @@ def _again(
     provenance: Mapping[str, Any],
     was_finished: bool,
 ) -> StartPoint:
+    from jupyter_train.training.checkpoints.resume import StartPoint
+
     folder = RunFolder(record.folder)
     step = choice.found.step if choice.found is not None else 0
     expected = expected_of(folder.metrics, record.attempt)
-    verification = ReplayCheck(record.attempt, step, expected)
+    replay_check = ReplayCheck(record.attempt, step, expected)
     repeats = _repeats(expected, step)
     kept = {name: value for name, value in before.summary.items() if name in _LASTING}
-    kept["callbacks"] = explain_absences(verification, before, config)
+    kept["callbacks"] = explain_absences(replay_check, before, config)
     remarks = list(choice.remarks)
     changed = environment_diff(provenance)
     if changed:
@@ -223,14 +206,15 @@ def _again(
     if choice.found is None:
         _begin_anew(record, prepared, provenance)
         words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
-        return StartPoint(None, verification, 0, kept, words, remarks)
-    resumption = _resumption(folder, choice, config, before)
-    resumption.keeps_stop = not was_finished
+        return StartPoint(replay_check=replay_check, summary=kept, description=words, remarks=remarks)
+    start = _at_checkpoint(folder, choice, config, before)
+    start.keeps_stop = not was_finished
     remarks += hyperparameters_changed(before, prepared)
-    if not resumption.is_exact:
+    if not start.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
     words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
-    return StartPoint(resumption, verification, step, kept, words, remarks)
+    start.replay_check, start.summary, start.description, start.remarks = replay_check, kept, words, remarks
+    return start
 
 
 def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
@@ -244,16 +228,15 @@ def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
     return " and repeats 1 step" if done - step == 1 else f" and repeats {done - step:,} steps"
 
 
-def _resumption(
-    folder: RunFolder, choice: CheckpointSelector, config: TrainConfig, before: RunRecord
-) -> CheckpointResume:
-    from jupyter_train.training.checkpoints.resume import CheckpointResume
+def _at_checkpoint(folder: RunFolder, choice: CheckpointSelector, config: TrainConfig, before: RunRecord) -> StartPoint:
+    from jupyter_train.training.checkpoints.resume import StartPoint
 
     assert choice.found is not None
     recorded = before.config
-    return CheckpointResume(
-        str(folder.path / choice.found.path),
-        choice.content,
+    return StartPoint(
+        step=choice.found.step,
+        path=str(folder.path / choice.found.path),
+        content=choice.content,
         keeps_epochs=config.epochs == recorded.get("epochs"),
         keeps_patience=config.early_stop == recorded.get("early_stop"),
     )
@@ -277,10 +260,10 @@ def _begin_anew(record: RunRecord, prepared: PreparedRun, provenance: Mapping[st
         )
 
 
-def resumption_of(store: Store, record: RunRecord) -> CheckpointResume | None:
+def start_point_of(store: Store, record: RunRecord) -> StartPoint | None:
     """Where the newest attempt goes on, for a process that trains along with its owner."""
     from jupyter_train.training.checkpoints.format import read
-    from jupyter_train.training.checkpoints.resume import CheckpointResume
+    from jupyter_train.training.checkpoints.resume import StartPoint
 
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         attempts, known = reader.attempts(), reader.checkpoints()
@@ -288,7 +271,7 @@ def resumption_of(store: Store, record: RunRecord) -> CheckpointResume | None:
     if not found:
         return None
     path = trust.checkpoint(store, record, found[0])
-    return CheckpointResume(str(path), read(path, found[0].sha256))
+    return StartPoint(step=found[0].step, path=str(path), content=read(path, found[0].sha256))
 
 
 def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tuple[str, StartPoint]:
@@ -303,14 +286,14 @@ def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tupl
     found = choice(other)
     if found is None:
         raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
-    resumption = _resumption(RunFolder(other.folder), choice, config, other)
-    resumption.keeps_stop = False
+    start = _at_checkpoint(RunFolder(other.folder), choice, config, other)
+    start.keeps_stop = False
     if config.lr is not None and config.lr != other.config.get("lr"):
-        resumption.lr = float(config.lr)
-    remarks = choice.remarks + hyperparameters_changed(other, prepared)
-    words = f"forked from {other.ref} at step {found.step:,}"
-    summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
-    return other.key, StartPoint(resumption, None, found.step, summary, words, remarks)
+        start.lr = float(config.lr)
+    start.remarks = choice.remarks + hyperparameters_changed(other, prepared)
+    start.description = f"forked from {other.ref} at step {found.step:,}"
+    start.summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
+    return other.key, start
 
 
 def _sweep(folder: RunFolder) -> None:

@@ -15,12 +15,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
-from jupyter_train.execution.job import Job, changed, prepare
+from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_spec import RunSpec, changed, spec_in
 from jupyter_train.execution.workers import crash_report
 from jupyter_train.execution.workers.payload import Payload, discard
 from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, OWNED_VARIABLE, QUEUED_VARIABLE, STAND_BY
@@ -32,9 +32,8 @@ from jupyter_train.store.redacted_output import mask_own_output
 from jupyter_train.store.redaction import mask
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
-
-if TYPE_CHECKING:
-    from jupyter_train.training.fit import FitResult
+from jupyter_train.training.result import RunResult
+from jupyter_train.training.run_observer import RunObserver
 
 _MAX_LINE = 4000
 _POLL_INTERVAL_S = 0.5
@@ -82,15 +81,17 @@ def _train(
     store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: RunLock | None, watch: StartWatch
 ) -> int:
     """Trains a run; its lock is given back at its end, or by that of this process."""
-    job = _job(payload)
+    spec, content, remarks = _requested(payload)
     from jupyter_train.execution.inline import begin
     from jupyter_train.execution.run_attempt import ABORTED, attempt
-    from jupyter_train.training.fit import FitResult, error_summary
+    from jupyter_train.training.fit import error_summary
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
-        prepared = prepare(job, store)
-        record, owned, again = begin(store, job, prepared, (record, lock) if lock is not None else None)
+        prepared = prepare(spec, lambda _options: (content["model"], content["data"]), store)
+        prepared.remarks = [*remarks, *prepared.remarks]
+        prepared.findings = content["findings"]
+        record, owned, start = begin(store, spec, prepared, (record, lock) if lock is not None else None)
     except Exception as err:
         if lock is not None:
             store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
@@ -100,57 +101,41 @@ def _train(
     started_with = os.dup(2)  # once the output is taken, this still is the file we were started with
     faulthandler.enable(file=started_with)
     with InterruptWatch() as interrupt:
-        job.on_start = partial(_begins, watch, interrupt)
         try:
-            outcome = attempt(store, job, prepared, record, interrupt, again)
+            result = attempt(store, spec, prepared, record, interrupt, start, OutputCapture(watch, interrupt))
         except (TrainingInterrupted, AbortTraining):
             interrupt.rest()
-            outcome = FitResult(RunStatus.STOPPED, ABORTED)
+            result = RunResult(status=RunStatus.STOPPED, message=ABORTED)
         except BaseException as err:
             os.write(started_with, mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
             store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
             raise
         while not owned.wait(_POLL_INTERVAL_S) and not interrupt.is_terminated:
             pass  # the disk is full: what this process still has to write is nowhere else
-        _tell_stopped(store, record, outcome)
+        _record_stop(store, record, result)
     interrupt.pass_on()
-    if outcome.status is RunStatus.FINISHED:
+    if result.status is RunStatus.FINISHED:
         discard(folder)
         store.update(record.key, payload="")
     owned.release()
     return 0
 
 
-def _begins(watch: StartWatch, interrupt: InterruptWatch, record: RunRecord, writer: RunWriter | None) -> None:
-    assert writer is not None
-    capture_output(record, writer)
-    watch.follow(writer, interrupt)
-
-
-def _tell_stopped(store: Store, record: RunRecord, outcome: FitResult) -> None:
-    """Says that a run was stopped where an Interrupt came before that was said."""
-    if outcome.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
+def _record_stop(store: Store, record: RunRecord, result: RunResult) -> None:
+    """Records that a run was stopped where an Interrupt came before that was recorded."""
+    if result.status is RunStatus.STOPPED and store.get(record.key).status.is_live:
         with contextlib.suppress(RunStateError):
-            store.end_run(record, RunStatus.STOPPED, record.attempt, outcome.message)
+            store.end_run(record, RunStatus.STOPPED, record.attempt, result.message)
 
 
-def _job(payload: Payload) -> Job:
+def _requested(payload: Payload) -> tuple[RunSpec, dict[str, Any], list[str]]:
+    """What was requested, with changes; the payload's content; and what the user is warned of."""
     remarks = payload.enter()
     content = payload.content()
-    options = content["options"]
+    spec = spec_in(content)
     if changes := os.environ.get(CHANGES_VARIABLE):
-        options = changed(options, json.loads(changes))
-    return Job(
-        options,
-        lambda _options: (content["model"], content["data"]),
-        content["notebook"],
-        content["parent"],
-        content["provenance"],
-        capture_output,
-        content["ckpt_path"],
-        remarks,
-        content["findings"],
-    )
+        spec.config = changed(spec.config, json.loads(changes))
+    return spec, content, remarks
 
 
 def _share(store: Store, run: str, sha256: str) -> int:
@@ -158,31 +143,31 @@ def _share(store: Store, run: str, sha256: str) -> int:
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     record = store.get(run)
     folder = RunFolder(record.folder)
-    job = _job(Payload(store, record, sha256))
-    from jupyter_train.execution.start_point import resumption_of
+    spec, content, _ = _requested(Payload(store, record, sha256))
+    from jupyter_train.execution.start_point import start_point_of
     from jupyter_train.training.fit import FitContext, error_summary, fit
     from jupyter_train.training.lightning.ddp import NoCommandChannel, NoWriter, SharedCommandQueue
 
-    prepared = prepare(job, store)
-    around = FitContext(
-        job.config,
-        folder,
-        NoWriter(),
-        SharedCommandQueue(None),
-        NoCommandChannel(),
-        "",
-        InterruptWatch(),
-        job.ckpt_path,
-        resumption_of(store, record) if job.config.resume is not None else None,
+    prepared = prepare(spec, lambda _options: (content["model"], content["data"]), store)
+    context = FitContext(
+        config=spec.config,
+        record=record,
+        folder=folder,
+        writer=NoWriter(),
+        queue=SharedCommandQueue(None),
+        channel=NoCommandChannel(),
+        interrupt=InterruptWatch(),
+        start=start_point_of(store, record) if spec.config.resume is not None else None,
+        ckpt_path=spec.ckpt_path,
         world_size=prepared.world_size,
         is_owner=False,
     )
-    outcome = fit(prepared.module, prepared.source, around)
-    if outcome.error is None:
+    result = fit(prepared.module, prepared.source, context)
+    if result.error is None:
         return 0
-    text = "".join(traceback.format_exception(outcome.error))
+    text = "".join(traceback.format_exception(result.error))
     sys.stderr.write(text)
-    crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, error_summary(outcome.error))
+    crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, error_summary(result.error))
     return 1
 
 
@@ -191,6 +176,26 @@ def _leave_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
+
+
+class OutputCapture(RunObserver):
+    """Sends what this process and its children print to the run's log, from its start on.
+
+    Args:
+        watch: Ends this process until the first batch; None where nothing does.
+        interrupt: What ends it from then on.
+    """
+
+    def __init__(self, watch: StartWatch | None = None, interrupt: InterruptWatch | None = None) -> None:
+        self._watch = watch
+        self._interrupt = interrupt
+
+    def on_start(self, record: RunRecord, writer: RunWriter | None) -> None:
+        """See `RunObserver`."""
+        assert writer is not None
+        capture_output(record, writer)
+        if self._watch is not None and self._interrupt is not None:
+            self._watch.follow(writer, self._interrupt)
 
 
 def capture_output(_record: RunRecord, writer: RunWriter | None) -> None:

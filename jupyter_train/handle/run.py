@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunStatus
 
 if TYPE_CHECKING:
+    from jupyter_train.execution.resume import Launcher
     from jupyter_train.store import Store
 
 _POLL_INTERVAL_S = 0.2
@@ -37,10 +37,10 @@ class Run(TrainedRun):
         module: Any = None,
         source: Any = None,
         shown_in: Any = None,
-        again: Callable[[dict[str, Any]], Run] | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         super().__init__(store, key, module, source)
-        self._again = again
+        self._launcher = launcher
         self._shown_in = shown_in
 
     @property
@@ -96,7 +96,7 @@ class Run(TrainedRun):
             return str(self.tell("resume", wait_s=wait_s))
         from jupyter_train.execution.resume import resume_here
 
-        return resume_here(self._store, self.record, self._again, changes) or self
+        return resume_here(self._store, self.record, self._launcher, changes) or self
 
     def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
         """A new run that begins at a checkpoint of this one; this one stays as it is.
@@ -110,7 +110,7 @@ class Run(TrainedRun):
         """
         from jupyter_train.execution.resume import fork_here
 
-        made: Run = fork_here(self.record, self._again, from_step, changes)
+        made: Run = fork_here(self.record, self._launcher, from_step, changes)
         return made
 
     @property

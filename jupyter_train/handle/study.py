@@ -12,12 +12,11 @@ from jupyter_train.handle.trial import BestTrial, TrialRun
 from jupyter_train.store import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import optuna
     import pandas as pd
     from optuna.trial import FrozenTrial
 
+    from jupyter_train.execution.resume import Launcher
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
     from jupyter_train.tuning.trial_spec import TrialSpec
@@ -101,9 +100,9 @@ class Study(Run):
         key: str,
         plan: TrialSpec | None = None,
         shown_in: Any = None,
-        again: Callable[[dict[str, Any]], Run] | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
-        super().__init__(store, key, shown_in=shown_in, again=again)
+        super().__init__(store, key, shown_in=shown_in, launcher=launcher)
         self._plan = plan
 
     @property

@@ -59,13 +59,16 @@ class TrialRun(Run):
         """Builds model and loaders as the trial did, unless they are there or nothing is known of them."""
         if self._module is not None or self._plan is None:
             return
-        from jupyter_train.execution.job import Job, prepare
+        from jupyter_train.execution.preparation import prepare
+        from jupyter_train.execution.run_spec import RunSpec
         from jupyter_train.training.state import seeds
 
         plan, params = self._plan, self.params
         kernel_state = seeds.KernelRandomState()
         try:
-            prepared = prepare(Job(plan.trial_config(params), lambda _config: (plan.build(params), plan.data)))
+            prepared = prepare(
+                RunSpec(config=plan.trial_config(params)), lambda _config: (plan.build(params), plan.data)
+            )
         finally:
             kernel_state.restore()
         self._module, self._source = prepared.module, prepared.source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,7 +13,7 @@ import torch
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
-from jupyter_train.run import RunStatus
+from jupyter_train.run import RunRecord, RunRole, RunStatus
 from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.redaction import one_line
@@ -25,7 +25,7 @@ from jupyter_train.training.callbacks.on_nan import watch_numbers
 from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
-from jupyter_train.training.checkpoints.resume import CheckpointResume
+from jupyter_train.training.checkpoints.resume import StartPoint
 from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.data.loaders import DataSource
 from jupyter_train.training.data.single_row_batches import SingleRowBatches
@@ -35,6 +35,8 @@ from jupyter_train.training.lightning.safe_points import after, before, is_teste
 from jupyter_train.training.lightning.step_metrics import StepMetrics
 from jupyter_train.training.logging.console import captured
 from jupyter_train.training.logging.run_logger import RunLogger
+from jupyter_train.training.result import RunResult
+from jupyter_train.training.run_observer import RunObserver
 from jupyter_train.training.trainer import (
     known_entry_points,
     log_every_n_steps,
@@ -43,77 +45,69 @@ from jupyter_train.training.trainer import (
     user_callbacks,
     user_loggers,
 )
-from jupyter_train.training.trial_monitor import TrialMonitor
 
 _KEPT = "everything recorded so far is kept"
 
 
-@dataclass
-class FitResult:
-    """How an attempt ended.
-
-    Attributes:
-        status: FINISHED, STOPPED or FAILED.
-        message: One line for the panel; the traceback's last line when it failed.
-        error: What to raise to the user; None when there is nothing to raise.
-        trainer: The trainer, for its counters; None when it could not be built.
-    """
-
-    status: RunStatus
-    message: str = ""
-    error: BaseException | None = None
-    trainer: pl.Trainer | None = None
-
-
-@dataclass
+@dataclass(kw_only=True)
 class FitContext:
     """What a fit is given besides model and data.
 
     Attributes:
         config: Checked options.
+        record: The run's row.
         folder: The run's folder.
         writer: Records it.
-        inbox: Commands come from here.
-        mailbox: Answers go here.
-        ref: The run's short name.
+        queue: Commands come from here.
+        channel: Their answers go here.
         interrupt: Says whether the user pressed Interrupt.
+        start: Where it is resumed or forked from; None for a new run.
         ckpt_path: A Lightning checkpoint to start from.
-        resumption: A checkpoint of a run to go on from.
-        attempt: The number of this attempt.
+        role: What the run is to the one above it.
+        observer: Follows it; a trial's is notified of the monitored metric.
         world_size: How many processes train together.
         is_owner: Whether this one of them records the run.
-        judge: Watches the monitored metric.
     """
 
     config: TrainConfig
+    record: RunRecord
     folder: RunFolder
     writer: RunWriter
-    inbox: CommandQueue
-    mailbox: CommandChannel | NoCommandChannel
-    ref: str
+    queue: CommandQueue
+    channel: CommandChannel | NoCommandChannel
     interrupt: InterruptWatch
+    start: StartPoint | None = None
     ckpt_path: str | None = None
-    resumption: CheckpointResume | None = None
-    attempt: int = 1
+    role: RunRole = RunRole.TRAIN
+    observer: RunObserver = field(default_factory=RunObserver)
     world_size: int = 1
     is_owner: bool = True
-    judge: TrialMonitor | None = None
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is one of many, whose common facts are recorded once with their search."""
+        return self.role is RunRole.TRIAL
+
+    @property
+    def checkpoint(self) -> StartPoint | None:
+        """Where it begins, if that is a checkpoint; None at step 0."""
+        return self.start if self.start is not None and self.start.path else None
 
 
-def fit(module: pl.LightningModule, source: DataSource, around: FitContext) -> FitResult:
+def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> RunResult:
     """Fits `module`; never raises for what happens in training.
 
     Raises:
         AbortTraining: A second Interrupt came while the last checkpoint was being written.
     """
-    config, writer = around.config, around.writer
-    is_keeping = around.is_owner and config.trainer.get("enable_checkpointing", True)
-    checkpoint = RunCheckpoint(around.folder, writer, config, is_keeping)
-    steering = FitCommands(around.inbox, around.mailbox, writer, checkpoint, around.interrupt)
-    if isinstance(around.mailbox, CommandChannel):
-        watch_numbers(writer, around.mailbox.inbox, config.on_nan, lambda: checkpoint.monitors)
-    if around.judge is not None:
-        _watch(checkpoint, steering, around.judge)
+    config, writer = context.config, context.writer
+    is_keeping = context.is_owner and config.trainer.get("enable_checkpointing", True)
+    checkpoint = RunCheckpoint(context.folder, writer, config, is_keeping)
+    commands = FitCommands(context.queue, context.channel, writer, checkpoint, context.interrupt)
+    if isinstance(context.channel, CommandChannel):
+        watch_numbers(writer, context.channel.inbox, config.on_nan, lambda: checkpoint.monitors)
+    if context.is_trial:
+        _watch(checkpoint, commands, context.observer)
 
     def tell(text: str) -> None:
         writer.event("warning", text)
@@ -121,39 +115,39 @@ def fit(module: pl.LightningModule, source: DataSource, around: FitContext) -> F
     single_rows = SingleRowBatches(source.batches_are_ours)
     with captured(writer.log, tell):
         try:
-            trainer = _build(around, checkpoint, steering)
+            trainer = _build(context, checkpoint, commands)
             if is_tested():
                 single_rows.watch(trainer)
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
-            return FitResult(RunStatus.FAILED, error_summary(err), err)
-        outcome = _train(trainer, module, source, around, steering)
+            return RunResult(status=RunStatus.FAILED, message=error_summary(err), error=err)
+        result = _train(trainer, module, source, context, commands)
         single_rows.rest()
-        _finish(trainer, checkpoint, outcome, writer)
-        if outcome.status is not RunStatus.FINISHED and around.judge is None:
+        _finish(trainer, checkpoint, result, writer)
+        if result.status is not RunStatus.FINISHED and not context.is_trial:
             _let_go()
-    return outcome
+    return result
 
 
-def _watch(checkpoint: RunCheckpoint, steering: FitCommands, judge: TrialMonitor) -> None:
-    """The judge is told every value, can end the fit, and says whether its best weights are written."""
+def _watch(checkpoint: RunCheckpoint, commands: FitCommands, observer: RunObserver) -> None:
+    """Notifies the observer of every value; it can end the fit, and says whether its best weights are written."""
 
     def reached(trainer: pl.Trainer, value: float) -> None:
-        words = judge.reached(trainer.current_epoch + 1, value)
-        if words and not steering.stopped:
-            steering.end(trainer, words)
+        message = observer.reached(trainer.current_epoch + 1, value)
+        if message and not commands.stopped:
+            commands.end(trainer, message)
 
     checkpoint.on_value = reached
-    checkpoint.is_worth_keeping = judge.keeps
+    checkpoint.is_worth_keeping = observer.keeps
 
 
-def _build(around: FitContext, checkpoint: RunCheckpoint, steering: FitCommands) -> pl.Trainer:
-    config, writer = around.config, around.writer
-    logger = RunLogger(writer, around.folder, around.ref, config.record_every)
-    if around.resumption is not None:  # what is logged before the first step, in a validation, belongs there too
-        logger.epoch = float(around.resumption.content["epoch"])
+def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands) -> pl.Trainer:
+    config, writer = context.config, context.writer
+    logger = RunLogger(writer, context.folder, context.record.ref, config.record_every)
+    if context.checkpoint is not None:  # what is logged before the first step, in a validation, belongs there too
+        logger.epoch = float(context.checkpoint.content["epoch"])
     others = user_loggers(config)
-    arguments = trainer_arguments(config, around.folder, around.world_size)
-    with known_entry_points() if around.judge is not None else contextlib.nullcontext():
+    arguments = trainer_arguments(config, context.folder, context.world_size)
+    with known_entry_points() if context.is_trial else contextlib.nullcontext():
         trainer = pl.Trainer(
             **arguments,
             logger=[logger, *others],
@@ -164,19 +158,19 @@ def _build(around: FitContext, checkpoint: RunCheckpoint, steering: FitCommands)
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         trainer.loggers = [logger]  # Lightning has put one in its place that forgets everything
     refuse_model_callbacks(trainer)
-    recorder = Recorder(writer, logger, steering, around.interrupt, checkpoint)
+    recorder = Recorder(writer, logger, commands, context.interrupt, checkpoint)
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())
     if is_tested():
         if config.engine == "lean":
-            engine.install(trainer, lambda reason: _tell_engine(reason, trainer, around))
+            engine.install(trainer, lambda reason: _tell_engine(reason, trainer, context))
         recorder.is_told(StepMetrics(trainer, logger, bool(others)))
         # before the recorder may take a checkpoint there
         after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
         listen(trainer, recorder)
-        if around.is_owner:
-            recorder.keep_evidence(hashes=around.judge is None)
-        _put_in_order(trainer, around, checkpoint)
+        if context.is_owner:
+            recorder.keep_evidence(hashes=not context.is_trial)
+        _put_in_order(trainer, context, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
         writer.event("warning", text)
@@ -185,31 +179,31 @@ def _build(around: FitContext, checkpoint: RunCheckpoint, steering: FitCommands)
     return trainer
 
 
-def _put_in_order(trainer: pl.Trainer, around: FitContext, checkpoint: RunCheckpoint) -> None:
+def _put_in_order(trainer: pl.Trainer, context: FitContext, checkpoint: RunCheckpoint) -> None:
     """The order of samples follows from the seed; a resumed fit goes on in the middle of it."""
-    resumption = around.resumption
-    seed = around.config.seed
+    start = context.checkpoint
+    seed = context.config.seed
     assert seed is not None
-    by_index = around.config.engine == "lean"
-    earlier = resumption.ours["orders"] if resumption is not None else None
-    orders = LoaderOrders(seed, resumption.batches if resumption is not None else 0, by_index, earlier)
+    by_index = context.config.engine == "lean"
+    earlier = start.ours["orders"] if start is not None else None
+    orders = LoaderOrders(seed, start.batches if start is not None else 0, by_index, earlier)
     orders.watch(trainer)
-    orders.on_remark = lambda line: _tell_remark(line, around.writer, trainer.global_step)
-    checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": around.attempt}
-    if resumption is not None:
-        resumption.prepare(trainer, orders, around.config)
+    orders.on_remark = lambda line: _tell_remark(line, context.writer, trainer.global_step)
+    checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt}
+    if start is not None:
+        start.prepare(trainer, orders, context.config)
         checkpoint.goes_on()
-    if around.writer.verification is not None:
-        around.writer.verification.remarks = orders.remarks
-    if resumption is None:  # else the first attempt has said it
-        before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, around.writer))
+    if context.writer.verification is not None:
+        context.writer.verification.remarks = orders.remarks
+    if start is None:  # else the first attempt has said it
+        before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, context.writer))
 
 
-def _tell_engine(reason: str | None, trainer: pl.Trainer, around: FitContext) -> None:
-    if reason is None and around.judge is not None:
+def _tell_engine(reason: str | None, trainer: pl.Trainer, context: FitContext) -> None:
+    if reason is None and context.is_trial:
         return  # one of many
     text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
-    around.writer.event("engine", text, trainer.global_step)
+    context.writer.event("engine", text, trainer.global_step)
 
 
 def _tell_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
@@ -222,31 +216,36 @@ def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
 
 
 def _train(
-    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, around: FitContext, steering: FitCommands
-) -> FitResult:
+    trainer: pl.Trainer, module: pl.LightningModule, source: DataSource, context: FitContext, commands: FitCommands
+) -> RunResult:
     try:
-        path = around.resumption.path if around.resumption is not None else around.ckpt_path
-        _fit(trainer, module, source, path, around.interrupt)
+        path = context.checkpoint.path if context.checkpoint is not None else context.ckpt_path
+        _fit(trainer, module, source, path, context.interrupt)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
         _forget_frames(err)
-        steering.obey_at_start(trainer)
-        return _ended_early(trainer, around, steering)
+        commands.obey_at_start(trainer)
+        return _ended_early(trainer, context, commands)
     except SystemExit as err:
-        if around.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
+        if context.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
             _forget_frames(err)
-            return _ended_early(trainer, around, steering)
+            return _ended_early(trainer, context, commands)
         if err.code in (None, 0):
-            return FitResult(RunStatus.STOPPED, f"`sys.exit` at step {trainer.global_step}; {_KEPT}", err, trainer)
-        return FitResult(RunStatus.FAILED, f"SystemExit: {err.code}", err, trainer)
+            return RunResult(
+                status=RunStatus.STOPPED,
+                message=f"`sys.exit` at step {trainer.global_step}; {_KEPT}",
+                error=err,
+                trainer=trainer,
+            )
+        return RunResult(status=RunStatus.FAILED, message=f"SystemExit: {err.code}", error=err, trainer=trainer)
     except JupyterTrainError as err:
-        return FitResult(RunStatus.FAILED, str(err), err, trainer)
+        return RunResult(status=RunStatus.FAILED, message=str(err), error=err, trainer=trainer)
     except Exception as err:  # noqa: BLE001  the user's code failed: recorded, then raised to them
         clear = _explained(err, trainer, source)
         message = str(clear) if isinstance(clear, JupyterTrainError) else error_summary(clear)
-        return FitResult(RunStatus.FAILED, message, clear, trainer)
-    if trainer.interrupted or steering.stopped:
-        return _ended_early(trainer, around, steering)
-    return FitResult(RunStatus.FINISHED, "", None, trainer)
+        return RunResult(status=RunStatus.FAILED, message=message, error=clear, trainer=trainer)
+    if trainer.interrupted or commands.stopped:
+        return _ended_early(trainer, context, commands)
+    return RunResult(status=RunStatus.FINISHED, trainer=trainer)
 
 
 def _fit(
@@ -264,39 +263,39 @@ def _fit(
         interrupt.has_begun()
 
 
-def with_late_interrupt(outcome: FitResult, interrupt: InterruptWatch, config: TrainConfig) -> FitResult:
-    """The outcome, raising for an Interrupt that came when the last step was done."""
+def with_late_interrupt(result: RunResult, interrupt: InterruptWatch, config: TrainConfig) -> RunResult:
+    """The result, raising for an Interrupt that came when the last step was done."""
     is_late = interrupt.is_asked and not interrupt.ended
-    if outcome.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
-        outcome.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
-    return outcome
+    if result.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
+        result.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
+    return result
 
 
-def _ended_early(trainer: pl.Trainer, around: FitContext, steering: FitCommands) -> FitResult:
+def _ended_early(trainer: pl.Trainer, context: FitContext, commands: FitCommands) -> RunResult:
     """After a Stop the cell goes on; after an Interrupt it does not."""
-    if around.interrupt.ended:
-        return FitResult(RunStatus.STOPPED, around.interrupt.ended, None, trainer)
-    if steering.stopped and not around.interrupt.is_asked:
-        return FitResult(RunStatus.STOPPED, steering.stopped, None, trainer)
-    what = "ended by SIGTERM" if around.interrupt.is_terminated else "interrupted"
+    if context.interrupt.ended:
+        return RunResult(status=RunStatus.STOPPED, message=context.interrupt.ended, trainer=trainer)
+    if commands.stopped and not context.interrupt.is_asked:
+        return RunResult(status=RunStatus.STOPPED, message=commands.stopped, trainer=trainer)
+    what = "ended by SIGTERM" if context.interrupt.is_terminated else "interrupted"
     text = f"{what} at step {trainer.global_step}; {_KEPT}"
-    error = TrainingInterrupted(text) if around.config.on_interrupt == "raise" else None
-    return FitResult(RunStatus.STOPPED, text, error, trainer)
+    error = TrainingInterrupted(text) if context.config.on_interrupt == "raise" else None
+    return RunResult(status=RunStatus.STOPPED, message=text, error=error, trainer=trainer)
 
 
-def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, outcome: FitResult, writer: RunWriter) -> None:
+def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, result: RunResult, writer: RunWriter) -> None:
     """Keeps what there is."""
     try:
         checkpoint.finish(trainer)
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
         writer.event("checkpoint", f"no last checkpoint: {error_summary(err)}")
         writer.log(traceback.format_exc())
-    if outcome.status is not RunStatus.FINISHED:
-        how = "failed" if outcome.status is RunStatus.FAILED else "ended"
+    if result.status is not RunStatus.FINISHED:
+        how = "failed" if result.status is RunStatus.FAILED else "ended"
         if repeated := checkpoint.repeats(trainer, how):
             writer.event("checkpoint", repeated, trainer.global_step)
-    if outcome.status is RunStatus.FAILED and outcome.error is not None:
-        writer.log("".join(traceback.format_exception(outcome.error)))
+    if result.status is RunStatus.FAILED and result.error is not None:
+        writer.log("".join(traceback.format_exception(result.error)))
 
 
 def _let_go() -> None:

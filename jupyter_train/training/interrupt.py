@@ -28,7 +28,7 @@ class InterruptWatch:
     a trial's inside its search's, lets that one know.
 
     Args:
-        patience_s: After an Interrupt, how many seconds the code may take to come to its next batch; it is left where
+        timeout_s: After an Interrupt, how many seconds the code may take to come to its next batch; it is left where
             it is then. Without an end if None: what is half done is worth more than that.
 
     Attributes:
@@ -41,7 +41,7 @@ class InterruptWatch:
         around: The watch that this one is entered in.
     """
 
-    def __init__(self, patience_s: float | None = None) -> None:
+    def __init__(self, timeout_s: float | None = None) -> None:
         self.count = 0
         self.is_terminated = False
         self.ended = ""
@@ -51,8 +51,8 @@ class InterruptWatch:
         self._is_heard = False
         self._previous: dict[int, Any] = {}
         self.around: InterruptWatch | None = None
-        self._patience_s = patience_s
-        self._patience: threading.Timer | None = None
+        self._timeout_s = timeout_s
+        self._timeout: threading.Timer | None = None
         self._is_cut = False
         self._is_inside = False
         self._lock = threading.Lock()
@@ -76,8 +76,8 @@ class InterruptWatch:
                 self._is_inside = False
         finally:  # whatever was raised in here
             self._is_inside = False
-            if self._patience is not None:
-                self._patience.cancel()
+            if self._timeout is not None:
+                self._timeout.cancel()
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
 
@@ -126,10 +126,10 @@ class InterruptWatch:
                 raise AbortTraining
             return
         self._count(number)
-        if self._patience_s is not None and self._patience is None:
-            self._patience = threading.Timer(self._patience_s, self.cut)
-            self._patience.daemon = True
-            self._patience.start()
+        if self._timeout_s is not None and self._timeout is None:
+            self._timeout = threading.Timer(self._timeout_s, self.cut)
+            self._timeout.daemon = True
+            self._timeout.start()
         if self.is_starting:
             self.is_starting = False
             raise StopTraining

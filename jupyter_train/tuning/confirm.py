@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from jupyter_train.execution import launcher
-from jupyter_train.execution.job import Job
-from jupyter_train.run import RunStatus
+from jupyter_train.execution.run_spec import RunSpec
+from jupyter_train.run import RunRole, RunStatus
 from jupyter_train.store import Store
 from jupyter_train.tuning.checkpoint_retention import KEPT
 from jupyter_train.tuning.parameter_json import packed
@@ -37,20 +37,19 @@ def confirm(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
         assert config.seed is not None
         config.seed += 1  # the seed of the search has had its say
         config.split_seed = plan.config.seed
-        job = Job(
-            config,
-            partial(_made, plan, params),
-            plan.notebook,
-            plan.study,
+        spec = RunSpec(
+            config=config,
+            role=RunRole.TRIAL,
+            notebook=plan.notebook,
+            parent=plan.study,
             recorded={"confirms": trial.number, **packed(params)},
-            kind="trial",
         )
-        done = launcher.launch_run(store, job)
-        best = done.record.summary.get("best")
-        if done.record.status is not RunStatus.FINISHED or best is None:
-            driver.warn(f"trial {trial.number} could not be confirmed: {done.record.message}")
+        run = launcher.launch_run(store, spec, partial(_made, plan, params)).recorded
+        best = run.summary.get("best")
+        if run.status is not RunStatus.FINISHED or best is None:
+            driver.warn(f"trial {trial.number} could not be confirmed: {run.message}")
             continue
-        found.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": done.record.key})
+        found.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": run.key})
     sign = 1 if plan.config.objectives[0][1] == "min" else -1
     found.sort(key=lambda one: sign * float(one["mean"]))
     driver.confirmed(found)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
-from jupyter_train.execution.worker_main import capture_output
+from jupyter_train.execution.worker_main import OutputCapture
 from jupyter_train.execution.workers import payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
@@ -50,7 +50,7 @@ def launch(store: Store, asked: SearchSpec) -> LaunchedRun:
     if config.resume is None:
         record = create(store, asked)
     sha256 = keep_payload(store, record, content, _CARRIER)
-    return start_process(store, record, sha256, config.notify, lambda began, _writer: asked.on_start(began, None))
+    return start_process(store, record, sha256, config.notify, asked.observer.on_start)
 
 
 def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
@@ -79,7 +79,7 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
             if name in changes:
                 setattr(plan.config, name, changes[name])
         asked = SearchSpec(
-            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, on_start=capture_output
+            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, observer=OutputCapture()
         )
         ended = search(store, asked, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):

@@ -9,8 +9,8 @@ from typing import Any
 
 from jupyter_train.config.search_space import difference
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
-from jupyter_train.execution.job import recorded_options
 from jupyter_train.execution.notify import notify
+from jupyter_train.execution.run_spec import recorded_options
 from jupyter_train.execution.workers import payload
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
@@ -211,7 +211,7 @@ def _drive(
     writer.at_every_flush(mailbox.exchange)
     status, message = RunStatus.FAILED, ""
     try:
-        asked.on_start(record, writer)
+        asked.observer.on_start(record, writer)
         for words in asked.remarks:
             writer.event("found", words)
         for remark in _remarks(plan):
@@ -242,18 +242,18 @@ def _drive(
 
 
 class _LocalMonitor:
-    """The judge of a trial in this process."""
+    """Monitors a trial of this process."""
 
     def __init__(self, driver: Scheduler, asked: TrialRequest) -> None:
         self._driver = driver
         self._asked = asked
 
     def reached(self, epoch: int, value: float) -> str:
-        """See `Judge`."""
+        """See `TrialMonitor`."""
         return self._driver.reached(self._asked.number, epoch, value)
 
     def keeps(self, value: float | None) -> bool:
-        """See `Judge`."""
+        """See `TrialMonitor`."""
         return self._driver.keeps(value)
 
 

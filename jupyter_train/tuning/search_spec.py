@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jupyter_train.run import RunRecord
-from jupyter_train.store import RunWriter
+from jupyter_train.training.run_observer import RunObserver
 from jupyter_train.tuning.samplers import Constraints
 from jupyter_train.tuning.study_storage import Suggest
 from jupyter_train.tuning.trial_spec import TrialSpec
@@ -23,7 +21,7 @@ class SearchSpec:
         parent: Key of the run that started this one, such as a repeated notebook.
         payload: Hash of what the study's own process was given; empty where this is not that process.
         remarks: What the user shall be told of its beginning.
-        on_start: Told the study's record once it is there, with its writer where this process searches.
+        observer: Follows the study: notified of its record, with its writer where this process searches.
     """
 
     plan: TrialSpec
@@ -32,4 +30,4 @@ class SearchSpec:
     constraints: Constraints | None = None
     payload: str = ""
     remarks: list[str] = field(default_factory=list)
-    on_start: Callable[[RunRecord, RunWriter | None], None] = lambda _record, _writer: None
+    observer: RunObserver = field(default_factory=RunObserver)

@@ -11,13 +11,14 @@ from typing import Any
 
 from jupyter_train.exceptions import JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.execution import launcher
-from jupyter_train.execution.job import Job, RunResult
-from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store
+from jupyter_train.execution.run_spec import RunSpec
+from jupyter_train.run import RunRecord, RunRole, RunStatus
+from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.redaction import one_line
 from jupyter_train.training.interrupt import AbortTraining
-from jupyter_train.training.trial_monitor import TrialMonitor
+from jupyter_train.training.result import RunResult
+from jupyter_train.training.run_observer import RunObserver, TrialMonitor
 from jupyter_train.tuning.objectives import values_of
 from jupyter_train.tuning.parameter_json import packed
 from jupyter_train.tuning.trial_records import TrialRequest, TrialResult
@@ -44,28 +45,44 @@ class TrialEnd:
     is_interrupted: bool = False
 
 
-class _RecordingMonitor:
-    """A judge that remembers what it said."""
+class _TrialObserver(RunObserver):
+    """Passes a trial's values on to its search; remembers its run, and why it was pruned.
 
-    def __init__(self, judge: TrialMonitor) -> None:
-        self._judge = judge
-        self.words = ""
+    Args:
+        monitor: The search's.
+        begun: Called with the key of the trial's run as soon as there is one.
+
+    Attributes:
+        run: The trial's run, once there is one.
+        pruned: Why it was pruned; empty while it was not.
+    """
+
+    def __init__(self, monitor: TrialMonitor, begun: Callable[[str], None]) -> None:
+        self._monitor = monitor
+        self._begun = begun
+        self.run: RunRecord | None = None
+        self.pruned = ""
+
+    def on_start(self, record: RunRecord, writer: RunWriter | None) -> None:
+        """See `RunObserver`."""
+        self.run = record
+        self._begun(record.key)
 
     def reached(self, epoch: int, value: float) -> str:
         """See `TrialMonitor`."""
-        self.words = self.words or self._judge.reached(epoch, value)
-        return self.words
+        self.pruned = self.pruned or self._monitor.reached(epoch, value)
+        return self.pruned
 
     def keeps(self, value: float | None) -> bool:
-        """See `TrialMonitor`: a trial that was ended early is among the best of nothing."""
-        return not self.words and self._judge.keeps(value)
+        """See `TrialMonitor`: a pruned trial is not among the best."""
+        return not self.pruned and self._monitor.keeps(value)
 
 
 def run_trial(
     store: Store,
     plan: TrialSpec,
     asked: TrialRequest,
-    judge: TrialMonitor,
+    monitor: TrialMonitor,
     begun: Callable[[str], None] = lambda _run: None,
 ) -> TrialEnd:
     """Trains one trial; whatever happens in it is its result.
@@ -74,54 +91,47 @@ def run_trial(
         store: Where its run is recorded.
         plan: What it is made of.
         asked: Its number and values.
-        judge: Is told how it does.
-        begun: Told the key of its run as soon as there is one.
+        monitor: Is notified of its values.
+        begun: Called with the key of its run as soon as there is one.
     """
     began = time.monotonic()
-    watched = _RecordingMonitor(judge)
+    observer = _TrialObserver(monitor, begun)
     deadline = TrialTimeout(plan.config.trial_timeout)
-    runs: list[RunRecord] = []
-
-    def on_start(record: RunRecord, _writer: Any) -> None:
-        runs.append(record)
-        begun(record.key)
-
     try:
-        job = _job(plan, asked, watched, on_start)
+        spec = _spec(plan, asked)
         with deadline:
-            done = launcher.launch_run(store, job)
+            result = launcher.launch_run(store, spec, lambda _config: (plan.build(asked.params), plan.data), observer)
     except (TrainingInterrupted, KeyboardInterrupt, AbortTraining) as err:
         if deadline.words:
-            return _late(runs[0] if runs else _failed_run(store, plan, asked, err, deadline.words), deadline)
+            return _late(observer.run or _failed_run(store, plan, asked, err, deadline.words), deadline)
         if isinstance(err, AbortTraining):
             raise
-        return TrialEnd(TrialResult("fail", run=runs[0].key if runs else ""), is_interrupted=True)
+        return TrialEnd(TrialResult("fail", run=observer.run.key if observer.run else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
         is_ours = isinstance(err, JupyterTrainError)
         message = one_line(str(err) if is_ours else traceback.format_exception_only(err)[-1], 500)
-        run = runs[0] if runs else _failed_run(store, plan, asked, err, message)
+        run = observer.run or _failed_run(store, plan, asked, err, message)
         return TrialEnd(TrialResult("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
-    if deadline.words and done.record.status is not RunStatus.FINISHED:
-        return _late(done.record, deadline)
-    return _ended(store, plan, done, done.record.duration_s or time.monotonic() - began, watched.words)
+    if deadline.words and result.recorded.status is not RunStatus.FINISHED:
+        return _late(result.recorded, deadline)
+    duration_s = result.recorded.duration_s or time.monotonic() - began
+    return _ended(store, plan, result, duration_s, observer.pruned)
 
 
-def _job(plan: TrialSpec, asked: TrialRequest, judge: TrialMonitor, on_start: Callable[[RunRecord, Any], None]) -> Job:
+def _spec(plan: TrialSpec, asked: TrialRequest) -> RunSpec:
+    """What a trial's run is requested to be."""
     config = plan.trial_config(asked.params)
     config.name = config.name or plan.name
     config.keep_best = 1
     if asked.number > plan.first:  # the first trial has shown that validation works; its random state is set apart
         config.trainer.setdefault("num_sanity_val_steps", 0)
-    return Job(
-        config,
-        lambda _config: (plan.build(asked.params), plan.data),
-        plan.notebook,
-        plan.study,
-        on_start=on_start,
-        kind="trial",
+    return RunSpec(
+        config=config,
+        role=RunRole.TRIAL,
+        notebook=plan.notebook,
+        parent=plan.study,
         recorded=_recorded(asked),
-        judge=judge,
-        patience_s=GRACE_S,
+        interrupt_timeout_s=GRACE_S,
     )
 
 
@@ -129,22 +139,23 @@ def _recorded(asked: TrialRequest) -> dict[str, Any]:
     return {"trial": asked.number, **packed(asked.params)}
 
 
-def _ended(store: Store, plan: TrialSpec, done: RunResult, duration_s: float, judged: str) -> TrialEnd:
-    told = TrialResult("fail", run=done.record.key, message=done.record.message, duration_s=duration_s)
-    if isinstance(done.error, TrainingInterrupted):
-        return TrialEnd(told, is_interrupted=True)
-    if done.record.status is RunStatus.FINISHED:
-        return _finished(store, plan, done.record, told)
-    if done.record.status is RunStatus.STOPPED:
-        if done.record.summary.get("ended_with"):
-            return TrialEnd(told)  # `--on-nan stop`
-        if isinstance(done.error, SystemExit):
-            return TrialEnd(told, kind=kind_of(done.error))
-        told.state = "pruned"
-        told.message = judged or "stopped by hand"
-        return TrialEnd(told)
-    kind = kind_of(done.error) if done.error is not None else ""
-    return TrialEnd(told, isinstance(done.error, OptionError), kind)
+def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, pruned: str) -> TrialEnd:
+    run, error = result.recorded, result.error
+    trial = TrialResult("fail", run=run.key, message=run.message, duration_s=duration_s)
+    if isinstance(error, TrainingInterrupted):
+        return TrialEnd(trial, is_interrupted=True)
+    if run.status is RunStatus.FINISHED:
+        return _finished(store, plan, run, trial)
+    if run.status is RunStatus.STOPPED:
+        if run.summary.get("ended_with"):
+            return TrialEnd(trial)  # `--on-nan stop`
+        if isinstance(error, SystemExit):
+            return TrialEnd(trial, kind=kind_of(error))
+        trial.state = "pruned"
+        trial.message = pruned or "stopped by hand"
+        return TrialEnd(trial)
+    kind = kind_of(error) if error is not None else ""
+    return TrialEnd(trial, isinstance(error, OptionError), kind)
 
 
 def _late(record: RunRecord, deadline: TrialTimeout) -> TrialEnd:

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.training.checkpoints.format import OURS
 from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.lightning.safe_points import SafePoint, once
 from jupyter_train.training.state import fit_state, rng_state
 
 
-@dataclass
-class CheckpointResume:
-    """A checkpoint to go on from.
+@dataclass(kw_only=True)
+class StartPoint:
+    """Where another attempt at a run begins, or a new run that is forked from one.
 
     Attributes:
-        path: Its file.
+        step: The step it begins at.
+        path: The checkpoint's file; empty where it begins at step 0 for want of one.
         content: The whole checkpoint, verified and read.
+        replay_check: Compares what is recorded with what was; None for a fork.
+        summary: The run's summary as far as it still holds.
+        description: What the panel says of it.
+        remarks: What the user is warned of besides.
         keeps_epochs: Whether the number of epochs, as last set, holds on.
         keeps_patience: The same for the patience of early stopping.
         keeps_stop: Whether a decision to stop early holds on; not where a finished run is made longer.
         lr: The learning rate from here on; as it was if None.
     """
 
-    path: str
-    content: dict[str, Any]
+    step: int = 0
+    path: str = ""
+    content: dict[str, Any] = field(default_factory=dict)
+    replay_check: ReplayCheck | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+    remarks: list[str] = field(default_factory=list)
     keeps_epochs: bool = True
     keeps_patience: bool = True
     keeps_stop: bool = True

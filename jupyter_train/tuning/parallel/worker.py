@@ -60,17 +60,17 @@ class Channel:
 
 
 class RemoteMonitor:
-    """The judge of a trial whose driver is another process."""
+    """Monitors a trial for a scheduler in another process."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
     def reached(self, epoch: int, value: float) -> str:
-        """See `Judge`."""
+        """See `TrialMonitor`."""
         return str(self._channel.ask(reached=[epoch, value]))
 
     def keeps(self, value: float | None) -> bool:
-        """See `Judge`."""
+        """See `TrialMonitor`."""
         return bool(self._channel.ask(keeps=value))
 
 
@@ -88,11 +88,11 @@ def main(study: str, sha256: str) -> int:
     payload.enter()
     plan = payload.content()["plan"]
     plan.study = study
-    judge = RemoteMonitor(channel)
+    monitor = RemoteMonitor(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:
         asked = TrialRequest(message["trial"], unpacked(message))
-        ended = run_trial(store, plan, asked, judge, lambda run: channel.send(begun=run))
+        ended = run_trial(store, plan, asked, monitor, lambda run: channel.send(begun=run))
         channel.send(ended=dataclasses.asdict(ended))
         _let_go()
     return 0
