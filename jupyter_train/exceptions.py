@@ -7,6 +7,7 @@ JupyterTrainError
 │   ├── DataError         the data given
 │   ├── ParameterError    a notebook parameter
 │   ├── CommandError      a command to a running fit
+│   ├── QueryError        what a panel asks of a run
 │   └── ChangedError      model, data or options are not those the run was begun with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
@@ -79,6 +80,10 @@ class ParameterError(UsageError):
 
 class CommandError(UsageError):
     """A command to a running fit is unknown, or its arguments do not fit."""
+
+
+class QueryError(UsageError):
+    """A panel asks what nothing answers, or sends something else with it than it takes."""
 
 
 class ChangedError(UsageError):

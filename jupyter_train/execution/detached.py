@@ -150,14 +150,14 @@ def launch_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer
     return start_process(store, record, sha256, spec.config.notify, observer.on_start, prepared)
 
 
-def keep_payload(store: Store, record: RunRecord, content: Pickled, carrier: str = "") -> str:
+def keep_payload(store: Store, record: RunRecord, content: Pickled, entry_point: str = "") -> str:
     """Writes what a run's process is given, and says so in its row; gives the hash of it. See `payload.write`.
 
     Raises:
         StoreError: It cannot be written; a run that waited for it has failed.
     """
     try:
-        sha256 = payload.write(RunFolder(record.folder), content, carrier)
+        sha256 = payload.write(RunFolder(record.folder), content, entry_point)
         store.update(record.key, payload=sha256)
     except OSError as err:
         raise _not_started(store, record, err) from err

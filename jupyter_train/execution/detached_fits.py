@@ -26,7 +26,7 @@ from jupyter_train.training.run_observer import RunObserver
 if TYPE_CHECKING:
     from jupyter_train.config import TrainConfig
 
-_CARRIER = __name__
+_ENTRY_POINT = "fits"
 
 
 def launch(store: Store, spec: RunSpec, build: Build, observer: RunObserver) -> LaunchedRun:
@@ -54,7 +54,7 @@ def launch(store: Store, spec: RunSpec, build: Build, observer: RunObserver) -> 
         check_can_resume(store, record)
     else:
         record = create_cross_validation(store, spec, first, goes_elsewhere=True)
-    sha256 = keep_payload(store, record, content, _CARRIER)
+    sha256 = keep_payload(store, record, content, _ENTRY_POINT)
     return start_process(store, record, sha256, spec.config.notify, observer.on_start)
 
 

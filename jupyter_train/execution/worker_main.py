@@ -52,14 +52,14 @@ def main(run: str, sha256: str) -> int:
     watch = StartWatch(store, record)
     try:
         payload = Payload(store, record, sha256)
-        carrier = payload.carrier
+        module = payload.module
     except StoreError as err:
         _refuse(store, record, err)
         return 1
-    if carrier:
+    if module:
         payload.enter()
         changes = json.loads(os.environ.get(CHANGES_VARIABLE, "{}"))
-        return int(importlib.import_module(carrier).main(store, record, payload, changes))
+        return int(importlib.import_module(module).main(store, record, payload, changes))
     lock = None
     is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
     if is_first:  # else another attempt, which is taken over once it is possible

@@ -12,22 +12,24 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from jupyter_train.config.commands import command
-from jupyter_train.exceptions import CommandError, JupyterTrainError, RunNotFoundError, RunStateError, StoreError
-from jupyter_train.panel import curves
-from jupyter_train.panel.bundle import bundle
-from jupyter_train.panel.details import NOTE_RULE, checked_note, details, set_note
-from jupyter_train.panel.snapshot import packed, snapshot
+from jupyter_train.exceptions import (
+    CommandError,
+    JupyterTrainError,
+    QueryError,
+    RunNotFoundError,
+    RunStateError,
+    StoreError,
+)
 from jupyter_train.server.rows import DAMAGE, below, rows_of
 from jupyter_train.server.stream import RunStreamHandler
-from jupyter_train.store import RunFolder, commands, open_store
+from jupyter_train.service import queries
+from jupyter_train.store import open_store
 
 _log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_STEP = re.compile(r"^-?[0-9]{1,18}$")
 _MAX_RUNS = 1000
-#: An answer that comes within this time is given at once; else the panel sees it in the run's events.
-_ANSWER_WAIT_S = 2.0
 
 
 class _Handler(APIHandler):
@@ -89,7 +91,7 @@ class _RunHandler(_Handler):
             found = await _in_thread(work, key, *arguments)
         except RunNotFoundError as err:
             raise web.HTTPError(404, "no such run") from err
-        except CommandError as err:
+        except (CommandError, QueryError) as err:
             raise web.HTTPError(400, str(err)) from err
         except RunStateError as err:
             self.set_status(409)
@@ -106,36 +108,18 @@ class RunHandler(_RunHandler):
         await self.answer(key, _delete)
 
 
-class SnapshotHandler(_RunHandler):
-    """`GET api/runs/KEY/snapshot`: what a panel draws."""
+class QueryHandler(_RunHandler):
+    """`GET api/runs/KEY/snapshot`, `curves?first=STEP&last=STEP` and `bundle`: what a panel draws."""
 
     @web.authenticated
     async def get(self, key: str) -> None:
-        """The run's snapshot."""
-        await self.answer(key, _snapshot)
+        """The answer to the question that the path ends with."""
+        name = self.request.path.rpartition("/")[2]
+        steps = {word: int(text) for word, text in self._arguments().items() if _STEP.match(text)}
+        await self.answer(key, queries.ask, name, steps)
 
-
-class CurvesHandler(_RunHandler):
-    """`GET api/runs/KEY/curves?first=STEP&last=STEP`: a window of the curves, as closely as it can be drawn."""
-
-    @web.authenticated
-    async def get(self, key: str) -> None:
-        """`families` as in a snapshot."""
-        try:
-            first, last = (int(self.get_argument(name)) for name in ("first", "last"))
-            curves.check_window(first, last)
-        except ValueError as err:
-            raise web.HTTPError(400, "expected steps as `first` and `last`") from err
-        await self.answer(key, _curves, first, last)
-
-
-class BundleHandler(_RunHandler):
-    """`GET api/runs/KEY/bundle`: the whole output of a run, as a kernel would publish it."""
-
-    @web.authenticated
-    async def get(self, key: str) -> None:
-        """The run's mime bundle."""
-        await self.answer(key, _bundle)
+    def _arguments(self) -> dict[str, str]:
+        return {name: self.get_query_argument(name) for name in self.request.query_arguments}
 
 
 class DetailsHandler(_RunHandler):
@@ -151,37 +135,21 @@ class DetailsHandler(_RunHandler):
     @web.authenticated
     async def patch(self, key: str) -> None:
         """Takes `{"note": text}`."""
-        try:
-            note = checked_note(self.content()["note"])
-        except (ValueError, TypeError, KeyError) as err:
-            raise web.HTTPError(400, f"expected `note`, {NOTE_RULE}") from err
-        await self.answer(key, _set_note, note)
+        content = self.content()
+        await self.answer(key, queries.ask, "note", content if isinstance(content, dict) else {})
 
 
 class CommandsHandler(_RunHandler):
-    """`POST api/runs/KEY/commands`: asks a running fit for something."""
+    """`POST api/runs/KEY/commands`: gives a command to a running fit."""
 
     @web.authenticated
     async def post(self, key: str) -> None:
         """Takes `{"verb": ..., "arguments": {...}}`; 202 with the answer, 409 with the reason it was refused."""
+        content = self.content()
+        if not isinstance(content, dict):
+            raise web.HTTPError(400, "expected `verb` and `arguments`")
         self.set_status(202)
-        await self.answer(key, _tell, *_command_in(self.content()))
-
-
-def _command_in(content: Any) -> tuple[str, dict[str, Any]]:
-    try:
-        verb, arguments = content["verb"], content.get("arguments", {})
-    except (TypeError, KeyError, AttributeError) as err:
-        raise web.HTTPError(400, "expected `verb` and `arguments`") from err
-    if not isinstance(verb, str) or not isinstance(arguments, dict):
-        raise web.HTTPError(400, "expected `verb` and `arguments`")
-    return verb, arguments
-
-
-def _tell(key: str, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    store = open_store()
-    row = commands.add(store, key, command(verb, arguments, "panel"))
-    return {"message": commands.wait_for_answer(store, key, row, _ANSWER_WAIT_S)}
+        await self.answer(key, queries.ask, "command", {**content, "command": content.get("verb")})
 
 
 async def _in_thread(work: Any, *arguments: Any) -> Any:
@@ -203,28 +171,12 @@ def _list(limit: int, root: str) -> dict[str, Any]:
     return {"runs": rows} | ({"message": words} if words else {})
 
 
-def _snapshot(key: str) -> dict[str, Any]:
-    return packed(snapshot(open_store(), key))
-
-
-def _bundle(key: str) -> dict[str, Any]:
-    return bundle(snapshot(open_store(), key))
-
-
 def _details(key: str, root: str) -> dict[str, Any]:
-    found = details(open_store(), key)
+    found: dict[str, Any] = queries.ask(key, "details", {})
     for link in found["links"]:
         if link["name"] == "notebook":
             link["path"] = below(link["text"], root)  # what the application can open
     return found
-
-
-def _set_note(key: str, note: str) -> dict[str, Any]:
-    return set_note(open_store(), key, note)
-
-
-def _curves(key: str, first: int, last: int) -> dict[str, Any]:
-    return curves.between(RunFolder(open_store().get(key).folder).metrics, first, last)
 
 
 def _delete(key: str) -> dict[str, Any]:
@@ -237,9 +189,9 @@ def routes() -> list[tuple[str, type[JupyterHandler]]]:
         (r"/jupyter-train/api/runs", RunsHandler),
         (r"/jupyter-train/api/stream", RunStreamHandler),
         (r"/jupyter-train/api/runs/([^/]+)", RunHandler),
-        (r"/jupyter-train/api/runs/([^/]+)/snapshot", SnapshotHandler),
-        (r"/jupyter-train/api/runs/([^/]+)/curves", CurvesHandler),
-        (r"/jupyter-train/api/runs/([^/]+)/bundle", BundleHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/snapshot", QueryHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/curves", QueryHandler),
+        (r"/jupyter-train/api/runs/([^/]+)/bundle", QueryHandler),
         (r"/jupyter-train/api/runs/([^/]+)/commands", CommandsHandler),
         (r"/jupyter-train/api/runs/([^/]+)/details", DetailsHandler),
     ]

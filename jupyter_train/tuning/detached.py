@@ -23,7 +23,7 @@ from jupyter_train.tuning.warm_start import earlier_trials
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CARRIER = __name__
+_ENTRY_POINT = "search"
 
 
 def launch(store: Store, asked: SearchSpec) -> LaunchedRun:
@@ -49,7 +49,7 @@ def launch(store: Store, asked: SearchSpec) -> LaunchedRun:
     shared_arrays.check_room(runs_home(), content.size)
     if config.resume is None:
         record = create(store, asked)
-    sha256 = keep_payload(store, record, content, _CARRIER)
+    sha256 = keep_payload(store, record, content, _ENTRY_POINT)
     return start_process(store, record, sha256, config.notify, asked.observer.on_start)
 
 

@@ -56,10 +56,10 @@ def test_a_payload_that_somebody_changed_is_not_used_at_all(store, record, tmp_p
     assert not (tmp_path / "hacked").exists()
 
 
-def test_only_a_module_that_carries_payloads_out_can_be_named_in_one(store, record) -> None:
+def test_only_an_entry_point_can_be_named_in_one(store, record) -> None:
     digest = payload.write(RunFolder(record.folder), pickled({}), "tests.models")
-    with pytest.raises(UntrustedError, match=r"names `tests\.models` to be run"):
-        _ = Payload(store, record, digest).carrier
+    with pytest.raises(UntrustedError, match=r"names `tests\.models` to be run; expected one of `fits`, `search`"):
+        _ = Payload(store, record, digest).module
 
 
 def test_an_array_that_somebody_changed_is_not_read(store, record) -> None:

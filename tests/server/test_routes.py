@@ -10,8 +10,8 @@ import pytest
 import tornado.httpclient
 
 from jupyter_train.run import RunStatus
-from jupyter_train.server import handlers
 from jupyter_train.server.handlers import routes
+from jupyter_train.service import queries
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
@@ -267,7 +267,7 @@ async def _post(jp_fetch, key: str, body: str):
 
 
 async def test_a_command_becomes_a_row_that_the_owner_can_take(jp_fetch, live_run, monkeypatch) -> None:
-    monkeypatch.setattr(handlers, "_ANSWER_WAIT_S", 0.0)
+    monkeypatch.setattr(queries, "_ANSWER_WAIT_S", 0.0)
     answer = await _post(jp_fetch, live_run.key, '{"verb": "set_lr", "arguments": {"factor": 0.5}}')
     assert (answer.code, json.loads(answer.body)["message"]) == (
         202,

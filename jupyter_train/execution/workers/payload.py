@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 _NAME = "payload.pickle"
 #: Where an earlier release wrote what is now in the first line of the payload.
 _PLACE = "payload.json"
-#: Modules whose `main` carries a payload out that is more than one fit. What a file says is looked up here.
-CARRIERS = frozenset({"jupyter_train.execution.detached_fits", "jupyter_train.tuning.detached"})
-#: What an earlier release called them.
-_EARLIER = {"jupyter_train.tuning.detaching": "jupyter_train.tuning.detached"}
+#: What a payload can be besides one fit, and the module whose `main` runs it. What a file says is looked up here.
+ENTRY_POINTS = {"fits": "jupyter_train.execution.detached_fits", "search": "jupyter_train.tuning.detached"}
+#: What release 0.1 wrote in their place.
+_OF_RELEASE_0_1 = {"jupyter_train.execution.detached_fits": "fits", "jupyter_train.tuning.detaching": "search"}
 
 
-def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:
+def write(folder: RunFolder, content: Pickled, entry_point: str = "") -> str:
     """Writes a payload into the run folder; gives the SHA-256 of its file, which names its arrays by theirs.
 
     Args:
         folder: The run's.
         content: What is written.
-        carrier: The module whose `main` carries it out, where it is more than one fit.
+        entry_point: Which of `ENTRY_POINTS` runs it; empty for one fit.
 
     Raises:
         OSError: It cannot be written.
@@ -44,7 +44,7 @@ def write(folder: RunFolder, content: Pickled, carrier: str = "") -> str:
         "cwd": os.getcwd(),
         "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path],
         "remarks": content.remarks,
-        "carrier": carrier,
+        "carrier": entry_point,  # the name that release 0.1 reads it by
     }
     payload = json.dumps(head).encode() + b"\n" + content.stream
     write_atomically(folder.path / _NAME, payload)
@@ -79,19 +79,18 @@ class Payload:
         self._head: dict[str, Any] = known
 
     @property
-    def carrier(self) -> str:
-        """The module that carries it out; empty for a fit.
+    def module(self) -> str:
+        """The module whose `main` runs it; empty for one fit.
 
         Raises:
-            UntrustedError: It names none that does such a thing.
+            UntrustedError: It names none of `ENTRY_POINTS`.
         """
         named = str(self._head.get("carrier", ""))
-        carrier = _EARLIER.get(named, named)
-        if carrier and carrier not in CARRIERS:
-            raise UntrustedError(
-                f"`{self._folder.path / _NAME}` names `{carrier}` to be run, which carries out nothing"
-            )
-        return carrier
+        name = _OF_RELEASE_0_1.get(named, named)
+        if name and name not in ENTRY_POINTS:
+            known = ", ".join(f"`{known}`" for known in ENTRY_POINTS)
+            raise UntrustedError(f"`{self._folder.path / _NAME}` names `{named}` to be run; expected one of {known}")
+        return ENTRY_POINTS.get(name, "")
 
     def enter(self) -> list[str]:
         """Makes this process stand where the payload was made: working folder and import path.
