@@ -9,6 +9,7 @@ import pytest
 from jupyter_train import train
 from jupyter_train.config.commands import VERBS
 from jupyter_train.exceptions import QueryError
+from jupyter_train.panel.bundle import MIME_TYPE
 from jupyter_train.panel.viewers import VIEWERS
 from jupyter_train.service import kernel_channel, queries
 from jupyter_train.store.command_queue import LOCAL
@@ -37,6 +38,8 @@ async def test_the_kernel_and_the_server_give_the_same_answer(name: str, shown, 
     found = json.loads(json.dumps(from_kernel["snapshot" if name == "snapshot" else "found"]))
     if name == "details":  # only the server knows what its application can open
         assert all(link.pop("path", None) in (None, "") for link in from_server["links"])
+    for answer in (found, from_server):
+        answer.get(MIME_TYPE, {}).pop("as_of", None)  # when it was asked
     assert found == from_server
 
 
@@ -71,7 +74,12 @@ def test_what_is_no_question_is_answered_with_what_would_be(name, content, expec
     with pytest.raises(QueryError) as caught:
         queries.ask(shown.key, name, content)
     assert str(caught.value) == expected
-    message = kernel_channel.answer({"run": shown.key, "verb": name, **content})["message"]
-    assert message in (expected, f"unknown verb; {expected[15:].replace('expected', 'expected `watch`,', 1)}") or (
-        name == "command"  # no fit of that run is in this process
-    )
+
+
+def test_the_kernel_says_the_same_of_what_it_cannot_answer(shown) -> None:
+    answer = kernel_channel.answer({"run": shown.key, "verb": "curves", "first": "0"})
+    assert answer == {"status": "error", "message": "expected steps as `first` and `last`"}
+    answer = kernel_channel.answer({"run": shown.key, "verb": "nothing"})
+    assert answer["message"].startswith("unknown verb; expected `watch`, `snapshot`")
+    answer = kernel_channel.answer({"run": "elsewhere", "verb": "snapshot"})
+    assert answer == {"status": "elsewhere", "message": "this kernel does not train the run"}

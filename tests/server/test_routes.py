@@ -18,12 +18,6 @@ from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.runs import Event
 
-
-@pytest.fixture
-def jp_server_config():
-    return {"ServerApp": {"jpserver_extensions": {"jupyter_train": True}}}
-
-
 AS_JSON = {"Content-Type": "application/json"}
 KEY = "0199a3c2-0000-7000-8000-000000000000"
 PATHS = [
