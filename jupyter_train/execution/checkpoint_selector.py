@@ -1,4 +1,4 @@
-"""Which checkpoint an attempt, or a fork, goes on from: the newest valid one, or the one asked for."""
+"""Selects the checkpoint that an attempt, or a fork, starts from: the newest valid one, or the requested one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from jupyter_train.store.redaction import one_line
 
 
 class CheckpointSelector:
-    """Chooses the checkpoint to go on from: the newest valid one, or the one that is asked for.
+    """Selects the checkpoint to start from: the newest valid one, or the requested one.
 
     Args:
         store: Where the run is recorded; it vouches for the checkpoint.
         wanted: `best`, `last`, a step, or None for the newest.
-        check: Raises where what the checkpoint holds cannot be gone on from.
+        check: Raises where the model cannot start from what the checkpoint holds.
     """
 
     def __init__(
@@ -36,27 +36,27 @@ class CheckpointSelector:
         """The checkpoint, read and verified; None where the run has none at all.
 
         Raises:
-            RunStateError: There is none as asked for.
-            StoreError: The one asked for is damaged, or the run's folder is not the one it was recorded in.
+            RunStateError: There is none as requested.
+            StoreError: The requested one is damaged, or the run's folder is not the one it was recorded in.
         """
         from jupyter_train.training.checkpoints.format import OURS, read
 
         trust.verify(self._store, record)
         with MetricReader(RunFolder(record.folder).metrics) as reader:
             known = reader.checkpoints()
-        for one in self._candidates(record, known):
+        for checkpoint in self._candidates(record, known):
             try:
-                content = read(trust.checkpoint(self._store, record, one), one.sha256)
+                content = read(trust.checkpoint(self._store, record, checkpoint), checkpoint.sha256)
                 if OURS not in content or "moment" not in content[OURS]:
-                    raise StoreError(f"`{one.path}` holds no training state")
+                    raise StoreError(f"`{checkpoint.path}` holds no training state")
             except Exception as err:
                 if self._wanted is not None and self._wanted.isdigit():
                     raise
-                self.remarks.append(f"checkpoint of step {one.step:,} refused: {one_line(str(err), 200)}")
+                self.remarks.append(f"checkpoint of step {checkpoint.step:,} refused: {one_line(str(err), 200)}")
                 continue
             self._check(content)
-            self.content, self.found = content, one
-            return one
+            self.content, self.found = content, checkpoint
+            return checkpoint
         return None
 
     def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
@@ -66,11 +66,11 @@ class CheckpointSelector:
             return current
         if self._wanted == "best":
             return [*_best_first([one for one in current if one.kind == "best"], record), *current]
-        asked = [one for one in current if one.step == int(self._wanted)]
-        if not asked:
+        requested = [one for one in current if one.step == int(self._wanted)]
+        if not requested:
             steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
             raise RunStateError(f"`{record.ref}` has no checkpoint of step {self._wanted}; there are: {steps}")
-        return asked
+        return requested
 
 
 def _recorded_before(checkpoint: Checkpoint) -> int:

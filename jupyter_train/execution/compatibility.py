@@ -1,4 +1,4 @@
-"""Whether a model can go on from what a run has kept, as the same model."""
+"""Whether a model can be resumed from a run's checkpoint: weights, shapes, hyperparameters, length."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LATE = ("configure_model", "on_load_checkpoint", "setup")
 def hyperparameters_changed(record: RunRecord, prepared: PreparedRun) -> list[str]:
     """What is said where the model, or the datamodule, has other values of its hyperparameters than the run recorded.
 
-    A run goes on all the same: which of them shape the result, and which only say how (a flag that broke it), is known
-    to the model alone. Only plain values are compared: of an object the record has its `repr`, which may be another in
-    every process.
+    The run is resumed all the same: which of them shape the result, and which only say how (a flag that broke it), is
+    known to the model alone. Only plain values are compared: of an object the record has its `repr`, which may be
+    another in every process.
     """
     before = record.summary.get("hyperparameters", {})
     owners = [one for one in (prepared.module, prepared.data) if getattr(one, "_log_hyperparams", False)]
@@ -56,7 +56,7 @@ def _text(value: Any) -> str:
 
 
 def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfig, prepared: PreparedRun) -> None:
-    """Raises for a checkpoint that the model, or the length, cannot go on from.
+    """Raises for a checkpoint that the model cannot be resumed from, or that is past the requested length.
 
     Args:
         record: The run.

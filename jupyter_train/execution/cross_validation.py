@@ -1,4 +1,4 @@
-"""A run that is several fits: one for each fold of a cross-validation, or each seed; its curves are their mean."""
+"""A run of several fits: one for each fold of a cross-validation, or each seed; its curves are their mean."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class CrossValidationRun:
         self._writer.at_every_flush(self._channel.exchange)
         self._done = [fit for part in parts if (fit := earlier.get(part.place)) is not None and is_over(fit, part)]
         self._left = [part for part in parts if not is_over(earlier.get(part.place), part)]
-        for part in self._left:  # a fit that was broken off goes on where it was
+        for part in self._left:  # an interrupted fit is resumed
             part.config.resume = earlier[part.place].key if part.place in earlier else None
         self._stopped = ""
         self._without_loss: dict[str, str] = {}
@@ -132,20 +132,20 @@ class CrossValidationRun:
         result, error = None, None
         status, message = RunStatus.FAILED, ""
         try:
-            self._tell_progress()
+            self._record_progress()
             for part in self._left:
                 spec = spec_of(self._spec, part, self._record.key)
                 prepared = prepare(spec, self._build, self._store)
                 if part is self._parts[0]:
-                    self._tell_first(prepared)
+                    self._describe_first(prepared)
                 result = inline.run_inline(self._store, spec, prepared, RunObserver())
                 fit, error = result.recorded, result.error
                 if error is None and fit.status is RunStatus.FINISHED:
                     self._done.append(fit)
-                    self._tell_progress()
+                    self._record_progress()
                     self._record_means()
                     self._notify_observer()
-                self._obey()
+                self._apply_commands()
                 if error is not None or fit.status is RunStatus.FAILED:
                     message = f"{part.words}: {fit.message}"
                     break
@@ -171,8 +171,8 @@ class CrossValidationRun:
         module = result.module if result is not None else None
         return RunResult(status=record.status, message=message, error=error, record=record, module=module)
 
-    def _tell_first(self, prepared: PreparedRun) -> None:
-        """What the first part says of the data and the model holds for all."""
+    def _describe_first(self, prepared: PreparedRun) -> None:
+        """Records what holds for all fits: the data and where the model's weights come from."""
         self._writer.summary(data=prepared.source.words)
         if words := self._build.words(self._spec.config):
             self._writer.event("warning", words)
@@ -202,7 +202,8 @@ class CrossValidationRun:
         if best is not None:
             self._stopped = self._stopped or self._observer.reached(len(self._done), best["value"])
 
-    def _obey(self) -> None:
+    def _apply_commands(self) -> None:
+        """Ends after this fit where a command or an interrupt requests it."""
         if self._interrupt.ended:
             self._stopped = self._interrupt.ended
         elif self._interrupt.is_asked:
@@ -216,7 +217,7 @@ class CrossValidationRun:
             else:
                 self._channel.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))
 
-    def _tell_progress(self) -> None:
+    def _record_progress(self) -> None:
         unit = "folds" if self._spec.config.seeds is None else "fits" if self._spec.config.cv is not None else "seeds"
         self._writer.progress(trial=len(self._done), trials=len(self._parts), unit=unit, counts={})
         best = self._best()

@@ -1,4 +1,4 @@
-"""Carries a run out in a process of its own, which survives this one; or waits for it and brings the weights back."""
+"""Trains a run in a process of its own, which outlives this one; or waits for it and brings the weights back."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _ABORTED = "interrupted twice; what was recorded until then is kept, the last ch
 
 
 class LaunchedRun:
-    """A run that trains elsewhere by now; says why its process died without a word, as long as we live.
+    """A run that trains in another process; records why that process died, as long as this one lives.
 
     Args:
         store: Where the run is recorded.
         record: Its row as it was when the process started.
         prepared: The model and data of this process, untouched; None where it has none.
         process: Its process, the first of a session of its own.
-        target: Who is told when it died without telling them itself.
+        target: Who is notified when it died without notifying them itself.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class LaunchedRun:
         self._process = process
         self._notify = target
         self._is_aborted = False
-        self._watcher = threading.Thread(target=self._tell_how_it_ended, daemon=True)
+        self._watcher = threading.Thread(target=self._record_end, daemon=True)
         self._watcher.start()
         threading.Thread(target=WARM_WORKER.prepare, args=(self._has_begun,), daemon=True).start()
 
@@ -90,7 +90,7 @@ class LaunchedRun:
         return False
 
     def ask_to_stop(self, source: str) -> bool:
-        """Asks it to end well, and says for whom; False while it cannot hear."""
+        """Requests that it stops, naming the source; False while it takes no commands."""
         try:
             commands.add(self._store, self.record.key, command("stop", {}, source))
         except (RunStateError, StoreError):
@@ -105,7 +105,7 @@ class LaunchedRun:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._watcher.join()
 
-    def _tell_how_it_ended(self) -> None:
+    def _record_end(self) -> None:
         code, for_memory = oom_kills.wait(self._process)
         with contextlib.suppress(StoreError, RunStateError):
             record = self._store.get(self.record.key)
@@ -121,7 +121,7 @@ class LaunchedRun:
                 self._store.end_run(record, status, self.record.attempt, words)
                 notify(self._store, record.key, self._notify)
             elif record.status is RunStatus.STOPPED and record.started_at is None:
-                notify(self._store, record.key, self._notify)  # its process never knew whom
+                notify(self._store, record.key, self._notify)  # its process never read whom
 
 
 def launch_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: RunObserver) -> LaunchedRun:
@@ -172,7 +172,7 @@ def relaunch(store: Store, record: RunRecord, changes: dict[str, Any]) -> Launch
 
     Raises:
         RunStateError: It is being trained, or its payload is gone.
-        StoreError: The process could not be started, or could not go on with the run.
+        StoreError: The process could not be started, or could not resume the run.
     """
     check_can_resume(store, record)
     trust.verify(store, record)
@@ -195,9 +195,9 @@ def start_process(
 
     Args:
         store: Where the run is recorded.
-        record: Its row: QUEUED, or ended and gone on with.
+        record: Its row: QUEUED, or ended and to be resumed.
         sha256: Hash of its payload.
-        target: Who is told when it is over.
+        target: Who is notified when it is over.
         on_start: Called once it has begun, or waits to.
         prepared: The model and data of this process, where it has some.
         changes: Options that are others than those of the payload.
@@ -222,7 +222,7 @@ def start_process(
             _wait_until_taken_over(store, record, process)
             record = store.get(record.key)
         on_start(record, None)
-    except KeyboardInterrupt:  # nobody would hold what trains then
+    except KeyboardInterrupt:  # the caller would have no handle of what trains
         process.kill()
         process.wait()
         commands.end_queued(store, record.key, "interrupted before it began")
@@ -241,7 +241,7 @@ def _wait_until_taken_over(store: Store, record: RunRecord, process: subprocess.
     """Waits until the next attempt has begun.
 
     Raises:
-        RunStateError: Its process ended before: the run cannot go on.
+        RunStateError: Its process ended before: the run cannot be resumed.
     """
     while store.get(record.key).attempt == record.attempt:
         if process.poll() is not None and store.get(record.key).attempt == record.attempt:
@@ -260,10 +260,10 @@ def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: R
     launched = launch_detached(store, spec, prepared, observer)
     with InterruptWatch() as interrupt:
         try:
-            is_told = False
+            is_stop_sent = False
             while not launched.is_ended():
-                if interrupt.is_asked and not is_told:
-                    is_told = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
+                if interrupt.is_asked and not is_stop_sent:
+                    is_stop_sent = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
                 time.sleep(_POLL_INTERVAL_S)
         except AbortTraining:
             launched.abort()

@@ -1,4 +1,4 @@
-"""Several fits in a process of their own: what it is given, and what carries it out there."""
+"""A cross-validation in a process of its own: its payload, and what runs it there."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def launch(store: Store, spec: RunSpec, build: Build, observer: RunObserver) -> 
 
     Raises:
         UsageError: Something does not fit, or cannot be taken to another process; no run was made.
-        ChangedError: Model, data or options of a run that is to go on are others, and `--force` is not given.
-        RunStateError: The run cannot go on.
+        ChangedError: Model, data or options of a run to be resumed are others, and `--force` is not given.
+        RunStateError: The run cannot be resumed.
         StoreError: The process could not be started.
     """
     parts = fit_specs_of(spec.config)
@@ -74,11 +74,11 @@ def _models(build: Build, parts: Sequence[FitSpec], first: PreparedRun) -> list[
 
 
 def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
-    """Trains them, in their own process; gives the exit code: 0 however it ended, as long as that is recorded.
+    """Trains them, in their own process; returns the exit code: 0 however it ended, as long as that is recorded.
 
     Args:
         store: Where the run is recorded.
-        record: Its run: new, or one that is gone on with.
+        record: Its run: new, or one to be resumed.
         given: Its payload.
         changes: Options that are others than those of the payload.
     """

@@ -1,4 +1,4 @@
-"""The fits that a cross-validation, or several seeds, consist of."""
+"""`FitSpec`: the fits that a cross-validation, or a run with several seeds, consists of."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class FitSpec:
     """One fit of several.
 
     Attributes:
-        config: What it is told.
-        recorded: Which one it is.
-        words: The same, as people read it.
+        config: Its options.
+        recorded: `fold` and `seed`, as its record has them.
+        words: The same, as text.
     """
 
     config: TrainConfig
@@ -48,12 +48,12 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
     if config.fork is not None:
         raise OptionError("`--fork` is for one fit; `--cv` and `--seeds` train several, each from its beginning")
     if config.from_ is not None:
-        raise OptionError("`--from` is for one fit; of several, each goes on from its newest checkpoint")
+        raise OptionError("`--from` is for one fit; of several, each resumes from its newest checkpoint")
     if config.is_looking:
         raise OptionError("`auto` looks for one number for one fit; say it: `--lr 1e-3`, `--batch-size 32`")
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     folds = parse_folds(config.cv) if config.cv is not None else None
-    found = []
+    parts = []
     for repeat in range(config.seeds or 1):
         for number in range(folds.count if folds is not None else 1):
             changes: dict[str, Any] = {
@@ -70,8 +70,8 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
             words = " ".join(f"{name} {value}" for name, value in recorded.items())
             callbacks = own_objects({"callback": config.callback})["callback"]
             part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
-            found.append(FitSpec(part, recorded, words))
-    return found
+            parts.append(FitSpec(part, recorded, words))
+    return parts
 
 
 def spec_of(spec: RunSpec, part: FitSpec, parent: str | None) -> RunSpec:

@@ -35,18 +35,18 @@ class ModelCopies:
         return (model if self.given is None else copy_of(unwrapped(model))), data
 
     def words(self, config: TrainConfig) -> str:
-        """What the user should know of a model that was given as an object; empty where nothing is."""
+        """A warning about a model that was given as an object; empty where there is none."""
         from jupyter_train.training.checkpoints.initial_weights import origin_of
 
         origin = origin_of(self.given) if self.given is not None else None
         if origin is not None and not config.reinit:
             return (
                 f"the model was trained by `{origin.ref}` before: every fit begins with those weights, which may have "
-                "learnt the rows that it is validated on; write what makes it, as in `Net()`, to begin anew"
+                "learnt the rows that it is validated on; write what makes it, as in `Net()`, for fresh weights"
             )
         if self.given is not None and config.seeds is not None:
             return (
                 "the model was given as an object: every fit begins with the weights that it has, so that seeds decide "
-                "the order of the rows and dropout alone; write what makes it, as in `Net()`, to have them drawn anew"
+                "the order of the rows and dropout alone; write what makes it, as in `Net()`, to draw them by seed"
             )
         return ""

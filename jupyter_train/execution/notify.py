@@ -1,4 +1,4 @@
-"""Tells somebody that a run is over: a command of theirs, or a URL. Bounded in time; a failure is a line on the run."""
+"""Notifies a command or a URL that a run is over. Bounded in time; a failure is a line on the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def notify(store: Store, run: str, target: str | None) -> None:
         store: Where the run is recorded.
         run: Its key.
         target: An `http(s)://` URL, which is sent JSON, or a shell command, which finds the same on its standard
-            input and in `JUPYTER_TRAIN_REF`, `_STATUS`, `_MESSAGE`; nobody is told if None.
+            input and in `JUPYTER_TRAIN_REF`, `_STATUS`, `_MESSAGE`; nothing is notified if None.
     """
     if not target:
         return

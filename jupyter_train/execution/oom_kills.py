@@ -29,7 +29,7 @@ def count_kills(root: Path = Path("/")) -> int | None:
 
 
 class OomKills:
-    """Whether the system has killed somebody for memory just now.
+    """Whether the system has killed a process for memory just now.
 
     It says how many it killed, not whom: the shorter the time that is looked at, the less it can have been another.
 
@@ -53,7 +53,7 @@ class OomKills:
 
 
 def wait(process: subprocess.Popen[bytes]) -> tuple[int, bool]:
-    """Waits for a process; its exit status, and whether the system killed somebody for memory about when it ended."""
+    """Waits for a process; its exit status, and whether the system killed a process for memory about when it ended."""
     kills = OomKills()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):

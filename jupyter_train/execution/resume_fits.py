@@ -1,4 +1,4 @@
-"""Goes on with several fits that were broken off: finished ones are kept, the others go on where they were."""
+"""Resumes a cross-validation that was interrupted: finished fits are kept, the others are resumed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from jupyter_train.store.takeover import take_over
 def begin_attempt_at_fits(
     store: Store, spec: RunSpec, parts: Sequence[FitSpec], first: PreparedRun
 ) -> tuple[RunRecord, RunLock, dict[tuple[int | None, int], RunRecord]]:
-    """Makes this process carry out the next attempt of several fits; gives the fits so far, by fold and seed.
+    """The next attempt at a cross-validation, owned by this process, and its fits so far by fold and seed.
 
     Raises:
         ChangedError: Model, data or options are others, and `--force` is not given.
         RunStateError: It is no such run, is being trained, is another user's, or has nothing left to do.
     """
-    old, earlier, found = compared(store, spec, parts, first)
+    old, earlier, differences = compared(store, spec, parts, first)
     left = [part for part in parts if not is_over(earlier.get(part.place), part)]
     record, lock = take_over(store, old.key)
     try:
-        told = [("resumed", f"attempt {record.attempt} goes on with {len(left)} of {len(parts)} fits")]
-        told += [("warning", words) for words in forced_words(found)]
+        lines = [("resumed", f"attempt {record.attempt} resumes {len(left)} of {len(parts)} fits")]
+        lines += [("warning", text) for text in forced_words(differences)]
         now = time.time()
-        store.add_events(record.key, [Event(now, None, kind, words, {}) for kind, words in told], record.attempt)
+        store.add_events(record.key, [Event(now, None, kind, text, {}) for kind, text in lines], record.attempt)
         store.update(record.key, record.attempt, config=lasting_options(record, spec))
     except BaseException:
         lock.release()
@@ -45,7 +45,7 @@ def begin_attempt_at_fits(
 def compared(
     store: Store, spec: RunSpec, parts: Sequence[FitSpec], first: PreparedRun
 ) -> tuple[RunRecord, dict[tuple[int | None, int], RunRecord], list[str]]:
-    """The run that is to go on, its fits so far, and what is different by force.
+    """The run to be resumed, its fits so far, and the differences that `--force` overrules.
 
     Raises:
         ChangedError: Model, data or options are others, and `--force` is not given.
@@ -53,14 +53,14 @@ def compared(
     """
     old = store.find(str(spec.config.resume))
     if old.kind != "cv":
-        raise RunStateError(f"`{old.ref}` is one fit, not several; go on with it without `--cv` and `--seeds`")
+        raise RunStateError(f"`{old.ref}` is one fit, not several; resume it without `--cv` and `--seeds`")
     earlier = _fits_of(store, old)
-    found = _differences(old, earlier, spec, first)
+    differences = _differences(old, earlier, spec, first)
     if all(is_over(earlier.get(part.place), part) for part in parts):
         raise RunStateError(
             f"`{old.ref}` has finished, there is nothing left to do; make its fits longer: `--epochs N`"
         )
-    return old, earlier, found
+    return old, earlier, differences
 
 
 def is_over(fit: RunRecord | None, part: FitSpec) -> bool:
@@ -70,26 +70,26 @@ def is_over(fit: RunRecord | None, part: FitSpec) -> bool:
 
 def _fits_of(store: Store, record: RunRecord) -> dict[tuple[int | None, int], RunRecord]:
     """The newest fit of each fold and seed that had begun."""
-    found: dict[tuple[int | None, int], RunRecord] = {}
+    fits: dict[tuple[int | None, int], RunRecord] = {}
     for fit in store.list_runs(MAX_FITS, parent=record.key):
         if fit.started_at is not None and "seed" in fit.config:
-            found.setdefault((fit.config.get("fold"), int(fit.config["seed"])), fit)
-    return found
+            fits.setdefault((fit.config.get("fold"), int(fit.config["seed"])), fit)
+    return fits
 
 
 def _differences(old: RunRecord, earlier: dict[Any, RunRecord], spec: RunSpec, first: PreparedRun) -> list[str]:
-    """Other options, data or sources, that `--force` lets pass; the fits themselves are compared as they go on.
+    """Other options, data or sources, that `--force` overrules; the fits themselves are compared as they are resumed.
 
     Raises:
         ChangedError: They are others.
     """
     fits = list(earlier.values())
     provenance = RunFolder(fits[-1].folder).read_provenance() if fits else {}
-    found = config_diff(old, provenance, spec.config, first)
-    if found and not spec.config.force:
-        listed = "\n".join(f"  {line}" for line in found)
+    differences = config_diff(old, provenance, spec.config, first)
+    if differences and not spec.config.force:
+        listed = "\n".join(f"  {line}" for line in differences)
         raise ChangedError(
-            f"`{old.ref}` cannot go on as the same run:\n{listed}\nUndo that, or add `--force` to go on all the same "
-            "(it is recorded)"
+            f"`{old.ref}` cannot be resumed as the same run:\n{listed}\nUndo that, or add `--force` to resume all the "
+            "same (it is recorded)"
         )
-    return found
+    return differences

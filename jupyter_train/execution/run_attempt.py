@@ -92,7 +92,7 @@ def attempt(
     )
     try:
         result = _recorded(store, spec, prepared, context)
-        _tell_verdict(store, record, writer)
+        _record_verdict(store, record, writer)
         notify(store, record.key, spec.config.notify)
     except AbortTraining:
         interrupt.rest()
@@ -149,8 +149,8 @@ def _record_start(start: StartPoint | None, writer: RunWriter) -> None:
         writer.event("warning", remark, start.step)
 
 
-def _tell_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
-    """What the comparison came to, where the run ended before it was over."""
+def _record_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
+    """Records what the comparison with earlier attempts came to, where the run ended before it was over."""
     verification = writer.verification
     if verification is not None and not verification.is_over and not verification.is_different:
         words = f"attempt {record.attempt} {verification.words}"
@@ -249,7 +249,7 @@ def _describe(
 
 
 def _keep_encoder(prepared: PreparedRun, folder: RunFolder, writer: RunWriter) -> None:
-    """Keeps how rows were encoded, for whoever predicts on others."""
+    """Keeps how rows were encoded, for predictions on other rows."""
     try:
         if prepared.source.encoder is not None:
             prepared.source.encoder.save(folder)

@@ -1,4 +1,4 @@
-"""Another attempt at a run: which checkpoint it goes on from, and whether it still is the same run."""
+"""Another attempt at a run: the checkpoint it resumes from, and whether it still is the same run."""
 
 from __future__ import annotations
 
@@ -118,17 +118,17 @@ def begin_attempt(
     config = spec.config
     record = store.get(key)
     provenance = RunFolder(record.folder).read_provenance()
-    found = config_diff(record, provenance, config, prepared)
-    if found and not config.force:
-        listed = "\n".join(f"  {line}" for line in found)
+    differences = config_diff(record, provenance, config, prepared)
+    if differences and not config.force:
+        listed = "\n".join(f"  {line}" for line in differences)
         raise ChangedError(
-            f"`{record.ref}` cannot go on as the same run:\n{listed}\nUndo that, add `--force` to go on all the same "
-            "(it is recorded), or begin another run at its checkpoint with `--fork`"
+            f"`{record.ref}` cannot be resumed as the same run:\n{listed}\nUndo that, add `--force` to resume all the "
+            "same (it is recorded), or begin another run at its checkpoint with `--fork`"
         )
     was_finished = record.status is RunStatus.FINISHED
     if was_finished and not is_longer(record, config):
         raise RunStateError(
-            f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, go on from "
+            f"`{record.ref}` has finished, there is nothing left to do; make it longer with `--epochs N`, resume from "
             "`--from best` or a step, or begin another run at its checkpoint with `--fork`"
         )
     _check_fork(record)
@@ -138,7 +138,7 @@ def begin_attempt(
         record, lock = take_over(store, key, choose=choice, is_part=spec.role is RunRole.FOLD)
         _sweep(RunFolder(record.folder))
         start = _start_point(record, before, choice, config, prepared, provenance, was_finished)
-        start.remarks += forced_words(found)
+        start.remarks += forced_words(differences)
         store.update(key, record.attempt, config=lasting_options(record, spec))
     except BaseException:
         if lock is not None:
@@ -148,15 +148,15 @@ def begin_attempt(
 
 
 def lasting_options(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
-    """The options of a run that goes on: what is set for this attempt holds from now on."""
+    """The options of a resumed run: what is set for this attempt holds from now on."""
     fresh = {name: value for name, value in spec.config.to_json().items() if name not in _OF_AN_ATTEMPT}
     notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
     return fresh | notify | spec.recorded
 
 
-def forced_words(found: Sequence[str]) -> list[str]:
+def forced_words(differences: Sequence[str]) -> list[str]:
     """What is recorded of differences that were overruled; indented lines show the ones before."""
-    return [f"forced although {line.strip()}" for line in found if not line.startswith("    ")]
+    return [f"forced although {line.strip()}" for line in differences if not line.startswith("    ")]
 
 
 def _check_fork(record: RunRecord) -> None:
@@ -204,15 +204,15 @@ def _start_point(
     if changed:
         remarks.append(f"{changed}: values may differ in their last digits")
     if choice.found is None:
-        _begin_anew(record, prepared, provenance)
-        words = f"attempt {record.attempt} begins at step 0{repeats}: no checkpoint was there to go on from"
+        _restart(record, prepared, provenance)
+        words = f"attempt {record.attempt} begins at step 0{repeats}: there was no checkpoint to resume from"
         return StartPoint(replay_check=replay_check, summary=kept, description=words, remarks=remarks)
     start = _at_checkpoint(folder, choice, config, before)
     start.keeps_stop = not was_finished
     remarks += hyperparameters_changed(before, prepared)
     if not start.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
-    words = f"attempt {record.attempt} goes on from step {step:,} ({choice.found.kind} checkpoint){repeats}"
+    words = f"attempt {record.attempt} resumes from step {step:,} ({choice.found.kind} checkpoint){repeats}"
     start.replay_check, start.summary, start.description, start.remarks = replay_check, kept, words, remarks
     return start
 
@@ -242,7 +242,7 @@ def _at_checkpoint(folder: RunFolder, choice: CheckpointSelector, config: TrainC
     )
 
 
-def _begin_anew(record: RunRecord, prepared: PreparedRun, provenance: Mapping[str, Any]) -> None:
+def _restart(record: RunRecord, prepared: PreparedRun, provenance: Mapping[str, Any]) -> None:
     """Puts back the step-0 weights, unless the model has just been built with them.
 
     Raises:
@@ -261,7 +261,7 @@ def _begin_anew(record: RunRecord, prepared: PreparedRun, provenance: Mapping[st
 
 
 def start_point_of(store: Store, record: RunRecord) -> StartPoint | None:
-    """Where the newest attempt goes on, for a process that trains along with its owner."""
+    """Where the newest attempt resumes, for a process that trains along with its owner."""
     from jupyter_train.training.checkpoints.format import read
     from jupyter_train.training.checkpoints.resume import StartPoint
 
@@ -297,7 +297,7 @@ def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tupl
 
 
 def _sweep(folder: RunFolder) -> None:
-    """Removes what a killed process left half written, or never announced; nobody else writes here now."""
+    """Removes what a killed process left half written, or never announced; this process alone writes here now."""
     with MetricReader(folder.metrics) as reader:
         announced = {folder.path / one.path for one in reader.checkpoints()}
     found = [] if folder.checkpoints.is_symlink() else folder.checkpoints.glob("*.ckpt")

@@ -48,7 +48,7 @@ def main(run: str, sha256: str) -> int:
         return _share(store, run, sha256)
     record = store.get(run)
     if QUEUED_VARIABLE in os.environ and record.status is not RunStatus.QUEUED:
-        return 0  # somebody has stopped it already
+        return 0  # it has been stopped already
     watch = StartWatch(store, record)
     try:
         payload = Payload(store, record, sha256)
@@ -70,7 +70,7 @@ def main(run: str, sha256: str) -> int:
 
 
 def _refuse(store: Store, record: RunRecord, err: StoreError) -> None:
-    """Says why what the process was to carry out was not even read."""
+    """Records why the payload of this process was not read."""
     if record.status is RunStatus.QUEUED:
         store.set_status(record.key, RunStatus.FAILED, record.attempt, ended_at=time.time(), message=str(err))
     else:
@@ -139,7 +139,7 @@ def _requested(payload: Payload) -> tuple[RunSpec, dict[str, Any], list[str]]:
 
 
 def _share(store: Store, run: str, sha256: str) -> int:
-    """Trains along with the process that owns the run; what goes wrong here is written where that one's end is told."""
+    """Trains along with the process that owns the run (DDP); an error is kept where that one reports how it ended."""
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     record = store.get(run)
     folder = RunFolder(record.folder)
@@ -172,7 +172,7 @@ def _share(store: Store, run: str, sha256: str) -> int:
 
 
 def _leave_with(parent: int) -> None:
-    """Ends this process when the one that owns the run has died: nobody records what it does any more."""
+    """Ends this process when the one that owns the run has died: what it does is no longer recorded."""
     while os.getppid() == parent:
         time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
@@ -228,7 +228,7 @@ def _log_lines(reading: int, log: Callable[[str], None]) -> None:
 
 
 def _arguments() -> tuple[str, str]:
-    """The run and its payload's hash, as typed or, for a process that stands by, as told."""
+    """The run and its payload's hash: from the command line or, of a warm worker, from its job."""
     if sys.argv[1] != STAND_BY:
         return sys.argv[1], sys.argv[2]
     job = wait_for_job(sys.argv[2:])

@@ -89,7 +89,7 @@ def test_an_interrupted_one_goes_on_inside_the_fit_that_was_broken_off(way: str)
     assert after[:2] == [before[0], (before[1][0], "finished", 2)]
     assert len(after) == len(again.fits) == (4 if way == "both" else 3)
     assert again.children[1].attempts[1]["from_step"] == 11
-    assert any("goes on with" in event.text for event in again.events)
+    assert any("resumes" in event.text for event in again.events)
     assert_same(again, train(build, digits(), **USUAL | WAYS[way]))
 
 

@@ -140,7 +140,7 @@ def test_a_failed_run_goes_on_and_ends_as_an_unbroken_one() -> None:
     said = [event.text for event in again.events if "repeats" in event.text]
     assert said == [
         "no checkpoint of step 11, in whose middle the run failed: a resume goes on from step 8 and repeats 3 steps",
-        "attempt 2 goes on from step 8 (best checkpoint) and repeats 3 steps",
+        "attempt 2 resumes from step 8 (best checkpoint) and repeats 3 steps",
     ]
 
 
@@ -182,7 +182,7 @@ def test_options_that_are_not_given_are_those_of_the_run() -> None:
 )
 def test_options_that_change_the_result_are_refused_with_the_difference(changed, words) -> None:
     run = failed()
-    with pytest.raises(ChangedError, match="cannot go on as the same run") as caught:
+    with pytest.raises(ChangedError, match="cannot be resumed as the same run") as caught:
         train(lambda: LitDigits(), digits, resume=run.ref, quiet=True, **changed)
     assert words in str(caught.value)
     assert run.record.attempt == 1

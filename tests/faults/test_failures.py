@@ -153,7 +153,7 @@ def test_a_run_says_how_many_steps_repeat(unbroken) -> None:
     ]
     found = resumed("plain", run)
     assert differences(found, whole("plain")) == []
-    assert ("resumed", "attempt 2 goes on from step 6 (last checkpoint) and repeats 14 steps") in found["events"]
+    assert ("resumed", "attempt 2 resumes from step 6 (last checkpoint) and repeats 14 steps") in found["events"]
 
 
 def test_a_run_without_any_checkpoint_says_that_it_begins_again() -> None:
@@ -163,7 +163,7 @@ def test_a_run_without_any_checkpoint_says_that_it_begins_again() -> None:
         "no checkpoint of step 1, in whose middle the run failed: a resume begins again at step 0 and repeats 1 step"
     ]
     found = resumed("plain", run, **USUAL)
-    words = "attempt 2 begins at step 0 and repeats 1 step: no checkpoint was there to go on from"
+    words = "attempt 2 begins at step 0 and repeats 1 step: there was no checkpoint to resume from"
     assert ("resumed", words) in found["events"]
 
 
@@ -177,4 +177,4 @@ def test_an_interrupt_while_averaged_weights_validate_saves_none_of_them() -> No
 def test_a_killed_run_says_how_many_steps_repeat() -> None:
     run = killed("plain", "step", 20, 1.0, checkpoint_minutes=60.0, only_at=6)
     found = resumed("plain", run)
-    assert ("resumed", "attempt 2 goes on from step 6 (last checkpoint) and repeats 13 steps") in found["events"]
+    assert ("resumed", "attempt 2 resumes from step 6 (last checkpoint) and repeats 13 steps") in found["events"]

@@ -33,7 +33,7 @@ def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
     Args:
         code: The exit status.
         folder: The run's folder.
-        is_for_memory: Whether the system has said that it killed somebody because memory ran out.
+        is_for_memory: Whether the system reports that it killed a process because memory ran out.
     """
     lines = _lines(folder)
     if code == -signal.SIGKILL and lines and lines[-1].startswith("rank "):
@@ -56,13 +56,13 @@ def signal_of(code: int, folder: Path) -> int:
 
 
 def keep_refusal(folder: Path, text: str) -> None:
-    """Keeps why a run could not go on, for the process that waits for it to."""
+    """Keeps why a run could not be resumed, for the process that waits for it."""
     with open_crash_file(folder) as file:
         file.write(f"{_REFUSED}{json.dumps(mask(text))}\n".encode())
 
 
 def refusal(code: int, folder: Path) -> str:
-    """Why a process that should go on with a run did not."""
+    """Why a process that should resume a run did not."""
     for line in reversed(_lines(folder)):
         if line.startswith(_REFUSED):
             return str(json.loads(line.removeprefix(_REFUSED)))

@@ -34,7 +34,7 @@ class _Socket:
         self.socket = socket.socket(fileno=descriptor)
 
     def say(self, **message: Any) -> None:
-        """One line; nobody to read it is found out elsewhere."""
+        """Writes one line; that its reader is gone is found out elsewhere."""
         with contextlib.suppress(OSError):
             self.socket.sendall(json.dumps(message).encode() + b"\n")
 
@@ -75,7 +75,7 @@ class _Children:
         """Ends one, if it still lives."""
         for pid, one in self._numbers.items():
             if one == number:
-                os.kill(pid, signal.SIGKILL)  # nobody has waited for it, so that its number is still its own
+                os.kill(pid, signal.SIGKILL)  # not reaped, so that its number is still its own
 
     def reap(self) -> None:
         """Tells who has ended."""
@@ -112,14 +112,14 @@ class _Bell:
 
 
 def serve(descriptor: int) -> dict[str, Any] | None:
-    """Forks as it is asked to; gives, in a child, what that is to do, and None when nobody asks any more."""
+    """Forks on request; returns, in a child, its job, and None when the socket is closed."""
     line = _Socket(descriptor)
     is_alone = _is_alone()
     line.say(warm=is_alone)
     if not is_alone:
         return None
     gc.collect()
-    gc.freeze()  # children share what is there by now, as long as nobody writes to it
+    gc.freeze()  # children share what is there by now, as long as it is not written to
     children, bell = _Children(line), _Bell()
     wanted = line.socket.fileno()
     while True:
@@ -165,7 +165,7 @@ def _is_alone() -> bool:
 
 
 def main(descriptor: str, *likely: str) -> int:
-    """Imports, and serves until nobody asks any more; a child carries its job out and gives the exit code."""
+    """Imports, and serves until the socket is closed; a child runs its job and returns the exit code."""
     import_all(likely)
     job = serve(int(descriptor))
     if job is None:

@@ -1,4 +1,4 @@
-"""What a run in its own process needs of this one, in its folder: model, data, options, and where it stands."""
+"""What a run in its own process needs, in its folder: model, data, options, working folder and import path."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Payload:
         """Makes this process stand where the payload was made: working folder and import path.
 
         Returns:
-            What the user shall be told of it.
+            What the user is warned of.
         """
         os.chdir(self._head["cwd"])
         sys.path[:] = list(dict.fromkeys([*self._head["path"], *sys.path]))
@@ -130,7 +130,7 @@ def is_kept(folder: RunFolder) -> bool:
 
 
 def discard(folder: RunFolder) -> None:
-    """Deletes a payload that nobody needs any more."""
+    """Deletes a payload that is no longer needed."""
     for name in (_NAME, _PLACE):
         (folder.path / name).unlink(missing_ok=True)
     shared_arrays.let_go(folder)

@@ -50,7 +50,7 @@ def pickled(content: dict[str, Any], is_large_welcome: bool = False) -> Pickled:
 
     Args:
         content: By name; the names are those that a user reads.
-        is_large_welcome: Take along more than 1 GB that nobody passed but the code names.
+        is_large_welcome: Take along more than 1 GB that was not passed but that the code names.
 
     Raises:
         UsageError: Something in it cannot be pickled, or is that large; it is named.

@@ -23,7 +23,7 @@ from jupyter_train.store.environment_variables import variables
 OWNED_VARIABLE = "JUPYTER_TRAIN_OWNED_RUN"
 #: Options, as JSON, that are others than those of the payload: another attempt at a run.
 CHANGES_VARIABLE = "JUPYTER_TRAIN_CHANGED_OPTIONS"
-#: Set for a run that waits to begin: one that somebody has stopped meanwhile must not go on instead.
+#: Set for a run that is queued: one that was stopped meanwhile must not be resumed instead.
 QUEUED_VARIABLE = "JUPYTER_TRAIN_QUEUED_RUN"
 #: What a worker is started with instead of a run while there is none.
 STAND_BY = "--stand-by"

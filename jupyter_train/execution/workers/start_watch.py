@@ -36,7 +36,7 @@ class StartWatch:
 
     Args:
         store: Where the run is recorded.
-        record: Its row: QUEUED, or ended and about to go on.
+        record: Its row: QUEUED, or ended and about to be resumed.
     """
 
     def __init__(self, store: Store, record: RunRecord) -> None:
@@ -81,7 +81,7 @@ class StartWatch:
                 self._look()
             except _FAULTS:
                 pass
-            except Exception:  # noqa: BLE001  a thread that has ended would obey nobody
+            except Exception:  # noqa: BLE001  a thread that has ended would apply no command
                 _log.exception("looking after the start of %s", self._run)
 
     def _hear(self, numbers: bytes) -> None:

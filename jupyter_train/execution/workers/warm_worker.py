@@ -1,4 +1,4 @@
-"""A worker that waits for its job: imports what every run needs, then reads one line."""
+"""A worker that waits for its job: imports what every run needs, then reads one line of JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def import_all(likely: Iterable[str]) -> None:
 
 
 def wait_for_job(likely: list[str]) -> tuple[str, str] | None:
-    """The run and its payload's hash; None when nobody gave one in ten minutes, or whoever could is gone.
+    """The run and its payload's hash; None when none came in ten minutes, or its parent is gone.
 
     Args:
         likely: Modules to import besides.
