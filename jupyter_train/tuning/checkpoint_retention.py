@@ -21,15 +21,15 @@ class CheckpointRetention:
         book: The trials.
     """
 
-    def __init__(self, store: Store, book: StudyStorage) -> None:
+    def __init__(self, store: Store, storage: StudyStorage) -> None:
         self._store = store
-        self._book = book
-        self._has_several = len(book.study.directions) > 1
+        self._storage = storage
+        self._has_several = len(storage.study.directions) > 1
         self._runs = self._best()
 
     def would_keep(self, value: float) -> bool:
         """Whether a trial that ends with this value of its first objective writes its best weights."""
-        return self._has_several or self._book.is_among(KEPT, [value])
+        return self._has_several or self._storage.is_among(KEPT, [value])
 
     def add(self, run: str) -> None:
         """A trial is complete: checkpoints of those that are not among the best any more are deleted."""
@@ -40,7 +40,7 @@ class CheckpointRetention:
                 _forget_checkpoints(RunFolder(self._store.get(other).folder))
 
     def _best(self) -> set[str]:
-        trials = self._book.front() if self._has_several else self._book.ranked()[:KEPT]
+        trials = self._storage.front() if self._has_several else self._storage.ranked()[:KEPT]
         return {trial.user_attrs["run"] for trial in trials if "run" in trial.user_attrs}
 
 

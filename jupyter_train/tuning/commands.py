@@ -15,7 +15,7 @@ from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.tuning.enqueue import checked, narrowed
 from jupyter_train.tuning.study_storage import StudyStorage
 
-STOPPED = "stopped; every finished trial is kept, and the study can go on"
+STOPPED = "stopped; every finished trial is kept, and the study can be resumed"
 
 #: Samplers that choose all values of a trial together, as long as each is searched where it always was.
 _TOGETHER = ("gp", "cmaes", "qmc", "nsga2")
@@ -35,13 +35,13 @@ class StudyCommands:
         is_paused: Whether the next trial waits.
     """
 
-    def __init__(self, config: TuneConfig, book: StudyStorage, writer: RunWriter, mailbox: CommandChannel) -> None:
+    def __init__(self, config: TuneConfig, storage: StudyStorage, writer: RunWriter, channel: CommandChannel) -> None:
         self.stopped = ""
         self.is_paused = False
         self._config = config
-        self._book = book
+        self._storage = storage
         self._writer = writer
-        self._mailbox = mailbox
+        self._channel = channel
         self._verbs: dict[str, Callable[..., str]] = {
             "stop": self._stop,
             "pause": self._pause,
@@ -50,13 +50,13 @@ class StudyCommands:
             "narrow": self._narrow,
         }
 
-    def obey(self, done: int) -> bool:
+    def apply_commands(self, done: int) -> bool:
         """Carries out what waits; True when there was anything.
 
         Args:
             done: How many trials have ended.
         """
-        taken = self._mailbox.inbox.take()
+        taken = self._channel.inbox.take()
         for command in taken:
             self._apply(command, done)
         return bool(taken)
@@ -70,10 +70,10 @@ class StudyCommands:
             text = f"{work(**command.arguments)} after trial {done}"
         except JupyterTrainError as err:
             self._writer.event("refused", str(err), done, verb=command.verb)
-            self._mailbox.answered(command, Answer(REFUSED, str(err), done))
+            self._channel.answered(command, Answer(REFUSED, str(err), done))
             return
         self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)
-        self._mailbox.answered(command, Answer(APPLIED, text, done))
+        self._channel.answered(command, Answer(APPLIED, text, done))
 
     def _stop(self) -> str:
         self.stopped, self.is_paused = STOPPED, False
@@ -89,17 +89,17 @@ class StudyCommands:
         if self.is_paused == is_paused:
             raise CommandRefusedError("the search is paused already" if is_paused else "the search is not paused")
         self.is_paused = is_paused
-        self._mailbox.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
+        self._channel.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
         return words
 
     def _add_trial(self, values: Mapping[str, Any]) -> str:
         words = " ".join(f"{name}={value}" for name, value in values.items())
-        self._book.enqueue(checked(values, self._config, f"add-trial {words}"), is_extra=True)
+        self._storage.enqueue(checked(values, self._config, f"add-trial {words}"), is_extra=True)
         return f"{words} waits to be tried,"
 
     def _narrow(self, ranges: Mapping[str, Any]) -> str:
         found = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
-        self._book.narrow(found)
+        self._storage.narrow(found)
         words = "narrowed to " + " ".join(f"{name}={space}" for name, space in found.items())
         sampler = search_methods.name_of(self._config.sampler)
         if sampler in _TOGETHER:

@@ -1,4 +1,4 @@
-"""Trains the best trials anew with several seeds, so that the winner is not a lucky one."""
+"""Trains the best trials again with several seeds, so that the winner is not a lucky one."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def _made(plan: TrialSpec, params: dict[str, Any], _config: Any) -> tuple[Any, A
     return plan.build(params), plan.data
 
 
-def confirm(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
+def confirm(store: Store, plan: TrialSpec, scheduler: Scheduler) -> None:
     """Trains the best trials with further seeds; the summary says who wins, by the mean.
 
     Each is a run of several fits, whose own weights are kept. Only validation decides; a test part stays untouched.
     """
     found: list[dict[str, Any]] = []
-    for trial in driver.book.feasible()[:KEPT]:
-        driver.obey()
-        if driver.is_stopped:
+    for trial in scheduler.storage.feasible()[:KEPT]:
+        scheduler.apply_commands()
+        if scheduler.is_stopped:
             return
-        params = driver.book.values(trial)
+        params = scheduler.storage.values(trial)
         config = plan.trial_config(params)
         config.name, config.seeds = config.name or plan.name, SEEDS
         assert config.seed is not None
@@ -47,9 +47,9 @@ def confirm(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
         run = launcher.launch_run(store, spec, partial(_made, plan, params)).recorded
         best = run.summary.get("best")
         if run.status is not RunStatus.FINISHED or best is None:
-            driver.warn(f"trial {trial.number} could not be confirmed: {run.message}")
+            scheduler.warn(f"trial {trial.number} could not be confirmed: {run.message}")
             continue
         found.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": run.key})
     sign = 1 if plan.config.objectives[0][1] == "min" else -1
     found.sort(key=lambda one: sign * float(one["mean"]))
-    driver.confirmed(found)
+    scheduler.confirmed(found)

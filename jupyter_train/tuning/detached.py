@@ -1,4 +1,4 @@
-"""A search in a process of its own, which outlives the kernel: how it is started, and what runs there."""
+"""A search in a process of its own, which outlives the kernel: its payload, and what runs it there."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 _ENTRY_POINT = "search"
 
 
-def launch(store: Store, asked: SearchSpec) -> LaunchedRun:
+def launch(store: Store, spec: SearchSpec) -> LaunchedRun:
     """Starts the search's process and gives its run at once.
 
     Raises:
         UsageError: Something does not fit, or cannot be taken to another process; no run was made.
-        StudyError: The study cannot go on.
+        StudyError: The study cannot be resumed.
         StoreError: The process could not be started.
     """
-    config = asked.plan.config
-    check_methods(config, asked.constraints)
+    config = spec.plan.config
+    check_methods(config, spec.constraints)
     check_enqueued(config)
     earlier_trials(store, config)
     if config.resume is not None:
         record = study_record(store, config.resume)
         check_can_resume(store, record)
-        check_same(record, asked)
+        check_same(record, spec)
     content = pickled(
-        {"plan": asked.plan, "suggest": asked.suggest, "constraints": asked.constraints, "parent": asked.parent},
+        {"plan": spec.plan, "suggest": spec.suggest, "constraints": spec.constraints, "parent": spec.parent},
         config.yes,
     )
     shared_arrays.check_room(runs_home(), content.size)
     if config.resume is None:
-        record = create(store, asked)
+        record = create(store, spec)
     sha256 = keep_payload(store, record, content, _ENTRY_POINT)
-    return start_process(store, record, sha256, config.notify, asked.observer.on_start)
+    return start_process(store, record, sha256, config.notify, spec.observer.on_start)
 
 
 def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
@@ -58,7 +58,7 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
 
     Args:
         store: Where the study is recorded.
-        record: Its run: new, or one that is gone on with.
+        record: Its run: new, or one to be resumed.
         given: Its payload.
         changes: Options that are others than those of the payload.
     """
@@ -78,10 +78,10 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
-        asked = SearchSpec(
+        spec = SearchSpec(
             plan, content["parent"], content["suggest"], content["constraints"], given.sha256, observer=OutputCapture()
         )
-        ended = search(store, asked, (record, lock) if lock is not None else None)
+        ended = search(store, spec, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):
         return 0  # recorded with the study
     except Exception as err:

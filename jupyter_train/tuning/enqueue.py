@@ -1,4 +1,4 @@
-"""What somebody gives a search by hand: the values of a trial, or a narrower range."""
+"""Values of a trial that is enqueued, and ranges that the space is narrowed to, as they are typed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_enqueued(config: TuneConfig) -> list[dict[str, Any]]:
 
 
 def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
-    """The values of a trial given by hand: `lr=1e-3,hidden=64`; names left out are drawn.
+    """The values of an enqueued trial: `lr=1e-3,hidden=64`; names left out are drawn.
 
     Raises:
         StudyError: A name is not searched, or its value lies outside.

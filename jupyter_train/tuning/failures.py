@@ -28,7 +28,7 @@ class Failures:
         self._newest.clear()
 
     def add(self, ended: TrialEnd) -> str:
-        """A trial has failed; gives why the search has, and nothing where it goes on."""
+        """Counts a failed trial; returns why the search has failed, empty where it continues."""
         message = ended.told.message
         self._count += 1
         self._newest = [*self._newest, (ended.kind or message, message)][-_ALIKE:]

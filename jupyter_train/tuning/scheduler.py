@@ -1,4 +1,4 @@
-"""Drives a study: which trial comes next, which is pruned, which checkpoints stay, and when it is over."""
+"""Schedules the trials of a study: which comes next, which is pruned, which keeps its checkpoints, when it ends."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from jupyter_train.tuning.trial import TrialEnd
 from jupyter_train.tuning.trial_records import TrialRequest
 
 _PAUSED_POLL_INTERVAL_S = 0.05
-INTERRUPTED = "interrupted; every finished trial is kept, and the study can go on"
+INTERRUPTED = "interrupted; every finished trial is kept, and the study can be resumed"
 
 
 class Scheduler:
-    """The study while it runs. All of it on one thread.
+    """Schedules a study's trials, on one thread.
 
     Args:
         store: Where runs are recorded.
         config: Objectives, how many trials, how long.
-        book: Optuna's side.
+        storage: Its trials, in Optuna's journal.
         folder: The study's.
         writer: Records the study's own run.
-        mailbox: Commands to the study arrive here.
+        channel: Commands to the study arrive here.
         interrupt: Says whether the user pressed Interrupt.
     """
 
@@ -48,36 +48,36 @@ class Scheduler:
         self,
         store: Store,
         config: TuneConfig,
-        book: StudyStorage,
+        storage: StudyStorage,
         folder: RunFolder,
         writer: RunWriter,
-        mailbox: CommandChannel,
+        channel: CommandChannel,
         interrupt: InterruptWatch,
     ) -> None:
-        self.book = book
+        self.storage = storage
         self.failed = ""
         self.is_interrupted = False
         self._config = config
         self._writer = writer
-        self._steering = StudyCommands(config, book, writer, mailbox)
+        self._commands = StudyCommands(config, storage, writer, channel)
         self._interrupt = interrupt
         self._began = time.monotonic()
         self._grid = grid_size(config.searched) if config.sampler == "grid" else None
-        self._again = book.interrupted_trials()
+        self._again = storage.interrupted_trials()
         self._failures = Failures(config.max_failures)
-        self._is_told = False
-        self._keeping = CheckpointRetention(store, book)
-        self._outline = StudySnapshot(folder, config, book)
+        self._is_patience_reported = False
+        self._retention = CheckpointRetention(store, storage)
+        self._snapshot = StudySnapshot(folder, config, storage)
         self._done_here = 0
         self._run_here = ""
-        mailbox.inbox.on_put = self._pass_on
-        self.tell_progress()
+        channel.inbox.on_put = self._pass_on
+        self.record_progress()
 
     @property
     def _most(self) -> int | None:
-        """How many trials there are to be, those added by hand besides; None where that is not known."""
+        """How many trials there are to be, those enqueued later besides; None where that is not known."""
         given = [number for number in (self._config.trials, self._grid) if number is not None]
-        return min(given) + self.book.extra if given else None
+        return min(given) + self.storage.extra if given else None
 
     @property
     def is_over(self) -> bool:
@@ -90,19 +90,19 @@ class Scheduler:
             return False
         if self._config.timeout is not None and time.monotonic() - self._began > self._config.timeout:
             return True
-        if self._has_timed_out():
+        if self._is_out_of_patience():
             return True
         return self.left == 0
 
-    def _has_timed_out(self) -> bool:
-        """Whether none of the last complete trials is among the best: of several objectives, on the Pareto front."""
+    def _is_out_of_patience(self) -> bool:
+        """Whether none of the last `--patience` complete trials is among the best (or on the Pareto front)."""
         if self._config.patience is None:
             return False
-        done = self.book.trials(TrialState.COMPLETE)
-        best = self.book.best()
+        done = self.storage.trials(TrialState.COMPLETE)
+        best = self.storage.best()
         is_over = bool(best) and sum(trial.number > max(best) for trial in done) >= self._config.patience
-        if is_over and not self._is_told:
-            self._is_told = True
+        if is_over and not self._is_patience_reported:
+            self._is_patience_reported = True
             text = f"none of the last {self._config.patience} complete trials was better (`--patience`)"
             self._writer.event("found", text, done[-1].number)
         return is_over
@@ -113,49 +113,49 @@ class Scheduler:
         most = self._most
         if most is None:
             return None
-        begun = len(self.book.trials()) - len(self.book.trials(TrialState.WAITING))
+        begun = len(self.storage.trials()) - len(self.storage.trials(TrialState.WAITING))
         return max(0, most - begun) + len(self._again)
 
     def next(self) -> TrialRequest:
-        """The next trial: one that was broken off, else a new one."""
-        return self._again.pop(0) if self._again else self.book.ask()
+        """The next trial: an interrupted one, else a new one."""
+        return self._again.pop(0) if self._again else self.storage.ask()
 
-    def begin_again(self, asked: TrialRequest) -> None:
-        """A trial whose process died is carried out once more."""
-        self._again.append(asked)
+    def begin_again(self, request: TrialRequest) -> None:
+        """Queues a trial whose process died once more."""
+        self._again.append(request)
 
     @property
     def stopped(self) -> str:
         """Why no further trial begins; empty while they do."""
-        return self._steering.stopped
+        return self._commands.stopped
 
     def _interrupted(self) -> None:
         self.is_interrupted = True
-        self._steering.stopped = self.stopped or INTERRUPTED
+        self._commands.stopped = self.stopped or INTERRUPTED
 
-    def obey(self) -> None:
-        """Carries out commands to the study; waits while it is paused."""
-        self._obey_waiting()
-        while self._steering.is_paused and not self._interrupt.is_asked and not self.stopped:
+    def apply_commands(self) -> None:
+        """Applies commands to the study; waits while it is paused."""
+        self._apply_waiting()
+        while self._commands.is_paused and not self._interrupt.is_asked and not self.stopped:
             time.sleep(_PAUSED_POLL_INTERVAL_S)
-            self._obey_waiting()
+            self._apply_waiting()
 
-    def _obey_waiting(self) -> None:
-        if self._steering.obey(len(self.book.trials(*_ENDED))):
-            self.tell_progress(is_asked=True)
+    def _apply_waiting(self) -> None:
+        if self._commands.apply_commands(len(self.storage.trials(*_ENDED))):
+            self.record_progress(is_asked=True)
 
-    def begun(self, asked: TrialRequest, run: str) -> None:
-        """A trial has its run: whoever looks at the study can look at it too, and stop it."""
-        self.book.has_begun(asked.number, run)
-        self._outline.write()
+    def begun(self, request: TrialRequest, run: str) -> None:
+        """A trial has its run, which the study's panel shows from now on, and can stop."""
+        self.storage.has_begun(request.number, run)
+        self._snapshot.write()
 
-    def begun_here(self, asked: TrialRequest, run: str) -> None:
+    def begun_here(self, request: TrialRequest, run: str) -> None:
         """The same of a trial that keeps this thread until it ends."""
-        self.begun(asked, run)
+        self.begun(request, run)
         self._run_here = run
 
     def _pass_on(self, command: Command) -> None:
-        """A stop of the study reaches the trial here at its next batch: an epoch may take hours. On any thread."""
+        """Passes a stop of the study on to the trial of this process, which ends at its next batch. On any thread."""
         inbox = LOCAL.of(self._run_here)
         if command.verb == "stop" and inbox is not None:
             inbox.put(Command("stop", source=command.source))
@@ -163,13 +163,13 @@ class Scheduler:
     def reached(self, number: int, epoch: int, value: float) -> str:
         """A trial has a new value of its objective; a text ends it.
 
-        Commands to the study are obeyed here too: a trial may take hours.
+        Commands to the study are applied here too: a trial may take hours.
         """
-        self.obey()
+        self.apply_commands()
         if self.is_stopped:
             return "the study was stopped"
-        is_hopeless = self.book.report(number, epoch, value)
-        self._outline.write()
+        is_hopeless = self.storage.report(number, epoch, value)
+        self._snapshot.write()
         what = f"{epoch} {'fit' if {'cv', 'seeds'} & self._config.train.keys() else 'epoch'}{'s' * (epoch != 1)}"
         if is_hopeless and math.isnan(value):
             return f"`{self._config.objectives[0][0]}` is NaN after {what}"
@@ -181,44 +181,44 @@ class Scheduler:
         """Whether a trial that ends with this value keeps its best weights."""
         if value is None:
             return False
-        return self._keeping.would_keep(value)
+        return self._retention.would_keep(value)
 
-    def ended(self, asked: TrialRequest, ended: TrialEnd) -> None:
-        """A trial is over: Optuna is told, and whoever watches."""
-        told = ended.told
+    def ended(self, request: TrialRequest, ended: TrialEnd) -> None:
+        """A trial is over: records it in Optuna's storage and in the study's own run."""
+        result = ended.told
         self._run_here = ""
-        self._obey_waiting()
+        self._apply_waiting()
         if ended.is_interrupted:
             self._interrupted()
-        if ended.is_interrupted or (self.is_stopped and told.state == "pruned"):
-            self.book.requeue(asked.number)  # it was ended with the study, and begins again with it
+        if ended.is_interrupted or (self.is_stopped and result.state == "pruned"):
+            self.storage.requeue(request.number)  # it was ended with the study, and begins again with it
             return
-        self.book.tell(asked.number, told)
-        if told.state == "fail":
-            self._writer.event("trial failed", f"trial {asked.number}: {told.message}", asked.number)
+        self.storage.tell(request.number, result)
+        if result.state == "fail":
+            self._writer.event("trial failed", f"trial {request.number}: {result.message}", request.number)
             self.failed = self.failed or self._failures.add(ended)
         else:
             self._failures.clear()
-        if told.state == "complete":
-            self._record(asked, told.values or [])
-            self._keeping.add(told.run)
-        self.tell_progress(is_one_more=True)
+        if result.state == "complete":
+            self._record(request, result.values or [])
+            self._retention.add(result.run)
+        self.record_progress(is_one_more=True)
 
-    def _record(self, asked: TrialRequest, values: list[float]) -> None:
-        best = self.book.feasible()[:1]
+    def _record(self, request: TrialRequest, values: list[float]) -> None:
+        best = self.storage.feasible()[:1]
         pairs = [(metric, value) for (metric, _), value in zip(self._config.objectives, values, strict=True)]
         if len(values) == 1:
             pairs += [(f"best_{pairs[0][0]}", one.values[0]) for one in best]
-        self._writer.add(Row(asked.number, 0.0, time.time(), pairs))
+        self._writer.add(Row(request.number, 0.0, time.time(), pairs))
 
-    def tell_progress(self, is_one_more: bool = False, is_asked: bool = False) -> None:
-        """Says where the study is.
+    def record_progress(self, is_one_more: bool = False, is_asked: bool = False) -> None:
+        """Records how far the study is.
 
         Args:
             is_one_more: Whether a trial has just ended.
-            is_asked: Whether somebody has told the study something, and looks for it.
+            is_asked: Whether a command has just been applied, whose effect the panel waits for.
         """
-        trials = self.book.trials()
+        trials = self.storage.trials()
         counts = {state.name.lower(): 0 for state in (*_ENDED, TrialState.RUNNING)}
         for trial in trials:
             if trial.state.name.lower() in counts:
@@ -233,7 +233,7 @@ class Scheduler:
             each = (time.monotonic() - self._began) / self._done_here
             progress["eta_s"] = round(each * (self.left + counts["running"]), 1)
         self._writer.progress(**progress)
-        ranked = self.book.feasible()
+        ranked = self.storage.feasible()
         if ranked:
             metric, mode = self._config.objectives[0]
             self._writer.summary(
@@ -248,19 +248,19 @@ class Scheduler:
                     "run": ranked[0].user_attrs.get("run", ""),
                 },
             )
-        self._outline.write(is_asked=is_asked)
+        self._snapshot.write(is_asked=is_asked)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody has ended the study, or interrupts it."""
+        """Whether the study was stopped or is being interrupted."""
         return bool(self.stopped) or self._interrupt.is_asked
 
     def warn(self, text: str) -> None:
-        """Something that whoever searches should know."""
+        """Records a warning on the study's run."""
         self._writer.event("warning", text)
 
     def confirmed(self, found: list[dict[str, Any]]) -> None:
-        """The best trials have been trained with further seeds.
+        """Records the best trials' means over further seeds.
 
         Args:
             found: `trial`, `mean`, `std` and `run` of each, the best first.
@@ -272,20 +272,20 @@ class Scheduler:
             self._writer.event("found", f"{metric} over further seeds: {words}")
 
     def finish(self) -> None:
-        """The study is over: what views draw is as it will stay. One in which no trial was completed has failed."""
-        if not (self.stopped or self.failed or self.book.trials(TrialState.COMPLETE)):
-            self.failed = words_of_none(self.book.trials(*_ENDED))
-        self.tell_progress()
-        self._outline.write(is_last=True)
+        """Ends the study: its snapshot stays as it is now. One in which no trial was completed has failed."""
+        if not (self.stopped or self.failed or self.storage.trials(TrialState.COMPLETE)):
+            self.failed = words_of_none(self.storage.trials(*_ENDED))
+        self.record_progress()
+        self._snapshot.write(is_last=True)
 
 
-def say_lost(store: Store, run: str, words: str) -> None:
-    """The process of a trial has died: its run has failed."""
+def record_lost(store: Store, run: str, message: str) -> None:
+    """Records that a trial's run has failed, because its process died."""
     if run:
         with contextlib.suppress(StoreError, RunStateError):
             record = store.get(run)
             if record.status.is_live or record.status is RunStatus.QUEUED:
-                store.set_status(run, RunStatus.FAILED, ended_at=time.time(), message=words)
+                store.set_status(run, RunStatus.FAILED, ended_at=time.time(), message=message)
 
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

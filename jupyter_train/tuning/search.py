@@ -1,4 +1,4 @@
-"""Carries a study out: its own run, and its trials one after the other here or several at once in processes."""
+"""Runs a study: its own run, and its trials one after the other here or several at once in processes."""
 
 from __future__ import annotations
 
@@ -32,88 +32,88 @@ from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from jupyter_train.tuning.warm_start import JOURNAL, earlier_trials
 
 
-def search(store: Store, asked: SearchSpec, made: tuple[RunRecord, RunLock] | None = None) -> RunRecord:
+def search(store: Store, spec: SearchSpec, made: tuple[RunRecord, RunLock] | None = None) -> RunRecord:
     """Searches, and gives the study's record as it is afterwards.
 
     Args:
         store: Where it is recorded.
-        asked: What is searched.
+        spec: What is searched.
         made: The study's run and its lock, where it has been recorded already and this process owns it.
 
     Raises:
-        StudyError: It cannot go on, or every trial failed the same way.
-        TrainingInterrupted: The user pressed Interrupt; the study can go on.
+        StudyError: It cannot be resumed, or every trial failed the same way.
+        TrainingInterrupted: The user pressed Interrupt; the study can be resumed.
     """
-    config = asked.plan.config
-    check_methods(config, asked.constraints)
+    config = spec.plan.config
+    check_methods(config, spec.constraints)
     queued = check_enqueued(config)
-    known, asked.remarks = earlier_trials(store, config) if config.resume is None else ([], [])
-    record, lock = _begun(store, asked, made)
+    known, spec.remarks = earlier_trials(store, config) if config.resume is None else ([], [])
+    record, lock = _begun(store, spec, made)
     folder = RunFolder(record.folder)
-    asked.plan.study = record.key
-    asked.plan.name = record.name
-    asked.plan.first = len(known)
+    spec.plan.study = record.key
+    spec.plan.name = record.name
+    spec.plan.first = len(known)
     try:
         with InterruptWatch() as interrupt:
-            book = StudyStorage(folder.path / JOURNAL, config, asked.suggest, asked.constraints)
-            if not book.trials():  # else they are in it
-                book.know(known)
+            storage = StudyStorage(folder.path / JOURNAL, config, spec.suggest, spec.constraints)
+            if not storage.trials():  # else they are in it
+                storage.know(known)
                 for params in queued:
-                    book.enqueue(params)
-            driver = _drive(store, asked, record, book, interrupt)
-        book.close()
+                    storage.enqueue(params)
+            scheduler = _run(store, spec, record, storage, interrupt)
+        storage.close()
     finally:
         lock.release()
     interrupt.pass_on()
-    if driver.failed:
-        raise StudyError(f"`{record.ref}`: {driver.failed}")
-    if driver.is_interrupted:
-        raise TrainingInterrupted(f"`{record.ref}` was {driver.stopped}: add `--resume {record.ref}`")
+    if scheduler.failed:
+        raise StudyError(f"`{record.ref}`: {scheduler.failed}")
+    if scheduler.is_interrupted:
+        raise TrainingInterrupted(f"`{record.ref}` was {scheduler.stopped}: add `--resume {record.ref}`")
     return store.get(record.key)
 
 
-def create(store: Store, asked: SearchSpec) -> RunRecord:
+def create(store: Store, spec: SearchSpec) -> RunRecord:
     """A QUEUED run for a new study.
 
     Raises:
         StoreError: It cannot be recorded.
     """
-    config = asked.plan.config
+    config = spec.plan.config
     return store.create_run(
-        config.name or asked.plan.name,
+        config.name or spec.plan.name,
         kind="tune",
-        notebook=asked.plan.notebook,
+        notebook=spec.plan.notebook,
         note=config.note or "",
-        parent=asked.parent,
+        parent=spec.parent,
         tags=list(config.train.get("tag", [])),
-        config=recorded_options(config) | _besides(asked),
+        config=recorded_options(config) | _extra_config(spec),
     )
 
 
-def _besides(asked: SearchSpec) -> dict[str, Any]:
+def _extra_config(spec: SearchSpec) -> dict[str, Any]:
     """What a study's row says of it that is no option."""
-    found: dict[str, Any] = {"searched_options": asked.plan.options}
-    if isinstance(asked.plan.model, ModelFactory):
+    found: dict[str, Any] = {"searched_options": spec.plan.options}
+    if isinstance(spec.plan.model, ModelFactory):
         found["is_made"] = True  # by the class or function that is named
-    if asked.constraints is not None:
-        found["constraints"] = getattr(asked.constraints, "__name__", type(asked.constraints).__name__)
+    if spec.constraints is not None:
+        found["constraints"] = getattr(spec.constraints, "__name__", type(spec.constraints).__name__)
     return found
 
 
-def _begun(store: Store, asked: SearchSpec, made: tuple[RunRecord, RunLock] | None) -> tuple[RunRecord, RunLock]:
+def _begun(store: Store, spec: SearchSpec, made: tuple[RunRecord, RunLock] | None) -> tuple[RunRecord, RunLock]:
     """The study's run, RUNNING and owned by this process: a new one, or the next attempt."""
-    config = asked.plan.config
+    config = spec.plan.config
     if config.resume is None:
-        record, lock = made or _owned(create(store, asked))
+        record, lock = made or _owned(create(store, spec))
         now = time.time()
         begun = {"started_at": now, "heartbeat_at": now}
         store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
         return store.get(record.key), lock
     old = study_record(store, config.resume)
-    check_same(old, asked)
+    check_same(old, spec)
     record, lock = take_over(store, old.key)
     changes: dict[str, Any] = {"config": old.config | {"trials": config.trials}}
-    if record.payload and not asked.payload:  # what its own process was given is not what is searched here
+    if record.payload and not spec.payload:  # what its own process was given is not what is searched here
         payload.discard(RunFolder(record.folder))
         changes["payload"] = ""
     store.update(record.key, record.attempt, **changes)
@@ -135,18 +135,18 @@ def study_record(store: Store, word: str) -> RunRecord:
     """
     record = store.find(word)
     if record.kind != "tune":
-        raise RunStateError(f"`{record.ref}` is no study but a run; `%train --resume {record.ref}` goes on with it")
+        raise RunStateError(f"`{record.ref}` is no study but a run; `%train --resume {record.ref}` resumes it")
     return record
 
 
-def check_same(old: RunRecord, asked: SearchSpec) -> None:
-    """Raises when a study is to go on with another space, objective or seed, or without its constraints.
+def check_same(old: RunRecord, spec: SearchSpec) -> None:
+    """Raises when a study is to be resumed with another space, objective or seed, or without its constraints.
 
     Raises:
         StudyError: It is; the difference is shown.
     """
-    config = asked.plan.config
-    if (known := old.config.get("constraints")) and asked.constraints is None:
+    config = spec.plan.config
+    if (known := old.config.get("constraints")) and spec.constraints is None:
         raise StudyError(f"`{old.ref}` keeps to constraints, and none are given; add `constraints={known}`")
     new = config.to_json()
     before = {
@@ -173,12 +173,12 @@ def check_same(old: RunRecord, asked: SearchSpec) -> None:
     if lines:
         shown = "\n".join(f"  {line}" for line in lines)
         raise StudyError(
-            f"`{old.ref}` searched something else:\n{shown}\nGo on with what it searched, or begin another study"
+            f"`{old.ref}` searched something else:\n{shown}\nResume it with what it searched, or begin another study"
         )
 
 
 def _remarks(plan: TrialSpec) -> list[str]:
-    """What works otherwise than somebody might expect."""
+    """Warnings about options that work otherwise than may be expected."""
     config = plan.config
     found = without_effect(plan.usual_config(), plan.data)
     every = config.train.get("check_val_every_n_epoch") or 1
@@ -201,42 +201,47 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _drive(
-    store: Store, asked: SearchSpec, record: RunRecord, book: StudyStorage, interrupt: InterruptWatch
+def _run(
+    store: Store, spec: SearchSpec, record: RunRecord, storage: StudyStorage, interrupt: InterruptWatch
 ) -> Scheduler:
-    plan = asked.plan
+    plan = spec.plan
     folder = RunFolder(record.folder)
     writer = RunWriter(store, record.key, folder, None, record.attempt)
-    mailbox = CommandChannel(store, record.key, folder, record.attempt)
-    writer.at_every_flush(mailbox.exchange)
+    channel = CommandChannel(store, record.key, folder, record.attempt)
+    writer.at_every_flush(channel.exchange)
     status, message = RunStatus.FAILED, ""
     try:
-        asked.observer.on_start(record, writer)
-        for words in asked.remarks:
+        spec.observer.on_start(record, writer)
+        for words in spec.remarks:
             writer.event("found", words)
         for remark in _remarks(plan):
             writer.event("warning", remark)
-        driver = Scheduler(store, plan.config, book, folder, writer, mailbox, interrupt)
+        scheduler = Scheduler(store, plan.config, storage, folder, writer, channel, interrupt)
         if plan.config.parallel > 1:
             from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel
 
-            run_trials_in_parallel(store, asked, driver, record, writer)
+            run_trials_in_parallel(store, spec, scheduler, record, writer)
         else:
-            _run_trials_here(store, plan, driver)
-        if plan.config.confirm and not (driver.stopped or driver.failed):
-            confirm(store, plan, driver)
-        driver.finish()
-        status = RunStatus.FAILED if driver.failed else RunStatus.STOPPED if driver.stopped else RunStatus.FINISHED
-        message = driver.failed or driver.stopped or book.words_of_constraints()
-        return driver
+            _run_trials_here(store, plan, scheduler)
+        if plan.config.confirm and not (scheduler.stopped or scheduler.failed):
+            confirm(store, plan, scheduler)
+        scheduler.finish()
+        status = (
+            RunStatus.FAILED if scheduler.failed else RunStatus.STOPPED if scheduler.stopped else RunStatus.FINISHED
+        )
+        message = scheduler.failed or scheduler.stopped or storage.words_of_constraints()
+        return scheduler
     except AbortTraining:
-        status, message = RunStatus.STOPPED, "interrupted twice; every finished trial is kept, and the study can go on"
+        status, message = (
+            RunStatus.STOPPED,
+            "interrupted twice; every finished trial is kept, and the study can be resumed",
+        )
         raise TrainingInterrupted(message) from None
     except BaseException as err:
         message = one_line(str(err), 500) or type(err).__name__
         raise
     finally:
-        mailbox.close()
+        channel.close()
         writer.close(status, message)
         notify(store, record.key, plan.config.notify)
 
@@ -244,26 +249,27 @@ def _drive(
 class _LocalMonitor:
     """Monitors a trial of this process."""
 
-    def __init__(self, driver: Scheduler, asked: TrialRequest) -> None:
-        self._driver = driver
-        self._asked = asked
+    def __init__(self, scheduler: Scheduler, request: TrialRequest) -> None:
+        self._scheduler = scheduler
+        self._request = request
 
     def reached(self, epoch: int, value: float) -> str:
         """See `TrialMonitor`."""
-        return self._driver.reached(self._asked.number, epoch, value)
+        return self._scheduler.reached(self._request.number, epoch, value)
 
     def keeps(self, value: float | None) -> bool:
         """See `TrialMonitor`."""
-        return self._driver.keeps(value)
+        return self._scheduler.keeps(value)
 
 
-def _run_trials_here(store: Store, plan: TrialSpec, driver: Scheduler) -> None:
+def _run_trials_here(store: Store, plan: TrialSpec, scheduler: Scheduler) -> None:
     while True:
-        driver.obey()
-        if driver.is_over:
+        scheduler.apply_commands()
+        if scheduler.is_over:
             return
-        asked = driver.next()
-        driver.tell_progress()
-        driver.ended(
-            asked, run_trial(store, plan, asked, _LocalMonitor(driver, asked), partial(driver.begun_here, asked))
+        request = scheduler.next()
+        scheduler.record_progress()
+        scheduler.ended(
+            request,
+            run_trial(store, plan, request, _LocalMonitor(scheduler, request), partial(scheduler.begun_here, request)),
         )

@@ -12,7 +12,7 @@ from jupyter_train.tuning.trial_spec import TrialSpec
 
 @dataclass
 class SearchSpec:
-    """A study about to be carried out.
+    """A study about to be run.
 
     Attributes:
         plan: What its trials are made of.

@@ -61,10 +61,10 @@ class StudySnapshot:
         book: The trials.
     """
 
-    def __init__(self, folder: RunFolder, config: TuneConfig, book: StudyStorage) -> None:
+    def __init__(self, folder: RunFolder, config: TuneConfig, storage: StudyStorage) -> None:
         self._path = folder.study
         self._config = config
-        self._book = book
+        self._storage = storage
         self._written: deque[float] = deque(maxlen=_BURST)
         self._importance: list[dict[str, Any]] = []
         self._weighed = 0
@@ -73,8 +73,8 @@ class StudySnapshot:
         """Writes it, unless it has been written a few times just now.
 
         Args:
-            is_last: Write it in any case, and weigh the names anew.
-            is_asked: Write it in any case: somebody has told the study something, and looks for it.
+            is_last: Write it in any case, with new parameter importances.
+            is_asked: Write it in any case: a command has just been applied, whose effect the panel waits for.
         """
         now = time.monotonic()
         is_often = len(self._written) == _BURST and now < self._written[0] + _BURST * _PERIOD_S
@@ -82,16 +82,16 @@ class StudySnapshot:
             return
         self._written.append(now)
         self._weigh(is_last)
-        content = json.dumps(outline(self._config, self._book, self._importance), separators=(",", ":"))
+        content = json.dumps(outline(self._config, self._storage, self._importance), separators=(",", ":"))
         with contextlib.suppress(OSError):  # a full disk: views draw what they have, and the search goes on
             write_atomically(self._path, content.encode())
 
     def _weigh(self, is_last: bool) -> None:
-        done = len(self._book.trials(TrialState.COMPLETE))
+        done = len(self._storage.trials(TrialState.COMPLETE))
         if done < _MIN_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
             return
         self._weighed = done
-        found = importances(self._book.study, "ped-anova")
+        found = importances(self._storage.study, "ped-anova")
         self._importance = [{"name": name, "share": round(share, 4)} for name, share in found.items()][:_MAX_NAMES]
 
 
@@ -118,11 +118,11 @@ def importances(study: optuna.Study, evaluator: str) -> dict[str, float]:
     return {name: float(share) for name, share in found.items() if math.isfinite(share)}
 
 
-def outline(config: TuneConfig, book: StudyStorage, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def outline(config: TuneConfig, storage: StudyStorage, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The study as views draw it; each column one text, as in a run's snapshot."""
-    trials = book.trials()[-_MAX_TRIALS:]
+    trials = storage.trials()[-_MAX_TRIALS:]
     objectives = config.objectives[:_MAX_OBJECTIVES]
-    ranked = book.ranked()
+    ranked = storage.ranked()
     names = _names(trials, weighed)
     return {
         "objectives": [{"metric": metric, "mode": mode} for metric, mode in objectives],
@@ -135,7 +135,7 @@ def outline(config: TuneConfig, book: StudyStorage, weighed: Sequence[dict[str, 
         "names": len(distributions_in(trials)),
         "curves": [_curve(trial) for trial in _worth_a_curve(trials, ranked)],
         "importance": list(weighed),
-        "front": _column([trial.number for trial in book.front()] if len(objectives) > 1 else []),
+        "front": _column([trial.number for trial in storage.front()] if len(objectives) > 1 else []),
     }
 
 

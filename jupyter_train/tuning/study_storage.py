@@ -1,4 +1,4 @@
-"""What a study knows: every trial asked for and told, in Optuna's journal. One process owns it."""
+"""The trials of a study, requested and reported, in Optuna's journal. One process owns it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from jupyter_train.tuning.warm_start import NAME, WARM, own
 _NARROWED = "narrowed"
 _EXTRA = "added by hand"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
-#: A trial that was broken off is begun again so often.
+#: How often an interrupted trial is begun.
 _MAX_TRIES = 2
 
-#: Says what a trial's values are, given Optuna's trial to draw them from: a space that depends on itself.
+#: Returns a trial's values, given Optuna's trial to draw them from: a space that depends on itself.
 Suggest = Callable[[Any], Mapping[str, Any]]
 
 
 class StudyStorage:
-    """A study as its owner has it.
+    """A study as the process that owns it reads and writes it.
 
     Args:
         path: The journal file; made if it is not there.
@@ -74,27 +74,27 @@ class StudyStorage:
                 study_name=NAME, storage=self._storage, sampler=self._sampler, pruner=self._pruner
             )
         except KeyError:
-            raise StudyError("the study's journal is empty: it never began; search anew") from None
+            raise StudyError("the study's journal is empty: it never began; start a new search") from None
         self._narrowed = [tuple(one) for one in study.user_attrs.get(_NARROWED, [])]
         self._replay(study)
         return study
 
     def close(self) -> None:
-        """Lets go of the journal."""
+        """Closes the journal."""
         self._journal.close()
 
     def enqueue(self, params: Mapping[str, Any], is_extra: bool = False) -> None:
-        """A trial that comes before those the sampler chooses.
+        """Enqueues a trial, which comes before those that the sampler draws.
 
         Args:
             params: Its values; names left out are drawn.
-            is_extra: Whether it comes on top of how many were asked for.
+            is_extra: Whether it comes on top of the requested number of trials.
         """
         given = {name: kept(value) for name, value in params.items()}
         self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
 
     def narrow(self, ranges: Mapping[str, Range]) -> None:
-        """From the next trial on, draws from these parts of what is searched; on disk when this returns."""
+        """Draws from these parts of the space from the next trial on; on disk when this returns."""
         number = self._next_number(self.study)
         self._narrowed += [(number, name, str(one)) for name, one in ranges.items()]
         self.study.set_user_attr(_NARROWED, self._narrowed)
@@ -115,14 +115,14 @@ class StudyStorage:
 
     def ask(self) -> TrialRequest:
         """The next trial."""
-        return self._asked_of(self.study)
+        return self._request_of(self.study)
 
-    def _asked_of(self, study: optuna.Study) -> TrialRequest:
+    def _request_of(self, study: optuna.Study) -> TrialRequest:
         if self._suggest is not None:
             trial = study.ask()
             return TrialRequest(trial.number, {**self.fixed, **self._suggest(trial)})
         with warnings.catch_warnings():
-            # a trial given by hand may lie outside what was narrowed later
+            # an enqueued trial may lie outside what was narrowed later
             warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
             trial = study.ask(self._drawn_from(study))
         return TrialRequest(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
@@ -134,7 +134,7 @@ class StudyStorage:
         return {**meant(trial.params, self._config.space), **self.fixed}
 
     def interrupted_trials(self) -> list[TrialRequest]:
-        """Trials that nobody carries out any more; one that was begun again already has failed."""
+        """Trials that were interrupted; one that was begun again already has failed."""
         found = []
         for trial in self.trials(TrialState.RUNNING):
             tries = trial.user_attrs.get("tries", 1) + 1
@@ -157,7 +157,7 @@ class StudyStorage:
 
     @property
     def extra(self) -> int:
-        """How many trials were added by hand."""
+        """How many trials were enqueued on top of the requested number."""
         return sum(_EXTRA in trial.user_attrs for trial in self.trials())
 
     def requeue(self, number: int) -> None:
@@ -265,17 +265,17 @@ class StudyStorage:
                 continue
             if BY_HAND in old.system_attrs:
                 again.enqueue_trial(old.system_attrs[BY_HAND])
-            asked = self._asked_of(again)
+            request = self._request_of(again)
             for name, value in old.user_attrs.items():
                 again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
-            self._complete(study, old, again.get_trials(deepcopy=False)[asked.number])
+            self._complete(study, old, again.get_trials(deepcopy=False)[request.number])
             for epoch, value in old.intermediate_values.items():
                 again._storage.set_trial_intermediate_value(
-                    again.get_trials(deepcopy=False)[asked.number]._trial_id, epoch, value
+                    again.get_trials(deepcopy=False)[request.number]._trial_id, epoch, value
                 )
             if old.state.is_finished():
                 is_complete = old.state is TrialState.COMPLETE
-                again.tell(asked.number, old.values if is_complete else None, old.state)
+                again.tell(request.number, old.values if is_complete else None, old.state)
 
     def _complete(self, study: optuna.Study, old: FrozenTrial, again: FrozenTrial) -> None:
         """Values that a kill kept from being written, of a trial that was just being asked for."""

@@ -35,7 +35,7 @@ class TrialEnd:
         is_fatal: Whether every other trial would fail the same way.
         kind: What failed, and where: trials that fail alike have the same, whatever the words.
         is_late: Whether it took longer than it may.
-        is_interrupted: Whether somebody ended it from outside before it was done; Optuna is told nothing then.
+        is_interrupted: Whether it was ended from outside before it was done; nothing is reported to Optuna then.
     """
 
     told: TrialResult
@@ -81,7 +81,7 @@ class _TrialObserver(RunObserver):
 def run_trial(
     store: Store,
     plan: TrialSpec,
-    asked: TrialRequest,
+    request: TrialRequest,
     monitor: TrialMonitor,
     begun: Callable[[str], None] = lambda _run: None,
 ) -> TrialEnd:
@@ -98,19 +98,19 @@ def run_trial(
     observer = _TrialObserver(monitor, begun)
     deadline = TrialTimeout(plan.config.trial_timeout)
     try:
-        spec = _spec(plan, asked)
+        spec = _spec(plan, request)
         with deadline:
-            result = launcher.launch_run(store, spec, lambda _config: (plan.build(asked.params), plan.data), observer)
+            result = launcher.launch_run(store, spec, lambda _config: (plan.build(request.params), plan.data), observer)
     except (TrainingInterrupted, KeyboardInterrupt, AbortTraining) as err:
         if deadline.words:
-            return _late(observer.run or _failed_run(store, plan, asked, err, deadline.words), deadline)
+            return _late(observer.run or _failed_run(store, plan, request, err, deadline.words), deadline)
         if isinstance(err, AbortTraining):
             raise
         return TrialEnd(TrialResult("fail", run=observer.run.key if observer.run else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
         is_ours = isinstance(err, JupyterTrainError)
         message = one_line(str(err) if is_ours else traceback.format_exception_only(err)[-1], 500)
-        run = observer.run or _failed_run(store, plan, asked, err, message)
+        run = observer.run or _failed_run(store, plan, request, err, message)
         return TrialEnd(TrialResult("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
     if deadline.words and result.recorded.status is not RunStatus.FINISHED:
         return _late(result.recorded, deadline)
@@ -118,25 +118,25 @@ def run_trial(
     return _ended(store, plan, result, duration_s, observer.pruned)
 
 
-def _spec(plan: TrialSpec, asked: TrialRequest) -> RunSpec:
+def _spec(plan: TrialSpec, request: TrialRequest) -> RunSpec:
     """What a trial's run is requested to be."""
-    config = plan.trial_config(asked.params)
+    config = plan.trial_config(request.params)
     config.name = config.name or plan.name
     config.keep_best = 1
-    if asked.number > plan.first:  # the first trial has shown that validation works; its random state is set apart
+    if request.number > plan.first:  # the first trial has shown that validation works; its random state is set apart
         config.trainer.setdefault("num_sanity_val_steps", 0)
     return RunSpec(
         config=config,
         role=RunRole.TRIAL,
         notebook=plan.notebook,
         parent=plan.study,
-        recorded=_recorded(asked),
+        recorded=_recorded(request),
         interrupt_timeout_s=GRACE_S,
     )
 
 
-def _recorded(asked: TrialRequest) -> dict[str, Any]:
-    return {"trial": asked.number, **packed(asked.params)}
+def _recorded(request: TrialRequest) -> dict[str, Any]:
+    return {"trial": request.number, **packed(request.params)}
 
 
 def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, pruned: str) -> TrialEnd:
@@ -190,9 +190,9 @@ def _finished(store: Store, plan: TrialSpec, record: RunRecord, told: TrialResul
     return TrialEnd(told)
 
 
-def _failed_run(store: Store, plan: TrialSpec, asked: TrialRequest, err: BaseException, message: str) -> RunRecord:
+def _failed_run(store: Store, plan: TrialSpec, request: TrialRequest, err: BaseException, message: str) -> RunRecord:
     """A run for a trial that failed before it had one, with its traceback in the log."""
-    config = _recorded(asked)
+    config = _recorded(request)
     record = store.create_run(plan.name, kind="trial", config=config, parent=plan.study, notebook=plan.notebook)
     log = LogFile(RunFolder(record.folder))
     log.append("".join(traceback.format_exception(err)))

@@ -1,4 +1,4 @@
-"""A trial as Optuna keeps it, and as it is carried out."""
+"""A trial as Optuna stores it, as it is requested, and as it ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONSTRAINTS = "constraints"
 
 @dataclass
 class TrialRequest:
-    """A trial that is to be carried out.
+    """A trial that is to be run.
 
     Attributes:
         number: From 0.
@@ -76,7 +76,7 @@ def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistributio
 
 
 def given(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's values; while it waits, those somebody gave it by hand: the others are not drawn yet."""
+    """A trial's values; while it is queued, those it was enqueued with: the others are not drawn yet."""
     if trial.state is TrialState.WAITING:
         return dict(trial.system_attrs.get(BY_HAND, {}))
     return trial.params

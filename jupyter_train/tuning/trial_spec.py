@@ -27,7 +27,7 @@ class TrialSpec:
         study: Key of the study's run.
         name: What trials are called.
         notebook: Path of the notebook, if known.
-        first: Number of the first trial that is carried out; those before are of earlier studies.
+        first: Number of the first trial that is run; those before are of earlier studies.
     """
 
     config: TuneConfig

@@ -191,7 +191,7 @@ def test_the_first_interrupt_ends_a_trial_that_hangs(parallel: int, data, store,
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(TrainingInterrupted, match="every finished trial is kept, and the study can go on"):
+    with pytest.raises(TrainingInterrupted, match="every finished trial is kept, and the study can be resumed"):
         tune(
             Hangs,
             data,

@@ -14,7 +14,7 @@ from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
 from jupyter_train.tuning.parallel.pool import AssignedTrial, Pool, Worker
 from jupyter_train.tuning.parameter_json import packed
-from jupyter_train.tuning.scheduler import Scheduler, say_lost
+from jupyter_train.tuning.scheduler import Scheduler, record_lost
 from jupyter_train.tuning.trial import TrialEnd
 from jupyter_train.tuning.trial_records import TrialResult
 from jupyter_train.tuning.trial_spec import TrialSpec
@@ -29,7 +29,7 @@ _TIMEOUT_S = 2 * GRACE_S
 
 
 def run_trials_in_parallel(
-    store: Store, asked: SearchSpec, driver: Scheduler, record: RunRecord, writer: RunWriter
+    store: Store, spec: SearchSpec, scheduler: Scheduler, record: RunRecord, writer: RunWriter
 ) -> None:
     """Carries trials out until the study is over, none of them in this process: one that ends its own ends no other.
 
@@ -37,14 +37,14 @@ def run_trials_in_parallel(
         UsageError: Model or data cannot be taken to another process.
         StudyError: The processes cannot be started.
     """
-    plan = asked.plan
+    plan = spec.plan
     cores = machine.cores()
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
         writer.event("warning", text)
-    pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), asked.payload)
+    pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), spec.payload)
     try:
-        _Dispatcher(pool, driver, store, plan).run()
+        _Dispatcher(pool, scheduler, store, plan).run()
     finally:
         pool.close()
 
@@ -52,9 +52,9 @@ def run_trials_in_parallel(
 class _Dispatcher:
     """Gives trials to processes and hears how they do."""
 
-    def __init__(self, pool: Pool, driver: Scheduler, store: Store, plan: TrialSpec) -> None:
+    def __init__(self, pool: Pool, scheduler: Scheduler, store: Store, plan: TrialSpec) -> None:
         self._pool = pool
-        self._driver = driver
+        self._scheduler = scheduler
         self._store = store
         self._plan = plan
         self._tries: dict[int, int] = {}
@@ -62,7 +62,7 @@ class _Dispatcher:
 
     def run(self) -> None:
         """Until the study is over and no trial runs any more."""
-        if not self._driver.is_over:
+        if not self._scheduler.is_over:
             self._pool.start_all()
         for worker in list(self._pool.workers):
             self._give(worker)
@@ -86,8 +86,8 @@ class _Dispatcher:
             self._hear(worker, message)
 
     def _look(self) -> None:
-        self._driver.obey()
-        if self._driver.is_over and self._driver.stopped:
+        self._scheduler.apply_commands()
+        if self._scheduler.is_over and self._scheduler.stopped:
             self._ask_all_to_stop()
         now = time.monotonic()
         for worker in self._pool.workers:
@@ -98,10 +98,10 @@ class _Dispatcher:
         """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
         for worker in list(self._pool.workers):
             if worker.trial is not None and not worker.is_ready:
-                asked, worker.trial = worker.trial.asked, None
-                self._driver.ended(asked, TrialEnd(TrialResult("pruned")))  # it begins again with the study
-            elif worker.trial is not None and worker.trial.run and not worker.trial.is_asked_to_stop:
-                worker.trial.is_asked_to_stop = True
+                request, worker.trial = worker.trial.request, None
+                self._scheduler.ended(request, TrialEnd(TrialResult("pruned")))  # it begins again with the study
+            elif worker.trial is not None and worker.trial.run and not worker.trial.is_stop_requested:
+                worker.trial.is_stop_requested = True
                 worker.trial.until = min(worker.trial.until, time.monotonic() + _TIMEOUT_S)
                 with contextlib.suppress(StoreError, RunStateError):
                     commands.add(self._store, worker.trial.run, command("stop", {}, "python"))
@@ -109,15 +109,15 @@ class _Dispatcher:
     def _give(self, worker: Worker) -> None:
         if worker.trial is not None:
             return
-        self._driver.obey()
-        if self._driver.is_over:
+        self._scheduler.apply_commands()
+        if self._scheduler.is_over:
             return
-        asked = self._driver.next()
-        worker.trial = AssignedTrial(asked)
+        request = self._scheduler.next()
+        worker.trial = AssignedTrial(request)
         if worker.is_ready:
             self._limit(worker.trial)
-        worker.send(trial=asked.number, **packed(asked.params))
-        self._driver.tell_progress()
+        worker.send(trial=request.number, **packed(request.params))
+        self._scheduler.record_progress()
 
     def _limit(self, trial: AssignedTrial) -> None:
         """From now on it has so long; it ends itself then, and its process is ended where it does not."""
@@ -132,51 +132,51 @@ class _Dispatcher:
         if "begun" in message:
             trial.run = message["begun"]
             self._limit(trial)
-            self._driver.begun(trial.asked, trial.run)
+            self._scheduler.begun(trial.request, trial.run)
         elif "reached" in message:
             epoch, value = message["reached"]
-            worker.send(answer=self._driver.reached(trial.asked.number, int(epoch), float(value)))
+            worker.send(answer=self._scheduler.reached(trial.request.number, int(epoch), float(value)))
         elif "keeps" in message:
-            worker.send(answer=self._driver.keeps(message["keeps"]))
+            worker.send(answer=self._scheduler.keeps(message["keeps"]))
         elif "ended" in message:
             ended = message["ended"]
-            self._driver.ended(trial.asked, TrialEnd(**{**ended, "told": TrialResult(**ended["told"])}))
+            self._scheduler.ended(trial.request, TrialEnd(**{**ended, "told": TrialResult(**ended["told"])}))
             worker.trial = None
             self._give(worker)
 
     def _lost(self, worker: Worker) -> None:
-        """A process has died: its trial is carried out once more by another one, then it has failed."""
+        """A process has died: its trial is run once more by another one, then it has failed."""
         words = self._pool.words(worker)
         trial, worker.trial = worker.trial, None
         self._pool.workers.remove(worker)
         if trial is None:
             self._never_began(worker, words)
             return
-        number = trial.asked.number
+        number = trial.request.number
         if time.monotonic() > trial.until:  # ended by us: it came to no batch any more
             self._ended_by_us(trial)
             return
-        say_lost(self._store, trial.run, words)
+        record_lost(self._store, trial.run, words)
         self._tries[number] = self._tries.get(number, 1) + 1
-        if self._tries[number] > 2 or self._driver.stopped:
-            self._driver.ended(trial.asked, TrialEnd(TrialResult("fail", run=trial.run, message=words)))
+        if self._tries[number] > 2 or self._scheduler.stopped:
+            self._scheduler.ended(trial.request, TrialEnd(TrialResult("fail", run=trial.run, message=words)))
         else:
-            self._driver.begin_again(trial.asked)
-        if not self._driver.is_over:
+            self._scheduler.begin_again(trial.request)
+        if not self._scheduler.is_over:
             self._give(self._pool.start())
 
     def _ended_by_us(self, trial: AssignedTrial) -> None:
         """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
-        words = words_of(self._plan.config.trial_timeout) if not trial.is_asked_to_stop else "did not end"
-        say_lost(self._store, trial.run, words)
-        told = TrialResult("pruned" if trial.is_asked_to_stop else "fail", run=trial.run, message=words)
-        self._driver.ended(trial.asked, TrialEnd(told, is_late=True))
-        if not self._driver.is_over:
+        words = words_of(self._plan.config.trial_timeout) if not trial.is_stop_requested else "did not end"
+        record_lost(self._store, trial.run, words)
+        told = TrialResult("pruned" if trial.is_stop_requested else "fail", run=trial.run, message=words)
+        self._scheduler.ended(trial.request, TrialEnd(told, is_late=True))
+        if not self._scheduler.is_over:
             self._give(self._pool.start())
 
     def _never_began(self, worker: Worker, words: str) -> None:
         """A process has died without a trial: another one is tried, a few times."""
-        if worker.is_ready or self._driver.is_over:
+        if worker.is_ready or self._scheduler.is_over:
             return
         self._never_ready += 1
         if self._never_ready > self._plan.config.parallel:

@@ -38,10 +38,10 @@ class AssignedTrial:
         until: When its process is ended, on the monotonic clock, if it has not ended by then.
     """
 
-    asked: TrialRequest
+    request: TrialRequest
     run: str = ""
     until: float = math.inf
-    is_asked_to_stop: bool = False
+    is_stop_requested: bool = False
 
 
 @dataclass

@@ -91,8 +91,8 @@ def main(study: str, sha256: str) -> int:
     monitor = RemoteMonitor(channel)
     channel.send(ready=True)
     while (message := channel.next()) is not None:
-        asked = TrialRequest(message["trial"], unpacked(message))
-        ended = run_trial(store, plan, asked, monitor, lambda run: channel.send(begun=run))
+        request = TrialRequest(message["trial"], unpacked(message))
+        ended = run_trial(store, plan, request, monitor, lambda run: channel.send(begun=run))
         channel.send(ended=dataclasses.asdict(ended))
         _let_go()
     return 0
@@ -106,9 +106,9 @@ def _let_go() -> None:
         torch.cuda.empty_cache()
 
 
-def _leave_with(driver: int) -> None:
-    """Ends this process when the one that drives the study has died: nobody takes its results any more."""
-    while os.getppid() == driver:
+def _leave_with(scheduler: int) -> None:
+    """Ends this process when the scheduler's has died: there is nothing to send results to."""
+    while os.getppid() == scheduler:
         time.sleep(_POLL_INTERVAL_S)
     os._exit(1)
 
