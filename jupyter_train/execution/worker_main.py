@@ -81,6 +81,7 @@ def _train(
     store: Store, record: RunRecord, folder: RunFolder, payload: Payload, lock: RunLock | None, watch: StartWatch
 ) -> int:
     """Trains a run; its lock is given back at its end, or by that of this process."""
+    watch.expect_writer()
     spec, content, remarks = _requested(payload)
     from jupyter_train.execution.inline import begin
     from jupyter_train.execution.run_attempt import ABORTED, attempt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -13,6 +14,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from jupyter_train import get_run, runs, train, tune
+from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunStateError, TrainingInterrupted
 from jupyter_train.execution.workers.fork_server import FORK_SERVER
 from jupyter_train.run import RunStatus
@@ -124,6 +126,41 @@ def test_a_cell_on_two_devices_obeys_while_its_processes_wait_for_each_other(own
     with pytest.raises(TrainingInterrupted, match="is stopped"):
         train(LitDigits(), SlowToLoad("1"), epochs=1, devices=2, accelerator="cpu", quiet=True)
     is_ended(get_run(runs()[0].key), "stopped before its first batch")
+
+
+STARTS_SLOWLY = """
+import sys, time
+from jupyter_train.execution.workers.start_watch import StartWatch
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, RunWriter, open_store
+from jupyter_train.store.run_lock import RunLock
+from jupyter_train.training.interrupt import InterruptWatch
+store = open_store()
+record = store.get(sys.argv[1])
+lock = RunLock(RunFolder(record.folder).lock)
+lock.acquire()
+watch = StartWatch(store, record)
+watch.expect_writer()
+with InterruptWatch() as interrupt:
+    store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED)
+    time.sleep(2)  # the watch looks at the run several times before it knows the writer
+    watch.follow(RunWriter(store, record.key, RunFolder(record.folder)), interrupt)
+    print("followed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_start_is_watched_though_its_run_is_running_before_its_writer_is_there(store, python) -> None:
+    run = store.create_run("slow")
+    child = subprocess.Popen([python, "-c", STARTS_SLOWLY, run.key], stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "followed\n"
+        commands.add(store, run.key, command("stop", {}, "python"))
+        assert child.wait(30) == 0
+    finally:
+        child.kill()
+    assert (store.get(run.key).status, store.get(run.key).message) == ("stopped", "stopped before its first batch")
 
 
 def test_a_search_obeys_while_its_processes_are_still_loading(monkeypatch) -> None:

@@ -44,6 +44,7 @@ class StartWatch:
         self._run = record.key
         self._seen = record
         self._writer: RunWriter | None = None
+        self._is_writer_expected = False
         self._is_over = False
         self._asked = ""
         self._asked_at = 0.0
@@ -55,6 +56,10 @@ class StartWatch:
             signal.signal(number, self._on_signal)  # without one nothing would be written to the pipe
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         threading.Thread(target=self._loop, name="jupyter_train start", daemon=True).start()
+
+    def expect_writer(self) -> None:
+        """`follow` will be called: that the run is RUNNING by then does not end this watch."""
+        self._is_writer_expected = True
 
     def follow(self, writer: RunWriter, interrupt: InterruptWatch) -> None:
         """The run is recorded by this process now; the first batch ends this watch."""
@@ -99,7 +104,7 @@ class StartWatch:
             self._look_at_start(self._writer)
         elif (now.status, now.attempt) == (self._seen.status, self._seen.attempt):
             self._look_at_waiting()
-        elif now.status.is_live:
+        elif now.status.is_live and not self._is_writer_expected:
             self._pass_on()
         elif now.status is RunStatus.STOPPED or self._asked:  # while it waited; or it has failed already
             self._end(self._code)
