@@ -42,13 +42,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Public names, imported when first used, so that loading the extension stays quick."""
-    if name not in __all__:
-        raise AttributeError(f"module `jupyter_train` has no attribute `{name}`")
-    import importlib
+if not TYPE_CHECKING:  # a type checker knows the names above, and takes no misspelled one
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        """Public names, imported when first used, so that loading the extension stays quick."""
+        if name not in __all__:
+            raise AttributeError(f"module `jupyter_train` has no attribute `{name}`")
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
