@@ -43,7 +43,7 @@ if sys.argv[1] == "without":
     sys.meta_path.insert(0, Without())
 
 import pandas as pd
-from jupyter_train.training.fingerprint import fingerprint
+from jupyter_train.training.data.fingerprint import fingerprint
 
 texts = ["a", "b", None, "dé"]
 file = pd.read_csv(io.StringIO("a,b\\n1,x\\n2,\\n3,z"))
