@@ -163,7 +163,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.trust:
         raise UsageError("`--trust` says which folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
-    for found in doctor.look(patience_s=None if options.full else doctor.TIMEOUT_S):
+    for found in doctor.diagnose(limit_s=None if options.full else doctor.TIMEOUT_S):
         is_fixed = options.fix and found.fix is not None
         if is_fixed:
             assert found.fix is not None

@@ -1,4 +1,4 @@
-"""The Run as data: its record, its statuses and the arrows between them. No behaviour."""
+"""The Run as data: its record, its statuses and the transitions between them. No behaviour."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunStatus(enum.StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """True once nobody trains the run any more."""
+        """True once no process trains the run any more."""
         return self in _ENDED
 
 
@@ -45,7 +45,7 @@ class RunRole(enum.StrEnum):
 
 #: What a run's `config` holds beside its options.
 NOT_OPTIONS = ("expressions", "searched_options")
-#: Kinds of runs that are parts of another one, which lists show in their place.
+#: Kinds of runs that are parts of another run; lists show that run in their place.
 PARTS = ("trial", "fold")
 
 _LIVE = frozenset({RunStatus.RUNNING, RunStatus.PAUSED})
@@ -63,10 +63,10 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 
 
 def check_transition(old: RunStatus, new: RunStatus) -> None:
-    """Raises when a run may not go from one status to another.
+    """Raises unless `TRANSITIONS` allows going from one status to another.
 
     Raises:
-        RunStateError: The arrow is not in `TRANSITIONS`.
+        RunStateError: It does not.
     """
     if new not in TRANSITIONS[old]:
         allowed = ", ".join(sorted(TRANSITIONS[old]))
@@ -79,12 +79,12 @@ class RunRecord:
 
     Attributes:
         key: UUIDv7, sortable by creation time.
-        kind: `train` for a fit, `retrain` for a repeated notebook, `tune` for a search and `trial` for one of its fits.
+        kind: `train` for a fit, `retrain` for a notebook, `tune` for a search and `trial` for one of its fits.
         config: Option values as plain JSON; `expressions` in it keeps what was typed, `searched_options` which of a
             search's names are options of `%train`.
         summary: Progress, best and last values as of `heartbeat_at`.
         degraded: Why recording is behind, or an empty string.
-        payload: SHA-256 of what its own process was given; empty where there is none, or it is gone.
+        payload: SHA-256 of the payload its own process unpickles; empty where there is none, or it is gone.
     """
 
     key: str
@@ -119,7 +119,7 @@ class RunRecord:
 
     @property
     def waits_for(self) -> str:
-        """What a QUEUED run waits for, in words; empty for any other."""
+        """What a QUEUED run waits for, as a message; empty for any other."""
         return str(self.summary.get("waits_for", "")) if self.status is RunStatus.QUEUED else ""
 
     @property
@@ -140,12 +140,12 @@ def ended_with(status: RunStatus, summary: dict[str, Any]) -> str:
 
 
 def duration_s(summary: dict[str, Any], started_at: float | None, until: float | None) -> float | None:
-    """Seconds an attempt has taken: as its owner counted them, else between two moments of a clock that may be set."""
+    """Seconds an attempt has taken: on its owner's monotonic clock, else between two Unix times."""
     if started_at is None:
         return None
-    counted = summary.get("elapsed_s")
-    if isinstance(counted, int | float):
-        return float(counted)
+    elapsed_s = summary.get("elapsed_s")
+    if isinstance(elapsed_s, int | float):
+        return float(elapsed_s)
     return max(0.0, (until or started_at) - started_at)
 
 
@@ -173,6 +173,6 @@ def code_of(key: str, length: int = 4) -> str:
 
 def slug(name: str) -> str:
     """A run name safe in a shell, a path and a URL: `LitDigits` becomes `lit-digits`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
-    words = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-").lower()
-    return words[:40].rstrip("-") or "run"
+    slugged = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    slugged = re.sub(r"[^A-Za-z0-9]+", "-", slugged).strip("-").lower()
+    return slugged[:40].rstrip("-") or "run"

@@ -32,17 +32,17 @@ def ended(count: int, points: int = 300) -> list[RunFolder]:
 
 
 def said(**more: float | None) -> str:
-    return "\n".join(found.words for found in doctor.look(**more))
+    return "\n".join(found.words for found in doctor.diagnose(**more))
 
 
 def test_one_changed_byte_of_a_checkpoint_is_found_where_there_is_time() -> None:
     run = train(LitDigits(), digits(64), epochs=1, quiet=True)
-    assert f"`{run.ref}`" not in said(patience_s=None)
+    assert f"`{run.ref}`" not in said(limit_s=None)
     path = run.checkpoint
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert f"`{run.ref}`: `checkpoints/{path.name}` is not the file that was recorded" in said(patience_s=None)
+    assert f"`{run.ref}`: `checkpoints/{path.name}` is not the file that was recorded" in said(limit_s=None)
     assert f"`{run.ref}`" not in said()
 
 
@@ -63,7 +63,7 @@ def test_a_changed_value_is_found(own_store) -> None:
     place = content.index(b"crc\x01") - 500  # among the times of the block
     content[place] ^= 1
     folders[0].metrics.write_bytes(content)
-    assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == [
+    assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
         f"`{open_store().list_runs()[1].ref}`: its curves are damaged, and not shown: 44 values of `loss`"
     ]
 
@@ -78,15 +78,15 @@ def test_curves_that_are_gone_are_said_of_a_run_that_had_some(own_store, is_ther
             folder.metrics.touch()
     recorded = open_store().list_runs()[1]
     open_store().update(recorded.key, summary={"progress": {"step": 300}})
-    assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == [
+    assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
         f"`{recorded.ref}`: its curves are gone: `metrics.db` is missing or empty"
     ]
 
 
 def test_what_there_was_no_time_for_is_said(own_store) -> None:
     ended(3)
-    assert "there was time to look into 0 of 3 run folders" in said(patience_s=0.0)
-    assert "no time" not in said(patience_s=None)
+    assert "there was time to check 0 of 3 run folders" in said(limit_s=0.0)
+    assert "no time" not in said(limit_s=None)
     assert "there was time" not in said()
 
 
@@ -107,7 +107,7 @@ def test_curves_that_are_no_file_of_curves_are_said(own_store) -> None:
     folders[0].metrics.write_bytes(b"\xff" * 9000)
     folders[1].metrics.unlink()
     folders[1].metrics.mkdir()
-    bad = [one.words.split("`")[1] for one in doctor.look() if one.level is doctor.Level.BAD]
+    bad = [one.words.split("`")[1] for one in doctor.diagnose() if one.level is doctor.Level.BAD]
     assert set(bad) == {record.ref for record in open_store().list_runs()[1:]}
 
 
@@ -116,9 +116,9 @@ def test_what_breaks_off_is_said_and_the_rest_is_looked_at(own_store, monkeypatc
         raise RuntimeError("on\x1b[2J purpose")
         yield
 
-    monkeypatch.setattr(doctor, "_environment", broken)
+    monkeypatch.setattr(doctor, "_check_environment", broken)
     words = said()
-    assert "not everything could be looked at: RuntimeError: on?[2J purpose" in words
+    assert "not everything could be checked: RuntimeError: on?[2J purpose" in words
     assert "the run store's integrity: ok" in words
 
 

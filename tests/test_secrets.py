@@ -70,7 +70,11 @@ def test_no_secret_is_found_in_store_folder_or_panel(own_store, shell, monkeypat
     while sent_counts(run.folder)["train_loss"] < run.metrics["train_loss"].notna().sum():
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    shown = [bundle(snapshot(run._store, run.key)), details(run._store, run.key), [one.words for one in doctor.look()]]
+    shown = [
+        bundle(snapshot(run._store, run.key)),
+        details(run._store, run.key),
+        [one.words for one in doctor.diagnose()],
+    ]
     assert leaks_below(own_store) == {}
     assert "canary" not in json.dumps(shown).lower()
     files = [path for path in own_store.rglob("*") if path.is_file()]

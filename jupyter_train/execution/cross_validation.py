@@ -258,7 +258,7 @@ class CrossValidationRun:
             with MetricReader(RunFolder(record.folder).metrics) as reader:
                 for name in reader.counts():
                     series.setdefault(name, []).append(reader.points(name))
-        self._writer.begin_anew()
+        self._writer.restart_history()
         for name, columns in series.items():
             if len(columns) == len(self._done):
                 self._add_mean(name, columns)

@@ -108,7 +108,7 @@ def _recorded(store: Store, spec: RunSpec, prepared: PreparedRun, context: FitCo
 
     writer, record = context.writer, context.record
     try:
-        if words := trust.remark(store, record):
+        if words := trust.sharing_warning(store, record):
             writer.event("warning", words, 0)
         context.observer.on_start(record, writer)
         if spec.config.wandb:

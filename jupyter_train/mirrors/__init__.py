@@ -1,1 +1,1 @@
-"""Followers of the store: each in a process of its own, so that it can never slow or stop training."""
+"""Mirrors of a run in trackers: each in a process of its own, so that it never slows or stops training."""

@@ -1,4 +1,4 @@
-"""Starts a mirror: its own process and session, its output in the run folder."""
+"""Starts a mirror in its own process and session; its output goes to the run folder."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
     package_parent = str(Path(__file__).resolve().parents[2])
     paths = [package_parent, os.environ.get("PYTHONPATH", "")]
     environment = variables() | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    environment[STORE_VARIABLE] = store_url  # not in the arguments: everybody on the machine can read those
-    environment.pop("WANDB_SERVICE", None)  # the kernel's own wandb process is not the mirror's
+    environment[STORE_VARIABLE] = store_url  # not in the arguments: every user of the machine can read those
+    environment.pop("WANDB_SERVICE", None)  # names the kernel's own wandb process
     try:
         with open_to_append(writer.folder.path / f"mirror-{kind}.txt") as output:
             subprocess.Popen(
@@ -39,4 +39,4 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
                 umask=0o077,
             )
     except OSError as err:
-        writer.event("mirror", f"{kind}: not started ({err.strerror}); training goes on")
+        writer.event("mirror", f"{kind}: not started ({err.strerror}); training continues")

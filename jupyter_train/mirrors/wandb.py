@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.mirrors.wandb_file import sent_counts
-from jupyter_train.mirrors.wandb_names import STEP, sent_as
+from jupyter_train.mirrors.wandb_names import STEP, column_of
 from jupyter_train.run import NOT_OPTIONS, PARTS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.metrics.blocks import Point
@@ -86,16 +86,16 @@ class WandbMirror:
             fresh = reader.since(self._cursor)
         self._tell_renamed(fresh)
         for step, epoch, values in rows_of(fresh, is_last):
-            client.log({STEP: step, "epoch": epoch} | {sent_as(name): value for name, value in values.items()})
+            client.log({STEP: step, "epoch": epoch} | {column_of(name): value for name, value in values.items()})
             for name in values:
                 self._cursor[name] = self._cursor.get(name, 0) + 1
 
     def _tell_renamed(self, names: Iterable[str]) -> None:
         for name in names:
-            if sent_as(name) != name and name not in self._told:
+            if column_of(name) != name and name not in self._told:
                 self._told.add(name)
                 if self._cursor.get(name, 0) == 0:  # else the mirror before this one has said it
-                    self._tell(f"`{name}` means something else to W&B: sent as `{sent_as(name)}`")
+                    self._tell(f"`{name}` means something else to W&B: sent as `{column_of(name)}`")
 
     def _end(self, client: Any, record: RunRecord, status: RunStatus) -> None:
         best = record.summary.get("best") or {}

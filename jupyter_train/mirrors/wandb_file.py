@@ -1,4 +1,4 @@
-"""Reads the `.wandb` files that the wandb client writes: what a mirror has already sent.
+"""Reads the `.wandb` files that the wandb client writes, to count the values a mirror has sent.
 
 A file is a 7-byte header, then LevelDB log blocks of 32 KB whose records are `wandb.proto` messages
 (wandb ships no Python reader for it).
@@ -22,17 +22,17 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """Complete records of a file; a torn end is left out."""
+    """Complete records of a file; an incomplete last one is left out."""
     content = path.read_bytes()
-    place = _HEADER_BYTES
+    position = _HEADER_BYTES
     parts: list[bytes] = []
-    while place + _RECORD_HEADER.size <= len(content):
-        left = _BLOCK_BYTES - place % _BLOCK_BYTES
-        if left < _RECORD_HEADER.size:
-            place += left
+    while position + _RECORD_HEADER.size <= len(content):
+        remaining = _BLOCK_BYTES - position % _BLOCK_BYTES
+        if remaining < _RECORD_HEADER.size:
+            position += remaining
             continue
-        _, length, kind = _RECORD_HEADER.unpack_from(content, place)
-        start = place + _RECORD_HEADER.size
+        _, length, kind = _RECORD_HEADER.unpack_from(content, position)
+        start = position + _RECORD_HEADER.size
         if kind == 0 or start + length > len(content):
             return
         parts = parts if kind in (_MIDDLE, _LAST) else []
@@ -40,7 +40,7 @@ def read_records(path: Path) -> Iterator[bytes]:
         if kind in (_FULL, _LAST):
             yield b"".join(parts)
             parts = []
-        place = start + length
+        position = start + length
 
 
 def history_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -55,7 +55,7 @@ def history_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def sent_counts(folder: Path) -> Counter[str]:
-    """How many values of each series of the run the files below `folder` hold: where a mirror goes on."""
+    """Number of values of each series in the files below `folder`: the cursor of a restarted mirror."""
     counts: Counter[str] = Counter()
     for path in sorted(folder.glob("wandb/*run-*/run-*.wandb")):
         for row in history_rows(path):

@@ -1,4 +1,4 @@
-"""Names of series as W&B gets them: what W&B and Lightning call so themselves keeps its meaning."""
+"""Names of series in W&B: names that W&B and Lightning use themselves keep their meaning."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 #: Lightning's count of optimizer steps: the axis of every chart.
 STEP = "trainer/global_step"
-#: Where a row lies, in the columns that Lightning's own W&B logger sends.
-PLACES = (STEP, "epoch")
+#: The columns of a row's step and epoch, as Lightning's own W&B logger sends them.
+POSITION_COLUMNS = (STEP, "epoch")
 #: W&B's own names begin with `_`: `_step`, `_runtime`, `_timestamp`, `_wandb`.
-_TAKEN = re.compile(r"(?:logged/)*(?:_.*|" + "|".join(map(re.escape, PLACES)) + ")", re.DOTALL)
+_RESERVED = re.compile(r"(?:logged/)*(?:_.*|" + "|".join(map(re.escape, POSITION_COLUMNS)) + ")", re.DOTALL)
 _PREFIX = "logged/"
 
 
-def sent_as(name: str) -> str:
-    """What a series is called there: itself, or `logged/epoch` where `epoch` means something already."""
-    return _PREFIX + name if _TAKEN.fullmatch(name) else name
+def column_of(name: str) -> str:
+    """The column of a series: its name, or `logged/epoch` where `epoch` has another meaning."""
+    return _PREFIX + name if _RESERVED.fullmatch(name) else name
 
 
 def series_of(column: str) -> str | None:
-    """The series that a column holds; None for a column that is no series of the run."""
-    if not _TAKEN.fullmatch(column):
+    """The series of a column; None for a column that is no series of the run."""
+    if not _RESERVED.fullmatch(column):
         return column
     return column.removeprefix(_PREFIX) if column.startswith(_PREFIX) else None

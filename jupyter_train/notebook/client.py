@@ -1,4 +1,4 @@
-"""The client that executes cells: what ends a cell from outside is told as its failure, and a run in it is saved."""
+"""The nbclient that executes cells: a timeout or signal interrupts the cell first, so that a run in it is saved."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from papermill.clientwrap import PapermillNotebookClient
 from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.notebook.signals import SignalWatch
 
-#: A cell that was told to end has so long, where nobody can tell it once more: a run in it is saved meanwhile.
-_TIMEOUT_S = 60.0
+#: How long an interrupted cell may take to save its run, where no second interrupt can come.
+_INTERRUPT_TIMEOUT_S = 60.0
 
 
 class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
-    """papermill's client; a cell that takes too long, or is interrupted, is interrupted in its kernel first.
+    """papermill's client, except that a timeout or signal interrupts the kernel before it gives up on the cell.
 
     Args:
         nb_man: papermill's manager of the notebook.
-        signals: What Interrupt and SIGTERM do meanwhile.
+        signals: Receives SIGINT and SIGTERM meanwhile.
         timeout_s: Seconds a cell may take; None for no limit.
     """
 
@@ -33,12 +33,12 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         self._signals = signals
         self._timeout_s = timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._giving_up: asyncio.TimerHandle | None = None
+        self._abandon_timer: asyncio.TimerHandle | None = None
         self._is_too_long = False
         self._has_quit = False
 
     def execute(self, **kwargs: Any) -> Any:
-        """Executes all cells; no kernel is left behind, however that ends."""
+        """Executes all cells and shuts the kernel down, however that ends."""
         self._signals.end_cell = self._end_cell
         try:
             return super().execute(**kwargs)
@@ -48,15 +48,15 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
                 self._cleanup_kernel()
 
     async def async_execute_cell(self, cell: Any, cell_index: int, **more: Any) -> Any:
-        """Executes a cell; meanwhile it can be told to end."""
+        """Executes a cell; `_end_cell` can interrupt it meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._is_too_long = False
         try:
             return await super().async_execute_cell(cell, cell_index, **more)
         finally:
             self._loop = None
-            if self._giving_up is not None:
-                self._giving_up.cancel()
+            if self._abandon_timer is not None:
+                self._abandon_timer.cancel()
 
     _execute_cell = run_sync(async_execute_cell)
 
@@ -67,78 +67,78 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
             CellExecutionError: It failed.
             CellTimeoutError: It took too long.
             DeadKernelError: The kernel died.
-            TrainingInterrupted: An Interrupt or a SIGTERM came, and the cell has come to its end.
+            TrainingInterrupted: SIGINT or SIGTERM came, and the cell has ended.
         """
         try:
             executed = self._execute_cell(cell, cell_index, **more)
             self._check_time(cell)
             self._check_quit(cell)
         except CellExecutionError as err:
-            self._check_time_of_failed(cell, cell_index, err)
+            self._check_time_of_failed_cell(cell, cell_index, err)
             if self._has_quit:
-                self._fail(cell, cell_index, err)
+                self._record_failure(cell, cell_index, err)
             raise
         except (Exception, KeyboardInterrupt) as err:
-            told = self._told(cell, err)
-            self._fail(cell, cell_index, told)
-            if told is err:
+            cause = self._cause_of(cell, err)
+            self._record_failure(cell, cell_index, cause)
+            if cause is err:
                 raise
-            raise told from err
+            raise cause from err
         self._signals.check()
         return executed
 
     def _check_time(self, cell: Any) -> None:
         if self._is_too_long:
-            words = f"it took longer than {self._timeout_s:g} s, the limit that was given"
-            raise CellTimeoutError.error_from_timeout_and_cell(words, int(self._timeout_s or 0), cell)
+            message = f"it took longer than {self._timeout_s:g} s, the given limit"
+            raise CellTimeoutError.error_from_timeout_and_cell(message, int(self._timeout_s or 0), cell)
 
     async def _async_poll_for_reply(self, *args: Any, **more: Any) -> Any:
-        """The reply to a cell; a kernel that leaves after it says so."""
+        """The reply to a cell; also notes whether the kernel is about to exit."""
         reply = await super()._async_poll_for_reply(*args, **more)
-        self._has_quit = any(one.get("source") == "ask_exit" for one in reply["content"].get("payload", []))
+        self._has_quit = any(item.get("source") == "ask_exit" for item in reply["content"].get("payload", []))
         return reply
 
     def _check_quit(self, cell: Any) -> None:
-        """`quit()` ends a notebook as `sys.exit()` does: the kernel leaves once the cell is done."""
+        """Raises where the cell called `quit()`: it ends a notebook as `sys.exit()` does."""
         if self._has_quit:
             raise CellExecutionError("", "SystemExit", "0")
 
-    def _check_time_of_failed(self, cell: Any, cell_index: int, err: CellExecutionError) -> None:
+    def _check_time_of_failed_cell(self, cell: Any, cell_index: int, err: CellExecutionError) -> None:
         try:
             self._check_time(cell)
         except CellTimeoutError as late:
-            self._fail(cell, cell_index, late)
+            self._record_failure(cell, cell_index, late)
             raise late from err
 
     def _told(self, cell: Any, err: BaseException) -> BaseException:
-        """What really ended a cell: nbclient calls every kernel that was given up on a dead one."""
+        """The error that really ended a cell: nbclient raises `DeadKernelError` for every kernel it has given up."""
         if not isinstance(err, DeadKernelError):
             return err
         for check in (self._signals.check, lambda: self._check_time(cell)):
             try:
                 check()
-            except (TrainingInterrupted, CellTimeoutError) as meant:
-                return meant
+            except (TrainingInterrupted, CellTimeoutError) as cause:
+                return cause
         return err
 
-    def _fail(self, cell: Any, cell_index: int, err: BaseException) -> None:
-        """The cell has failed, also for who reads the executed notebook only."""
-        name, words = type(err).__name__, str(err)
+    def _record_failure(self, cell: Any, cell_index: int, err: BaseException) -> None:
+        """Records the failure in the cell's outputs, for readers of the executed notebook."""
+        name, message = type(err).__name__, str(err)
         if isinstance(err, CellExecutionError):
-            name, words = err.ename, err.evalue
-        if self._signals.is_asked:
-            self.shutdown_kernel = "immediate"  # it did not end when it was told to
+            name, message = err.ename, err.evalue
+        if self._signals.is_interrupted:
+            self.shutdown_kernel = "immediate"  # it did not end when it was interrupted
         if isinstance(err, DeadKernelError):
-            words = f"the kernel died{self._how_it_died()}"
+            message = f"the kernel died{self._death_cause()}"
         elif isinstance(err, CellTimeoutError):
-            words = f"it took longer than {self._timeout_s:g} s"
+            message = f"it took longer than {self._timeout_s:g} s"
         error = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-            "error", ename=name, evalue=words, traceback=[f"{name}: {words}"]
+            "error", ename=name, evalue=message, traceback=[f"{name}: {message}"]
         )
         cell.setdefault("outputs", []).append(error)
         self.nb_man.cell_exception(cell, cell_index=cell_index, exception=err)
 
-    def _how_it_died(self) -> str:
+    def _death_cause(self) -> str:
         process = getattr(getattr(self.km, "provisioner", None), "process", None)
         code = getattr(process, "returncode", None)
         if not isinstance(code, int):
@@ -153,13 +153,13 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         return self._timeout_s
 
     async def _async_handle_timeout(self, _timeout: float, _cell: Any = None) -> None:
-        """Interrupts the cell, so that a run in it is saved; what becomes of it is told when it ends."""
+        """Interrupts the cell, so that a run in it is saved; the timeout is raised when it has ended."""
         if not self._is_too_long:
             self._is_too_long = True
             await self._interrupt(is_limited=True)
 
     def _end_cell(self, is_limited: bool) -> bool:
-        """Interrupts the cell under way, if there is one; called in a signal handler."""
+        """Interrupts the executing cell and returns whether there is one; called in a signal handler."""
         if self._loop is None:
             return False
         self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._interrupt(is_limited)))
@@ -167,6 +167,8 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     async def _interrupt(self, is_limited: bool) -> None:
         if is_limited and self.task_poll_for_reply is not None:
-            self._giving_up = asyncio.get_running_loop().call_later(_TIMEOUT_S, self.task_poll_for_reply.cancel)
+            self._abandon_timer = asyncio.get_running_loop().call_later(
+                _INTERRUPT_TIMEOUT_S, self.task_poll_for_reply.cancel
+            )
         if self.km is not None and self.km.has_kernel:
             await ensure_async(self.km.interrupt_kernel())

@@ -27,16 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
-    """papermill's manager, except that a local output is never half written, and what never ran is not completed."""
+    """papermill's manager, except that it writes outputs atomically and marks no cell as completed that did not run."""
 
     def __init__(self, nb: Any, execution: NotebookExecution | None, masks: bool, **more: Any) -> None:
         self._execution = execution
-        self._mask = NotebookRedactor() if masks else None
+        self._redactor = NotebookRedactor() if masks else None
         super().__init__(nb, **more)
 
     def save(self, **_: Any) -> None:
-        """Writes the notebook as it stands now."""
-        saved = self._mask.masked(self.nb) if self._mask is not None else self.nb
+        """Writes the notebook as it is now."""
+        saved = self._redactor.masked(self.nb) if self._redactor is not None else self.nb
         if self._execution is not None:
             self._execution.nb, self._execution.saved = self.nb, saved
         if self.output_path:
@@ -44,13 +44,13 @@ class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: Any = None, **kwargs: Any) -> None:
-        """Says which cell runs."""
+        """Notes which cell runs."""
         if self._execution is not None:
             self._execution.cell_started(cell_index)
         super().cell_start(cell, cell_index=cell_index, **kwargs)
 
     def notebook_complete(self, **_: Any) -> None:
-        """Writes how long it took; papermill calls every cell completed besides, where none is marked as failed."""
+        """Writes the duration; unlike papermill, it does not mark every cell as completed."""
         self.end_time = self.now()
         about = self.nb.metadata.papermill
         about["end_time"] = self.end_time.isoformat()
@@ -79,23 +79,23 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
         """Executes `nb`; the same arguments as papermill's own engines.
 
         Args:
-            jupyter_train_execution: A recording already begun; else one is made for this execution.
+            jupyter_train_execution: The execution's record; created here where papermill is called directly.
         """
         about = nb.metadata.get("papermill", {})
         for name, value in about.get("parameters", {}).items():
             check_parameter(name, value)
-        if not isinstance(about.get("input_path"), str):  # papermill keeps a notebook that is given as an object whole
+        if not isinstance(about.get("input_path"), str):  # papermill puts a notebook passed as an object here
             about["input_path"] = kwargs["input_path"] = None
-        given = jupyter_train_execution
-        execution = given or _try_recording(nb, about.get("input_path"))
-        if given is not None:
-            output_path = given.output
-            about.update(input_path=given.source, output_path=given.output)
+        begun = jupyter_train_execution
+        execution = begun or _try_recording(nb, about.get("input_path"))
+        if begun is not None:
+            output_path = begun.output
+            about.update(input_path=begun.source, output_path=begun.output)
         with SignalWatch() as signals, _recorded(execution):
             manager = AtomicManager(
                 nb,
                 execution,
-                given is not None,
+                begun is not None,
                 output_path=output_path,
                 progress_bar=progress_bar,
                 log_output=log_output,
@@ -125,7 +125,7 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """Executes the cells of a notebook; the same arguments as papermill's own engine."""
-        given = merge_kwargs(
+        client_arguments = merge_kwargs(
             remove_args(["input_path", "timeout", "startup_timeout"], **kwargs),
             startup_timeout=start_timeout,
             kernel_name=kernel_name,
@@ -136,11 +136,11 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
         )
         timeout_s = execution_timeout or kwargs.get("timeout") or 0
         limit = timeout_s if timeout_s > 0 else None
-        return RecordedClient(nb_man, signals or SignalWatch(), limit, **given).execute()
+        return RecordedClient(nb_man, signals or SignalWatch(), limit, **client_arguments).execute()
 
 
 def _as_json(value: Any) -> Any:
-    """A parameter as it stands in the notebook's metadata: NaN and infinities are no JSON, and no editor opens them."""
+    """A parameter for the notebook's metadata: NaN and infinities as strings, since no editor opens them as JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
@@ -149,7 +149,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _try_recording(nb: Any, input_path: str | None) -> NotebookExecution | None:
-    """A recording for papermill used directly; without a usable store the notebook runs all the same."""
+    """The record of an execution by papermill itself; None where the store is not usable."""
     try:
         parameters = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
         return NotebookExecution.begin(open_store(), input_path or "notebook.ipynb", parameters, shows_progress=False)
@@ -160,11 +160,11 @@ def _try_recording(nb: Any, input_path: str | None) -> NotebookExecution | None:
 
 @contextlib.contextmanager
 def _recorded(execution: NotebookExecution | None) -> Iterator[None]:
-    """The kernel learns whose child its runs are; the recording ends as the notebook does."""
+    """Passes the record to the kernel's environment, as the parent of its runs, and ends it with the notebook."""
     if execution is None:
         yield
         return
-    kept = {name: os.environ.get(name) for name in (PARENT_VARIABLE, NOTEBOOK_VARIABLE)}
+    saved = {name: os.environ.get(name) for name in (PARENT_VARIABLE, NOTEBOOK_VARIABLE)}
     os.environ.update({PARENT_VARIABLE: execution.record.key, NOTEBOOK_VARIABLE: execution.record.notebook})
     try:
         with execution.following():
@@ -176,7 +176,7 @@ def _recorded(execution: NotebookExecution | None) -> Iterator[None]:
     else:
         execution.end(None)
     finally:
-        for name, value in kept.items():
+        for name, value in saved.items():
             if value is None:
                 os.environ.pop(name, None)
             else:

@@ -1,10 +1,10 @@
-"""papermill's way to the engine. Installed as a module of its own: it must import, whatever else is broken."""
+"""The entry point of the papermill engine: papermill imports it always, so that it must not fail."""
 
 from typing import Any
 
 
 class JupyterTrainEngine:
-    """`papermill IN OUT --engine jupyter_train`; everything is imported when a notebook is executed."""
+    """`papermill IN OUT --engine jupyter_train`; the engine is imported when a notebook is executed."""
 
     @classmethod
     def _engine(cls) -> Any:
@@ -14,12 +14,12 @@ class JupyterTrainEngine:
 
     @classmethod
     def execute_notebook(cls, nb: Any, kernel_name: Any, *args: Any, **kwargs: Any) -> Any:
-        """Executes a notebook, recorded."""
+        """Executes a notebook as a recorded run."""
         return cls._engine().execute_notebook(nb, kernel_name, *args, **kwargs)
 
     @classmethod
     def nb_kernel_name(cls, nb: Any, name: Any = None) -> Any:
-        """Name of the kernel a notebook asks for."""
+        """Name of a notebook's kernel."""
         from papermill.utils import nb_kernel_name
 
         return nb_kernel_name(nb, name)

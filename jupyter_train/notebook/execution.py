@@ -1,4 +1,4 @@
-"""A notebook's execution as a run of its own, linked to the runs it starts."""
+"""Records a notebook's execution as a run, the parent of the runs it starts."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_lock import RunLock
 
 _POLL_INTERVAL_S = 0.5
-#: What an exit says that is no failure to papermill either.
-_DONE = ("", "0")
+#: Exit values that papermill does not count as failures either.
+_SUCCESS_VALUES = ("", "0")
 
 
 class NotebookExecution:
-    """Records one execution: begin, follow in the terminal, end.
+    """Records one execution: begin, show progress in the terminal, end.
 
     Args:
-        store: Where it is recorded.
+        store: The store.
         record: Its row.
-        source: Path or URL of the notebook, as it was given.
+        source: Path or URL of the notebook, as the user typed it.
         shows_progress: Print cell, epoch and time left while it runs.
 
     Attributes:
         output: Path or URL of the executed copy.
-        nb: The notebook that is executed; None until it begins.
-        saved: The same as it was saved last, secrets masked.
-        failure: What went wrong, once it has ended.
+        nb: The executed notebook; None until it begins.
+        saved: Its last saved copy, secrets masked.
+        failure: Why it failed, once it has ended; empty where it did not.
     """
 
     def __init__(self, store: Store, record: RunRecord, source: str, shows_progress: bool) -> None:
@@ -61,17 +61,17 @@ class NotebookExecution:
     def begin(
         cls, store: Store, notebook: str, parameters: dict[str, Any], shows_progress: bool, output: str = ""
     ) -> NotebookExecution:
-        """A RUNNING record of kind `retrain`.
+        """Creates a RUNNING record of kind `retrain`.
 
         Raises:
             StoreError: It cannot be recorded.
         """
         path = Path(notebook)
-        place = notebook if is_url(notebook) else str(path.absolute())
+        location = notebook if is_url(notebook) else str(path.absolute())
         record = store.create_run(
             path.stem,
             kind="retrain",
-            notebook=place,
+            notebook=location,
             config={"notebook": notebook, "parameters": parameters, "git": git_state(path.absolute().parent)},
         )
         execution = cls(store, record, notebook, shows_progress)
@@ -90,7 +90,7 @@ class NotebookExecution:
         self._store.set_status(self.record.key, RunStatus.RUNNING, started_at=now, heartbeat_at=now, summary=summary)
 
     def cell_started(self, index: int | None) -> None:
-        """Says which cell runs now."""
+        """Notes which cell runs now."""
         self._cell = (index or 0) + 1
 
     @contextlib.contextmanager
@@ -106,16 +106,16 @@ class NotebookExecution:
             thread.join(timeout=10)
 
     def wait_for_runs(self) -> None:
-        """Waits for detached runs that the notebook left behind: it is done when they are."""
-        while any(self._is_under_way(child) for child in self._children()):
+        """Waits until the detached runs of the notebook have ended."""
+        while any(self._is_active(child) for child in self._children()):
             time.sleep(_POLL_INTERVAL_S)
 
-    def _is_under_way(self, child: RunRecord) -> bool:
+    def _is_active(self, child: RunRecord) -> bool:
         status = self._store.status_of(child)
         return status.is_live or status is RunStatus.QUEUED
 
     def _failed_run(self) -> str:
-        """What went wrong in a detached run; empty when nothing did. Others raise in their cell."""
+        """Message about a failed detached run; empty where none failed. Other runs raise in their cell."""
         for child in self._children():
             status = self._store.status_of(child)
             if child.config.get("detach") and status in (RunStatus.FAILED, RunStatus.LOST):
@@ -123,7 +123,7 @@ class NotebookExecution:
         return ""
 
     def end(self, error: BaseException | None) -> None:
-        """Writes how it ended; harmless where that was written."""
+        """Ends the record; does nothing the second time."""
         if self._is_over:
             return
         self._is_over = True
@@ -158,32 +158,32 @@ class NotebookExecution:
         printer = _Printer() if self._shows_progress else None
         heartbeat = 0.0
         while not ended.wait(_POLL_INTERVAL_S):
-            with contextlib.suppress(StoreError):  # a store that does not answer; it is asked again
+            with contextlib.suppress(StoreError):  # the store does not answer: try again
                 if time.monotonic() > heartbeat:
                     heartbeat = time.monotonic() + 5.0
                     self._store.update(self.record.key, heartbeat_at=time.time())
                 if printer is not None:
-                    printer.show(*self._words())
+                    printer.show(*self._progress_line())
         if printer is not None:
             printer.close()
 
-    def _words(self) -> tuple[str, str]:
-        """The line to show, and what it says of the epoch (a new epoch is worth a new line in a pipe)."""
-        place = f"cell {self._cell}/{len(self.nb.cells)}" if self.nb is not None else "starting"
-        head = f"{place} · {duration_text(time.monotonic() - self._began)}"
+    def _progress_line(self) -> tuple[str, str]:
+        """The line to show, and a key that changes with the epoch: in a pipe each key gets a line."""
+        position = f"cell {self._cell}/{len(self.nb.cells)}" if self.nb is not None else "starting"
+        head = f"{position} · {duration_text(time.monotonic() - self._began)}"
         children = self._children()
         if not children:
             return head, head.split(" · ")[0]
-        shot = snapshot(self._store, children[-1].key)
-        progress = shot.get("progress") or {}
+        run_snapshot = snapshot(self._store, children[-1].key)
+        progress = run_snapshot.get("progress") or {}
         return (
-            f"{head} · {line(shot, _room_beside(head))}",
-            f"{self._cell} {shot['ref']} {shot['status']} {progress.get('epoch')}",
+            f"{head} · {line(run_snapshot, _free_columns(head))}",
+            f"{self._cell} {run_snapshot['ref']} {run_snapshot['status']} {progress.get('epoch')}",
         )
 
 
-def _room_beside(head: str) -> int | None:
-    """Columns of the terminal that are left; None in a pipe, which has no end."""
+def _free_columns(head: str) -> int | None:
+    """Free columns of the terminal beside `head`; None in a pipe, which has no width."""
     return terminal_width(sys.stderr) - len(head) - 4 if sys.stderr.isatty() else None
 
 
@@ -194,13 +194,13 @@ class _Printer:
         self._out = sys.stderr
         self._last = ""
 
-    def show(self, words: str, moment: str) -> None:
+    def show(self, text: str, key: str) -> None:
         if self._out.isatty():
-            self._out.write("\r\x1b[2K" + words)
+            self._out.write("\r\x1b[2K" + text)
             self._out.flush()
-        elif moment != self._last:
-            self._last = moment
-            self._out.write(words + "\n")
+        elif key != self._last:
+            self._last = key
+            self._out.write(text + "\n")
             self._out.flush()
 
     def close(self) -> None:
@@ -210,28 +210,28 @@ class _Printer:
 
 
 def describe_failure(nb: Any) -> str:
-    """Where and how a cell failed; empty when none did, or there is no notebook."""
+    """Message about the failed cell; empty where none failed, or there is no notebook."""
     for index, cell in enumerate(nb.cells if nb is not None else ()):
         errors = [output for output in cell.get("outputs", []) if output.get("output_type") == "error"]
         failed = [error for error in errors if not _is_exit(error)]
         count = cell.get("execution_count")
-        place = f"cell {index + 1}" + (f" (In [{count}])" if count is not None else "")
-        if failed:  # the last one says why: what it did to the cell's own code stands before it
-            return f"{place}: {failed[-1].ename}" + (f": {failed[-1].evalue}" if failed[-1].evalue else "")
+        position = f"cell {index + 1}" + (f" (In [{count}])" if count is not None else "")
+        if failed:  # the last one is the cause: outputs before it may hold errors that the cell caught
+            return f"{position}: {failed[-1].ename}" + (f": {failed[-1].evalue}" if failed[-1].evalue else "")
         if not errors and cell.get("metadata", {}).get("papermill", {}).get("exception") is True:
-            return f"{place} failed"
+            return f"{position} failed"
     return ""
 
 
 def describe_exit(nb: Any) -> str:
-    """Which cell ended the notebook by `sys.exit(0)`; empty when none did, or there is no notebook."""
+    """Message about the cell that called `sys.exit(0)`; empty where none did, or there is no notebook."""
     for index, cell in enumerate(nb.cells if nb is not None else ()):
         errors = [output for output in cell.get("outputs", []) if output.get("output_type") == "error"]
         if errors and all(map(_is_exit, errors)):
-            return f"`sys.exit` in cell {index + 1} of {len(nb.cells)}; those after it did not run"
+            return f"`sys.exit` in cell {index + 1} of {len(nb.cells)}; the cells after it did not run"
     return ""
 
 
 def _is_exit(error: Any) -> bool:
-    """`sys.exit()` ends a notebook early, and well."""
-    return error.get("ename") == "SystemExit" and error.get("evalue") in _DONE
+    """Whether an error is `sys.exit()`, which ends a notebook early without a failure."""
+    return error.get("ename") == "SystemExit" and error.get("evalue") in _SUCCESS_VALUES

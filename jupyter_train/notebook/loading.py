@@ -1,4 +1,4 @@
-"""A notebook read from disk: whatever its format, as nbformat 4, with the kernel that executes it."""
+"""Reads a notebook of any format as nbformat 4, and finds its kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_train.exceptions import NotebookError, OptionError, did_you_mean
 
 
 class Kernel(NamedTuple):
-    """What executes a notebook: the name of an installed kernel, how it is shown, and its language."""
+    """An installed kernel: its name, display name and language."""
 
     name: str
     display_name: str
@@ -20,7 +20,7 @@ def read_notebook(path: Path) -> Any:
     """The notebook at `path` as nbformat 4.
 
     Raises:
-        NotebookError: There is no such file, or it is no notebook.
+        NotebookError: The file is missing, or is no notebook.
     """
     import nbformat
 
@@ -51,21 +51,21 @@ def _is_cell(cell: Any) -> bool:
 
 
 def _close_names(path: Path) -> str:
-    names = [found.name for found in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
-    return "." + did_you_mean(path.name, names)
+    notebooks = [found.name for found in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
+    return "." + did_you_mean(path.name, notebooks)
 
 
 def kernel_of(notebook: Any, path: Path, named: str = "") -> Kernel:
-    """The kernel a notebook is executed with.
+    """The kernel that executes a notebook.
 
     Args:
-        notebook: As read.
+        notebook: The notebook, as `read_notebook` returns it.
         path: Its path.
-        named: Its name, if not the notebook's own.
+        named: The kernel given as `--kernel`; empty for the notebook's own.
 
     Raises:
-        NotebookError: The notebook names none, or one that is not installed.
-        OptionError: The one named is not installed.
+        NotebookError: The notebook names no kernel, or one that is not installed.
+        OptionError: The kernel given as `--kernel` is not installed.
     """
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -78,8 +78,8 @@ def kernel_of(notebook: Any, path: Path, named: str = "") -> Kernel:
     except NoSuchKernel:
         pass
     installed = sorted(specs.find_kernel_specs())
-    words = f"Installed: {', '.join(f'`{one}`' for one in installed) or 'none; `pip install ipykernel`'}"
+    listing = f"Installed: {', '.join(f'`{kernel}`' for kernel in installed) or 'none; `pip install ipykernel`'}"
     if named:
-        raise OptionError(f"`--kernel {named}`: there is no such kernel.{did_you_mean(named, installed)} {words}")
-    which = f"asks for the kernel `{name}`, which is not here" if name else "names no kernel"
-    raise NotebookError(f"`{path.name}` {which}; say which: `--kernel NAME`. {words}")
+        raise OptionError(f"`--kernel {named}`: there is no such kernel.{did_you_mean(named, installed)} {listing}")
+    problem = f"names the kernel `{name}`, which is not installed" if name else "names no kernel"
+    raise NotebookError(f"`{path.name}` {problem}; name one: `--kernel NAME`. {listing}")

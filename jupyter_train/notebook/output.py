@@ -1,4 +1,4 @@
-"""Where an executed notebook goes: a file, replaced in one step, or a URL, written by papermill's own handlers."""
+"""Writes an executed notebook: to a file, atomically, or to a URL through papermill's handlers."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
 from jupyter_train.notebook.redacted_notebook import NotebookRedactor
-from jupyter_train.store.private_files import create_anew
+from jupyter_train.store.private_files import create_new_file
 from jupyter_train.store.run_folder import write_atomically
 
-#: `s3://…`, and `s3:/…`, which nobody means as a folder; `C:/` is one.
+#: `s3://…`, and `s3:/…`, which is hardly a folder; `C:/` is a folder.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/")
-#: Without both of the slashes, which nobody means as a folder either.
-_SLIP = re.compile(r"(s3|gs|gcs|az|adl|abfs|abfss|hdfs|https?|github):")
+#: A URL typed without its slashes.
+_MISTYPED_URL = re.compile(r"(s3|gs|gcs|az|adl|abfs|abfss|hdfs|https?|github):")
 
 
 def is_url(target: str) -> bool:
-    """Whether a target is no file."""
+    """Whether a target is a URL."""
     return _URL.match(target) is not None
 
 
 def output_of(notebook: Any, source: Path, output: str) -> str:
-    """The path or URL that is meant by `output`, which can be written: a URL has been, with the notebook as it is.
+    """The path or URL of `-o`, checked to be writable: a URL by writing the notebook to it.
 
     Raises:
-        NotebookError: It cannot, or it is the notebook itself.
+        NotebookError: It cannot be written, or is the notebook itself.
     """
     if not output:
         return ""
@@ -36,8 +36,8 @@ def output_of(notebook: Any, source: Path, output: str) -> str:
     if is_url(output):
         _check_url(notebook, output)
         return output
-    if slip := _SLIP.match(output):
-        raise NotebookError(f"`-o {output}`: write `{slip[1]}://{output[slip.end() :]}`")
+    if mistyped := _MISTYPED_URL.match(output):
+        raise NotebookError(f"`-o {output}`: write `{mistyped[1]}://{output[mistyped.end() :]}`")
     target = Path(output).expanduser().absolute()
     if target.is_dir():
         target = target / source.name
@@ -51,7 +51,7 @@ def _check_file(target: Path) -> None:
     probe = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.close(create_anew(probe))
+        os.close(create_new_file(probe))
         probe.unlink()
     except OSError as err:
         raise NotebookError(f"cannot write the output `{target}` ({err.strerror}); name another with `-o`") from err
@@ -61,17 +61,18 @@ def _check_url(notebook: Any, output: str) -> None:
     from papermill.iorw import papermill_io
 
     if papermill_io.get_handler(output) is papermill_io.get_handler("local"):
-        found = _URL.match(output)
-        scheme = f"{found['scheme']}//" if found else ""
-        known = sorted({one for one, _ in papermill_io._handlers if one.endswith("://")})
+        match = _URL.match(output)
+        scheme = f"{match['scheme']}//" if match else ""
+        # papermill 2 offers no list of its handlers
+        known = sorted({prefix for prefix, _ in papermill_io._handlers if prefix.endswith("://")})
         raise NotebookError(
             f"`{output}`: papermill writes to {', '.join(known)} and to files, not to `{scheme}`."
             f"{did_you_mean(scheme.lower(), known) if scheme.lower() in known else ''}"
         )
     try:
         save_notebook(NotebookRedactor().masked(notebook), output)
-    except Exception as err:  # whatever a handler, its library or the other end raises
-        raise NotebookError(f"cannot write the output `{output}`: {_words(err)}") from err
+    except Exception as err:  # the handler, its library or the server may raise anything
+        raise NotebookError(f"cannot write the output `{output}`: {_one_line(err)}") from err
 
 
 def save_notebook(nb: Any, target: str) -> None:
@@ -91,7 +92,7 @@ def write_html(nb: Any, name: str, target: Path) -> None:
     """Writes an executed notebook as HTML.
 
     Raises:
-        RepeatFailedError: It cannot be converted, or not be written.
+        RepeatFailedError: It cannot be converted or written.
     """
     try:
         from nbconvert import HTMLExporter
@@ -99,9 +100,9 @@ def write_html(nb: Any, name: str, target: Path) -> None:
         exporter = HTMLExporter(template_name="lab")  # type: ignore[no-untyped-call]
         content, _ = exporter.from_notebook_node(nb, {"metadata": {"name": name}})
         write_atomically(target, content.encode("utf-8", "replace"))
-    except Exception as err:  # whatever a template or the disk raises
-        raise RepeatFailedError(f"the HTML copy `{target}` could not be written: {_words(err)}") from err
+    except Exception as err:  # a template or the disk may raise anything
+        raise RepeatFailedError(f"the HTML copy `{target}` could not be written: {_one_line(err)}") from err
 
 
-def _words(err: Exception) -> str:
+def _one_line(err: Exception) -> str:
     return f"{type(err).__name__}: {' '.join(str(err).split())[:300]}"

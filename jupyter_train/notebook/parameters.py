@@ -1,4 +1,4 @@
-"""Parameters of a notebook, checked before anything runs: only what its `parameters` cell sets can be given."""
+"""Checks a notebook's parameters before it is executed: only names that its `parameters` cell assigns are valid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from jupyter_train.store.redacted_source import parsed_source
 
 
 def check_known(notebook: Any, path: Path, parameters: Mapping[str, Any], kernel: Kernel) -> list[str]:
-    """Gives the parameters that papermill itself would call unknown, though the notebook sets them.
+    """The parameters that papermill itself would report as unknown although the notebook assigns them.
 
-    What a cell of Python sets is told by `ast`: papermill reads it line by line, misses some names and takes the
-    arguments of calls for others. Of another language it is believed; where it can read none, any name is.
+    Names in Python are found with `ast`: papermill reads line by line, misses some names and takes keyword arguments
+    for others. In other languages papermill's names are used; where it finds none, every name is accepted.
 
     Raises:
-        ParameterError: The notebook has no such cell, or no such parameter in it.
+        ParameterError: The notebook has no `parameters` cell, or the cell does not assign the name.
     """
     if not parameters:
         return []
@@ -31,20 +31,20 @@ def check_known(notebook: Any, path: Path, parameters: Mapping[str, Any], kernel
             f"`{path.name}` has no cell tagged `parameters`; tag the cell that sets {_names(parameters)} (property "
             "inspector, cell tags)"
         )
-    read = _read_by_papermill(cells[0], kernel)
+    found_by_papermill = _read_by_papermill(cells[0], kernel)
     tree = parsed_source(cells[0].source) if kernel.language.lower() == "python" else None
-    known = read if tree is None else list(dict.fromkeys(_assigned(tree.body)))
-    for name in parameters if known is not None else ():
-        if name not in (known or ()):
+    assigned = found_by_papermill if tree is None else list(dict.fromkeys(_assigned(tree.body)))
+    for name in parameters if assigned is not None else ():
+        if name not in (assigned or ()):
             raise ParameterError(
-                f"`{path.name}` has no parameter `{name}`.{did_you_mean(name, known or ())} Its parameters cell sets: "
-                f"{_names(known or ()) or 'nothing'}"
+                f"`{path.name}` has no parameter `{name}`.{did_you_mean(name, assigned or ())} "
+                f"Its parameters cell sets: {_names(assigned or ()) or 'nothing'}"
             )
-    return [name for name in parameters if name not in (read or ())]
+    return [name for name in parameters if name not in (found_by_papermill or ())]
 
 
 def _read_by_papermill(cell: Any, kernel: Kernel) -> list[str] | None:
-    """Names that papermill finds; None where it cannot read the language.
+    """The names that papermill finds; None where it cannot read the language.
 
     Raises:
         ParameterError: It cannot write the language either.
@@ -57,15 +57,15 @@ def _read_by_papermill(cell: Any, kernel: Kernel) -> list[str] | None:
     except PapermillException as err:
         raise ParameterError(f"papermill gives no parameters to notebooks in `{kernel.language}`") from err
     try:
-        with quiet_papermill():  # of a line it cannot read it says so, and we say more
-            return [found.name for found in translator.inspect(cell)]
+        with quiet_papermill():  # its warnings about lines it cannot read are repeated in the errors here
+            return [parameter.name for parameter in translator.inspect(cell)]
     except NotImplementedError:
         return None
 
 
 @contextlib.contextmanager
 def quiet_papermill() -> Iterator[None]:
-    """What papermill logs is said by us: it logs nothing meanwhile."""
+    """Silences papermill's logger: its messages are reported by this package."""
     logger = logging.getLogger("papermill")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -76,7 +76,7 @@ def quiet_papermill() -> Iterator[None]:
 
 
 def _assigned(statements: list[ast.stmt]) -> Iterator[str]:
-    """Names that statements assign in the notebook, in order; what a function or class assigns is its own."""
+    """The module-level names that statements assign, in order."""
     for node in statements:
         match node:
             case ast.Assign(targets=targets):

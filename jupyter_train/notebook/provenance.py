@@ -1,4 +1,4 @@
-"""What made a run: the cells executed before it, in order, and the notebook they stand in."""
+"""The provenance of a run: the cells executed before it, in order, and their notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 
 def current_shell() -> Any:
-    """The IPython shell we run in; None outside one."""
+    """The IPython shell of this process; None outside one."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
 
@@ -24,7 +24,7 @@ def provenance(record: str) -> dict[str, Any]:
     """Cells and notebook for a run's record.
 
     Args:
-        record: `code=full` keeps the sources, secrets masked, `code=hash` their SHA-256, `code=none` nothing.
+        record: `code=full` for the sources, secrets masked, `code=hash` for their SHA-256, `code=none` for no cells.
     """
     shell = current_shell()
     cells = [] if shell is None or record == "code=none" else executed_cells(shell)
@@ -37,23 +37,23 @@ def provenance(record: str) -> dict[str, Any]:
 def executed_cells(shell: Any) -> list[str]:
     """Sources of the cells this shell has run, the current one last; the newest 4 MB of them."""
     sources = [source for source in shell.history_manager.input_hist_raw if source]
-    kept: list[str] = []
+    newest: list[str] = []
     size = 0
     for source in reversed(sources):
         size += len(source)
         if size > _MAX_BYTES:
             break
-        kept.append(source)
-    return kept[::-1]
+        newest.append(source)
+    return newest[::-1]
 
 
 def notebook_path() -> str:
-    """Path of the notebook this kernel serves, as the server or papermill told it; empty if unknown."""
+    """Path of this kernel's notebook, from the environment of the server or papermill; empty if unknown."""
     shell = current_shell()
-    told = shell.user_ns.get("__vsc_ipynb_file__", "") if shell is not None else ""
-    return os.environ.get(NOTEBOOK_VARIABLE) or os.environ.get("JPY_SESSION_NAME") or str(told)
+    vscode_path = shell.user_ns.get("__vsc_ipynb_file__", "") if shell is not None else ""
+    return os.environ.get(NOTEBOOK_VARIABLE) or os.environ.get("JPY_SESSION_NAME") or str(vscode_path)
 
 
 def parent_run() -> str | None:
-    """Key of the repeated notebook this kernel belongs to, if any."""
+    """Key of the `retrain` run whose kernel this is; None for any other kernel."""
     return os.environ.get(PARENT_VARIABLE) or None

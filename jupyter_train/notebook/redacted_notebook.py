@@ -1,4 +1,4 @@
-"""An executed notebook with its secrets replaced by dots: what a repeated notebook is saved as."""
+"""Masks secrets in an executed notebook before it is saved."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _MARKUP = ("text/html", "image/svg+xml")
 
 
 class NotebookRedactor:
-    """Masks one notebook again and again, as its cells are executed; what was masked before is not read again."""
+    """Masks a notebook after each executed cell; texts that were masked before come from a cache."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str, str, frozenset[str]], str] = {}
-        self._now: dict[tuple[str, str, frozenset[str]], str] = {}
+        self._previous_cache: dict[tuple[str, str, frozenset[str]], str] = {}
+        self._cache: dict[tuple[str, str, frozenset[str]], str] = {}
         self._sources: tuple[list[str], list[str], frozenset[str]] = ([], [], frozenset())
 
     def masked(self, nb: Any) -> Any:
         """A copy of a notebook with secrets in its sources and text outputs replaced by dots.
 
-        What its cells name as secrets is masked in their outputs too, where it may stand without a name.
+        Secrets in its sources are masked in its outputs too, where they may stand without a name.
         """
         copied = copy.deepcopy(nb)
         code = [cell for cell in copied.cells if cell.cell_type == "code"]
@@ -35,9 +35,9 @@ class NotebookRedactor:
         for cell in copied.cells:
             cell.metadata.update(mask_tree(dict(cell.metadata), known))
             if cell.cell_type != "code":
-                cell.source = self._once(mask, cell.source, known)
+                cell.source = self._mask_cached(mask, cell.source, known)
         copied.metadata.update(mask_tree(dict(copied.metadata), known))
-        self._before, self._now = self._now, {}
+        self._previous_cache, self._cache = self._cache, {}
         return copied
 
     def _sources_and_secrets(self, sources: list[str]) -> tuple[list[str], frozenset[str]]:
@@ -47,23 +47,25 @@ class NotebookRedactor:
 
     def _mask_output(self, output: Any, known: frozenset[str]) -> None:
         if "text" in output:
-            output.text = self._once(mask, output.text, known)
+            output.text = self._mask_cached(mask, output.text, known)
         if output.output_type == "error":
-            traceback = mask("\n".join(output.traceback), known).split("\n")  # a text may go over several of its items
+            traceback = mask("\n".join(output.traceback), known).split("\n")  # a secret may span several items
             output.update(evalue=mask(output.evalue, known), traceback=traceback)
         data = output.get("data", {})
         for kind, value in data.items():
             if kind in _MARKUP:
-                data[kind] = self._once(mask_html, "".join(value), known)
+                data[kind] = self._mask_cached(mask_html, "".join(value), known)
             elif isinstance(value, str) and not kind.startswith("image/"):
-                data[kind] = self._once(mask, value, known)
+                data[kind] = self._mask_cached(mask, value, known)
             elif not kind.startswith("image/"):
                 data[kind] = mask_tree(value, known)
 
-    def _once(self, how: Callable[[str, Collection[str]], str], text: str, known: frozenset[str]) -> str:
-        place = (how.__name__, text, known)
-        found = self._now.get(place)
-        if found is None:
-            found = self._before.get(place)
-            self._now[place] = found = how(text, known) if found is None else found
-        return found
+    def _mask_cached(
+        self, mask_function: Callable[[str, Collection[str]], str], text: str, known: frozenset[str]
+    ) -> str:
+        cache_key = (mask_function.__name__, text, known)
+        masked = self._cache.get(cache_key)
+        if masked is None:
+            masked = self._previous_cache.get(cache_key)
+            self._cache[cache_key] = masked = mask_function(text, known) if masked is None else masked
+        return masked

@@ -1,4 +1,4 @@
-"""Repeats a notebook: checked, executed by papermill through our engine, recorded."""
+"""Retrains a notebook: checks it, executes it with papermill's `jupyter_train` engine, records it."""
 
 from __future__ import annotations
 
@@ -26,72 +26,74 @@ from jupyter_train.store.redaction import mask, one_line
 
 
 def repeat(store: Store, config: RetrainConfig, on_start: Callable[[RunRecord], None]) -> RunRecord:
-    """Executes a notebook with parameters and gives its record.
+    """Executes a notebook with parameters and returns its record.
 
     Args:
-        store: Where it is recorded.
-        config: What is repeated.
-        on_start: Told the record as soon as it is there.
+        store: The store.
+        config: The notebook and the options.
+        on_start: Called with the record as soon as it is created.
 
     Raises:
-        NotebookError: The file is no notebook, its kernel is not here, or the output cannot be written.
-        ParameterError: A parameter is not one of its own.
-        CellFailedError: A cell failed; the output is saved up to there.
-        RepeatFailedError: It was begun, and could not be executed to its end.
-        TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output is saved up to there.
+        NotebookError: The file is no notebook, its kernel is not installed, or the output cannot be written.
+        ParameterError: The notebook has no such parameter.
+        CellFailedError: A cell failed; the output up to it is saved.
+        RepeatFailedError: The execution failed for another reason than a cell.
+        TrainingInterrupted: SIGINT or SIGTERM ended it; the output up to then is saved.
     """
     path = Path(config.notebook).expanduser()
     if is_url(config.notebook):
-        raise NotebookError(f"`{config.notebook}` is a URL; a notebook is repeated from a file: fetch it first")
+        raise NotebookError(f"`{config.notebook}` is a URL; `%retrain` executes a file: download it first")
     notebook = read_notebook(path)
     kernel = kernel_of(notebook, path, config.kernel)
-    unread = check_known(notebook, path, config.parameters, kernel)
+    unread_by_papermill = check_known(notebook, path, config.parameters, kernel)
     with SignalWatch():
         output = output_of(notebook, path, config.output)
         execution = NotebookExecution.begin(store, str(path), config.parameters, shows_progress=True, output=output)
         on_start(execution.record)
-        for name in unread:
-            _say(f"`{name}` is set in a way that papermill cannot read; it is given all the same")
+        for name in unread_by_papermill:
+            _print_message(f"`{name}` is assigned in a way that papermill cannot read; it is passed all the same")
         problem = ""
         try:
             _execute(notebook, path, config, kernel, execution)
         except KeyboardInterrupt as err:
-            words = str(err) or "interrupted"
-            raise TrainingInterrupted(f"{words} in `{path.name}`; the output up to there: {execution.output}") from None
+            reason = str(err) or "interrupted"
+            raise TrainingInterrupted(
+                f"{reason} in `{path.name}`; the output up to there: {execution.output}"
+            ) from None
         finally:
             problem = _try_html(execution, path) if config.html else ""
     if execution.failure:
-        more = f"; {problem}" if problem else ""
+        html_problem = f"; {problem}" if problem else ""
         raise CellFailedError(
-            f"{mask(execution.failure)} in `{path.name}`; the output up to there: {execution.output}{more}"
+            f"{mask(execution.failure)} in `{path.name}`; the output up to there: {execution.output}{html_problem}"
         )
     if problem:
         raise RepeatFailedError(problem)
     return store.get(execution.record.key)
 
 
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+def _print_message(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
 
 def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, execution: NotebookExecution) -> None:
-    """Runs it to its end, or to where a cell fails.
+    """Executes the notebook with papermill; a failed cell sets `execution.failure`.
 
     Raises:
-        RepeatFailedError: Something else failed than a cell.
+        RepeatFailedError: The execution failed for another reason than a cell.
     """
     import papermill
 
     notebook.metadata.setdefault("kernelspec", {**kernel._asdict()})
     try:
-        # the notebook goes in as an object: papermill would format braces in its path
+        # passed as an object: papermill would format braces in a path
         with quiet_papermill():
             papermill.execute_notebook(
                 notebook,
                 None,
                 parameters=config.parameters,
-                engine_name=_register(),
+                engine_name=_register_engine(),
                 kernel_name=kernel.name,
                 language=kernel.language,
                 progress_bar=False,
@@ -105,8 +107,8 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, e
     except Exception as err:
         execution.end(err)
         if not execution.failure:
-            words = one_line(f"{type(err).__name__}: {err}", 300)
-            raise RepeatFailedError(f"`{path.name}` could not be executed to its end: {words}") from err
+            reason = one_line(f"{type(err).__name__}: {err}", 300)
+            raise RepeatFailedError(f"`{path.name}` could not be executed to its end: {reason}") from err
     except BaseException as err:
         execution.end(err)
         raise
@@ -115,7 +117,7 @@ def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, e
 def _try_html(execution: NotebookExecution, path: Path) -> str:
     """Writes an HTML copy beside the executed notebook, or in the run's folder where that is a URL.
 
-    Gives what went wrong, which is also said where nobody waits for it.
+    Returns a message where that fails, which is also printed.
     """
     if execution.saved is None:
         return ""
@@ -127,13 +129,13 @@ def _try_html(execution: NotebookExecution, path: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_html(execution.saved, path.stem, target)
     except (RepeatFailedError, OSError) as err:
-        _say(str(err))
+        _print_message(str(err))
         return str(err)
     return ""
 
 
-def _register() -> str:
-    """Our engine's name; registered here too, so that it works from a source tree."""
+def _register_engine() -> str:
+    """Registers the engine and returns its name: a source tree has no entry points."""
     from papermill.engines import papermill_engines
 
     from jupyter_train.notebook.engine import RecordedEngine

@@ -1,4 +1,4 @@
-"""Interrupt and SIGTERM while a notebook is repeated: the cell under way ends well, and no other begins."""
+"""SIGINT and SIGTERM while a notebook is executed: the executing cell is interrupted, and no other begins."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _WATCHED = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalWatch:
-    """While entered, the first signal ends the cell under way; a second, or one between cells, raises at once.
+    """While entered, the first signal interrupts the executing cell; a second, or one between cells, raises at once.
 
-    Only in the main thread; elsewhere it does nothing. One inside another takes its place for the time.
+    Does nothing outside the main thread. A nested watch replaces the outer one.
 
     Attributes:
-        end_cell: Asked to end the cell under way: gives whether there is one. Told whether to give up on one that
-            does not end, since a SIGKILL follows a SIGTERM.
+        end_cell: Interrupts the executing cell and returns whether there is one. Its argument says whether to give
+            up on a cell that does not end, since a SIGKILL follows a SIGTERM.
     """
 
     def __init__(self) -> None:
         self.end_cell: Callable[[bool], bool] = lambda _is_limited: False
-        self._words = ""
+        self._message = ""
         self._previous: dict[int, Any] = {}
 
     @property
-    def is_asked(self) -> bool:
-        """Whether a signal came."""
-        return bool(self._words)
+    def is_interrupted(self) -> bool:
+        """Whether a signal has come."""
+        return bool(self._message)
 
     def __enter__(self) -> SignalWatch:
         if threading.current_thread() is threading.main_thread():
@@ -43,17 +43,17 @@ class SignalWatch:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raises where a signal came: what it interrupted is over.
+        """Raises once a signal has come.
 
         Raises:
-            TrainingInterrupted: It did.
+            TrainingInterrupted: A signal has come.
         """
-        if self._words:
-            raise TrainingInterrupted(self._words)
+        if self._message:
+            raise TrainingInterrupted(self._message)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        is_first = not self._words
+        is_first = not self._message
         is_sigterm = number == signal.SIGTERM
-        self._words = "ended by SIGTERM" if is_sigterm else "interrupted"
+        self._message = "ended by SIGTERM" if is_sigterm else "interrupted"
         if not (is_first and self.end_cell(is_sigterm)):
-            raise TrainingInterrupted(self._words)
+            raise TrainingInterrupted(self._message)

@@ -21,7 +21,7 @@ from jupyter_train.store.paths import host_name
 from jupyter_train.store.private_files import open_to_read
 from jupyter_train.store.replay_check import KINDS
 from jupyter_train.store.run_lock import LEASE_S, silence_s
-from jupyter_train.store.takeover import never_began_words
+from jupyter_train.store.takeover import never_began_message
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -169,7 +169,7 @@ def _message(record: RunRecord, status: RunStatus) -> str:
     if record.waits_for and status is RunStatus.QUEUED:
         return f"waits for {record.waits_for}"
     if status is RunStatus.LOST and record.status is RunStatus.QUEUED:
-        return never_began_words(record)
+        return never_began_message(record)
     if status is RunStatus.LOST and not record.message:
         return "its process is gone; everything recorded until then is kept"
     if status.is_live and record.host != host_name() and silence_s(record) > LEASE_S:

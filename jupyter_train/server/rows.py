@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
-from jupyter_train.store.readable_rows import words_of
+from jupyter_train.store.readable_rows import unreadable_message
 from jupyter_train.store.run_index import RunIndexEntry, count, index_entries
 
 #: A list never holds more.
@@ -65,7 +65,7 @@ class RowChanges:
     @property
     def words(self) -> str:
         """What to say of runs that cannot be shown; empty when all can."""
-        return words_of(self._unreadable + len(self._damaged))
+        return unreadable_message(self._unreadable + len(self._damaged))
 
     def look(self, store: Store) -> tuple[Iterator[dict[str, Any]], list[str]]:
         """Rows that are new or another, and keys of runs that are gone."""

@@ -1,4 +1,4 @@
-"""Takes a run folder whose row is gone into the run store again: the store was deleted, or is another one."""
+"""Restores the row of a run folder whose store was deleted, or is another one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jupyter_train.store.value_checks import is_name, is_time
 if TYPE_CHECKING:
     from jupyter_train.store.runs import Store
 
-#: Under this name a run's curves keep what its row says of it.
+#: Name under which `metrics.db` keeps the recoverable fields of the run's row.
 META = "run"
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_ATTEMPTS = 1_000_000
@@ -36,8 +36,8 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-#: What of a row is kept there, and how to tell that a value can be it: the folder may be anybody's.
-_KEPT: dict[str, Callable[[Any], bool]] = {
+#: The fields that are kept, each with a check of its value: another user may have written the folder.
+_RECOVERABLE_FIELDS: dict[str, Callable[[Any], bool]] = {
     "key": lambda value: _is_text(value) and _KEY.fullmatch(value) is not None,
     "name": _is_text,
     "kind": is_name,
@@ -51,73 +51,77 @@ _KEPT: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def described(record: RunRecord) -> dict[str, Any]:
-    """What is kept with a run's curves, so that its row can be made again."""
-    return {name: getattr(record, name) for name in _KEPT}
+def recoverable_fields(record: RunRecord) -> dict[str, Any]:
+    """The fields kept in `metrics.db`, from which `adopt` restores the row."""
+    return {name: getattr(record, name) for name in _RECOVERABLE_FIELDS}
 
 
 def adopt(store: Store, path: Path) -> RunRecord:
-    """Makes the row of a run folder again. Nothing of the folder is unpickled or run, then or by having a row.
+    """Inserts a row for a run folder and returns it. Nothing in the folder is unpickled or executed.
 
     Raises:
-        StoreError: It is no run folder, cannot be read, or is another user's.
-        RunStateError: The store has the run.
+        StoreError: The path is no run folder, cannot be read, or is another user's.
+        RunStateError: The store has the run already.
     """
     folder = RunFolder(path.expanduser().absolute())
-    _check(folder)
+    _check_folder(folder)
     try:
         with MetricReader(folder.metrics) as reader:
-            found, summary, progress = (reader.meta(name) for name in (META, "summary", "progress"))
+            stored_fields, summary, progress = (reader.meta(name) for name in (META, "summary", "progress"))
             last = {name: value if math.isfinite(value) else None for name, value in reader.last().items()}
     except (sqlite3.Error, ValueError) as err:
         raise StoreError(f"`{folder.metrics}` cannot be read ({err}); nothing was taken in") from err
-    fields = _checked(found, folder.path.name)
+    fields = _sound_fields(stored_fields, folder.path.name)
     _check_is_new(store, fields["key"])
-    whole = _summary(_dict(summary)) | {"progress": _dict(progress), "last": last}
+    full_summary = _showable_summary(_dict(summary)) | {"progress": _dict(progress), "last": last}
     record = RunRecord(
         code="",
         folder=str(folder.path),
         user=user_name(),
         host=host_name(),
-        summary=whole,
+        summary=full_summary,
         size_bytes=folder.size_bytes(),
         **fields,
     )
-    return store.insert_run(_as_it_stands(record, folder))
+    return store.insert_run(_with_current_status(record, folder))
 
 
-def _check(folder: RunFolder) -> None:
+def _check_folder(folder: RunFolder) -> None:
     if not folder.metrics.is_file() or folder.metrics.is_symlink():
         raise StoreError(f"`{folder.path}` is no run folder: there is no `{folder.metrics.name}` in it")
-    if hasattr(os, "getuid") and any(one.stat().st_uid != os.getuid() for one in (folder.path, folder.metrics)):
-        raise StoreError(f"`{folder.path}` belongs to somebody else; copy it to a folder of your own first")
+    if hasattr(os, "getuid") and any(path.stat().st_uid != os.getuid() for path in (folder.path, folder.metrics)):
+        raise StoreError(f"`{folder.path}` belongs to another user; copy it to a folder of your own first")
 
 
 def _check_is_new(store: Store, key: str) -> None:
     try:
-        known = store.get(key)
+        record = store.get(key)
     except RunNotFoundError:
         return
-    raise RunStateError(f"the run store has this run: `{known.ref}`, in `{known.folder}`")
+    raise RunStateError(f"the run store has this run: `{record.ref}`, in `{record.folder}`")
 
 
-def _checked(found: Any, folder_name: str) -> dict[str, Any]:
-    """What the folder says of its run, as far as it is of the right kind."""
-    given = _dict(found)
-    fields = {name: given[name] for name, can_be in _KEPT.items() if name in given and can_be(given[name])}
+def _sound_fields(stored: Any, folder_name: str) -> dict[str, Any]:
+    """The stored fields whose values are sound, and defaults for the others."""
+    stored_fields = _dict(stored)
+    fields = {
+        name: stored_fields[name]
+        for name, can_be in _RECOVERABLE_FIELDS.items()
+        if name in stored_fields and can_be(stored_fields[name])
+    }
     fields.setdefault("key", new_key())
-    named = _FOLDER_NAME.fullmatch(folder_name)
-    fields["name"] = slug(fields.get("name") or (named["name"] if named else folder_name))
+    match = _FOLDER_NAME.fullmatch(folder_name)
+    fields["name"] = slug(fields.get("name") or (match["name"] if match else folder_name))
     fields.setdefault("created_at", time.time())
     fields.setdefault("started_at", fields["created_at"])
     return fields
 
 
-def _as_it_stands(record: RunRecord, folder: RunFolder) -> RunRecord:
-    """RUNNING where its process trains on; else as it was said to have ended, or LOST."""
+def _with_current_status(record: RunRecord, folder: RunFolder) -> RunRecord:
+    """The record with its status: RUNNING while its lock is held, else its pending end, or LOST."""
     if is_held(folder.lock):
         return dataclasses.replace(record, status=RunStatus.RUNNING, heartbeat_at=time.time())
-    end = pending_end.kept(folder.lock, record.attempt)
+    end = pending_end.find(folder.lock, record.attempt)
     at = record.summary["progress"].get("at")
     ended_at = at if is_time(at) else record.started_at
     if end is None:
@@ -126,10 +130,10 @@ def _as_it_stands(record: RunRecord, folder: RunFolder) -> RunRecord:
     return dataclasses.replace(record, status=end.status, ended_at=end.ended_at, message=end.message, summary=summary)
 
 
-def _summary(found: dict[str, Any]) -> dict[str, Any]:
-    """A summary without what lists could not show."""
-    return found if is_summary(found) else {name: one for name, one in found.items() if name not in SHAPED}
+def _showable_summary(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary without values that lists could not show."""
+    return summary if is_summary(summary) else {name: value for name, value in summary.items() if name not in SHAPED}
 
 
-def _dict(found: Any) -> dict[str, Any]:
-    return dict(found) if isinstance(found, dict) else {}
+def _dict(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Commands on their way to the fits of this process. Needs no database library."""
+"""Queues of commands for the fits of this process. Imports no database library."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from jupyter_train.config.commands import Command
 
 
 class CommandQueue:
-    """Commands on their way to one fit: from the control channel at once, from the store when the writer looks.
+    """Commands for one fit: from the control channel at once, from the store when the writer polls it.
 
-    The training thread takes them out at batch boundaries; looking into an empty one costs nothing.
+    The training thread takes them at batch boundaries; testing an empty queue costs nothing.
 
     Attributes:
-        on_put: Told every command as it arrives, on whatever thread brings it.
+        on_put: Called with every command as it arrives, on the thread that puts it.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class CommandQueue:
         self._seen: set[int] = set()
 
     def put(self, command: Command) -> None:
-        """Adds a command; a row of the store is taken once."""
+        """Adds a command; the same row of the store only once."""
         if command.row and command.row in self._seen:
             return
         self._seen.add(command.row)
@@ -34,10 +34,10 @@ class CommandQueue:
         return bool(self.waiting)
 
     def agree(self) -> None:
-        """Called at the end of every batch: where several processes train together, all are given what came."""
+        """Called at the end of every batch; a DDP queue gives every rank the same commands."""
 
     def take(self, verbs: Container[str] | None = None) -> list[Command]:
-        """What waits, oldest first: all, or the named verbs; the others stay."""
+        """Removes and returns waiting commands, oldest first: all, or those with the named verbs."""
         taken: list[Command] = []
         kept: list[Command] = []
         for command in [self.waiting.popleft() for _ in range(len(self.waiting))]:
@@ -47,23 +47,23 @@ class CommandQueue:
 
 
 class LocalQueues:
-    """The fits of this process, for commands that need no detour through a file."""
+    """The queues of this process's fits, by run key."""
 
     def __init__(self) -> None:
         self._by_run: dict[str, CommandQueue] = {}
 
     def open(self, run: str) -> CommandQueue:
-        """A fit of this run begins."""
+        """The queue of a run whose fit begins."""
         return self._by_run.setdefault(run, CommandQueue())
 
     def close(self, run: str) -> None:
-        """It has ended."""
+        """Forgets the queue of a run whose fit has ended."""
         self._by_run.pop(run, None)
 
     def of(self, run: str) -> CommandQueue | None:
-        """The inbox of a fit in this process; None when the run is trained elsewhere or has ended."""
+        """The queue of a run; None when another process trains it, or it has ended."""
         return self._by_run.get(run)
 
 
-#: This process's: the control channel's thread puts commands in, the training thread takes them out.
+#: The queues of this process: the control channel's thread puts commands, the training thread takes them.
 LOCAL = LocalQueues()

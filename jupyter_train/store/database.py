@@ -1,4 +1,4 @@
-"""Opening the central database: journal, locks, and bringing its tables up to date."""
+"""Opens the central database: journal mode, locks and schema migrations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from jupyter_train.exceptions import DamagedError, StoreError, StoreVersionError
-from jupyter_train.store.readable_rows import damage_words
+from jupyter_train.store.readable_rows import damage_message
 from jupyter_train.store.redaction import mask
 from jupyter_train.store.schema import HEAD, VERSION_TABLE, metadata
 from jupyter_train.store.value_checks import printable
 
 BUSY_TIMEOUT_S = 20.0
-#: Operational errors that come from what a file holds, not from who else uses it.
+#: Operational errors caused by the file's content, not by other processes that use it.
 _DAMAGE = re.compile(
     r"malformed|not a database|decode to UTF-8|no such (?:table|column)|unsupported file format|corrupt"
 )
@@ -32,7 +32,7 @@ def connect(url: str) -> Engine:
     Raises:
         StoreError: The folder or the file cannot be used.
     """
-    parsed = _usable(url)
+    parsed = _parsed_url(url)
     if parsed.get_backend_name() != "sqlite":
         engine = sa.create_engine(parsed, pool_pre_ping=True)
         sa.event.listen(engine, "handle_error", _on_error)
@@ -50,11 +50,11 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def _usable(url: str) -> sa.URL:
-    """The URL of a store whose driver is here.
+def _parsed_url(url: str) -> sa.URL:
+    """The parsed URL of a store whose driver is installed.
 
     Raises:
-        StoreError: It is none.
+        StoreError: It is no URL, or its driver is not installed.
     """
     try:
         parsed = sa.make_url(url)
@@ -80,12 +80,12 @@ def _prepare_file(path: Path) -> None:
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
+    connection.isolation_level = None  # `_on_begin` emits BEGIN
     try:
         connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")
         connection.execute("PRAGMA synchronous=FULL")
-    except UnicodeDecodeError as err:  # raised for an error whose own text names what is damaged
-        raise sqlite3.DatabaseError(f"malformed, even its names: {err}") from err
+    except UnicodeDecodeError as err:  # an error whose own text holds damaged bytes
+        raise sqlite3.DatabaseError(f"malformed, its schema too: {err}") from err
 
 
 def wal_is_safe() -> bool:
@@ -104,21 +104,21 @@ def _on_begin(connection: sa.Connection) -> None:
 
 
 def _on_error(context: sa.ExceptionContext) -> Exception | None:
-    """A locked, full, unreachable or damaged database becomes a `StoreError`; a mistake of ours stays what it is."""
-    found = context.sqlalchemy_exception
+    """A locked, full, unreachable or damaged database becomes a `StoreError`; a programming error stays what it is."""
+    error = context.sqlalchemy_exception
     if context.engine is not None and isinstance(context.original_exception, UnicodeDecodeError):
-        return DamagedError(damage_words(context.engine, context.original_exception))
-    if not isinstance(found, sa.exc.DatabaseError) or isinstance(
-        found, sa.exc.IntegrityError | sa.exc.ProgrammingError
+        return DamagedError(damage_message(context.engine, context.original_exception))
+    if not isinstance(error, sa.exc.DatabaseError) or isinstance(
+        error, sa.exc.IntegrityError | sa.exc.ProgrammingError
     ):
         return None
     if context.engine is not None and (
-        not isinstance(found, sa.exc.OperationalError) or _DAMAGE.search(str(context.original_exception))
+        not isinstance(error, sa.exc.OperationalError) or _DAMAGE.search(str(context.original_exception))
     ):
-        return DamagedError(damage_words(context.engine, context.original_exception))
-    where = context.engine.url.database if context.engine is not None else ""
+        return DamagedError(damage_message(context.engine, context.original_exception))
+    path = context.engine.url.database if context.engine is not None else ""
     return StoreError(
-        f"the run store `{where}` does not answer ({context.original_exception}); nothing was changed. Try again, or "
+        f"the run store `{path}` does not answer ({context.original_exception}); nothing was changed. Try again, or "
         "name another store with `JUPYTER_TRAIN_STORE`"
     )
 
@@ -152,7 +152,7 @@ def bring_up_to_date(engine: Engine, is_in_use: Callable[[], bool]) -> None:
 
     Args:
         engine: The database.
-        is_in_use: Says whether a run is alive; then an older schema is left as it is.
+        is_in_use: Returns whether a run is alive; then an older schema is left as it is.
 
     Raises:
         StoreVersionError: The database is newer than this release, or older and in use.
@@ -165,7 +165,7 @@ def bring_up_to_date(engine: Engine, is_in_use: Callable[[], bool]) -> None:
         _create(engine)
         return
     if not revision.isdecimal() or len(revision) != len(HEAD) or revision == "0000":
-        raise DamagedError(damage_words(engine, f"its schema is called {revision!r}"))
+        raise DamagedError(damage_message(engine, f"its schema is called {revision!r}"))
     if revision > HEAD:
         raise StoreVersionError(
             f"the run store `{engine.url.database}` was written by a newer jupyter_train (schema {revision}; this "
@@ -201,4 +201,4 @@ def _migrate(engine: Engine) -> None:
         try:
             command.upgrade(config, HEAD)
         except CommandError as err:
-            raise DamagedError(damage_words(engine, err)) from err
+            raise DamagedError(damage_message(engine, err)) from err

@@ -1,4 +1,4 @@
-"""The environment's variables, read while other threads set and unset some: Lightning does at every seed."""
+"""A copy of `os.environ` that is safe while other threads set and unset variables, as Lightning does at every seed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def variables() -> dict[str, str]:
-    """All of them as they are now.
+    """All environment variables as they are now.
 
-    `dict(os.environ)` and `os.environ.items()` raise `KeyError` where one goes while they are gone through.
+    `dict(os.environ)` and `os.environ.items()` raise `KeyError` where a variable is unset during the iteration.
     """
-    found = {name: os.environ.get(name) for name in os.environ}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: os.environ.get(name) for name in os.environ}
+    return {name: value for name, value in values.items() if value is not None}

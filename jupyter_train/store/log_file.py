@@ -1,4 +1,4 @@
-"""A run's log: appended to in batches, secrets masked, never larger than two files' worth."""
+"""A run's log: appended in batches, secrets masked, rotated so that it never takes more than two files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from jupyter_train.store.text_columns import storable
 class LogFile:
     """Takes lines from any thread; `flush` writes them.
 
-    Whoever prints faster than the log is written loses the oldest of the lines that wait, and the log says how
-    many. A full file becomes the older one and the one before it goes: the newest lines are always there.
+    Where lines come faster than they are written, the oldest waiting lines are dropped and the log says how many.
+    A full file becomes `log-older.txt` and replaces the one before it: the newest lines are always there.
     """
 
     MAX_BYTES = 8 * 1024 * 1024
@@ -42,10 +42,10 @@ class LogFile:
                 self._left_out += 1
 
     def flush(self) -> None:
-        """Writes what waits.
+        """Writes the waiting lines.
 
         Raises:
-            OSError: It cannot be written; the lines wait on.
+            OSError: The file cannot be written; the lines keep waiting.
         """
         with self._lock:
             lines, left_out = list(self._lines), self._left_out

@@ -1,4 +1,4 @@
-"""Which metrics of a run are NaN or infinite: told on the writer's thread, never on the one that trains."""
+"""Tracks which metrics of a run are NaN or infinite; runs on the writer's thread, never on the training thread."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from jupyter_train.store.text_columns import listed, quoted
 
-#: What one can do about it.
+#: What to try next.
 _ADVICE = "try a lower `--lr`, `--gradient-clip-val 1` or `--detect-anomaly`"
 
 
 class _Since(NamedTuple):
-    word: str
+    """Since which step a metric is `NaN` or `infinite`."""
+
+    kind: str
     step: int
     is_from_first: bool
 
@@ -22,72 +24,72 @@ class NonFinite:
     """Metrics whose newest value is no finite number.
 
     Attributes:
-        matters: Whether a metric tells of the model: a loss does.
-        on_matters: Told in words when such a metric stops being a finite number.
+        matters: Whether a metric says that the model has diverged: a loss does.
+        on_matters: Called with a message when such a metric stops being finite.
 
     Args:
-        tell: Told of every metric that is no finite number, once: its name, the words, and the step.
+        report: Called once for every metric that is not finite, with its name, a message and the step.
     """
 
-    def __init__(self, tell: Callable[[str, str, int], None]) -> None:
+    def __init__(self, report: Callable[[str, str, int], None]) -> None:
         self.matters: Callable[[str], bool] = lambda name: "loss" in name.lower()
         self.on_matters: Callable[[str], None] = lambda _words: None
         self.now: dict[str, _Since] = {}
-        self._tell = tell
-        self._told: set[str] = set()
+        self._report = report
+        self._reported: set[str] = set()
 
     def see(self, name: str, value: float, step: int, is_first: bool) -> None:
-        """A value that is not finite.
+        """Notes a value that is not finite.
 
         Args:
             name: The metric.
             value: NaN or an infinity.
-            step: Where.
+            step: The step that logged it.
             is_first: Whether the metric had no value before.
         """
-        word = "NaN" if math.isnan(value) else "infinite"
-        known = self.now.get(name)
-        if known is not None:
-            if known.word != word:  # infinite, then NaN: the usual way of an overflow
-                self.now[name] = _Since(word, step, False)
+        kind = "NaN" if math.isnan(value) else "infinite"
+        since = self.now.get(name)
+        if since is not None:
+            if since.kind != kind:  # infinite, then NaN: the usual course of an overflow
+                self.now[name] = _Since(kind, step, False)
             return
-        self.now[name] = _Since(word, step, is_first)
-        words = (
-            f"{name} became {word} at step {step:,}" if not is_first else f"{name} is {word} from its first value on"
+        self.now[name] = _Since(kind, step, is_first)
+        message = (
+            f"{name} became {kind} at step {step:,}" if not is_first else f"{name} is {kind} from its first value on"
         )
-        if name not in self._told:
-            self._told.add(name)
-            self._tell(name, words, step)
+        if name not in self._reported:
+            self._reported.add(name)
+            self._report(name, message, step)
         if self.matters(name):
-            self.on_matters(words)
+            self.on_matters(message)
 
     def back(self, name: str) -> None:
-        """A metric is a finite number again."""
+        """Notes that a metric is finite again."""
         self.now.pop(name, None)
 
     @property
     def ended_with(self) -> str:
         """`NaN` or `inf` where a metric that matters is so now; empty where all are finite."""
-        words = {since.word for since in self._mattering().values()}
-        return "NaN" if "NaN" in words else "inf" if words else ""
+        kinds = {since.kind for since in self._diverged().values()}
+        return "NaN" if "NaN" in kinds else "inf" if kinds else ""
 
     @property
     def words(self) -> str:
-        """What a run that has ended so says of itself; empty where all is well."""
-        found = self._mattering()
-        if not found:
+        """The message of a run that has ended so; empty where all metrics that matter are finite."""
+        diverged = self._diverged()
+        if not diverged:
             return ""
-        name, since = min(found.items(), key=lambda item: item[1].step)
-        when = "its first value" if since.is_from_first else f"step {since.step:,}"
-        others = {other: one.word for other, one in found.items() if other != name}
-        same = [other for other, word in others.items() if word == since.word]
-        different = [other for other, word in others.items() if word != since.word]
-        also = f", as {_are(same)} {listed(quoted(same))}" if same else ""
+        first, since = min(diverged.items(), key=lambda item: item[1].step)
+        start = "its first value" if since.is_from_first else f"step {since.step:,}"
+        kinds = {name: state.kind for name, state in diverged.items() if name != first}
+        same = [name for name, kind in kinds.items() if kind == since.kind]
+        different = [name for name, kind in kinds.items() if kind != since.kind]
+        more = f", as {_are(same)} {listed(quoted(same))}" if same else ""
         if different:
-            also += f", and {listed(quoted(different))} {_are(different)} {others[different[0]]}"
-        return f"`{name}` is {since.word} from {when} to the end{also}: {_ADVICE}"
+            more += f", and {listed(quoted(different))} {_are(different)} {kinds[different[0]]}"
+        return f"`{first}` is {since.kind} from {start} to the end{more}: {_ADVICE}"
 
-    def _mattering(self) -> dict[str, _Since]:
+    def _diverged(self) -> dict[str, _Since]:
         return {name: since for name, since in self.now.items() if self.matters(name)}
 
 

@@ -1,4 +1,4 @@
-"""Where the store and the run folders lie."""
+"""Locations of the store and of the run folders, and the checks that they can be written."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from jupyter_train.store.private_files import is_foreign
 
 STORE_VARIABLE = "JUPYTER_TRAIN_STORE"
 HOME_VARIABLE = "JUPYTER_TRAIN_HOME"
-#: Where jupyter-scheduler executes its copies, in Jupyter's data folder unless that is configured.
+#: The folder in which jupyter-scheduler executes its copies, in Jupyter's data folder unless configured otherwise.
 _SCHEDULER_AREA = "scheduler_staging_area"
-#: What `tempfile` calls a folder when it is given no name.
-_MADE = re.compile(r"tmp[a-z0-9_]{8}")
-#: Without this much room a run is not begun.
+#: The names that `tempfile` gives to folders.
+_TEMPORARY_NAME = re.compile(r"tmp[a-z0-9_]{8}")
+#: A run does not begin with less free disk space than this.
 MIN_BYTES = 1_000_000
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "glusterfs", "9p"})
 
@@ -27,49 +27,51 @@ _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse
 def store_url() -> str:
     """The SQLAlchemy URL of the central database.
 
-    `JUPYTER_TRAIN_STORE` names a path or a URL; else it lies in Jupyter's data folder.
+    `JUPYTER_TRAIN_STORE` holds a path or a URL; without it the database lies in Jupyter's data folder.
     """
-    named = os.environ.get(STORE_VARIABLE, "")
-    if "://" in named:
-        return named
-    if named:
-        return f"sqlite:///{Path(named).expanduser().absolute()}"
+    configured = os.environ.get(STORE_VARIABLE, "")
+    if "://" in configured:
+        return configured
+    if configured:
+        return f"sqlite:///{Path(configured).expanduser().absolute()}"
     from jupyter_core.paths import jupyter_data_dir
 
     return f"sqlite:///{Path(jupyter_data_dir(), 'jupyter_train', 'store.db')}"
 
 
 def runs_home() -> Path:
-    """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` here.
+    """The folder that holds run folders: `JUPYTER_TRAIN_HOME`, else `jupyter_train_runs/` in the working folder.
 
-    Where that is another user's, who could put anything in the place of a run: one beside it with this user's name.
-    Where a notebook is executed in a copy that is thrown away afterwards, in Jupyter's data folder.
+    Where that belongs to another user, who could replace any run in it: a folder beside it with this user's name.
+    Where the working folder is temporary, as jupyter-scheduler's is: a folder in Jupyter's data folder.
     """
-    named = os.environ.get(HOME_VARIABLE, "")
-    if named:
-        return Path(named).expanduser().absolute()
-    here = Path.cwd()
-    if _is_staging(here):
+    configured = os.environ.get(HOME_VARIABLE, "")
+    if configured:
+        return Path(configured).expanduser().absolute()
+    working_folder = Path.cwd()
+    if _is_staging(working_folder):
         from jupyter_core.paths import jupyter_data_dir
 
         return Path(jupyter_data_dir(), "jupyter_train", "runs")
-    usual = here / "jupyter_train_runs"
-    return Path(f"{usual}-{user_name()}") if is_foreign(usual) else usual
+    default_home = working_folder / "jupyter_train_runs"
+    return Path(f"{default_home}-{user_name()}") if is_foreign(default_home) else default_home
 
 
 def _is_staging(folder: Path) -> bool:
-    """Whether a folder is jupyter-scheduler's staging area, or one that `tempfile` made: whoever did removes it."""
+    """Whether a folder is removed later: jupyter-scheduler's staging area, or a folder of `tempfile`."""
     parts = folder.resolve().parts
     temporary = Path(tempfile.gettempdir()).resolve().parts
-    is_made = parts[: len(temporary)] == temporary and bool(_MADE.fullmatch("".join(parts[len(temporary) :][:1])))
-    return _SCHEDULER_AREA in parts or is_made
+    is_temporary = parts[: len(temporary)] == temporary and bool(
+        _TEMPORARY_NAME.fullmatch("".join(parts[len(temporary) :][:1]))
+    )
+    return _SCHEDULER_AREA in parts or is_temporary
 
 
 def make_private_folder(path: Path) -> Path:
-    """`path`, made with mode 0700 when missing.
+    """`path`, created with mode 0700 when missing.
 
     Raises:
-        StoreError: It cannot be made or written.
+        StoreError: It cannot be created or written.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +85,7 @@ def make_private_folder(path: Path) -> Path:
 
 
 def check_room(home: Path, needed_bytes: int = 0) -> None:
-    """Makes the folder of the run folders, and refuses to begin a run where it cannot be recorded.
+    """Creates the folder of the run folders and raises where a run could not be recorded in it.
 
     Raises:
         StoreError: The folder cannot be written, or the disk is full.
@@ -113,7 +115,7 @@ def network_file_system(path: Path) -> str:
 
 
 def user_name() -> str:
-    """Who owns runs made by this process."""
+    """The user who owns the runs of this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -121,5 +123,5 @@ def user_name() -> str:
 
 
 def host_name() -> str:
-    """The host that owner locks are good for."""
+    """The host on which a run lock is valid."""
     return socket.gethostname()

@@ -1,6 +1,6 @@
-"""How a run ended, kept in its owner's lock file while the run store cannot take it.
+"""How a run ended, written to its lock file while the store does not accept it.
 
-The file has room for it from the beginning, so that a full disk can still hold it.
+The file reserves the space when the run begins, so that a full disk can still hold it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.private_files import open_private, open_to_read
-from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.readable_rows import parse_json
 from jupyter_train.store.value_checks import is_time
 
 _ROOM_BYTES = 1024
 _MAX_LETTERS = 200
-#: What of a run's summary says how it ended, and how to tell that a value can be it.
-_SAID: dict[str, Callable[[Any], bool]] = {
+#: The fields of a run's summary that say how it ended, each with a check of its value.
+_SUMMARY_FIELDS: dict[str, Callable[[Any], bool]] = {
     "elapsed_s": is_time,
-    "ended_with": lambda word: word in ("", "NaN", "inf"),
+    "ended_with": lambda value: value in ("", "NaN", "inf"),
 }
 
 
@@ -37,8 +37,8 @@ class AttemptEnd:
         status: FINISHED, STOPPED or FAILED.
         ended_at: Unix time in seconds.
         message: The run's message.
-        problem: Why the store has not got it yet.
-        summary: What of the run's summary says how it ended.
+        problem: Why the store does not have it yet.
+        summary: The fields of the run's summary that say how it ended.
     """
 
     attempt: int
@@ -49,26 +49,26 @@ class AttemptEnd:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-#: Ends of runs of this process, for where their folders cannot be written either.
+#: Ends of this process's runs, for the case that their folders cannot be written either.
 _KEPT: dict[Path, AttemptEnd] = {}
 
 
 def reserve(descriptor: int) -> None:
-    """Takes room for a run's end in its lock file; without it there may be none when it is needed."""
+    """Reserves space for a run's end in its lock file: the disk may be full when it is needed."""
     with contextlib.suppress(OSError):
         missing = _ROOM_BYTES - os.lseek(descriptor, 0, os.SEEK_END)
         if missing > 0:
             os.write(descriptor, b" " * missing)
 
 
-def keep(lock: Path, end: AttemptEnd) -> None:
-    """Keeps how a run ended, in this process and, where that can be written, beside the run."""
+def save_pending(lock: Path, end: AttemptEnd) -> None:
+    """Keeps an end that the store has not accepted: in this process and, where it can be written, in the lock file."""
     _KEPT[lock] = end
     _write(lock, end, is_durable=True)
 
 
-def note(lock: Path, end: AttemptEnd) -> None:
-    """Writes beside the run what the store knows already: whoever takes the folder in elsewhere finds it there."""
+def save_recorded(lock: Path, end: AttemptEnd) -> None:
+    """Writes an end that the store has accepted to the lock file, for a later `adopt` of the folder."""
     _KEPT.pop(lock, None)
     _write(lock, end, is_durable=False)
 
@@ -77,22 +77,22 @@ def _write(lock: Path, end: AttemptEnd, is_durable: bool) -> None:
     with contextlib.suppress(OSError):
         descriptor = open_private(lock, os.O_WRONLY)
         try:
-            os.write(descriptor, _packed(end))
+            os.write(descriptor, _to_json(end))
             if is_durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
 
-def kept(lock: Path, attempt: int) -> AttemptEnd | None:
-    """How an attempt ended, where the store may not know it yet; None where nobody said so."""
+def find(lock: Path, attempt: int) -> AttemptEnd | None:
+    """The kept end of an attempt, which the store may not have; None where there is none."""
     end = _KEPT.get(lock) or _read(lock)
     return end if end is not None and end.attempt == attempt else None
 
 
-def believed(record: RunRecord) -> RunRecord:
-    """The record, with how it ended where its owner has said that somewhere else than in the store."""
-    end = kept(Path(record.folder, "owner.lock"), record.attempt) if record.status.is_live else None
+def with_pending_end(record: RunRecord) -> RunRecord:
+    """The record with its kept end, where the store still has it as live."""
+    end = find(Path(record.folder, "owner.lock"), record.attempt) if record.status.is_live else None
     if end is None:
         return record
     return dataclasses.replace(
@@ -105,8 +105,8 @@ def believed(record: RunRecord) -> RunRecord:
     )
 
 
-def _packed(end: AttemptEnd) -> bytes:
-    """As JSON in exactly the room there is."""
+def _to_json(end: AttemptEnd) -> bytes:
+    """The end as JSON, padded to exactly the reserved space."""
     short = dataclasses.replace(end, message=end.message[:_MAX_LETTERS], problem=end.problem[:_MAX_LETTERS])
     content = json.dumps(dataclasses.asdict(short)).encode()
     if len(content) > _ROOM_BYTES:  # letters that take six bytes each
@@ -117,20 +117,22 @@ def _packed(end: AttemptEnd) -> bytes:
 def _read(lock: Path) -> AttemptEnd | None:
     try:
         with open_to_read(lock) as file:
-            found = parsed(file.read(_ROOM_BYTES))
+            stored = parse_json(file.read(_ROOM_BYTES))
         end = AttemptEnd(
-            int(found["attempt"]),
-            RunStatus(found["status"]),
-            float(found["ended_at"]),
-            str(found["message"]),
-            str(found["problem"]),
-            _of_end(dict(found["summary"])),
+            int(stored["attempt"]),
+            RunStatus(stored["status"]),
+            float(stored["ended_at"]),
+            str(stored["message"]),
+            str(stored["problem"]),
+            _sound_summary(dict(stored["summary"])),
         )
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
     return end if is_time(end.ended_at) and not end.status.is_live else None
 
 
-def _of_end(summary: dict[str, Any]) -> dict[str, Any]:
-    """What says how a run ended, as far as it is of the right kind: the file may be anybody's."""
-    return {name: summary[name] for name, is_sound in _SAID.items() if name in summary and is_sound(summary[name])}
+def _sound_summary(summary: dict[str, Any]) -> dict[str, Any]:
+    """The sound fields of a summary that say how a run ended: another user may have written the file."""
+    return {
+        name: summary[name] for name, is_sound in _SUMMARY_FIELDS.items() if name in summary and is_sound(summary[name])
+    }

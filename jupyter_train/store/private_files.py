@@ -1,4 +1,4 @@
-"""Files and folders that are the user's alone: opened without following a link, whatever the umask mode 0600."""
+"""Files and folders of mode 0600 and 0700, whatever the umask; opened without following a symbolic link."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import IO, Any
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-#: A pipe in the place of a file would keep whoever opens it waiting.
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+#: Opening a pipe in place of a file would block.
+_NON_BLOCKING = getattr(os, "O_NONBLOCK", 0)
 _MODE = 0o600
 
 
 def open_private(path: str | Path, flags: int, dir_fd: int | None = None) -> int:
-    """A descriptor of a file, made with mode 0600 where it is missing; also an `opener` for `open`.
+    """A descriptor of a file, created with mode 0600 where `flags` allow it; also an `opener` for `open`.
 
-    A symbolic link is not followed: a file that may be made takes its place.
+    A symbolic link is never followed: with `O_CREAT` a new file replaces it.
 
     Raises:
-        OSError: It cannot be opened, is no regular file, or is a link where a file was to be read.
+        OSError: It cannot be opened, is no regular file, or is a link and `O_CREAT` is not set.
     """
-    flags |= _NO_FOLLOW | _NO_WAIT | getattr(os, "O_CLOEXEC", 0)
+    flags |= _NO_FOLLOW | _NON_BLOCKING | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(path, flags, _MODE, dir_fd=dir_fd)
     except OSError as err:
@@ -45,7 +45,7 @@ def open_private(path: str | Path, flags: int, dir_fd: int | None = None) -> int
 
 
 def _make_private(descriptor: int) -> None:
-    """Takes from others what an earlier release, or a copy, let them have."""
+    """Removes the permissions of other users, which an earlier release or a copy may have left."""
     if hasattr(os, "fchmod"):
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
@@ -54,7 +54,7 @@ def _make_private(descriptor: int) -> None:
 
 
 def make_all_private(folder: Path) -> None:
-    """Takes from others what profilers, mirrors and users have written into a folder without thinking of them."""
+    """Removes the permissions of other users from every file in a folder: profilers and mirrors leave them."""
     for root, _, names in os.walk(folder):
         for path in (os.path.join(root, name) for name in names):
             with contextlib.suppress(OSError):
@@ -87,25 +87,25 @@ def open_to_read(path: Path) -> io.BufferedReader:
     return open(path, "rb", opener=open_private)
 
 
-def create_anew(path: Path) -> int:
-    """A descriptor of a new file; one that a killed process with the same number left there goes first.
+def create_new_file(path: Path) -> int:
+    """A descriptor of a new file; a file that a killed process left under this name is removed first.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     path.unlink(missing_ok=True)
     return open_private(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path, relative to a run's folder, leads to a file in it; a table may say anything."""
+    """Whether a relative path from a table stays inside the run's folder."""
     return bool(path) and not os.path.isabs(path) and ".." not in Path(path).parts
 
 
 def is_foreign(folder: Path) -> bool:
-    """Whether a folder belongs to somebody else, who could put anything in the place of what lies in it.
+    """Whether a folder belongs to another user, who could replace anything in it.
 
-    A file system that gives every file to one user (a mounted share, say) is told by a file made there.
+    On a file system where one user owns every file (a mounted share, say) a temporary file there shows the owner.
     """
     if not hasattr(os, "geteuid") or not folder.exists():
         return False
@@ -120,39 +120,39 @@ def is_foreign(folder: Path) -> bool:
 
 
 def is_foreign_file(path: Path) -> bool:
-    """The same of a file: whether it is another user's."""
+    """Whether a file belongs to another user; see `is_foreign`."""
     if not hasattr(os, "geteuid") or not path.exists() or path.stat().st_uid in (os.geteuid(), 0):
         return False
     return path.stat().st_uid != path.parent.stat().st_uid or is_foreign(path.parent)
 
 
-def who_else_writes(path: Path) -> str:
-    """`its group` or `everybody` where they could write a file, or rename what lies in a folder; else empty."""
-    found = path.stat()
-    mode = found.st_mode
+def other_writers(path: Path) -> str:
+    """`its group` or `everybody` where they could write to a file or a folder; empty where only the user can."""
+    status = path.stat()
+    mode = status.st_mode
     if not hasattr(os, "geteuid") or mode & stat.S_ISVTX:
         return ""
-    return "everybody" if mode & 0o002 else "its group" if mode & 0o020 and _has_others(found.st_gid) else ""
+    return "everybody" if mode & 0o002 else "its group" if mode & 0o020 and _has_other_members(status.st_gid) else ""
 
 
-def _has_others(group: int) -> bool:
-    """Whether anybody else may be in a group: not in one of a user's own, which many systems make for each."""
+def _has_other_members(group: int) -> bool:
+    """Whether a group may have other members; many systems create a group for each user alone."""
     import grp
     import pwd
 
     try:
-        me, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+        user, entry = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:
         return True
-    return group != me.pw_gid or found.gr_name != me.pw_name or not set(found.gr_mem) <= {me.pw_name}
+    return group != user.pw_gid or entry.gr_name != user.pw_name or not set(entry.gr_mem) <= {user.pw_name}
 
 
 def empty_and_remove(folder: Path, descriptor: int | None) -> None:
-    """Removes a folder and all that is in it, and nothing that links in it lead to.
+    """Removes a folder and its content, without following links in it.
 
     Args:
         folder: Its path.
-        descriptor: The folder, opened before it was looked at; what lies at the path by now is not emptied.
+        descriptor: The folder, opened before it was verified: a folder put at the path since then is not emptied.
     """
     if descriptor is None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -169,7 +169,7 @@ def empty_and_remove(folder: Path, descriptor: int | None) -> None:
 
 @contextlib.contextmanager
 def opened_folder(folder: Path) -> Any:
-    """A descriptor of a folder, not of what a link leads to; None where the system has no such thing.
+    """A descriptor of a folder, links not followed; None where the system has no `dir_fd`.
 
     Raises:
         OSError: It is no folder, or cannot be opened.

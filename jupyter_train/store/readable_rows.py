@@ -1,4 +1,4 @@
-"""Reads the rows of a table; where some are damaged, all the others."""
+"""Reads a table's rows; damaged rows are counted and the others returned."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _Item = TypeVar("_Item")
 
 
 class ReadableRows(list[_Item]):
-    """Rows that can be read, and how many cannot."""
+    """The rows that could be read; `unreadable` counts the others."""
 
     unreadable = 0
 
     @property
     def words(self) -> str:
-        """What to say of those that cannot; empty when all can."""
-        return words_of(self.unreadable)
+        """A message about the unreadable rows; empty when there are none."""
+        return unreadable_message(self.unreadable)
 
 
-def words_of(unreadable: int) -> str:
-    """What to say where so many runs cannot be read; empty for none."""
+def unreadable_message(unreadable: int) -> str:
+    """A message about so many unreadable runs; empty for none."""
     if not unreadable:
         return ""
-    what = "1 run is" if unreadable == 1 else f"{unreadable:,} runs are"
-    return f"{what} not shown: what the store says of them is damaged; `jupyter train doctor` says more"
+    subject = "1 run is" if unreadable == 1 else f"{unreadable:,} runs are"
+    return f"{subject} not shown: what the store says of them is damaged; `jupyter train doctor` says more"
 
 
 def columns_of(table: sa.Table) -> list[sa.ColumnElement[Any]]:
-    """A table's columns, JSON as the text it is: one that is damaged must not keep the others from being read."""
+    """A table's columns, JSON as text: a damaged value must not stop SQLAlchemy from returning the other rows."""
     return [
         sa.type_coerce(column, sa.Text).label(column.name) if _is_json(column.type) else column for column in table.c
     ]
@@ -48,11 +48,11 @@ def _is_json(kind: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(getattr(kind, "impl", kind), sa.JSON)
 
 
-def parsed(value: Any) -> Any:
-    """A column's, or a file's, JSON; some databases give it parsed.
+def parse_json(value: Any) -> Any:
+    """The value of a JSON text; some databases return it parsed already.
 
     Raises:
-        ValueError: It is damaged, or nested deeper than anything of ours.
+        ValueError: It is damaged, or nested too deeply.
     """
     try:
         return json.loads(value) if isinstance(value, str | bytes) else value
@@ -60,87 +60,87 @@ def parsed(value: Any) -> Any:
         raise ValueError("nested too deeply") from err
 
 
-def read(engine: sa.Engine, query: sa.Select[Any], made: Callable[[Any], _Item]) -> ReadableRows[_Item]:
-    """What `made` makes of each row; rows for which it raises are counted.
+def read(engine: sa.Engine, query: sa.Select[Any], convert: Callable[[Any], _Item]) -> ReadableRows[_Item]:
+    """The rows of a query, converted; rows whose conversion raises are counted.
 
     Args:
         engine: The database.
-        query: Of one table only, so that its rows can be read one by one where the whole cannot.
-        made: Makes something of a row, a mapping; raises `DamagedError` for one that is damaged.
+        query: A query of one table, so that its rows can be read one by one where the table is damaged.
+        convert: Converts a row, a mapping; raises `DamagedError` where it is damaged.
 
     Raises:
-        StoreError: The database does not answer, or nothing of the table can be read.
+        StoreError: The database does not answer, or no row can be read.
     """
-    found: ReadableRows[_Item] = ReadableRows()
+    converted: ReadableRows[_Item] = ReadableRows()
     try:
         with engine.connect() as connection:
             rows: Iterable[Any] = connection.execute(query).mappings().all()
     except DamagedError:
         if engine.dialect.name != "sqlite":
             raise
-        rows, found.unreadable = one_by_one(engine, query)
+        rows, converted.unreadable = read_row_by_row(engine, query)
     for row in rows:
         try:
-            found.append(made(row))
+            converted.append(convert(row))
         except DamagedError:
             _log.debug("a damaged row", exc_info=True)
-            found.unreadable += 1
-    return found
+            converted.unreadable += 1
+    return converted
 
 
-def one_by_one(engine: sa.Engine, query: sa.Select[Any]) -> tuple[list[dict[str, Any]], int]:
-    """The rows of a damaged SQLite file that can be read, in the order they were written, and how many cannot.
+def read_row_by_row(engine: sa.Engine, query: sa.Select[Any]) -> tuple[list[dict[str, Any]], int]:
+    """The readable rows of a damaged SQLite file, oldest first, and how many rows are unreadable.
 
     Raises:
-        DamagedError: It is no database any more.
+        DamagedError: The file is no database any more.
     """
     [table] = query.get_final_froms()
     connection = sqlite3.connect(f"file:{engine.url.database}?mode=ro", uri=True, timeout=5.0)
     connection.text_factory = lambda content: content.decode("utf-8", "replace")
     try:
-        numbers = sorted(_numbers(connection, str(table)))
-        text = _of_one(engine, query, str(table))
-        rows = [_row(connection, text, number) for number in numbers]
+        row_ids = sorted(_row_ids(connection, str(table)))
+        sql = _single_row_sql(engine, query, str(table))
+        rows = [_row(connection, sql, row_id) for row_id in row_ids]
     except FILE_DAMAGE as err:
-        raise DamagedError(damage_words(engine, err)) from err
+        raise DamagedError(damage_message(engine, err)) from err
     finally:
         connection.close()
     return [row for row in rows if row], sum(row is None for row in rows)
 
 
-def _numbers(connection: sqlite3.Connection, table: str) -> set[int]:
-    """Row numbers, from the table itself and from its indexes, from both ends: each breaks off where it is damaged."""
+def _row_ids(connection: sqlite3.Connection, table: str) -> set[int]:
+    """Row ids, from the table and its indexes, from both ends: each scan stops at the first damaged page."""
     indexes = [""]
     with contextlib.suppress(*FILE_DAMAGE):
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table,))
         indexes += [f"INDEXED BY {name}" for (name,) in names if name.startswith("ix_")]
-    found: set[int] = set()
+    row_ids: set[int] = set()
     for index in indexes:
         for order in ("", "ORDER BY rowid DESC" if not index else ""):
             with contextlib.suppress(*FILE_DAMAGE):
-                for (number,) in connection.execute(f"SELECT rowid FROM {table} {index or 'NOT INDEXED'} {order}"):
-                    found.add(number)
-    return found
+                for (row_id,) in connection.execute(f"SELECT rowid FROM {table} {index or 'NOT INDEXED'} {order}"):
+                    row_ids.add(row_id)
+    return row_ids
 
 
-def _of_one(engine: sa.Engine, query: sa.Select[Any], table: str) -> str:
-    """The query of one row."""
-    one = query.order_by(None).limit(None).where(sa.literal_column(f"{table}.rowid") == sa.literal_column("?"))
-    return str(one.compile(engine, compile_kwargs={"literal_binds": True}))
+def _single_row_sql(engine: sa.Engine, query: sa.Select[Any], table: str) -> str:
+    """The query as SQL, limited to one row id."""
+    one_row = query.order_by(None).limit(None).where(sa.literal_column(f"{table}.rowid") == sa.literal_column("?"))
+    return str(one_row.compile(engine, compile_kwargs={"literal_binds": True}))
 
 
-def _row(connection: sqlite3.Connection, text: str, number: int) -> dict[str, Any] | None:
-    """One row; empty where the query does not want it, None where it cannot be read."""
+def _row(connection: sqlite3.Connection, sql: str, row_id: int) -> dict[str, Any] | None:
+    """The row with this id; empty where the query excludes it, None where it cannot be read."""
     try:
-        cursor = connection.execute(text, (number,))
+        cursor = connection.execute(sql, (row_id,))
         row = cursor.fetchone()
     except FILE_DAMAGE:
         return None
     return dict(zip((column[0] for column in cursor.description), row, strict=True)) if row is not None else {}
 
 
-def damage_words(engine: sa.Engine, reason: object) -> str:
-    """What to say of a store that is damaged."""
+def damage_message(engine: sa.Engine, reason: object) -> str:
+    """The message of an error about a damaged store."""
     return (
         f"the run store `{engine.url.database}` is damaged ({printable(reason)}); nothing was changed. Move it away "
         "to start a new one, or name another with `JUPYTER_TRAIN_STORE`: run folders keep their curves and checkpoints"

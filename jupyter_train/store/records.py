@@ -1,4 +1,4 @@
-"""Rows of the central database as runs and events; a row that is damaged is told from one that is not."""
+"""Converts rows of the central database to runs and events, and raises for damaged ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.readable_rows import parse_json
 from jupyter_train.store.value_checks import is_key, is_name, is_time, kinds_of, printable
 
 FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
@@ -29,17 +29,17 @@ class Event:
     data: dict[str, Any]
 
 
-#: What of a summary has a shape.
+#: The fields of a summary whose types lists depend on.
 SHAPED = ("best", "progress", "elapsed_s")
-#: No system has longer ones.
+#: No operating system has longer paths.
 _MAX_PATH = 4096
 
 
 def record_of(row: Mapping[str, Any]) -> RunRecord:
-    """A run of its row.
+    """The run of a row.
 
     Raises:
-        DamagedError: The row is not as it was written.
+        DamagedError: A value is not of its type.
     """
     values = {field: row[field] for field in FIELDS}
     key = values["key"] if isinstance(values["key"], str) else "?"
@@ -49,17 +49,17 @@ def record_of(row: Mapping[str, Any]) -> RunRecord:
             values[name] = _json(values[name], kind)
     except (ValueError, TypeError, RecursionError) as err:
         raise damaged(key, str(err)) from err
-    wrong = [name for name, kinds in _KINDS.items() if not _is_sound(name, values[name], kinds)]
-    if wrong or not is_summary(values["summary"]) or not all(isinstance(tag, str) for tag in values["tags"]):
-        raise damaged(key, ", ".join(wrong) or "summary, tags")
+    unsound = [name for name, kinds in _KINDS.items() if not _is_sound(name, values[name], kinds)]
+    if unsound or not is_summary(values["summary"]) or not all(isinstance(tag, str) for tag in values["tags"]):
+        raise damaged(key, ", ".join(unsound) or "summary, tags")
     return RunRecord(**values)
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
-    """An event of its row.
+    """The event of a row.
 
     Raises:
-        DamagedError: The row is not as it was written.
+        DamagedError: A value is not of its type.
     """
     try:
         data = _json(row["data"], dict)
@@ -72,7 +72,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
 
 
 def damaged(key: str, reason: str) -> DamagedError:
-    """What to raise for a run whose row is damaged."""
+    """The error to raise for a run whose row is damaged."""
     return DamagedError(
         f"what the store says of the run `{key}` is damaged ({printable(reason)}); its folder keeps its curves and "
         "checkpoints. `jupyter train doctor` looks for more"
@@ -80,10 +80,10 @@ def damaged(key: str, reason: str) -> DamagedError:
 
 
 def _json(text: Any, kind: type) -> Any:
-    found = parsed(text)
-    if not isinstance(found, kind):
+    value = parse_json(text)
+    if not isinstance(value, kind):
         raise TypeError(f"expected a {kind.__name__}")
-    return found
+    return value
 
 
 def _is_sound(name: str, value: Any, kinds: frozenset[type]) -> bool:
@@ -97,10 +97,10 @@ def _is_sound(name: str, value: Any, kinds: frozenset[type]) -> bool:
 
 
 def is_summary(summary: dict[str, Any]) -> bool:
-    """Whether what lists show of it has the shape that they show."""
+    """Whether the fields that lists show have their types."""
     best = summary.get("best") or {}
     progress = summary.get("progress") or {}
-    counted = summary.get("elapsed_s")
-    if not isinstance(best, dict) or not isinstance(progress, dict) or not isinstance(counted, int | float | None):
+    elapsed_s = summary.get("elapsed_s")
+    if not isinstance(best, dict) or not isinstance(progress, dict) or not isinstance(elapsed_s, int | float | None):
         return False
     return not best or (isinstance(best.get("metric"), str) and isinstance(best.get("value"), int | float | None))

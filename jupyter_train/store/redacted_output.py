@@ -1,4 +1,4 @@
-"""What a process of our own prints, with secrets masked: it goes to a file in the run folder."""
+"""Masks what a worker process prints: its output goes to a file in the run folder."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ _MAX_LETTERS = 64 * 1024
 
 
 class RedactedOutput(io.TextIOBase):
-    """Passes whole lines on.
+    """A text stream that masks complete lines and writes them to another stream.
 
     Args:
-        out: Where to.
+        out: The stream to write to.
     """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._waiting = ""
+        self._buffer = ""
 
     def writable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor below: what is written there directly is not masked."""
+        """The descriptor of the stream below; bytes written to it directly are not masked."""
         return self._out.fileno()
 
     def write(self, text: str) -> int:
-        """Keeps the text until its line is whole."""
-        self._waiting += text
-        whole, end, rest = self._waiting.rpartition("\n")
-        if end or len(self._waiting) > _MAX_LETTERS:
-            self._out.write(mask(whole + end if end else rest))
-            self._waiting = rest if end else ""
+        """Buffers text until its line is complete."""
+        self._buffer += text
+        complete, end, remainder = self._buffer.rpartition("\n")
+        if end or len(self._buffer) > _MAX_LETTERS:
+            self._out.write(mask(complete + end if end else remainder))
+            self._buffer = remainder if end else ""
         return len(text)
 
     def flush(self) -> None:
-        """Passes on what waits, though its line is not whole."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, ""
-            self._out.write(mask(waiting))
+        """Writes the buffered text although its line is not complete."""
+        if self._buffer:
+            buffered, self._buffer = self._buffer, ""
+            self._out.write(mask(buffered))
         self._out.flush()
 
 
 def mask_own_output() -> None:
-    """From now on what Python prints in this process is masked, tracebacks as a whole."""
+    """Masks everything that Python prints in this process from now on; a traceback is masked as one text."""
     sys.stdout, sys.stderr = RedactedOutput(sys.stdout), RedactedOutput(sys.stderr)
     sys.excepthook = _print_masked
-    threading.excepthook = lambda told: _print_masked(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda args: _print_masked(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def _print_masked(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:

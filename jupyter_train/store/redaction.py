@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is stored or shown. Best effort: it knows patterns, names and this environment."""
+"""Masks secrets in what is stored or shown. Best effort: by patterns, names and the environment's values."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from jupyter_train.store.visible_text import VisibleText, has_codes, with_inside
 
 MASK = "••••••"
 
-_MIN_SECRET = 6
+_MIN_LETTERS = 6
 
 
 def mask(text: str, also: Collection[str] = ()) -> str:
-    """`text` with every secret it recognises replaced by dots; colours and other control codes stay.
+    """`text` with every recognised secret replaced by dots; colours and other control codes stay.
 
     Args:
         text: Plain text, as it is printed.
-        also: Further secrets that are known, such as those a notebook's own source names.
+        also: Further known secrets, such as those in a notebook's own source.
     """
     return _mask(text, _known(also)) if text else text
 
 
 def one_line(text: str, most: int, also: Collection[str] = ()) -> str:
-    """`text` masked, on one line, of at most `most` letters: cut afterwards, since half a secret looks like none."""
+    """`text` masked, on one line of at most `most` letters; cut after masking: half a secret is not recognised."""
     return " ".join(mask(text, also).split())[:most]
 
 
 def mask_html(text: str, also: Collection[str] = ()) -> str:
-    """As `mask`, of markup: also what tags or entities split is found."""
+    """As `mask`, for HTML: also finds secrets that tags or entities split."""
     return _mask(text, _known(also), is_html=True)
 
 
@@ -44,20 +44,20 @@ def mask_tree(value: Any, also: Collection[str] = ()) -> Any:
 
 
 def _known(also: Collection[str]) -> list[str]:
-    """Secrets of this environment and further ones, as they are and as they are written, longest first."""
-    values = {value for name, value in variables().items() if is_secret_name(name) and _is_meant(value)}
-    values |= {value for value in also if len(value) >= _MIN_SECRET}
+    """The secrets of the environment and of `also`, plain, JSON-escaped and URL-quoted, longest first."""
+    values = {value for name, value in variables().items() if is_secret_name(name) and _is_secret_value(value)}
+    values |= {value for value in also if len(value) >= _MIN_LETTERS}
     written = {form for value in values for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
     return sorted(written, key=len, reverse=True)
 
 
-def _is_meant(value: str) -> bool:
-    """A secret-named variable may be a switch, or name a file."""
-    return len(value) >= _MIN_SECRET and not is_plain(value) and not (value[0] == "/" and os.path.exists(value))
+def _is_secret_value(value: str) -> bool:
+    """Whether a secret-named variable holds a secret: it may be a switch, or a file name."""
+    return len(value) >= _MIN_LETTERS and not is_plain(value) and not (value[0] == "/" and os.path.exists(value))
 
 
 def _mask(text: str, known: Sequence[str], is_html: bool = False) -> str:
-    if len(text) < _MIN_SECRET and not any(secret in text for secret in known):
+    if len(text) < _MIN_LETTERS and not any(secret in text for secret in known):
         return text
     if not is_html and not has_codes(text):
         return _masked_plain(text, known)
@@ -68,11 +68,11 @@ def _mask(text: str, known: Sequence[str], is_html: bool = False) -> str:
 
 def _masked_plain(text: str, known: Sequence[str]) -> str:
     pieces: list[str] = []
-    done = 0
+    copied_to = 0
     for start, end in spans(text, known):
-        pieces += [text[done:start], MASK]
-        done = end
-    return "".join([*pieces, text[done:]])
+        pieces += [text[copied_to:start], MASK]
+        copied_to = end
+    return "".join([*pieces, text[copied_to:]])
 
 
 def _mask_tree(value: Any, known: Sequence[str]) -> Any:
@@ -81,8 +81,8 @@ def _mask_tree(value: Any, known: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {_mask_key(key, known): _mask_item(key, item, known) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        named = ["", *(one.strip("-") if isinstance(one, str) and one.startswith("--") else "" for one in value)]
-        return [_mask_item(name, item, known) for name, item in zip(named, value, strict=False)]
+        option_names = [item.strip("-") if isinstance(item, str) and item.startswith("--") else "" for item in value]
+        return [_mask_item(name, item, known) for name, item in zip(["", *option_names], value, strict=False)]
     return value
 
 
@@ -95,5 +95,5 @@ def _mask_item(key: Any, item: Any, known: Sequence[str]) -> Any:
         if isinstance(item, str) and item and not is_plain(item):
             return MASK
         if isinstance(item, list | tuple) and not key.endswith("s"):
-            return [_mask_item(key, one, known) for one in item]
+            return [_mask_item(key, entry, known) for entry in item]
     return _mask_tree(item, known)

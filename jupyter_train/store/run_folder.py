@@ -1,4 +1,4 @@
-"""A run's folder: which file lies where, and how one is written so that a kill cannot tear it."""
+"""A run's folder: the paths in it, and atomic writes that survive a kill."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.paths import make_private_folder
 from jupyter_train.store.private_files import (
-    create_anew,
+    create_new_file,
     empty_and_remove,
     make_all_private,
     open_private,
     open_to_read,
     stays_inside,
 )
-from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.readable_rows import parse_json
 
 
 class RunFolder:
@@ -28,10 +28,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, home: Path, name: str) -> RunFolder:
-        """Makes `home/name`; `home` ignores itself in git.
+        """Creates `home/name`, and a `.gitignore` in `home`.
 
         Raises:
-            StoreError: The folder cannot be made or written.
+            StoreError: The folder cannot be created or written.
         """
         make_private_folder(home)
         _ignore_in_git(home)
@@ -39,7 +39,7 @@ class RunFolder:
         try:
             folder.path.mkdir(mode=0o700)
         except FileExistsError as err:
-            raise StoreError(f"`{folder.path}` is there already, and no run of yours; remove it and try again") from err
+            raise StoreError(f"`{folder.path}` exists already and is no run of yours; remove it and try again") from err
         except OSError as err:
             raise StoreError(f"cannot write to `{home}` ({err.strerror}); set `JUPYTER_TRAIN_HOME` to another") from err
         make_private_folder(folder.checkpoints)
@@ -47,11 +47,11 @@ class RunFolder:
 
     @property
     def identity(self) -> Path:
-        """What tells this folder from any other: random, and known to the store."""
+        """File with a random identity, whose hash the store has."""
         return self.path / "identity"
 
     def inside(self, path: str) -> Path:
-        """A file of this folder by the path its tables give, relative to it.
+        """The absolute path of a file in this folder.
 
         Raises:
             UntrustedError: The path leads out of the folder, or through a link.
@@ -79,17 +79,17 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What Lightning and warnings said."""
+        """What Lightning and warnings have logged."""
         return self.path / "log.txt"
 
     @property
     def older_log(self) -> Path:
-        """What was said before `log` was begun anew."""
+        """The part of the log before the last rotation."""
         return self.path / "log-older.txt"
 
     @property
     def provenance(self) -> Path:
-        """Cells, environment, data fingerprint."""
+        """Executed cells, environment, data fingerprint."""
         return self.path / "provenance.json"
 
     @property
@@ -99,7 +99,7 @@ class RunFolder:
 
     @property
     def study(self) -> Path:
-        """What views draw of a study's trials."""
+        """A study's trials as views draw them."""
         return self.path / "study.json"
 
     def read_study(self) -> dict[str, Any] | None:
@@ -113,18 +113,18 @@ class RunFolder:
 
     @property
     def command_flag(self) -> Path:
-        """Touched whenever a command is added, so that the owner need not ask the database."""
+        """Touched whenever a command is added, so that the owner need not query the database."""
         return self.path / "commands"
 
     def raise_command_flag(self) -> None:
-        """Says that a command waits; a folder that is out of reach does not matter."""
+        """Touches the command flag; does nothing where the folder cannot be reached."""
         with contextlib.suppress(OSError):
             descriptor = open_private(self.command_flag, os.O_CREAT | os.O_WRONLY)
             os.utime(descriptor if os.utime in os.supports_fd else self.command_flag)
             os.close(descriptor)
 
     def leftovers(self) -> list[Path]:
-        """What a killed process left half written."""
+        """Temporary files that a killed process left."""
         return [
             Path(root, name)
             for root, _, names in os.walk(self.path)
@@ -142,15 +142,15 @@ class RunFolder:
         return total
 
     def make_private(self) -> None:
-        """Takes from others what they may read in it, whoever wrote it."""
+        """Removes the permissions of other users from every file."""
         make_all_private(self.path)
 
     def delete(self, descriptor: int | None = None) -> None:
-        """Removes the folder and everything in it; `descriptor` is the folder where it was opened to be looked at."""
+        """Removes the folder and its content; see `empty_and_remove` for `descriptor`."""
         empty_and_remove(self.path, descriptor)
 
     def end_of_log(self, most_bytes: int) -> str:
-        """The last lines of the log, whole ones; empty when there is none."""
+        """The last complete lines of the log; empty when there is none."""
         try:
             with open_to_read(self.log) as file:
                 size = file.seek(0, os.SEEK_END)
@@ -161,7 +161,7 @@ class RunFolder:
         return text.partition("\n")[2] if size > most_bytes else text
 
     def whole_log(self) -> str:
-        """What was logged, the older part first; empty when there is none."""
+        """The whole log, the older part first; empty when there is none."""
         parts = []
         for path in (self.older_log, self.log):
             with contextlib.suppress(OSError), open_to_read(path) as file:
@@ -174,35 +174,35 @@ class RunFolder:
 
 
 def _mapping_in(path: Path) -> dict[str, Any] | None:
-    """What a file of JSON says; None where there is none, or nothing that can be read: it may be anybody's."""
+    """The mapping in a JSON file; None where it is missing or damaged, since another user may have written it."""
     try:
         with open_to_read(path) as file:
-            found = parsed(file.read())
+            value = parse_json(file.read())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def folder_name(name: str, code: str, key: str) -> str:
-    """What the folder of a run is called."""
+    """The name of a run's folder."""
     return f"{name}-{code}-{key[:8]}"
 
 
 def _ignore_in_git(home: Path) -> None:
-    with contextlib.suppress(OSError):  # it is there already, perhaps as a link, which is not followed
+    with contextlib.suppress(OSError):  # it exists, perhaps as a link, which is not followed
         descriptor = open_private(home / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         with os.fdopen(descriptor, "wb") as file:
             file.write(b"*\n")
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Writes `path` so that a reader sees the old or the new content, whatever happens.
+    """Writes `path` so that a reader sees either the old or the new content.
 
-    The temporary file lies in the target's folder (another file system cannot be renamed into place).
+    The temporary file lies in the target's folder (a rename cannot cross file systems).
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(create_anew(temporary), "wb") as file:
+        with os.fdopen(create_new_file(temporary), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

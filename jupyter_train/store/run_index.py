@@ -1,4 +1,4 @@
-"""Runs as a list shows them: the few columns it needs, thousands of rows at a time."""
+"""Runs as a list shows them: a few columns, thousands of rows at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import PARTS, RunStatus
-from jupyter_train.store.readable_rows import ReadableRows, one_by_one, parsed
+from jupyter_train.store.readable_rows import ReadableRows, parse_json, read_row_by_row
 from jupyter_train.store.schema import runs
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from jupyter_train.store.runs import Store
 
 _IS_SHOWN = runs.c.kind.not_in(PARTS)
-_UNDECIDED = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
+_OPEN_STATUSES = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
 
 
 class RunIndexEntry(NamedTuple):
-    """A run without its options; what is kept as JSON is read when asked for."""
+    """A run without its options; its JSON columns are parsed when they are read."""
 
     key: str
     name: str
@@ -45,23 +45,23 @@ class RunIndexEntry(NamedTuple):
 
     @property
     def status(self) -> RunStatus:
-        """As recorded; `Store.status_of` says whether that can be believed."""
+        """The recorded status; `Store.status_of` checks that its owner lives."""
         return RunStatus(self.stored_status)
 
     @property
     def summary(self) -> dict[str, Any]:
         """Progress, best and last values."""
-        return dict(parsed(self.summary_text))
+        return dict(parse_json(self.summary_text))
 
     @property
     def has_recorded(self) -> bool:
-        """Whether its writer has ever said where the run is, which it does after its first commit of curves."""
+        """Whether its writer has reported progress, which it does after its first commit of curves."""
         return '"progress"' in self.summary_text
 
     @property
     def tags(self) -> list[str]:
         """Its tags."""
-        return list(parsed(self.tags_text))
+        return list(parse_json(self.tags_text))
 
 
 _RENAMED = {"stored_status": "status", "tags_text": "tags", "summary_text": "summary"}
@@ -70,13 +70,13 @@ _COLUMNS = [sa.type_coerce(runs.c[_RENAMED[n]], sa.Text) if n in _RENAMED else r
 _CREATED_AT = RunIndexEntry._fields.index("created_at")
 
 
-def _is_known(row: Sequence[Any]) -> bool:
-    """Whether its key, name, code and kind are names, and it was made at a time."""
+def _is_identified(row: Sequence[Any]) -> bool:
+    """Whether key, name, code, kind and creation time of a row are sound."""
     return is_key(row[0]) and all(map(is_name, row[1:4])) and is_time(row[_CREATED_AT])
 
 
 def count(store: Store) -> int:
-    """How many runs there are, parts of others left out."""
+    """Number of runs, without parts of other runs."""
     with store.reading.connect() as connection:
         query = sa.select(sa.func.count()).select_from(runs).where(_IS_SHOWN)
         return int(connection.execute(query).scalar_one())
@@ -85,32 +85,32 @@ def count(store: Store) -> int:
 def index_entries(
     store: Store, limit: int, since: float | None = None, has_parts: bool = False
 ) -> ReadableRows[RunIndexEntry]:
-    """The newest runs first, parts of others left out; those that are damaged are counted.
+    """The newest runs first; damaged rows are counted.
 
     Args:
-        store: Where they are recorded.
-        limit: At most so many.
+        store: The store.
+        limit: Maximum number of runs.
         since: Unix time in seconds: only runs that may have changed after it.
-        has_parts: Also runs that are parts of another.
+        has_parts: Whether to include parts of other runs, such as trials.
     """
     query = sa.select(*_COLUMNS) if has_parts else sa.select(*_COLUMNS).where(_IS_SHOWN)
     if since is not None:
-        changed = (runs.c.created_at > since, runs.c.ended_at > since, runs.c.status.in_(_UNDECIDED))
+        changed = (runs.c.created_at > since, runs.c.ended_at > since, runs.c.status.in_(_OPEN_STATUSES))
         query = query.where(sa.or_(*changed))
     elif not has_parts and count(store) > limit:
         query = query.where(
             runs.c.key.in_(sa.select(runs.c.key).where(_IS_SHOWN).order_by(runs.c.created_at.desc()).limit(limit))
         )
-    # sorted here: they nearly are, and a database would carry whole rows through its sorter
-    found: ReadableRows[RunIndexEntry] = ReadableRows()
+    # sorted in Python: the rows nearly are, and SQLite would sort whole rows
+    entries: ReadableRows[RunIndexEntry] = ReadableRows()
     try:
         with store.reading.connect() as connection:
-            rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # nothing for SQLAlchemy to convert
+            rows: Sequence[Any] = connection.execute(query).cursor.fetchall()  # no column needs SQLAlchemy's conversion
     except (DamagedError, *FILE_DAMAGE):
-        salvaged, found.unreadable = one_by_one(store.engine, query)
+        salvaged, entries.unreadable = read_row_by_row(store.engine, query)
         rows = [tuple(row.values()) for row in salvaged]
-    found += [RunIndexEntry._make(row) for row in rows if is_sound(RunIndexEntry, row) and _is_known(row)]
-    found.unreadable += len(rows) - len(found)
-    found.sort(key=attrgetter("created_at"), reverse=True)
-    del found[limit:]
-    return found
+    entries += [RunIndexEntry._make(row) for row in rows if is_sound(RunIndexEntry, row) and _is_identified(row)]
+    entries.unreadable += len(rows) - len(entries)
+    entries.sort(key=attrgetter("created_at"), reverse=True)
+    del entries[limit:]
+    return entries

@@ -1,4 +1,4 @@
-"""The owner's lock: held by the process that trains, free the moment it dies."""
+"""The lock of a run: the process that trains it holds it, and the system frees it when that process dies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from jupyter_train.run import RunRecord
 from jupyter_train.store import pending_end
 from jupyter_train.store.private_files import open_private
 
-#: An owner that has not been heard of for this long may be replaced, even where its process seems to live.
+#: An owner without a heartbeat for this long may be replaced, even where its process seems to live.
 LEASE_S = 30.0
 _IS_WINDOWS = sys.platform == "win32"
 _held: weakref.WeakSet[RunLock]
 
 
 def silence_s(record: RunRecord) -> float:
-    """Seconds since a live run's owner was last heard of."""
+    """Seconds since the last heartbeat of a live run's owner."""
     return max(0.0, time.time() - (record.heartbeat_at or record.started_at or record.created_at))
 
 
@@ -36,12 +36,12 @@ class RunLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
-        self._is_given_back = False
-        self._is_free = threading.Event()
-        self._is_free.set()
+        self._is_release_requested = False
+        self._may_release = threading.Event()
+        self._may_release.set()
 
-    def acquire(self, patience_s: float = 2.0) -> None:
-        """Takes the lock.
+    def acquire(self, timeout_s: float = 2.0) -> None:
+        """Takes the lock, waiting up to `timeout_s` seconds.
 
         Raises:
             RunStateError: Another live process holds it.
@@ -51,7 +51,7 @@ class RunLock:
             descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as err:
             raise StoreError(f"cannot write to `{self.path.parent}` ({err.strerror}); nothing was begun") from err
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + timeout_s
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 os.close(descriptor)
@@ -61,29 +61,29 @@ class RunLock:
         self._descriptor = descriptor
         _held.add(self)
 
-    def hold(self) -> None:
-        """Keeps the lock although it is given back, until `let_go`: something of the run is still to be written."""
-        self._is_free.clear()
+    def defer_release(self) -> None:
+        """Defers `release` until `allow_release`: something of the run is still to be written."""
+        self._may_release.clear()
 
-    def let_go(self) -> None:
-        """Everything is written: a lock that was given back meanwhile is free now."""
-        self._is_free.set()
-        if self._is_given_back:
+    def allow_release(self) -> None:
+        """Allows `release`, and releases the lock where that was requested meanwhile."""
+        self._may_release.set()
+        if self._is_release_requested:
             self.release()
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until nothing of the run is still to be written; False where something is after that time."""
-        return self._is_free.wait(timeout_s)
+        """Waits until `release` is allowed; False where it is not after `timeout_s` seconds."""
+        return self._may_release.wait(timeout_s)
 
     def release(self) -> None:
-        """Gives the lock back; harmless when not held."""
-        self._is_given_back = True
-        if not self._is_free.is_set():
+        """Releases the lock, or does so once it is allowed; harmless when not held."""
+        self._is_release_requested = True
+        if not self._may_release.is_set():
             return
         self.close()
 
     def close(self) -> None:
-        """Closes the file, come what may: a forked child owns nothing."""
+        """Closes the file at once; also called in a forked child, which owns no run."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -122,7 +122,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this number runs on this host."""
+    """Whether a process with this id runs on this host."""
     if _IS_WINDOWS:
         import psutil
 
@@ -132,7 +132,7 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # another user's process
     return True
 
 

@@ -1,4 +1,4 @@
-"""Tables of the central database, as this release knows them."""
+"""Tables of the central database at the newest schema revision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_train.store.text_columns import StorableJson, StorableString, Stora
 
 #: The newest revision in `migrations/versions`; a test compares the two.
 HEAD = "0004"
-#: Optuna's tables use Alembic's default name, so ours is another.
+#: Not Alembic's default name, which Optuna's own tables use.
 VERSION_TABLE = "jupyter_train_version"
 
 metadata = sa.MetaData()
@@ -58,7 +58,7 @@ events = sa.Table(
     sa.Index("ix_events_run", "run", "id"),
 )
 
-#: What the user's own store vouches for of a run's folder; see `trust.py`.
+#: Hashes of files in run folders, by which the store verifies them; see `trust.py`.
 anchors = sa.Table(
     "anchors",
     metadata,

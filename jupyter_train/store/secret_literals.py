@@ -1,4 +1,4 @@
-"""Texts that Python source names as secrets: what is assigned, passed or kept under such a name."""
+"""String literals that Python source assigns, passes or stores under a secret's name."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from jupyter_train.store.secret_names import is_secret
-from jupyter_train.store.secret_patterns import of_target
+from jupyter_train.store.secret_patterns import target_spans
 
 _QUOTES = re.compile(r"(?P<prefix>[A-Za-z]{0,3})(?P<quote>\"\"\"|'''|\"|')")
 _NAME = re.compile(r"[\w.-]{1,60}")
-#: What these are given is the name of a secret, or words to ask for one; the last may be what to give without one.
-_ASKING = frozenset(
+#: Calls whose first argument is a secret's name or a prompt; the last argument may be a default value.
+_LOOKUP_CALLS = frozenset(
     {"getenv", "get", "getpass", "input", "get_password", "get_secret", "pop", "prompt", "read", "open"}
 )
-#: Under these a call is given what stands in the place of what was asked for: `getenv("TOKEN", default="…")`.
-_INSTEAD = frozenset({"default", "default_factory", "value"})
-#: What these are given is a secret: `SecretStr("…")`, `set_password("…")`.
-_TAKING = re.compile(r"^(?:Secret\w*|(?:set|with|use|add)_\w*(?:secret|token(?!s)|passw|key))", re.IGNORECASE)
+#: Keywords that hold a default value: `getenv("TOKEN", default="…")`.
+_DEFAULT_KEYWORDS = frozenset({"default", "default_factory", "value"})
+#: Calls whose arguments are secrets: `SecretStr("…")`, `set_password("…")`.
+_SECRET_CALLS = re.compile(r"^(?:Secret\w*|(?:set|with|use|add)_\w*(?:secret|token(?!s)|passw|key))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class SecretLiteral:
-    """A text in source and where it stands.
+    """A string literal in source.
 
     Attributes:
-        start: Of its first quote.
-        end: Past its last.
-        values: What it says; several where an expression stands between.
-        is_target: It is where a run's end is told: of that only the address is a secret.
+        start: Position of its first quote.
+        end: Position after its last quote.
+        values: Its texts; several where an f-string holds expressions.
+        is_target: Whether it is a `--notify` target, of which only the address is a secret.
     """
 
     start: int
@@ -40,9 +40,9 @@ class SecretLiteral:
     is_target: bool
 
     def masked(self, source: str, by: str) -> tuple[int, int, str] | None:
-        """Start, end and what to write there; a literal of bytes becomes one of text, which may hold dots.
+        """Start, end and replacement; a bytes literal becomes a string, since bytes hold no dots.
 
-        None where the literal stands inside an f-string, whose places Python 3.11 does not tell.
+        None where the literal is part of an f-string, whose positions Python 3.11 does not give.
         """
         segment = source[self.start : self.end]
         head = _QUOTES.match(segment)
@@ -51,32 +51,32 @@ class SecretLiteral:
         opening = head.group() if "b" not in head["prefix"].lower() else head["quote"]
         inside = segment[head.end() : len(segment) - len(head["quote"])]
         if self.is_target and len(self.values) == 1:
-            shown = of_target(inside)
-            kept = inside[: shown[-1][0]] if shown and len(shown) == 1 else ""
-            return self.start, self.end, f"{opening}{kept}{by if shown else inside[len(kept) :]}{head['quote']}"
+            hidden = target_spans(inside)
+            kept = inside[: hidden[-1][0]] if hidden and len(hidden) == 1 else ""
+            return self.start, self.end, f"{opening}{kept}{by if hidden else inside[len(kept) :]}{head['quote']}"
         return self.start, self.end, f"{opening}{by}{head['quote']}"
 
 
 def literals_of(tree: ast.AST, source: str, notified: frozenset[str]) -> Iterator[SecretLiteral]:
-    """Every text that is given the name of a secret.
+    """Yields every string literal under a secret's name.
 
     Args:
-        tree: The source, parsed.
+        tree: The syntax tree.
         source: The source.
-        notified: Names of what a run's end is told to.
+        notified: Names of `--notify` targets.
     """
-    places = _Places(source)
+    positions = _Positions(source)
     for node in ast.walk(tree):
         for name, value in _named(node):
             is_target = name in notified
             for literal in _texts(value):
                 values = tuple(_values(literal))
-                if any(is_target or is_secret(name, one) for one in ("".join(values), *values)):
-                    yield SecretLiteral(*places.of(literal), values, is_target)
+                if any(is_target or is_secret(name, text) for text in ("".join(values), *values)):
+                    yield SecretLiteral(*positions.of(literal), values, is_target)
 
 
-class _Places:
-    """Places in the source, of nodes that count in lines and bytes."""
+class _Positions:
+    """Converts the lines and byte columns of nodes to positions in the source."""
 
     def __init__(self, source: str) -> None:
         self._lines = source.split("\n")
@@ -87,15 +87,15 @@ class _Places:
     def of(self, node: ast.expr) -> tuple[int, int]:
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
-        return self._place(node.lineno, node.col_offset), self._place(node.end_lineno, node.end_col_offset)
+        return self._position(node.lineno, node.col_offset), self._position(node.end_lineno, node.end_col_offset)
 
-    def _place(self, line: int, column: int) -> int:
+    def _position(self, line: int, column: int) -> int:
         text = self._lines[line - 1].encode()[:column].decode("utf-8", "ignore")
         return self._starts[line - 1] + len(text)
 
 
 def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """What this node gives a name to."""
+    """Names and the values that this node gives them."""
     yield from _bound(node)
     match node:
         case ast.keyword(arg=str(name), value=value):
@@ -112,7 +112,7 @@ def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Assignments and definitions."""
+    """The names of assignments and definitions, with their values."""
     match node:
         case ast.Assign(targets=targets, value=value):
             for target in targets:
@@ -127,13 +127,13 @@ def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         case ast.arguments():
             yield from _defaults(node)
         case ast.FunctionDef(name=name, body=body) | ast.AsyncFunctionDef(name=name, body=body):
-            yield from ((name, one.value) for one in body if isinstance(one, ast.Return) and one.value is not None)
+            yield from ((name, line.value) for line in body if isinstance(line, ast.Return) and line.value is not None)
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
-        for one, item in zip(target.elts, value.elts, strict=False):
-            yield from _assigned(one, item)
+        for element, item in zip(target.elts, value.elts, strict=False):
+            yield from _assigned(element, item)
     else:
         yield _name_of(target), value
 
@@ -154,26 +154,26 @@ def _text(node: ast.expr) -> str:
 
 def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
     positional = [*node.posonlyargs, *node.args]
-    given = node.defaults
-    yield from ((one.arg, value) for one, value in zip(positional[len(positional) - len(given) :], given, strict=True))
-    for one, value in zip(node.kwonlyargs, node.kw_defaults, strict=True):
-        if value is not None:
-            yield one.arg, value
+    with_default = positional[len(positional) - len(node.defaults) :]
+    yield from ((argument.arg, value) for argument, value in zip(with_default, node.defaults, strict=True))
+    for argument, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+        if default is not None:
+            yield argument.arg, default
 
 
 def _passed(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     """`setenv("API_KEY", "…")`, `SecretStr("…")`."""
     yield from ((_text(first), second) for first, second in pairwise(node.args))
     for name in map(_text, node.args):
-        yield from ((name, one.value) for one in node.keywords if name and one.arg in _INSTEAD)
+        yield from ((name, keyword.value) for keyword in node.keywords if name and keyword.arg in _DEFAULT_KEYWORDS)
     if _name_of(node.func) == "login":
         yield from (("key", argument) for argument in node.args)
-    if _TAKING.match(_name_of(node.func)):
+    if _SECRET_CALLS.match(_name_of(node.func)):
         yield from (("secret", argument) for argument in node.args)
 
 
 def _texts(node: ast.AST) -> Iterator[ast.expr]:
-    """Literals that a value is made of."""
+    """The string literals in a value."""
     match node:
         case ast.Constant(value=str() | bytes()) | ast.JoinedStr():
             yield node
@@ -193,11 +193,11 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
 
 def _texts_of_call(call: ast.Call) -> Iterator[ast.expr]:
     yield from _texts(call.func.value) if isinstance(call.func, ast.Attribute) else ()
-    for argument in call.args[1:] if _name_of(call.func) in _ASKING else call.args:
+    for argument in call.args[1:] if _name_of(call.func) in _LOOKUP_CALLS else call.args:
         yield from _texts(argument)
-    for one in call.keywords:
-        if one.arg in _INSTEAD:
-            yield from _texts(one.value.body if isinstance(one.value, ast.Lambda) else one.value)
+    for keyword in call.keywords:
+        if keyword.arg in _DEFAULT_KEYWORDS:
+            yield from _texts(keyword.value.body if isinstance(keyword.value, ast.Lambda) else keyword.value)
 
 
 def _values(node: ast.expr) -> Iterator[str]:

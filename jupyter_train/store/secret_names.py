@@ -1,19 +1,19 @@
-"""Which names say that what they name is a secret, and which values are none whatever they are called."""
+"""Names under which values are secrets, and values that are never secrets."""
 
 from __future__ import annotations
 
 import re
 
-#: Words that make a name a secret's, as a regular expression; also used inside longer ones.
+#: A regular expression of words in secrets' names; also used inside longer patterns.
 STRONG_WORDS = (
     r"(?:secret|token(?!i[zs]|s(?![a-z]))|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|"
     r"credential|auth[_-]?key|authorization|connection[_-]?string)"
 )
 _STRONG = re.compile(STRONG_WORDS + r"|dsn|^pwd$|_pwd$|_pat$", re.IGNORECASE)
-#: Here the value has to look like a secret too, where source is read: `sort_key = "name"`, `tokens = ["a", "b"]`.
+#: In source, a value under these names must look random too: `sort_key = "name"`, `tokens = ["a", "b"]` do not.
 _WEAK = re.compile(r"auth(?!ors?(?![a-z]))|tokens|_key$", re.IGNORECASE)
 _PLAIN_WORDS = frozenset({"true", "false", "none", "null", "disabled", "enabled", "default", "auto", "basic", "bearer"})
-#: `<eos>`, `[PAD]`: what language models call a token; and numbers.
+#: Special tokens of language models (`<eos>`, `[PAD]`), and numbers.
 _PLAIN = re.compile(r"<[^<>]{1,24}>|\[[A-Za-z_]{1,24}\]|[-+]?[\d.,_]+(?:e[-+]?\d+)?|[•.*x…]+", re.IGNORECASE)
 _MIN_LETTERS = 4
 _RANDOM = re.compile(r"(?=\D*\d)\S{8,}")
@@ -26,12 +26,12 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_plain(value: str) -> bool:
-    """True for what is no secret even under a secret's name: too short, a number, a switch, a special token."""
+    """True for a value that is no secret under any name: too short, a number, a switch, a special token."""
     return len(value) < _MIN_LETTERS or value.lower() in _PLAIN_WORDS or _PLAIN.fullmatch(value) is not None
 
 
 def is_secret(name: str, value: str) -> bool:
-    """True when a literal that source gives this name is a secret."""
+    """True when a literal under this name in source is a secret."""
     if is_plain(value):
         return False
     if _STRONG.search(name) is not None:

@@ -1,4 +1,4 @@
-"""Where in a plain text secrets stand, told by their shape, by the name before them, or because they are known."""
+"""Finds secrets in plain text: by their format, by the name before them, or because they are known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from jupyter_train.store.pattern_search import SearchedText, Span, marked
 from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
 
-#: One of these is in all that `STRONG_WORDS` matches.
+#: Markers of `STRONG_WORDS`: every match contains one of them.
 _STRONG = "secret token passw passphrase key credential authorization connection"
 #: A word that ends in a token's first letters (`task-`) is told from a token that stands behind letters by digits
 #: among those that follow, which are not the hexadecimal ones of a hash.
@@ -18,7 +18,7 @@ _WORD_BEFORE = (
 )
 #: Shapes of well-known credentials: cloud keys, forge and model-hub tokens, JWTs. None asks for the end of a word
 #: before it: in `\nghp_…`, as source is written, letters stand before it.
-_SHAPES = tuple(
+_FORMATS = tuple(
     marked(pattern, markers)
     for pattern, markers in (
         (r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])", "akia asia"),
@@ -46,8 +46,8 @@ _SHAPES = tuple(
     )
 )
 _VALUE = r"(?:\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s\"';|&<>()]+))"
-#: The group `secret` of each is a secret.
-_PLACES = tuple(
+#: Patterns whose group `secret` is a secret.
+_CONTEXTS = tuple(
     marked(pattern, markers, re.IGNORECASE)
     for pattern, markers in (
         (r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,200}:(?P<secret>[^\s@/\"'<>]{1,500})@", "://"),
@@ -71,7 +71,7 @@ _PLACES = tuple(
     )
 )
 #: `--api-key VALUE`, `export API_KEY=VALUE`, `%env API_KEY VALUE`, `-p token VALUE`, `password=hunter2`.
-_TYPED = tuple(
+_OPTIONS = tuple(
     marked(pattern, markers, re.IGNORECASE | re.MULTILINE)
     for pattern, markers in (
         (rf"--(?:[\w-]{{0,40}}?){STRONG_WORDS}[\w-]{{0,30}}(?:=|[ \t]+)(?![-{{$]){_VALUE}", _STRONG),
@@ -94,7 +94,7 @@ _TYPED = tuple(
     )
 )
 #: `--notify` and where it goes to: a URL or a command, both of which may hold a secret.
-_NOTIFIED = marked(rf"--notify(?:=|(?:[ \t]|\\\n)+)(?![-{{$]){_VALUE}", "--notify", re.IGNORECASE)
+_NOTIFY_OPTION = marked(rf"--notify(?:=|(?:[ \t]|\\\n)+)(?![-{{$]){_VALUE}", "--notify", re.IGNORECASE)
 _URL_HEAD = re.compile(r"https?://(?:[^\s/@]*@)?[^\s/?#@]*/?", re.IGNORECASE)
 
 _LITERAL = (
@@ -103,7 +103,7 @@ _LITERAL = (
     r"(?<=\")(?<!\"\"\")(?:\\.|[^\"\\\n])*|(?<=')(?<!''')(?:\\.|[^'\\\n])*))(?:(?P=quote%s)|(?=\n|\Z)))"
 )
 #: `api_key = "…"`, `"password": '…'`, `token: str = …`, `password=f"…"`: the name says that the value is a secret.
-_NAMED = marked(
+_ASSIGNMENT = marked(
     rf"{STRONG_WORDS}[\w-]{{0,60}}\\{{0,3}}[\"']?\]?\s{{0,20}}(?::[ \t]*[A-Za-z_][\w. \[\],|]{{0,80}})?"
     rf"(?:=|:)(?!=)\s{{0,20}}[(\[]?\s{{0,80}}\\{{0,3}}{_LITERAL % ('', '', '')}",
     _STRONG,
@@ -117,21 +117,27 @@ _NEXT_PART = re.compile(
 
 
 def spans(text: str, known: Sequence[str]) -> list[Span]:
-    """Where secrets stand, in order, none overlapping another.
+    """Spans of secrets, in order and without overlap.
 
     Args:
-        text: Without control codes.
-        known: Secrets that are known, whatever they look like.
+        text: A text without control codes.
+        known: Secrets to find whatever their format.
     """
     searched = SearchedText(text)
-    found = [*_known(text, known), *_shaped(searched), *_placed(searched), *_typed(searched), *_named(searched)]
-    return merged(found)
+    secrets = [
+        *_known_spans(text, known),
+        *_format_spans(searched),
+        *_context_spans(searched),
+        *_option_spans(searched),
+        *_assignment_spans(searched),
+    ]
+    return merged(secrets)
 
 
-def merged(found: Sequence[Span]) -> list[Span]:
-    """Spans in order; those that touch or overlap are one."""
+def merged(found_spans: Sequence[Span]) -> list[Span]:
+    """The spans in order, touching and overlapping ones joined."""
     result: list[Span] = []
-    for start, end in sorted(found):
+    for start, end in sorted(found_spans):
         if result and start <= result[-1][1]:
             result[-1] = (result[-1][0], max(end, result[-1][1]))
         elif end > start:
@@ -139,8 +145,8 @@ def merged(found: Sequence[Span]) -> list[Span]:
     return result
 
 
-def of_target(target: str) -> list[Span]:
-    """What of a `--notify` target is not shown: all but a URL's host, or a command's first word."""
+def target_spans(target: str) -> list[Span]:
+    """The hidden spans of a `--notify` target: everything but a URL's host, or a command's first word."""
     head = _URL_HEAD.match(target)
     if head is not None:
         user = [(target.index("//") + 2, target.index("@"))] if "@" in head.group() else []
@@ -149,7 +155,7 @@ def of_target(target: str) -> list[Span]:
     return [(0 if "=" in target[:first] else min(first + 1, len(target)), len(target))]
 
 
-def _known(text: str, known: Sequence[str]) -> Iterator[Span]:
+def _known_spans(text: str, known: Sequence[str]) -> Iterator[Span]:
     for secret in known:
         start = text.find(secret)
         while start >= 0:
@@ -157,34 +163,34 @@ def _known(text: str, known: Sequence[str]) -> Iterator[Span]:
             start = text.find(secret, start + len(secret))
 
 
-def _shaped(searched: SearchedText) -> Iterator[Span]:
-    for shape in _SHAPES:
-        for match in searched.matches(shape):
+def _format_spans(searched: SearchedText) -> Iterator[Span]:
+    for secret_format in _FORMATS:
+        for match in searched.matches(secret_format):
             yield match.span()
 
 
-def _placed(searched: SearchedText) -> Iterator[Span]:
-    for place in _PLACES:
-        for match in searched.matches(place):
+def _context_spans(searched: SearchedText) -> Iterator[Span]:
+    for context in _CONTEXTS:
+        for match in searched.matches(context):
             yield match.span("secret")
 
 
-def _typed(searched: SearchedText) -> Iterator[Span]:
-    for typed in _TYPED:
-        for match in searched.matches(typed):
+def _option_spans(searched: SearchedText) -> Iterator[Span]:
+    for option in _OPTIONS:
+        for match in searched.matches(option):
             yield from _unless_plain(searched.text, match.span(match.lastgroup or 0))
-    for match in searched.matches(_NOTIFIED):
+    for match in searched.matches(_NOTIFY_OPTION):
         start, end = match.span(match.lastgroup or 0)
-        yield from ((start + first, start + last) for first, last in of_target(searched.text[start:end]))
+        yield from ((start + first, start + last) for first, last in target_spans(searched.text[start:end]))
 
 
-def _named(searched: SearchedText) -> Iterator[Span]:
-    place = 0
-    while (match := searched.next_match(_NAMED, place)) is not None:
+def _assignment_spans(searched: SearchedText) -> Iterator[Span]:
+    position = 0
+    while (match := searched.next_match(_ASSIGNMENT, position)) is not None:
         while match is not None:
             yield from _unless_plain(searched.text, match.span("secret"))
-            place = match.end()
-            match = _NEXT_PART.match(searched.text, place)
+            position = match.end()
+            match = _NEXT_PART.match(searched.text, position)
 
 
 def _unless_plain(text: str, span: Span) -> Iterator[Span]:

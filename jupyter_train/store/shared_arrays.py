@@ -1,7 +1,7 @@
-"""Large arrays that several runs were given: kept once, by their content, and mapped into memory where they are read.
+"""Large arrays shared by several runs: stored once by their hash, and memory-mapped where they are read.
 
-The bytes of an array lie in `.arrays/SHA256` beside the run folders; every run that needs them has a hard link of its
-own, so that the file system counts who needs them and deleting a run deletes its folder, as always.
+The bytes of an array lie in `.arrays/SHA256` beside the run folders. Every run that uses them has a hard link
+of its own: the file system counts the users, and deleting a run stays deleting its folder.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _SPARE_BYTES = 64 * 1024**2
 
 
 def check_room(home: Path, size: int) -> None:
-    """Refuses to write what would fill the disk.
+    """Raises where writing `size` bytes would fill the disk.
 
     Args:
-        home: Where run folders lie; it may not exist yet.
-        size: Bytes to be written.
+        home: The folder of the run folders; it may not exist yet.
+        size: Bytes to write.
 
     Raises:
-        StoreError: There is no room for them, or the folder cannot be written.
+        StoreError: There is no space for them, or the folder cannot be written.
     """
     paths.check_room(home, size + _SPARE_BYTES)
 
 
-def keep(folder: RunFolder, content: memoryview) -> str:
-    """Keeps the bytes for a run, unless another one keeps the same; gives their SHA-256.
+def store_bytes(folder: RunFolder, content: memoryview) -> str:
+    """Stores the bytes for a run, or links those another run has stored; returns their SHA-256.
 
     Raises:
         OSError: They cannot be written.
@@ -47,7 +47,7 @@ def keep(folder: RunFolder, content: memoryview) -> str:
     name = hashlib.sha256(content).hexdigest()
     shared = make_private_folder(folder.path.parent / _SHARED) / name
     own = make_private_folder(folder.path / _OWN) / name
-    for _ in range(3):  # another process may sweep between the look and the link
+    for _ in range(3):  # another process may sweep between the check and the link
         if not shared.exists():
             write_atomically(shared, content)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
@@ -59,10 +59,10 @@ def keep(folder: RunFolder, content: memoryview) -> str:
 
 
 def mapped(folder: RunFolder, name: str) -> mmap.mmap:
-    """The bytes of an array, writable in memory and never in the file.
+    """The memory-mapped bytes of an array; writing to them does not change the file.
 
     Raises:
-        StoreError: They are not what was written.
+        StoreError: Their hash is another.
     """
     path = folder.path / _OWN / name
     with open_to_read(path) as file:
@@ -72,22 +72,22 @@ def mapped(folder: RunFolder, name: str) -> mmap.mmap:
     return content
 
 
-def let_go(folder: RunFolder) -> None:
-    """Gives up what a run kept, and deletes what no run keeps any more."""
+def release(folder: RunFolder) -> None:
+    """Removes a run's links, and the arrays that no run uses any more."""
     shutil.rmtree(folder.path / _OWN, ignore_errors=True)
     sweep(folder.path.parent)
 
 
 def sweep(home: Path) -> None:
-    """Deletes the arrays beside the run folders of `home` that no run keeps any more."""
+    """Deletes the arrays beside the run folders of `home` that no run uses any more."""
     with contextlib.suppress(OSError):
         shared = home / _SHARED
         if shared.is_symlink() or is_foreign(shared):
             return
-        for path in _files(shared):
+        for path in _array_files(shared):
             if path.stat().st_nlink == 1:
                 path.unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> Iterable[Path]:
+def _array_files(folder: Path) -> Iterable[Path]:
     return [path for path in folder.iterdir() if len(path.name) == hashlib.sha256().digest_size * 2]

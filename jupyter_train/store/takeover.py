@@ -1,4 +1,4 @@
-"""Makes this process the owner of a run whose own one is dead, or has hung for longer than its lease."""
+"""Makes this process the owner of a run whose owner is dead, or has hung for longer than its lease."""
 
 from __future__ import annotations
 
@@ -17,51 +17,50 @@ from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.run_lock import LEASE_S, RunLock, is_held, silence_s
 from jupyter_train.store.runs import Store
 
-#: How long a process may take to end once its run has.
-_GOES_DOWN_S = 30.0
+#: How long a process may take to exit once its run has ended.
+_EXIT_TIMEOUT_S = 30.0
 
-#: Gives the checkpoint at which the next attempt goes on; None where it has to begin at step 0.
+#: Returns the checkpoint from which the next attempt resumes; None where it has to begin at step 0.
 Choose = Callable[[RunRecord], Checkpoint | None]
 
 
 def take_over(
     store: Store, key: str, lease_s: float = LEASE_S, choose: Choose | None = None, is_part: bool = False
 ) -> tuple[RunRecord, RunLock]:
-    """Begins the next attempt of a run that nobody trains.
+    """Begins the next attempt of a run that no process trains.
 
-    What an earlier owner still writes when it wakes up is refused: the attempt's number is checked in the transaction
-    of each of its writes.
+    An earlier owner that wakes up cannot write any more: each of its transactions checks the attempt's number.
 
     Args:
-        store: Where the run is recorded.
+        store: The store.
         key: The run.
-        lease_s: How long, in seconds, an owner that seems to live may be silent.
-        choose: Takes the history back to a checkpoint; without it, it stays as it is.
-        is_part: Whether the run that this one is a part of goes on with it.
+        lease_s: Seconds without a heartbeat after which a living owner may be replaced.
+        choose: Chooses the checkpoint to rewind the history to; without it the history stays.
+        is_part: Whether the caller also resumes the run that this one is a part of.
 
     Returns:
-        The run, RUNNING, and its owner lock, held.
+        The run, RUNNING, and its lock, held.
 
     Raises:
         UntrustedError: Its folder is not the one it was recorded in.
-        RunStateError: Somebody trains it or is about to, or it is another user's.
-        RunNotFoundError: There is no such run.
+        RunStateError: Another process trains it or is about to, or it is another user's.
+        RunNotFoundError: The store has no such run.
     """
     record = store.get(key)
     folder = RunFolder(record.folder)
     is_hung = check_can_resume(store, record, lease_s, is_part)
     trust.verify(store, record)
     if is_hung:
-        folder.lock.unlink(missing_ok=True)  # the hung process keeps a lock on a file nobody finds any more
+        folder.lock.unlink(missing_ok=True)  # the hung process keeps its lock on the unlinked file
     lock = RunLock(folder.lock)
     _acquire(lock, store, key)
     try:
         if store.settle(key):
             record = store.get(key)
-        found = choose(record) if choose is not None else None
+        checkpoint = choose(record) if choose is not None else None
         record = store.begin_attempt(record)
-        is_anew = choose is not None and found is None
-        for path in begin_attempt(folder.metrics, record.attempt, found, is_anew):
+        is_restart = choose is not None and checkpoint is None
+        for path in begin_attempt(folder.metrics, record.attempt, checkpoint, is_restart):
             with contextlib.suppress(OSError, UntrustedError):
                 folder.inside(path).unlink()
     except BaseException:
@@ -71,38 +70,38 @@ def take_over(
 
 
 def _acquire(lock: RunLock, store: Store, key: str) -> None:
-    """Takes the lock; of a run that has ended, the process that trained it may still hold it while it goes down.
+    """Takes the lock; where the run has ended, waits for the process that trained it to exit.
 
     Raises:
-        RunStateError: Another live process holds it, and does not let go.
+        RunStateError: Another live process holds it.
         StoreError: The folder cannot be written.
     """
-    until = time.monotonic() + _GOES_DOWN_S
+    deadline = time.monotonic() + _EXIT_TIMEOUT_S
     while True:
         try:
             return lock.acquire()
         except RunStateError:
-            if time.monotonic() > until or not store.get(key).status.has_ended:
+            if time.monotonic() > deadline or not store.get(key).status.has_ended:
                 raise
 
 
 def check_can_resume(store: Store, record: RunRecord, lease_s: float = LEASE_S, is_part: bool = False) -> bool:
-    """Raises unless another attempt at a run may begin; True when a hung process still holds its lock.
+    """Raises unless another attempt may begin; returns whether a hung process still holds the lock.
 
     Raises:
-        RunStateError: Somebody trains it or is about to, or it is another user's.
+        RunStateError: Another process trains it or is about to, or it is another user's.
     """
     store.check_owner(record)
     if record.kind == "fold" and not is_part:
-        whole = store.get(record.parent).ref if record.parent else "the run that it is a part of"
-        raise RunStateError(f"`{record.ref}` is one of several fits, which goes on with all of them: resume `{whole}`")
+        parent = store.get(record.parent).ref if record.parent else "the run that it is a part of"
+        raise RunStateError(f"`{record.ref}` is one of several fits, which resume together: resume `{parent}`")
     if record.status is RunStatus.QUEUED and store.status_of(record) is RunStatus.QUEUED:
         raise RunStateError(f"`{record.ref}` is queued: it waits for {record.waits_for or 'its process'}")
     return record.status.is_live and _is_hung(record, RunFolder(record.folder).lock, lease_s)
 
 
-def never_began_words(record: RunRecord) -> str:
-    """Of a QUEUED run that nobody will begin any more: what happened, and what to type."""
+def never_began_message(record: RunRecord) -> str:
+    """Message about a QUEUED run whose process is gone, and what to type."""
     if record.payload:
         advice = f"`%runs resume {record.ref}` starts it again"
     else:

@@ -1,4 +1,4 @@
-"""Text as every store can keep it: a NUL or half a surrogate pair is written as its escape, where it enters."""
+"""Column types that escape what a database cannot store: NULs and lone surrogates."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import Any
 
 import sqlalchemy as sa
 
-#: PostgreSQL keeps no NUL, and neither it nor SQLite a code point that UTF-8 has no bytes for.
+#: PostgreSQL stores no NUL, and neither it nor SQLite a code point that UTF-8 cannot encode.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-#: What a terminal would obey.
+#: Control codes that a terminal would act on.
 _CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def storable(text: str) -> str:
-    r"""`text` as it can be stored and read: `\x00` and `\ud800` where a NUL and a lone surrogate stood."""
+    r"""`text` with NULs and lone surrogates escaped as `\x00` and `\ud800`."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNSTORABLE.sub(_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match[0])
     return f"\\u{number:04x}" if number else "\\x00"
 
 
 def without_codes(text: str) -> str:
-    r"""`text` as a terminal may have it: `\x1b` and its like as their escapes, tabs and line ends as they are."""
-    return _CODES.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    r"""`text` for a terminal: control codes escaped as `\x1b`; tabs and line ends stay."""
+    return _CODES.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def listed(names: Collection[str], most: int = 3) -> str:
-    """Names as a sentence has them, those beyond the first counted: `a, b, c and 2 more`."""
+    """Names for a sentence, those after the first `most` counted: `a, b, c and 2 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(list(names)[:most]) + more
 
 
 def quoted(names: Iterable[str]) -> list[str]:
-    """Names as they are typed: in backquotes."""
+    """Names in backticks."""
     return [f"`{name}`" for name in names]
 
 
 def storable_tree(value: Any) -> Any:
-    """Plain JSON whose texts, names too, can be stored."""
+    """Plain JSON with its strings and keys made storable."""
     if isinstance(value, str) and not hasattr(value, "value"):  # enums stay as they are
         return storable(value)
     if isinstance(value, dict):
@@ -54,7 +54,7 @@ def storable_tree(value: Any) -> Any:
 
 
 class StorableText(sa.types.TypeDecorator[str]):
-    """A column of text; whatever is written to it, or compared with it, can be."""
+    """A text column that escapes what is written to it or compared with it."""
 
     impl = sa.Text
     cache_ok = True
@@ -65,7 +65,7 @@ class StorableText(sa.types.TypeDecorator[str]):
 
 
 class StorableString(sa.types.TypeDecorator[str]):
-    """The same of a bounded length."""
+    """As `StorableText`, with a maximum length."""
 
     impl = sa.String
     cache_ok = True
@@ -73,7 +73,7 @@ class StorableString(sa.types.TypeDecorator[str]):
 
 
 class StorableJson(sa.types.TypeDecorator[Any]):
-    """A column of plain JSON; whatever is written to it can be."""
+    """A column of plain JSON that escapes what is written to it."""
 
     impl = sa.JSON
     cache_ok = True

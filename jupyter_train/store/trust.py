@@ -1,8 +1,8 @@
-"""What may be believed of a run's folder: what the user's own store vouches for.
+"""Verifies a run's folder against the hashes in the user's own store.
 
-Whoever can write to a run folder could put a pickle, a table of checkpoints or a link there. So the store keeps
-anchors of what training wrote: a random identity that lies in the folder too, who owned the folder, and the SHA-256 of
-every checkpoint. Nothing is unpickled, run, deleted or followed unless they agree. Training never asks.
+Another user who can write to a run folder could put a pickle, a table of checkpoints or a link there. So the store
+keeps anchors: a random identity that lies in the folder too, the folder's owner, and the SHA-256 of every checkpoint.
+Nothing is unpickled, executed, deleted or followed unless they agree. Training itself never checks.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ from typing import TYPE_CHECKING
 from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
 from jupyter_train.store.paths import user_name
-from jupyter_train.store.private_files import create_anew, is_foreign, open_private, opened_folder, who_else_writes
+from jupyter_train.store.private_files import create_new_file, is_foreign, open_private, opened_folder, other_writers
 from jupyter_train.store.run_folder import RunFolder, folder_name
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store.runs import Store
 
-#: Anchors that are no files: the folder's random identity, and the user's number its file system gives for it.
+#: Anchors that are no files: the folder's random identity, and the user id of its owner.
 IDENTITY = "identity"
 OWNER = "owner"
-#: Files that a release without anchors hashed nowhere, which are run by: believed as they lie at first use.
+#: Executed files that a release without anchors did not hash: trusted at first use.
 _UNHASHED = ("payload.json",)
 _MAX_IDENTITY_BYTES = 200
 
 
-def mark(folder: RunFolder) -> dict[str, str]:
-    """Gives a new folder its identity; gives the anchors of it.
+def create_identity(folder: RunFolder) -> dict[str, str]:
+    """Writes a new folder's identity and returns its anchors.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The identity cannot be written.
     """
     identity = secrets.token_hex(16).encode()
-    with os.fdopen(create_anew(folder.identity), "wb") as file:
+    with os.fdopen(create_new_file(folder.identity), "wb") as file:
         file.write(identity)
     return {IDENTITY: _sha256(identity), OWNER: str(os.lstat(folder.path).st_uid)}
 
 
 def verify(store: Store, record: RunRecord) -> None:
-    """Raises unless a run's folder is the one the store knows.
+    """Raises unless a run's folder is the one that the store has recorded.
 
     Raises:
-        UntrustedError: It is another, another user's, or the store itself is.
+        UntrustedError: It is another folder, or the folder or the store is another user's.
     """
     with _verified(store, record):
         pass
 
 
 def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
-    """The path of a checkpoint that may be read whole: the store has its hash, and knows the folder.
+    """The path of a checkpoint whose hash and folder the store has recorded.
 
     Raises:
-        UntrustedError: They do not agree.
+        UntrustedError: The store has others.
     """
     verify(store, record)
     path = RunFolder(record.folder).inside(found.path)
@@ -72,29 +72,29 @@ def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
     return path
 
 
-def remark(store: Store, record: RunRecord) -> str:
-    """Who else could change the folder of runs, in words, for the first run there; empty where nobody could."""
+def sharing_warning(store: Store, record: RunRecord) -> str:
+    """A warning that other users can change the folder of runs, for the first run in it; empty where none can."""
     home = Path(record.folder).parent
-    who = "the other user it belongs to" if is_foreign(home) else who_else_writes(home) or who_else_writes(home.parent)
-    if not who or store.has_others_in(home, record.key):
+    writers = "the other user it belongs to" if is_foreign(home) else other_writers(home) or other_writers(home.parent)
+    if not writers or store.has_other_runs_in(home, record.key):
         return ""
     return (
-        f"`{home}` can be changed by {who}: what they would put in the place of a run's files is not unpickled or "
-        "run, but the files could be lost. `chmod go-w`, or another `JUPYTER_TRAIN_HOME`, puts an end to that"
+        f"`{home}` can be changed by {writers}: files they put in place of a run's are not unpickled or executed, "
+        "but the run's could be lost. `chmod go-w`, or another `JUPYTER_TRAIN_HOME`, prevents that"
     )
 
 
 def is_own(record: RunRecord) -> bool:
-    """Whether a run is this user's, so that what it pickled may be unpickled once it is verified."""
+    """Whether a run is this user's, so that its pickles may be loaded once they are verified."""
     return record.user == user_name()
 
 
 @contextlib.contextmanager
 def _verified(store: Store, record: RunRecord) -> Iterator[int | None]:
-    """A descriptor of the run's folder, which is the one the store knows; see `opened_folder`.
+    """A descriptor of the run's verified folder; see `opened_folder`.
 
     Raises:
-        UntrustedError: It is not.
+        UntrustedError: The folder is not the one the store has recorded.
     """
     folder = RunFolder(record.folder)
     if not is_own(record):
@@ -106,25 +106,25 @@ def _verified(store: Store, record: RunRecord) -> Iterator[int | None]:
             f"the run store `{store.place}` belongs to another user: nothing of a run in it is unpickled, run or "
             "deleted. Name your own with `JUPYTER_TRAIN_STORE`"
         )
-    if who := store.who_else_writes:
+    if writers := store.other_writers:
         raise UntrustedError(
-            f"the run store `{store.place}` can be changed by {who}: nothing of a run in it is unpickled, run or "
-            f"deleted. `chmod go-w {store.place}` puts an end to that"
+            f"the run store `{store.place}` can be changed by {writers}: nothing of a run in it is unpickled, run or "
+            f"deleted. `chmod go-w {store.place}` prevents that"
         )
     with contextlib.ExitStack() as stack:
         try:
             descriptor = stack.enter_context(opened_folder(folder.path))
-            _check(store, record, folder, descriptor)
+            _check_folder(store, record, folder, descriptor)
         except OSError as err:
             raise _untrusted(record, err.strerror or str(err)) from err
         yield descriptor
 
 
-def _check(store: Store, record: RunRecord, folder: RunFolder, descriptor: int | None) -> None:
+def _check_folder(store: Store, record: RunRecord, folder: RunFolder, descriptor: int | None) -> None:
     anchors = store.anchors_of(record.key)
     if anchors.get(IDENTITY) == "":
-        anchors = _adopt(store, record, folder)
-    if not _agrees(folder, descriptor, anchors):
+        anchors = _adopt_at_first_use(store, record, folder)
+    if not _matches(folder, descriptor, anchors):
         raise _untrusted(record, "it is not the one this run was recorded in")
     if is_foreign(folder.path):
         raise _untrusted(record, "it belongs to another user")
@@ -140,31 +140,31 @@ def _untrusted(record: RunRecord, reason: str) -> UntrustedError:
     )
 
 
-def _agrees(folder: RunFolder, descriptor: int | None, anchors: dict[str, str]) -> bool:
+def _matches(folder: RunFolder, descriptor: int | None, anchors: dict[str, str]) -> bool:
     status = os.fstat(descriptor) if descriptor is not None else os.lstat(folder.path)
-    where = {"dir_fd": descriptor} if descriptor is not None else {}
-    name = folder.identity.name if where else str(folder.identity)
-    with os.fdopen(open_private(name, os.O_RDONLY, **where), "rb") as file:
+    open_arguments = {"dir_fd": descriptor} if descriptor is not None else {}
+    name = folder.identity.name if open_arguments else str(folder.identity)
+    with os.fdopen(open_private(name, os.O_RDONLY, **open_arguments), "rb") as file:
         identity = file.read(_MAX_IDENTITY_BYTES)
     return anchors.get(IDENTITY) == _sha256(identity) and anchors.get(OWNER) == str(status.st_uid)
 
 
-def _adopt(store: Store, record: RunRecord, folder: RunFolder) -> dict[str, str]:
-    """The anchors of a run that was recorded before there were any, taken from its folder as it lies now.
+def _adopt_at_first_use(store: Store, record: RunRecord, folder: RunFolder) -> dict[str, str]:
+    """The anchors of a run recorded before the store kept any, computed from its folder as it is now.
 
     Raises:
         UntrustedError: The folder is another user's.
         OSError: It cannot be written.
     """
     if folder.path.name != folder_name(record.name, record.code, record.key):
-        raise _untrusted(record, "it is not called as a run's folder is")
+        raise _untrusted(record, "its name is not that of the run's folder")
     if folder.path.is_symlink() or is_foreign(folder.path):
         raise _untrusted(record, "it belongs to another user")
     return adopt(store, record, "trusted at first use: it was recorded before the store kept hashes of its files")
 
 
-def believe(store: Store, record: RunRecord) -> None:
-    """Believes a run's folder because its user says so.
+def trust_folder(store: Store, record: RunRecord) -> None:
+    """Trusts a run's folder as it is now because its user says so.
 
     Raises:
         UntrustedError: The folder is a link, or another user's.
@@ -179,58 +179,58 @@ def believe(store: Store, record: RunRecord) -> None:
         raise StoreError(f"`{record.folder}` cannot be read or written ({err.strerror or err})") from err
 
 
-def adopt(store: Store, record: RunRecord, words: str) -> dict[str, str]:
-    """Believes a run's folder as it lies now, and says so on the run; gives its anchors.
+def adopt(store: Store, record: RunRecord, reason: str) -> dict[str, str]:
+    """Trusts a run's folder as it is now, adds an event to the run and returns the anchors.
 
     Raises:
         OSError: It cannot be written.
     """
     folder = RunFolder(record.folder)
-    anchors = mark(folder)
+    anchors = create_identity(folder)
     with contextlib.suppress(sqlite3.Error), MetricReader(folder.metrics) as reader:
-        anchors |= {one.path: one.sha256 for one in reader.checkpoints()}
+        anchors |= {checkpoint.path: checkpoint.sha256 for checkpoint in reader.checkpoints()}
     for name in _UNHASHED:
         with contextlib.suppress(OSError):
             anchors[name] = file_hash(folder.path / name)
-    store.adopt(record.key, anchors, words)
+    store.adopt(record.key, anchors, reason)
     return anchors
 
 
 @contextlib.contextmanager
 def deleting(store: Store, record: RunRecord) -> Iterator[str]:
-    """Deletes a run's folder at the end, once its rows are gone; gives why it will be left alone, in words, if it will.
+    """Deletes a run's folder on exit, once its rows are gone; yields why it is left instead, empty where it is not.
 
-    A folder that is gone is as good as deleted.
+    A folder that is gone counts as deleted.
     """
-    why_not = ""
+    left_because = ""
     with contextlib.ExitStack() as stack:
-        is_there = os.path.lexists(record.folder)
+        exists = os.path.lexists(record.folder)
         try:
-            descriptor = stack.enter_context(_verified(store, record)) if is_there else None
+            descriptor = stack.enter_context(_verified(store, record)) if exists else None
         except UntrustedError as err:
-            why_not = f"the folder of `{record.ref}` was left where it is: {err}"
-        yield why_not
-        if is_there and not why_not:
+            left_because = f"the folder of `{record.ref}` was left where it is: {err}"
+        yield left_because
+        if exists and not left_because:
             RunFolder(record.folder).delete(descriptor)
 
 
 def remove_leftovers(store: Store, record: RunRecord) -> list[int]:
-    """Removes what a killed process left half written in a run's folder; gives the sizes in bytes.
+    """Removes the temporary files of a killed process from a run's folder; returns their sizes in bytes.
 
     Raises:
         UntrustedError: The folder is not the one the run was recorded in.
     """
-    found = RunFolder(record.folder).leftovers()
-    if found:
+    leftovers = RunFolder(record.folder).leftovers()
+    if leftovers:
         verify(store, record)
-    sizes = [path.lstat().st_size for path in found]
-    for path in found:
+    sizes = [path.lstat().st_size for path in leftovers]
+    for path in leftovers:
         path.unlink(missing_ok=True)
     return sizes
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, which is no link.
+    """SHA-256 of a file; a link is not followed.
 
     Raises:
         OSError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Unpickles what an earlier release pickled, whose modules and classes had other names."""
+"""Unpickles payloads and checkpoints of earlier releases, whose modules and classes had other names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pickle
 from collections.abc import Iterable
 from typing import Any
 
-_OURS = "jupyter_train."
-#: Modules that a payload or a checkpoint of release 0.1 may name, and where they are now.
+_PACKAGE = "jupyter_train."
+#: Modules that a payload or a checkpoint of release 0.1 may name, with their present names.
 _MOVED = {
     "config.folds": "config.cross_validation",
     "config.space": "config.search_space",
@@ -23,7 +23,7 @@ _MOVED = {
     "training.state": "training.state.fit_state",
     "tuning.plan": "tuning.trial_spec",
 }
-#: Classes of those that have another name today.
+#: Classes in those modules that have another name today.
 _RENAMED = {
     ("training.datasets", "StandIn"): "DatasetProxy",
     ("training.order", "Order"): "SampleOrder",
@@ -40,7 +40,7 @@ def loads(stream: bytes, buffers: Iterable[Any] = ()) -> Any:
 
     Args:
         stream: A pickle that has been verified: unpickling runs code.
-        buffers: What was pickled out of band.
+        buffers: The out-of-band buffers of protocol 5.
 
     Raises:
         Exception: Whatever a class of the user's raises, or that it cannot be imported.
@@ -49,11 +49,11 @@ def loads(stream: bytes, buffers: Iterable[Any] = ()) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Looks classes up where they are today."""
+    """Finds classes under their present names."""
 
     def find_class(self, module: str, name: str) -> Any:
         """See `pickle.Unpickler`."""
-        old = module.removeprefix(_OURS)
-        if module.startswith(_OURS) and old in _MOVED:
-            module, name = _OURS + _MOVED[old], _RENAMED.get((old, name), name)
+        old = module.removeprefix(_PACKAGE)
+        if module.startswith(_PACKAGE) and old in _MOVED:
+            module, name = _PACKAGE + _MOVED[old], _RENAMED.get((old, name), name)
         return super().find_class(module, name)

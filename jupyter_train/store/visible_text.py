@@ -1,4 +1,4 @@
-"""What is seen of a text with control codes or markup in it, and changing that without touching the rest."""
+"""The visible part of a text with control codes or HTML, and replacing parts of it without changing the rest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from jupyter_train.store.pattern_search import Span
 
-#: Colours and cursor moves (CSI), titles and links (OSC and its like), other escapes, and codes that show nothing.
+#: Colours and cursor moves (CSI), titles and links (OSC, DCS), other escapes, and invisible characters.
 _CONTROL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|"
     r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])(?P<inside>[^\x07\x1b\x9c]*)(?:\x07|\x1b\\|\x9c)|"
     r"\x1b[ -/]*[0-Z\\^-~]|"
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u2060\ufeff]"
 )
-#: What each of these begins with: looked for first, which is a tenth of the time.
+#: The first character of any control code: searching for it first takes a tenth of the time.
 _BEGINS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u2060\ufeff]")
 _MARKUP = re.compile(
     _CONTROL.pattern + r"|<(?P<tag>!--[\s\S]*?--|/?[A-Za-z][^<>]*)>|"
@@ -26,7 +26,7 @@ _MARKUP = re.compile(
 
 
 class _Piece(NamedTuple):
-    """Letters that are seen, and what of the text they come from; an entity is as wide as its name."""
+    """Visible letters and the span of the text they come from; an entity's span is its name."""
 
     seen_at: int
     start: int
@@ -35,11 +35,11 @@ class _Piece(NamedTuple):
 
 
 class VisibleText:
-    """A text as it is seen: `seen`, without control codes, or without tags and with entities resolved.
+    """A text and its visible part `seen`: without control codes, or without tags and with entities resolved.
 
     Args:
         text: The text.
-        is_html: Whether it is markup.
+        is_html: Whether it is HTML.
     """
 
     def __init__(self, text: str, is_html: bool = False) -> None:
@@ -48,13 +48,13 @@ class VisibleText:
         self._pieces: list[_Piece] = []
         self._length = 0
         parts: list[str] = []
-        place = 0
+        position = 0
         for match in self._pattern.finditer(text):
-            parts.append(self._keep(text[place : match.start()], place, match.start()))
+            parts.append(self._keep(text[position : match.start()], position, match.start()))
             if is_html and match["entity"]:
                 parts.append(self._keep(html.unescape(match["entity"]), *match.span(), is_entity=True))
-            place = match.end()
-        parts.append(self._keep(text[place:], place, len(text)))
+            position = match.end()
+        parts.append(self._keep(text[position:], position, len(text)))
         self.seen = "".join(parts)
         self._starts = [piece.seen_at for piece in self._pieces]
 
@@ -65,22 +65,22 @@ class VisibleText:
         return seen
 
     def replaced(self, spans: Sequence[Span], by: str) -> str:
-        """The text with parts of what is seen replaced; control codes and tags inside those parts stay."""
+        """The text with visible spans replaced; control codes and tags inside them stay."""
         pieces: list[str] = []
-        done = 0
+        copied_to = 0
         for first, last in spans:
             start, end = self._start(first), self._end(last)
-            pieces += [self._text[done:start], by, *self._hidden(start, end)]
-            done = end
-        return "".join([*pieces, self._text[done:]])
+            pieces += [self._text[copied_to:start], by, *self._hidden(start, end)]
+            copied_to = end
+        return "".join([*pieces, self._text[copied_to:]])
 
-    def _start(self, place: int) -> int:
-        piece = self._pieces[bisect_right(self._starts, place) - 1]
-        return piece.start if piece.is_entity else piece.start + place - piece.seen_at
+    def _start(self, position: int) -> int:
+        piece = self._pieces[bisect_right(self._starts, position) - 1]
+        return piece.start if piece.is_entity else piece.start + position - piece.seen_at
 
-    def _end(self, place: int) -> int:
-        piece = self._pieces[bisect_right(self._starts, place - 1) - 1]
-        return piece.end if piece.is_entity else piece.start + place - piece.seen_at
+    def _end(self, position: int) -> int:
+        piece = self._pieces[bisect_right(self._starts, position - 1) - 1]
+        return piece.end if piece.is_entity else piece.start + position - piece.seen_at
 
     def _hidden(self, start: int, end: int) -> Iterator[str]:
         for match in self._pattern.finditer(self._text, start, end):
@@ -89,7 +89,7 @@ class VisibleText:
 
 
 def with_inside(text: str, change: Callable[[str], str], is_html: bool = False) -> str:
-    """The text with what its links, titles, comments and tags hold changed."""
+    """The text with the content of its links, titles, comments and tags changed by a function."""
 
     def changed(match: re.Match[str]) -> str:
         for name in ("inside", "tag"):
@@ -103,5 +103,5 @@ def with_inside(text: str, change: Callable[[str], str], is_html: bool = False) 
 
 
 def has_codes(text: str) -> bool:
-    """Whether there is anything in a text that is not seen."""
+    """Whether a text holds control codes."""
     return _BEGINS.search(text) is not None and _CONTROL.search(text) is not None

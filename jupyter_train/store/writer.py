@@ -1,4 +1,4 @@
-"""The owner's writer thread: takes what training appends and commits it every 0.2 to 0.7 s."""
+"""The writer thread of a run's owner: commits what training appends every 0.2 to 0.7 s."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from jupyter_train.store.runs import Event, Store
 from jupyter_train.store.text_columns import storable, storable_tree
 
 PERIOD_S = 0.2
-#: On a busy machine the writer waits longer, so that it takes about 1 % of a processor; never past 1 s in all.
+#: On a busy machine the writer pauses longer, so that it takes about 1 % of a processor, but never longer than this.
 MAX_PERIOD_S = 0.7
 _SHARE = 0.01
 SUMMARY_PERIOD_S = 3.0
@@ -39,7 +39,7 @@ _FAULTS = (sqlite3.Error, OSError, sa.exc.SQLAlchemyError, StoreError)
 
 
 class Row(NamedTuple):
-    """Values of one moment: (name, value) pairs sharing a step."""
+    """Values logged at one step, as (name, value) pairs."""
 
     step: int
     epoch: float
@@ -48,35 +48,35 @@ class Row(NamedTuple):
 
 
 class HistoryMarker:
-    """A moment of the history: once all rows before it are with the writer, it knows how many those are."""
+    """Marks a position in the queue of rows; `position` is set once the writer has taken all rows before it."""
 
     def __init__(self) -> None:
-        self.place: HistoryPosition | None = None
+        self.position: HistoryPosition | None = None
 
 
 class HistoryRestart:
-    """From here on the series begin anew."""
+    """From here on the series restart at step 0."""
 
 
 class HistorySettled(NamedTuple):
-    """From here on nothing that was recorded before comes again: the run has ended at a step, or went past it all."""
+    """From here on no expected value comes any more: the run has ended at `last_step`, or passed all of them."""
 
     last_step: int | None
 
 
 class _Complete(NamedTuple):
-    """A checkpoint that is on disk and not announced, and the paths of those it replaces."""
+    """A checkpoint that is on disk and not announced yet, and the paths of those it replaces."""
 
     checkpoint: Checkpoint
     instead_of: Sequence[str]
 
 
 class RunWriter:
-    """Everything a live run writes goes through here; appending never waits for a disk.
+    """Writes everything that a live run records; appending never waits for the disk.
 
-    What cannot be written (disk full, file locked) waits in memory, the run is marked `degraded`, and the
-    next successful commit writes it all. Once a later attempt has begun elsewhere, nothing is written any more:
-    `fenced` says so.
+    Where a commit fails (disk full, file locked), rows stay in memory, the run is marked `degraded`, and the
+    next successful commit writes them. Once a later attempt has begun, nothing is written any more and `fenced`
+    holds the reason.
     """
 
     def __init__(
@@ -96,14 +96,16 @@ class RunWriter:
         self.last: dict[str, float] = {}
         self._store = store
         self._key = key
-        self._numbers = MetricValues(to_floats or _to_floats, lambda step, words: self.event("warning", words, step))
+        self._metric_values = MetricValues(
+            to_floats or _to_floats, lambda step, words: self.event("warning", words, step)
+        )
         self._rows: deque[Row | HistoryMarker | HistoryRestart | HistorySettled] = deque()
         self._actions: deque[Callable[[MetricAppender], None]] = deque()
         self._events: deque[Event] = deque()
         self._complete: deque[_Complete] = deque()
         self._obsolete: list[Path] = []
-        self._gone: list[str] = []
-        self._also: list[Callable[[], None]] = []
+        self._replaced: list[str] = []
+        self._flush_work: list[Callable[[], None]] = []
         self._progress: dict[str, Any] = {}
         self._summary: dict[str, Any] = {}
         self._summary_is_new = False
@@ -111,7 +113,7 @@ class RunWriter:
         self._log = LogFile(folder)
         self._appender = MetricAppender(folder.metrics, attempt)
         self._summary_due = 0.0
-        self._is_described = False
+        self._has_recoverable_fields = False
         self._began = time.monotonic()
         self._ended: tuple[float, float] | None = None
         self._closing = threading.Event()
@@ -123,24 +125,24 @@ class RunWriter:
         """Appends metric values; they may be detached tensors."""
         self._rows.append(row)
 
-    def begin_anew(self) -> None:
-        """Rows appended from now on take the place of those before."""
+    def restart_history(self) -> None:
+        """Replaces the history by the rows appended from now on."""
         self._rows.append(HistoryRestart())
 
     def mark(self) -> HistoryMarker:
-        """Marks this moment: everything appended so far lies before it."""
+        """A marker after everything appended so far."""
         marker = HistoryMarker()
         self._rows.append(marker)
         return marker
 
     def settle(self, last_step: int | None = None) -> None:
-        """Says that what has not come again of an earlier attempt's values never will; see `Verification.settle`."""
+        """Ends the comparison with earlier attempts; see `ReplayCheck.settle`."""
         if self.verification is not None:
             self.verification.is_settled = True
             self._rows.append(HistorySettled(last_step))
 
     def thin(self, stride: int) -> None:
-        """Says that of frequent series only every `stride`-th step is recorded."""
+        """Tells the replay check that only every `stride`-th step of frequent series is recorded."""
         if self.verification is not None and stride > 1:
             self.verification.changes.strides |= {stride}
 
@@ -153,7 +155,7 @@ class RunWriter:
         self._log.append(text)
 
     def progress(self, **values: Any) -> None:
-        """Says where the run is; the newest values win."""
+        """Sets the run's progress; the newest values win."""
         self._progress = values
 
     def summary(self, **values: Any) -> None:
@@ -163,30 +165,30 @@ class RunWriter:
 
     def medium(self, medium: Medium) -> None:
         """Records a file already written to the run folder."""
-        kept = medium._replace(name=storable(medium.name), caption=storable(medium.caption))
-        self._actions.append(lambda appender: appender.add_medium(kept))
+        stored = medium._replace(name=storable(medium.name), caption=storable(medium.caption))
+        self._actions.append(lambda appender: appender.add_medium(stored))
 
     def at_every_flush(self, work: Callable[[], None]) -> None:
-        """Does this too whenever it writes; what fails in the store is tried again."""
-        self._also.append(work)
+        """Calls `work` with every flush; what fails in the store is tried again."""
+        self._flush_work.append(work)
 
     def checkpoint(
         self, checkpoint: Checkpoint, instead_of: Sequence[str] = (), at: HistoryMarker | None = None
     ) -> None:
         """Announces a checkpoint already complete on disk.
 
-        The files it replaces are deleted once that is committed: whenever the process is killed, the store names
-        files that are there.
+        The files it replaces are deleted after the commit: whenever the process is killed, the store names only
+        existing files.
 
         Args:
             checkpoint: The checkpoint.
-            instead_of: Paths, in the run's folder, of those it replaces.
-            at: The moment of the history at which it was taken.
+            instead_of: Paths, in the run's folder, of the checkpoints it replaces.
+            at: The marker at which its state was copied; the present end of the history without it.
         """
 
         def announce(appender: MetricAppender) -> None:
-            place = at.place if at is not None and at.place is not None else appender.place()
-            self._complete.append(_Complete(checkpoint._replace(place=place.to_text()), instead_of))
+            position = at.position if at is not None and at.position is not None else appender.position()
+            self._complete.append(_Complete(checkpoint._replace(place=position.to_text()), instead_of))
 
         self._actions.append(announce)
 
@@ -198,32 +200,32 @@ class RunWriter:
             pause = min(MAX_PERIOD_S, max(PERIOD_S, (time.thread_time() - began) / _SHARE))
 
     def flush(self) -> bool:
-        """Writes what waits; True when nothing is left to be written. Never raises."""
+        """Writes everything appended so far; returns whether all of it is on disk. Never raises."""
         with self._flushing:
             if self.fenced:
                 return True
             try:
-                self._describe()
-                self._take()
+                self._keep_recoverable_fields()
+                self._take_rows()
                 self._commit()
                 self._clear_degraded()
             except FencedError as err:
-                self._shut_out(err)
+                self._stop_fenced(err)
                 return True
-            except Exception as err:  # noqa: BLE001  a thread that has ended would record nothing, and say nothing
+            except Exception as err:  # noqa: BLE001  an ended thread would stop recording silently
                 self._set_degraded(err)
                 return False
             return True
 
-    def _describe(self) -> None:
-        """Once: what the run's row says, beside its curves, so that the row can be made again."""
-        if not self._is_described:
-            with contextlib.suppress(*_FAULTS):  # a store that does not answer keeps no curves from being written
-                self._appender.set_meta(adopt.META, adopt.described(self._store.get(self._key)))
-                self._is_described = True
+    def _keep_recoverable_fields(self) -> None:
+        """Once: copies the recoverable fields of the run's row to `metrics.db`, for `adopt`."""
+        if not self._has_recoverable_fields:
+            with contextlib.suppress(*_FAULTS):  # curves are written although the store does not answer
+                self._appender.set_meta(adopt.META, adopt.recoverable_fields(self._store.get(self._key)))
+                self._has_recoverable_fields = True
 
-    def _take(self) -> None:
-        """Moves appended rows into the appender; values are brought to the host in one batch."""
+    def _take_rows(self) -> None:
+        """Moves appended rows to the appender; their values are copied to the host in one batch."""
         taken = [self._rows.popleft() for _ in range(len(self._rows))]
         rows = [row for row in taken if type(row) is Row]
         names = {name: storable(name) for name in dict.fromkeys(name for row in rows for name, _ in row.values)}
@@ -233,11 +235,11 @@ class RunWriter:
             self._rows.extendleft(reversed(taken))
             raise
         places = ((row.step, name) for row in rows for name, _ in row.values)
-        numbers = self._numbers.of([value for row in rows for _, value in row.values], places)
+        numbers = self._metric_values.of([value for row in rows for _, value in row.values], places)
         for row in taken:
-            self._enter(row, numbers, names)  # raises nothing: the rows after it would be lost
+            self._process_row(row, numbers, names)  # must not raise: the rows after it would be lost
         if self.verification is not None and self.verification.is_new:
-            self._tell_verification(self.verification)
+            self._report_verdict(self.verification)
         while self._actions:
             self._actions[0](self._appender)
             self._actions.popleft()
@@ -246,7 +248,7 @@ class RunWriter:
             self._summary_is_new = False
             self._appender.set_meta("summary", storable_tree(mask_tree(self._summary.copy())))
 
-    def _enter(
+    def _process_row(
         self,
         row: Row | HistoryMarker | HistoryRestart | HistorySettled,
         numbers: Iterator[float | None],
@@ -258,12 +260,12 @@ class RunWriter:
                     continue
                 try:
                     self._append(names[name], Point(row.step, row.epoch, value, row.time))
-                except Exception as err:  # noqa: BLE001  a sum beyond a float, or a slip of ours
-                    self._numbers.leave_out(row.step, name, err)
+                except Exception as err:  # noqa: BLE001  a sum that overflows, or a bug of the package
+                    self._metric_values.leave_out(row.step, name, err)
         elif isinstance(row, HistoryMarker):
-            row.place = self._appender.place()
+            row.position = self._appender.position()
         elif isinstance(row, HistoryRestart):
-            self._appender.begin_anew()
+            self._appender.restart_history()
         elif self.verification is not None:
             self.verification.settle(row.last_step)
 
@@ -278,19 +280,19 @@ class RunWriter:
         if self.verification is not None:
             self.verification.see(name, point)
 
-    def _tell_verification(self, verification: ReplayCheck) -> None:
+    def _report_verdict(self, verification: ReplayCheck) -> None:
         verification.is_new = False
-        words = verification.words
+        message = verification.words
         self.summary(
             resume={
                 "attempt": verification.attempt,
                 "from_step": verification.from_step,
                 "verdict": verification.verdict,
-                "words": words,
+                "words": message,
             }
         )
-        if kind := verification.kind_to_tell():
-            self.event(kind, f"attempt {verification.attempt} {words}", verification.step)
+        if kind := verification.kind_to_report():
+            self.event(kind, f"attempt {verification.attempt} {message}", verification.step)
 
     def _commit(self) -> None:
         self._commit_rows()
@@ -303,13 +305,13 @@ class RunWriter:
                 self._events.extendleft(reversed(taken))
                 raise
         if self._complete:
-            self._vouch()
+            self._announce_checkpoints()
             self._commit_rows()
-        failed = [err for err in map(_failure_of, self._also) if err is not None]
+        failed = [err for err in map(_exception_of, self._flush_work) if err is not None]
         if time.monotonic() >= self._summary_due:
             self._write_summary()
             self._summary_due = time.monotonic() + SUMMARY_PERIOD_S
-        if failed and not self._closing.is_set():  # nothing of how a run ended waits for it
+        if failed and not self._closing.is_set():  # the run's end does not wait for it
             raise failed[0]
 
     def _commit_rows(self) -> None:
@@ -317,29 +319,29 @@ class RunWriter:
         while self._obsolete:
             self._obsolete.pop().unlink(missing_ok=True)
 
-    def _vouch(self) -> None:
-        """Hands the checkpoints that are complete to the appender, once the store has their hashes.
+    def _announce_checkpoints(self) -> None:
+        """Announces the complete checkpoints, once the store has their hashes.
 
-        A checkpoint that the store does not vouch for would not be read.
+        A checkpoint without a hash in the store would not be read.
         """
         complete = list(self._complete)
-        hashes = {one.checkpoint.path: one.checkpoint.sha256 for one in complete}
-        self._store.anchor(self._key, hashes, self._gone, self._attempt)
-        self._gone = [path for one in complete for path in one.instead_of]
-        for one in complete:
+        hashes = {checkpoint.path: checkpoint.sha256 for checkpoint, _ in complete}
+        self._store.anchor(self._key, hashes, self._replaced, self._attempt)
+        self._replaced = [path for _, replaced in complete for path in replaced]
+        for checkpoint, replaced in complete:
             self._complete.popleft()
-            self._appender.add_checkpoint(one.checkpoint)
-            for path in one.instead_of:
+            self._appender.add_checkpoint(checkpoint)
+            for path in replaced:
                 self._appender.remove_checkpoint(path)
                 self._obsolete.append(self.folder.path / path)
 
     def summary_now(self) -> dict[str, Any]:
-        """The summary as it would be written now."""
+        """The present summary."""
         last = {name: value if math.isfinite(value) else None for name, value in self.last.copy().items()}
-        return {"progress": self._progress, "last": last, "elapsed_s": self._moment()[1], **self._summary}
+        return {"progress": self._progress, "last": last, "elapsed_s": self._end_time()[1], **self._summary}
 
-    def _moment(self) -> tuple[float, float]:
-        """Now, or when the run ended, as Unix time, and the seconds since it began, whatever the clock was set to."""
+    def _end_time(self) -> tuple[float, float]:
+        """Unix time now, or when the run ended, and the seconds since it began on a monotonic clock."""
         return self._ended or (time.time(), round(time.monotonic() - self._began, 3))
 
     def _write_summary(self) -> None:
@@ -351,8 +353,8 @@ class RunWriter:
             size_bytes=self.folder.size_bytes(),
         )
 
-    def _shut_out(self, err: FencedError) -> None:
-        """Another process owns the run now: what waits here is not its history."""
+    def _stop_fenced(self, err: FencedError) -> None:
+        """Drops what is queued: another process owns the run now, and this is not its history."""
         self.fenced = str(err)
         self._closing.set()
         self._rows.clear()
@@ -377,14 +379,14 @@ class RunWriter:
     def close(self, status: RunStatus, message: str = "") -> bool:
         """Writes the rest and the final status; True when all of it is on disk.
 
-        When the disk still refuses after a few seconds, a background thread goes on trying until it does.
+        Where that fails for a few seconds, a background thread keeps trying.
         """
         self._end_now()
         self._thread.join(timeout=30)
         self._summary_due = math.inf  # it is written with the status
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while not self._finish(status, message):
-            self._keep_end(status, message)
+            self._keep_pending_end(status, message)
             if time.monotonic() > deadline:
                 self.close_later(status, message)
                 return False
@@ -392,16 +394,16 @@ class RunWriter:
         return True
 
     def close_later(self, status: RunStatus, message: str = "") -> None:
-        """Closes in a thread of its own, which tries until the disk lets it; the run's lock is held until then."""
+        """Closes in a background thread, which tries until it succeeds; the run's lock is held until then."""
         self._end_now()
         lock = run_lock.lock_of(self.folder.lock)
         if lock is not None:
-            lock.hold()
+            lock.defer_release()
         threading.Thread(target=self._finish_later, args=(status, message, lock), daemon=True).start()
 
     def _end_now(self) -> None:
         self._closing.set()
-        self._ended = self._moment()
+        self._ended = self._end_time()
 
     def _finish(self, status: RunStatus, message: str) -> bool:
         if not self.flush():
@@ -412,65 +414,65 @@ class RunWriter:
         try:
             if self._events:
                 self.flush()
-            message = self._judged(status, message)
+            message = self._final_message(status, message)
             self._store.set_status(
                 self._key,
                 status,
                 self._attempt,
-                ended_at=self._moment()[0],
+                ended_at=self._end_time()[0],
                 heartbeat_at=time.time(),
                 message=message,
                 summary=self.summary_now(),
                 size_bytes=self.folder.size_bytes(),
             )
         except FencedError as err:
-            self._shut_out(err)
+            self._stop_fenced(err)
             self._appender.close()
             return True
         except RunStateError:
-            if self._store.get(self._key).status is not status:  # else it was settled from what is kept beside it
+            if self._store.get(self._key).status is not status:  # else another process has applied the pending end
                 raise
         except _FAULTS as err:
             self._set_degraded(err)
             return False
-        pending_end.note(self.folder.lock, self._end(status, message))
+        pending_end.save_recorded(self.folder.lock, self._attempt_end(status, message))
         self._appender.close()
         self.folder.make_private()
         return True
 
-    def _judged(self, status: RunStatus, message: str) -> str:
-        """The message; of a run that ended well and with no finite loss, the reason why it did not."""
+    def _final_message(self, status: RunStatus, message: str) -> str:
+        """The message of the run's end; where its loss was not finite, a message about that."""
         if status not in (RunStatus.FINISHED, RunStatus.STOPPED) or not self.non_finite.ended_with:
             return message
         self._summary["ended_with"] = self.non_finite.ended_with
         return message or self.non_finite.words
 
-    def _keep_end(self, status: RunStatus, message: str) -> None:
-        """Says how the run ended where it can be said: the store does not take it yet."""
-        problem = f"{self.degraded}; how it ended is kept beside it until the store takes it"
-        pending_end.keep(self.folder.lock, self._end(status, message, problem))
+    def _keep_pending_end(self, status: RunStatus, message: str) -> None:
+        """Keeps the run's end in its lock file: the store does not accept it yet."""
+        problem = f"{self.degraded}; how it ended is kept in its folder until the store accepts it"
+        pending_end.save_pending(self.folder.lock, self._attempt_end(status, message, problem))
 
-    def _end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.AttemptEnd:
-        message = mask(self._judged(status, message))
+    def _attempt_end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.AttemptEnd:
+        message = mask(self._final_message(status, message))
         summary = {name: value for name, value in self.summary_now().items() if name in ("elapsed_s", "ended_with")}
-        return pending_end.AttemptEnd(self._attempt, status, self._moment()[0], message, problem, summary)
+        return pending_end.AttemptEnd(self._attempt, status, self._end_time()[0], message, problem, summary)
 
     def _finish_later(self, status: RunStatus, message: str, lock: run_lock.RunLock | None) -> None:
         try:
-            with contextlib.suppress(RunStateError):  # a close that was cut short had already said how the run ended
+            with contextlib.suppress(RunStateError):  # an interrupted `close` had already written the end
                 while not self._finish(status, message):
-                    self._keep_end(status, message)
+                    self._keep_pending_end(status, message)
                     time.sleep(5 * PERIOD_S)
         finally:
             if lock is not None:
-                lock.let_go()
+                lock.allow_release()
 
 
-def _failure_of(work: Callable[[], None]) -> Exception | None:
-    """What a piece of work raises: the next one, and the heartbeat, do not wait for it."""
+def _exception_of(work: Callable[[], None]) -> Exception | None:
+    """The exception that `work` raises, or None: later work and the heartbeat go on."""
     try:
         work()
-    except Exception as err:  # noqa: BLE001  raised again once the rest is done
+    except Exception as err:  # noqa: BLE001  raised once the other work is done
         return err
     return None
 

@@ -81,7 +81,7 @@ def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_how_to_go_on(
     until(lambda run: not psutil.pid_exists(run.record.pid), run)
     for said in words_everywhere(run):
         assert "lost" in said
-    [found] = [found for found in doctor.look() if run.ref in found.words]
+    [found] = [found for found in doctor.diagnose() if run.ref in found.words]
     assert found.words == (
         f"`{run.ref}` is recorded as queued: its process is gone, and it had not begun; `%runs resume {run.ref}` "
         "starts it again"

@@ -242,9 +242,7 @@ def test_a_fold_that_fails_says_which_and_what_was_done_stays() -> None:
     assert run.record.message == "fold 2 seed 1: RuntimeError: no more"
     assert [one.status for one in run.children] == ["finished", "finished", "failed"]
     assert run.metrics["val_acc"].count() == 2
-    with pytest.raises(
-        RunStateError, match=f"is one of several fits, which goes on with all of them: resume `{run.ref}`"
-    ):
+    with pytest.raises(RunStateError, match=f"is one of several fits, which resume together: resume `{run.ref}`"):
         train(lambda: FailsLater(), digits(), resume=run.children[0].ref, epochs=3, quiet=True)
 
 

@@ -84,7 +84,7 @@ def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatc
     for number in tally.trials("kill -9 at every durable call in turn", chosen):
         if Child(with_a_fault, number, KILL).result() is not None:
             continue  # this run needed fewer calls: how often the writer commits depends on the machine
-        assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == [], number
+        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [], number
         run = runs()[0]
         if run.status == "finished":  # it died after its last word
             assert rows_of(run) == expected["rows"], number

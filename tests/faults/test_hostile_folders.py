@@ -217,7 +217,7 @@ def test_a_row_that_names_any_folder_does_not_delete_it(run, own_store, is_old, 
     if is_old:
         _as_before(run)
     for _ in tally.trials("hostile: row names a folder", 1):
-        for finding in doctor.look():
+        for finding in doctor.diagnose():
             if finding.fix is not None:
                 with contextlib.suppress(JupyterTrainError):
                     finding.fix()
@@ -355,7 +355,7 @@ def look_at_everything(run: Run) -> None:
         lambda: run.metrics,
         lambda: repr(run),
         lambda: run.checkpoint,
-        lambda: [*doctor.look()],
+        lambda: [*doctor.diagnose()],
         lambda: snapshot(open_store(), run.key),
     ):
         with contextlib.suppress(JupyterTrainError), warnings.catch_warnings():
@@ -479,4 +479,4 @@ def test_curves_that_say_anything_end_in_words(run: Run, sql: str, tally) -> Non
         if "series" in sql:
             in_table(run, "DELETE FROM blocks")
         look_at_everything(run)
-        assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD]
+        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD]

@@ -73,7 +73,7 @@ def begin_on_bad_disks() -> dict[str, Any] | None:
 
 
 def _told_by_doctor() -> list[str]:
-    return [found.words for found in doctor.look() if found.level is doctor.Level.BAD]
+    return [found.words for found in doctor.diagnose() if found.level is doctor.Level.BAD]
 
 
 def test_a_run_does_not_begin_on_a_full_or_read_only_disk_and_says_so_in_one_line(own_store, tally) -> None:
@@ -93,7 +93,7 @@ def test_a_run_does_not_begin_on_a_full_or_read_only_disk_and_says_so_in_one_lin
             assert "read-only" in said.lower()
             assert "JUPYTER_TRAIN_HOME" in said
             assert "free" not in said
-        assert told == f"run folders: `{home}` cannot be written; set `JUPYTER_TRAIN_HOME` to a place that can"
+        assert told == f"run folders: `{home}` cannot be written; set `JUPYTER_TRAIN_HOME` to a folder that can"
 
 
 class Fills(LitDigits):
@@ -129,7 +129,7 @@ def test_a_run_that_ends_on_a_full_disk_says_how_it_ended_everywhere_and_is_whol
             pytest.skip("no disk can be mounted here")
         assert found["here"] == "finished"
         assert found["elsewhere"].startswith("finished | recording waits: ")
-        assert "how it ended is kept beside it" in found["degraded"]
+        assert "how it ended is kept in its folder" in found["degraded"]
         assert (found["later"], found["rows"], found["problem"]) == ("finished", 6, "")
 
 

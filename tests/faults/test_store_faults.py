@@ -82,7 +82,7 @@ def test_a_killed_writer_leaves_whole_files(store, tally) -> None:
         for path in (run.folder / "metrics.db", Path(store.engine.url.database or "")):
             with sqlite3.connect(path) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert [one.words for one in doctor.look() if one.level is doctor.Level.BAD] == []
+        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == []
 
 
 def _loss(run: Any) -> list[float]:

@@ -209,7 +209,7 @@ def told(run: Any) -> dict[str, Any]:
         "verified": [one["verified"] for one in run.attempts[1:]],
         "events": [(event.kind, event.text) for event in run.events],
         "status": str(run.status),
-        "doctor": [found.words for found in doctor.look() if found.level is doctor.Level.BAD],
+        "doctor": [found.words for found in doctor.diagnose() if found.level is doctor.Level.BAD],
     }
 
 

@@ -150,7 +150,7 @@ def test_a_run_is_finished_though_wandb_cannot_start(monkeypatch, tmp_path: Path
     run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True, wandb=True)
     assert run.status == "finished"
     assert [event.text for event in run.events if event.kind == "mirror"] == [
-        "wandb: not started (No such file or directory); training goes on"
+        "wandb: not started (No such file or directory); training continues"
     ]
 
 

@@ -145,7 +145,7 @@ def without_kernel(path: Path) -> Path:
 def test_a_notebook_that_names_no_kernel_is_executed_with_one_that_is_named(tmp_path: Path, made, capsys) -> None:
     source = made(tmp_path / "old.ipynb")
     assert main(["retrain", str(source), "-p", "lr", "3"]) == 2
-    assert "names no kernel; say which: `--kernel NAME`. Installed: `python3`" in capsys.readouterr().err
+    assert "names no kernel; name one: `--kernel NAME`. Installed: `python3`" in capsys.readouterr().err
     assert len(runs()) == 0
     target = tmp_path / "out.ipynb"
     assert main(["retrain", str(source), "-p", "lr", "3", "--kernel", "python3", "-o", str(target)]) == 0
@@ -162,7 +162,9 @@ def test_a_kernel_says_its_language_where_the_notebook_does_not(tmp_path: Path) 
 
 def test_a_kernel_that_is_not_here_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "nightly.ipynb", ["1"], kernel={**KERNEL, "name": "conda-env-x"})
-    with pytest.raises(NotebookError, match="asks for the kernel `conda-env-x`, which is not here; say which: `--kern"):
+    with pytest.raises(
+        NotebookError, match="names the kernel `conda-env-x`, which is not installed; name one: `--kern"
+    ):
         retrain(source)
     with pytest.raises(OptionError, match=r"there is no such kernel\. Did you mean `python3`\?"):
         retrain(source, kernel="python")

@@ -146,7 +146,7 @@ def test_an_output_that_can_no_longer_be_written_ends_it(tmp_path: Path, capsys:
 def test_leaving_by_exit_is_no_failure(leaving: str, tmp_path: Path) -> None:
     source = write(tmp_path / "nightly.ipynb", [leaving, "print(2)"])
     assert main(["retrain", str(source), "-o", str(tmp_path / "out.ipynb")]) == 0
-    message = "`sys.exit` in cell 1 of 2; those after it did not run"
+    message = "`sys.exit` in cell 1 of 2; the cells after it did not run"
     assert (runs()[0].status, runs()[0].record.message) == ("finished", message)
     assert told(tmp_path / "out.ipynb")[1] == ("pending", [])
 

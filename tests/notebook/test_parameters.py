@@ -75,7 +75,7 @@ def test_a_value_reaches_the_notebook_as_what_it_is(tmp_path: Path, capsys: pyte
     assert printed(target) == "{'x': [1, {'y': None}]} [{'z': 'q\"'}] [0.9, [1]] 0.5 inf\n"
     kept = json.loads(target.read_text(), parse_constant=pytest.fail)["metadata"]["papermill"]["parameters"]
     assert kept == {"a": {"x": [1, {"y": None}]}, "b": [{"z": 'q"'}], "c": [0.9, [1]], "d": 0.5, "e": "inf"}
-    assert "`b` is set in a way that papermill cannot read; it is given all the same" in capsys.readouterr().err
+    assert "`b` is assigned in a way that papermill cannot read; it is passed all the same" in capsys.readouterr().err
 
 
 def test_a_mapping_is_typed_and_goes_through_papermill(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_cell_that_leaves_with_nothing_wrong_is_no_failure(tmp_path: Path, sou
     run = get_run(runs()[0].ref)
     assert run.status == ("failed" if failure else "finished")
     assert run.record.message == (
-        "cell 2 (In [2]): SystemExit: 3" if failure else "`sys.exit` in cell 2 of 3; those after it did not run"
+        "cell 2 (In [2]): SystemExit: 3" if failure else "`sys.exit` in cell 2 of 3; the cells after it did not run"
     )
 
 

@@ -265,7 +265,7 @@ async def test_a_command_becomes_a_row_that_the_owner_can_take(jp_fetch, live_ru
     answer = await _post(jp_fetch, live_run.key, '{"verb": "set_lr", "arguments": {"factor": 0.5}}')
     assert (answer.code, json.loads(answer.body)["message"]) == (
         202,
-        "asked; the run does it at its next batch boundary",
+        "requested; the run does it at its next batch boundary",
     )
     assert [(one.verb, one.arguments, one.source) for one in commands.waiting(open_store(), live_run.key)] == [
         ("set_lr", {"factor": 0.5}, "panel")

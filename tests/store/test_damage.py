@@ -216,7 +216,7 @@ def test_one_bad_row_hides_one_run_and_is_said(own_store, column: str) -> None:
     assert len(rows) == len(streamed) >= 2
     assert is_seen or "1 run is not shown" in words
     assert words == changes.words
-    assert any("1 of 3 runs cannot be shown" in one.words for one in doctor.look())
+    assert any("1 of 3 runs cannot be shown" in one.words for one in doctor.diagnose())
     with pytest.raises((DamagedError, LookupError)):
         store.get(keys[1])
     json.dumps(rows)

@@ -70,22 +70,24 @@ def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store,
 
 def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, monkeypatch) -> None:
     record, folder, lock = begun(store)
-    pending_end.keep(folder.lock, AttemptEnd(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk"))
+    pending_end.save_pending(
+        folder.lock, AttemptEnd(1, RunStatus.STOPPED, time.time(), "stopped at step 7", "a full disk")
+    )
     monkeypatch.setattr(pending_end, "_KEPT", {})  # another process knows what is in the file, and no more
     lock.release()
     run = get_run(record.key)
     assert (run.status, run.record.message, run.record.degraded) == ("stopped", "stopped at step 7", "a full disk")
     assert [one.status for one in store.list_runs()] == [RunStatus.STOPPED]
-    [found] = [found for found in doctor.look() if run.ref in found.words]
-    assert found.words == f"`{run.ref}` is stopped, and the run store does not have that yet"
+    [found] = [found for found in doctor.diagnose() if run.ref in found.words]
+    assert found.words == f"`{run.ref}` is stopped, and the run store does not have its end yet"
     found.fix()
     assert (row_status(store, record.key), run.record.degraded) == ("stopped", "")
-    assert not [found for found in doctor.look() if run.ref in found.words]
+    assert not [found for found in doctor.diagnose() if run.ref in found.words]
 
 
 def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts(store) -> None:
     record, folder, lock = begun(store)
-    pending_end.keep(folder.lock, AttemptEnd(1, RunStatus.FINISHED, time.time()))
+    pending_end.save_pending(folder.lock, AttemptEnd(1, RunStatus.FINISHED, time.time()))
     lock.release()
     record, lock = take_over(store, record.key)
     assert (record.attempt, record.status) == (2, RunStatus.RUNNING)
@@ -100,7 +102,7 @@ def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts
 )
 def test_anything_else_in_the_file_is_no_end(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "owner.lock").write_bytes(content)
-    assert pending_end.kept(tmp_path / "owner.lock", 1) is None
+    assert pending_end.find(tmp_path / "owner.lock", 1) is None
 
 
 def test_an_end_has_room_whatever_its_words(tmp_path: Path) -> None:
@@ -108,9 +110,9 @@ def test_an_end_has_room_whatever_its_words(tmp_path: Path) -> None:
     lock.acquire()
     size = lock.path.stat().st_size
     end = AttemptEnd(3, RunStatus.FAILED, 5.0, "\x01🙂" * 900, "\x02" * 900)
-    pending_end.note(lock.path, end)
+    pending_end.save_recorded(lock.path, end)
     assert lock.path.stat().st_size == size
-    found = pending_end.kept(lock.path, 3)
+    found = pending_end.find(lock.path, 3)
     assert found is not None
     assert (found.status, found.ended_at) == (RunStatus.FAILED, 5.0)
     lock.release()

@@ -209,7 +209,7 @@ def test_series_that_begin_anew_take_the_place_of_the_others_in_one_commit(tmp_p
     appender = _filled(tmp_path / "metrics.db", 5000)
     appender.append("acc", Point(1, 1.0, 0.5, 0.0))
     appender.commit()
-    appender.begin_anew()
+    appender.restart_history()
     for step in range(300):
         appender.append("loss", Point(step, step / 100, -1.0, 0.0))
     with MetricReader(tmp_path / "metrics.db") as reader:

@@ -204,7 +204,7 @@ def test_a_lock_is_exclusive_and_free_after_release(tmp_path: Path) -> None:
     lock.acquire()
     assert is_held(tmp_path / "owner.lock")
     with pytest.raises(RunStateError, match="another live process"):
-        RunLock(tmp_path / "owner.lock").acquire(patience_s=0.05)
+        RunLock(tmp_path / "owner.lock").acquire(timeout_s=0.05)
     lock.release()
     assert not is_held(tmp_path / "owner.lock")
 

@@ -16,8 +16,8 @@ from jupyter_train.store.replay_check import (
     Comparison,
     MissingValue,
     ReplayCheck,
-    is_explained,
-    words_of,
+    is_expected_absence,
+    verdict_message,
 )
 from jupyter_train.store.writer import Row
 
@@ -47,7 +47,7 @@ LOSS = frozenset({"train_loss", WEIGHTS})
     ],
 )
 def test_some_absences_are_explained(absence, changes, last_step, expected) -> None:
-    assert is_explained(absence, changes, last_step) is expected
+    assert is_expected_absence(absence, changes, last_step) is expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_some_absences_are_explained(absence, changes, last_step, expected) -> N
     ],
 )
 def test_the_verdict_follows_from_what_was_compared(found, words) -> None:
-    assert words_of(found) == words
+    assert verdict_message(found) == words
 
 
 def points(*steps: int, value: float = 0.5) -> list[Point]:

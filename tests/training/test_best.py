@@ -343,13 +343,13 @@ def test_losses_of_several_optimizers_tell_nothing_and_the_last_weights_count() 
 
 def test_a_run_without_a_best_is_shown_everywhere(shell) -> None:
     from jupyter_train import compare, runs
-    from jupyter_train.doctor import look
+    from jupyter_train.doctor import diagnose
 
     one, other = (train(Adversarial(), _loaders()[0], epochs=1, seed=1) for _ in range(2))
     assert "best" not in repr(one).splitlines()[0]
     assert "–" in repr(runs())
     assert repr(compare(one, other))
-    assert not [finding.words for finding in look() if one.ref in finding.words]
+    assert not [finding.words for finding in diagnose() if one.ref in finding.words]
 
 
 def test_a_named_training_loss_counts_with_several_optimizers() -> None:

@@ -40,7 +40,7 @@ def write(folder: RunFolder, content: Pickled, entry_point: str = "") -> str:
         OSError: It cannot be written.
     """
     head = {
-        "arrays": [shared_arrays.keep(folder, array) for array in content.arrays],
+        "arrays": [shared_arrays.store_bytes(folder, array) for array in content.arrays],
         "cwd": os.getcwd(),
         "path": [str(Path(entry).absolute()) if entry else os.getcwd() for entry in sys.path],
         "remarks": content.remarks,
@@ -133,4 +133,4 @@ def discard(folder: RunFolder) -> None:
     """Deletes a payload that is no longer needed."""
     for name in (_NAME, _PLACE):
         (folder.path / name).unlink(missing_ok=True)
-    shared_arrays.let_go(folder)
+    shared_arrays.release(folder)

@@ -1,4 +1,4 @@
-"""The one writer of a run's curves: appends points and commits blocks, pyramid and progress together."""
+"""Writes a run's curves: appends points and commits blocks, buckets and progress in one transaction."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class MetricAppender:
     """Appends to `metrics.db`. `commit` is atomic; when it raises, nothing is lost and it can be called again.
 
     Args:
-        path: The file; made if it is not there.
-        attempt: The attempt that this process carries out; a later one's process shuts it out.
+        path: The file; created if it is missing.
+        attempt: The attempt of this process; once a later one begins, `commit` raises `FencedError`.
     """
 
     def __init__(self, path: Path, attempt: int = 1) -> None:
@@ -46,16 +46,16 @@ class MetricAppender:
         self._statements: list[tuple[str, tuple[Any, ...]]] = []
         self._stored: dict[str, int] | None = None
         self._media = 0
-        self._media_before: int | None = None
-        self._is_anew = False
+        self._stored_media_count: int | None = None
+        self._is_restart = False
 
-    def begin_anew(self) -> None:
-        """Forgets every series; those appended from now on take their place with the next `commit`."""
+    def restart_history(self) -> None:
+        """Forgets every series; the next `commit` replaces them by those appended from now on."""
         self._pyramids, self._ids, self._stored = {}, {}, {}
-        self._is_anew = True
+        self._is_restart = True
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Makes sure that points can be added to these series; the only part of it that reads the file.
+        """Loads the ends of these series, so that `append` does not read the file.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -64,7 +64,7 @@ class MetricAppender:
         self._stored_media()
         for name in names:
             if name not in self._pyramids:
-                self._pyramids[name] = self._resume(name)
+                self._pyramids[name] = self._load_pyramid(name)
 
     def append(self, name: str, point: Point) -> None:
         """Adds a point to a series; on disk after the next `commit`."""
@@ -73,11 +73,11 @@ class MetricAppender:
         self._pyramids[name].append(point)
 
     def set_meta(self, name: str, value: Any) -> None:
-        """Keeps a JSON value under a name; on disk after the next `commit`."""
+        """Sets the JSON value of a name; on disk after the next `commit`."""
         self._meta[name] = value
 
     def add_medium(self, medium: Medium) -> None:
-        """Records a logged file (its `id` is given by the database)."""
+        """Records a logged file (the database assigns its `id`)."""
         self._media += 1
         self._statements.append(
             (
@@ -94,27 +94,27 @@ class MetricAppender:
         """Withdraws a checkpoint, before its file is deleted."""
         self._statements.append(("DELETE FROM checkpoints WHERE path = ?", (path,)))
 
-    def place(self) -> HistoryPosition:
-        """How much has been appended so far, committed or not."""
+    def position(self) -> HistoryPosition:
+        """The length of the history so far, committed or not."""
         points = {**self._stored_counts(), **{name: pyramid.count for name, pyramid in self._pyramids.items()}}
         return HistoryPosition(points, self._stored_media() + self._media)
 
     @property
     def is_dirty(self) -> bool:
-        """True while something waits for a commit."""
-        return bool(self._is_anew or self._meta or self._statements or any(p.dirty for p in self._pyramids.values()))
+        """True while there is something to commit."""
+        return bool(self._is_restart or self._meta or self._statements or any(p.dirty for p in self._pyramids.values()))
 
     def commit(self) -> None:
-        """Writes everything that waits, in one transaction.
+        """Writes everything appended since the last commit, in one transaction.
 
         Raises:
-            sqlite3.Error: The disk is full, the file locked or unwritable; everything still waits.
+            sqlite3.Error: The disk is full, the file locked or unwritable; the next call writes it.
             FencedError: A later attempt has begun; nothing was written, and nothing ever will be.
         """
         connection = self._open()
         is_begun = False
         try:
-            if connection.in_transaction:  # an Interrupt came where the last try was being rolled back
+            if connection.in_transaction:  # an interrupt came while the last try was rolled back
                 connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
             is_begun = True
@@ -124,7 +124,7 @@ class MetricAppender:
             self._committed()
         except BaseException as err:
             if is_begun and not connection.in_transaction and not isinstance(err, sqlite3.Error):
-                self._committed()  # an Interrupt came when all was on disk
+                self._committed()  # an interrupt came when all was on disk
                 raise
             self._ids = {}
             if connection.in_transaction:
@@ -132,15 +132,15 @@ class MetricAppender:
             raise
 
     def _committed(self) -> None:
-        """Nothing waits any more; may be called twice."""
+        """Marks everything as committed; may be called twice."""
         for pyramid in self._pyramids.values():
             pyramid.committed()
         self._meta = {}
         self._statements = []
-        self._is_anew = False
+        self._is_restart = False
 
     def _write(self, connection: sqlite3.Connection) -> None:
-        if self._is_anew:
+        if self._is_restart:
             connection.execute("DELETE FROM blocks")
             connection.execute("DELETE FROM series")
         for name, pyramid in self._pyramids.items():
@@ -149,7 +149,7 @@ class MetricAppender:
             series = self._id_of(connection, name)
             connection.executemany(
                 "INSERT OR REPLACE INTO blocks VALUES (?,?,?,?,?)",
-                [(series, *place, len(rows), pack(rows)) for place, rows in pyramid.dirty.items()],
+                [(series, *position, len(rows), pack(rows)) for position, rows in pyramid.dirty.items()],
             )
             connection.execute("UPDATE series SET count = ? WHERE id = ?", (pyramid.count, series))
         connection.executemany(
@@ -159,7 +159,7 @@ class MetricAppender:
             connection.execute(sql, values)
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -176,8 +176,8 @@ class MetricAppender:
             self._ids[name] = int(row[0])
         return self._ids[name]
 
-    def _resume(self, name: str) -> Pyramid:
-        """The series' growing end as stored, so that another attempt goes on where the last one ended."""
+    def _load_pyramid(self, name: str) -> Pyramid:
+        """The pyramid of a stored series, to which another attempt appends."""
         count = self._stored_counts().get(name, 0)
         if count == 0:
             return Pyramid()
@@ -185,13 +185,13 @@ class MetricAppender:
         levels = []
         level = 1
         while total := count // RADIX**level:
-            number, rest = divmod(total, BUCKETS_PER_BLOCK)
-            levels.append((list(unpack_buckets(self._tail(name, level, number))) if rest else [], total))
+            block, partial = divmod(total, BUCKETS_PER_BLOCK)
+            levels.append((list(unpack_buckets(self._tail(name, level, block))) if partial else [], total))
             level += 1
         return Pyramid.resume(points, count, levels)
 
     def _tail(self, name: str, level: int, number: int) -> bytes:
-        """A block that is not full yet; what is damaged of it is not written again as if it were right."""
+        """A block that is not full yet, damaged rows replaced: they must not be written again as if they were right."""
         return next(VerifiedBlobs(self._open()).of(name, level, number, number), b"")
 
     def _stored_counts(self) -> dict[str, int]:
@@ -201,7 +201,7 @@ class MetricAppender:
         return self._stored
 
     def _stored_media(self) -> int:
-        if self._media_before is None:
+        if self._stored_media_count is None:
             rows = self._open().execute("SELECT count(*) FROM media") if self._path.exists() else [(0,)]
-            self._media_before = int(next(iter(rows))[0])
-        return self._media_before
+            self._stored_media_count = int(next(iter(rows))[0])
+        return self._stored_media_count

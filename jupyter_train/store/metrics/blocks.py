@@ -1,4 +1,4 @@
-"""How points and min/max buckets are packed into blobs, and how the pyramid is built.
+"""Packs points and min/max buckets into blobs, and builds the pyramid of buckets.
 
 Level 0 holds every point. A bucket of level `k` covers `RADIX ** k` consecutive points, so a curve of
 any length can be opened by reading a few thousand entries. Only the standard library is used: the server
@@ -21,10 +21,10 @@ BUCKETS_PER_BLOCK = 128
 _POINT_CODES = "qddd"  # step, epoch, value, unix time in seconds
 _BUCKET_CODES = "qqdddqdqdq"
 BYTES_PER_POINT = 8 * len(_POINT_CODES)
-#: Stands behind the columns of a blob: what it is, and the CRC-32 of all before. It is shorter than a row, so releases
-#: that know nothing of it count the same rows and read the same columns; what they write themselves lacks it.
+#: Follows the columns of a blob: a magic number and the CRC-32 of the columns. It is shorter than a row, so that
+#: releases without checksums count the same rows and read the same columns; their own blobs lack it.
 _CHECKSUM = struct.Struct("<4sI")
-_MARK = b"crc\x01"
+_MAGIC = b"crc\x01"
 
 
 class Point(NamedTuple):
@@ -56,26 +56,26 @@ def pack(rows: Sequence[Point] | Sequence[Bucket]) -> bytes:
     codes = _POINT_CODES if not rows or isinstance(rows[0], Point) else _BUCKET_CODES
     columns = zip(*rows, strict=True)
     content = b"".join(array(code, column).tobytes() for code, column in zip(codes, columns, strict=True))
-    return content + _CHECKSUM.pack(_MARK, zlib.crc32(content))
+    return content + _CHECKSUM.pack(_MAGIC, zlib.crc32(content))
 
 
 def is_intact(blob: bytes, level: int, count: int) -> bool:
-    """Whether a blob holds so many rows, as they were written; of one without a checksum only the first is known."""
+    """Whether a blob holds `count` rows and its checksum matches; without a checksum only the count is checked."""
     content = 8 * len(_POINT_CODES if level == 0 else _BUCKET_CODES) * count
     if len(blob) == content:
         return True
     if len(blob) != content + _CHECKSUM.size:
         return False
-    return _CHECKSUM.unpack_from(blob, content) == (_MARK, zlib.crc32(memoryview(blob)[:content]))
+    return _CHECKSUM.unpack_from(blob, content) == (_MAGIC, zlib.crc32(memoryview(blob)[:content]))
 
 
 def lost_points(count: int, step: int) -> list[Point]:
-    """What stands in the place of points that cannot be read: no values, at no time."""
+    """Placeholders of unreadable points: NaN values at time NaN."""
     return [Point(step, math.nan, math.nan, math.nan)] * count
 
 
 def is_lost(point: Point) -> bool:
-    """Whether it only stands for one that cannot be read."""
+    """Whether a point is a placeholder of an unreadable one."""
     return math.isnan(point.time)
 
 
@@ -99,7 +99,7 @@ def point_columns(blobs: Iterable[bytes]) -> list[array[float]]:
 
 
 def buckets_of_columns(columns: Sequence[array[float]], size: int) -> list[Bucket]:
-    """One bucket per `size` consecutive points. Drawn four times a second: no object per point."""
+    """One bucket per `size` consecutive points. Called four times a second: it makes no object per point."""
     steps, epochs, values, _ = columns
     buckets = []
     for first in range(0, len(values), size):
@@ -197,17 +197,17 @@ def bucket_of_buckets(buckets: Sequence[Bucket]) -> Bucket:
 
 
 def _mean(weighted: Sequence[tuple[float, int]]) -> float:
-    """The mean of values that count so many times each; their sum may be more than a float holds."""
-    count = sum(times for _, times in weighted)
+    """The mean of (value, weight) pairs; their sum may overflow a float."""
+    count = sum(weight for _, weight in weighted)
     try:
-        found = math.fsum(value * times for value, times in weighted) / count
+        mean = math.fsum(value * weight for value, weight in weighted) / count
     except OverflowError:
-        found = math.inf
-    return found if math.isfinite(found) else math.fsum(value * (times / count) for value, times in weighted)
+        mean = math.inf
+    return mean if math.isfinite(mean) else math.fsum(value * (weight / count) for value, weight in weighted)
 
 
 class Pyramid:
-    """The growing end of one series: turns appended points into blocks to write.
+    """The unfinished end of one series: turns appended points into blocks to write.
 
     `dirty` maps (level, block number) to rows not yet committed; it is emptied by `committed()`, so a
     failed transaction loses nothing and writing again changes nothing.
@@ -267,12 +267,12 @@ class Pyramid:
             level.open = []
 
     def committed(self) -> None:
-        """Says that everything dirty is on disk."""
+        """Marks everything as on disk."""
         self.dirty = {}
 
 
 class _Level:
-    """The growing end of one level of buckets."""
+    """The unfinished end of one level of buckets."""
 
     def __init__(self, count: int, tail: list[Bucket]) -> None:
         self.count = count

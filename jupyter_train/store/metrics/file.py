@@ -1,4 +1,4 @@
-"""The SQLite file of a run's curves: its tables and how it is opened."""
+"""Creates and opens the SQLite file of a run's curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_train.exceptions import FencedError
 from jupyter_train.store.private_files import open_private, open_to_read
 
 FORMAT = 1
-#: What SQLite ends a journal with that names a super-journal.
+#: The last bytes of a journal that names a super-journal (sqlite.org/fileformat2.html).
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
 _TABLES = """
@@ -39,34 +39,34 @@ CREATE TABLE IF NOT EXISTS superseded (
 );
 """
 #: Columns that files of earlier releases lack.
-_LATER = {"checkpoints": {"attempt": "INTEGER NOT NULL DEFAULT 1", "place": "TEXT NOT NULL DEFAULT ''"}}
+_ADDED_COLUMNS = {"checkpoints": {"attempt": "INTEGER NOT NULL DEFAULT 1", "place": "TEXT NOT NULL DEFAULT ''"}}
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Opens `path` for its one writer, with its tables and mode 0600.
+    """Opens `path` for its single writer; creates it with its tables and mode 0600.
 
     Raises:
         sqlite3.Error: It cannot be read or written.
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     os.close(open_private(path, os.O_CREAT | os.O_RDWR))
     _check_journal(path)
     connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode=PERSIST")  # a rollback journal that is not deleted and made anew
+        connection.execute("PRAGMA journal_mode=PERSIST")  # keeps the journal file between transactions
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}")  # one transaction, and so one wait for the disk
-        _add_later_columns(connection)
+        connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}")  # one transaction: one fsync
+        _add_missing_columns(connection)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
         connection.execute("COMMIT")
     except BaseException:
-        connection.close()  # an open transaction would keep everybody out, the next try too
+        connection.close()  # an open transaction would lock the file for every process, the next try too
         raise
     return connection
 
 
-def _add_later_columns(connection: sqlite3.Connection) -> None:
-    for table, columns in _LATER.items():
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    for table, columns in _ADDED_COLUMNS.items():
         known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
         for name, kind in columns.items():
             if name not in known:
@@ -74,7 +74,7 @@ def _add_later_columns(connection: sqlite3.Connection) -> None:
 
 
 def check_attempt(connection: sqlite3.Connection, attempt: int) -> None:
-    """Raises when a later attempt has begun; to be called inside the transaction that writes.
+    """Raises when a later attempt has begun; call it inside the transaction that writes.
 
     Raises:
         FencedError: It has.
@@ -88,13 +88,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Opens `path` for a reader.
 
     Read-write where possible: after a kill the journal must be rolled back, which a read-only
-    connection cannot do. In a read-only folder the file is read as it is.
+    connection cannot do. In a read-only folder the file is read without that.
 
     Raises:
         sqlite3.Error: It is missing or no database.
     """
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise sqlite3.OperationalError(f"`{path}` is no file of its own: a link, or what waits for somebody to write")
+        raise sqlite3.OperationalError(f"`{path}` is no regular file but a link or a pipe")
     _check_journal(path)
     name = path.absolute().as_uri()
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
@@ -111,31 +111,31 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _check_journal(path: Path) -> None:
-    """Refuses a journal that names another file: rolling it back, SQLite would delete that, wherever it lies.
+    """Raises for a journal that names a super-journal: SQLite would delete that file when it rolls back.
 
-    A run's curves never share a transaction with another database, so that their journal names none.
+    A run's curves never share a transaction with another database, so their own journal names none.
 
     Raises:
-        sqlite3.OperationalError: It does, or cannot be looked at.
+        sqlite3.OperationalError: It names one, or cannot be read.
     """
     try:
         with open_to_read(path.with_name(f"{path.name}-journal")) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - len(_SUPER_JOURNAL)))
-            names_another = file.read() == _SUPER_JOURNAL
+            names_super_journal = file.read() == _SUPER_JOURNAL
     except FileNotFoundError:
         return
     except OSError as err:
         raise sqlite3.OperationalError(f"its journal cannot be read ({err.strerror or err})") from err
-    if names_another:
+    if names_super_journal:
         raise sqlite3.OperationalError("its journal names another file, which is not followed")
 
 
 def has_tables(connection: sqlite3.Connection) -> bool:
-    """Whether anything was ever recorded there: its writer makes all tables at once, in a file that is there before."""
+    """Whether the file has its tables, which its writer creates in one transaction after the file."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'series'").fetchone() is not None
 
 
 def _text(content: bytes) -> str:
-    """A name with damaged letters still is one."""
+    """Decodes text, damaged bytes replaced: a damaged name still is a name."""
     return content.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Reads a run's curves: all points, new points since a cursor, or a bounded picture of any length."""
+"""Reads a run's curves: all points, new points since a cursor, or a bounded number of buckets."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from jupyter_train.store.metrics.blocks import (
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 from jupyter_train.store.private_files import stays_inside
-from jupyter_train.store.readable_rows import parsed
+from jupyter_train.store.readable_rows import parse_json
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_sound, printable
 
-#: What is added to a series' name for the one that says how far its values lie apart: a standard deviation.
+#: Suffix of the series that holds another one's standard deviation.
 SPREAD = "/std"
-#: The series of hashes of the weights, by which a resumed run is verified; nobody is shown it. Where others have the
-#: epoch its points have the number of batches so far, and half a one more at an epoch's end.
+#: The hidden series of hashes of the weights, by which a resumed run is verified. In place of the epoch its points have
+#: the number of batches so far, plus one half at an epoch's end.
 WEIGHTS = "jupyter_train/weights"
-#: More than any series has of anything.
-_ALL = 1 << 40
+#: Larger than any block number.
+_NO_LIMIT = 1 << 40
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
@@ -58,7 +58,7 @@ class Medium(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint on disk; `path` is relative to the run folder, `place` says how much had been recorded before it."""
+    """A checkpoint on disk; `path` is relative to the run folder, `place` is its `HistoryPosition` as text."""
 
     path: str
     kind: str
@@ -72,31 +72,31 @@ class Checkpoint(NamedTuple):
 
 
 class HistoryPosition(NamedTuple):
-    """How much of a run's history lies before one moment: points by series, and media."""
+    """A position in a run's history: the number of points before it, by series, and of media."""
 
     points: dict[str, int]
     media: int
 
     def to_text(self) -> str:
-        """As it is stored."""
+        """The position as stored text."""
         return json.dumps({"points": self.points, "media": self.media})
 
     @classmethod
     def of_text(cls, text: str) -> HistoryPosition:
-        """As it was stored; the very beginning for an empty text.
+        """The position of a stored text; the beginning of the history for an empty text.
 
         Raises:
-            DamagedError: It is not what was stored.
+            DamagedError: The text is damaged.
         """
         try:
-            found = parsed(text) if text else {}
-            return cls(dict(found.get("points", {})), int(found.get("media", 0)))
+            stored = parse_json(text) if text else {}
+            return cls(dict(stored.get("points", {})), int(stored.get("media", 0)))
         except (ValueError, TypeError, AttributeError) as err:
-            raise DamagedError(f"what a checkpoint says of the history before it is damaged ({err})") from err
+            raise DamagedError(f"a checkpoint's position in the history is damaged ({err})") from err
 
 
 class Attempt(NamedTuple):
-    """One attempt at a run after the first: where it went on from, and how much of the history lies before it."""
+    """An attempt after the first: the checkpoint from which it resumed, and `place`, its `HistoryPosition` as text."""
 
     number: int
     at: float
@@ -108,16 +108,16 @@ class Attempt(NamedTuple):
 class MetricReader:
     """Reads `metrics.db`; a missing file reads as empty. Use as a context manager or call `close`.
 
-    Blocks that are damaged are left out and `damage` says so; where nothing can be read, every method raises
+    Damaged blocks are left out and listed by `damage`; where nothing can be read, every method raises
     `DamagedError`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._left_out: Counter[str] = Counter()
-        with self._said():
+        self._unreadable: Counter[str] = Counter()
+        with self._damage_errors():
             self._connection = open_for_reading(path) if path.exists() else sqlite3.connect(":memory:")
-            self._checked = VerifiedBlobs(self._connection)
+            self._verified = VerifiedBlobs(self._connection)
             self._is_empty = not path.exists() or not self._has("checkpoints")
 
     def _has(self, table: str) -> bool:
@@ -125,12 +125,12 @@ class MetricReader:
 
     @property
     def damage(self) -> list[str]:
-        """What could not be read so far, in words; empty when all could."""
-        series = [f"{count:,} values of `{name}`" for name, count in self._checked.lost.items()]
-        return series + [f"{count:,} {word}" for word, count in self._left_out.items()]
+        """Messages about what could not be read so far; empty when all could."""
+        series = [f"{count:,} values of `{name}`" for name, count in self._verified.lost.items()]
+        return series + [f"{count:,} {noun}" for noun, count in self._unreadable.items()]
 
     @contextlib.contextmanager
-    def _said(self) -> Iterator[None]:
+    def _damage_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, *FILE_DAMAGE) as err:
@@ -144,24 +144,24 @@ class MetricReader:
         self.close()
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         self._connection.close()
 
     def _query(self, sql: str, *values: object) -> list[Any]:
-        with self._said():
+        with self._damage_errors():
             return [] if self._is_empty else self._connection.execute(sql, values).fetchall()
 
-    def _sound(self, made: type[_Row], word: str, rows: list[Any]) -> list[_Row]:
-        """The rows whose fields are what they should be; others are counted."""
-        sound = [made(*row) for row in rows if is_sound(made, row)]
+    def _sound_rows(self, row_class: type[_Row], noun: str, rows: list[Any]) -> list[_Row]:
+        """The rows whose values have their types; others are counted."""
+        sound = [row_class(*row) for row in rows if is_sound(row_class, row)]
         if len(sound) < len(rows):
-            self._left_out[word] = len(rows) - len(sound)
+            self._unreadable[noun] = len(rows) - len(sound)
         return sound
 
     @contextlib.contextmanager
     def at_one_moment(self) -> Iterator[None]:
-        """Everything read inside comes from the same commit."""
-        with self._said():
+        """While entered, every read sees the same commit."""
+        with self._damage_errors():
             self._connection.execute("BEGIN")
         try:
             yield
@@ -169,85 +169,87 @@ class MetricReader:
             self._connection.execute("ROLLBACK")
 
     def counts(self) -> dict[str, int]:
-        """Number of points by series name, in order of appearance; of those that are shown."""
+        """Number of points by name of the visible series, in order of appearance."""
         names = [row[0] for row in self._query("SELECT name FROM series WHERE name != ? ORDER BY id", WEIGHTS)]
-        with self._said():
-            return {name: self._checked.total(name) for name in names if isinstance(name, str)}
+        with self._damage_errors():
+            return {name: self._verified.total(name) for name in names if isinstance(name, str)}
 
     def meta(self, name: str) -> Any:
-        """A JSON value the writer keeps, such as `progress`; None when absent or damaged."""
+        """A JSON value that the writer has set, such as `progress`; None when missing or damaged."""
         rows = self._query("SELECT value FROM meta WHERE name = ?", name)
         try:
-            return parsed(rows[0][0]) if rows else None
+            return parse_json(rows[0][0]) if rows else None
         except (ValueError, TypeError):
-            self._left_out[f"text under `{name}`"] = 1
+            self._unreadable[f"text under `{name}`"] = 1
             return None
 
     def media(self) -> list[Medium]:
-        """Everything logged beside numbers, oldest first."""
-        found = self._sound(Medium, "media", self._query("SELECT * FROM media ORDER BY id"))
-        return [medium for medium in found if stays_inside(medium.path)]
+        """Logged images, figures, tables and folders, oldest first."""
+        media = self._sound_rows(Medium, "media", self._query("SELECT * FROM media ORDER BY id"))
+        return [medium for medium in media if stays_inside(medium.path)]
 
     def checkpoints(self) -> list[Checkpoint]:
         """Checkpoints on disk, oldest step first."""
         if self._is_empty:
             return []
-        with self._said():
+        with self._damage_errors():
             columns = ", ".join(Checkpoint._fields if self._has("attempts") else Checkpoint._fields[:7])
         rows = self._query(f"SELECT {columns} FROM checkpoints ORDER BY step")
         return [
-            checkpoint for checkpoint in self._sound(Checkpoint, "checkpoints", rows) if stays_inside(checkpoint.path)
+            checkpoint
+            for checkpoint in self._sound_rows(Checkpoint, "checkpoints", rows)
+            if stays_inside(checkpoint.path)
         ]
 
     def attempts(self) -> list[Attempt]:
-        """Every attempt but the first, oldest first."""
-        with self._said():
+        """The attempts after the first, oldest first."""
+        with self._damage_errors():
             if self._is_empty or not self._has("attempts"):
                 return []
-        return self._sound(Attempt, "attempts", self._query("SELECT * FROM attempts ORDER BY number"))
+        return self._sound_rows(Attempt, "attempts", self._query("SELECT * FROM attempts ORDER BY number"))
 
     def superseded(self, attempt: int) -> dict[str, list[Point]]:
-        """Points by series that an attempt recorded and a later one, which began before them, did again."""
+        """Points by series that an attempt recorded after the checkpoint of a later one."""
         rows = self._query("SELECT series, rows FROM superseded WHERE attempt = ? ORDER BY series, number", attempt)
-        found: dict[str, list[Point]] = {}
+        superseded: dict[str, list[Point]] = {}
         for name, blob in rows:
             if isinstance(blob, bytes) and is_intact(blob, 0, len(blob) // BYTES_PER_POINT):
-                found.setdefault(name, []).extend(unpack_points(blob))
+                superseded.setdefault(name, []).extend(unpack_points(blob))
             else:
-                self._left_out["blocks of an earlier attempt"] += 1
-        return found
+                self._unreadable["blocks of an earlier attempt"] += 1
+        return superseded
 
     def points(self, name: str, start: int = 0) -> list[Point]:
-        """Points of a series from the `start`-th on; those that are damaged are left out."""
+        """Points of a series from index `start` on; damaged ones are left out."""
         first = start // POINTS_PER_BLOCK
         rows = [point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)]
         return [point for point in rows[start - first * POINTS_PER_BLOCK :] if not is_lost(point)]
 
     def last(self) -> dict[str, float]:
-        """The newest value of every series that is shown."""
+        """The newest value of every visible series."""
         newest = {name: self.points(name, count - 1) for name, count in self.counts().items() if count}
         return {name: points[-1].value for name, points in newest.items() if points}
 
     def since(self, cursor: Mapping[str, int]) -> dict[str, list[Point]]:
         """New points by series, for a reader that has seen `cursor[name]` of each."""
-        fresh = {name: count for name, count in self.counts().items() if count > cursor.get(name, 0)}
-        return {name: self.points(name, cursor.get(name, 0)) for name in fresh}
+        new_counts = {name: count for name, count in self.counts().items() if count > cursor.get(name, 0)}
+        return {name: self.points(name, cursor.get(name, 0)) for name in new_counts}
 
     def picture(self, name: str, most: int) -> list[Bucket]:
         """The whole series as at most `most` buckets of equal point count, the last one perhaps smaller.
 
         Reads at most `RADIX * most` entries per level, whatever the length of the run.
         """
-        return self._picture(name, 0, self.counts().get(name, 0), most)
+        return self._buckets_between(name, 0, self.counts().get(name, 0), most)
 
     def window(self, name: str, first_step: int, last_step: int, most: int) -> list[Bucket]:
-        """As `picture`, of the steps from `first_step` to `last_step` and the nearest point on either side."""
+        """As `picture`, for the steps from `first_step` to `last_step` and the nearest point on either side."""
         total = self.counts().get(name, 0)
         start = max(0, self._points_before(name, first_step, total) - 1)
-        return self._picture(name, start, min(total, self._points_before(name, last_step + 1, total) + 1), most)
+        return self._buckets_between(name, start, min(total, self._points_before(name, last_step + 1, total) + 1), most)
 
-    def _picture(self, name: str, start: int, end: int, most: int) -> list[Bucket]:
-        """The points from the `start`-th to before the `end`-th; wider by less than a bucket where they are many."""
+    def _buckets_between(self, name: str, start: int, end: int, most: int) -> list[Bucket]:
+        """Buckets of the points `start` to `end`; where they are many, up to a bucket more at each end."""
         if end <= start:
             return []
         level = 0
@@ -267,39 +269,39 @@ class MetricReader:
         return [bucket_of_buckets(buckets[i : i + group]) for i in range(0, len(buckets), group)]
 
     def _points_before(self, name: str, step: int, total: int) -> int:
-        """How many of a series' points are of an earlier step; steps never go back."""
+        """Number of a series' points before a step; steps never decrease."""
 
         def first_of(number: int) -> int:
             return next(unpack_points(next(self._blobs(name, 0, number, number), b"")), Point(0, 0.0, 0.0, 0.0)).step
 
         blocks = range(-(-total // POINTS_PER_BLOCK))
         block = max(0, bisect_left(blocks, step, key=first_of) - 1)
-        found = unpack_points(next(self._blobs(name, 0, block, block), b""))
-        return block * POINTS_PER_BLOCK + bisect_left([point.step for point in found], step)
+        points = unpack_points(next(self._blobs(name, 0, block, block), b""))
+        return block * POINTS_PER_BLOCK + bisect_left([point.step for point in points], step)
 
     def _buckets_and_tail(self, name: str, level: int, start: int, end: int) -> list[Bucket]:
-        """The buckets of `level` from `start` to before `end`; the last for the points no complete one covers yet."""
+        """The buckets of `level` from `start` to `end`, the last one built from points not in a complete bucket."""
         buckets = self._buckets_from(name, level, start, end)
         if len(buckets) == end - start:
             return buckets
         covered = (start + len(buckets)) * RADIX**level
-        rest: list[Bucket] = []
+        tail_buckets: list[Bucket] = []
         for lower in range(level - 1, 0, -1):
             size = RADIX**lower
-            found = self._buckets_from(name, lower, covered // size)
-            rest += found
-            covered += len(found) * size
+            complete = self._buckets_from(name, lower, covered // size)
+            tail_buckets += complete
+            covered += len(complete) * size
         tail = self.points(name, covered)
         if tail:
-            rest.append(bucket_of_points(tail))
-        return buckets + ([bucket_of_buckets(rest)] if rest else [])
+            tail_buckets.append(bucket_of_points(tail))
+        return buckets + ([bucket_of_buckets(tail_buckets)] if tail_buckets else [])
 
-    def _buckets_from(self, name: str, level: int, start: int, end: int = _ALL) -> list[Bucket]:
+    def _buckets_from(self, name: str, level: int, start: int, end: int = _NO_LIMIT) -> list[Bucket]:
         first = start // BUCKETS_PER_BLOCK
         blobs = self._blobs(name, level, first, (end - 1) // BUCKETS_PER_BLOCK)
         rows = [bucket for blob in blobs for bucket in unpack_buckets(blob)]
         return rows[start - first * BUCKETS_PER_BLOCK : end - first * BUCKETS_PER_BLOCK]
 
-    def _blobs(self, name: str, level: int, first: int, last: int = _ALL) -> Iterator[bytes]:
-        with self._said():
-            yield from () if self._is_empty else self._checked.of(name, level, first, last)
+    def _blobs(self, name: str, level: int, first: int, last: int = _NO_LIMIT) -> Iterator[bytes]:
+        with self._damage_errors():
+            yield from () if self._is_empty else self._verified.of(name, level, first, last)

@@ -1,4 +1,4 @@
-"""Reads the blobs of a series, and says which are not as they were written."""
+"""Reads the blobs of a series and replaces damaged ones."""
 
 from __future__ import annotations
 
@@ -34,68 +34,68 @@ _NUMBERS = (
     "AND number BETWEEN ? AND ?"
 )
 _COUNTED = "SELECT count(*) FROM blocks WHERE series = (SELECT id FROM series WHERE name = ?) AND level = 0"
-#: No series has more: a number that is larger is damaged.
+#: A larger count is damaged: no series has so many points.
 _MAX_POINTS = 1 << 32
-_AT_ONCE = 64
+_BLOCKS_AT_ONCE = 64
 
 
 class VerifiedBlobs:
-    """Blobs by their place; one that is damaged or missing is replaced, and what was lost with it is counted.
+    """Blobs by level and number; damaged or missing ones are replaced and their points counted as lost.
 
-    In the place of lost points stand as many that are no values, so that all others keep their places. Buckets are
-    made anew of what they stand for.
+    Lost points are replaced by placeholders, so that all others keep their indexes. Buckets are rebuilt from the points
+    they cover.
 
     Args:
         connection: The file.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        #: Blocks of buckets that had to be made anew: by series, level and number.
-        self.made_anew: set[tuple[str, int, int]] = set()
+        #: Rebuilt blocks of buckets: series, level and number.
+        self.rebuilt: set[tuple[str, int, int]] = set()
         self._lost: dict[tuple[str, int], int] = {}
         self._connection = connection
 
     @property
     def lost(self) -> Counter[str]:
-        """Values that cannot be read any more, by series, as far as it has come to them."""
-        found: Counter[str] = Counter()
+        """Number of unreadable values by series, among the blobs read so far."""
+        counts: Counter[str] = Counter()
         for (name, _), count in self._lost.items():
-            found[name] += count
-        return found
+            counts[name] += count
+        return counts
 
-    def look_through(self, name: str, go_on: Callable[[], object]) -> None:
-        """Comes to every blob of a series; `go_on` is called between, and may raise."""
+    def verify_series(self, name: str, check: Callable[[], object]) -> None:
+        """Reads every blob of a series; `check` is called in between, and may raise."""
         total = self.total(name)
         level = 0
         while total // RADIX**level:
-            for number in range(0, self._blocks(total, level), _AT_ONCE):
-                go_on()
-                deque(self.of(name, level, number, number + _AT_ONCE - 1), maxlen=0)
+            for number in range(0, self._blocks(total, level), _BLOCKS_AT_ONCE):
+                check()
+                deque(self.of(name, level, number, number + _BLOCKS_AT_ONCE - 1), maxlen=0)
             level += 1
 
     def of(self, name: str, level: int, first: int, last: int) -> Iterator[bytes]:
-        """The blobs of a series and level from one number to another, as far as there are any.
+        """The blobs of a series and level from number `first` to `last`, as far as there are any.
 
         Raises:
-            sqlite3.Error: Not even the list of series can be read.
+            sqlite3.Error: The list of series cannot be read.
         """
-        with self._one_moment():
+        with self._one_transaction():
             total = self.total(name)
-            found = self._found(name, level, first, min(last, self._blocks(total, level) - 1))
+            stored = self._stored_blobs(name, level, first, min(last, self._blocks(total, level) - 1))
         step: int | None = None
         for number in range(first, min(last + 1, self._blocks(total, level))):
             count = self._expected(total, level, number)
-            blob = found.get(number)
+            blob = stored.get(number)
             if not isinstance(blob, bytes) or not is_intact(blob, level, count):
                 if step is None:
                     step = self._step_before(name, number) if level == 0 else 0
-                blob = self._instead(name, level, number, count, step)
+                blob = self._replacement(name, level, number, count, step)
             if level == 0 and count:
                 step = _last_step(blob)
             yield blob
 
     @contextlib.contextmanager
-    def _one_moment(self) -> Iterator[None]:
+    def _one_transaction(self) -> Iterator[None]:
         if self._connection.in_transaction:
             yield
             return
@@ -106,7 +106,7 @@ class VerifiedBlobs:
             self._connection.execute("ROLLBACK")
 
     def total(self, name: str) -> int:
-        """How many points a series has; as many as there are blocks for, where its own number cannot be right.
+        """Number of points of a series; where the stored count is damaged, as many as its blocks hold.
 
         Raises:
             sqlite3.Error: The list of series cannot be read.
@@ -114,17 +114,17 @@ class VerifiedBlobs:
         row = self._connection.execute("SELECT count FROM series WHERE name = ?", (name,)).fetchone()
         total = row[0] if row is not None and isinstance(row[0], int) else 0
         with contextlib.suppress(*FILE_DAMAGE):
-            if not self._is_end(name, total):
+            if not self._is_consistent(name, total):
                 [blocks] = self._connection.execute(_COUNTED, (name,)).fetchone()
-                is_near = blocks - 2 < total / POINTS_PER_BLOCK <= blocks + 2  # blocks are missing, the number is right
+                is_near = blocks - 2 < total / POINTS_PER_BLOCK <= blocks + 2  # blocks are missing, the count is right
                 return max(0, int(total)) if is_near else int(blocks) * POINTS_PER_BLOCK
         return max(0, min(int(total), _MAX_POINTS))
 
-    def _is_end(self, name: str, total: int) -> bool:
-        """Whether there is a block for the last of so many points, and none after it."""
+    def _is_consistent(self, name: str, total: int) -> bool:
+        """Whether the last of `total` points lies in the last block."""
         last = (total - 1) // POINTS_PER_BLOCK
-        found = self._connection.execute(_NUMBERS, (name, last, last + 1)).fetchall()
-        return bool(found == [(last,)] or (total == 0 and not found))
+        blocks = self._connection.execute(_NUMBERS, (name, last, last + 1)).fetchall()
+        return bool(blocks == [(last,)] or (total == 0 and not blocks))
 
     @staticmethod
     def _blocks(total: int, level: int) -> int:
@@ -136,34 +136,34 @@ class VerifiedBlobs:
         size = POINTS_PER_BLOCK if level == 0 else BUCKETS_PER_BLOCK
         return max(0, min(size, int(total // RADIX**level) - number * size))
 
-    def _found(self, name: str, level: int, first: int, last: int) -> dict[int, object]:
+    def _stored_blobs(self, name: str, level: int, first: int, last: int) -> dict[int, object]:
         try:
             return dict(self._connection.execute(_BLOCKS, (name, level, first, last)))
         except FILE_DAMAGE:
             return dict(self._one_by_one(name, level, first, last))
 
     def _one_by_one(self, name: str, level: int, first: int, last: int) -> Iterator[tuple[int, object]]:
-        """What lies on pages that can be read."""
+        """The blobs on pages that can be read."""
         for number in range(first, last + 1):
             with contextlib.suppress(*FILE_DAMAGE):
                 yield from self._connection.execute(_BLOCKS, (name, level, number, number)).fetchall()
 
     def _step_before(self, name: str, number: int) -> int:
-        """The last step of the nearest of some earlier blocks that can be read; 0 where there is none."""
-        found = self._found(name, 0, max(0, number - _AT_ONCE), number - 1) if number else {}
-        intact = (blob for _, blob in sorted(found.items(), reverse=True) if _is_whole(blob))
+        """The last step of the nearest earlier block that can be read; 0 where there is none."""
+        earlier = self._stored_blobs(name, 0, max(0, number - _BLOCKS_AT_ONCE), number - 1) if number else {}
+        intact = (blob for _, blob in sorted(earlier.items(), reverse=True) if _is_whole(blob))
         return next(map(_last_step, intact), 0)
 
-    def _instead(self, name: str, level: int, number: int, count: int, step: int) -> bytes:
+    def _replacement(self, name: str, level: int, number: int, count: int, step: int) -> bytes:
         if level == 0:
             self._lost[name, number] = count
             return pack(lost_points(count, step))
-        self.made_anew.add((name, level, number))
+        self.rebuilt.add((name, level, number))
         start = number * BUCKETS_PER_BLOCK * RADIX
-        return pack(list(self._buckets(name, level, start, start + count * RADIX)))
+        return pack(list(self._rebuild_buckets(name, level, start, start + count * RADIX)))
 
-    def _buckets(self, name: str, level: int, start: int, end: int) -> Iterator[Bucket]:
-        """Buckets of a level, of those below it from `start` to before `end`, or of points."""
+    def _rebuild_buckets(self, name: str, level: int, start: int, end: int) -> Iterator[Bucket]:
+        """Rebuilds buckets of a level from the entries `start` to `end` of the level below."""
         if level == 1:
             blobs = self.of(name, 0, start // POINTS_PER_BLOCK, (end - 1) // POINTS_PER_BLOCK)
             points = [point for blob in blobs for point in unpack_points(blob)][: end - start]

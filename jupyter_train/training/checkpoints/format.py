@@ -18,7 +18,7 @@ from typing import IO, Any
 import torch
 
 from jupyter_train.exceptions import StoreError
-from jupyter_train.store.private_files import create_anew, open_to_read
+from jupyter_train.store.private_files import create_new_file, open_to_read
 from jupyter_train.store.run_folder import sync_folder
 from jupyter_train.training.checkpoints.plain_content import pickle_extracted, put_back, split
 
@@ -65,7 +65,7 @@ def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[in
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(create_anew(temporary), "wb") as file:
+        with os.fdopen(create_new_file(temporary), "wb") as file:
             hashing = _Hashing(file)
             _save(content, hashing)
             file.flush()
