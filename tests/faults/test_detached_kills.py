@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from jupyter_train import get_run, runs
-from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.store import runs as runs_module
+from jupyter_train.store import MetricReader, RunFolder, run_queries
 
 pytestmark = [pytest.mark.timeout(180)]
 
@@ -67,7 +66,7 @@ def _points(run) -> list[tuple[int, float]]:
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_killed_run_says_so_and_keeps_what_it_acknowledged(seed: int, monkeypatch) -> None:
-    monkeypatch.setattr(runs_module, "QUEUED_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(run_queries, "QUEUED_TIMEOUT_S", 1.0)
     dice = random.Random(seed)
     how, is_orphan, expected = WAYS[seed % len(WAYS)]
     starter = subprocess.Popen([sys.executable, "-W", "ignore", "-c", STARTER, ROOT])

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_train import doctor, runs
 from jupyter_train.exceptions import RunStateError
-from jupyter_train.store import runs as runs_module
+from jupyter_train.store import run_queries
 from jupyter_train.training.checkpoints.format import is_valid
 from tests.faults.children import Child
 from tests.faults.counts import share
@@ -77,7 +77,7 @@ def test_a_disk_that_is_full_for_a_while_delays_the_record_and_loses_nothing(tal
 
 
 def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatch, tally) -> None:
-    monkeypatch.setattr(runs_module, "QUEUED_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(run_queries, "QUEUED_TIMEOUT_S", 0.0)
     expected = whole("plain", **SMALL)
     made = Child(with_a_fault, 0, KILL).result()["made"]
     chosen = range(1, len(made)) if share(0, 1) else _telling(made)

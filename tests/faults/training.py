@@ -15,8 +15,7 @@ import torch
 from torch.utils.data import default_collate
 
 from jupyter_train import doctor, get_run, runs, train
-from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.store import runs as runs_module
+from jupyter_train.store import MetricReader, RunFolder, run_queries
 from jupyter_train.training.checkpoints import callback, schedule
 from tests.faults.children import Child
 from tests.faults.counts import ENGINE_VARIABLE
@@ -137,7 +136,7 @@ def carry_out(
 ) -> dict[str, Any]:
     """Trains a subject in this process, taking a checkpoint whenever one can be taken."""
     torch.set_num_threads(1)
-    runs_module.QUEUED_TIMEOUT_S = 0.0  # nobody else is about to begin a run here
+    run_queries.QUEUED_TIMEOUT_S = 0.0  # nobody else is about to begin a run here
     if not changes.pop("usual", False):
         schedule.MIN_PERIOD_S, schedule.WRITING_SHARE = 0.0, 100.0
     if only_at := changes.pop("only_at", None):
