@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,21 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.store.metrics.blocks import (
-    BUCKETS_PER_BLOCK,
     BYTES_PER_POINT,
-    POINTS_PER_BLOCK,
-    RADIX,
     Bucket,
     Point,
-    bucket_of_buckets,
-    bucket_of_points,
-    buckets_of_columns,
     is_intact,
-    is_lost,
-    point_columns,
-    unpack_buckets,
     unpack_points,
 )
+from jupyter_train.store.metrics.downsampling import Downsampler, points_from
 from jupyter_train.store.metrics.file import open_for_reading
 from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
 from jupyter_train.store.private_files import stays_inside
@@ -39,8 +30,6 @@ SPREAD = "/std"
 #: The hidden series of hashes of the weights, by which a resumed run is verified. In place of the epoch its points have
 #: the number of batches so far, plus one half at an epoch's end.
 WEIGHTS = "jupyter_train/weights"
-#: Larger than any block number.
-_NO_LIMIT = 1 << 40
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
@@ -221,9 +210,7 @@ class MetricReader:
 
     def points(self, name: str, start: int = 0) -> list[Point]:
         """Points of a series from index `start` on; damaged ones are left out."""
-        first = start // POINTS_PER_BLOCK
-        rows = [point for blob in self._blobs(name, 0, first) for point in unpack_points(blob)]
-        return [point for point in rows[start - first * POINTS_PER_BLOCK :] if not is_lost(point)]
+        return points_from(self._blobs, name, start)
 
     def last(self) -> dict[str, float]:
         """The newest value of every visible series."""
@@ -236,72 +223,13 @@ class MetricReader:
         return {name: self.points(name, cursor.get(name, 0)) for name in new_counts}
 
     def picture(self, name: str, most: int) -> list[Bucket]:
-        """The whole series as at most `most` buckets of equal point count, the last one perhaps smaller.
-
-        Reads at most `RADIX * most` entries per level, whatever the length of the run.
-        """
-        return self._buckets_between(name, 0, self.counts().get(name, 0), most)
+        """The whole series as at most `most` buckets; see `Downsampler.picture`."""
+        return Downsampler(self._blobs).picture(name, self.counts().get(name, 0), most)
 
     def window(self, name: str, first_step: int, last_step: int, most: int) -> list[Bucket]:
-        """As `picture`, for the steps from `first_step` to `last_step` and the nearest point on either side."""
-        total = self.counts().get(name, 0)
-        start = max(0, self._points_before(name, first_step, total) - 1)
-        return self._buckets_between(name, start, min(total, self._points_before(name, last_step + 1, total) + 1), most)
+        """The steps from `first_step` to `last_step` as at most `most` buckets; see `Downsampler.window`."""
+        return Downsampler(self._blobs).window(name, self.counts().get(name, 0), first_step, last_step, most)
 
-    def _buckets_between(self, name: str, start: int, end: int, most: int) -> list[Bucket]:
-        """Buckets of the points `start` to `end`; where they are many, up to a bucket more at each end."""
-        if end <= start:
-            return []
-        level = 0
-        while (end - start) // RADIX ** (level + 1) >= most:
-            level += 1
-        if level == 0:
-            first = start // POINTS_PER_BLOCK
-            columns = point_columns(self._blobs(name, 0, first, (end - 1) // POINTS_PER_BLOCK))
-            before = first * POINTS_PER_BLOCK
-            columns = [column[start - before : end - before] for column in columns]
-            return buckets_of_columns(columns, -(-(end - start) // most))
-        size = RADIX**level
-        buckets = self._buckets_and_tail(name, level, start // size, -(-end // size))
-        group = -(-len(buckets) // most)
-        if group == 1:
-            return buckets
-        return [bucket_of_buckets(buckets[i : i + group]) for i in range(0, len(buckets), group)]
-
-    def _points_before(self, name: str, step: int, total: int) -> int:
-        """Number of a series' points before a step; steps never decrease."""
-
-        def first_of(number: int) -> int:
-            return next(unpack_points(next(self._blobs(name, 0, number, number), b"")), Point(0, 0.0, 0.0, 0.0)).step
-
-        blocks = range(-(-total // POINTS_PER_BLOCK))
-        block = max(0, bisect_left(blocks, step, key=first_of) - 1)
-        points = unpack_points(next(self._blobs(name, 0, block, block), b""))
-        return block * POINTS_PER_BLOCK + bisect_left([point.step for point in points], step)
-
-    def _buckets_and_tail(self, name: str, level: int, start: int, end: int) -> list[Bucket]:
-        """The buckets of `level` from `start` to `end`, the last one built from points not in a complete bucket."""
-        buckets = self._buckets_from(name, level, start, end)
-        if len(buckets) == end - start:
-            return buckets
-        covered = (start + len(buckets)) * RADIX**level
-        tail_buckets: list[Bucket] = []
-        for lower in range(level - 1, 0, -1):
-            size = RADIX**lower
-            complete = self._buckets_from(name, lower, covered // size)
-            tail_buckets += complete
-            covered += len(complete) * size
-        tail = self.points(name, covered)
-        if tail:
-            tail_buckets.append(bucket_of_points(tail))
-        return buckets + ([bucket_of_buckets(tail_buckets)] if tail_buckets else [])
-
-    def _buckets_from(self, name: str, level: int, start: int, end: int = _NO_LIMIT) -> list[Bucket]:
-        first = start // BUCKETS_PER_BLOCK
-        blobs = self._blobs(name, level, first, (end - 1) // BUCKETS_PER_BLOCK)
-        rows = [bucket for blob in blobs for bucket in unpack_buckets(blob)]
-        return rows[start - first * BUCKETS_PER_BLOCK : end - first * BUCKETS_PER_BLOCK]
-
-    def _blobs(self, name: str, level: int, first: int, last: int = _NO_LIMIT) -> Iterator[bytes]:
+    def _blobs(self, name: str, level: int, first: int, last: int) -> Iterator[bytes]:
         with self._damage_errors():
             yield from () if self._is_empty else self._verified.of(name, level, first, last)
