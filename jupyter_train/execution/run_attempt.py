@@ -188,7 +188,7 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
     result = fit(prepared.module, prepared.source, context)
     steps = result.trainer.global_step if result.trainer is not None else 0
     earlier = origin.step if origin is not None else 0
-    first_folder, first_hash = record.folder, writer.summary_now().get("initial_state", {}).get("sha256", "")
+    first_folder, first_hash = record.folder, writer.current_summary().get("initial_state", {}).get("sha256", "")
     if origin is not None:
         first_folder, first_hash = origin.initial_folder, origin.initial_sha256
     initial_weights.mark(
