@@ -25,7 +25,6 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
     paths = [package_parent, os.environ.get("PYTHONPATH", "")]
     environment = variables() | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     environment[STORE_VARIABLE] = store_url  # not in the arguments: every user of the machine can read those
-    environment.pop("WANDB_SERVICE", None)  # names the kernel's own wandb process
     try:
         with open_to_append(writer.folder.path / f"mirror-{kind}.txt") as output:
             subprocess.Popen(

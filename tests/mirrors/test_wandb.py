@@ -13,13 +13,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_train import train, tune
-from jupyter_train.mirrors.wandb import rows_of
 from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_counts
 from jupyter_train.run import RunStatus
-from jupyter_train.store import MetricReader, RunFolder, RunWriter
-from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.writer import Row
+from tests.mirrors.recording import begun, stored, wait_for
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -50,18 +47,6 @@ def mirrored(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return dict(found)
 
 
-def stored(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    with MetricReader(RunFolder(folder).metrics) as reader:
-        return {name: [(p.step, p.value) for p in reader.points(name)] for name in reader.counts()}
-
-
-def wait_for(condition, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def mirror(store, key: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "jupyter_train.mirrors.wandb", "--store", store.url, "--run", key]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -74,16 +59,6 @@ def test_what_the_mirror_sends_equals_the_store() -> None:
     texts = [event.text for event in run.events if event.kind == "mirror"]
     assert len(texts) == 1
     assert texts[0].startswith("W&B: offline, ")
-
-
-def begun(store):
-    """A run that this process records: its row, folder, lock and writer."""
-    record = store.create_run("digits")
-    folder = RunFolder(record.folder)
-    lock = RunLock(folder.lock)
-    lock.acquire()
-    store.set_status(record.key, RunStatus.RUNNING, started_at=time.time())
-    return record, folder, lock, RunWriter(store, record.key, folder)
 
 
 def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
@@ -152,23 +127,6 @@ def test_a_run_is_finished_though_wandb_cannot_start(monkeypatch, tmp_path: Path
     assert [event.text for event in run.events if event.kind == "mirror"] == [
         "wandb: not started (No such file or directory); training continues"
     ]
-
-
-def test_rows_keep_each_series_in_order_even_where_steps_go_back() -> None:
-    fresh = {
-        "loss": [Point(step, 0.0, float(index), 0.0) for index, step in enumerate([0, 1, 5, 3, 3, 6])],
-        "acc": [Point(step, 0.0, float(step), 0.0) for step in range(7)],
-    }
-    rows = rows_of(fresh, is_last=True)
-    assert [row["loss"] for *_, row in rows if "loss" in row] == [0, 1, 2, 3, 4, 5]
-    assert [row["acc"] for *_, row in rows if "acc" in row] == list(range(7))
-    assert [step for step, _, row in rows if "loss" in row] == [0, 1, 5, 3, 3, 6]
-
-
-def test_the_newest_step_waits_for_its_other_values() -> None:
-    fresh = {"loss": [Point(0, 0.0, 1.0, 0.0), Point(1, 0.0, 2.0, 0.0)]}
-    assert [step for step, *_ in rows_of(fresh, is_last=False)] == [0]
-    assert [step for step, *_ in rows_of(fresh, is_last=True)] == [0, 1]
 
 
 def test_the_real_client_syncs_the_same_rows_to_a_server(monkeypatch) -> None:
