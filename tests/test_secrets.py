@@ -20,7 +20,7 @@ from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store.redaction import MASK
 from tests.models import LitDigits, digits
 from tests.notebook.test_retrain import write
-from tests.store.test_masking import CANARIES
+from tests.store.test_redaction import CANARIES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -1,4 +1,9 @@
-"""The run store: what training writes and everything else reads.
+"""The run store: what training writes and every view reads.
+
+`Store` (runs.py) holds runs and events in the central database; `run_index` lists them, `commands` carries requests to
+a run's owner. `RunFolder` (run_folder.py) is a run's folder, `RunWriter` (writer.py) records a live run into it, and
+`MetricReader` (metrics/) reads its curves. `run_lock` and `takeover` say which process owns a run, `trust` which
+folders may be unpickled, `redaction` and the `secret_*` modules keep secrets out.
 
 Names are imported when first used: a panel says `loading` before SQLAlchemy is.
 """

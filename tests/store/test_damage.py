@@ -1,4 +1,7 @@
-"""Damaged curves and rows: what is changed is found and said, everything else is shown."""
+"""Damaged curves and rows: what is changed is found and said, everything else is shown.
+
+Across modules (verified_blobs, readable_rows, panel): what one replaces another has to report.
+"""
 
 from __future__ import annotations
 

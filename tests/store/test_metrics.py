@@ -1,4 +1,7 @@
-"""Curves: every point kept, any length opened as a bounded picture, nothing lost by a failed commit."""
+"""Curves: every point kept, any length opened as a bounded picture, nothing lost by a failed commit.
+
+The appender and the reader are tested together: each shows that the other is right.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,5 @@
-"""A run's curves: packed blocks with a min/max pyramid, in the run folder's own SQLite file."""
+"""A run's curves in `metrics.db`, standard library only.
+
+`appender` writes points and `reader` reads them; `blocks` packs both and builds the pyramid of buckets, from which
+`downsampling` draws a series of any length. `rewind` begins another attempt, `verified_blobs` replaces what is damaged.
+"""

@@ -1,17 +1,21 @@
-"""Values that cannot be read when they are to be written: left out, said, and everything else is recorded."""
+"""The writer: an unreadable value, a full disk or a locked file costs nothing else."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_train.exceptions import StoreError
+from jupyter_train.exceptions import (
+    StoreError,
+)
 from jupyter_train.run import RunStatus
-from jupyter_train.store import MetricReader, RunFolder, open_store
+from jupyter_train.store import MetricReader, RunFolder, RunWriter, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
-from jupyter_train.store.writer import Row, RunWriter
+from jupyter_train.store.writer import Row
 
 
 class Lost:
@@ -130,3 +134,56 @@ def test_an_end_that_was_settled_meanwhile_is_no_error(own_store, monkeypatch: p
     monkeypatch.setattr("jupyter_train.store.writer.time.sleep", settled)
     assert writer.close(RunStatus.FINISHED)
     assert open_store().get(record.key).status is RunStatus.FINISHED
+
+
+def test_a_full_disk_degrades_the_run_and_loses_nothing(store) -> None:
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING)
+    writer = RunWriter(store, record.key, RunFolder(record.folder))
+    writer.add(Row(0, 0.0, 0.0, [("loss", 0.0)]))
+    assert writer.flush()
+    connection = writer._appender._open()
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={pages}")  # SQLite's own "disk full"
+    for step in range(1, 5000):
+        writer.add(Row(step, 0.0, 0.0, [("loss", float(step))]))
+    assert not writer.flush()
+    assert "full" in store.get(record.key).degraded
+    connection.execute("PRAGMA max_page_count=1000000")
+    assert writer.close(RunStatus.FINISHED)
+    with MetricReader(RunFolder(record.folder).metrics) as reader:
+        assert [point.step for point in reader.points("loss")] == list(range(5000))
+    assert (store.get(record.key).degraded, store.get(record.key).status) == ("", RunStatus.FINISHED)
+
+
+def test_a_locked_store_degrades_the_run_and_loses_nothing(store, own_store: Path) -> None:
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING)
+    folder = RunFolder(record.folder)
+    writer = RunWriter(store, record.key, folder)
+    assert writer.flush()
+    lock = sqlite3.connect(folder.metrics, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    writer._appender._open().execute("PRAGMA busy_timeout=10")
+    for step in range(300):
+        writer.add(Row(step, 0.0, 0.0, [("loss", float(step))]))
+    assert not writer.flush()
+    assert "locked" in writer.degraded
+    lock.execute("COMMIT")
+    assert writer.close(RunStatus.FINISHED)
+    with MetricReader(folder.metrics) as reader:
+        assert len(reader.points("loss")) == 300
+    kinds = [event.kind for event in store.events_of(record.key)]
+    assert kinds == ["recovered"]
+
+
+def test_nan_is_an_event_with_its_step(store) -> None:
+    record = store.create_run("digits")
+    store.set_status(record.key, RunStatus.RUNNING)
+    writer = RunWriter(store, record.key, RunFolder(record.folder))
+    for step in range(10):
+        writer.add(Row(step, 0.0, 0.0, [("train_loss", float("nan") if step >= 7 else 1.0)]))
+    writer.close(RunStatus.FINISHED)
+    assert [(e.kind, e.step, e.text) for e in store.events_of(record.key)] == [
+        ("nan", 7, "train_loss became NaN at step 7")
+    ]
