@@ -66,7 +66,7 @@ def test_a_path_that_leads_out_of_the_folder_is_not_followed(store, path) -> Non
 
 def test_a_folder_that_is_there_already_is_not_taken_for_a_new_runs(tmp_path) -> None:
     (tmp_path / "a").mkdir()
-    with pytest.raises(StoreError, match="is there already"):
+    with pytest.raises(StoreError, match="exists already"):
         RunFolder.create(tmp_path, "a")
 
 
