@@ -109,7 +109,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
     config = TrainConfig.of(_with_recorded({**plain, **options}), expressions)
 
     def build(config: TrainConfig) -> tuple[Any, Any]:
-        from jupyter_train.training.cli_config import build as build_parts
+        from jupyter_train.training.cli_config import build_parts
 
         parts = build_parts(content, model_class, data_class)
         for name in ("default_root_dir", "enable_progress_bar", "barebones", "model_registry", "num_nodes"):

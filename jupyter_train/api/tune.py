@@ -183,7 +183,7 @@ def _check_effect(plan: TrialSpec) -> None:
     Raises:
         OptionError: It is the size of batches that others make, or a rate that `--optimizer` does not take.
     """
-    from jupyter_train.training.inspection.ineffective_options import maker_words, uses_batch_size
+    from jupyter_train.training.inspection.ineffective_options import describe_batch_maker, uses_batch_size
 
     optimizer = plan.config.train.get("optimizer")
     for name in ("lr", "learning_rate"):
@@ -196,8 +196,8 @@ def _check_effect(plan: TrialSpec) -> None:
     for name, option in plan.options.items():
         if option == "batch_size" and not uses_batch_size(plan.data):
             raise OptionError(
-                f"`{name}` is searched but has no effect: {maker_words(plan.data)}; give `(X, y)`, a DataFrame or a "
-                "Dataset"
+                f"`{name}` is searched but has no effect: {describe_batch_maker(plan.data)}; give `(X, y)`, a "
+                "DataFrame or a Dataset"
             )
 
 

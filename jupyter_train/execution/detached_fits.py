@@ -60,13 +60,13 @@ def launch(store: Store, spec: RunSpec, build: Build, observer: RunObserver) -> 
 
 def _models(build: Build, parts: Sequence[FitSpec], first: PreparedRun) -> list[Any]:
     """The model of every part, made under its seed as it would be here; of an object that is given, that alone."""
-    from jupyter_train.training.model import unwrapped
+    from jupyter_train.training.model import unwrap_compiled
     from jupyter_train.training.state import seeds
 
     found = [first.model]
     for part in parts[1:]:
         seeds.seed_all(part.recorded["seed"])
-        model = unwrapped(build(part.config)[0])
+        model = unwrap_compiled(build(part.config)[0])
         if model is first.model:
             return found
         found.append(model)

@@ -24,7 +24,7 @@ class ModelCopies:
 
     def __call__(self, config: TrainConfig) -> tuple[Any, Any]:
         """The model of the next fit, and the data; the first call is there to see whether they fit the options."""
-        from jupyter_train.training.model import copy_of, unwrapped
+        from jupyter_train.training.model import copy_model, unwrap_compiled
 
         model, data = self._build(config)
         if model is not None and model is self._before():
@@ -32,7 +32,7 @@ class ModelCopies:
         else:
             with contextlib.suppress(TypeError):  # no model at all, which is said later
                 self._before = weakref.ref(model)
-        return (model if self.given is None else copy_of(unwrapped(model))), data
+        return (model if self.given is None else copy_model(unwrap_compiled(model))), data
 
     def words(self, config: TrainConfig) -> str:
         """A warning about a model that was given as an object; empty where there is none."""

@@ -54,11 +54,11 @@ def prepare(spec: RunSpec, build: Build, store: Store | None = None) -> Prepared
         JupyterTrainError: They do not fit each other, or the options.
     """
     from jupyter_train.training.checkpoints import initial_weights
-    from jupyter_train.training.data.loaders import as_source
+    from jupyter_train.training.data.loaders import make_data_source
     from jupyter_train.training.fit import check_validation
-    from jupyter_train.training.inspection.finders import find
-    from jupyter_train.training.inspection.ineffective_options import without_effect
-    from jupyter_train.training.model import as_module, unused_rate, unwrapped
+    from jupyter_train.training.inspection.finders import run_finders
+    from jupyter_train.training.inspection.ineffective_options import describe_ineffective_options
+    from jupyter_train.training.model import as_module, describe_unused_lr, unwrap_compiled
     from jupyter_train.training.state import seeds
     from jupyter_train.training.trainer import check_arguments
 
@@ -66,20 +66,20 @@ def prepare(spec: RunSpec, build: Build, store: Store | None = None) -> Prepared
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     seeds.seed_all(config.seed)
     model, data = build(config)
-    model = unwrapped(model)
+    model = unwrap_compiled(model)
     if config.reinit:
         initial_weights.reinitialise(model)
     module = as_module(model, config.settled())
     split_seed = config.seed if config.split_seed is None else config.split_seed
-    source = as_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
+    source = make_data_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
     check_validation(module, source, config)
     prepared = PreparedRun(model=model, data=data, module=module, source=source)
     if spec.role is not RunRole.TRIAL:  # a search says this once, for all of its trials
-        prepared.remarks = [*without_effect(config, data), *filter(None, [unused_rate(model, config)])]
+        prepared.remarks = [*describe_ineffective_options(config, data), *filter(None, [describe_unused_lr(model, config)])]
     if config.is_looking:
-        prepared.findings = find(model, data, module, source, config)
+        prepared.findings = run_finders(model, data, module, source, config)
         prepared.module = as_module(model, config)
-        prepared.source = as_source(data, config, prepared.module, config.seed)
+        prepared.source = make_data_source(data, config, prepared.module, config.seed)
     if spec.role is not RunRole.TRIAL:  # a search checks its trials' arguments once
         prepared.world_size = check_arguments(config)
     return prepared

@@ -15,6 +15,7 @@ _MOVED = {
     "execution.pickling": "execution.workers.pickling",
     "training.datasets": "training.data.seeded_dataset",
     "training.encoder": "training.data.encoder",
+    "training.finders": "training.inspection.finders",
     "training.indexed": "training.data.in_memory",
     "training.order": "training.data.sample_order",
     "training.sampler_state": "training.data.sampler_state",
@@ -26,6 +27,7 @@ _MOVED = {
 #: Classes in those modules that have another name today.
 _RENAMED = {
     ("training.datasets", "StandIn"): "DatasetProxy",
+    ("training.finders", "Finding"): "FinderResult",
     ("training.order", "Order"): "SampleOrder",
     ("training.order", "Place"): "PassStart",
     ("tuning.plan", "Copier"): "ModelCopier",

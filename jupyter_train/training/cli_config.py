@@ -1,4 +1,4 @@
-"""LightningCLI files: built through Lightning's own CLI classes, as `python main.py fit --config` would."""
+"""Reads LightningCLI files by Lightning's own CLI classes, as `python main.py fit --config` does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 @dataclass
 class CliParts:
-    """What a LightningCLI file describes."""
+    """Model, datamodule and Trainer arguments of a LightningCLI file."""
 
     model: pl.LightningModule
     datamodule: pl.LightningDataModule | None
@@ -34,19 +34,20 @@ class CliParts:
 
 
 class _PartsCLI(LightningCLI):
-    """Builds model, data and trainer arguments, but no trainer: that one is ours to build."""
+    """Instantiates model and data, and keeps the Trainer arguments instead of making a Trainer."""
 
+    # `_get` reads the config of the subcommand, as `LightningCLI.instantiate_trainer` itself does
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         self.trainer_arguments = {**self._get(self.config_init, "trainer", default={}), **kwargs}
 
 
-def build(
+def build_parts(
     content: Mapping[str, Any], model_class: type[Any] | None = None, data_class: type[Any] | None = None
 ) -> CliParts:
-    """What a file's content describes.
+    """Model, data and Trainer arguments of a file.
 
     Args:
-        content: The mapping in the file; a `fit:` root and a `ckpt_path` are understood.
+        content: The mapping in the file; may have a `fit:` root and a `ckpt_path`.
         model_class: Class whose arguments `model:` holds; None when `model:` names a `class_path`.
         data_class: The same for `data:`.
 
@@ -60,10 +61,10 @@ def build(
     ckpt_path = settings.pop("ckpt_path", None)
     settings.pop("weights_only", None)
     _refuse_other_lightning(settings, model_class, data_class)
-    given = set(settings.get("trainer") or {})
+    trainer_keys = set(settings.get("trainer") or {})
     has_data = "data" in settings
     try:
-        with _no_arguments():
+        with _without_process_arguments():
             cli = _PartsCLI(
                 model_class,
                 data_class,
@@ -75,11 +76,11 @@ def build(
             )
     except (ArgumentError, SystemExit) as err:
         for path in class_paths(settings):
-            refuse_other_lightning(_named(path), f"`class_path: {path}`")
-        raise OptionError(f"the file was not accepted by LightningCLI: {_cleaned(err)}") from err
+            refuse_other_lightning(_import_or_none(path), f"`class_path: {path}`")
+        raise OptionError(f"the file was not accepted by LightningCLI: {_single_line(err)}") from err
     known = {option.name: option for option in trainer_options()}
-    said = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_said(value)]
-    trainer = {name: cli.trainer_arguments[name] for name in said if name in given}
+    names = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_said(value)]
+    trainer = {name: cli.trainer_arguments[name] for name in names if name in trainer_keys}
     seed = cli.config.get("seed_everything")
     return CliParts(
         cli.model,
@@ -91,44 +92,44 @@ def build(
 
 
 def _refuse_other_lightning(settings: Mapping[str, Any], model_class: Any, data_class: Any) -> None:
-    """Raises where a class of the package `lightning` is named, in the file or beside it.
+    """Refuses classes of the package `lightning`, in the file or as model and data.
 
     Raises:
-        OptionError: One is.
+        OptionError: There is one.
     """
     for path in class_paths(settings):
         if (instead := import_instead(path)) is not None:
             name = path.rpartition(".")[2]
-            place = instead.split()[1]
+            module_name = instead.split()[1]
             raise OptionError(
                 f"`class_path: {path}` is of the package `lightning`, and here `pytorch_lightning` trains; write "
-                f"`class_path: {place}.{name}`"
+                f"`class_path: {module_name}.{name}`"
             )
     refuse_other_lightning([model_class, data_class], "the file")
 
 
-def _named(path: str) -> Any:
-    """The class of a path; None where there is none, as LightningCLI has said then."""
+def _import_or_none(path: str) -> Any:
+    """The class of an import path; None where it cannot be imported, which LightningCLI has reported."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name, None)
-    except Exception:  # noqa: BLE001  the file was refused for that
+    except Exception:  # noqa: BLE001  LightningCLI has refused the file for that
         return None
 
 
 @contextlib.contextmanager
-def _no_arguments() -> Iterator[None]:
-    """LightningCLI warns when the process has arguments of its own, as a kernel always has.
+def _without_process_arguments() -> Iterator[None]:
+    """Hides `sys.argv`: LightningCLI warns when the process has arguments, as a kernel always has.
 
-    It also warns that an optimizer in the file overrides the module's own: that is what it is in the file for.
+    Also hides its warning that an optimizer in the file overrides the module's own: it is there for that.
     """
-    kept, sys.argv = sys.argv, sys.argv[:1]
+    arguments, sys.argv = sys.argv, sys.argv[:1]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*will be overridden by.*")
             yield
     finally:
-        sys.argv = kept
+        sys.argv = arguments
 
 
 def is_cli_file(content: Mapping[str, Any]) -> bool:
@@ -145,6 +146,6 @@ def class_of(value: Any) -> type[Any] | None:
     return value if inspect.isclass(value) else None
 
 
-def _cleaned(err: BaseException) -> str:
+def _single_line(err: BaseException) -> str:
     text = " ".join(str(err).split())
     return text[:600] or "see the log"

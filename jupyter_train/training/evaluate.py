@@ -1,4 +1,4 @@
-"""Testing, validating and predicting with a run's weights, quietly."""
+"""`run.test`, `run.validate` and `run.predict`: Lightning's loops with a run's weights, without output."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from jupyter_train.exceptions import DataError, ModelError
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.data.encoder import Encoder
-from jupyter_train.training.data.evaluation_rows import evaluated, inputs_of
-from jupyter_train.training.data.row_inputs import as_rows, is_array, is_column, plain
+from jupyter_train.training.data.evaluation_rows import make_evaluation_dataset, make_input_dataset
+from jupyter_train.training.data.row_inputs import is_array, is_column, to_array_like, to_row_inputs
 from jupyter_train.training.logging.console import captured
-from jupyter_train.training.model import is_lookup
+from jupyter_train.training.model import has_embedding
 from jupyter_train.training.plain_module import PlainModule
 
 
@@ -33,19 +33,19 @@ def _quiet_trainer() -> pl.Trainer:
     )
 
 
-def _ignored(_text: str) -> None:
-    """Where Lightning's chatter goes."""
+def _ignore(_text: str) -> None:
+    """Drops Lightning's output."""
 
 
 @dataclass(frozen=True)
-class _Stage:
-    """What is done with held-out data.
+class EvaluationStage:
+    """One of Lightning's evaluation stages.
 
     Attributes:
-        name: As Lightning calls it.
+        name: The Trainer's method.
         step: The module's method.
-        loader: The method of a module or datamodule that gives the data.
-        missing: What is said where there is none.
+        loader: The method of a module or datamodule that returns the loaders.
+        missing: The error message where there is no data.
     """
 
     name: str
@@ -54,29 +54,29 @@ class _Stage:
     missing: str
 
 
-TEST = _Stage(
+TEST = EvaluationStage(
     "test",
     "test_step",
     "test_dataloader",
     "no test data; give some, or train with `--split 0.7/0.15/0.15` to hold a part out",
 )
-VALIDATE = _Stage(
+VALIDATE = EvaluationStage(
     "validate", "validation_step", "val_dataloader", "no validation data; give some: `run.validate(data)`"
 )
 
 
 def evaluate(
-    stage: _Stage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+    stage: EvaluationStage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
 ) -> dict[str, float]:
     """Metrics of `test_step` or `validation_step`.
 
     Args:
-        stage: Which.
+        stage: `TEST` or `VALIDATE`.
         module: With the weights to use.
-        folder: The run's, which keeps how its data was encoded.
-        source: What the run was trained on, where this process knows.
-        data: What to look at; the run's own data for it if None.
-        batch_size: Rows a batch, where batches are made here.
+        folder: The run's, with its encoder.
+        source: The run's `DataSource`, if it was trained in this process.
+        data: To evaluate on; the run's own held-out data if None.
+        batch_size: Rows a batch, for arrays, frames and Datasets.
 
     Raises:
         DataError: There is no such data.
@@ -84,19 +84,19 @@ def evaluate(
     """
     if not is_overridden(stage.step, module):
         raise ModelError(f"`{type(module).__name__}` has no `{stage.step}`; define one that logs metrics")
-    given = _data_for(stage, module, folder, source, data, batch_size)
-    with captured(_ignored, _ignored):
-        results = getattr(_quiet_trainer(), stage.name)(module, verbose=False, **given)
+    trainer_data = _trainer_data(stage, module, folder, source, data, batch_size)
+    with captured(_ignore, _ignore):
+        results = getattr(_quiet_trainer(), stage.name)(module, verbose=False, **trainer_data)
     return {name: float(value) for result in results for name, value in result.items()}
 
 
-def _data_for(
-    stage: _Stage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+def _trainer_data(
+    stage: EvaluationStage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
 ) -> dict[str, Any]:
     if data is not None:
         if isinstance(data, pl.LightningDataModule):
             return {"datamodule": data}
-        return {"dataloaders": _loaders(data, batch_size, lambda rows: _evaluated(rows, module, folder))}
+        return {"dataloaders": _to_loaders(data, batch_size, lambda rows: _to_evaluation_dataset(rows, module, folder))}
     loaders = source.loaders if source is not None else {}
     held_out = source.test if source is not None and stage is TEST else loaders.get("val_dataloaders")
     if held_out is not None:
@@ -109,91 +109,91 @@ def _data_for(
     raise DataError(stage.missing)
 
 
-def _evaluated(data: Any, module: pl.LightningModule, folder: RunFolder) -> Dataset[Any]:
+def _to_evaluation_dataset(data: Any, module: pl.LightningModule, folder: RunFolder) -> Dataset[Any]:
     """Rows with targets, encoded as for training.
 
     Raises:
         DataError: It is no such data.
     """
-    rows = as_rows(data)
-    if rows is None or rows.parts:
+    rows = to_row_inputs(data)
+    if rows is None or rows.part_sizes:
         raise DataError(
             f"`{type(data).__name__}` is nothing to evaluate on; expected a DataLoader, Dataset, datamodule, `(X, y)`, "
             "`(X, y, w)`, or a DataFrame with the target in it"
         )
     loss = module.loss if isinstance(module, PlainModule) else None
-    return evaluated(rows, Encoder.load(folder), loss, is_lookup(module))
+    return make_evaluation_dataset(rows, Encoder.load(folder), loss, has_embedding(module))
 
 
-def _loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[Any]], collate: Any = None) -> Any:
-    """What Lightning takes: loaders as they are, a Dataset and rows batched, several of them as a list.
+def _to_loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[Any]], collate: Any = None) -> Any:
+    """DataLoaders for Lightning: loaders as they are, a Dataset and rows batched, several of them as a list.
 
     Args:
-        data: What was given.
+        data: Of any kind.
         batch_size: Rows a batch.
-        dataset_of: Makes rows a Dataset.
-        collate: How a batch is made of its items; as usual if None.
+        dataset_of: Makes a Dataset of rows.
+        collate: `collate_fn` for rows; torch's default if None.
     """
     if isinstance(data, DataLoader | pl.LightningDataModule):
         return data
     if isinstance(data, Dataset):
         return DataLoader(data, batch_size=batch_size)
     if isinstance(data, list | tuple) and data and all(isinstance(part, Dataset | DataLoader) for part in data):
-        return [_loaders(part, batch_size, dataset_of) for part in data]
+        return [_to_loaders(part, batch_size, dataset_of) for part in data]
     return DataLoader(dataset_of(data), batch_size=batch_size, collate_fn=collate)
 
 
 def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size: int) -> Any:
-    """Predictions: one tensor where batches give tensors that can be joined, else a list with one for each batch.
+    """Predictions: one tensor where those of batches can be concatenated, else a list with one item a batch.
 
-    For several loaders a list, with that for each of them.
+    For several loaders a list with the predictions for each.
     """
     encoder = Encoder.load(folder)
-    batches = _loaders(data, batch_size, lambda rows: _inputs(rows, module, encoder), _inputs_only)
-    is_alone = getattr(batches, "collate_fn", None) is _inputs_only
+    batches = _to_loaders(data, batch_size, lambda rows: _to_input_dataset(rows, module, encoder), _collate_inputs)
+    is_made_here = getattr(batches, "collate_fn", None) is _collate_inputs
     try:
-        with captured(_ignored, _ignored):
-            found: Any = _quiet_trainer().predict(module, batches) or []
+        with captured(_ignore, _ignore):
+            outputs: Any = _quiet_trainer().predict(module, batches) or []
     except TypeError as err:
-        if is_alone or is_overridden("predict_step", module):
+        if is_made_here or is_overridden("predict_step", module):
             raise
         raise ModelError(
             f"`{type(module).__name__}` has no `predict_step`, so that `forward` gets a batch as it is, and it failed "
             f"({err}); define `predict_step(self, batch, batch_idx)`, or give inputs alone"
         ) from err
     is_several = isinstance(batches, list) and len(batches) > 1
-    parts = [joined(part) for part in found] if is_several else joined(found)
-    return unscaled(parts, encoder.target_scale) if encoder is not None and encoder.target_scale is not None else parts
+    parts = [concatenate_batches(part) for part in outputs] if is_several else concatenate_batches(outputs)
+    return unscale(parts, encoder.target_scale) if encoder is not None and encoder.target_scale is not None else parts
 
 
-def joined(parts: list[Any]) -> Any:
-    """Tensors of batches as one, along the first axis; the list where that cannot be."""
+def concatenate_batches(parts: list[Any]) -> Any:
+    """Tensors of batches concatenated along the first axis; the list where their shapes do not allow it."""
     are_tensors = bool(parts) and all(isinstance(part, torch.Tensor) and part.ndim for part in parts)
     return torch.cat(parts) if are_tensors and len({part.shape[1:] for part in parts}) == 1 else parts
 
 
-def unscaled(found: Any, scale: tuple[list[float], list[float]]) -> Any:
-    """Predictions in the units of the target; what is no tensor of them is left as it is, which is said.
+def unscale(predictions: Any, scale: tuple[list[float], list[float]]) -> Any:
+    """Predictions in the units of the target; what is no tensor of such stays as it is, with a warning.
 
     Args:
-        found: A tensor, or a list of such.
+        predictions: A tensor, or a list of such.
         scale: Means and standard deviations of the targets, one for each column of them.
     """
-    if isinstance(found, list):
-        return [unscaled(part, scale) for part in found]
+    if isinstance(predictions, list):
+        return [unscale(part, scale) for part in predictions]
     means, deviations = scale
-    is_like = isinstance(found, torch.Tensor) and (len(means) == 1 or found.shape[-1:] == (len(means),))
-    if not is_like:
-        warnings.warn(f"a prediction ({type(found).__name__}) is in units of the scaled target", stacklevel=4)
-        return found
-    return found * found.new_tensor(deviations) + found.new_tensor(means)
+    fits_scale = isinstance(predictions, torch.Tensor) and (len(means) == 1 or predictions.shape[-1:] == (len(means),))
+    if not fits_scale:
+        warnings.warn(f"a prediction ({type(predictions).__name__}) is in units of the scaled target", stacklevel=4)
+        return predictions
+    return predictions * predictions.new_tensor(deviations) + predictions.new_tensor(means)
 
 
-def _inputs(data: Any, module: pl.LightningModule, encoder: Encoder | None) -> Dataset[Any]:
-    """Inputs of arrays and frames; targets are left aside.
+def _to_input_dataset(data: Any, module: pl.LightningModule, encoder: Encoder | None) -> Dataset[Any]:
+    """A Dataset of the inputs of arrays and frames, without their targets.
 
     Raises:
-        DataError: It cannot be predicted on.
+        DataError: It is neither an array nor a frame.
     """
     if isinstance(data, Mapping) and type(data).__module__.startswith("sklearn") and "data" in data:
         data = data["data"]
@@ -201,7 +201,7 @@ def _inputs(data: Any, module: pl.LightningModule, encoder: Encoder | None) -> D
         data = data[0]
     if not is_column(data):
         raise DataError(f"cannot predict on `{type(data).__name__}`; give an array, a frame or a DataLoader")
-    return inputs_of(plain(data), encoder, is_lookup(module))
+    return make_input_dataset(to_array_like(data), encoder, has_embedding(module))
 
 
 def _has_targets(data: Any) -> bool:
@@ -211,5 +211,5 @@ def _has_targets(data: Any) -> bool:
     return isinstance(data, tuple) or (all(map(is_array, data)) and np.ndim(data[0]) > np.ndim(data[1]))
 
 
-def _inputs_only(rows: list[tuple[torch.Tensor]]) -> torch.Tensor:
+def _collate_inputs(rows: list[tuple[torch.Tensor]]) -> torch.Tensor:
     return torch.stack([row[0] for row in rows])

@@ -112,7 +112,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
     def tell(text: str) -> None:
         writer.event("warning", text)
 
-    single_rows = SingleRowBatches(source.batches_are_ours)
+    single_rows = SingleRowBatches(source.uses_batch_size)
     with captured(writer.log, tell):
         try:
             trainer = _build(context, checkpoint, commands)
@@ -121,7 +121,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
             return RunResult(status=RunStatus.FAILED, message=error_summary(err), error=err)
         result = _train(trainer, module, source, context, commands)
-        single_rows.rest()
+        single_rows.remove_hooks()
         _finish(trainer, checkpoint, result, writer)
         if result.status is not RunStatus.FINISHED and not context.is_trial:
             _let_go()

@@ -1,4 +1,4 @@
-"""Losses by name: what they expect of targets, and outputs and targets brought into the shapes that they take."""
+"""Losses by name, the targets they expect, and the shapes of outputs and targets."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-class Expects(Enum):
-    """What a loss takes as targets."""
+class TargetKind(Enum):
+    """The kind of targets that a loss takes."""
 
     CLASSES = "class numbers, or a probability for every class"
-    SHARES = "numbers from 0 to 1"
+    PROBABILITIES = "numbers from 0 to 1"
     NUMBERS = "numbers"
     UNKNOWN = "whatever it takes"
 
 
-_CLASSES = (functional.cross_entropy, functional.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss)
-_SHARES = (
+_CLASS_LOSSES = (functional.cross_entropy, functional.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss)
+_PROBABILITY_LOSSES = (
     functional.binary_cross_entropy,
     functional.binary_cross_entropy_with_logits,
     nn.BCELoss,
     nn.BCEWithLogitsLoss,
 )
-_NUMBERS = (
+_NUMBER_LOSSES = (
     functional.mse_loss,
     functional.l1_loss,
     functional.huber_loss,
@@ -58,8 +58,8 @@ _NUMBERS = (
 )
 
 
-def loss_named(loss: Any) -> Loss:
-    """The loss meant by a word, or the function or object given.
+def resolve_loss(loss: Any) -> Loss:
+    """The loss for a name of `LOSSES`; a function or object as it is.
 
     Raises:
         OptionError: It is no loss.
@@ -76,93 +76,101 @@ def loss_named(loss: Any) -> Loss:
     return loss  # type: ignore[no-any-return]
 
 
-def expected_by(loss: Loss) -> Expects:
-    """What a loss takes as targets; UNKNOWN for one of the user's own."""
+def target_kind_of(loss: Loss) -> TargetKind:
+    """The kind of targets that a loss takes; UNKNOWN for a custom one."""
     while isinstance(loss, functools.partial):
         loss = loss.func
-    for expects, known in ((Expects.CLASSES, _CLASSES), (Expects.SHARES, _SHARES), (Expects.NUMBERS, _NUMBERS)):
-        if any(isinstance(loss, one) if inspect.isclass(one) else loss is one for one in known):
-            return expects
-    return Expects.UNKNOWN
+    for kind, losses in (
+        (TargetKind.CLASSES, _CLASS_LOSSES),
+        (TargetKind.PROBABILITIES, _PROBABILITY_LOSSES),
+        (TargetKind.NUMBERS, _NUMBER_LOSSES),
+    ):
+        if any(
+            isinstance(loss, candidate) if inspect.isclass(candidate) else loss is candidate for candidate in losses
+        ):
+            return kind
+    return TargetKind.UNKNOWN
 
 
-def name_of(loss: Loss) -> str:
-    """A loss as people write it: `cross_entropy`, `MSELoss`."""
-    names = [name for name, known in LOSSES.items() if known is loss]
+def loss_name(loss: Loss) -> str:
+    """The name of a loss: `cross_entropy`, `MSELoss`."""
+    names = [name for name, candidate in LOSSES.items() if candidate is loss]
     return names[0] if names else getattr(loss, "__name__", type(loss).__name__)
 
 
-def ignored_label(loss: Loss) -> int:
-    """The class number that a classification loss passes over."""
-    given = loss.keywords if isinstance(loss, functools.partial) else vars(loss) if isinstance(loss, nn.Module) else {}
-    return int(given.get("ignore_index", -100))
+def ignore_index_of(loss: Loss) -> int:
+    """The `ignore_index` of a classification loss; torch's default -100 where it sets none."""
+    arguments = (
+        loss.keywords if isinstance(loss, functools.partial) else vars(loss) if isinstance(loss, nn.Module) else {}
+    )
+    return int(arguments.get("ignore_index", -100))
 
 
-def fitted(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs and targets in the shapes and types that mean to the loss what they mean to people.
+def match_shapes(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs and targets in the shapes and dtypes that the loss expects.
 
-    A column `(n, 1)` is `(n,)`: broadcast, the two would give `(n, n)` pairs. Class numbers may be of any type, and
-    one-hot rows are probabilities.
+    A column `(n, 1)` becomes `(n,)`: broadcast, the two would give `(n, n)` pairs. Class indices may have any dtype,
+    and one-hot rows are probabilities.
 
     Args:
         outputs: Of the model, `(n, ...)`.
         targets: Of the data, `(n, ...)`.
-        loss: What will be asked.
+        loss: Will be called with them.
 
     Raises:
-        DataError: The targets are none that the loss takes.
-        ModelError: The outputs are not as many as the loss needs.
+        DataError: The loss takes no such targets.
+        ModelError: The number of outputs is not what the loss needs.
     """
-    expects = expected_by(loss)
-    if expects is Expects.CLASSES:
-        return outputs, _classes(outputs, targets, loss)
+    kind = target_kind_of(loss)
+    if kind is TargetKind.CLASSES:
+        return outputs, _to_class_targets(outputs, targets, loss)
     if outputs.ndim == targets.ndim + 1 and outputs.shape[-1] == 1:
         outputs = outputs.squeeze(-1)
     elif targets.ndim == outputs.ndim + 1 and targets.shape[-1] == 1:
         targets = targets.squeeze(-1)
-    is_own = expects is Expects.UNKNOWN and outputs.shape != targets.shape  # such as class numbers
-    if outputs.is_floating_point() and not is_own:
+    is_custom = kind is TargetKind.UNKNOWN and outputs.shape != targets.shape  # such as class indices
+    if outputs.is_floating_point() and not is_custom:
         targets = targets.to(outputs.dtype)
-    if expects is not Expects.UNKNOWN and outputs.shape != targets.shape:
+    if kind is not TargetKind.UNKNOWN and outputs.shape != targets.shape:
         raise ModelError(
-            f"the model gives outputs of shape {_shown(outputs)} for targets of shape {_shown(targets)}, and "
-            f"`{name_of(loss)}` compares them one by one; make the last layer as wide as the targets"
+            f"the model gives outputs of shape {_shape_text(outputs)} for targets of shape {_shape_text(targets)}, and "
+            f"`{loss_name(loss)}` compares them one by one; make the last layer as wide as the targets"
         )
     return outputs, targets
 
 
-def _classes(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.Tensor:
+def _to_class_targets(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.Tensor:
     if targets.ndim and (outputs.ndim < 2 or outputs.shape[1] == 1):
         raise ModelError(
-            f"the model gives one output a row, and `{name_of(loss)}` needs one for every class; make the last layer "
+            f"the model gives one output a row, and `{loss_name(loss)}` needs one for every class; make the last layer "
             "as wide as there are classes, or take `--loss bce_with_logits` for two classes"
         )
     if outputs.shape == targets.shape:
         if not targets.is_floating_point() and not bool((targets.sum(1) == 1).all()):
             raise DataError(
-                f"targets of shape {_shown(targets)} name no class, or several, in a row, and `{name_of(loss)}` takes "
-                "one a row; take `--loss bce_with_logits` for several"
+                f"targets of shape {_shape_text(targets)} name no class, or several, in a row, and `{loss_name(loss)}` "
+                "takes one a row; take `--loss bce_with_logits` for several"
             )
         return targets.to(outputs.dtype)
     if targets.ndim == outputs.ndim and targets.shape[1] == 1:
         targets = targets.squeeze(1)
-    _refuse_other_places(outputs, targets, loss)
+    _check_class_dimension(outputs, targets, loss)
     if not targets.is_floating_point():
         return targets.long()
     numbers = targets.long()
     if not torch.equal(numbers.to(targets.dtype), targets):
         raise DataError(
-            f"the targets are numbers such as {_first_broken(targets):g}, and `{name_of(loss)}` takes classes; take "
-            "`--loss mse` for numbers"
+            f"the targets are numbers such as {_first_fraction(targets):g}, and `{loss_name(loss)}` takes classes; "
+            "take `--loss mse` for numbers"
         )
     return numbers
 
 
-def _refuse_other_places(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> None:
-    """Raises where outputs and classes are not of the same rows, pixels or tokens.
+def _check_class_dimension(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> None:
+    """Checks that outputs `(n, classes, ...)` and class indices `(n, ...)` have the same rows, pixels or tokens.
 
     Raises:
-        ModelError: They are not.
+        ModelError: They have not.
     """
     if outputs.shape[:1] + outputs.shape[2:] == targets.shape or outputs.ndim < 2:
         return
@@ -174,90 +182,92 @@ def _refuse_other_places(outputs: torch.Tensor, targets: torch.Tensor, loss: Los
         )
     fix = "move them there: `outputs.transpose(1, 2)`" if is_last and outputs.ndim == 3 else "make the two fit"
     raise ModelError(
-        f"the model gives outputs of shape {_shown(outputs)} for targets of shape {_shown(targets)}, and "
-        f"`{name_of(loss)}` has the classes in the second place, `(n, classes, ...)` for `(n, ...)`; {fix}"
+        f"the model gives outputs of shape {_shape_text(outputs)} for targets of shape {_shape_text(targets)}, and "
+        f"`{loss_name(loss)}` has the classes in the second place, `(n, classes, ...)` for `(n, ...)`; {fix}"
     )
 
 
-def _first_broken(targets: torch.Tensor) -> float:
+def _first_fraction(targets: torch.Tensor) -> float:
     return float(targets[targets != targets.trunc()][0])
 
 
-def check_shares(targets: torch.Tensor, loss: Loss) -> None:
-    """Raises for targets that a binary loss would take, and could make as small as it likes.
+def check_probabilities(targets: torch.Tensor, loss: Loss) -> None:
+    """Checks the targets of a binary loss, which would be unbounded below for others.
 
     Raises:
         DataError: Some are not from 0 to 1.
     """
-    if expected_by(loss) is not Expects.SHARES or not targets.numel():
+    if target_kind_of(loss) is not TargetKind.PROBABILITIES or not targets.numel():
         return
     low, high = float(targets.min()), float(targets.max())
     if low < 0 or high > 1:
-        raise DataError(not_shares(name_of(loss), low, high))
+        raise DataError(out_of_range_message(loss_name(loss), low, high))
 
 
-def not_shares(loss: str, low: float, high: float) -> str:
-    """What is said of targets outside 0 to 1."""
+def out_of_range_message(loss: str, low: float, high: float) -> str:
+    """The error message for targets outside 0 to 1."""
     return (
         f"`{loss}` takes targets from 0 to 1, and these go from {low:g} to {high:g}; give 0 and 1, as "
         f"`(y == {high:g})` does of two classes"
     )
 
 
-def _shown(tensor: torch.Tensor) -> str:
+def _shape_text(tensor: torch.Tensor) -> str:
     return f"({', '.join(map(str, tensor.shape))}{',' if tensor.ndim == 1 else ''})"
 
 
-def weighted(
+def weighted_loss(
     loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean of the rows' losses by their weights, as scikit-learn takes it, and what the weights come to.
+    """The weighted mean of the rows' losses, as scikit-learn's `sample_weight` defines it, and the total weight.
 
-    Weights of 1 give the loss's own mean, class weights and an ignored class included.
+    Weights of 1 give the loss's own mean, class weights and `ignore_index` included.
 
     Args:
-        loss: What is asked, row by row.
-        outputs: In the shape that it takes.
-        targets: In the shape that it takes.
+        loss: Called without reduction.
+        outputs: As `match_shapes` returns them.
+        targets: As `match_shapes` returns them.
         weights: `(n,)`.
 
     Raises:
-        OptionError: The loss has only a number for the whole batch.
+        OptionError: The loss has no `reduction`.
     """
-    losses = _row_by_row(loss)(outputs, targets)
+    losses = _without_reduction(loss)(outputs, targets)
     if losses.ndim == 0 or len(losses) != len(weights):
-        raise OptionError(_NO_ROWS)
+        raise OptionError(_NO_ROW_LOSSES)
     shares = weights.to(losses.dtype).reshape(-1, *[1] * (losses.ndim - 1)).expand_as(losses)
-    counted = shares * _counts(loss, targets, losses) if expected_by(loss) is Expects.CLASSES else shares
+    counted = (
+        shares * _row_weights_of_mean(loss, targets, losses) if target_kind_of(loss) is TargetKind.CLASSES else shares
+    )
     total = counted.sum()
     return (losses * shares).sum() / torch.where(total > 0, total, torch.ones_like(total)), total
 
 
-_NO_ROWS = (
+_NO_ROW_LOSSES = (
     "`--loss` gives one number for a batch, and the rows have weights; give a loss with `reduction`, such as "
     "`nn.HuberLoss()`"
 )
 
 
-def _row_by_row(loss: Loss) -> Loss:
+def _without_reduction(loss: Loss) -> Loss:
     if isinstance(loss, nn.Module) and hasattr(loss, "reduction"):
-        alone = copy.copy(loss)
-        alone.reduction = "none"  # type: ignore[assignment]
-        return alone
+        unreduced = copy.copy(loss)
+        unreduced.reduction = "none"  # type: ignore[assignment]
+        return unreduced
     if "reduction" not in inspect.signature(loss).parameters:
-        raise OptionError(_NO_ROWS)
-    alone_by_row: Loss = functools.partial(loss, reduction="none")  # type: ignore[call-arg]
-    return alone_by_row
+        raise OptionError(_NO_ROW_LOSSES)
+    row_losses: Loss = functools.partial(loss, reduction="none")  # type: ignore[call-arg]
+    return row_losses
 
 
-def _counts(loss: Loss, targets: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
-    """What each row counts in the loss's own mean: its class's weight, nothing where its class is ignored."""
+def _row_weights_of_mean(loss: Loss, targets: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
+    """The weight of each row in the loss's own mean: its class weight, 0 for `ignore_index`."""
     counts = torch.ones_like(losses)
     if targets.shape != losses.shape:
         return counts  # a probability for every class
-    is_kept = targets != ignored_label(loss)
-    given = loss.keywords if isinstance(loss, functools.partial) else {}
-    of_class = given.get("weight", getattr(loss, "weight", None))
-    if of_class is not None:
-        counts = of_class.to(losses)[targets * is_kept]
+    is_kept = targets != ignore_index_of(loss)
+    arguments = loss.keywords if isinstance(loss, functools.partial) else {}
+    class_weights = arguments.get("weight", getattr(loss, "weight", None))
+    if class_weights is not None:
+        counts = class_weights.to(losses)[targets * is_kept]
     return counts * is_kept

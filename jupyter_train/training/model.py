@@ -1,4 +1,4 @@
-"""What may be given as a model, turned into a LightningModule."""
+"""Makes a LightningModule of any model: wraps a plain nn.Module, applies `--loss`, `--optimizer` and `--lr`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
-from jupyter_train.training.losses import loss_named
+from jupyter_train.training.losses import resolve_loss
 from jupyter_train.training.plain_module import PlainModule
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -27,11 +27,12 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "nadam": torch.optim.NAdam,
     "radam": torch.optim.RAdam,
 }
-_LR_ATTRIBUTES = ("lr", "learning_rate")  # what Lightning's own learning-rate finder looks for
+_LR_ATTRIBUTES = ("lr", "learning_rate")  # the names that Lightning's learning-rate finder sets
 
 
-def unwrapped(model: Any) -> Any:
-    """The LightningModule inside the output of `torch.compile`, which runs compiled; anything else as it is."""
+def unwrap_compiled(model: Any) -> Any:
+    """The LightningModule inside the output of `torch.compile`, which still runs compiled; else the model."""
+    # `torch.compile` has no public way to the module it wraps
     if isinstance(getattr(model, "_orig_mod", None), pl.LightningModule):
         from pytorch_lightning.utilities.compile import from_compiled
 
@@ -39,13 +40,13 @@ def unwrapped(model: Any) -> Any:
     return model
 
 
-def is_lookup(module: nn.Module) -> bool:
-    """Whether a model looks whole numbers up, such as tokens: those of an array stay whole."""
+def has_embedding(module: nn.Module) -> bool:
+    """Whether a model has an embedding: whole numbers of an array, such as tokens, stay integers."""
     return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
 
 
-def copy_of(model: Any) -> Any:
-    """A copy with the same weights.
+def copy_model(model: Any) -> Any:
+    """A deep copy with the same weights.
 
     Raises:
         ModelError: It cannot be copied.
@@ -70,15 +71,15 @@ def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
     if inspect.isclass(model):
         raise ModelError(f"`{model.__name__}` is a class; write `{model.__name__}(...)` to make a model of it")
     if isinstance(model, pl.LightningModule):
-        return _prepared(model, config)
+        return _configure_module(model, config)
     if isinstance(model, nn.Module):
-        return _wrapped(model, config)
+        return _wrap_module(model, config)
     raise ModelError(
         f"`{type(model).__name__}` objects cannot be trained; expected a LightningModule, or an nn.Module with `--loss`"
     )
 
 
-def _prepared(model: pl.LightningModule, config: TrainConfig) -> pl.LightningModule:
+def _configure_module(model: pl.LightningModule, config: TrainConfig) -> pl.LightningModule:
     name = type(model).__name__
     if not is_overridden("training_step", model):
         raise ModelError(f"`{name}` has no `training_step`; define one that returns the loss of a batch")
@@ -94,14 +95,14 @@ def _prepared(model: pl.LightningModule, config: TrainConfig) -> pl.LightningMod
     return model
 
 
-def unused_rate(model: Any, config: TrainConfig) -> str:
-    """What is said of a model whose own learning rate `--optimizer` leaves unused; empty where it does not."""
+def describe_unused_lr(model: Any, config: TrainConfig) -> str:
+    """The warning for a model whose own learning rate `--optimizer` leaves unused; empty where it does not."""
     optimizer = config.optimizer
-    takes_default = isinstance(optimizer, str) or inspect.isclass(optimizer)  # else it has been given one
+    takes_default = isinstance(optimizer, str) or inspect.isclass(optimizer)  # others have their own rate
     if not takes_default or config.lr is not None or not isinstance(model, pl.LightningModule):
         return ""
-    places: list[Any] = [vars(model), model.hparams if isinstance(getattr(model, "hparams", None), dict) else {}]
-    rates = [place[name] for place in places for name in _LR_ATTRIBUTES if isinstance(place.get(name), int | float)]
+    holders: list[Any] = [vars(model), model.hparams if isinstance(getattr(model, "hparams", None), dict) else {}]
+    rates = [holder[name] for holder in holders for name in _LR_ATTRIBUTES if isinstance(holder.get(name), int | float)]
     if not rates:
         return ""
     return (
@@ -111,29 +112,29 @@ def unused_rate(model: Any, config: TrainConfig) -> str:
 
 
 def _set_lr(model: pl.LightningModule, lr: float) -> None:
-    """Sets the learning rate where Lightning's conventions keep it."""
-    places: list[Any] = [model]
+    """Sets `lr` or `learning_rate`, of the model or its hparams, as Lightning's learning-rate finder does."""
+    holders: list[Any] = [model]
     if isinstance(getattr(model, "hparams", None), dict):
-        places.append(model.hparams)
-    found = False
-    for place in places:
+        holders.append(model.hparams)
+    is_set = False
+    for holder in holders:
         for attribute in _LR_ATTRIBUTES:
-            if isinstance(place, dict) and attribute in place:
-                place[attribute] = lr
-                found = True
-            elif not isinstance(place, dict) and attribute in vars(place):
-                setattr(place, attribute, lr)
-                found = True
-    if not found:
+            if isinstance(holder, dict) and attribute in holder:
+                holder[attribute] = lr
+                is_set = True
+            elif not isinstance(holder, dict) and attribute in vars(holder):
+                setattr(holder, attribute, lr)
+                is_set = True
+    if not is_set:
         raise OptionError(
             f"`--lr {lr:g}`: `{type(model).__name__}` keeps no `lr` or `learning_rate`; give it one in `__init__` "
             "(`self.lr = lr`, used in `configure_optimizers`), or choose `--optimizer` here as well"
         )
 
 
-def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
+def _wrap_module(model: nn.Module, config: TrainConfig) -> PlainModule:
     name = type(model).__name__
-    _refuse_own_step(model)
+    _refuse_training_step(model)
     if config.loss is None:
         raise ModelError(
             f"`{name}` is a plain nn.Module and has no loss of its own; add `--loss cross_entropy` (for classes) or "
@@ -141,20 +142,20 @@ def _wrapped(model: nn.Module, config: TrainConfig) -> PlainModule:
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(f"`{name}` has no parameters to train")
-    return PlainModule(model, loss_named(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
+    return PlainModule(model, resolve_loss(config.loss), optimizer_factory(config.optimizer or "adam", _lr(config)))
 
 
-def _refuse_own_step(model: nn.Module) -> None:
-    """Raises for a module that is trained by its own `training_step`, which nobody would call.
+def _refuse_training_step(model: nn.Module) -> None:
+    """Refuses a plain module with a `training_step`, which Lightning would never call.
 
     Raises:
         ModelError: It has one.
     """
-    found = getattr(model, "_orig_mod", model)
-    if not callable(getattr(found, "training_step", None)):
+    module = getattr(model, "_orig_mod", model)
+    if not callable(getattr(module, "training_step", None)):
         return
-    name = type(found).__name__
-    bases = [f"{base.__module__}.{base.__name__}" for base in type(found).__mro__]
+    name = type(module).__name__
+    bases = [f"{base.__module__}.{base.__name__}" for base in type(module).__mro__]
     if any(base.startswith("pytorch_lightning.") for base in bases):
         raise ModelError(
             f"`{name}` was made before `pytorch_lightning` was imported again, and is none of its modules any more; "
@@ -171,11 +172,11 @@ def _lr(config: TrainConfig) -> float | None:
 
 
 def optimizer_factory(optimizer: Any, lr: float | None) -> Callable[..., torch.optim.Optimizer]:
-    """What makes the optimizer over parameters.
+    """A function that makes the optimizer of parameters.
 
     Args:
-        optimizer: A known word, an Optimizer class, or a callable taking parameters.
-        lr: Learning rate; 1e-3 if None and the word or class is ours to call.
+        optimizer: A name of `OPTIMIZERS`, an Optimizer class, or a callable taking parameters.
+        lr: Learning rate; if None, 1e-3 for a name or class, and a callable's own.
 
     Raises:
         OptionError: It is none of these.
@@ -190,8 +191,8 @@ def optimizer_factory(optimizer: Any, lr: float | None) -> Callable[..., torch.o
     if isinstance(optimizer, torch.optim.Optimizer):
         return lambda _parameters: optimizer
     if inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer):
-        made: Any = optimizer
-        return lambda parameters: made(parameters, lr=1e-3 if lr is None else lr)
+        optimizer_class: Any = optimizer
+        return lambda parameters: optimizer_class(parameters, lr=1e-3 if lr is None else lr)
     if callable(optimizer):
         return lambda parameters: optimizer(parameters) if lr is None else optimizer(parameters, lr=lr)
     raise OptionError("`--optimizer`: expected a word such as `adam`, an Optimizer class, or a callable")

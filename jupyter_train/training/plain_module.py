@@ -12,7 +12,14 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from jupyter_train.exceptions import ModelError
-from jupyter_train.training.losses import Expects, Loss, check_shares, expected_by, fitted, weighted
+from jupyter_train.training.losses import (
+    Loss,
+    TargetKind,
+    check_probabilities,
+    match_shapes,
+    target_kind_of,
+    weighted_loss,
+)
 
 
 class PlainModule(pl.LightningModule):
@@ -26,17 +33,17 @@ class PlainModule(pl.LightningModule):
         self.module = module
         self._loss = loss
         self._optimizer = optimizer
-        self._is_classifier = expected_by(loss) is Expects.CLASSES
+        self._is_classifier = target_kind_of(loss) is TargetKind.CLASSES
         self._seen: set[str] = set()
 
     @property
     def loss(self) -> Loss:
-        """What is trained by."""
-        found: Loss = self._loss
-        return found
+        """The loss function."""
+        loss: Loss = self._loss
+        return loss
 
     def width(self, inputs: torch.Tensor) -> int | None:
-        """How many outputs it gives a row; None where that cannot be seen without training.
+        """The number of outputs for a row; None where one forward pass does not tell.
 
         Args:
             inputs: One row, `(1, ...)`.
@@ -46,7 +53,7 @@ class PlainModule(pl.LightningModule):
         try:
             with torch.no_grad(), torch.random.fork_rng():
                 outputs = module.eval()(inputs)
-        except Exception:  # noqa: BLE001  whatever a forward of the user's does; training will tell
+        except Exception:  # noqa: BLE001  training will show what the user's `forward` raises
             return None
         finally:
             for part, was_training in modes:
@@ -59,23 +66,23 @@ class PlainModule(pl.LightningModule):
         return self.module(inputs)
 
     def _step(self, batch: Any, stage: str) -> torch.Tensor:
-        inputs, targets, weights = _parts_of(batch)
+        inputs, targets, weights = _unpack(batch)
         outputs = self(inputs)
         if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
-            outputs, targets = fitted(outputs, targets, self._loss)
+            outputs, targets = match_shapes(outputs, targets, self._loss)
             if stage not in self._seen:
                 self._seen.add(stage)  # each batch would cost a synchronisation with the device
-                check_shares(targets, self._loss)
+                check_probabilities(targets, self._loss)
         if weights is None:
             loss, size = self._loss(outputs, targets), None
         else:
-            loss, size = weighted(self._loss, outputs, targets, weights)
-        more: dict[str, Any] = {} if size is None else {"batch_size": size}
-        self.log(f"{stage}_loss", loss, **more)
+            loss, size = weighted_loss(self._loss, outputs, targets, weights)
+        log_arguments: dict[str, Any] = {} if size is None else {"batch_size": size}
+        self.log(f"{stage}_loss", loss, **log_arguments)
         if weights is not None:
-            more = {"batch_size": weights.sum()}
+            log_arguments = {"batch_size": weights.sum()}
         if self._is_classifier and outputs.ndim == 2:
-            self.log(f"{stage}_acc", _accuracy(outputs, targets, weights), **more)
+            self.log(f"{stage}_acc", _accuracy(outputs, targets, weights), **log_arguments)
         return loss
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
@@ -91,7 +98,7 @@ class PlainModule(pl.LightningModule):
         self._step(batch, "test")
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
-        """The module's output for a batch, targets left aside."""
+        """The module's output for the inputs of a batch."""
         return self(batch[0] if isinstance(batch, list | tuple) else batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -99,11 +106,11 @@ class PlainModule(pl.LightningModule):
         return self._optimizer(self.module.parameters())
 
 
-def _parts_of(batch: Any) -> tuple[Any, Any, torch.Tensor | None]:
+def _unpack(batch: Any) -> tuple[Any, Any, torch.Tensor | None]:
     """Inputs, targets and weights of a batch.
 
     Raises:
-        ModelError: It has others.
+        ModelError: It is neither a pair nor a triple with weights.
     """
     if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
         has = f" of {len(batch)} parts" if isinstance(batch, list | tuple) else ""
@@ -124,7 +131,7 @@ def _parts_of(batch: Any) -> tuple[Any, Any, torch.Tensor | None]:
 
 
 def _accuracy(outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """The share of rows whose largest output is that of their class, or of their likeliest class."""
+    """The (weighted) share of rows whose largest output is that of their class, or of their likeliest class."""
     classes = targets if targets.ndim == 1 else targets.argmax(1)
     is_right = (outputs.argmax(1) == classes).float()
     if weights is None:

@@ -18,7 +18,7 @@ from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import take_over
-from jupyter_train.training.inspection.ineffective_options import without_effect
+from jupyter_train.training.inspection.ineffective_options import describe_ineffective_options
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.confirm import confirm
 from jupyter_train.tuning.enqueue import check_enqueued
@@ -180,7 +180,7 @@ def check_same(old: RunRecord, spec: SearchSpec) -> None:
 def _remarks(plan: TrialSpec) -> list[str]:
     """Warnings about options that work otherwise than may be expected."""
     config = plan.config
-    found = without_effect(plan.usual_config(), plan.data)
+    found = describe_ineffective_options(plan.usual_config(), plan.data)
     every = config.train.get("check_val_every_n_epoch") or 1
     is_validated = config.objectives[0][0].startswith(("val", "valid", "dev"))
     if config.prune == "none" or not is_validated or every == 1 or {"cv", "seeds"} & config.train.keys():

@@ -216,6 +216,6 @@ class ModelCopier:
         Raises:
             ModelError: It cannot be copied.
         """
-        from jupyter_train.training.model import copy_of
+        from jupyter_train.training.model import copy_model
 
-        return copy_of(self.model)
+        return copy_model(self.model)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from jupyter_train import runs, train
 from jupyter_train.exceptions import DataError
-from jupyter_train.training.inspection.dataloader_benchmark import LoaderTable, Setting
+from jupyter_train.training.inspection.dataloader_benchmark import LoaderBenchmark, LoaderSettings
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.parity.models import Adversarial, Plain, Stream, loader, rows
 
@@ -93,8 +93,8 @@ def test_a_loader_is_measured_and_left_as_it_is() -> None:
     given = DataLoader(rows(400), 8, shuffle=True)
     found = train(lambda: Plain(), given, tune_loader=True)
     assert given.num_workers == 0
-    assert isinstance(found, LoaderTable)
-    assert found.given == Setting(0)
+    assert isinstance(found, LoaderBenchmark)
+    assert found.current == LoaderSettings(0)
     assert {0, 1} <= {one.num_workers for one in found.rates}
     assert all(rate > 0 for rate in found.rates.values())
     assert "(as it is)" in repr(found)
@@ -104,16 +104,16 @@ def test_a_loader_is_measured_and_left_as_it_is() -> None:
 def test_a_short_loader_is_measured_with_the_beginning_of_its_passes() -> None:
     """Two slow batches: their time is all there is."""
     found = train(lambda: Plain(), DataLoader(Slow(), 200), tune_loader=True)
-    assert 0 < found.rates[Setting(0)] < 200
+    assert 0 < found.rates[LoaderSettings(0)] < 200
 
 
 def test_what_is_suggested_is_what_was_fastest() -> None:
-    slow, fast, deep = Setting(0), Setting(2, 2), Setting(2, 4)
-    table = LoaderTable({slow: 100.0, fast: 250.0, deep: 240.0}, slow)
+    slow, fast, deep = LoaderSettings(0), LoaderSettings(2, 2), LoaderSettings(2, 4)
+    table = LoaderBenchmark({slow: 100.0, fast: 250.0, deep: 240.0}, slow)
     assert repr(table).splitlines()[-1] == (
         "2.5 times as fast: `DataLoader(..., num_workers=2, persistent_workers=True)`"
     )
-    close = LoaderTable({slow: 100.0, fast: 110.0}, slow)
+    close = LoaderBenchmark({slow: 100.0, fast: 110.0}, slow)
     assert repr(close).splitlines()[-1] == "the loader is best left as it is"
 
 

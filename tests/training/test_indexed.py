@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset, default_collate
 
-from jupyter_train.training.data.in_memory import IndexedDataset, collated, indexed
+from jupyter_train.training.data.in_memory import IndexedDataset, collate_batch, to_indexed_dataset
 from jupyter_train.training.data.sample_order import in_order, order_seed
 
 ROWS = TensorDataset(torch.randn(50, 3), torch.arange(50), torch.randint(0, 9, (50, 2, 2), dtype=torch.uint8))
@@ -56,7 +56,7 @@ def test_batches_are_the_same_bit_for_bit(name: str, options) -> None:
     loader = DataLoader(DATASETS[name], **options)
     by_index, one_by_one = in_order(loader, order_seed(1), by_index=True), in_order(loader, order_seed(1))
     assert type(by_index.dataset).__name__ != type(loader.dataset).__name__
-    assert by_index.collate_fn is collated
+    assert by_index.collate_fn is collate_batch
     found, expected = batches(by_index), batches(one_by_one)
     assert len(found) == len(expected) > 0
     for one, other in zip(found, expected, strict=True):
@@ -80,14 +80,14 @@ def test_batches_are_the_same_bit_for_bit(name: str, options) -> None:
     ],
 )
 def test_what_would_not_be_the_same_is_left_alone(dataset, collate) -> None:
-    assert indexed(dataset, collate) is None
+    assert to_indexed_dataset(dataset, collate) is None
 
 
 def test_another_way_to_collate_tensors_is_kept(monkeypatch) -> None:
     from torch.utils.data._utils.collate import default_collate_fn_map
 
     monkeypatch.setitem(default_collate_fn_map, torch.Tensor, lambda samples, **_: torch.stack(samples) + 1)
-    assert indexed(ROWS, default_collate) is None
+    assert to_indexed_dataset(ROWS, default_collate) is None
 
 
 def test_samplers_of_the_users_are_followed_to_the_last_index() -> None:
@@ -122,7 +122,7 @@ def test_a_place_that_is_none_fails_as_the_dataset_does() -> None:
 def test_it_looks_like_the_dataset_inside() -> None:
     import pickle
 
-    found = indexed(ROWS, default_collate)
+    found = to_indexed_dataset(ROWS, default_collate)
     assert isinstance(found, TensorDataset)
     assert found.tensors is ROWS.tensors
     assert len(found) == 50

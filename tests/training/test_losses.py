@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import train
 from jupyter_train.exceptions import DataError, ModelError, OptionError
-from jupyter_train.training.losses import LOSSES, fitted, weighted
+from jupyter_train.training.losses import LOSSES, match_shapes, weighted_loss
 
 OUTPUTS = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
 CLASSES = torch.arange(12) % 3
@@ -20,7 +20,7 @@ NUMBERS = torch.randn(12, generator=torch.Generator().manual_seed(2))
 
 
 def value(loss, outputs: torch.Tensor, targets: torch.Tensor) -> float:
-    return float(loss(*fitted(outputs, targets, loss)))
+    return float(loss(*match_shapes(outputs, targets, loss)))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_function_of_the_users_own_is_not_broadcast_either_and_gets_class_numb
 )
 def test_what_a_loss_would_take_for_something_else_is_refused_in_one_line(loss, outputs, targets, error, words) -> None:
     with pytest.raises(error, match=words):
-        fitted(outputs, targets, loss)
+        match_shapes(outputs, targets, loss)
 
 
 REPEATS = torch.arange(12) % 4
@@ -116,23 +116,23 @@ REPEATS = torch.arange(12) % 4
 )
 def test_whole_weights_are_rows_that_often(loss) -> None:
     often = torch.repeat_interleave(torch.arange(12), REPEATS)
-    found, _ = weighted(loss, OUTPUTS, CLASSES, REPEATS.float())
+    found, _ = weighted_loss(loss, OUTPUTS, CLASSES, REPEATS.float())
     assert float(found) == pytest.approx(float(loss(OUTPUTS[often], CLASSES[often])), rel=1e-5)
-    ones, _ = weighted(loss, OUTPUTS, CLASSES, torch.ones(12))
+    ones, _ = weighted_loss(loss, OUTPUTS, CLASSES, torch.ones(12))
     assert float(ones) == pytest.approx(float(loss(OUTPUTS, CLASSES)), rel=1e-5)
 
 
 def test_weights_of_numbers_and_of_several_numbers_a_row() -> None:
     often = torch.repeat_interleave(torch.arange(12), REPEATS)
-    found, _ = weighted(nn.HuberLoss(), OUTPUTS, OUTPUTS.flip(1), REPEATS.float())
+    found, _ = weighted_loss(nn.HuberLoss(), OUTPUTS, OUTPUTS.flip(1), REPEATS.float())
     assert float(found) == pytest.approx(float(nn.HuberLoss()(OUTPUTS[often], OUTPUTS.flip(1)[often])), rel=1e-5)
-    nothing, _ = weighted(LOSSES["mse"], NUMBERS, NUMBERS.flip(0), torch.zeros(12))
+    nothing, _ = weighted_loss(LOSSES["mse"], NUMBERS, NUMBERS.flip(0), torch.zeros(12))
     assert float(nothing) == 0.0
 
 
 def test_a_loss_that_has_no_rows_is_refused_for_weights() -> None:
     with pytest.raises(OptionError, match="give a loss with `reduction`"):
-        weighted(lambda outputs, targets: (outputs - targets).abs().mean(), NUMBERS, NUMBERS, torch.ones(12))
+        weighted_loss(lambda outputs, targets: (outputs - targets).abs().mean(), NUMBERS, NUMBERS, torch.ones(12))
 
 
 def loader(*tensors: torch.Tensor) -> DataLoader:

@@ -18,14 +18,14 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from jupyter_train.training.data.sample_order import in_order, order_of, order_seed
+from jupyter_train.training.data.sample_order import in_order, order_seed, sample_order_of
 from jupyter_train.training.data.seeded_dataset import SeededDataset
 
 NUMBERS = TensorDataset(torch.arange(40))
 
 
 def batches(loader: DataLoader, epoch: int = 0) -> list[list[int]]:
-    order_of(loader).set_epoch(epoch)
+    sample_order_of(loader).set_epoch(epoch)
     return [batch[0].tolist() if isinstance(batch, list) else batch.tolist() for batch in loader]
 
 

@@ -27,7 +27,7 @@ from torch.utils.data import (
 from jupyter_train import train
 from jupyter_train.training.data.sample_order import in_order
 from jupyter_train.training.data.sampler_state import SamplerState
-from jupyter_train.training.data.samplers import one_pass, remarks_of
+from jupyter_train.training.data.samplers import find_hidden_state, iterate_seeded
 from jupyter_train.training.state.rng_state import RandomStream, seed_sample
 
 ROWS = 48
@@ -526,7 +526,7 @@ class Deeper(Counting):
 
 
 def test_what_a_base_class_does_is_the_samplers_own() -> None:
-    assert remarks_of(Deeper()) == []
+    assert find_hidden_state(Deeper()) == []
     sampler = Deeper()
     state = SamplerState(sampler)
     list(sampler)
@@ -673,7 +673,7 @@ def test_draws_of_a_sampler_and_of_everybody_else_do_not_touch() -> None:
     seed_sample(1)
     others = [(random.gauss(), np.random.randn(), torch.randn(()).item()) for _ in range(ROWS)]
     seed_sample(1)
-    asked = one_pass(Gaussian(), 9)
+    asked = iterate_seeded(Gaussian(), 9)
     found = [(next(asked), (random.gauss(), np.random.randn(), torch.randn(()).item())) for _ in range(ROWS)]
     assert [row for row, _ in found] == expected  # as drawn in one go, which is how earlier releases drew
     assert [other for _, other in found] == others

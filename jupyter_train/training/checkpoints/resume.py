@@ -90,7 +90,7 @@ class StartPoint:
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
     ) -> None:
         _forget_restart(trainer)
-        orders.restore(is_inside=False, is_first_process=trainer.is_global_zero)
+        orders.restore(is_mid_epoch=False, is_first_process=trainer.is_global_zero)
         trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
         self._restore(trainer, config)
         theirs()
@@ -98,7 +98,7 @@ class StartPoint:
     def _enter_batches(
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
     ) -> None:
-        orders.restore(is_inside=True, is_first_process=trainer.is_global_zero)
+        orders.restore(is_mid_epoch=True, is_first_process=trainer.is_global_zero)
         orders.remark(self._other_loaders(trainer))
         theirs()
         self._restore(trainer, config)

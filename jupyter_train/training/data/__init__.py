@@ -1,1 +1,1 @@
-"""What may be given as data, made into loaders: tables, splits, order, samplers."""
+"""From data of any kind to DataLoaders: tables, splits, sample order, samplers."""

@@ -1,4 +1,4 @@
-"""A content fingerprint of the data, so that two runs can be told to have seen the same rows."""
+"""A SHA-256 of the data's content, by which two runs are known to have seen the same rows."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ _SAMPLES = 64
 
 
 def fingerprint(content: Any) -> dict[str, Any]:
-    """What the record says of the data: `sha256`, how it was taken, and its kind.
+    """The record's entry for the data: `sha256`, `method` (`whole`, `sampled`, `none`) and `kind`.
 
     Arrays, tensors, frames and TensorDatasets are hashed whole; of other map-style Datasets the length
     and 64 evenly spaced samples; streams, and datamodules before they are set up, have none.
     """
     digest = hashlib.sha256()
-    method = _feed(digest, content)
+    method = _update(digest, content)
     kind = type(content).__name__ if content is not None else "none"
     return {"sha256": digest.hexdigest() if method != "none" else "", "method": method, "kind": kind}
 
 
-def _feed(digest: Any, content: Any) -> str:
+def _update(digest: Any, content: Any) -> str:
     if isinstance(content, torch.Tensor):
-        return _feed_array(digest, content.detach().cpu().contiguous().numpy())
+        return _update_with_array(digest, content.detach().cpu().contiguous().numpy())
     if isinstance(content, np.ndarray):
-        return _feed_array(digest, content)
+        return _update_with_array(digest, content)
     if isinstance(content, tuple | list | dict):
         parts = content.values() if isinstance(content, dict) else content
-        methods = [_feed(digest, part) for part in parts]
+        methods = [_update(digest, part) for part in parts]
         return next((method for method in ("none", "sampled") if method in methods), "whole")
     if isinstance(content, DataLoader):
-        return _feed(digest, content.dataset)
+        return _update(digest, content.dataset)
     if isinstance(content, TensorDataset):
-        return _feed(digest, content.tensors)
+        return _update(digest, content.tensors)
     if isinstance(content, Subset):
-        return _feed(digest, [np.asarray(content.indices), content.dataset])
+        return _update(digest, [np.asarray(content.indices), content.dataset])
     if isinstance(content, Dataset) and not isinstance(content, IterableDataset):
-        return _feed_samples(digest, content)
-    return _feed_table(digest, content)
+        return _update_with_samples(digest, content)
+    return _update_with_table(digest, content)
 
 
-def _feed_table(digest: Any, content: Any) -> str:
+def _update_with_table(digest: Any, content: Any) -> str:
     if is_sparse(content):
         matrix = content.tocsr()
-        return _feed(digest, [np.asarray(matrix.shape), matrix.indptr, matrix.indices, matrix.data])
+        return _update(digest, [np.asarray(matrix.shape), matrix.indptr, matrix.indices, matrix.data])
     if type(content).__module__.partition(".")[0] != "pandas" or not hasattr(content, "iloc"):
         return "none"
-    return _feed_frame(digest, content if hasattr(content, "columns") else content.to_frame())
+    return _update_with_frame(digest, content if hasattr(content, "columns") else content.to_frame())
 
 
-def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> str:
+def _update_with_array(digest: Any, array: np.ndarray[Any, Any]) -> str:
     digest.update(f"{array.dtype}|{array.shape}|".encode())
     if array.dtype == object:
         digest.update(repr(array.tolist()).encode())
@@ -66,7 +66,7 @@ def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> str:
     return "whole"
 
 
-def _feed_frame(digest: Any, frame: Any) -> str:
+def _update_with_frame(digest: Any, frame: Any) -> str:
     from pandas.util import hash_pandas_object
 
     digest.update(repr([str(name) for name in frame.columns]).encode())
@@ -74,29 +74,29 @@ def _feed_frame(digest: Any, frame: Any) -> str:
     return "whole"
 
 
-def _feed_samples(digest: Any, dataset: Any) -> str:
+def _update_with_samples(digest: Any, dataset: Any) -> str:
     if not hasattr(dataset, "__len__"):
         return "none"
     count = len(dataset)
     digest.update(str(count).encode())
     try:
         for index in sorted({int(i) for i in np.linspace(0, count - 1, min(_SAMPLES, count))}):
-            digest.update(pickle.dumps(_plain(dataset[index])))
-    except Exception:  # noqa: BLE001  a Dataset that cannot be sampled out of turn has no fingerprint
+            digest.update(pickle.dumps(_to_plain(dataset[index])))
+    except Exception:  # noqa: BLE001  a Dataset that cannot be read out of order has no fingerprint
         return "none"
     return "sampled"
 
 
-def _plain(sample: Any) -> Any:
+def _to_plain(sample: Any) -> Any:
     if isinstance(sample, torch.Tensor):
         return sample.detach().cpu().numpy().tobytes()
     if isinstance(sample, tuple | list):
-        return [_plain(item) for item in sample]
+        return [_to_plain(item) for item in sample]
     if isinstance(sample, dict):
-        return {key: _plain(item) for key, item in sample.items()}
+        return {key: _to_plain(item) for key, item in sample.items()}
     return sample
 
 
 def loaders_of(datamodule: pl.LightningDataModule) -> Any:
-    """The datasets a set-up datamodule keeps as attributes, for its fingerprint."""
+    """Datasets and DataLoaders among a datamodule's attributes, once it is set up."""
     return [value for value in vars(datamodule).values() if isinstance(value, Dataset | DataLoader)]

@@ -1,4 +1,4 @@
-"""Data that lies in memory as tensors is read a batch at a time, not sample by sample: the same values, much sooner."""
+"""Reads tensors in memory a batch at a time instead of sample by sample: the same values, faster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_train.training.data.seeded_dataset import DatasetProxy
 
 
 class _Batch:
-    """Samples that have been put together already."""
+    """Samples that have been collated already."""
 
     __slots__ = ("tensors",)
 
@@ -21,12 +21,12 @@ class _Batch:
 
 
 class IndexedDataset(DatasetProxy):
-    """Tensors read by a batch's indices.
+    """A dataset of tensors that is read by the indices of a whole batch.
 
     Args:
         inner: The dataset it stands for.
-        tensors: What the dataset's samples are rows of.
-        rows: Which row a sample is, where they are not all of them in order.
+        tensors: Their rows are the samples.
+        rows: The row of each sample, int64; None for all rows in order.
     """
 
     def __init__(self, inner: Any, tensors: tuple[torch.Tensor, ...], rows: torch.Tensor | None) -> None:
@@ -38,40 +38,41 @@ class IndexedDataset(DatasetProxy):
         return IndexedDataset, (self.inner, self._tensors, self._rows)
 
     def __getitem__(self, index: Any) -> Any:
-        """One sample, by the dataset's own way."""
+        """One sample, from the dataset itself."""
         return self.inner[index]
 
     def __getitems__(self, indices: list[Any]) -> Any:
-        """A whole batch; sample by sample where an index is none of a row, so that the dataset itself says so."""
+        """A whole batch; sample by sample where an index is invalid, so that the dataset raises its own error."""
         try:
-            places = torch.tensor(indices, dtype=torch.int64)
+            positions = torch.tensor(indices, dtype=torch.int64)
             if self._rows is not None:
-                places = torch.index_select(self._rows, 0, places)
-            return _Batch([torch.index_select(one, 0, places) for one in self._tensors])
+                positions = torch.index_select(self._rows, 0, positions)
+            return _Batch([torch.index_select(tensor, 0, positions) for tensor in self._tensors])
         except (IndexError, RuntimeError, TypeError, ValueError):
             return [self.inner[index] for index in indices]
 
 
-def collated(samples: Any) -> Any:
+def collate_batch(samples: Any) -> Any:
     """A batch as PyTorch's `default_collate` makes it."""
     return samples.tensors if type(samples) is _Batch else default_collate(samples)
 
 
-def indexed(dataset: Any, collate: Any) -> IndexedDataset | None:
-    """A dataset's batches by index; None where that would not be the same.
+def to_indexed_dataset(dataset: Any, collate: Any) -> IndexedDataset | None:
+    """The dataset read a batch at a time; None where the batches might differ.
 
     Args:
-        dataset: What a loader reads.
-        collate: How the loader puts samples together.
+        dataset: The DataLoader's dataset.
+        collate: Its `collate_fn`.
     """
+    # the table of collate functions, private in torch 2.13: a user may have registered another one for tensors
     if collate is not default_collate or default_collate_fn_map.get(torch.Tensor) is not collate_tensor_fn:
         return None
     rows: torch.Tensor | None = None
     inner = dataset
     while type(inner) is Subset:
         try:
-            own = torch.as_tensor(inner.indices, dtype=torch.int64)
-            rows = own if rows is None else own[rows]
+            subset_rows = torch.as_tensor(inner.indices, dtype=torch.int64)
+            rows = subset_rows if rows is None else subset_rows[rows]
         except (IndexError, RuntimeError, TypeError, ValueError):
             return None
         inner = inner.dataset

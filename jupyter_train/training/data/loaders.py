@@ -1,4 +1,4 @@
-"""What may be given as data, turned into what `Trainer.fit` takes."""
+"""Makes what `Trainer.fit` takes of data of any kind."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from jupyter_train.config.cross_validation import Fold
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.training.data.encoder import Encoder
-from jupyter_train.training.data.row_inputs import RowInputs, as_rows, count_of
+from jupyter_train.training.data.row_inputs import RowInputs, row_count, to_row_inputs
 from jupyter_train.training.data.splitting import Split, fold_rows
-from jupyter_train.training.data.tabular import TablePurpose, parts_of
-from jupyter_train.training.model import is_lookup
+from jupyter_train.training.data.tabular import TableOptions, make_parts
+from jupyter_train.training.model import has_embedding
 from jupyter_train.training.plain_module import PlainModule
 
 _DEFAULT_SPLIT = (0.8, 0.2, 0.0)
-_NO_TEST = (1.0, 0.0, 0.0)
+_TRAIN_ONLY = (1.0, 0.0, 0.0)
 
 
 @dataclass
@@ -33,12 +33,12 @@ class DataSource:
 
     Attributes:
         loaders: Keyword arguments for `Trainer.fit`.
-        words: One line for the panel: how many rows, how split.
+        words: One line for the panel: number of rows, and their split.
         content: What the fingerprint is taken of.
         test: Loader over the held-out test rows, if any.
-        encoder: How a frame became numbers, if it did.
+        encoder: How rows were encoded, if they were.
         classes: Number of classes in the targets; 0 if unknown.
-        batches_are_ours: Whether batches are made here, of the size in the options.
+        uses_batch_size: Whether batches have the size of `--batch-size`, rather than that of the user's loaders.
     """
 
     loaders: dict[str, Any]
@@ -47,10 +47,10 @@ class DataSource:
     test: Any = None
     encoder: Encoder | None = None
     classes: int = 0
-    batches_are_ours: bool = False
+    uses_batch_size: bool = False
 
     def has_validation(self, module: pl.LightningModule) -> bool:
-        """True when some validation data will be there."""
+        """Whether the fit will have validation data."""
         if self.loaders.get("val_dataloaders") is not None:
             return True
         datamodule = self.loaders.get("datamodule")
@@ -59,8 +59,8 @@ class DataSource:
         return is_overridden("val_dataloader", module)
 
 
-def as_source(
-    data: Any, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None = None
+def make_data_source(
+    data: Any, config: TrainConfig, module: pl.LightningModule, seed: int, encoder: Encoder | None = None
 ) -> DataSource:
     """`data` as a `DataSource`.
 
@@ -69,56 +69,59 @@ def as_source(
             loaders or Datasets, several loaders at once as Lightning takes them (a list or a dict), a DataFrame,
             `(X, y)` or `(X, y, w)` of arrays, lists, frames or scipy matrices, parts of those, a Bunch of scikit-learn,
             or None when the module brings its own loaders.
-        config: Options; batch size and split are for arrays and frames.
-        module: The model, which may bring its own loaders.
-        seed: Decides the split.
-        kept: How the data was encoded for a run that goes on, or is forked.
+        config: Options; batch size and split apply to arrays and frames.
+        module: The LightningModule, which may have loaders of its own.
+        seed: Seeds the split.
+        encoder: Of the run that is resumed or forked.
 
     Raises:
         DataError: It is none of these, is empty, or cannot be trained on.
+        OptionError: An option does not apply to this kind of data.
     """
     refuse_other_lightning(data, "the data", DataError)
     if data is None:
         _refuse_drop_last(config, f"`{type(module).__name__}`")
-        return _own_loaders(module)
+        return _source_of_module(module)
     if isinstance(data, pl.LightningDataModule):
         _refuse_table_options(config, "a LightningDataModule")
         _refuse_drop_last(config, "a LightningDataModule")
         return DataSource({"datamodule": data}, f"data: {type(data).__name__}", data)
-    rows = as_rows(data, config.target)
+    rows = to_row_inputs(data, config.target)
     if rows is not None:
-        return _from_rows(rows, config, module, seed, kept)
+        return _source_of_rows(rows, config, module, seed, encoder)
     if config.fold is not None:
-        data = _fold_of(data, config.fold, seed)
-    return _ready_made(data, config, module)
+        data = _fold_subsets(data, config.fold, seed)
+    return _source_of_loaders(data, config, module)
 
 
-def _from_rows(
-    rows: RowInputs, config: TrainConfig, module: pl.LightningModule, seed: int, kept: Encoder | None
+def _source_of_rows(
+    rows: RowInputs, config: TrainConfig, module: pl.LightningModule, seed: int, encoder: Encoder | None
 ) -> DataSource:
     if not rows.is_frame:
         _refuse_target(config)
-    if rows.parts:
+    if rows.part_sizes:
         for option, value in (("--split", config.split), ("--cv", config.fold)):
             if value is not None:
                 raise OptionError(f"`{option}` deals rows, and the rows that validate are given; leave one of them out")
-    split = Split(config.split or (_NO_TEST if config.fold else _DEFAULT_SPLIT), config.fold, rows.parts)
-    wanted = TablePurpose(config.target, config.encode == "auto", config.scale, kept=kept, is_lookup=is_lookup(module))
+    split = Split(config.split or (_TRAIN_ONLY if config.fold else _DEFAULT_SPLIT), config.fold, rows.part_sizes)
+    options = TableOptions(
+        config.target, config.encode == "auto", config.scale, encoder=encoder, has_embedding=has_embedding(module)
+    )
     if isinstance(module, PlainModule):
-        wanted = dataclasses.replace(wanted, loss=module.loss, width=module.width)
-    parts = parts_of(rows, wanted, split, seed)
-    loaders: dict[str, Any] = {"train_dataloaders": _loader(parts.train, config, shuffle=True)}
+        options = dataclasses.replace(options, loss=module.loss, width=module.width)
+    parts = make_parts(rows, options, split, seed)
+    loaders: dict[str, Any] = {"train_dataloaders": _make_loader(parts.train, config, shuffle=True)}
     if parts.validation is not None:
-        loaders["val_dataloaders"] = _loader(parts.validation, config, shuffle=False)
-    test = _loader(parts.test, config, shuffle=False) if parts.test is not None else None
-    return DataSource(loaders, parts.words, rows.content, test, parts.encoder, parts.classes, batches_are_ours=True)
+        loaders["val_dataloaders"] = _make_loader(parts.validation, config, shuffle=False)
+    test = _make_loader(parts.test, config, shuffle=False) if parts.test is not None else None
+    return DataSource(loaders, parts.words, rows.content, test, parts.encoder, parts.classes, uses_batch_size=True)
 
 
-def _fold_of(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
-    """The rows of a Dataset that train, and those that validate.
+def _fold_subsets(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
+    """The training and the validation rows of a Dataset in a fold.
 
     Raises:
-        DataError: It cannot be dealt to folds.
+        DataError: It has no rows that folds could be made of.
     """
     if not isinstance(data, Dataset) or isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
         raise DataError(
@@ -133,7 +136,7 @@ def _fold_of(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[An
     return Subset(data, train.tolist()), Subset(data, validation.tolist())
 
 
-def _own_loaders(module: pl.LightningModule) -> DataSource:
+def _source_of_module(module: pl.LightningModule) -> DataSource:
     if not is_overridden("train_dataloader", module):
         raise DataError(
             f"no data was given and `{type(module).__name__}` has no `train_dataloader`; name the data after the "
@@ -142,11 +145,11 @@ def _own_loaders(module: pl.LightningModule) -> DataSource:
     return DataSource({}, "data: the model's own loaders", None)
 
 
-def _loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLoader[Any]:
-    """Batches of the size in the options; those that train, which are shuffled, may be without the last, short one.
+def _make_loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLoader[Any]:
+    """A DataLoader with batches of `--batch-size`; for training (`shuffle`) also with `--drop-last`.
 
     Raises:
-        OptionError: There would be none.
+        OptionError: It would have no batch.
     """
     is_stream = isinstance(dataset, IterableDataset)
     batch_size, drops = int(config.batch_size), shuffle and config.drop_last
@@ -157,58 +160,60 @@ def _loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLo
     return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle and not is_stream, drop_last=drops)
 
 
-def _ready_made(data: Any, config: TrainConfig, module: pl.LightningModule) -> DataSource:
-    """Loaders and Datasets, never split: a tuple has parts, a list or a dict several loaders at once."""
+def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModule) -> DataSource:
+    """Loaders and Datasets, never split: a tuple has parts, a list or a dict is a `CombinedLoader`."""
     _refuse_table_options(config, f"a {type(data).__name__}")
     train, validation, test = data, None, None
     if isinstance(data, tuple) and 2 <= len(data) <= 3:
         train, validation, test = (*data, None)[:3]
-    if _is_several(train) and isinstance(module, PlainModule):
+    if _is_loader_collection(train) and isinstance(module, PlainModule):
         raise DataError(
             f"a {type(train).__name__} of loaders gives a batch of each at once, which a plain nn.Module cannot take; "
             "for training and validation write a tuple, `(train, validation)`"
         )
-    wanted = TablePurpose(is_lookup=is_lookup(module))
-    loaders: dict[str, Any] = {"train_dataloaders": _as_loader(train, config, wanted, shuffle=True)}
+    options = TableOptions(has_embedding=has_embedding(module))
+    loaders: dict[str, Any] = {"train_dataloaders": _to_loader(train, config, options, shuffle=True)}
     if validation is not None:
-        loaders["val_dataloaders"] = _as_loader(validation, config, wanted, shuffle=False)
-    held_out = _as_loader(test, config, wanted, shuffle=False) if test is not None else None
-    is_ours = isinstance(train, Dataset | tuple) and not _is_several(loaders["train_dataloaders"])
-    if not is_ours:
+        loaders["val_dataloaders"] = _to_loader(validation, config, options, shuffle=False)
+    held_out = _to_loader(test, config, options, shuffle=False) if test is not None else None
+    uses_batch_size = isinstance(train, Dataset | tuple) and not _is_loader_collection(loaders["train_dataloaders"])
+    if not uses_batch_size:
         _refuse_drop_last(config, f"a {type(train).__name__}")
-    return DataSource(loaders, _count_words(train, validation, test), data, held_out, batches_are_ours=is_ours)
+    return DataSource(
+        loaders, _describe_counts(train, validation, test), data, held_out, uses_batch_size=uses_batch_size
+    )
 
 
-def _is_several(part: Any) -> bool:
-    """Whether it is loaders or Datasets whose batches come together."""
+def _is_loader_collection(part: Any) -> bool:
+    """Whether it is a collection of loaders or Datasets, for Lightning's `CombinedLoader`."""
     items = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
     return bool(items) and all(isinstance(item, Dataset | DataLoader) for item in items)
 
 
 def refuse_class(data: Any) -> None:
-    """Raises for a class in the place of data.
+    """Refuses a class instead of data.
 
     Raises:
-        DataError: It is one.
+        DataError: It is a class.
     """
     if isinstance(data, type):
         raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
 
 
-def _as_loader(part: Any, config: TrainConfig, wanted: TablePurpose, shuffle: bool) -> Any:
+def _to_loader(part: Any, config: TrainConfig, options: TableOptions, shuffle: bool) -> Any:
     if isinstance(part, Dataset):
         _refuse_empty(part)
-        return _loader(part, config, shuffle)
+        return _make_loader(part, config, shuffle)
     if isinstance(part, DataLoader):
         _refuse_empty(part.dataset)
         return part
     if isinstance(part, dict):
-        return {name: _as_loader(item, config, wanted, shuffle) for name, item in part.items()}
-    if _is_several(part) or (isinstance(part, tuple) and _is_several(list(part))):
-        return [_as_loader(item, config, wanted, shuffle) for item in part]
-    if isinstance(part, tuple | list) and (rows := as_rows(part)) is not None:
-        found = parts_of(rows, wanted, Split(_NO_TEST, given=(count_of(rows.features),)), 0)
-        return _loader(found.train, config, shuffle)
+        return {name: _to_loader(item, config, options, shuffle) for name, item in part.items()}
+    if _is_loader_collection(part) or (isinstance(part, tuple) and _is_loader_collection(list(part))):
+        return [_to_loader(item, config, options, shuffle) for item in part]
+    if isinstance(part, tuple | list) and (rows := to_row_inputs(part)) is not None:
+        parts = make_parts(rows, options, Split(_TRAIN_ONLY, part_sizes=(row_count(rows.features),)), 0)
+        return _make_loader(parts.train, config, shuffle)
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
     refuse_class(part)
@@ -223,16 +228,16 @@ def _refuse_empty(dataset: Any) -> None:
         raise DataError(f"the dataset ({type(dataset).__name__}) is empty; nothing to train on")
 
 
-def _count_words(*parts: Any) -> str:
-    if _is_several(parts[0]):
-        together = f"{len(parts[0])} loaders, a batch of each at once"
-        return together if isinstance(parts[0], dict) else f"{together}; a tuple would be `(train, validation)`"
-    named = zip(("train", "validation", "test"), parts, strict=True)
-    words = [f"{count:,} {name}" for name, part in named if (count := _rows_of(part))]
-    return "rows: " + " / ".join(words) if words else ""
+def _describe_counts(*parts: Any) -> str:
+    if _is_loader_collection(parts[0]):
+        description = f"{len(parts[0])} loaders, a batch of each at once"
+        return description if isinstance(parts[0], dict) else f"{description}; a tuple would be `(train, validation)`"
+    named_parts = zip(("train", "validation", "test"), parts, strict=True)
+    counts = [f"{count:,} {name}" for name, part in named_parts if (count := _row_count(part))]
+    return "rows: " + " / ".join(counts) if counts else ""
 
 
-def _rows_of(part: Any) -> int:
+def _row_count(part: Any) -> int:
     dataset = getattr(part, "dataset", part)
     if isinstance(dataset, IterableDataset) or not isinstance(dataset, Dataset):
         return 0
@@ -244,15 +249,15 @@ def _refuse_target(config: TrainConfig) -> None:
         raise OptionError(f"`--target {config.target}` is for a DataFrame; `(X, y)` already names the target")
 
 
-def _refuse_table_options(config: TrainConfig, what: str) -> None:
+def _refuse_table_options(config: TrainConfig, data_name: str) -> None:
     for name in ("target", "split", "encode", "scale"):
         if getattr(config, name) is not None:
-            raise OptionError(f"`--{name}` is for arrays and DataFrames; {what} is used as it is")
+            raise OptionError(f"`--{name}` is for arrays and DataFrames; {data_name} is used as it is")
 
 
-def _refuse_drop_last(config: TrainConfig, what: str) -> None:
+def _refuse_drop_last(config: TrainConfig, data_name: str) -> None:
     if config.drop_last:
         raise OptionError(
-            f"`--drop-last` is for arrays, frames and Datasets; {what} makes its own batches: `DataLoader(..., "
+            f"`--drop-last` is for arrays, frames and Datasets; {data_name} makes its own batches: `DataLoader(..., "
             "drop_last=True)`"
         )

@@ -1,4 +1,4 @@
-"""Rows as people hold them: arrays, lists, sparse matrices, frames, a scikit-learn Bunch, with weights, in parts."""
+"""Reads row data: arrays, lists, sparse matrices, frames, a scikit-learn Bunch, with weights, in parts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class RowInputs:
         features: An array or tensor `(n, ...)`, a scipy matrix or a frame; of a frame alone, with the target in it.
         targets: An array or tensor `(n, ...)`, or a column; None where a frame holds them.
         weights: An array of n numbers, or None.
-        parts: How many rows train, validate and test, where that was given; else empty.
+        part_sizes: Numbers of training, validation and test rows, where data came in parts; else empty.
         content: What the fingerprint is taken of.
     """
 
     features: Any
     targets: Any = None
     weights: Any = None
-    parts: tuple[int, ...] = ()
+    part_sizes: tuple[int, ...] = ()
     content: Any = None
 
     @property
@@ -38,37 +38,37 @@ class RowInputs:
         return self.targets is None
 
 
-def as_rows(data: Any, target: str | None = None) -> RowInputs | None:
-    """`data` as rows; None for loaders, Datasets and whatever else gives batches.
+def to_row_inputs(data: Any, target: str | None = None) -> RowInputs | None:
+    """`data` as rows; None for DataLoaders, Datasets and whatever else yields batches.
 
     Args:
-        data: What was given.
-        target: The column to predict, if one was named: several frames are parts of one table then.
+        data: Of any kind.
+        target: The column to predict (`--target`): several frames are parts of one table then.
 
     Raises:
-        DataError: It is rows, but not so that inputs and targets can be told apart.
+        DataError: It is rows, and which of it are inputs and which targets is ambiguous.
     """
     if type(data).__module__.partition(".")[0] == "sklearn" and isinstance(data, dict):
-        return _of_bunch(data)
+        return _from_bunch(data)
     if is_frame(data):
         return RowInputs(data, content=data)
-    if parts := _parts_of(data, target):
-        return _joined(parts, data)
-    _refuse_alone(data)
-    return _pair(data)
+    if parts := _find_parts(data, target):
+        return _concatenate_parts(parts, data)
+    _refuse_inputs_alone(data)
+    return _from_arrays(data)
 
 
-def _of_bunch(bunch: Any) -> RowInputs:
+def _from_bunch(bunch: Any) -> RowInputs:
     if not is_column(bunch.get("data")) or bunch.get("target") is None:
         raise DataError(
             f"a Bunch needs `data` and `target`, and this one has {', '.join(f'`{name}`' for name in bunch)}; give "
             "`(X, y)`"
         )
-    features, targets = plain(bunch["data"]), plain(bunch["target"])
+    features, targets = to_array_like(bunch["data"]), to_array_like(bunch["target"])
     return RowInputs(features, targets, content=(features, targets))
 
 
-def _pair(data: Any) -> RowInputs | None:
+def _from_arrays(data: Any) -> RowInputs | None:
     """`(X, y)` or `(X, y, w)`.
 
     Raises:
@@ -81,18 +81,18 @@ def _pair(data: Any) -> RowInputs | None:
             "four arrays may be meant in several orders; write `((X_train, y_train), (X_valid, y_valid))`, with "
             "weights `((X_train, y_train, w_train), (X_valid, y_valid, w_valid))`"
         )
-    given = [plain(part) for part in data]
-    return RowInputs(given[0], given[1], given[2] if len(given) == 3 else None, content=tuple(given))
+    arrays = [to_array_like(part) for part in data]
+    return RowInputs(arrays[0], arrays[1], arrays[2] if len(arrays) == 3 else None, content=tuple(arrays))
 
 
-def _parts_of(data: Any, target: str | None) -> list[RowInputs]:
-    """The rows of `(train, validation)` or `(train, validation, test)`; none where data is something else."""
+def _find_parts(data: Any, target: str | None) -> list[RowInputs]:
+    """The parts of `(train, validation)` or `(train, validation, test)`; empty where data is something else."""
     if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
         return []
     if target is not None and all(map(is_frame, data)):
         return [RowInputs(part) for part in data]
     if all(map(_is_pair_of_arrays, data)):
-        return [rows for part in data if (rows := _pair(part)) is not None]
+        return [rows for part in data if (rows := _from_arrays(part)) is not None]
     return []
 
 
@@ -105,48 +105,48 @@ def _is_pair_of_arrays(part: Any) -> bool:
     return is_array(part[0]) or is_column(part[0][0])
 
 
-def _joined(parts: list[RowInputs], data: Any) -> RowInputs:
-    """Parts one below the other.
+def _concatenate_parts(parts: list[RowInputs], data: Any) -> RowInputs:
+    """All parts as rows of one table, in their order.
 
     Raises:
-        DataError: They do not fit together.
+        DataError: Their columns or shapes differ.
     """
-    counts = tuple(count_of(part.features) for part in parts)
+    counts = tuple(row_count(part.features) for part in parts)
     for name, part in zip(_PART_NAMES[1:], parts[1:], strict=False):
-        _check_like(parts[0], part, name)
+        _check_same_columns(parts[0], part, name)
     columns = list(zip(*((part.features, part.targets, part.weights) for part in parts), strict=True))
-    features, targets, weights = (None if one[0] is None else _stacked(list(one)) for one in columns)
+    features, targets, weights = (None if column[0] is None else _concatenate(list(column)) for column in columns)
     return RowInputs(features, targets, weights, counts, content=data)
 
 
-def _check_like(train: RowInputs, other: RowInputs, name: str) -> None:
-    """Raises where a part has not the columns of the rows that train.
+def _check_same_columns(train: RowInputs, part: RowInputs, name: str) -> None:
+    """Checks that a part has the columns of the training rows.
 
     Raises:
         DataError: It has not.
     """
-    if (train.weights is None) != (other.weights is None):
+    if (train.weights is None) != (part.weights is None):
         raise DataError(f"the train rows have weights and the {name} rows have none, or the other way round; give both")
-    if is_frame(train.features) and is_frame(other.features):
-        known, there = list(map(str, train.features.columns)), list(map(str, other.features.columns))
-        if sorted(known) != sorted(there):
-            odd = sorted(set(known) ^ set(there))
+    if is_frame(train.features) and is_frame(part.features):
+        train_columns, columns = list(map(str, train.features.columns)), list(map(str, part.features.columns))
+        if sorted(train_columns) != sorted(columns):
+            differing = sorted(set(train_columns) ^ set(columns))
             raise DataError(
-                f"the train and {name} frames have different columns: {', '.join(f'`{one}`' for one in odd[:8])} "
+                f"the train and {name} frames have different columns: {', '.join(f'`{one}`' for one in differing[:8])} "
                 "only in one of them"
             )
-    for word, one, two in (("X", train.features, other.features), ("y", train.targets, other.targets)):
-        if one is not None and np.shape(one)[1:] != np.shape(two)[1:]:
+    for word, one, array in (("X", train.features, part.features), ("y", train.targets, part.targets)):
+        if one is not None and np.shape(one)[1:] != np.shape(array)[1:]:
             raise DataError(
-                f"{word} of the {name} rows has shape {np.shape(two)}, and of the train rows {np.shape(one)}"
+                f"{word} of the {name} rows has shape {np.shape(array)}, and of the train rows {np.shape(one)}"
             )
 
 
-def _stacked(parts: list[Any]) -> Any:
+def _concatenate(parts: list[Any]) -> Any:
     if all(map(is_frame, parts)):
         import pandas as pd
 
-        named = [with_text_names(part) for part in parts]
+        named = [with_text_columns(part) for part in parts]
         return pd.concat([part[list(named[0].columns)] for part in named], ignore_index=True)
     if is_sparse(parts[0]):
         from scipy import sparse  # type: ignore[import-untyped]
@@ -161,11 +161,11 @@ def _stacked(parts: list[Any]) -> Any:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def _refuse_alone(data: Any) -> None:
-    """Raises for inputs whose targets are missing.
+def _refuse_inputs_alone(data: Any) -> None:
+    """Refuses inputs without targets.
 
     Raises:
-        DataError: It is such.
+        DataError: There are no targets.
     """
     if isinstance(data, dict) and data and all(is_array(item) for item in data.values()):
         names = list(data)
@@ -185,30 +185,32 @@ def is_frame(data: Any) -> bool:
     return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
 
 
-def with_text_names(frame: Any) -> Any:
-    """A frame whose columns are named by text.
+def with_text_columns(frame: Any) -> Any:
+    """The frame with its column names as text.
 
     Raises:
-        DataError: Several have one name.
+        DataError: Several columns have the same name.
     """
     names = [str(name) for name in frame.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"several columns are named {', '.join(f'`{name}`' for name in twice[:8])}; give each a name")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"several columns are named {', '.join(f'`{name}`' for name in repeated[:8])}; give each a name"
+        )
     return frame.set_axis(names, axis=1)
 
 
 def is_sparse(data: Any) -> bool:
-    """Whether it is a scipy matrix or array with few values."""
+    """Whether it is a scipy sparse matrix or array."""
     return type(data).__module__.partition(".")[0] == "scipy" and hasattr(data, "tocsr")
 
 
 def is_array(data: Any) -> bool:
-    """Whether it is an array, a tensor, a column, a frame or a sparse matrix: rows, and no container of such."""
+    """Whether it is an array, a tensor, a Series, a frame or a sparse matrix, and no container of such."""
     if isinstance(data, Dataset | DataLoader):
         return False
-    is_like = isinstance(data, np.ndarray | torch.Tensor) or hasattr(data, "__array__") or is_sparse(data)
-    return is_like and len(np.shape(data)) > 0
+    is_array_like = isinstance(data, np.ndarray | torch.Tensor) or hasattr(data, "__array__") or is_sparse(data)
+    return is_array_like and len(np.shape(data)) > 0
 
 
 def is_column(data: Any) -> bool:
@@ -222,19 +224,19 @@ def is_column(data: Any) -> bool:
     return is_value or is_column(first)
 
 
-def count_of(rows: Any) -> int:
-    """How many rows there are; a sparse matrix has no length."""
+def row_count(rows: Any) -> int:
+    """The number of rows; `len` fails for a sparse matrix."""
     return int(np.shape(rows)[0])
 
 
-def plain(column: Any) -> Any:
-    """A list as an array, of objects where it holds no numbers; tensors of few values as a scipy matrix.
+def to_array_like(column: Any) -> Any:
+    """Lists as numpy arrays, sparse tensors as scipy matrices; anything else as it is.
 
     Raises:
-        DataError: Its rows are not equally long.
+        DataError: The rows of a list are not equally long.
     """
     if isinstance(column, torch.Tensor) and column.layout is not torch.strided:
-        return _as_scipy(column)
+        return _to_scipy(column)
     if not isinstance(column, list | tuple):
         return column
     lengths = {np.shape(item) for item in column}
@@ -246,10 +248,10 @@ def plain(column: Any) -> Any:
     return np.asarray([np.asarray(item) for item in column] if is_array(column[0]) else column)
 
 
-def _as_scipy(tensor: torch.Tensor) -> Any:
+def _to_scipy(tensor: torch.Tensor) -> Any:
     if tensor.ndim != 2:
         return tensor.to_dense()
     from scipy import sparse
 
-    found = tensor.detach().cpu().to_sparse().coalesce()
-    return sparse.csr_matrix((found.values().numpy(), found.indices().numpy()), shape=tuple(tensor.shape))
+    coordinates = tensor.detach().cpu().to_sparse().coalesce()
+    return sparse.csr_matrix((coordinates.values().numpy(), coordinates.indices().numpy()), shape=tuple(tensor.shape))

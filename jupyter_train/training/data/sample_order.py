@@ -1,8 +1,8 @@
-"""In which order samples come, and what datasets draw while they are read: functions of the run's seed.
+"""Seeds the order of samples, and the random numbers that datasets draw, by the run's seed.
 
-A shuffled DataLoader draws its order from whatever state the global generator is in, so a resumed epoch would see
-other samples than the one that was broken off. Here the order follows from (seed, epoch), and what a dataset draws for
-its n-th sample of an epoch from (seed, epoch, n), whichever worker process reads it.
+A shuffled DataLoader draws its order from the global generator, so a resumed epoch would see other samples than the
+interrupted one. Here the order follows from (seed, epoch), and what a dataset draws for its n-th sample of an epoch
+from (seed, epoch, n), whichever worker process reads it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, IterableDataset
 
-from jupyter_train.training.data.in_memory import collated, indexed
+from jupyter_train.training.data.in_memory import collate_batch, to_indexed_dataset
 from jupyter_train.training.data.sampler_state import SamplerState
-from jupyter_train.training.data.samplers import WITH_GENERATOR, one_pass, remarks_of
-from jupyter_train.training.data.seeded_dataset import Numbered, SeededDataset, WorkerStart, draws
+from jupyter_train.training.data.samplers import WITH_GENERATOR, find_hidden_state, iterate_seeded
+from jupyter_train.training.data.seeded_dataset import NumberedIndex, SeededDataset, WorkerStart, draws_random_numbers
 from jupyter_train.training.state.generators import own_generators
 from jupyter_train.training.state.rng_state import derived
 
 
 class PassStart(NamedTuple):
-    """Where a pass through a loader begins.
+    """The position at which a pass through a DataLoader begins.
 
     Attributes:
         epoch: From 0.
-        cycle: How many passes through the loader there have been in that epoch before.
-        skip: Batches of the pass that are left out, because an earlier attempt has had them.
+        cycle: Number of earlier passes through the loader in that epoch.
+        skip: Batches of the pass to skip, because an earlier attempt has trained on them.
     """
 
     epoch: int = 0
@@ -37,23 +37,22 @@ class PassStart(NamedTuple):
 
 
 class SampleOrder:
-    """The batches (or samples) of one loader, in an order that follows from the run's seed.
+    """Replaces a DataLoader's batch sampler (or sampler, where it makes no batches) by a seeded one.
 
-    Stands in a loader's place for its batch sampler, or its sampler where it makes no batches; what is read from it
-    or assigned to it besides is the sampler's own.
+    Other attributes are read from and assigned to the user's own sampler.
 
     Args:
-        inner: The sampler it stands for, the user's own object.
-        seed: The run's, mixed with the loader's place among all loaders.
-        is_numbering: Whether the dataset is told the number of each sample.
+        inner: The user's own sampler.
+        seed: See `order_seed`.
+        is_numbering: Whether indices are yielded as `NumberedIndex`.
         is_batching: Whether its items are batches of indices.
-        is_reached: Whether Lightning itself tells the sampler inside which epoch it is.
-        begins_at_once: Whether a pass begins when the loader is iterated, before anybody asks for a batch.
+        is_reached: Whether Lightning itself calls `set_epoch` of the inner sampler.
+        begins_at_once: Whether a pass begins when the loader is iterated, before the first batch is requested.
 
     Attributes:
         next: Where the next pass begins.
-        begun: Where the passes so far began, since somebody last made it begin anew.
-        state: Of the sampler inside.
+        begun: Where the passes since the last `begin_at` began.
+        state: Of the inner sampler.
     """
 
     def __init__(
@@ -82,33 +81,33 @@ class SampleOrder:
         return getattr(self._inner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _OWN:
+        if name in _OWN_ATTRIBUTES:
             object.__setattr__(self, name, value)
         else:  # as in `trainer.train_dataloader.batch_sampler.batch_size = 64`
             setattr(self._inner, name, value)
 
     @property
     def sampler(self) -> Any:
-        """Lightning calls `set_epoch` on what a batch sampler takes its samples from: on this, and so on that."""
+        """Lightning calls `set_epoch` on `batch_sampler.sampler`, which is this object."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch comes next; the first pass through the loader in it is the first one again."""
+        """Sets the epoch of the next pass, and that of the user's samplers; passes are counted from 0 again."""
         if epoch != self.next.epoch:
             self.next = PassStart(epoch)
-        inside = [] if self._is_reached else [getattr(self._inner, "sampler", None)]
-        for one in {id(one): one for one in (self._inner, *inside)}.values():
-            if callable(getattr(one, "set_epoch", None)):
-                one.set_epoch(epoch)
+        inner_samplers = [] if self._is_reached else [getattr(self._inner, "sampler", None)]
+        for sampler in {id(sampler): sampler for sampler in (self._inner, *inner_samplers)}.values():
+            if callable(getattr(sampler, "set_epoch", None)):
+                sampler.set_epoch(epoch)
 
-    def begin_at(self, place: PassStart, passes: int = 0) -> None:
-        """Where the next pass begins, whatever passes there were before.
+    def begin_at(self, start: PassStart, passes: int = 0) -> None:
+        """Sets where the next pass begins.
 
         Args:
-            place: Where it begins.
-            passes: How many have begun in that epoch already, that one among them; those that follow are counted on.
+            start: Where it begins.
+            passes: Number of passes begun in that epoch, that one included; later ones are counted from it.
         """
-        self.next = place
+        self.next = start
         self.begun = []
         self._passes = passes
 
@@ -116,32 +115,32 @@ class SampleOrder:
         return len(self._inner)
 
     def __iter__(self) -> Iterator[Any]:
-        """One pass, without the batches to be skipped; more passes in one epoch differ from each other.
+        """One pass, without the batches to skip; passes of one epoch differ from each other.
 
-        It counts from its first batch on: a loader with workers makes two iterators and uses one.
+        A pass counts from its first batch on: a loader with workers makes two iterators and uses one.
         """
-        place = self.next
-        self.begun.append(place)
+        start = self.next
+        self.begun.append(start)
         self.state.begin()
-        self.next = PassStart(place.epoch, max(place.cycle + 1, self._passes))
+        self.next = PassStart(start.epoch, max(start.cycle + 1, self._passes))
         self._passes = 0
-        seed = derived(self._seed, place.epoch, place.cycle)
-        items = one_pass(self._inner, seed)
+        seed = derived(self._seed, start.epoch, start.cycle)
+        items = iterate_seeded(self._inner, seed)
         if self._is_numbering:
-            items = self._numbered(items, seed, place.skip)
-        yield from items if self._is_numbering else itertools.islice(items, place.skip, None)
+            items = self._numbered(items, seed, start.skip)
+        yield from items if self._is_numbering else itertools.islice(items, start.skip, None)
 
     def _numbered(self, items: Iterator[Any], seed: int, skip: int) -> Iterator[Any]:
         number = 0
         for position, item in enumerate(items):
             indices = list(item) if self._is_batching else [item]
             if position >= skip:
-                numbered = [Numbered(index, number + offset, seed) for offset, index in enumerate(indices)]
+                numbered = [NumberedIndex(index, number + offset, seed) for offset, index in enumerate(indices)]
                 yield numbered if self._is_batching else numbered[0]
             number += len(indices)
 
 
-_OWN = frozenset(
+_OWN_ATTRIBUTES = frozenset(
     {
         "next",
         "begun",
@@ -162,66 +161,70 @@ def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
 
     Args:
         seed: The run's.
-        number: The loader's place among those of its stage.
-        is_training: Whether it gives training batches.
+        number: The loader's index among those of its stage.
+        is_training: Whether it yields training batches.
     """
     return derived(seed, number, 0 if is_training else 1)
 
 
-def order_of(loader: Any) -> SampleOrder | None:
-    """The order of a loader that has been put in one."""
+def sample_order_of(loader: Any) -> SampleOrder | None:
+    """The `SampleOrder` of a loader that `in_order` returned; None for another one."""
     for name in ("batch_sampler", "sampler"):
-        found = getattr(loader, name, None)
-        if isinstance(found, SampleOrder):
-            return found
+        sampler = getattr(loader, name, None)
+        if isinstance(sampler, SampleOrder):
+            return sampler
     return None
 
 
 def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index: bool = False) -> Any:
-    """A DataLoader like `loader`, whose order and whose dataset's draws follow from `seed`.
+    """A copy of `loader` whose order, and whose dataset's random numbers, follow from `seed`.
 
-    The user's own loader is left as it is; its own sampler is the one that is asked. What is no DataLoader, and
-    streams, are given back unchanged.
+    The user's loader is left as it is; its own sampler is iterated. What is no DataLoader, and streams, are returned
+    unchanged.
 
     Args:
-        loader: What gives batches.
-        seed: Decides the order.
-        remarks: Gets a line for everything that cannot be made exact.
+        loader: Yields batches.
+        seed: See `order_seed`.
+        remarks: Gets a line for everything that a resume cannot repeat exactly.
         by_index: Whether tensors in memory are read a batch at a time: the same values.
     """
-    reason = _own_order(loader)
+    reason = _unordered_reason(loader)
     if remarks is not None:
-        remarks += [reason] if reason else _hidden(loader)
+        remarks += [reason] if reason else _find_own_generators(loader)
     if reason:
         return loader
-    is_numbering = loader.num_workers > 0 or draws(loader.dataset)
+    is_numbering = loader.num_workers > 0 or draws_random_numbers(loader.dataset)
     ordered = copy.copy(loader)
-    inside = ordered.__dict__
+    attributes = ordered.__dict__
     name = "batch_sampler" if ordered.batch_sampler is not None else "sampler"
-    # DataLoader refuses assignments; a copy of it may have another order all the same
-    inside[name] = SampleOrder(
-        inside[name],
+    # `DataLoader.__setattr__` refuses `batch_sampler` and `sampler` once it is initialised
+    attributes[name] = SampleOrder(
+        attributes[name],
         seed,
         is_numbering,
         is_batching=name == "batch_sampler",
-        is_reached=getattr(inside[name], "sampler", None) is loader.sampler,
+        is_reached=getattr(attributes[name], "sampler", None) is loader.sampler,
         begins_at_once=loader.num_workers > 0,
     )
-    if by_index and loader.batch_sampler is not None and (found := indexed(loader.dataset, loader.collate_fn)):
-        inside["dataset"], inside["collate_fn"] = found, collated
+    if (
+        by_index
+        and loader.batch_sampler is not None
+        and (in_memory := to_indexed_dataset(loader.dataset, loader.collate_fn))
+    ):
+        attributes["dataset"], attributes["collate_fn"] = in_memory, collate_batch
     if is_numbering:
-        inside["dataset"] = SeededDataset(inside["dataset"])
+        attributes["dataset"] = SeededDataset(attributes["dataset"])
     if loader.num_workers > 0:
-        inside["worker_init_fn"] = WorkerStart(loader.worker_init_fn)
+        attributes["worker_init_fn"] = WorkerStart(loader.worker_init_fn)
     return ordered
 
 
-def _own_order(loader: Any) -> str:
-    """Why a loader's order is left to itself; empty where it is not."""
+def _unordered_reason(loader: Any) -> str:
+    """Why a loader keeps its own order; empty where it gets a seeded one."""
     name = type(loader).__name__
     if not isinstance(loader, DataLoader):
         return f"`{name}` gives its batches in an order of its own"
-    if keeps_its_place(loader):
+    if is_stateful_loader(loader):
         return f"`{name}` keeps its place in the data itself"
     if isinstance(loader.dataset, IterableDataset):
         name = type(loader.dataset).__name__
@@ -229,17 +232,17 @@ def _own_order(loader: Any) -> str:
     return ""
 
 
-def keeps_its_place(loader: Any) -> bool:
+def is_stateful_loader(loader: Any) -> bool:
     """True for loaders whose state Lightning saves and loads itself, such as torchdata's `StatefulDataLoader`."""
     return callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
 
 
-def _hidden(loader: DataLoader[Any]) -> list[str]:
-    """What of a loader does not follow from a seed, a line each."""
-    owners: dict[int, Any] = {id(one): one for one in (loader.dataset, loader.sampler, loader.batch_sampler)}
+def _find_own_generators(loader: DataLoader[Any]) -> list[str]:
+    """Generators and hidden state of a loader that the seed does not reach, a line each."""
+    owners: dict[int, Any] = {id(owner): owner for owner in (loader.dataset, loader.sampler, loader.batch_sampler)}
     lines = []
     for owner in owners.values():
         names = [] if type(owner) in WITH_GENERATOR else own_generators(owner, besides=list(owners.values()))
         # the generators of samplers are kept in checkpoints, those of datasets are not
         lines += [f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)" for name in names]
-    return lines + remarks_of(loader.batch_sampler if loader.batch_sampler is not None else loader.sampler)
+    return lines + find_hidden_state(loader.batch_sampler if loader.batch_sampler is not None else loader.sampler)

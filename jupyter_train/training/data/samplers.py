@@ -1,7 +1,7 @@
-"""Asks samplers for indices as a DataLoader does, one item at a time, with draws that follow from a seed.
+"""Iterates samplers as a DataLoader does, one item at a time, with seeded random numbers.
 
-The user's own object is the one that is asked: what is assigned to it while training (`sampler.weights = ...`) holds
-from the next item it decides, and an endless one is asked for no more than is used.
+The user's own object is iterated: what is assigned to it while training (`sampler.weights = ...`) holds from the next
+item on, and of an infinite one no more items are drawn than are used.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from torch.utils.data import (
 )
 from torch.utils.data.distributed import DistributedSampler
 
-from jupyter_train.training.data.sampler_inspection import memory_of
+from jupyter_train.training.data.sampler_inspection import describe_hidden_state
 from jupyter_train.training.state.rng_state import RandomStream
 
-#: Samplers of torch that draw once, when they are asked first, from the generator they have.
+#: Samplers of torch that draw once, at their first item, from their `generator`.
 WITH_GENERATOR = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
-#: What gives its items in an order that no generator decides.
-_ORDERED = (SequentialSampler, DistributedSampler, list, tuple, range, torch.Tensor, np.ndarray)
-#: Whose code is known.
-TORCHS = (*WITH_GENERATOR, *_ORDERED, BatchSampler)
+#: Iterables whose order no generator decides.
+_WITHOUT_GENERATOR = (SequentialSampler, DistributedSampler, list, tuple, range, torch.Tensor, np.ndarray)
+#: Samplers whose code is known.
+TORCH_SAMPLERS = (*WITH_GENERATOR, *_WITHOUT_GENERATOR, BatchSampler)
 _END = object()
 
 
-def one_pass(sampler: Any, seed: int) -> Iterator[Any]:
-    """One pass through a sampler or batch sampler; its items are decided when they are asked for.
+def iterate_seeded(sampler: Any, seed: int) -> Iterator[Any]:
+    """One pass through a sampler or batch sampler; each item is drawn when it is requested.
 
     Args:
         sampler: Any iterable of indices, or of lists of them.
-        seed: Decides what the sampler draws, from torch's, numpy's or Python's generators; nobody else's draws change
-            it, and it changes nobody else's.
+        seed: Seeds torch's, numpy's and Python's generators for the sampler alone; other draws neither change nor are
+            changed by it.
     """
-    if not draws_by_itself(sampler):
-        yield from _one_pass_of_torchs(sampler, seed)
+    if not draws_from_global_generators(sampler):
+        yield from _iterate_torch_sampler(sampler, seed)
         return
     stream, generator = RandomStream(seed), torch.Generator().manual_seed(seed)
     iterator: Iterator[Any] | None = None
     while True:
-        with stream, _drawing_from(generator, index_sampler(sampler)):
+        with stream, _using_generator(generator, index_sampler(sampler)):
             iterator = iter(sampler) if iterator is None else iterator
             item = next(iterator, _END)
         if item is _END:
@@ -55,8 +55,8 @@ def one_pass(sampler: Any, seed: int) -> Iterator[Any]:
         yield item
 
 
-def _one_pass_of_torchs(sampler: Any, seed: int) -> Iterator[Any]:
-    with _drawing_from(torch.Generator().manual_seed(seed), index_sampler(sampler)):
+def _iterate_torch_sampler(sampler: Any, seed: int) -> Iterator[Any]:
+    with _using_generator(torch.Generator().manual_seed(seed), index_sampler(sampler)):
         iterator = iter(sampler)
         item = next(iterator, _END)
     if item is not _END:
@@ -65,33 +65,33 @@ def _one_pass_of_torchs(sampler: Any, seed: int) -> Iterator[Any]:
 
 
 def index_sampler(sampler: Any) -> Any:
-    """What a batch sampler takes its indices from; the sampler itself where there is nothing of the kind."""
+    """The `sampler` inside a batch sampler; the sampler itself where there is none."""
     return getattr(sampler, "sampler", sampler)
 
 
-def draws_by_itself(sampler: Any) -> bool:
-    """True for samplers that are not torch's own: whatever they draw, they draw from the global generators."""
-    own = index_sampler(sampler)
-    if own is not sampler and type(sampler) is not BatchSampler:
+def draws_from_global_generators(sampler: Any) -> bool:
+    """True for samplers that are not torch's own: they may draw from the global generators."""
+    inner = index_sampler(sampler)
+    if inner is not sampler and type(sampler) is not BatchSampler:
         return True
-    return type(own) not in (*WITH_GENERATOR, *_ORDERED)
+    return type(inner) not in (*WITH_GENERATOR, *_WITHOUT_GENERATOR)
 
 
 @contextlib.contextmanager
-def _drawing_from(generator: torch.Generator, sampler: Any) -> Iterator[None]:
-    """While one of torch's samplers draws from this generator instead of its own."""
+def _using_generator(generator: torch.Generator, sampler: Any) -> Iterator[None]:
+    """Lets one of torch's samplers draw from this generator instead of its own."""
     if type(sampler) not in WITH_GENERATOR:
         yield
         return
-    its_own = sampler.generator
+    own_generator = sampler.generator
     sampler.generator = generator
     try:
         yield
     finally:
-        sampler.generator = its_own
+        sampler.generator = own_generator
 
 
-def remarks_of(sampler: Any) -> list[str]:
-    """What of a sampler's order cannot be had again by a resumed run, as far as its code tells: a line each."""
-    owners = {id(one): one for one in (sampler, index_sampler(sampler)) if type(one) not in TORCHS}
-    return [line for owner in owners.values() for line in memory_of(owner)]
+def find_hidden_state(sampler: Any) -> list[str]:
+    """Why a resumed run may not repeat a sampler's order, as far as its code tells: a line each."""
+    owners = {id(owner): owner for owner in (sampler, index_sampler(sampler)) if type(owner) not in TORCH_SAMPLERS}
+    return [line for owner in owners.values() for line in describe_hidden_state(owner)]

@@ -1,4 +1,4 @@
-"""What datasets draw while they are read follows from the run's seed and the sample's number, whoever reads them."""
+"""Seeds the random numbers that a dataset draws for a sample by the sample's number, in any worker process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch.utils.data import Dataset, TensorDataset, get_worker_info
 
 from jupyter_train.training.state.rng_state import PreservedRandomState, capture, derived, seed_sample
 
-_PROBED = 3
+_N_PROBED_SAMPLES = 3
 
 
-class Numbered(NamedTuple):
-    """An index with the number of its sample in the epoch, on its way to a dataset."""
+class NumberedIndex(NamedTuple):
+    """An index with the number of its sample in the epoch."""
 
     index: Any
     number: int
@@ -26,7 +26,7 @@ class Numbered(NamedTuple):
 
 
 class DatasetProxy(Dataset[Any]):
-    """Stands in a dataset's place, and looks like it."""
+    """Wraps a dataset, with its attributes and its class."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -45,7 +45,7 @@ class DatasetProxy(Dataset[Any]):
 
 
 class SeededDataset(DatasetProxy):
-    """A dataset whose draws for a sample follow from the sample's number."""
+    """A dataset whose random numbers for a sample follow from the sample's number."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "inner":
@@ -58,58 +58,58 @@ class SeededDataset(DatasetProxy):
 
     def __getitem__(self, numbered: Any) -> Any:
         """One sample."""
-        return self.__getitems__([numbered])[0] if isinstance(numbered, Numbered) else self.inner[numbered]
+        return self.__getitems__([numbered])[0] if isinstance(numbered, NumberedIndex) else self.inner[numbered]
 
     def __getitems__(self, numbered: list[Any]) -> Any:
-        """The samples of a batch, by the dataset's own way to read several at once where it has one."""
-        several = getattr(self.inner, "__getitems__", None)
-        # in a worker process nobody else draws
+        """The samples of a batch, by the dataset's own `__getitems__` where it has one."""
+        read_batch = getattr(self.inner, "__getitems__", None)
+        # a worker process draws nothing else
         with PreservedRandomState() if get_worker_info() is None else contextlib.nullcontext():
-            if several is not None:
+            if read_batch is not None:
                 seed_sample(derived(numbered[0].seed, numbered[0].number))
-                return several([one.index for one in numbered])
-            return [self._read(one) for one in numbered]
+                return read_batch([item.index for item in numbered])
+            return [self._read(item) for item in numbered]
 
-    def _read(self, numbered: Numbered) -> Any:
+    def _read(self, numbered: NumberedIndex) -> Any:
         seed_sample(derived(numbered.seed, numbered.number))
         return self.inner[numbered.index]
 
 
 class WorkerStart:
-    """What a DataLoader's worker process does first."""
+    """`worker_init_fn` of a DataLoader: the user's own, or Lightning's."""
 
-    def __init__(self, theirs: Any) -> None:
-        self._theirs = theirs
+    def __init__(self, worker_init_fn: Any) -> None:
+        self._worker_init_fn = worker_init_fn
 
     def __call__(self, worker: int) -> None:
-        """Dies with its parent: workers of a killed process wait for each other for ever."""
+        """Initialises a worker that dies with its parent: workers of a killed process wait for each other for ever."""
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
-                ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if self._theirs is not None:
-            self._theirs(worker)
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if self._worker_init_fn is not None:
+            self._worker_init_fn(worker)
         else:
             pl_worker_init_function(worker)
 
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
+_PR_SET_PDEATHSIG = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
-def draws(dataset: Any) -> bool:
-    """True when reading some samples changes the random state of this process, which is left as it was."""
+def draws_random_numbers(dataset: Any) -> bool:
+    """True when reading some samples changes the global random state, which is restored."""
     if isinstance(dataset, TensorDataset) or not hasattr(dataset, "__len__") or len(dataset) == 0:
         return False
     with PreservedRandomState():
-        before = _fixed(capture())
+        before = _comparable(capture())
         try:
-            for index in sorted({int(one) for one in np.linspace(0, len(dataset) - 1, _PROBED)}):
+            for index in sorted({int(index) for index in np.linspace(0, len(dataset) - 1, _N_PROBED_SAMPLES)}):
                 dataset[index]
-        except Exception:  # noqa: BLE001  what a dataset does not like to be asked is found in training
+        except Exception:  # noqa: BLE001  training shows what a dataset raises
             return True
-        return _fixed(capture()) != before
+        return _comparable(capture()) != before
 
 
-def _fixed(state: dict[str, Any]) -> tuple[Any, ...]:
-    """A random state in a form that can be compared."""
+def _comparable(state: dict[str, Any]) -> tuple[Any, ...]:
+    """A random state as a tuple that can be compared."""
     parts = [state["python"][1], state["numpy"][1], state["torch"]]
     return (*(part.numpy().tobytes() for part in parts), state["numpy"][2])

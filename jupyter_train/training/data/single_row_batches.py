@@ -1,4 +1,4 @@
-"""A last batch of one row, on which BatchNorm cannot be trained: found at the first, before anything is learnt."""
+"""Refuses data whose last batch has one row, on which BatchNorm cannot be trained, at the first batch."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from jupyter_train.training.lightning.safe_points import after, before
 
 
 class SingleRowBatches:
-    """Lets a fit fail in one line at its first batch where a BatchNorm would fail at the last one of the epoch.
+    """Fails at the first batch of a fit where a BatchNorm would fail at the last one of the epoch.
 
-    Whether it would is seen from the first batch: it needs two values a channel, and images have many in a row.
+    It needs two values a channel: the first batch shows how many there are in a row.
 
     Args:
-        batches_are_ours: Whether batches are made here, so that an option can leave out the last.
+        uses_batch_size: Whether `--batch-size` and `--drop-last` apply; see `DataSource`.
     """
 
-    def __init__(self, batches_are_ours: bool) -> None:
+    def __init__(self, uses_batch_size: bool) -> None:
         self._fix = "add `--drop-last`, or take another `--batch-size`"
-        if not batches_are_ours:
+        if not uses_batch_size:
             self._fix = "give the DataLoader `drop_last=True`, or another `batch_size`"
         self._handles: list[RemovableHandle] = []
 
     def watch(self, trainer: pl.Trainer) -> None:
-        """Looks at the first batch of a fit, from the moment when its loaders are there."""
-        before(trainer.fit_loop, "on_run_start", lambda: self._look_at(trainer))
-        after(trainer.fit_loop.epoch_loop, "on_advance_end", lambda _fetcher: self.rest())
+        """Checks the first batch of the trainer's fit."""
+        before(trainer.fit_loop, "on_run_start", lambda: self._add_hooks(trainer))
+        after(trainer.fit_loop.epoch_loop, "on_advance_end", lambda _fetcher: self.remove_hooks())
 
-    def rest(self) -> None:
-        """Leaves the module as it was."""
+    def remove_hooks(self) -> None:
+        """Removes the forward hooks."""
         while self._handles:
             self._handles.pop().remove()
 
-    def _look_at(self, trainer: pl.Trainer) -> None:
-        sizes = _last_batch(trainer)
+    def _add_hooks(self, trainer: pl.Trainer) -> None:
+        sizes = _find_single_row(trainer)
+        # `_BatchNorm` is the private base of all BatchNorm classes in torch 2.13
         norms = [part for part in trainer.lightning_module.modules() if isinstance(part, _BatchNorm)]
         if sizes is None or not norms:
             return
@@ -59,8 +60,8 @@ class SingleRowBatches:
         self._handles = [norm.register_forward_pre_hook(look) for norm in norms]
 
 
-def _last_batch(trainer: pl.Trainer) -> tuple[int, int] | None:
-    """How many rows an epoch has, and a batch, where the last batch has one row and is trained; else None."""
+def _find_single_row(trainer: pl.Trainer) -> tuple[int, int] | None:
+    """Rows of an epoch and of a batch, where the last batch has one row and is trained on; else None."""
     loader = trainer.train_dataloader
     if not isinstance(loader, DataLoader) or loader.batch_size is None or not isinstance(loader.sampler, Sized):
         return None

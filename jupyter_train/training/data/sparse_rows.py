@@ -1,4 +1,4 @@
-"""Rows of a scipy matrix, made dense a batch at a time."""
+"""A Dataset over a scipy matrix, whose rows become dense a batch at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.utils.data import Dataset
 
 
 class SparseRows(Dataset[tuple[torch.Tensor, ...]]):
-    """Rows of a sparse matrix beside their targets.
+    """Rows of a sparse matrix with their targets.
 
     Args:
         matrix: A scipy matrix `(n, k)` by rows (CSR).
         others: Tensors `(n, ...)`, such as targets and weights.
     """
 
-    def __init__(self, matrix: Any, *others: torch.Tensor) -> None:
+    def __init__(self, matrix: Any, *columns: torch.Tensor) -> None:
         self._matrix = matrix
-        self._others = others
+        self._columns = columns
 
     def __len__(self) -> int:
         return int(self._matrix.shape[0])
@@ -32,4 +32,4 @@ class SparseRows(Dataset[tuple[torch.Tensor, ...]]):
         """The rows of a batch."""
         rows = np.asarray(indices)
         inputs = torch.from_numpy(self._matrix[rows].toarray().astype("float32", copy=False))
-        return list(zip(inputs, *(other[torch.from_numpy(rows)] for other in self._others), strict=True))
+        return list(zip(inputs, *(column[torch.from_numpy(rows)] for column in self._columns), strict=True))

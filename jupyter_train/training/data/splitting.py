@@ -1,4 +1,4 @@
-"""Which rows train, which validate, and which are put aside: by shares, or fold by fold."""
+"""Row numbers of train, validation and test: by shares (`--split`), or by fold (`--cv`)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MAX_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Split:
-    """How rows are dealt.
+    """How rows are split.
 
     Attributes:
         shares: Of training, validation and test.
-        fold: Which rows validate, in place of a share of them.
-        given: How many rows train, validate and test, in this order, where they were not to be dealt; else empty.
+        fold: The fold that validates, in place of a share.
+        part_sizes: Numbers of training, validation and test rows, in this order, where data came in parts; else empty.
     """
 
     shares: tuple[float, float, float]
     fold: Fold | None = None
-    given: tuple[int, ...] = ()
+    part_sizes: tuple[int, ...] = ()
 
     @property
     def group(self) -> str:
@@ -51,7 +51,7 @@ class Split:
 
 
 def is_classes(targets: np.ndarray[Any, Any]) -> bool:
-    """True for one-dimensional integer, bool or text targets with few enough different values."""
+    """True for integer, bool or text targets `(n,)` with at most `MAX_CLASSES` different values."""
     return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= MAX_CLASSES
 
 
@@ -68,26 +68,28 @@ def split_rows(
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(targets))
-    if split.given:
-        train, validation, test = np.split(rows, np.cumsum([*split.given, 0])[:2])
+    if split.part_sizes:
+        train, validation, test = np.split(rows, np.cumsum([*split.part_sizes, 0])[:2])
         return train, validation, test
     labels = targets.astype(str) if is_classes(targets) else None
     _, for_validation, for_test = split.shares
     if split.fold is not None:
-        kept, test = _without_test(rows, split, labels, seed, groups)
-        train, validation = fold_rows(targets[kept], split.fold, seed, groups[kept] if groups is not None else None)
-        return kept[train], kept[validation], test
-    train, rest = _cut(train_test_split, rows, for_validation + for_test, labels, seed)
+        fold_pool, test = _set_test_aside(rows, split, labels, seed, groups)
+        train, validation = fold_rows(
+            targets[fold_pool], split.fold, seed, groups[fold_pool] if groups is not None else None
+        )
+        return fold_pool[train], fold_pool[validation], test
+    train, rest = _cut_share(train_test_split, rows, for_validation + for_test, labels, seed)
     if for_test == 0 or len(rest) < 2:
         return train, rest, rest[:0]
     if for_validation == 0:
         return train, rest[:0], rest
-    validation, test = _cut(train_test_split, rest, for_test / (for_validation + for_test), labels, seed)
+    validation, test = _cut_share(train_test_split, rest, for_test / (for_validation + for_test), labels, seed)
     return train, validation, test
 
 
-def _without_test(rows: Any, split: Split, labels: Any, seed: int, groups: Any) -> tuple[Any, Any]:
-    """Rows for the folds, and the test part: at the end where time counts, whole groups where there are such."""
+def _set_test_aside(rows: Any, split: Split, labels: Any, seed: int, groups: Any) -> tuple[Any, Any]:
+    """Rows for the folds, and the test part: the last rows of a time series, whole groups of grouped rows."""
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
     share = split.shares[2]
@@ -99,22 +101,22 @@ def _without_test(rows: Any, split: Split, labels: Any, seed: int, groups: Any) 
         return rows[:end], rows[end:]
     if groups is not None:
         try:
-            kept, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(rows, groups=groups))
+            pool, held = next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(rows, groups=groups))
         except ValueError as err:
             raise DataError(f"`--split` cannot put these groups aside for a test: {err}") from None
-        return np.sort(kept), np.sort(held)
-    return _cut(train_test_split, rows, share, labels, seed)
+        return np.sort(pool), np.sort(held)
+    return _cut_share(train_test_split, rows, share, labels, seed)
 
 
 def fold_rows(
     targets: np.ndarray[Any, Any], fold: Fold, seed: int, groups: np.ndarray[Any, Any] | None = None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Row numbers that train and that validate in one fold (scikit-learn's splitters, dealt by seed).
+    """Row numbers that train and that validate in one fold (scikit-learn's splitters).
 
     Args:
-        targets: One a row; decides whether folds are stratified where nothing else was said.
-        fold: Which.
-        seed: Deals the rows.
+        targets: `(n, ...)`; classes are stratified by default.
+        fold: The fold, and the kind of folds.
+        seed: Shuffles the rows.
         groups: One a row, for folds by group.
 
     Raises:
@@ -125,8 +127,8 @@ def fold_rows(
     folds, count = fold.folds, fold.folds.count
     kind = folds.kind
     if kind == "auto":
-        enough = is_classes(targets) and np.unique(targets.astype(str), return_counts=True)[1].min() >= count
-        kind = "stratified" if enough else "plain"
+        is_stratifiable = is_classes(targets) and np.unique(targets.astype(str), return_counts=True)[1].min() >= count
+        kind = "stratified" if is_stratifiable else "plain"
     splitters: dict[str, Callable[[], Any]] = {
         "stratified": lambda: sk.StratifiedKFold(count, shuffle=True, random_state=seed),
         "plain": lambda: sk.KFold(count, shuffle=True, random_state=seed),
@@ -138,14 +140,14 @@ def fold_rows(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # too few rows of a class
-            dealt = list(splitters[kind]().split(np.zeros(len(targets)), labels, groups))
+            splits = list(splitters[kind]().split(np.zeros(len(targets)), labels, groups))
     except (ValueError, UserWarning) as err:
         raise DataError(f"`--cv {count}` cannot deal these {len(targets):,} rows: {err}") from None
-    train, validation = dealt[fold.number]
+    train, validation = splits[fold.number]
     return train, validation
 
 
-def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
+def _cut_share(train_test_split: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
     if share <= 0:
         return rows, rows[:0]
     share = max(share, 1 / len(rows))
@@ -157,5 +159,5 @@ def _cut(cut: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any
         held = max(1, round(share * len(rows)))
         if counts.min() >= 2 and min(held, len(rows) - held) >= len(counts):
             strata = labels[rows]
-    kept, held_out = cut(rows, test_size=share, random_state=seed, stratify=strata)
+    kept, held_out = train_test_split(rows, test_size=share, random_state=seed, stratify=strata)
     return np.sort(kept), np.sort(held_out)

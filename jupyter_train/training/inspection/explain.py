@@ -1,4 +1,4 @@
-"""`--explain`: how a run would be trained, and why so, without training it."""
+"""`--explain`: how a run would be trained and why, without training it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from jupyter_train.training.trainer import plain_arguments, refuse_model_callbac
 
 
 class Explanation:
-    """Lines of (what, words); shown as a small table of text."""
+    """Lines of (topic, text); shown as a table."""
 
     def __init__(self, lines: list[tuple[str, str]]) -> None:
         self.lines = lines
 
-    def __getitem__(self, what: str) -> str:
-        """The words for one thing; several lines of it joined.
+    def __getitem__(self, topic: str) -> str:
+        """The text for a topic; several lines are joined.
 
         Raises:
-            KeyError: Nothing is said of it.
+            KeyError: There is no such topic.
         """
-        found = [words for name, words in self.lines if name == what]
-        if not found:
-            raise KeyError(what)
-        return "; ".join(found)
+        texts = [text for line_topic, text in self.lines if line_topic == topic]
+        if not texts:
+            raise KeyError(topic)
+        return "; ".join(texts)
 
     def __repr__(self) -> str:
-        width = max(len(what) for what, _ in self.lines)
-        return "\n".join(f"{what.ljust(width)}  {words}" for what, words in self.lines)
+        width = max(len(topic) for topic, _ in self.lines)
+        return "\n".join(f"{topic.ljust(width)}  {text}" for topic, text in self.lines)
 
 
 def explain(module: pl.LightningModule, source: DataSource, config: TrainConfig, world_size: int) -> Explanation:
-    """What a fit of this would do; sets everything up as for training, on a copy of the model, and trains nothing."""
+    """What a fit would do; sets the fit up on a copy of the model, for 0 steps."""
     count = sum(parameter.numel() for parameter in module.parameters())
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     lines = [("model", f"{type(module).__name__}: {count:,} parameters, {trained:,} of them trained")]
@@ -51,14 +51,15 @@ def explain(module: pl.LightningModule, source: DataSource, config: TrainConfig,
         lines.append(("data", source.words))
     if world_size > 1:
         return Explanation([*lines, ("loop", f"Lightning's own: {world_size} processes share the work")])
-    trainer, look = _set_up(module, source, config)
+    trainer, probe = _set_up_fit(module, source, config)
+    # private in Lightning 2.6: `trainer.train_dataloader` does not flatten a collection of loaders
     for loader in getattr(trainer.fit_loop._combined_loader, "flattened", []):
-        lines += _about(loader, config)
+        lines += _describe_loader(loader, config)
     lines.append(("device", f"{trainer.strategy.root_device}, precision {trainer.precision}"))
-    return Explanation([*lines, ("best", look.best), ("loop", _loop(look.reason, config))])
+    return Explanation([*lines, ("best", probe.best), ("loop", _describe_loop(probe.reason, config))])
 
 
-def _loop(reason: str | None, config: TrainConfig) -> str:
+def _describe_loop(reason: str | None, config: TrainConfig) -> str:
     if config.engine == "lightning":
         return "Lightning's own: `--engine lightning` was given"
     if not is_tested():
@@ -67,7 +68,7 @@ def _loop(reason: str | None, config: TrainConfig) -> str:
 
 
 class _LoopProbe(pl.Callback):
-    """Asks which loop would be taken, once the optimizers are there."""
+    """Reads which loop would train, once the optimizers are set up."""
 
     reason: str | None = None
     best = ""
@@ -81,41 +82,41 @@ class _LoopProbe(pl.Callback):
         self.reason = ineligible_reason(trainer)
 
 
-def _set_up(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _LoopProbe]:
-    look = _LoopProbe(config)
-    with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored):
+def _set_up_fit(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _LoopProbe]:
+    probe = _LoopProbe(config)
+    with tempfile.TemporaryDirectory() as folder, captured(_ignore, _ignore):
         arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
         arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         trainer = pl.Trainer(
             **{name: value for name, value in arguments.items() if name != "fast_dev_run"},
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            callbacks=[look],
+            callbacks=[probe],
         )
         refuse_model_callbacks(trainer)
         trainer.fit(copy.deepcopy(module), **source.loaders)
-    return trainer, look
+    return trainer, probe
 
 
-def _about(loader: Any, config: TrainConfig) -> list[tuple[str, str]]:
+def _describe_loader(loader: Any, config: TrainConfig) -> list[tuple[str, str]]:
     remarks: list[str] = []
     ordered = in_order(loader, order_seed(config.seed or 0), remarks, config.engine == "lean")
     dataset = ordered.__dict__.get("dataset") if hasattr(ordered, "__dict__") else None
     if isinstance(getattr(dataset, "inner", None), IndexedDataset) or type(dataset) is IndexedDataset:
-        how = "read a batch at a time, from tensors in memory"
+        reading = "read a batch at a time, from tensors in memory"
     elif hasattr(getattr(loader, "dataset", None), "__getitems__"):
-        how = f"read a batch at a time, by `{type(loader.dataset).__name__}.__getitems__`"
+        reading = f"read a batch at a time, by `{type(loader.dataset).__name__}.__getitems__`"
     elif hasattr(loader, "dataset"):
-        how = f"read sample by sample from `{type(loader.dataset).__name__}`"
+        reading = f"read sample by sample from `{type(loader.dataset).__name__}`"
     else:
-        how = f"as `{type(loader).__name__}` gives them"
+        reading = f"as `{type(loader).__name__}` gives them"
     workers = getattr(loader, "num_workers", 0)
     length = sized_len(loader)
     counted = f"{length:,} an epoch" if length is not None else "of no known number"
     where = f", in {workers} worker processes" if workers else ""
     order = [("order", f"{remark}; a resumed run may differ") for remark in remarks]
-    return [("batches", f"{counted}, {how}{where}"), *order]
+    return [("batches", f"{counted}, {reading}{where}"), *order]
 
 
-def _ignored(_text: str) -> None:
-    """Said of a trainer that trains nothing."""
+def _ignore(_text: str) -> None:
+    """Drops the output of a trainer that trains nothing."""

@@ -16,7 +16,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError
-from jupyter_train.training.data.loaders import DataSource, as_source
+from jupyter_train.training.data.loaders import DataSource, make_data_source
 from jupyter_train.training.logging.console import captured
 from jupyter_train.training.model import as_module
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
@@ -26,11 +26,11 @@ _ATTRIBUTE = "batch_size"
 
 @dataclass
 class FinderResult:
-    """Something that was looked for, to be told in the run.
+    """The result of a finder, to be recorded in the run.
 
     Attributes:
         words: One line for the run's events.
-        curve: What was tried: (learning rate, smoothed loss) of each step; empty for a batch size.
+        curve: (learning rate, smoothed loss) of each step; empty for a batch size.
         picture: The finder's plot as PNG, where matplotlib is installed.
     """
 
@@ -39,20 +39,20 @@ class FinderResult:
     picture: bytes = b""
 
 
-def find(
+def run_finders(
     model: Any, data: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig
 ) -> list[FinderResult]:
-    """Looks for what is `auto` in `config`, and puts the numbers there; nothing else is changed.
+    """Replaces each `auto` in `config` by the number that a finder suggests; changes nothing else.
 
     Args:
-        model: As given.
-        data: As given.
-        module: The model in its final form.
+        model: The user's model.
+        data: The user's data.
+        module: The LightningModule made of the model.
         source: Its loaders, of a first batch size.
         config: Options; `lr` and `batch_size` are numbers afterwards.
 
     Raises:
-        OptionError: It cannot be looked for.
+        OptionError: A finder cannot run, or suggests nothing.
     """
     if config.resume is not None or config.fork is not None:
         raise OptionError("`auto` looks before a run begins; with `--resume` or `--fork` give a number, or nothing")
@@ -60,10 +60,10 @@ def find(
         raise OptionError("`auto` needs more steps than `--fast-dev-run` takes; leave one of them out")
     findings = []
     if config.batch_size == "auto":
-        size, words = _find_batch_size(module, source, data, config)
+        size, message = _find_batch_size(module, source, data, config)
         config.batch_size = size
-        findings.append(FinderResult(words, []))
-        source = as_source(data, config, module, config.seed or 0)
+        findings.append(FinderResult(message, []))
+        source = make_data_source(data, config, module, config.seed or 0)
     if config.lr == "auto":
         as_module(model, dataclasses.replace(config, lr=1e-3))  # refuses what keeps no learning rate, before the search
         finding, config.lr = _find_lr(module, source, config)
@@ -72,43 +72,43 @@ def find(
 
 
 def _find_lr(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[FinderResult, float]:
-    with _looking(config, "--lr auto") as tuner:
-        finder = tuner.lr_find(_copied(module), **source.loaders, update_attr=False)
-    found = finder.suggestion() if finder is not None else None
-    if finder is None or found is None:
+    with _quiet_tuner(config, "--lr auto") as tuner:
+        finder = tuner.lr_find(_copy_module(module), **source.loaders, update_attr=False)
+    suggestion = finder.suggestion() if finder is not None else None
+    if finder is None or suggestion is None:
         raise OptionError(
             "`--lr auto`: the losses tried do not point to a learning rate; give one, such as `--lr 1e-3`"
         )
     rates, losses = finder.results["lr"], finder.results["loss"]
-    words = f"learning rate {found:.3g} found by Lightning's finder in {len(rates)} steps"
-    return FinderResult(words, list(zip(rates, losses, strict=False)), _picture(finder)), float(found)
+    message = f"learning rate {suggestion:.3g} found by Lightning's finder in {len(rates)} steps"
+    return FinderResult(message, list(zip(rates, losses, strict=False)), _plot(finder)), float(suggestion)
 
 
 def _find_batch_size(module: pl.LightningModule, source: DataSource, data: Any, config: TrainConfig) -> tuple[int, str]:
-    loaders, model = source.loaders, _copied(module)
-    if source.batches_are_ours:
-        loaders = {"datamodule": _Batches(data, config, module)}
-    elif not any(hasattr(one, _ATTRIBUTE) for one in (module, loaders.get("datamodule"))):
+    loaders, model = source.loaders, _copy_module(module)
+    if source.uses_batch_size:
+        loaders = {"datamodule": _SizedBatches(data, config, module)}
+    elif not any(hasattr(owner, _ATTRIBUTE) for owner in (module, loaders.get("datamodule"))):
         raise DataError(
             "`--batch-size auto` needs to change the batch size: give arrays or a Dataset, or a LightningDataModule "
             "(or model) that keeps `self.batch_size` and makes its loaders from it"
         )
     elif "datamodule" in loaders:
         loaders = {"datamodule": copy.copy(loaders["datamodule"])}
-    with _looking(config, "--batch-size auto") as tuner:
-        found = tuner.scale_batch_size(model, **loaders)
-    if found is None:
+    with _quiet_tuner(config, "--batch-size auto") as tuner:
+        size = tuner.scale_batch_size(model, **loaders)
+    if size is None:
         raise OptionError("`--batch-size auto` found none; give one, such as `--batch-size 64`")
-    if source.batches_are_ours:
-        found = min(found, len(source.loaders["train_dataloaders"].dataset))
-    for one in (module, source.loaders.get("datamodule")):
-        if one is not None and hasattr(one, _ATTRIBUTE):
-            setattr(one, _ATTRIBUTE, found)
-    return int(found), f"batch size {found:,} found by Lightning's finder: the largest that fits"
+    if source.uses_batch_size:
+        size = min(size, len(source.loaders["train_dataloaders"].dataset))
+    for owner in (module, source.loaders.get("datamodule")):
+        if owner is not None and hasattr(owner, _ATTRIBUTE):
+            setattr(owner, _ATTRIBUTE, size)
+    return int(size), f"batch size {size:,} found by Lightning's finder: the largest that fits"
 
 
-class _Batches(pl.LightningDataModule):
-    """Data of which the batches are made here, in batches of any size."""
+class _SizedBatches(pl.LightningDataModule):
+    """The data in batches of the size that Lightning's `BatchSizeFinder` sets."""
 
     def __init__(self, data: Any, config: TrainConfig, module: pl.LightningModule) -> None:
         super().__init__()
@@ -118,22 +118,22 @@ class _Batches(pl.LightningDataModule):
     def _loader(self, name: str) -> Any:
         data, config, module = self._given
         sized = dataclasses.replace(config, batch_size=self.batch_size)
-        return as_source(data, sized, module, config.seed or 0).loaders.get(name)
+        return make_data_source(data, sized, module, config.seed or 0).loaders.get(name)
 
     def train_dataloader(self) -> Any:
-        """Batches of the size that is being tried."""
+        """Training batches of the current size."""
         return self._loader("train_dataloaders")
 
     def val_dataloader(self) -> Any:
-        """The same for validation; none where there is no such data."""
+        """Validation batches of the current size; none without validation data."""
         return self._loader("val_dataloaders") or []
 
 
 @contextlib.contextmanager
-def _looking(config: TrainConfig, flag: str) -> Iterator[Tuner]:
-    """A tuner of a trainer that leaves nothing behind."""
+def _quiet_tuner(config: TrainConfig, flag: str) -> Iterator[Tuner]:
+    """A `Tuner` whose trainer writes and prints nothing."""
     hidden = contextlib.redirect_stderr(io.StringIO())  # the finder's own progress bar
-    with tempfile.TemporaryDirectory() as folder, captured(_ignored, _ignored), hidden:
+    with tempfile.TemporaryDirectory() as folder, captured(_ignore, _ignore), hidden:
         trainer = pl.Trainer(
             **plain_arguments(config) | {"default_root_dir": folder},
             logger=False,
@@ -151,18 +151,18 @@ def _looking(config: TrainConfig, flag: str) -> Iterator[Tuner]:
             raise OptionError(f"`{flag}`: the search failed: {type(err).__name__}: {err}") from err
 
 
-def _copied(module: pl.LightningModule) -> pl.LightningModule:
-    """A model of its own for the search: metric states and hooks of the real one stay as they are."""
+def _copy_module(module: pl.LightningModule) -> pl.LightningModule:
+    """A copy for the search, so that metric states and hooks of the model stay as they are."""
     try:
         return copy.deepcopy(module)
-    except Exception:  # noqa: BLE001  what cannot be copied is searched with; Lightning puts its weights back
+    except Exception:  # noqa: BLE001  a model that cannot be copied is used itself; Lightning restores its weights
         return module
 
 
-def _picture(finder: Any) -> bytes:
+def _plot(finder: Any) -> bytes:
     try:
         figure = finder.plot(suggest=True)
-    except Exception:  # noqa: BLE001  no matplotlib here
+    except Exception:  # noqa: BLE001  matplotlib may be missing
         return b""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
@@ -173,5 +173,5 @@ def _picture(finder: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _ignored(_text: str) -> None:
-    """Said of a trainer that only looks around."""
+def _ignore(_text: str) -> None:
+    """Drops the output of the search."""

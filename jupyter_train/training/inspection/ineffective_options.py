@@ -1,4 +1,4 @@
-"""Options that were given and change nothing, as the model or the data decide themselves."""
+"""Options that have no effect, because the model or the data decide themselves."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from torch.utils.data import Dataset
 from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.training.data.row_inputs import is_column
 
-#: Options that say how rows become batches, and what they are for.
-_OF_ROWS = ("batch_size", "encode", "scale", "split", "target")
+#: Options for rows.
+_ROW_OPTIONS = ("batch_size", "encode", "scale", "split", "target")
 
 
-def without_effect(config: TrainConfig, data: Any) -> list[str]:
-    """A line for each option that was given and changes nothing.
+def describe_ineffective_options(config: TrainConfig, data: Any) -> list[str]:
+    """A line for each option that was set and has no effect.
 
     Args:
         config: The options.
-        data: As given; None where the model brings its own loaders.
+        data: Of any kind; None where the model brings its own loaders.
     """
-    names = _OF_ROWS if data is None else () if uses_batch_size(data) else ("batch_size",)
-    known = options_by_name()
-    told = [(name, known[name], getattr(config, name)) for name in names]
-    given = [one for one in told if one[2] not in (one[1].default, "auto")]
-    found = [option.flag if name == "split" else f"{option.flag} {value}" for name, option, value in given]
-    return [f"`{words}` has no effect: {maker_words(data)}" for words in found]
+    names = _ROW_OPTIONS if data is None else () if uses_batch_size(data) else ("batch_size",)
+    options = options_by_name()
+    candidates = [(name, options[name], getattr(config, name)) for name in names]
+    changed = [candidate for candidate in candidates if candidate[2] not in (candidate[1].default, "auto")]
+    texts = [option.flag if name == "split" else f"{option.flag} {value}" for name, option, value in changed]
+    return [f"`{text}` has no effect: {describe_batch_maker(data)}" for text in texts]
 
 
 def uses_batch_size(data: Any) -> bool:
-    """Whether any batches of this data are made here, of the size in the options."""
+    """Whether `--batch-size` applies to any part of this data."""
     if isinstance(data, Dataset) or is_column(data):
         return True
     parts = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
     return any(uses_batch_size(part) for part in parts)
 
 
-def maker_words(data: Any) -> str:
-    """Who makes the batches instead."""
+def describe_batch_maker(data: Any) -> str:
+    """What makes the batches instead."""
     if data is None:
         return "the model brings its own loaders"
     if isinstance(data, list | tuple | dict) and data:
