@@ -75,11 +75,13 @@ def prepare(spec: RunSpec, build: Build, store: Store | None = None) -> Prepared
     check_validation(module, source, config)
     prepared = PreparedRun(model=model, data=data, module=module, source=source)
     if spec.role is not RunRole.TRIAL:  # a search says this once, for all of its trials
-        prepared.remarks = [*describe_ineffective_options(config, data), *filter(None, [describe_unused_lr(model, config)])]
+        prepared.remarks = [
+            *describe_ineffective_options(config, data),
+            *filter(None, [describe_unused_lr(model, config)]),
+        ]
     if config.is_looking:
-        prepared.findings = run_finders(model, data, module, source, config)
+        prepared.findings = run_finders(model, module, source, config)
         prepared.module = as_module(model, config)
-        prepared.source = make_data_source(data, config, prepared.module, config.seed)
     if spec.role is not RunRole.TRIAL:  # a search checks its trials' arguments once
         prepared.world_size = check_arguments(config)
     return prepared

@@ -26,8 +26,8 @@ from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
 from jupyter_train.training.checkpoints.resume import StartPoint
+from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.data.loader_position import LoaderOrders
-from jupyter_train.training.data.loaders import DataSource
 from jupyter_train.training.data.single_row_batches import SingleRowBatches
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.lightning.ddp import NoCommandChannel

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sized
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,47 +14,17 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.config.cross_validation import Fold
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, OptionError
+from jupyter_train.training.data.checked_rows import TableOptions, check_rows
+from jupyter_train.training.data.data_source import DataParts, DataSource
 from jupyter_train.training.data.encoder import Encoder
 from jupyter_train.training.data.row_inputs import RowInputs, row_count, to_row_inputs
-from jupyter_train.training.data.splitting import Split, fold_rows
-from jupyter_train.training.data.tabular import TableOptions, make_parts
+from jupyter_train.training.data.splitting import Split, fold_rows, split_rows
+from jupyter_train.training.data.tabular import TableParts, make_parts
 from jupyter_train.training.model import has_embedding
 from jupyter_train.training.plain_module import PlainModule
 
 _DEFAULT_SPLIT = (0.8, 0.2, 0.0)
 _TRAIN_ONLY = (1.0, 0.0, 0.0)
-
-
-@dataclass
-class DataSource:
-    """Training data in the form `Trainer.fit` takes it.
-
-    Attributes:
-        loaders: Keyword arguments for `Trainer.fit`.
-        words: One line for the panel: number of rows, and their split.
-        content: What the fingerprint is taken of.
-        test: Loader over the held-out test rows, if any.
-        encoder: How rows were encoded, if they were.
-        classes: Number of classes in the targets; 0 if unknown.
-        uses_batch_size: Whether batches have the size of `--batch-size`, rather than that of the user's loaders.
-    """
-
-    loaders: dict[str, Any]
-    words: str = ""
-    content: Any = None
-    test: Any = None
-    encoder: Encoder | None = None
-    classes: int = 0
-    uses_batch_size: bool = False
-
-    def has_validation(self, module: pl.LightningModule) -> bool:
-        """Whether the fit will have validation data."""
-        if self.loaders.get("val_dataloaders") is not None:
-            return True
-        datamodule = self.loaders.get("datamodule")
-        if datamodule is not None and is_overridden("val_dataloader", datamodule):
-            return True
-        return is_overridden("val_dataloader", module)
 
 
 def make_data_source(
@@ -109,12 +77,23 @@ def _source_of_rows(
     )
     if isinstance(module, PlainModule):
         options = dataclasses.replace(options, loss=module.loss, width=module.width)
-    parts = make_parts(rows, options, split, seed)
-    loaders: dict[str, Any] = {"train_dataloaders": _make_loader(parts.train, config, shuffle=True)}
-    if parts.validation is not None:
-        loaders["val_dataloaders"] = _make_loader(parts.validation, config, shuffle=False)
-    test = _make_loader(parts.test, config, shuffle=False) if parts.test is not None else None
-    return DataSource(loaders, parts.words, rows.content, test, parts.encoder, parts.classes, uses_batch_size=True)
+    table = _split_table(rows, options, split, seed)
+    source = DataSource(
+        {}, table.words, rows.content, encoder=table.encoder, classes=table.classes, uses_batch_size=True
+    )
+    return _batched(source, DataParts(table.train, table.validation, table.test), config)
+
+
+def _split_table(rows: RowInputs, options: TableOptions, split: Split, seed: int) -> TableParts:
+    checked = check_rows(rows, options, split)
+    row_numbers = split_rows(checked.targets, split, seed, checked.groups)
+    return make_parts(checked, options, split, row_numbers)
+
+
+def _batched(source: DataSource, parts: DataParts, config: TrainConfig) -> DataSource:
+    source.parts, source.drop_last = parts, bool(config.drop_last)
+    source.set_batch_size(int(config.batch_size))
+    return source
 
 
 def _fold_subsets(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
@@ -142,22 +121,7 @@ def _source_of_module(module: pl.LightningModule) -> DataSource:
             f"no data was given and `{type(module).__name__}` has no `train_dataloader`; name the data after the "
             "model: `%train model data --epochs 10`"
         )
-    return DataSource({}, "data: the model's own loaders", None)
-
-
-def _make_loader(dataset: Dataset[Any], config: TrainConfig, shuffle: bool) -> DataLoader[Any]:
-    """A DataLoader with batches of `--batch-size`; for training (`shuffle`) also with `--drop-last`.
-
-    Raises:
-        OptionError: It would have no batch.
-    """
-    is_stream = isinstance(dataset, IterableDataset)
-    batch_size, drops = int(config.batch_size), shuffle and config.drop_last
-    if drops and isinstance(dataset, Sized) and len(dataset) < batch_size:
-        raise OptionError(
-            f"`--drop-last` leaves nothing: there are {len(dataset):,} rows for a batch of {batch_size:,}"
-        )
-    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle and not is_stream, drop_last=drops)
+    return DataSource({}, "data: the model's own loaders")
 
 
 def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModule) -> DataSource:
@@ -172,16 +136,12 @@ def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModul
             "for training and validation write a tuple, `(train, validation)`"
         )
     options = TableOptions(has_embedding=has_embedding(module))
-    loaders: dict[str, Any] = {"train_dataloaders": _to_loader(train, config, options, shuffle=True)}
-    if validation is not None:
-        loaders["val_dataloaders"] = _to_loader(validation, config, options, shuffle=False)
-    held_out = _to_loader(test, config, options, shuffle=False) if test is not None else None
-    uses_batch_size = isinstance(train, Dataset | tuple) and not _is_loader_collection(loaders["train_dataloaders"])
+    parts = DataParts(*(None if part is None else _check_part(part, options) for part in (train, validation, test)))
+    uses_batch_size = isinstance(train, Dataset | tuple) and not _is_loader_collection(parts.train)
     if not uses_batch_size:
         _refuse_drop_last(config, f"a {type(train).__name__}")
-    return DataSource(
-        loaders, _describe_counts(train, validation, test), data, held_out, uses_batch_size=uses_batch_size
-    )
+    words = _describe_counts(train, validation, test)
+    return _batched(DataSource({}, words, data, uses_batch_size=uses_batch_size), parts, config)
 
 
 def _is_loader_collection(part: Any) -> bool:
@@ -200,20 +160,21 @@ def refuse_class(data: Any) -> None:
         raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
 
 
-def _to_loader(part: Any, config: TrainConfig, options: TableOptions, shuffle: bool) -> Any:
-    if isinstance(part, Dataset):
-        _refuse_empty(part)
-        return _make_loader(part, config, shuffle)
-    if isinstance(part, DataLoader):
-        _refuse_empty(part.dataset)
+def _check_part(part: Any, options: TableOptions) -> Any:
+    """A part of the data: rows become a Dataset, a tuple of loaders a list, and Datasets and loaders stay.
+
+    Raises:
+        DataError: It is none of these, or empty.
+    """
+    if isinstance(part, Dataset | DataLoader):
+        _refuse_empty(part.dataset if isinstance(part, DataLoader) else part)
         return part
     if isinstance(part, dict):
-        return {name: _to_loader(item, config, options, shuffle) for name, item in part.items()}
+        return {name: _check_part(item, options) for name, item in part.items()}
     if _is_loader_collection(part) or (isinstance(part, tuple) and _is_loader_collection(list(part))):
-        return [_to_loader(item, config, options, shuffle) for item in part]
+        return [_check_part(item, options) for item in part]
     if isinstance(part, tuple | list) and (rows := to_row_inputs(part)) is not None:
-        parts = make_parts(rows, options, Split(_TRAIN_ONLY, part_sizes=(row_count(rows.features),)), 0)
-        return _make_loader(parts.train, config, shuffle)
+        return _split_table(rows, options, Split(_TRAIN_ONLY, part_sizes=(row_count(rows.features),)), 0).train
     if hasattr(part, "__iter__") and not isinstance(part, str | bytes | list | tuple | set):
         return part  # Lightning takes any iterable of batches
     refuse_class(part)

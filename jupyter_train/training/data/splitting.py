@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,14 @@ class Split:
         return np.asarray(frame[self.group])
 
 
+class RowNumbers(NamedTuple):
+    """Row numbers of the three parts, each sorted; empty where a part has none."""
+
+    train: np.ndarray[Any, Any]
+    validation: np.ndarray[Any, Any]
+    test: np.ndarray[Any, Any]
+
+
 def is_classes(targets: np.ndarray[Any, Any]) -> bool:
     """True for integer, bool or text targets `(n,)` with at most `MAX_CLASSES` different values."""
     return targets.ndim == 1 and targets.dtype.kind in "iubOUS" and len(np.unique(targets.astype(str))) <= MAX_CLASSES
@@ -57,7 +65,7 @@ def is_classes(targets: np.ndarray[Any, Any]) -> bool:
 
 def split_rows(
     targets: np.ndarray[Any, Any], split: Split, seed: int, groups: np.ndarray[Any, Any] | None = None
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+) -> RowNumbers:
     """Row numbers of train, validation and test, by seed; stratified when the targets are classes.
 
     A test part is put aside first, whole, and is the same for every fold.
@@ -69,8 +77,7 @@ def split_rows(
 
     rows = np.arange(len(targets))
     if split.part_sizes:
-        train, validation, test = np.split(rows, np.cumsum([*split.part_sizes, 0])[:2])
-        return train, validation, test
+        return RowNumbers(*np.split(rows, np.cumsum([*split.part_sizes, 0])[:2]))
     labels = targets.astype(str) if is_classes(targets) else None
     _, for_validation, for_test = split.shares
     if split.fold is not None:
@@ -78,14 +85,14 @@ def split_rows(
         train, validation = fold_rows(
             targets[fold_pool], split.fold, seed, groups[fold_pool] if groups is not None else None
         )
-        return fold_pool[train], fold_pool[validation], test
+        return RowNumbers(fold_pool[train], fold_pool[validation], test)
     train, rest = _cut_share(train_test_split, rows, for_validation + for_test, labels, seed)
     if for_test == 0 or len(rest) < 2:
-        return train, rest, rest[:0]
+        return RowNumbers(train, rest, rest[:0])
     if for_validation == 0:
-        return train, rest[:0], rest
+        return RowNumbers(train, rest[:0], rest)
     validation, test = _cut_share(train_test_split, rest, for_test / (for_validation + for_test), labels, seed)
-    return train, validation, test
+    return RowNumbers(train, validation, test)
 
 
 def _set_test_aside(rows: Any, split: Split, labels: Any, seed: int, groups: Any) -> tuple[Any, Any]:

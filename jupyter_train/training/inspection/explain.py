@@ -11,8 +11,8 @@ from lightning_fabric.utilities.data import sized_len
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.training.checkpoints.monitor_choice import told_best
+from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.data.in_memory import IndexedDataset
-from jupyter_train.training.data.loaders import DataSource
 from jupyter_train.training.data.sample_order import in_order, order_seed
 from jupyter_train.training.engine.eligibility import ineligible_reason
 from jupyter_train.training.lightning.safe_points import is_tested

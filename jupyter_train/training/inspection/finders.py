@@ -16,7 +16,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError
-from jupyter_train.training.data.loaders import DataSource, make_data_source
+from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.logging.console import captured
 from jupyter_train.training.model import as_module
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
@@ -39,16 +39,13 @@ class FinderResult:
     picture: bytes = b""
 
 
-def run_finders(
-    model: Any, data: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig
-) -> list[FinderResult]:
+def run_finders(model: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig) -> list[FinderResult]:
     """Replaces each `auto` in `config` by the number that a finder suggests; changes nothing else.
 
     Args:
         model: The user's model.
-        data: The user's data.
         module: The LightningModule made of the model.
-        source: Its loaders, of a first batch size.
+        source: Its loaders; batched in the size found afterwards.
         config: Options; `lr` and `batch_size` are numbers afterwards.
 
     Raises:
@@ -60,10 +57,10 @@ def run_finders(
         raise OptionError("`auto` needs more steps than `--fast-dev-run` takes; leave one of them out")
     findings = []
     if config.batch_size == "auto":
-        size, message = _find_batch_size(module, source, data, config)
+        size, message = _find_batch_size(module, source, config)
         config.batch_size = size
+        source.set_batch_size(size)
         findings.append(FinderResult(message, []))
-        source = make_data_source(data, config, module, config.seed or 0)
     if config.lr == "auto":
         as_module(model, dataclasses.replace(config, lr=1e-3))  # refuses what keeps no learning rate, before the search
         finding, config.lr = _find_lr(module, source, config)
@@ -84,10 +81,10 @@ def _find_lr(module: pl.LightningModule, source: DataSource, config: TrainConfig
     return FinderResult(message, list(zip(rates, losses, strict=False)), _plot(finder)), float(suggestion)
 
 
-def _find_batch_size(module: pl.LightningModule, source: DataSource, data: Any, config: TrainConfig) -> tuple[int, str]:
+def _find_batch_size(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[int, str]:
     loaders, model = source.loaders, _copy_module(module)
     if source.uses_batch_size:
-        loaders = {"datamodule": _SizedBatches(data, config, module)}
+        loaders = {"datamodule": _SizedBatches(source)}
     elif not any(hasattr(owner, _ATTRIBUTE) for owner in (module, loaders.get("datamodule"))):
         raise DataError(
             "`--batch-size auto` needs to change the batch size: give arrays or a Dataset, or a LightningDataModule "
@@ -110,23 +107,18 @@ def _find_batch_size(module: pl.LightningModule, source: DataSource, data: Any, 
 class _SizedBatches(pl.LightningDataModule):
     """The data in batches of the size that Lightning's `BatchSizeFinder` sets."""
 
-    def __init__(self, data: Any, config: TrainConfig, module: pl.LightningModule) -> None:
+    def __init__(self, source: DataSource) -> None:
         super().__init__()
         self.batch_size = 2
-        self._given = data, config, module
-
-    def _loader(self, name: str) -> Any:
-        data, config, module = self._given
-        sized = dataclasses.replace(config, batch_size=self.batch_size)
-        return make_data_source(data, sized, module, config.seed or 0).loaders.get(name)
+        self._source = source
 
     def train_dataloader(self) -> Any:
         """Training batches of the current size."""
-        return self._loader("train_dataloaders")
+        return self._source.make_loaders(self.batch_size)["train_dataloaders"]
 
     def val_dataloader(self) -> Any:
         """Validation batches of the current size; none without validation data."""
-        return self._loader("val_dataloaders") or []
+        return self._source.make_loaders(self.batch_size).get("val_dataloaders", [])
 
 
 @contextlib.contextmanager
