@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from jupyter_train import train
+from jupyter_train.config import TrainConfig
+from jupyter_train.config.cross_validation import Fold, parse_folds
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.panel.details import details
 from jupyter_train.store import MetricReader, RunFolder, open_store
+from jupyter_train.training.data.loaders import make_data_source
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.parity.models import OwnData, loader
 
@@ -74,6 +79,73 @@ def test_a_batch_size_is_found_for_arrays() -> None:
     assert size == 160  # the rows of the training part
     assert found(run) == [f"batch size {size} found by Lightning's finder: the largest that fits"]
     assert run.record.summary["progress"]["steps"] == 1
+
+
+class SeesRows(pl.LightningModule):
+    """Notes which rows the search, the run and its validation see: the first input is the row's number."""
+
+    seen: ClassVar[dict[str, set[int]]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lr = 1e-3
+        self.layer = nn.Linear(2, 4)
+
+    def _loss(self, batch, stage: str) -> torch.Tensor:
+        is_search = self.trainer.logger is None
+        rows = self.seen.setdefault("search" if is_search and stage == "run" else stage, set())
+        rows.update(batch[0][:, 0].int().tolist())
+        outputs = self.layer(batch[0] / 200)
+        if batch[1].is_floating_point():
+            return nn.functional.mse_loss(outputs[:, 0], batch[1])
+        return nn.functional.cross_entropy(outputs, batch[1])
+
+    def training_step(self, batch, batch_idx):
+        return self._loss(batch, "run")
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self._loss(batch, "validation"))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+
+def numbered_rows() -> pd.DataFrame:
+    rows = np.arange(200)
+    return pd.DataFrame({"row": rows, "noise": rows % 7, "label": rows % 4, "who": rows // 10}).astype({"row": float})
+
+
+@pytest.mark.parametrize("auto", [{"lr": "auto"}, {"batch_size": "auto"}, {"lr": "auto", "batch_size": "auto"}])
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ({}, "int64"),  # stratified
+        ({"split_seed": 7}, "int64"),
+        ({"split_seed": 7, "split": "0.5/0.25/0.25"}, "float64"),
+    ],
+)
+def test_the_finders_train_on_the_rows_that_the_run_trains_on(auto, options, target: str, monkeypatch) -> None:
+    monkeypatch.setattr(SeesRows, "seen", {})
+    frame = numbered_rows().drop(columns="who").astype({"label": target})
+    train(SeesRows(), frame, target="label", epochs=1, seed=1, quiet=True, **auto, **options)
+    seen = SeesRows.seen
+    assert seen["search"] == seen["run"]
+    assert not seen["search"] & seen["validation"]
+
+
+def rows_of(loader) -> list[int]:
+    return loader.dataset.tensors[0][:, 0].int().tolist()
+
+
+@pytest.mark.parametrize("folds", ["4", "4:plain", "4:time", "4:group=who"])
+def test_another_batch_size_keeps_the_rows_of_a_fold(folds: str) -> None:
+    config = TrainConfig.of({"target": "label", "split_seed": 7, "seed": 1}, {})
+    config.fold = Fold(parse_folds(folds), 2)
+    source = make_data_source(numbered_rows(), config, SeesRows(), 7)
+    before = {name: rows_of(loader) for name, loader in source.loaders.items()}
+    source.set_batch_size(10)
+    assert {name: rows_of(loader) for name, loader in source.loaders.items()} == before
+    assert {loader.batch_size for loader in source.loaders.values()} == {10}
 
 
 def test_a_batch_size_is_found_for_a_model_with_loaders_of_its_own() -> None:

@@ -458,7 +458,7 @@ def test_what_differs_from_process_to_process_is_not_taken_from_another() -> Non
     first.upto, first.turn = 40, 2
     first.rng.random()
     before = second.rng.getstate()
-    lines = SamplerState(second).restore(state.record(), is_pass=False, is_own=False)
+    lines = SamplerState(second).restore(state.record(), is_pass=False, is_same_process=False)
     assert (second.upto, second.turn, second.rng.getstate()) == (40, 1, before)
     assert sorted(lines) == [f"`{name}` of `OfRank` is kept for the first process alone" for name in ("rng", "turn")]
     fresh = OfRank(0)
@@ -530,7 +530,7 @@ def test_what_a_base_class_does_is_the_samplers_own() -> None:
     sampler = Deeper()
     state = SamplerState(sampler)
     list(sampler)
-    assert state.record(is_inside=True)["in_pass"] == []
+    assert state.record(is_mid_pass=True)["in_pass"] == []
 
 
 def test_a_change_in_the_middle_of_an_epoch_is_named_at_the_start_and_where_it_counts() -> None:
