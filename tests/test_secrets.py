@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from jupyter_train.store.redaction import MASK
 from tests.models import LitDigits, digits
 from tests.notebook.test_retrain import write
 from tests.store.test_redaction import CANARIES
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -66,10 +66,7 @@ def test_no_secret_is_found_in_store_folder_or_panel(own_store, shell, monkeypat
         train(Leaky(), digits(), epochs=1, seed=1, quiet=True, note=everything, tag=texts, name="secrets", wandb=True)
     run = runs()[0]
     assert run.status == "failed"
-    deadline = time.monotonic() + 60
-    while sent_counts(run.folder)["train_loss"] < run.metrics["train_loss"].notna().sum():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: sent_counts(run.folder)["train_loss"] >= run.metrics["train_loss"].notna().sum())
     shown = [
         bundle(snapshot(run._store, run.key)),
         details(run._store, run.key),

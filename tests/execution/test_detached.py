@@ -14,9 +14,9 @@ from jupyter_train import get_run, runs, train
 from jupyter_train.cli import main
 from jupyter_train.exceptions import JupyterTrainError, RunStateError
 from jupyter_train.store import open_store
-from tests.execution.waiting import has_begun, until
 from tests.kernel import data_of, started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+from tests.waiting import has_begun, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 

@@ -19,9 +19,9 @@ from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import JupyterTrainError, TrainingInterrupted
 from jupyter_train.store import open_store
 from jupyter_train.training.lightning.ddp import is_ddp, strategy_for_processes
-from tests.execution.waiting import has_begun, until
 from tests.kernel import started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+from tests.waiting import has_begun, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 ON_TWO = {"devices": 2, "accelerator": "cpu", "seed": 1, "quiet": True}
@@ -125,7 +125,7 @@ def test_the_second_process_leaves_when_the_first_is_killed() -> None:
 
 def test_a_run_on_two_processes_that_was_killed_goes_on_exactly() -> None:
     run = train(lambda: Waits(), digits(), epochs=6, detach=True, **ON_TWO)
-    until(lambda run: run.record.summary.get("last", {}) and _recorded(run) == 10 and run.checkpoint, run, 120)
+    until(lambda run: run.record.summary.get("last", {}) and _recorded(run) == 10 and run.checkpoint, run)
     os.kill(run.record.pid, signal.SIGKILL)
     until(lambda run: run.status == "failed", run)
     Path("may go on").touch()

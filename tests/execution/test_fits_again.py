@@ -16,8 +16,8 @@ import torch
 
 from jupyter_train import get_run, train
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError, TrainingInterrupted
-from tests.execution.waiting import until
 from tests.models import LitDigits, digits, weights
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 USUAL = {"epochs": 3, "seed": 1, "monitor": "val_acc", "quiet": True}
@@ -129,7 +129,7 @@ def test_a_killed_process_of_theirs_is_followed_by_another(tmp_path) -> None:
     waits = tmp_path / "waits"
     waits.touch()
     run = train(build, digits(), detach=True, cv=3, callback=[Waits(waits)], **USUAL)
-    until(lambda _: waits.read_text() == "there", run, 120)
+    until(lambda _: waits.read_text() == "there", run)
     process = psutil.Process(run.record.pid)
     process.kill()
     process.wait(20)

@@ -22,8 +22,8 @@ from jupyter_train.exceptions import OptionError
 from jupyter_train.execution import notify
 from jupyter_train.store import open_store
 from tests.execution.test_detached import Dying, Failing
-from tests.execution.waiting import until
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
 

@@ -17,8 +17,8 @@ from jupyter_train.execution.workers import payload, pickling
 from jupyter_train.execution.workers.payload import Payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.store import RunFolder, shared_arrays
-from tests.execution.waiting import until
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 ROWS = 40_000
 

@@ -18,9 +18,9 @@ from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
 from jupyter_train.store.run_index import index_entries
-from tests.execution.waiting import has_begun, until
 from tests.faults.children import Child
 from tests.models import DigitsData, LitDigits, digits
+from tests.waiting import has_begun, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 

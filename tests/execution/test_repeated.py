@@ -23,6 +23,7 @@ from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints.initial_weights import state_hash
 from jupyter_train.training.data.splitting import Split, fold_rows, split_rows
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 USUAL = {"epochs": 2, "seed": 1, "monitor": "val_acc", "quiet": True}
@@ -268,8 +269,7 @@ def test_the_mean_and_its_band_are_there_after_every_fold(store) -> None:
     seen: set[tuple[int, float]] = set()
 
     def look() -> None:
-        while not (found := store.list_runs(1, kind="cv")) or not found[0].status.is_live:
-            time.sleep(0.02)
+        found = until(lambda: [run for run in store.list_runs(1, kind="cv") if run.status.is_live])
         while (record := store.get(found[0].key)).status.is_live:
             with contextlib.suppress(OSError, sqlite3.Error), MetricReader(RunFolder(record.folder).metrics) as reader:
                 points = reader.points("val_acc") if "val_acc" in reader.counts() else []

@@ -18,8 +18,8 @@ from jupyter_train.exceptions import ChangedError, OptionError, RunStateError
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader
 from jupyter_train.training.checkpoints import schedule
-from tests.execution.waiting import until
 from tests.models import LitDigits, are_equal, digits, weights
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 

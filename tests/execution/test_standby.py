@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -13,8 +12,8 @@ import pytest
 from jupyter_train import train
 from jupyter_train.execution.workers import spawn
 from jupyter_train.execution.workers.spawn import WARM_WORKER
-from tests.execution.waiting import has_begun, until
 from tests.models import LitDigits, are_equal, digits, weights
+from tests.waiting import has_begun, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(180)]
 
@@ -96,11 +95,7 @@ def test_it_leaves_when_whoever_started_it_is_killed() -> None:
 def test_the_first_detached_run_prepares_for_the_second() -> None:
     run = train(LitDigits(), digits(64), epochs=100_000, quiet=True, detach=True)
     until(has_begun, run)
-    deadline = time.monotonic() + 30
-    while WARM_WORKER._process is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    pid = WARM_WORKER._process.pid
+    pid = until(lambda: WARM_WORKER._process).pid
     second = train(LitDigits(), digits(64), epochs=1, quiet=True, detach=True).wait(90)
     assert second.record.pid == pid
     run.stop()

@@ -19,8 +19,8 @@ from jupyter_train.exceptions import RunStateError, TrainingInterrupted
 from jupyter_train.execution.workers.fork_server import FORK_SERVER
 from jupyter_train.run import RunStatus
 from jupyter_train.store import commands, open_store
-from tests.execution.waiting import until
 from tests.models import DigitsData, LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(300)]
 #: What would keep a run from its first batch: much longer than any of these tests may take.
@@ -58,10 +58,10 @@ def processes_of(run) -> list[psutil.Process]:
 
 def is_ended(run, words: str) -> None:
     """Waits until a run is stopped with these words, and its processes are gone."""
-    until(lambda run: run.record.status is RunStatus.STOPPED, run, _SOON_S)
+    until(lambda run: run.record.status is RunStatus.STOPPED, run, timeout_s=_SOON_S)
     assert run.record.message.startswith(words)
     assert run.record.ended_at is not None
-    until(lambda run: not processes_of(run), run, _SOON_S)
+    until(lambda run: not processes_of(run), run, timeout_s=_SOON_S)
 
 
 def test_a_run_that_waits_obeys_stop_and_can_go_on_later() -> None:
@@ -80,7 +80,7 @@ def test_a_run_whose_process_is_still_loading_obeys_a_signal(number: int, words:
     assert run.status == "queued"
     os.kill(run.record.pid, number)
     is_ended(run, f"{words} before it began")
-    until(lambda _: (tmp_path / "told").exists(), run, _SOON_S)
+    until(lambda _: (tmp_path / "told").exists(), run, timeout_s=_SOON_S)
 
 
 def test_a_detached_run_obeys_a_signal_before_its_first_batch(own_store) -> None:
@@ -117,7 +117,7 @@ def test_a_cell_on_two_devices_obeys_while_its_processes_wait_for_each_other(own
 
     def press() -> None:
         try:
-            until(lambda _: any(run.status == "running" for run in runs()), None, 120)
+            until(lambda _: any(run.status == "running" for run in runs()), None)
         finally:
             time.sleep(1.0)  # until it waits for the other; whenever it is pressed, it must be obeyed
             os.kill(os.getpid(), signal.SIGINT)

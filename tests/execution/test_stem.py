@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 import psutil
 import pytest
 
 from jupyter_train.execution.workers import fork_server as stems
 from jupyter_train.execution.workers.fork_server import FORK_SERVER, start
+from tests.waiting import until
 
 MODULE = "tests.execution.forked_main"
+
 LINE = f"said {float(512**3)}"
 pytestmark = pytest.mark.timeout(120)
 
@@ -109,11 +110,7 @@ def test_it_ends_with_the_process_that_started_it(python: str, tmp_path) -> None
     assert psutil.pid_exists(pid)
     starter.kill()
     starter.wait()
-    for _ in range(100):
-        if not psutil.pid_exists(pid):
-            return
-        time.sleep(0.1)
-    raise AssertionError("it lives on")
+    until(lambda: not psutil.pid_exists(pid))
 
 
 @pytest.mark.parametrize("name", ["KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "PYTORCH_NVML_BASED_CUDA_CHECK"])

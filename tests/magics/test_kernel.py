@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
+from queue import Empty
 from typing import Any
 
 import pytest
 
 from tests.kernel import data_of, started
+from tests.waiting import until
 
 MIME = "application/vnd.jupyter-train.run+json"
 pytestmark = pytest.mark.timeout(180)
@@ -95,36 +99,39 @@ def test_the_panel_says_loading_before_torch_is_imported(kernel) -> None:
     assert [m["msg_type"] for m in messages if m["msg_type"] in ("stream", "execute_result", "error")] == []
 
 
+@pytest.mark.timeout(400)
 def test_updates_follow_watchers(kernel) -> None:
     kernel.run(MODEL)
 
-    def updates(watch: bool) -> list[dict[str, Any]]:
-        """Bundles of the last four of nine seconds."""
-        sent = kernel.execute("run = %train Slow() data --epochs 60 --seed 1")
-        deadline = time.monotonic() + 9.0
-        run, found = "", []
-        while time.monotonic() < deadline:
-            try:
+    def updates(is_enough: Callable[[list[Any]], bool] | None = None, watch: bool = False) -> list[dict[str, Any]]:
+        """Bundles from the fifth second of a run on, until there are enough; without a condition those of 4 seconds."""
+        sent = kernel.execute("run = %train Slow() data --epochs 100000 --seed 1")
+        run, began, found = "", 0.0, []
+
+        def read() -> bool:
+            nonlocal run, began
+            with contextlib.suppress(Empty):
                 message = kernel.client.get_iopub_msg(timeout=0.5)
-            except Exception:  # noqa: BLE001  queue.Empty, of either client
-                continue
-            if message["msg_type"] == "update_display_data":
-                run = message["content"]["data"].get(MIME, {}).get("run", "")
-                if time.monotonic() > deadline - 4.0:
-                    found.append(message["content"]["data"])
+                if message["msg_type"] == "update_display_data":
+                    run = message["content"]["data"].get(MIME, {}).get("run", "")
+                    began = began or (time.monotonic() if run else 0.0)
+                    if began and time.monotonic() > began + 5:
+                        found.append(message["content"]["data"])
             if watch and run:
                 ask = kernel.client.session.msg("jupyter_train_request", {"verb": "watch", "run": run})
                 kernel.client.control_channel.send(ask)
+            return is_enough(found) if is_enough is not None else bool(began) and time.monotonic() > began + 9
+
+        until(read)
         kernel.manager.interrupt_kernel()
         kernel.collect(sent)
         return found
 
-    small = updates(watch=False)
-    assert len(small) > 1
+    small = updates(lambda found: len(found) > 1)
     assert len({data["text/html"] for data in small}) == len(small)
     assert all("<img" in data["text/html"] and data[MIME]["families"] == [] for data in small)
-    assert any(data[MIME]["families"] for data in updates(watch=True))
-    assert updates(watch=False) == []
+    updates(lambda found: any(data[MIME]["families"] for data in found), watch=True)
+    assert updates() == []
 
 
 def test_a_console_which_ignores_updates_gets_the_last_state_printed(kernel) -> None:

@@ -16,8 +16,9 @@ from jupyter_train import train, tune
 from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_counts
 from jupyter_train.run import RunStatus
 from jupyter_train.store.writer import Row
-from tests.mirrors.recording import begun, stored, wait_for
+from tests.mirrors.recording import begun, stored
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.filterwarnings("ignore::UserWarning")]
 OWN = ("trainer/global_step", "epoch")
@@ -55,7 +56,7 @@ def mirror(store, key: str) -> subprocess.Popen[bytes]:
 
 def test_what_the_mirror_sends_equals_the_store() -> None:
     run = train(LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
-    wait_for(lambda: mirrored(run.folder) == stored(run.folder))
+    until(lambda: mirrored(run.folder) == stored(run.folder))
     texts = [event.text for event in run.events if event.kind == "mirror"]
     assert len(texts) == 1
     assert texts[0].startswith("W&B: offline, ")
@@ -74,7 +75,7 @@ def test_killed_twice_it_sends_what_is_missing_exactly_once(store) -> None:
             assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: _is_quiet(folder.path))
+        until(lambda: _is_quiet(folder.path))
     writer.close(RunStatus.FINISHED)
     lock.release()
     assert mirror(store, record.key).wait(timeout=120) == 0
@@ -94,10 +95,10 @@ def test_names_that_mean_something_to_wandb_are_sent_once_and_keep_their_meaning
             writer.add(Row(step, step / 4, time.time(), [(name, 100.0 + step) for name in names]))
         writer.flush()
         process = mirror(store, record.key)
-        wait_for(lambda most=max(steps): sent_counts(folder.path)["loss"] >= most)  # the newest waits
+        until(lambda most=max(steps): sent_counts(folder.path)["loss"] >= most)  # the newest waits
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    wait_for(lambda: _is_quiet(folder.path))
+    until(lambda: _is_quiet(folder.path))
     writer.close(RunStatus.FINISHED)
     lock.release()
     assert mirror(store, record.key).wait(timeout=120) == 0
@@ -137,7 +138,7 @@ def test_the_real_client_syncs_the_same_rows_to_a_server(monkeypatch) -> None:
         monkeypatch.setenv("WANDB_BASE_URL", url)
         monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
         run = train(LitDigits(), digits(), epochs=3, seed=1, quiet=True, wandb="digits")
-        wait_for(lambda: received(stand_in) == stored(run.folder))
+        until(lambda: received(stand_in) == stored(run.folder))
 
 
 def received(stand_in) -> dict[str, list[tuple[int, float]]]:
@@ -166,7 +167,7 @@ def test_the_trials_of_a_search_are_one_group() -> None:
     )
     groups = []
     for run in study.children:
-        wait_for(lambda run=run: mirrored(run.folder).get("val_acc"))
+        until(lambda run=run: mirrored(run.folder).get("val_acc"))
         (path,) = run.folder.glob("wandb/offline-run-*/run-*.wandb")
         for blob in read_records(path):
             record = messages.Record()

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from jupyter_train import runs
 from jupyter_train.cli import main
 from tests.notebook.written import TRAIN, told, write
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -39,9 +39,7 @@ def repeat(source: Path, target: Path) -> subprocess.Popen[str]:
     """A repetition in a process of its own, once its cell is under way."""
     command = [sys.executable, "-m", "jupyter_train.cli", "retrain", str(source), "-o", str(target), "--html"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    while not Path("trains").exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.1)
+    until(Path("trains").exists, process=process)
     return process
 
 
@@ -79,9 +77,7 @@ def test_a_second_interrupt_ends_a_cell_that_does_not_end(tmp_path: Path) -> Non
     cell = STUBBORN.replace("pass", "open('asked', 'w').close()\n    time.sleep(300)")
     process = repeat(write(tmp_path / "long.ipynb", [cell, "print(1)"]), tmp_path / "out.ipynb")
     process.send_signal(signal.SIGINT)
-    while not Path("asked").exists():
-        assert process.poll() is None
-        time.sleep(0.1)
+    until(Path("asked").exists, process=process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == 130

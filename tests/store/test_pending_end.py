@@ -16,6 +16,7 @@ from jupyter_train.store.run_index import index_entries
 from jupyter_train.store.run_lock import RunLock, is_held
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.writer import Row
+from tests.waiting import until
 
 
 def begun(store):
@@ -31,13 +32,6 @@ def begun(store):
 def row_status(store, key: str) -> str:
     with store.reading.connect() as connection:
         return connection.exec_driver_sql(f"SELECT status FROM runs WHERE key = '{key}'").scalar_one()
-
-
-def until(is_so) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_run_that_ends_on_a_full_disk_has_ended_and_its_rows_come_later(store, monkeypatch) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from jupyter_train.exceptions import (
 from jupyter_train.run import RunStatus
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.run_lock import RunLock, is_held
+from tests.waiting import until
 
 _OWNER = textwrap.dedent(
     """
@@ -53,20 +53,22 @@ def test_a_killed_owner_is_lost_at_once_and_what_it_committed_is_there(store, ki
         assert process.stdout is not None
         record = store.get(process.stdout.readline().strip())
         folder = RunFolder(record.folder)
-        acknowledged = 0
-        while acknowledged < 200:
-            time.sleep(0.1)
+
+        def points() -> int:
             assert store.status_of(record) is RunStatus.RUNNING
             with MetricReader(folder.metrics) as reader:
-                acknowledged = reader.counts().get("loss", 0)
+                return reader.counts().get("loss", 0)
+
+        until(lambda: points() >= 200, process=process)
+        acknowledged = points()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert store.status_of(store.get(record.key)) is RunStatus.LOST
         with MetricReader(folder.metrics) as reader:
-            points = reader.points("loss")
+            recorded = reader.points("loss")
             assert reader._query("PRAGMA integrity_check") == [("ok",)]
-        assert len(points) >= acknowledged
-        assert [point.step for point in points] == list(range(len(points)))
+        assert len(recorded) >= acknowledged
+        assert [point.step for point in recorded] == list(range(len(recorded)))
     finally:
         os.killpg(process.pid, signal.SIGKILL) if process.poll() is None or kind == "fork" else None
 

@@ -17,6 +17,7 @@ from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.takeover import take_over
 from jupyter_train.store.writer import Row
 from tests.store.stopping import stop_between_transactions
+from tests.waiting import until
 
 #: Owns a run and records a step every 10 ms; says so once it has begun.
 OWNER = """
@@ -74,10 +75,7 @@ def _counted(record) -> int:
 
 
 def _wait_for_points(store, key: str) -> None:
-    deadline = time.monotonic() + 30
-    while not _counted(store.get(key)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: _counted(store.get(key)))
 
 
 def test_a_living_owner_is_not_replaced(store, owner) -> None:
@@ -224,7 +222,7 @@ def test_a_training_that_was_taken_over_ends_and_leaves_the_new_owners_record_al
 
     thief = TakenOver()
     with pytest.raises(FencedError, match="attempt 2 of this run has begun elsewhere"):
-        train(LitDigits(), digits(), epochs=500, seed=1, quiet=True, callback=[thief])
+        train(LitDigits(), digits(), epochs=1_000_000, seed=1, quiet=True, callback=[thief])
     record = runs()[0].record
     assert (record.status, record.attempt) == (RunStatus.RUNNING, 2)
     thief.lock.release()

@@ -17,6 +17,7 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.private_files import open_private, open_to_read
 from jupyter_train.store.trust import file_hash
 from jupyter_train.store.writer import Row
+from tests.waiting import until
 
 
 def written(folder: RunFolder, step: int) -> Checkpoint:
@@ -45,8 +46,7 @@ def test_a_checkpoint_waits_for_the_store_and_curves_do_not(monkeypatch, own_sto
     with locked(Path(store.place)):
         writer.checkpoint(first)
         writer.add(Row(1, 0.0, time.time(), [("loss", 1.0)]))
-        while not writer.degraded:
-            time.sleep(0.01)
+        until(lambda: writer.degraded)
         with MetricReader(folder.metrics) as reader:
             assert (reader.counts(), reader.checkpoints()) == ({"loss": 1}, [])
     writer.checkpoint(second, instead_of=[first.path])

@@ -20,8 +20,8 @@ from jupyter_train.store.replay_check import KINDS
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import evidence
 from jupyter_train.training.state.evidence import Fingerprint, WeightsLog
-from tests.execution.waiting import until
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
 

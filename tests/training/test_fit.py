@@ -19,8 +19,10 @@ from torch.utils.data import DataLoader
 from jupyter_train import TrainingInterrupted, get_run, runs, train
 from jupyter_train.store import MetricReader, RunFolder
 from tests.models import DigitsData, LitDigits, OrderedDigits, are_equal, digits, weights
+from tests.waiting import until
 
 #: What Lightning and torch say of these modules is theirs to say.
+
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
@@ -213,9 +215,7 @@ def test_an_interrupt_while_the_record_is_closed_leaves_no_run_that_seems_alive(
     with pytest.raises(TrainingInterrupted):
         train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
     run = runs()[0]
-    deadline = time.monotonic() + 30
-    while run.record.ended_at is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda run: run.record.ended_at is not None, run)
     assert run.status == ("finished" if presses == 1 else "stopped")
     assert run.metrics["train_loss"].notna().sum() == 8
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -15,8 +15,10 @@ import pytest
 from jupyter_train import runs
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints.format import file_hash
+from tests.waiting import until
 
 #: Checkpoints after every epoch, however long writing takes, so that a kill often falls into one.
+
 _TRAINS = textwrap.dedent(
     """
     from jupyter_train import train
@@ -34,15 +36,14 @@ def test_a_killed_training_is_lost_with_its_points_and_a_checkpoint_that_loads(s
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path.insert(0, {root!r}){_TRAINS}"]
     )
-    seen = 0
-    deadline = time.monotonic() + 90
-    while seen < 20:
-        time.sleep(0.05)
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        if len(found := runs()):
-            with MetricReader(RunFolder(found[0].folder).metrics) as reader:
-                seen = reader.counts().get("train_loss", 0) if reader.checkpoints() else 0
+
+    def seen() -> int:
+        if not len(found := runs()):
+            return 0
+        with MetricReader(RunFolder(found[0].folder).metrics) as reader:
+            return reader.counts().get("train_loss", 0) if reader.checkpoints() else 0
+
+    until(lambda: seen() >= 20, process=process)
     time.sleep(random.Random(seed).uniform(0.0, 0.8))
     with MetricReader(RunFolder(runs()[0].folder).metrics) as reader:
         acknowledged = reader.counts()["train_loss"]

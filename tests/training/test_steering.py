@@ -17,6 +17,7 @@ from jupyter_train.exceptions import CommandError, CommandRefusedError, RunState
 from jupyter_train.store import commands, open_store
 from jupyter_train.store.command_queue import LOCAL
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -256,10 +257,8 @@ def _asking(work: Callable[[Any], None]) -> tuple[Any, list[BaseException]]:
     failures: list[BaseException] = []
 
     def ask() -> None:
-        deadline = time.monotonic() + 60
-        while not (len(runs()) and runs()[0].status == "running") and time.monotonic() < deadline:
-            time.sleep(0.02)
         try:
+            until(lambda: len(runs()) and runs()[0].status == "running")
             work(get_run(runs()[0].key))
         except BaseException as err:  # noqa: BLE001  raised again by whoever asked
             failures.append(err)
@@ -285,9 +284,7 @@ def test_commands_through_the_store_are_answered() -> None:
             run.pause()
         answers.append(run.set_lr(factor=0.5))
         answers.append(run.resume())
-        deadline = time.monotonic() + 30
-        while run.status != "running" and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda run: run.status == "running", run)
         answers.append(run.stop())
         assert paused_at is None or paused_at > 0
 

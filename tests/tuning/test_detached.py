@@ -14,8 +14,8 @@ import pytest
 from jupyter_train import Study, get_run, tune
 from jupyter_train.exceptions import OptionError, StudyError
 from jupyter_train.magics.runs_request import run_verb
-from tests.execution.waiting import until
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
@@ -80,7 +80,7 @@ def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: 
         text=True,
     )
     study = get_run(starter.stdout.strip())
-    until(lambda study: _done(study) >= 3, study, 120)  # long after its starter has ended
+    until(lambda study: _done(study) >= 3, study)  # long after its starter has ended
     process = psutil.Process(study.record.pid)
     family = process.children(recursive=True)
     process.kill()
@@ -102,7 +102,7 @@ def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: 
 
 def test_it_stops_when_told_and_its_failure_is_told(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
-    until(lambda study: _done(study) >= 1, study, 120)
+    until(lambda study: _done(study) >= 1, study)
     study.stop()
     study.wait(60)
     assert study.status == "stopped"
@@ -119,7 +119,7 @@ class Failing(LitDigits):
 def test_one_that_goes_on_here_takes_what_it_is_given_here(data) -> None:
     """Not what its own process, killed since, was given: with several at once that would be read again."""
     study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
-    until(lambda study: _done(study) >= 1, study, 120)
+    until(lambda study: _done(study) >= 1, study)
     process = psutil.Process(study.record.pid)
     process.kill()
     process.wait(20)

@@ -15,6 +15,7 @@ from jupyter_train.exceptions import StudyError, TrainingInterrupted
 from jupyter_train.tuning import trial, trial_timeout
 from jupyter_train.tuning.parallel import dispatcher
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 USUAL = {"epochs": 2, "minimize": "val_loss", "prune": "none", "seed": 1, "quiet": True}
@@ -184,8 +185,7 @@ def test_the_first_interrupt_ends_a_trial_that_hangs(parallel: int, data, store,
     monkeypatch.setattr(dispatcher, "_TIMEOUT_S", 1.0)
 
     def interrupt() -> None:
-        while not any(record.summary.get("progress") for record in store.list_runs(5, kind="trial")):
-            time.sleep(0.05)
+        until(lambda: any(record.summary.get("progress") for record in store.list_runs(5, kind="trial")))
         time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -33,6 +33,7 @@ from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning.promote import train_line
 from tests.models import DigitsData, LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}
@@ -486,8 +487,7 @@ class Slow(LitDigits):
 
 def test_an_interrupt_ends_it_and_it_goes_on(data, store) -> None:
     def interrupt() -> None:
-        while sum(record.status == "finished" for record in store.list_runs(10, kind="trial")) < 2:
-            time.sleep(0.02)
+        until(lambda: sum(record.status == "finished" for record in store.list_runs(10, kind="trial")) >= 2)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -516,8 +516,7 @@ class VerySlow(LitDigits):
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store) -> None:
     def steer() -> None:
-        while not any(run.last.get("val_acc") for run in _trials(store)):
-            time.sleep(0.05)
+        until(lambda: any(run.last.get("val_acc") for run in _trials(store)))
         Study(store, store.list_runs(1, kind="tune")[0].key).stop()
 
     thread = threading.Thread(target=steer)
@@ -553,12 +552,8 @@ def test_a_killed_driver_loses_no_finished_trial(parallel: int, data, store, pyt
     script = SCRIPT.replace("PARALLEL", str(parallel))
     environment = os.environ | {"PYTHONPATH": root}
     process = subprocess.Popen([python, "-W", "ignore", "-c", script], env=environment, stdout=subprocess.DEVNULL)
-    study = None
-    while study is None or (study.folder / "study.journal").exists() is False or _done(study) < 3:
-        assert process.poll() is None
-        time.sleep(0.1)
-        found = store.list_runs(1, kind="tune")
-        study = Study(store, found[0].key) if found else None
+    study = Study(store, until(lambda: store.list_runs(1, kind="tune"), process=process)[0].key)
+    until(lambda: (study.folder / "study.journal").exists() and _done(study) >= 3, process=process)
     process.kill()
     process.wait()
     assert study.status == "lost"
@@ -635,8 +630,8 @@ def test_when_what_they_were_forked_from_dies_others_take_over(data, store) -> N
     killed = []
 
     def kill() -> None:
-        while not (found := store.list_runs(1, kind="tune")) or _done(study := Study(store, found[0].key)) < 4:
-            time.sleep(0.05)
+        study = Study(store, until(lambda: store.list_runs(1, kind="tune"))[0].key)
+        until(lambda: _done(study) >= 4)
         before = {run.record.pid for run in study.children} - {os.getpid()}
         killed.append(before)
         os.kill(FORK_SERVER.get()._process.pid, signal.SIGKILL)

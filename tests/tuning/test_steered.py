@@ -17,6 +17,7 @@ from jupyter_train.store.command_queue import LOCAL
 from jupyter_train.tuning.scheduler import Scheduler
 from jupyter_train.tuning.trial_records import TrialRequest
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
 SPACE = {"lr": "1e-4..1e-1:log", "hidden": "8..64", "width": [1, 2, 3]}
@@ -43,8 +44,8 @@ def search(store, data, work, **options) -> tuple[Study, list]:
     given: list = []
 
     def later() -> None:
-        while not (found := store.list_runs(1, kind="tune")) or _ended(study := Study(store, found[0].key)) < 2:
-            time.sleep(0.02)
+        study = Study(store, until(lambda: store.list_runs(1, kind="tune"))[0].key)
+        until(lambda: _ended(study) >= 2)
         try:
             given.append(work(study))
         except Exception as err:  # noqa: BLE001  shown by the test
@@ -82,9 +83,8 @@ def test_a_trial_that_waits_is_drawn_with_the_values_it_was_given(store, data) -
     def add(study: Study) -> tuple[str, dict[str, str], dict[str, Any]]:
         study.tell("pause")
         study.add_trial(lr=0.0123, width=2)
-        until = time.monotonic() + 60
-        while (drawn := RunFolder(study.folder).read_study())["states"][-1] != "w" and time.monotonic() < until:
-            time.sleep(0.05)
+        until(lambda: RunFolder(study.folder).read_study()["states"][-1] == "w")
+        drawn = RunFolder(study.folder).read_study()
         listed = study.trials.loc[len(drawn["states"]) - 1].to_dict()
         study.tell("resume")
         params = {param["name"]: param["values"].split(",")[-1] for param in drawn["params"]}
@@ -175,8 +175,7 @@ def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> N
     answers = []
 
     def ask() -> None:
-        while not (found := store.list_runs(1, kind="train")) or not found[0].summary.get("progress"):
-            time.sleep(0.02)
+        found = until(lambda: [run for run in store.list_runs(1, kind="train") if run.summary.get("progress")])
         try:
             from jupyter_train import get_run
 
@@ -213,8 +212,7 @@ def test_a_stop_does_not_wait_for_the_end_of_an_epoch(store) -> None:
     given = []
 
     def stop() -> None:
-        while not (found := store.list_runs(1, kind="trial")) or not found[0].summary.get("last"):
-            time.sleep(0.05)
+        until(lambda: any(record.summary.get("last") for record in store.list_runs(1, kind="trial")))
         given.append(Study(store, store.list_runs(1, kind="tune")[0].key).stop())
 
     thread = threading.Thread(target=stop)
@@ -236,8 +234,7 @@ def test_a_running_trial_is_drawn_with_its_run_and_its_epochs_so_far(store) -> N
     seen: set[tuple[str, int]] = set()
 
     def look() -> None:
-        while not (found := store.list_runs(1, kind="tune")) or not found[0].status.is_live:
-            time.sleep(0.02)
+        found = until(lambda: [run for run in store.list_runs(1, kind="tune") if run.status.is_live])
         folder = RunFolder(found[0].folder)
         while store.get(found[0].key).status.is_live:
             study = folder.read_study()
