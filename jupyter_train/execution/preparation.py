@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from jupyter_train.config import TrainConfig
     from jupyter_train.store import Store
+    from jupyter_train.training.data.data_source import DataSource
     from jupyter_train.training.data.encoder import Encoder
-    from jupyter_train.training.data.loaders import DataSource
     from jupyter_train.training.inspection.finders import FinderResult
 
 

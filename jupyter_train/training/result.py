@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from jupyter_train.run import RunRecord
-    from jupyter_train.training.data.loaders import DataSource
+    from jupyter_train.training.data.data_source import DataSource
 
 
 @dataclass(kw_only=True)
