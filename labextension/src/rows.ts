@@ -1,7 +1,7 @@
 /**
  * What the server's stream sends: rows of the list of runs. Nothing of it is trusted before `asRows` has seen it.
  */
-import { isStatus, type Status, type Value } from './protocol';
+import { isStatus, type Status, type Value } from './protocol.js';
 
 /** One run of the list. */
 export interface IRunRow {

@@ -5,9 +5,9 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { Contents } from '@jupyterlab/services';
 import type { Widget } from '@lumino/widgets';
 
-import { isRecord } from '../reading';
-import { MIME_TYPE } from '../protocol';
-import type { Bundle } from './server';
+import { isRecord } from '../reading.js';
+import { MIME_TYPE } from '../protocol.js';
+import type { Bundle } from './server.js';
 
 /** Outputs of a code cell. */
 interface IOutputs {

@@ -2,9 +2,9 @@
  * Where a run's newest state can be had when no update arrives by itself: the kernel that trains it first, which
  * is right for remote kernels too, then the server's store.
  */
-import { asCurves, asDetails, type IDetails, type IFamily } from '../protocol';
-import type { KernelLink, Request } from './kernel';
-import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server';
+import { asCurves, asDetails, type IDetails, type IFamily } from '../protocol.js';
+import type { KernelLink, Request } from './kernel.js';
+import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server.js';
 
 export type { IDetails };
 

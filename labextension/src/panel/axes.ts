@@ -3,7 +3,7 @@
  */
 import type uPlot from 'uplot';
 
-import { logTicks, niceTicks, tickTexts } from './ticks';
+import { logTicks, niceTicks, tickTexts } from './ticks.js';
 
 const MOST_VALUE_TICKS = 5;
 /** Between an axis and its labels, and around them. In pixels. */

@@ -1,8 +1,8 @@
 /**
  * "Tell me when it is done": a desktop notification, for whoever asked for it in this very panel.
  */
-import { isLive, type ISnapshot } from '../protocol';
-import { element, setText } from './dom';
+import { isLive, type ISnapshot } from '../protocol.js';
+import { element, setText } from './dom.js';
 
 /** A switch; nothing of it is saved, so opening a notebook never notifies and never asks to. */
 export class Bell {

@@ -3,16 +3,16 @@
  */
 import uPlot from 'uplot';
 
-import type { IBest, IFamily, IMark, Value } from '../protocol';
-import { axesOf, rightOf } from './axes';
-import { element, setText } from './dom';
-import { Legend } from './legend';
-import { drawMarks, ringBest } from './overlay';
-import { canBeLog, covered, coveredByLog, isFamilyWide, within, withoutCurve } from './scales';
-import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series';
-import { niceTicks } from './ticks';
-import { PLAIN_VIEW, viewed, type IView } from './view';
-import type { IZoomed } from './zoom';
+import type { IBest, IFamily, IMark, Value } from '../protocol.js';
+import { axesOf, rightOf } from './axes.js';
+import { element, setText } from './dom.js';
+import { Legend } from './legend.js';
+import { drawMarks, ringBest } from './overlay.js';
+import { canBeLog, covered, coveredByLog, isFamilyWide, within, withoutCurve } from './scales.js';
+import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series.js';
+import { niceTicks } from './ticks.js';
+import { PLAIN_VIEW, viewed, type IView } from './view.js';
+import type { IZoomed } from './zoom.js';
 
 const HEIGHT = 180;
 /** A shorter drag was a click. In pixels. */

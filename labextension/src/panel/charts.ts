@@ -3,13 +3,13 @@
  */
 import uPlot from 'uplot';
 
-import { isLive, type IFamily, type ISnapshot } from '../protocol';
-import { Chart } from './chart';
-import { element } from './dom';
-import { withoutCurve } from './scales';
-import { heldUntil } from './series';
-import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view';
-import { Zoom } from './zoom';
+import { isLive, type IFamily, type ISnapshot } from '../protocol.js';
+import { Chart } from './chart.js';
+import { element } from './dom.js';
+import { withoutCurve } from './scales.js';
+import { heldUntil } from './series.js';
+import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view.js';
+import { Zoom } from './zoom.js';
 
 /** Gives the curves inside a window; null where nobody can. */
 export type AskWindow = (window: IWindow) => Promise<IFamily[] | null>;

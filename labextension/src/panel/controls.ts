@@ -1,9 +1,9 @@
 /**
  * What can be done to a run while it trains: learning rate, checkpoint, pause, stop.
  */
-import type { ISnapshot } from '../protocol';
-import { element, setText } from './dom';
-import { valueText } from './words';
+import type { ISnapshot } from '../protocol.js';
+import { element, setText } from './dom.js';
+import { valueText } from './words.js';
 
 /** Arguments of a command, as plain JSON. */
 export type Arguments = Record<string, unknown>;

@@ -3,9 +3,9 @@
  */
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 
-import type { IDetails, RunSources } from '../api/sources';
-import type { ILink } from '../protocol';
-import { element, setText } from './dom';
+import type { IDetails, RunSources } from '../api/sources.js';
+import type { ILink } from '../protocol.js';
+import { element, setText } from './dom.js';
 
 /** A part that opens and closes; asks for its content each time it is opened. */
 export class Details {

@@ -4,7 +4,7 @@
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Panel, Widget } from '@lumino/widgets';
 
-import { element, setText } from './dom';
+import { element, setText } from './dom.js';
 
 /** The mime type of a form. */
 export const FORM_TYPE = 'application/vnd.jupyter-train.form+json';

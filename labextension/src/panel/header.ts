@@ -1,8 +1,8 @@
 /**
  * The top of a panel: name, status, progress bar, and the line of numbers.
  */
-import { isAwaited, isLive, type ISnapshot } from '../protocol';
-import { element, setText } from './dom';
+import { isAwaited, isLive, type ISnapshot } from '../protocol.js';
+import { element, setText } from './dom.js';
 
 /** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
 export class Header {

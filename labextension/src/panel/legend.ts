@@ -1,10 +1,10 @@
 /**
  * The legend of a chart: a mark, a name and a value for each series.
  */
-import type { IFamily, Value } from '../protocol';
-import { element, setText } from './dom';
-import type { ILook } from './series';
-import { valueText } from './words';
+import type { IFamily, Value } from '../protocol.js';
+import { element, setText } from './dom.js';
+import type { ILook } from './series.js';
+import { valueText } from './words.js';
 
 /** Rebuilt when the series are others; its values change in place. */
 export class Legend {

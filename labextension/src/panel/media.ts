@@ -1,8 +1,8 @@
 /**
  * Logged images and figures, small.
  */
-import type { IMedium } from '../protocol';
-import { element } from './dom';
+import type { IMedium } from '../protocol.js';
+import { element } from './dom.js';
 
 /** A row of thumbnails with their names and steps. */
 export class Media {

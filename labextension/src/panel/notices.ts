@@ -1,8 +1,8 @@
 /**
  * What deserves a line: why a run failed, and what happened along the way.
  */
-import type { ISnapshot } from '../protocol';
-import { element } from './dom';
+import type { ISnapshot } from '../protocol.js';
+import { element } from './dom.js';
 
 const KINDS: readonly string[] = ['error', 'warning'];
 

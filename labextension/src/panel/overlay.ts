@@ -3,8 +3,8 @@
  */
 import type uPlot from 'uplot';
 
-import type { IBest, IFamily, IMark } from '../protocol';
-import type { ILook } from './series';
+import type { IBest, IFamily, IMark } from '../protocol.js';
+import type { ILook } from './series.js';
 
 /** A dashed line where a command was carried out, its label beside it where there is room. */
 export function drawMarks(

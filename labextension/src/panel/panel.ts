@@ -5,7 +5,7 @@ import type { IThemeManager } from '@jupyterlab/apputils';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 
-import type { RunSources } from '../api/sources';
+import type { RunSources } from '../api/sources.js';
 import {
   asPanel,
   isAwaited,
@@ -15,20 +15,20 @@ import {
   type IFamily,
   type IReference,
   type ISnapshot
-} from '../protocol';
-import { Bell } from './bell';
-import { ChartGrid } from './charts';
-import { Controls, type Arguments } from './controls';
-import { Details } from './details';
-import { element, setText } from './dom';
-import { Header } from './header';
-import { Media } from './media';
-import { Notices } from './notices';
-import { Resources } from './resources';
-import type { SharedRuns } from './shared';
-import { StudyView } from './study/view';
-import type { IWindow } from './view';
-import { Watch, type IWatched } from './watch';
+} from '../protocol.js';
+import { Bell } from './bell.js';
+import { ChartGrid } from './charts.js';
+import { Controls, type Arguments } from './controls.js';
+import { Details } from './details.js';
+import { element, setText } from './dom.js';
+import { Header } from './header.js';
+import { Media } from './media.js';
+import { Notices } from './notices.js';
+import { Resources } from './resources.js';
+import type { SharedRuns } from './shared.js';
+import { StudyView } from './study/view.js';
+import type { IWindow } from './view.js';
+import { Watch, type IWatched } from './watch.js';
 
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;

@@ -1,9 +1,9 @@
 /**
  * What the run takes of its machine: a value and a small curve each for processor, memory and GPU.
  */
-import type { IResources, Value } from '../protocol';
-import { element, setText } from './dom';
-import { Spark } from './spark';
+import type { IResources, Value } from '../protocol.js';
+import { element, setText } from './dom.js';
+import { Spark } from './spark.js';
 
 const STRIPS: [keyof IResources, string, (value: number) => string][] = [
   ['cpuPercent', 'CPU', percent],

@@ -1,7 +1,7 @@
 /**
  * What an axis covers and whether it is logarithmic: the same rules as the picture's (`scales.py`).
  */
-import type { IFamily, Value } from '../protocol';
+import type { IFamily, Value } from '../protocol.js';
 
 const MARGIN = 0.05;
 /** A logarithmic axis is for values of which so large a share lies below so small a part of the greatest. */

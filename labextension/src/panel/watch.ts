@@ -1,7 +1,7 @@
 /**
  * Keeps a panel in touch with its run: says that somebody looks, and asks when no update arrives by itself.
  */
-import type { RunSources } from '../api/sources';
+import type { RunSources } from '../api/sources.js';
 
 const TICK_MS = 1_000;
 const LEASE_TICKS = 5;

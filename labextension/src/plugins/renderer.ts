@@ -6,12 +6,12 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { IThemeManager } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
-import { KernelLink } from '../api/kernel';
-import { ServerLink } from '../api/server';
-import { RunSources } from '../api/sources';
-import { RunPanel } from '../panel/panel';
-import { SharedRuns } from '../panel/shared';
-import { MIME_TYPE } from '../protocol';
+import { KernelLink } from '../api/kernel.js';
+import { ServerLink } from '../api/server.js';
+import { RunSources } from '../api/sources.js';
+import { RunPanel } from '../panel/panel.js';
+import { SharedRuns } from '../panel/shared.js';
+import { MIME_TYPE } from '../protocol.js';
 
 /** Before HTML, and before a widget view in the same bundle. */
 const RANK = -100;

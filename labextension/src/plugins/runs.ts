@@ -12,15 +12,15 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { LabIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 
-import { asNotebook } from '../api/notebooks';
-import { ServerLink } from '../api/server';
-import { RunStream } from '../api/stream';
-import { setText } from '../panel/dom';
-import { CompareTab } from '../runs/compare';
-import { PanelKeeper } from '../runs/keeper';
-import { RunsModel } from '../runs/model';
-import { RunsSidebar } from '../runs/sidebar';
-import type { IRunRow } from '../rows';
+import { asNotebook } from '../api/notebooks.js';
+import { ServerLink } from '../api/server.js';
+import { RunStream } from '../api/stream.js';
+import { setText } from '../panel/dom.js';
+import { CompareTab } from '../runs/compare.js';
+import { PanelKeeper } from '../runs/keeper.js';
+import { RunsModel } from '../runs/model.js';
+import { RunsSidebar } from '../runs/sidebar.js';
+import type { IRunRow } from '../rows.js';
 
 const SHOW = 'jupyter-train:show-runs';
 const CATEGORY = 'Training';

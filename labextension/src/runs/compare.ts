@@ -4,14 +4,14 @@
 import { Widget } from '@lumino/widgets';
 import uPlot from 'uplot';
 
-import type { ServerLink } from '../api/server';
-import { Chart } from '../panel/chart';
-import { element, setText } from '../panel/dom';
-import { heldUntil } from '../panel/series';
-import { PLAIN_VIEW, type IWindow } from '../panel/view';
-import { ofText, valueText } from '../panel/words';
-import { Zoom } from '../panel/zoom';
-import { asCurves, asPanel, isAwaited, type IFamily, type ISnapshot } from '../protocol';
+import type { ServerLink } from '../api/server.js';
+import { Chart } from '../panel/chart.js';
+import { element, setText } from '../panel/dom.js';
+import { heldUntil } from '../panel/series.js';
+import { PLAIN_VIEW, type IWindow } from '../panel/view.js';
+import { ofText, valueText } from '../panel/words.js';
+import { Zoom } from '../panel/zoom.js';
+import { asCurves, asPanel, isAwaited, type IFamily, type ISnapshot } from '../protocol.js';
 
 const LOOK_MS = 2_000;
 const MOST_RUNS = 12;

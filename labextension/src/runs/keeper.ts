@@ -3,12 +3,12 @@
  */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 
-import { notebooksAt, putBelow, runsIn, saveQuietly, type INotebook } from '../api/notebooks';
-import type { Bundle, ServerLink } from '../api/server';
-import { isRecord } from '../reading';
-import { isLive } from '../protocol';
-import type { IRunRow } from '../rows';
-import type { RunsModel } from './model';
+import { notebooksAt, putBelow, runsIn, saveQuietly, type INotebook } from '../api/notebooks.js';
+import type { Bundle, ServerLink } from '../api/server.js';
+import { isRecord } from '../reading.js';
+import { isLive } from '../protocol.js';
+import type { IRunRow } from '../rows.js';
+import type { RunsModel } from './model.js';
 
 /** Saves a notebook once its panel is in it, and puts a panel back that a page lost before. */
 export class PanelKeeper {

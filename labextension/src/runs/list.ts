@@ -1,9 +1,9 @@
 /**
  * The list itself: only the lines in sight exist, so that ten thousand runs scroll like ten.
  */
-import { element } from '../panel/dom';
-import type { RunsModel } from './model';
-import { ROW_HEIGHT, RunLine } from './row';
+import { element } from '../panel/dom.js';
+import type { RunsModel } from './model.js';
+import { ROW_HEIGHT, RunLine } from './row.js';
 
 const BEYOND = 4;
 

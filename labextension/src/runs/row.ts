@@ -1,11 +1,11 @@
 /**
  * One line of the list: built once, filled again for another run while somebody scrolls.
  */
-import { element, setText } from '../panel/dom';
-import { Spark } from '../panel/spark';
-import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words';
-import { isLive } from '../protocol';
-import type { IRunRow } from '../rows';
+import { element, setText } from '../panel/dom.js';
+import { Spark } from '../panel/spark.js';
+import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words.js';
+import { isLive } from '../protocol.js';
+import type { IRunRow } from '../rows.js';
 
 /** Pixels; the list counts on it. */
 export const ROW_HEIGHT = 46;

@@ -4,12 +4,12 @@
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { Widget } from '@lumino/widgets';
 
-import type { ServerLink } from '../api/server';
-import { element, setText } from '../panel/dom';
-import { isLive, type Status } from '../protocol';
-import type { IRunRow } from '../rows';
-import { RunList } from './list';
-import { SORTS, type RunsModel, type Sort } from './model';
+import type { ServerLink } from '../api/server.js';
+import { element, setText } from '../panel/dom.js';
+import { isLive, type Status } from '../protocol.js';
+import type { IRunRow } from '../rows.js';
+import { RunList } from './list.js';
+import { SORTS, type RunsModel, type Sort } from './model.js';
 
 const HOW_TO_BEGIN =
   'No runs yet. In a notebook: %load_ext jupyter_train, then %train model data --epochs 5';

@@ -1,9 +1,9 @@
 /**
  * The objective over two parameters: its level everywhere between the trials, and the trials as dots.
  */
-import type { IParam, IStudy } from '../../study';
-import { element } from '../dom';
-import { said } from './edge';
+import type { IParam, IStudy } from '../../study.js';
+import { element } from '../dom.js';
+import { said } from './edge.js';
 import {
   Figure,
   beside,
@@ -13,8 +13,8 @@ import {
   svg,
   told,
   type Draw
-} from './figure';
-import { drawDots, objective, ranking, type Chosen } from './plots';
+} from './figure.js';
+import { drawDots, objective, ranking, type Chosen } from './plots.js';
 
 const LEVELS = 7;
 const COLUMNS = 96;

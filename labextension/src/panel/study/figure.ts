@@ -1,8 +1,8 @@
 /**
  * A small picture in SVG that is drawn anew at the width it has, with axes as the charts of a run have them.
  */
-import { element, setText } from '../dom';
-import { logTicks, niceTicks, tickTexts } from '../ticks';
+import { element, setText } from '../dom.js';
+import { logTicks, niceTicks, tickTexts } from '../ticks.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 190;

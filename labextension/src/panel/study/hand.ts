@@ -1,11 +1,11 @@
 /**
  * What a search takes by hand while it runs: a trial with these values, or a narrower range.
  */
-import type { IParam, IStudy } from '../../study';
-import type { Say, Tell } from '../controls';
-import { button } from '../controls';
-import { element } from '../dom';
-import { paramText, ranking } from './plots';
+import type { IParam, IStudy } from '../../study.js';
+import type { Say, Tell } from '../controls.js';
+import { button } from '../controls.js';
+import { element } from '../dom.js';
+import { paramText, ranking } from './plots.js';
 
 const DRAWN = 'drawn';
 

@@ -1,9 +1,9 @@
 /**
  * All values of the trials together: every trial a line, every name an axis.
  */
-import type { IStudy } from '../../study';
-import { beside, path, scaleOf, shortened, svg, told, type Draw, type IBox } from './figure';
-import { objective, ranking, short, trialWords, type Chosen } from './plots';
+import type { IStudy } from '../../study.js';
+import { beside, path, scaleOf, shortened, svg, told, type Draw, type IBox } from './figure.js';
+import { objective, ranking, short, trialWords, type Chosen } from './plots.js';
 
 /** Every trial a line through its values, one axis a name and the objective last. */
 export function parallel(study: IStudy, chosen: Chosen): Draw | null {

@@ -1,9 +1,9 @@
 /**
  * The pictures of a search: trials over their epochs, one after the other, by their values, against each other.
  */
-import type { IParam, IStudy, TrialState } from '../../study';
-import { valueText } from '../words';
-import { readable, type IReadable } from './edge';
+import type { IParam, IStudy, TrialState } from '../../study.js';
+import { valueText } from '../words.js';
+import { readable, type IReadable } from './edge.js';
 import {
   beside,
   drawBottomAxis,
@@ -14,7 +14,7 @@ import {
   told,
   type Draw,
   type IScale
-} from './figure';
+} from './figure.js';
 
 /** A trial that somebody has chosen; -1 for none. */
 export type Chosen = number;

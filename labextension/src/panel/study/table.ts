@@ -1,11 +1,11 @@
 /**
  * The trials as a table, the best first; a click on one shows its run.
  */
-import type { IStudy } from '../../study';
-import { button } from '../controls';
-import { element } from '../dom';
-import { durationText, valueText } from '../words';
-import { paramText, ranking } from './plots';
+import type { IStudy } from '../../study.js';
+import { button } from '../controls.js';
+import { element } from '../dom.js';
+import { durationText, valueText } from '../words.js';
+import { paramText, ranking } from './plots.js';
 
 const FEW = 8;
 const MOST = 300;

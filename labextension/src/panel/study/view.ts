@@ -3,16 +3,16 @@
  */
 import { Widget } from '@lumino/widgets';
 
-import type { IParam, IStudy } from '../../study';
-import type { Say, Tell } from '../controls';
-import { element } from '../dom';
-import { Contour } from './contour';
-import { AS_TRIANGLES, said } from './edge';
-import { Figure } from './figure';
-import { parallel } from './parallel';
-import { ByHand } from './hand';
-import { curveValues, curves, front, history, importance, objective, slice } from './plots';
-import { TrialTable } from './table';
+import type { IParam, IStudy } from '../../study.js';
+import type { Say, Tell } from '../controls.js';
+import { element } from '../dom.js';
+import { Contour } from './contour.js';
+import { AS_TRIANGLES, said } from './edge.js';
+import { Figure } from './figure.js';
+import { parallel } from './parallel.js';
+import { ByHand } from './hand.js';
+import { curveValues, curves, front, history, importance, objective, slice } from './plots.js';
+import { TrialTable } from './table.js';
 
 const MOST_SLICES = 6;
 const NONE = -1;
