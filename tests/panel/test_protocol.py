@@ -17,7 +17,7 @@ from tests.browser.samples import finished_bundle
 from tests.panel.test_bundle import SCHEMA, SHAPES, recorded
 
 LABEXTENSION = Path(__file__).parents[2] / "labextension"
-COMPILED = LABEXTENSION / "lib" / "protocol.js"  # `pip install -e .` has built it
+COMPILED = LABEXTENSION / "lib" / "protocol" / "guards.js"  # `pip install -e .` has built it
 
 
 def read_by_renderer(*contents: Any) -> list[dict[str, Any]]:
@@ -43,8 +43,8 @@ def test_every_curve_arrives_as_it_was_sent(store) -> None:
         got = panel["snapshot"]
         assert panel["kind"] == "run"
         assert (got["run"], got["ref"], got["status"]) == (one["run"], one["ref"], one["status"])
-        assert [family["name"] for family in got["families"]] == [family["name"] for family in one["families"]]
-        for theirs, ours in zip(got["families"], one["families"], strict=True):
+        assert [group["name"] for group in got["metricGroups"]] == [family["name"] for family in one["families"]]
+        for theirs, ours in zip(got["metricGroups"], one["families"], strict=True):
             for left, right in zip(theirs["series"], ours["series"], strict=True):
                 for column in ("name", "role", "count", "last", "steps", "values"):
                     assert left[column] == pytest.approx(right[column], nan_ok=True), column
@@ -103,8 +103,11 @@ def test_anything_at_all_is_read_without_an_error() -> None:
 
 def test_the_renderer_reads_only_what_the_schema_names() -> None:
     """A field renamed on one side alone is noticed."""
-    text = (LABEXTENSION / "src" / "protocol.ts").read_text()
-    read = set(re.findall(r"\b(?:data|progress|found|family|series|event|mark|medium)\.([a-z_]+)\b", text))
+    protocol = LABEXTENSION / "src" / "protocol"
+    text = "".join((protocol / name).read_text() for name in ("guards.ts", "studyGuards.ts"))
+    readers = "data|json|progress|resources|best|group|series|mark|item|objective|param|curve|importance"
+    read = set(re.findall(rf"(?<!/)\b(?:{readers})\.([a-z_]+)\b", text))
+    assert {"families", "status_line", "thumbnail", "is_log"} <= read
     assert read - _names(SCHEMA) == set()
 
 

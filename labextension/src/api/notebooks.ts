@@ -5,8 +5,8 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { Contents } from '@jupyterlab/services';
 import type { Widget } from '@lumino/widgets';
 
-import { isRecord } from '../reading.js';
-import { MIME_TYPE } from '../protocol.js';
+import { MIME_TYPE } from '../protocol/guards.js';
+import { isRecord } from '../protocol/json.js';
 import type { Bundle } from './server.js';
 
 /** Outputs of a code cell. */

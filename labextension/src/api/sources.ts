@@ -2,7 +2,8 @@
  * Where a run's newest state can be had when no update arrives by itself: the kernel that trains it first, which
  * is right for remote kernels too, then the server's store.
  */
-import { asCurves, asDetails, type IDetails, type IFamily } from '../protocol.js';
+import { asCurves, asDetails } from '../protocol/guards.js';
+import type { IDetails, IMetricGroup } from '../protocol/types.js';
 import type { KernelLink, Request } from './kernel.js';
 import { messageIn, type Bundle, type IAnswer, type ServerLink } from './server.js';
 
@@ -41,7 +42,7 @@ export class RunSources {
     kernel: string,
     first: number,
     last: number
-  ): Promise<IFamily[] | null> {
+  ): Promise<IMetricGroup[] | null> {
     const found =
       (await this._server.curves(run, first, last)) ??
       (await this._look(kernel, { verb: 'curves', run, first, last }));

@@ -3,7 +3,8 @@
  */
 import { ServerConnection } from '@jupyterlab/services';
 
-import { asChanges, type IRunChanges } from '../rows.js';
+import { asChanges } from '../protocol/rowGuards.js';
+import type { IRunChanges } from '../protocol/types.js';
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;

@@ -1,7 +1,8 @@
 /**
  * "Tell me when it is done": a desktop notification, for whoever asked for it in this very panel.
  */
-import { isLive, type ISnapshot } from '../protocol.js';
+import { isLive } from '../protocol/status.js';
+import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 
 /** A switch; nothing of it is saved, so opening a notebook never notifies and never asks to. */

@@ -1,14 +1,14 @@
 /**
- * One chart: all series of a metric family over the steps, drawn by uPlot.
+ * One chart: all series of a metric group over the steps, drawn by uPlot.
  */
 import uPlot from 'uplot';
 
-import type { IBest, IFamily, IMark, Value } from '../protocol.js';
+import type { IBest, IMetricGroup, IMark, Value } from '../protocol/types.js';
 import { axesOf, rightOf } from './axes.js';
 import { element, setText } from './dom.js';
 import { Legend } from './legend.js';
 import { drawMarks, ringBest } from './overlay.js';
-import { canBeLog, covered, coveredByLog, isFamilyWide, within, withoutCurve } from './scales.js';
+import { canBeLog, covered, coveredByLog, isGroupWide, within, withoutCurve } from './scales.js';
 import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series.js';
 import { niceTicks } from './ticks.js';
 import { PLAIN_VIEW, viewed, type IView } from './view.js';
@@ -19,7 +19,7 @@ const HEIGHT = 180;
 const LEAST_DRAG = 5;
 /** A label of the horizontal axis takes no more. In pixels. */
 const STEP_ROOM = 90;
-/** A family drawn in its own element; updated in place as long as its series stay the same. */
+/** A group drawn in its own element; updated in place as long as its series stay the same. */
 export class Chart {
   readonly node = element('div', 'jt-Chart');
   private readonly _title = element('span', 'jt-ChartTitle');
@@ -29,7 +29,7 @@ export class Chart {
   private readonly _note = element('div', 'jt-PlotNote');
   private readonly _resize: ResizeObserver;
   private _plot: uPlot | null = null;
-  private _family: IFamily | null = null;
+  private _group: IMetricGroup | null = null;
   private _best: IBest | null = null;
   private _marks: IMark[] = [];
   private _view: IView = PLAIN_VIEW;
@@ -61,13 +61,13 @@ export class Chart {
   }
 
   /**
-   * Shows a family.
+   * Shows a group.
    *
    * @param best - Ringed where it belongs to one of the series.
    * @param marks - Commands, drawn as lines.
    */
-  update(family: IFamily, best: IBest | null, marks: IMark[]): void {
-    this._family = family;
+  update(group: IMetricGroup, best: IBest | null, marks: IMark[]): void {
+    this._group = group;
     this._best = best;
     this._marks = marks;
     this._draw();
@@ -138,37 +138,37 @@ export class Chart {
   };
 
   private _usesLog(): boolean {
-    return this._isLog ?? (this._family !== null && isFamilyWide(this._family));
+    return this._isLog ?? (this._group !== null && isGroupWide(this._group));
   }
 
   private _draw(): void {
-    const family = this._family;
-    if (family === null) {
+    const group = this._group;
+    if (group === null) {
       return;
     }
-    setText(this._title, family.name);
-    setText(this._note, withoutCurve(family));
+    setText(this._title, group.name);
+    setText(this._note, withoutCurve(group));
     this._note.hidden = this._note.textContent === '';
-    const isLog = this._usesLog() && canBeLog(family);
+    const isLog = this._usesLog() && canBeLog(group);
     setText(this._scale, isLog ? 'log' : 'linear');
     this._scale.setAttribute(
       'aria-label',
-      `${family.name}: ${isLog ? 'log' : 'linear'} scale, switch`
+      `${group.name}: ${isLog ? 'log' : 'linear'} scale, switch`
     );
-    this._scale.classList.toggle('jt-mod-hidden', !canBeLog(family));
+    this._scale.classList.toggle('jt-mod-hidden', !canBeLog(group));
     this._isWaiting = !this.node.isConnected;
     if (this._isWaiting) {
       return; // there is no theme to read colours and fonts from; `_fit` draws once there is
     }
-    const palette = paletteOf(family, this.node);
+    const palette = paletteOf(group, this.node);
     const shape = JSON.stringify([
       isLog,
       palette,
-      family.series.map(one => [one.name, one.lows.length > 0])
+      group.series.map(one => [one.name, one.lows.length > 0])
     ]);
-    const data = alignedOf(family.series.map(one => viewed(one, this._view)));
+    const data = alignedOf(group.series.map(one => viewed(one, this._view)));
     if (this._plot === null || shape !== this._drawnAs) {
-      this._create(family, data, isLog, palette);
+      this._create(group, data, isLog, palette);
       this._drawnAs = shape;
     } else {
       this._plot.setData(data);
@@ -177,19 +177,19 @@ export class Chart {
   }
 
   private _create(
-    family: IFamily,
+    group: IMetricGroup,
     data: uPlot.AlignedData,
     isLog: boolean,
     palette: IPalette
   ): void {
     this._plot?.destroy();
-    const options = this._options(family, palette, isLog, this._width());
+    const options = this._options(group, palette, isLog, this._width());
     this._plot = new uPlot(options, data, this._host);
-    this._legend.build(family, palette.looks);
+    this._legend.build(group, palette.looks);
   }
 
   private _options(
-    family: IFamily,
+    group: IMetricGroup,
     { looks, text, line, font }: IPalette,
     isLog: boolean,
     width: number
@@ -217,17 +217,17 @@ export class Chart {
       axes: axesOf(font, text, line, isLog, this._stepTicks),
       series: [
         {},
-        ...family.series.flatMap((one, index) =>
+        ...group.series.flatMap((one, index) =>
           linesOf(one, looks[index] ?? { colour: text, dash: [] }, one.isRate)
         )
       ],
-      bands: bandsOf(family.series, looks),
+      bands: bandsOf(group.series, looks),
       hooks: {
         setSelect: [plot => this._onSelect(plot)],
         setCursor: [plot => this._onCursor(plot)],
         drawClear: [plot => drawMarks(plot, this._marks, this._view.stepsPerUnit, text, font)],
         draw: [
-          plot => ringBest(plot, this._family ?? family, this._best, this._view.stepsPerUnit, looks)
+          plot => ringBest(plot, this._group ?? group, this._best, this._view.stepsPerUnit, looks)
         ]
       }
     };
@@ -258,7 +258,7 @@ export class Chart {
   private _updateLegend(): void {
     const index = this._isPointed ? (this._plot?.cursor.idx ?? null) : null;
     this._legend.show(
-      (this._family?.series ?? []).map((one, place) =>
+      (this._group?.series ?? []).map((one, place) =>
         index === null ? one.last : this._valueNear(place, index)
       )
     );

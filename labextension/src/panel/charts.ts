@@ -1,9 +1,10 @@
 /**
- * The charts of a run, one a metric family, with one zoom and one way of looking for all of them.
+ * The charts of a run, one a metric group, with one zoom and one way of looking for all of them.
  */
 import uPlot from 'uplot';
 
-import { isLive, type IFamily, type ISnapshot } from '../protocol.js';
+import { isLive } from '../protocol/status.js';
+import type { IMetricGroup, ISnapshot } from '../protocol/types.js';
 import { Chart } from './chart.js';
 import { element } from './dom.js';
 import { withoutCurve } from './scales.js';
@@ -12,7 +13,7 @@ import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view.js';
 import { Zoom } from './zoom.js';
 
 /** Gives the curves inside a window; null where nobody can. */
-export type AskWindow = (window: IWindow) => Promise<IFamily[] | null>;
+export type AskWindow = (window: IWindow) => Promise<IMetricGroup[] | null>;
 
 let grids = 0;
 
@@ -39,7 +40,7 @@ export class ChartGrid {
   /** Shows the curves of a run; a search has none of its own. */
   update(snapshot: ISnapshot): void {
     this._snapshot = snapshot;
-    this._zoom.update(snapshot.families, isLive(snapshot.status));
+    this._zoom.update(snapshot.metricGroups, isLive(snapshot.status));
     this._viewBar.update(snapshot);
     this._viewBar.node.hidden = snapshot.study !== null;
     this._show(snapshot);
@@ -57,8 +58,8 @@ export class ChartGrid {
   }
 
   private _show(snapshot: ISnapshot): void {
-    const families = snapshot.study === null ? snapshot.families.filter(isWorthAChart) : [];
-    const names = new Set(families.map(family => family.name));
+    const metricGroups = snapshot.study === null ? snapshot.metricGroups.filter(isWorthAChart) : [];
+    const names = new Set(metricGroups.map(group => group.name));
     for (const [name, chart] of this._charts) {
       if (!names.has(name)) {
         chart.node.remove();
@@ -66,8 +67,8 @@ export class ChartGrid {
         this._charts.delete(name);
       }
     }
-    for (const family of families) {
-      const { name, series } = this._zoom.closest(family);
+    for (const group of metricGroups) {
+      const { name, series } = this._zoom.closest(group);
       const held = series.map(one => heldUntil(one, snapshot.progress.step));
       this._chart(name).update({ name, series: held }, snapshot.best, snapshot.marks);
     }
@@ -100,11 +101,11 @@ export class ChartGrid {
 }
 
 /** A learning rate that never changed, or was no number, needs no chart; of a metric that is none, that is told. */
-function isWorthAChart(family: IFamily): boolean {
-  const isRate = family.series.every(one => one.isRate);
-  if (isRate && family.series.every(one => one.steps.length < 2)) {
+function isWorthAChart(group: IMetricGroup): boolean {
+  const isRate = group.series.every(one => one.isRate);
+  if (isRate && group.series.every(one => one.steps.length < 2)) {
     return false;
   }
-  const hasCurve = family.series.some(one => one.values.some(value => value !== null));
-  return hasCurve || (!isRate && withoutCurve(family) !== '');
+  const hasCurve = group.series.some(one => one.values.some(value => value !== null));
+  return hasCurve || (!isRate && withoutCurve(group) !== '');
 }

@@ -1,7 +1,7 @@
 /**
  * What can be done to a run while it trains: learning rate, checkpoint, pause, stop.
  */
-import type { ISnapshot } from '../protocol.js';
+import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 import { valueText } from './words.js';
 
@@ -130,8 +130,8 @@ export function button(text: string, title: string, onClick: () => void): HTMLBu
 
 /** The newest learning rate of each parameter group, in the order in which groups are counted. */
 function ratesOf(snapshot: ISnapshot): (number | null)[] {
-  return snapshot.families
-    .flatMap(family => family.series)
+  return snapshot.metricGroups
+    .flatMap(group => group.series)
     .filter(series => /^lr(\/\d+)?(\/group\d+)?$/.test(series.name))
     .map(series => series.last);
 }

@@ -4,7 +4,7 @@
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 
 import type { IDetails, RunSources } from '../api/sources.js';
-import type { ILink } from '../protocol.js';
+import type { ILink } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 
 /** A part that opens and closes; asks for its content each time it is opened. */

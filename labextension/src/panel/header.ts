@@ -1,7 +1,8 @@
 /**
  * The top of a panel: name, status, progress bar, and the line of numbers.
  */
-import { isAwaited, isLive, type ISnapshot } from '../protocol.js';
+import { isPending, isLive } from '../protocol/status.js';
+import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 
 /** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
@@ -39,7 +40,7 @@ export class Header {
     this.node.dataset.status = snapshot.status;
     this.node.dataset.tone = snapshot.endedWith === '' ? '' : 'warning';
     setText(this._name, snapshot.ref);
-    const isPast = isAwaited(snapshot.status) && !isHeard;
+    const isPast = isPending(snapshot.status) && !isHeard;
     setText(this._status, isPast ? snapshot.statusTextLater : snapshot.statusText);
     setText(this._tags, snapshot.tags.join(', '));
     setText(this._data, snapshot.data);

@@ -1,7 +1,7 @@
 /**
  * The legend of a chart: a mark, a name and a value for each series.
  */
-import type { IFamily, Value } from '../protocol.js';
+import type { IMetricGroup, Value } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 import type { ILook } from './series.js';
 import { valueText } from './words.js';
@@ -11,14 +11,14 @@ export class Legend {
   readonly node = element('span', 'jt-Legend');
   private _values: HTMLElement[] = [];
 
-  /** Names the series of a family. */
-  build(family: IFamily, looks: readonly ILook[]): void {
-    this._values = family.series.map(() => element('b', 'jt-Value'));
-    const parent = family.series.findIndex(one => one.role === 'parent');
+  /** Names the series of a group. */
+  build(group: IMetricGroup, looks: readonly ILook[]): void {
+    this._values = group.series.map(() => element('b', 'jt-Value'));
+    const parent = group.series.findIndex(one => one.role === 'parent');
     this.node.replaceChildren(
-      ...family.series.map((one, index) => {
+      ...group.series.map((one, index) => {
         const item = element('span', 'jt-LegendItem');
-        const name = one.role === 'other' && one.name !== family.name ? one.name : one.role;
+        const name = one.role === 'other' && one.name !== group.name ? one.name : one.role;
         item.append(markOf(looks[index]), element('span', '', name === 'other' ? '' : name));
         if (one.role !== 'parent') {
           item.append(this._values[index] ?? '');

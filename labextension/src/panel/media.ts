@@ -1,7 +1,7 @@
 /**
  * Logged images and figures, small.
  */
-import type { IMedium } from '../protocol.js';
+import type { IMediaItem } from '../protocol/types.js';
 import { element } from './dom.js';
 
 /** A row of thumbnails with their names and steps. */
@@ -10,7 +10,7 @@ export class Media {
   private _shown = '';
 
   /** Shows the newest pictures. */
-  update(media: IMedium[]): void {
+  update(media: IMediaItem[]): void {
     const pictures = media.filter(medium => medium.thumbnail !== '');
     const now = JSON.stringify(pictures);
     if (now === this._shown) {
@@ -21,7 +21,7 @@ export class Media {
   }
 }
 
-function figureOf(medium: IMedium): HTMLElement {
+function figureOf(medium: IMediaItem): HTMLElement {
   const label = `${medium.name} · step ${medium.step.toLocaleString('en-US')}`;
   const figure = element('figure', 'jt-Medium');
   const image = element('img', '');

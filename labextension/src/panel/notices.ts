@@ -1,7 +1,7 @@
 /**
  * What deserves a line: why a run failed, and what happened along the way.
  */
-import type { ISnapshot } from '../protocol.js';
+import type { ISnapshot } from '../protocol/types.js';
 import { element } from './dom.js';
 
 const KINDS: readonly string[] = ['error', 'warning'];

@@ -3,7 +3,7 @@
  */
 import type uPlot from 'uplot';
 
-import type { IBest, IFamily, IMark } from '../protocol.js';
+import type { IBest, IMetricGroup, IMark } from '../protocol/types.js';
 import type { ILook } from './series.js';
 
 /** A dashed line where a command was carried out, its label beside it where there is room. */
@@ -48,13 +48,13 @@ export function drawMarks(
 /** A ring around the best value, where it belongs to one of the series. */
 export function ringBest(
   plot: uPlot,
-  family: IFamily,
+  group: IMetricGroup,
   best: IBest | null,
   stepsPerUnit: number,
   looks: readonly ILook[]
 ): void {
-  const place = family.series.findIndex(one => one.name === best?.metric);
-  const series = family.series[place];
+  const place = group.series.findIndex(one => one.name === best?.metric);
+  const series = group.series[place];
   if (best === null || best.value === null || series === undefined) {
     return;
   }

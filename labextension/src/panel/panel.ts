@@ -6,16 +6,9 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 
 import type { RunSources } from '../api/sources.js';
-import {
-  asPanel,
-  isAwaited,
-  isLive,
-  MIME_TYPE,
-  SCHEMA,
-  type IFamily,
-  type IReference,
-  type ISnapshot
-} from '../protocol.js';
+import { asPanel, MIME_TYPE, SCHEMA } from '../protocol/guards.js';
+import { isPending, isLive } from '../protocol/status.js';
+import type { IMetricGroup, IReference, ISnapshot } from '../protocol/types.js';
 import { Bell } from './bell.js';
 import { ChartGrid } from './charts.js';
 import { Controls, type Arguments } from './controls.js';
@@ -168,7 +161,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     this._details.update(snapshot.run, snapshot.kernel);
     this._charts.update(snapshot);
     this._study.update(snapshot.study, this._isSteered(snapshot));
-    if (isAwaited(snapshot.status)) {
+    if (isPending(snapshot.status)) {
       this._watch.follow(snapshot.run, snapshot.kernel);
     } else {
       this._watch.stop();
@@ -176,7 +169,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
   }
 
   /** An untrusted notebook's panel asks nobody: it magnifies what it has. */
-  private async _askWindow(window: IWindow): Promise<IFamily[] | null> {
+  private async _askWindow(window: IWindow): Promise<IMetricGroup[] | null> {
     const snapshot = this._snapshot;
     if (snapshot === null || !this._isTrusted) {
       return null;
@@ -248,7 +241,7 @@ export class RunPanel extends Widget implements IRenderMime.IRenderer, IWatched 
     if (content.kind === 'run') {
       this._show(content.snapshot);
       this._shared.publish(content.snapshot);
-      if (!isAwaited(content.snapshot.status) && this._reference === null) {
+      if (!isPending(content.snapshot.status) && this._reference === null) {
         void this._keep(content.snapshot);
       }
     }

@@ -1,7 +1,7 @@
 /**
  * What the run takes of its machine: a value and a small curve each for processor, memory and GPU.
  */
-import type { IResources, Value } from '../protocol.js';
+import type { IResources, Value } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 import { Spark } from './spark.js';
 

@@ -1,7 +1,7 @@
 /**
  * What an axis covers and whether it is logarithmic: the same rules as the picture's (`scales.py`).
  */
-import type { IFamily, Value } from '../protocol.js';
+import type { IMetricGroup, Value } from '../protocol/types.js';
 
 const MARGIN = 0.05;
 /** A logarithmic axis is for values of which so large a share lies below so small a part of the greatest. */
@@ -25,15 +25,15 @@ export function isWide(values: readonly number[]): boolean {
   return values.filter(value => value < floor).length >= FLAT_SHARE * values.length;
 }
 
-/** True when no value of a family is 0 or below. */
-export function canBeLog(family: IFamily): boolean {
-  const values = family.series.flatMap(one => known([...one.values, ...one.lows, ...one.highs]));
+/** True when no value of a group is 0 or below. */
+export function canBeLog(group: IMetricGroup): boolean {
+  const values = group.series.flatMap(one => known([...one.values, ...one.lows, ...one.highs]));
   return values.length > 0 && values.every(value => value > 0);
 }
 
-/** True where a family is drawn on a logarithmic axis unless somebody wants another. */
-export function isFamilyWide(family: IFamily): boolean {
-  return canBeLog(family) && isWide(family.series.flatMap(one => known(one.values)));
+/** True where a group is drawn on a logarithmic axis unless somebody wants another. */
+export function isGroupWide(group: IMetricGroup): boolean {
+  return canBeLog(group) && isWide(group.series.flatMap(one => known(one.values)));
 }
 
 /** What an axis can end at: nothing whose differences and logarithms are no numbers any more. */
@@ -57,13 +57,13 @@ export function coveredByLog(low: number, high: number): [number, number] {
   return [10 ** (first - room), 10 ** (last + room)];
 }
 
-/** What is said in the place of a family's curves where it has points and none of them can be drawn; else nothing. */
-export function withoutCurve(family: IFamily): string {
-  const hasPoints = family.series.some(one => one.steps.length > 0);
-  if (!hasPoints || family.series.some(one => known(one.values).length > 0)) {
+/** What is said in the place of a group's curves where it has points and none of them can be drawn; else nothing. */
+export function withoutCurve(group: IMetricGroup): string {
+  const hasPoints = group.series.some(one => one.steps.length > 0);
+  if (!hasPoints || group.series.some(one => known(one.values).length > 0)) {
     return '';
   }
-  const names = family.series.slice(0, MOST_NAMED).map(one => one.name);
+  const names = group.series.slice(0, MOST_NAMED).map(one => one.name);
   return `no value of ${names.join(', ')} is a finite number`;
 }
 

@@ -1,9 +1,9 @@
 /**
- * What a chart draws: a family's series as uPlot wants them, their colours, scales and ticks.
+ * What a chart draws: a group's series as uPlot wants them, their colours, scales and ticks.
  */
 import uPlot from 'uplot';
 
-import type { IFamily, ISeries, Value } from '../protocol.js';
+import type { IMetricGroup, ISeries, Value } from '../protocol/types.js';
 
 const MOST_DOTS = 40;
 /** Colours of further series of a role; with the role's own, as many as runs can be compared. */
@@ -104,12 +104,12 @@ export function bandsOf(series: ISeries[], looks: ILook[]): uPlot.Band[] {
  *
  * @param node - Where the chart stands in the page: a node that is not attached has no theme.
  */
-export function paletteOf(family: IFamily, node: HTMLElement): IPalette {
+export function paletteOf(group: IMetricGroup, node: HTMLElement): IPalette {
   const css = getComputedStyle(node);
   const read = (name: string, or = '#808080'): string => css.getPropertyValue(name).trim() || or;
   const used = new Set<string>();
   let further = 0;
-  const looks = family.series.map(({ role }) => {
+  const looks = group.series.map(({ role }) => {
     const colour = read(`--jt-${role}`);
     if (role === 'parent' || !used.has(colour)) {
       used.add(colour);

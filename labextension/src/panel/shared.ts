@@ -1,7 +1,7 @@
 /**
  * The runs that this page shows, so that a second panel of a run draws what the first one knows.
  */
-import type { ISnapshot } from '../protocol.js';
+import type { ISnapshot } from '../protocol/types.js';
 
 const MOST_RUNS = 64;
 

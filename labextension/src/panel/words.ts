@@ -1,7 +1,7 @@
 /**
  * Numbers as people read them: the same as in `numbers.py`, to the last digit.
  */
-import type { Value } from '../protocol.js';
+import type { Value } from '../protocol/types.js';
 
 /** Whole numbers below are written with all their digits. */
 const WHOLE_BELOW = 1e10;

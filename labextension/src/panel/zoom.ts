@@ -1,7 +1,7 @@
 /**
  * Which steps the charts show: all of them, or a window, drawn as closely as the store knows it.
  */
-import type { IFamily } from '../protocol.js';
+import type { IMetricGroup } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 import { stepText } from './series.js';
 import type { IWindow } from './view.js';
@@ -14,7 +14,7 @@ const AGAIN_MS = 2_000;
 const PAN = 0.5;
 
 /** Gives the curves between two steps; null when nobody knows them. */
-export type Ask = (window: IWindow) => Promise<IFamily[] | null>;
+export type Ask = (window: IWindow) => Promise<IMetricGroup[] | null>;
 
 /** What a chart tells when somebody drags, scrolls or double-clicks in it. */
 export interface IZoomed {
@@ -27,7 +27,7 @@ export class Zoom implements IZoomed {
   readonly node = element('span', 'jt-Zoom');
   private readonly _text = element('span', 'jt-ZoomText');
   private _window: IWindow | null = null;
-  private _families = new Map<string, IFamily>();
+  private _metricGroups = new Map<string, IMetricGroup>();
   private _end = 0;
   private _isCoarse = false;
   private _timer: number | null = null;
@@ -52,13 +52,13 @@ export class Zoom implements IZoomed {
     return this._window;
   }
 
-  /** The closest a family is known inside the window; its newest values are those of the family as it is now. */
-  closest(family: IFamily): IFamily {
-    const known = this._window === null ? undefined : this._families.get(family.name);
+  /** The closest a group is known inside the window; its newest values are those of the group as it is now. */
+  closest(group: IMetricGroup): IMetricGroup {
+    const known = this._window === null ? undefined : this._metricGroups.get(group.name);
     if (known === undefined) {
-      return family;
+      return group;
     }
-    const now = new Map(family.series.map(one => [one.name, one]));
+    const now = new Map(group.series.map(one => [one.name, one]));
     const series = known.series.map(one => ({ ...one, last: now.get(one.name)?.last ?? one.last }));
     return { ...known, series };
   }
@@ -85,8 +85,8 @@ export class Zoom implements IZoomed {
   }
 
   /** Learns how far the run is, and whether a point stands for several. */
-  update(families: IFamily[], isLive: boolean): void {
-    const series = families.flatMap(family => family.series);
+  update(metricGroups: IMetricGroup[], isLive: boolean): void {
+    const series = metricGroups.flatMap(group => group.series);
     this._end = Math.max(0, ...series.map(one => one.steps[one.steps.length - 1] ?? 0));
     this._isCoarse = series.some(one => one.lows.length > 0);
     const isOpen = this._window !== null && this._window.last > this._knownUntil;
@@ -120,7 +120,7 @@ export class Zoom implements IZoomed {
   private _askWhenSettled(after: number): void {
     if (this._window === null) {
       this._forget();
-      this._families.clear();
+      this._metricGroups.clear();
       this._knownUntil = 0;
       return;
     }
@@ -147,7 +147,7 @@ export class Zoom implements IZoomed {
     if (found === null || asked !== this._asked) {
       return; // nobody knows it, or something else is wanted by now
     }
-    this._families = new Map(found.map(family => [family.name, family]));
+    this._metricGroups = new Map(found.map(group => [group.name, group]));
     this._knownUntil = end;
     this._onChange();
   }

@@ -11,7 +11,7 @@ import { ServerLink } from '../api/server.js';
 import { RunSources } from '../api/sources.js';
 import { RunPanel } from '../panel/panel.js';
 import { SharedRuns } from '../panel/shared.js';
-import { MIME_TYPE } from '../protocol.js';
+import { MIME_TYPE } from '../protocol/guards.js';
 
 /** Before HTML, and before a widget view in the same bundle. */
 const RANK = -100;

@@ -20,7 +20,7 @@ import { CompareTab } from '../runs/compare.js';
 import { PanelKeeper } from '../runs/keeper.js';
 import { RunsModel } from '../runs/model.js';
 import { RunsSidebar } from '../runs/sidebar.js';
-import type { IRunRow } from '../rows.js';
+import type { IRunRow } from '../protocol/types.js';
 
 const SHOW = 'jupyter-train:show-runs';
 const CATEGORY = 'Training';

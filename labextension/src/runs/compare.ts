@@ -11,7 +11,9 @@ import { heldUntil } from '../panel/series.js';
 import { PLAIN_VIEW, type IWindow } from '../panel/view.js';
 import { ofText, valueText } from '../panel/words.js';
 import { Zoom } from '../panel/zoom.js';
-import { asCurves, asPanel, isAwaited, type IFamily, type ISnapshot } from '../protocol.js';
+import { asCurves, asPanel } from '../protocol/guards.js';
+import { isPending } from '../protocol/status.js';
+import type { IMetricGroup, ISnapshot } from '../protocol/types.js';
 
 const LOOK_MS = 2_000;
 const MOST_RUNS = 12;
@@ -70,7 +72,7 @@ export class CompareTab extends Widget {
     }
     const found = answers.map(asPanel).flatMap(one => (one.kind === 'run' ? [one.snapshot] : []));
     this._show(found);
-    if (found.some(one => isAwaited(one.status))) {
+    if (found.some(one => isPending(one.status))) {
       this._timer = window.setTimeout(() => void this._look(), LOOK_MS);
     }
   }
@@ -85,20 +87,20 @@ export class CompareTab extends Widget {
     this._note.hidden = this._note.textContent === '';
     this._showTable(found);
     this._found = found;
-    const families = familiesOf(found);
+    const metricGroups = metricGroupsOf(found);
     this._zoom.update(
-      families,
-      found.some(one => isAwaited(one.status))
+      metricGroups,
+      found.some(one => isPending(one.status))
     );
-    for (const family of families) {
-      let chart = this._charts.get(family.name);
+    for (const group of metricGroups) {
+      let chart = this._charts.get(group.name);
       if (chart === undefined) {
         chart = new Chart(this._sync, this._zoom);
         chart.setView({ ...PLAIN_VIEW, window: this._zoom.window });
-        this._charts.set(family.name, chart);
+        this._charts.set(group.name, chart);
         this._host.append(chart.node);
       }
-      chart.update(this._zoom.closest(family), null, []);
+      chart.update(this._zoom.closest(group), null, []);
     }
   }
 
@@ -107,14 +109,14 @@ export class CompareTab extends Widget {
     this._show(this._found);
   }
 
-  private async _askWindow({ first, last }: IWindow): Promise<IFamily[] | null> {
+  private async _askWindow({ first, last }: IWindow): Promise<IMetricGroup[] | null> {
     const answers = await Promise.all(
-      this._found.map(async ({ run, ref, progress, families }) => {
+      this._found.map(async ({ run, ref, progress, metricGroups }) => {
         const closest = asCurves(await this._server.curves(run, first, last));
-        return { ref, progress, families: closest ?? families };
+        return { ref, progress, metricGroups: closest ?? metricGroups };
       })
     );
-    return familiesOf(answers);
+    return metricGroupsOf(answers);
   }
 
   private _showTable(found: ISnapshot[]): void {
@@ -131,15 +133,17 @@ export class CompareTab extends Widget {
   }
 }
 
-/** One family per metric, with a series per run, none of them drawn beyond its own run's end. */
-function familiesOf(found: Pick<ISnapshot, 'ref' | 'progress' | 'families'>[]): IFamily[] {
-  const byName = new Map<string, IFamily>();
+/** One group per metric, with a series per run, none of them drawn beyond its own run's end. */
+function metricGroupsOf(
+  found: Pick<ISnapshot, 'ref' | 'progress' | 'metricGroups'>[]
+): IMetricGroup[] {
+  const byName = new Map<string, IMetricGroup>();
   for (const snapshot of found) {
-    for (const series of snapshot.families.flatMap(family => family.series)) {
-      const family = byName.get(series.name) ?? { name: series.name, series: [] };
+    for (const series of snapshot.metricGroups.flatMap(group => group.series)) {
+      const group = byName.get(series.name) ?? { name: series.name, series: [] };
       const held = heldUntil(series, snapshot.progress.step);
-      family.series.push({ ...held, name: snapshot.ref, role: 'other' });
-      byName.set(series.name, family);
+      group.series.push({ ...held, name: snapshot.ref, role: 'other' });
+      byName.set(series.name, group);
     }
   }
   return [...byName.values()];

@@ -5,9 +5,9 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 
 import { notebooksAt, putBelow, runsIn, saveQuietly, type INotebook } from '../api/notebooks.js';
 import type { Bundle, ServerLink } from '../api/server.js';
-import { isRecord } from '../reading.js';
-import { isLive } from '../protocol.js';
-import type { IRunRow } from '../rows.js';
+import { isRecord } from '../protocol/json.js';
+import { isLive } from '../protocol/status.js';
+import type { IRunRow } from '../protocol/types.js';
 import type { RunsModel } from './model.js';
 
 /** Saves a notebook once its panel is in it, and puts a panel back that a page lost before. */

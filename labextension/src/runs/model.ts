@@ -3,8 +3,8 @@
  */
 import { Signal, type ISignal } from '@lumino/signaling';
 
-import { isLive, type Value } from '../protocol.js';
-import type { IRunChanges, IRunRow } from '../rows.js';
+import { isLive } from '../protocol/status.js';
+import type { Value, IRunChanges, IRunRow } from '../protocol/types.js';
 
 /** What a list can be sorted by. */
 export const SORTS = {

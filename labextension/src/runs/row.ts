@@ -4,8 +4,8 @@
 import { element, setText } from '../panel/dom.js';
 import { Spark } from '../panel/spark.js';
 import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words.js';
-import { isLive } from '../protocol.js';
-import type { IRunRow } from '../rows.js';
+import { isLive } from '../protocol/status.js';
+import type { IRunRow } from '../protocol/types.js';
 
 /** Pixels; the list counts on it. */
 export const ROW_HEIGHT = 46;

@@ -6,8 +6,8 @@ import { Widget } from '@lumino/widgets';
 
 import type { ServerLink } from '../api/server.js';
 import { element, setText } from '../panel/dom.js';
-import { isLive, type Status } from '../protocol.js';
-import type { IRunRow } from '../rows.js';
+import { isLive, type Status } from '../protocol/status.js';
+import type { IRunRow } from '../protocol/types.js';
 import { RunList } from './list.js';
 import { SORTS, type RunsModel, type Sort } from './model.js';
 

@@ -1,7 +1,7 @@
 /**
  * The objective over two parameters: its level everywhere between the trials, and the trials as dots.
  */
-import type { IParam, IStudy } from '../../study.js';
+import type { IParam, IStudy } from '../../protocol/types.js';
 import { element } from '../dom.js';
 import { said } from './edge.js';
 import {

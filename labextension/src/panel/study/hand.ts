@@ -1,7 +1,7 @@
 /**
  * What a search takes by hand while it runs: a trial with these values, or a narrower range.
  */
-import type { IParam, IStudy } from '../../study.js';
+import type { IParam, IStudy } from '../../protocol/types.js';
 import type { Say, Tell } from '../controls.js';
 import { button } from '../controls.js';
 import { element } from '../dom.js';

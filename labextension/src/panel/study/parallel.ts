@@ -1,7 +1,7 @@
 /**
  * All values of the trials together: every trial a line, every name an axis.
  */
-import type { IStudy } from '../../study.js';
+import type { IStudy } from '../../protocol/types.js';
 import { beside, path, scaleOf, shortened, svg, told, type Draw, type IBox } from './figure.js';
 import { objective, ranking, short, trialWords, type Chosen } from './plots.js';
 

@@ -1,7 +1,7 @@
 /**
  * The pictures of a search: trials over their epochs, one after the other, by their values, against each other.
  */
-import type { IParam, IStudy, TrialState } from '../../study.js';
+import type { IParam, IStudy, TrialState } from '../../protocol/types.js';
 import { valueText } from '../words.js';
 import { readable, type IReadable } from './edge.js';
 import {

@@ -1,7 +1,7 @@
 /**
  * The trials as a table, the best first; a click on one shows its run.
  */
-import type { IStudy } from '../../study.js';
+import type { IStudy } from '../../protocol/types.js';
 import { button } from '../controls.js';
 import { element } from '../dom.js';
 import { durationText, valueText } from '../words.js';

@@ -3,7 +3,7 @@
  */
 import { Widget } from '@lumino/widgets';
 
-import type { IParam, IStudy } from '../../study.js';
+import type { IParam, IStudy } from '../../protocol/types.js';
 import type { Say, Tell } from '../controls.js';
 import { element } from '../dom.js';
 import { Contour } from './contour.js';
@@ -173,7 +173,9 @@ function legend(study: IStudy): string {
 /** How many of the names are not shown, where there are many. */
 function unshown(study: IStudy): string {
   const shown = study.params.length;
-  return study.names > shown ? `${shown} of ${study.names} names: those that matter most` : '';
+  return study.paramCount > shown
+    ? `${shown} of ${study.paramCount} names: those that matter most`
+    : '';
 }
 
 function together(words: string[]): string {
