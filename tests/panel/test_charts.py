@@ -47,7 +47,8 @@ CALLS = {
 def renderer() -> dict[str, list[Any]]:
     """What the renderer's own functions make of every case."""
     folder = (LABEXTENSION / "lib" / "panel").as_uri()
-    script = "".join(f"import * as {name} from '{folder}/{name}.js';" for name in ("ticks", "scales", "words"))
+    modules = {"ticks": "charts/ticks", "scales": "charts/scales", "words": "words"}
+    script = "".join(f"import * as {name} from '{folder}/{path}.js';" for name, path in modules.items())
     script += f"const cases = {json.dumps(CASES)}; const found = {{}};"
     script += "".join(f"found.{part} = cases.{part}.map(c => {call});" for part, (_, call, _) in CALLS.items())
     script += "console.log(JSON.stringify(found));"

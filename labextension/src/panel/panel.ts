@@ -10,7 +10,7 @@ import { asPanel, MIME_TYPE, SCHEMA } from '../protocol/guards.js';
 import { isPending, isLive } from '../protocol/status.js';
 import type { IMetricGroup, IReference, ISnapshot } from '../protocol/types.js';
 import { Bell } from './bell.js';
-import { ChartGrid } from './charts.js';
+import { ChartGrid } from './charts/chartGrid.js';
 import { Controls, type Arguments } from './controls.js';
 import { Details } from './details.js';
 import { element, setText } from './dom.js';
@@ -20,7 +20,7 @@ import { Notices } from './notices.js';
 import { Resources } from './resources.js';
 import type { SharedRuns } from './shared.js';
 import { StudyView } from './study/view.js';
-import type { IWindow } from './view.js';
+import type { IWindow } from './charts/chartView.js';
 import { Watch, type IWatched } from './watch.js';
 
 /** Without news for this long, a running run `was running at …`. */

@@ -3,7 +3,7 @@
  */
 import type { IResources, Value } from '../protocol/types.js';
 import { element, setText } from './dom.js';
-import { Spark } from './spark.js';
+import { Spark } from './charts/sparkline.js';
 
 const STRIPS: [keyof IResources, string, (value: number) => string][] = [
   ['cpuPercent', 'CPU', percent],

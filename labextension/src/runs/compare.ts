@@ -5,12 +5,12 @@ import { Widget } from '@lumino/widgets';
 import uPlot from 'uplot';
 
 import type { ServerLink } from '../api/server.js';
-import { Chart } from '../panel/chart.js';
+import { Chart } from '../panel/charts/chart.js';
 import { element, setText } from '../panel/dom.js';
-import { heldUntil } from '../panel/series.js';
-import { PLAIN_VIEW, type IWindow } from '../panel/view.js';
+import { heldUntil } from '../panel/charts/series.js';
+import { PLAIN_VIEW, type IWindow } from '../panel/charts/chartView.js';
 import { ofText, valueText } from '../panel/words.js';
-import { Zoom } from '../panel/zoom.js';
+import { Zoom } from '../panel/charts/zoom.js';
 import { asCurves, asPanel } from '../protocol/guards.js';
 import { isPending } from '../protocol/status.js';
 import type { IMetricGroup, ISnapshot } from '../protocol/types.js';

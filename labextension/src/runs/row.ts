@@ -2,7 +2,7 @@
  * One line of the list: built once, filled again for another run while somebody scrolls.
  */
 import { element, setText } from '../panel/dom.js';
-import { Spark } from '../panel/spark.js';
+import { Spark } from '../panel/charts/sparkline.js';
 import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words.js';
 import { isLive } from '../protocol/status.js';
 import type { IRunRow } from '../protocol/types.js';

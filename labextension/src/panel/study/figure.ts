@@ -2,7 +2,7 @@
  * A small picture in SVG that is drawn anew at the width it has, with axes as the charts of a run have them.
  */
 import { element, setText } from '../dom.js';
-import { logTicks, niceTicks, tickTexts } from '../ticks.js';
+import { logTicks, niceTicks, tickTexts } from '../charts/ticks.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 190;

@@ -3,7 +3,7 @@
  */
 import uPlot from 'uplot';
 
-import type { IMetricGroup, ISeries, Value } from '../protocol/types.js';
+import type { IMetricGroup, ISeries, Value } from '../../protocol/types.js';
 
 const MOST_DOTS = 40;
 /** Colours of further series of a role; with the role's own, as many as runs can be compared. */

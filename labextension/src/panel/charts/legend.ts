@@ -1,10 +1,10 @@
 /**
  * The legend of a chart: a mark, a name and a value for each series.
  */
-import type { IMetricGroup, Value } from '../protocol/types.js';
-import { element, setText } from './dom.js';
+import type { IMetricGroup, Value } from '../../protocol/types.js';
+import { element, setText } from '../dom.js';
 import type { ILook } from './series.js';
-import { valueText } from './words.js';
+import { valueText } from '../words.js';
 
 /** Rebuilt when the series are others; its values change in place. */
 export class Legend {

@@ -3,7 +3,7 @@
  */
 import type uPlot from 'uplot';
 
-import type { IBest, IMetricGroup, IMark } from '../protocol/types.js';
+import type { IBest, IMetricGroup, IMark } from '../../protocol/types.js';
 import type { ILook } from './series.js';
 
 /** A dashed line where a command was carried out, its label beside it where there is room. */

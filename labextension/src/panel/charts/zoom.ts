@@ -1,10 +1,10 @@
 /**
  * Which steps the charts show: all of them, or a window, drawn as closely as the store knows it.
  */
-import type { IMetricGroup } from '../protocol/types.js';
-import { element, setText } from './dom.js';
+import type { IMetricGroup } from '../../protocol/types.js';
+import { element, setText } from '../dom.js';
 import { stepText } from './series.js';
-import type { IWindow } from './view.js';
+import type { IWindow } from './chartView.js';
 
 /** A window that is still being moved is not asked for. */
 const SETTLED_MS = 120;

@@ -1,8 +1,8 @@
 /**
  * How the charts are looked at: along steps or epochs, smoothed or not. Nothing of it is saved.
  */
-import type { ISeries, ISnapshot, Value } from '../protocol/types.js';
-import { element, setText } from './dom.js';
+import type { ISeries, ISnapshot, Value } from '../../protocol/types.js';
+import { element, setText } from '../dom.js';
 
 /** Fewer points than this are never smoothed: there is nothing to smooth in ten epochs of validation. */
 const LEAST_POINTS = 30;

@@ -3,15 +3,15 @@
  */
 import uPlot from 'uplot';
 
-import type { IBest, IMetricGroup, IMark, Value } from '../protocol/types.js';
+import type { IBest, IMetricGroup, IMark, Value } from '../../protocol/types.js';
 import { axesOf, rightOf } from './axes.js';
-import { element, setText } from './dom.js';
+import { element, setText } from '../dom.js';
 import { Legend } from './legend.js';
 import { drawMarks, ringBest } from './overlay.js';
 import { canBeLog, covered, coveredByLog, isGroupWide, within, withoutCurve } from './scales.js';
 import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series.js';
 import { niceTicks } from './ticks.js';
-import { PLAIN_VIEW, viewed, type IView } from './view.js';
+import { PLAIN_VIEW, viewed, type IView } from './chartView.js';
 import type { IZoomed } from './zoom.js';
 
 const HEIGHT = 180;

@@ -3,13 +3,13 @@
  */
 import uPlot from 'uplot';
 
-import { isLive } from '../protocol/status.js';
-import type { IMetricGroup, ISnapshot } from '../protocol/types.js';
+import { isLive } from '../../protocol/status.js';
+import type { IMetricGroup, ISnapshot } from '../../protocol/types.js';
 import { Chart } from './chart.js';
-import { element } from './dom.js';
+import { element } from '../dom.js';
 import { withoutCurve } from './scales.js';
 import { heldUntil } from './series.js';
-import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './view.js';
+import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './chartView.js';
 import { Zoom } from './zoom.js';
 
 /** Gives the curves inside a window; null where nobody can. */

@@ -1,7 +1,7 @@
 /**
  * What an axis covers and whether it is logarithmic: the same rules as the picture's (`scales.py`).
  */
-import type { IMetricGroup, Value } from '../protocol/types.js';
+import type { IMetricGroup, Value } from '../../protocol/types.js';
 
 const MARGIN = 0.05;
 /** A logarithmic axis is for values of which so large a share lies below so small a part of the greatest. */
