@@ -38,8 +38,8 @@ CALLS = {
     "wide": (lambda c: scales.is_wide(c["values"]), "scales.isWide(c.values)", "is_wide"),
     "covered": (lambda c: list(scales.covered(c["low"], c["high"])), "scales.covered(c.low, c.high)", "covered"),
     "within": (lambda c: scales.within(c["value"]), "scales.within(c.value)", "within"),
-    "numbers": (lambda c: value_text(c["value"]), "words.valueText(c.value)", "text"),
-    "durations": (lambda c: duration_text(c["value"]), "words.durationText(c.value)", "text"),
+    "numbers": (lambda c: value_text(c["value"]), "format.valueText(c.value)", "text"),
+    "durations": (lambda c: duration_text(c["value"]), "format.durationText(c.value)", "text"),
 }
 
 
@@ -47,7 +47,7 @@ CALLS = {
 def renderer() -> dict[str, list[Any]]:
     """What the renderer's own functions make of every case."""
     folder = (LABEXTENSION / "lib" / "panel").as_uri()
-    modules = {"ticks": "charts/ticks", "scales": "charts/scales", "words": "words"}
+    modules = {"ticks": "charts/ticks", "scales": "charts/scales", "format": "format"}
     script = "".join(f"import * as {name} from '{folder}/{path}.js';" for name, path in modules.items())
     script += f"const cases = {json.dumps(CASES)}; const found = {{}};"
     script += "".join(f"found.{part} = cases.{part}.map(c => {call});" for part, (_, call, _) in CALLS.items())

@@ -3,7 +3,7 @@
  */
 import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
-import { valueText } from './words.js';
+import { valueText } from './format.js';
 
 /** Arguments of a command, as plain JSON. */
 export type Arguments = Record<string, unknown>;

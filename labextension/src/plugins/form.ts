@@ -8,7 +8,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { FORM_TYPE, FormView, type IFormHost } from '../panel/form.js';
+import { FORM_TYPE, FormView, type IFormHost } from '../panel/formPanel.js';
 
 const RANK = -100;
 const OPEN = 'jupyter-train:open-form';

@@ -9,8 +9,8 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { KernelLink } from '../api/kernel.js';
 import { ServerLink } from '../api/server.js';
 import { RunSources } from '../api/sources.js';
-import { RunPanel } from '../panel/panel.js';
-import { SharedRuns } from '../panel/shared.js';
+import { RunPanel } from '../panel/runPanel.js';
+import { SharedRuns } from '../panel/snapshotCache.js';
 import { MIME_TYPE } from '../protocol/guards.js';
 
 /** Before HTML, and before a widget view in the same bundle. */

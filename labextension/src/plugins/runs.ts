@@ -17,7 +17,7 @@ import { ServerLink } from '../api/server.js';
 import { RunStream } from '../api/stream.js';
 import { setText } from '../panel/dom.js';
 import { CompareTab } from '../runs/compare.js';
-import { PanelKeeper } from '../runs/keeper.js';
+import { PanelKeeper } from '../runs/panelRestorer.js';
 import { RunsModel } from '../runs/model.js';
 import { RunsSidebar } from '../runs/sidebar.js';
 import type { IRunRow } from '../protocol/types.js';

@@ -9,7 +9,7 @@ import { Chart } from '../panel/charts/chart.js';
 import { element, setText } from '../panel/dom.js';
 import { heldUntil } from '../panel/charts/series.js';
 import { PLAIN_VIEW, type IWindow } from '../panel/charts/chartView.js';
-import { ofText, valueText } from '../panel/words.js';
+import { ofText, valueText } from '../panel/format.js';
 import { Zoom } from '../panel/charts/zoom.js';
 import { asCurves, asPanel } from '../protocol/guards.js';
 import { isPending } from '../protocol/status.js';

@@ -3,7 +3,7 @@
  */
 import { element } from '../panel/dom.js';
 import type { RunsModel } from './model.js';
-import { ROW_HEIGHT, RunLine } from './row.js';
+import { ROW_HEIGHT, RunLine } from './runLine.js';
 
 const BEYOND = 4;
 

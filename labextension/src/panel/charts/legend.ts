@@ -4,7 +4,7 @@
 import type { IMetricGroup, Value } from '../../protocol/types.js';
 import { element, setText } from '../dom.js';
 import type { ILook } from './series.js';
-import { valueText } from '../words.js';
+import { valueText } from '../format.js';
 
 /** Rebuilt when the series are others; its values change in place. */
 export class Legend {

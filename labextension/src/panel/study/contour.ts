@@ -3,7 +3,7 @@
  */
 import type { IParam, IStudy } from '../../protocol/types.js';
 import { element } from '../dom.js';
-import { said } from './edge.js';
+import { said } from './outliers.js';
 import {
   Figure,
   beside,
@@ -13,7 +13,7 @@ import {
   svg,
   told,
   type Draw
-} from './figure.js';
+} from './chartFrame.js';
 import { drawDots, objective, ranking, type Chosen } from './plots.js';
 
 const LEVELS = 7;

@@ -2,8 +2,8 @@
  * The pictures of a search: trials over their epochs, one after the other, by their values, against each other.
  */
 import type { IParam, IStudy, TrialState } from '../../protocol/types.js';
-import { valueText } from '../words.js';
-import { readable, type IReadable } from './edge.js';
+import { valueText } from '../format.js';
+import { readable, type IReadable } from './outliers.js';
 import {
   beside,
   drawBottomAxis,
@@ -14,7 +14,7 @@ import {
   told,
   type Draw,
   type IScale
-} from './figure.js';
+} from './chartFrame.js';
 
 /** A trial that somebody has chosen; -1 for none. */
 export type Chosen = number;

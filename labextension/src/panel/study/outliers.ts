@@ -1,7 +1,7 @@
 /**
  * What an axis of the objective leaves out: the worst trials, where they would press the good ones together.
  */
-import { valueText } from '../words.js';
+import { valueText } from '../format.js';
 
 /** Of so many trials or more, so large a share may lie beyond the end of the axis. */
 const FEWEST_TO_CUT = 10;

@@ -7,12 +7,12 @@ import type { IParam, IStudy } from '../../protocol/types.js';
 import type { Say, Tell } from '../controls.js';
 import { element } from '../dom.js';
 import { Contour } from './contour.js';
-import { AS_TRIANGLES, said } from './edge.js';
-import { Figure } from './figure.js';
-import { parallel } from './parallel.js';
-import { ByHand } from './hand.js';
+import { AS_TRIANGLES, said } from './outliers.js';
+import { Figure } from './chartFrame.js';
+import { parallel } from './parallelCoordinates.js';
+import { ByHand } from './controls.js';
 import { curveValues, curves, front, history, importance, objective, slice } from './plots.js';
-import { TrialTable } from './table.js';
+import { TrialTable } from './trialTable.js';
 
 const MOST_SLICES = 6;
 const NONE = -1;

@@ -4,7 +4,7 @@
 import type { IStudy } from '../../protocol/types.js';
 import { button } from '../controls.js';
 import { element } from '../dom.js';
-import { durationText, valueText } from '../words.js';
+import { durationText, valueText } from '../format.js';
 import { paramText, ranking } from './plots.js';
 
 const FEW = 8;

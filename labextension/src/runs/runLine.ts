@@ -3,7 +3,7 @@
  */
 import { element, setText } from '../panel/dom.js';
 import { Spark } from '../panel/charts/sparkline.js';
-import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/words.js';
+import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/format.js';
 import { isLive } from '../protocol/status.js';
 import type { IRunRow } from '../protocol/types.js';
 

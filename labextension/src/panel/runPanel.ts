@@ -9,7 +9,7 @@ import type { RunSources } from '../api/sources.js';
 import { asPanel, MIME_TYPE, SCHEMA } from '../protocol/guards.js';
 import { isPending, isLive } from '../protocol/status.js';
 import type { IMetricGroup, IReference, ISnapshot } from '../protocol/types.js';
-import { Bell } from './bell.js';
+import { Bell } from './notification.js';
 import { ChartGrid } from './charts/chartGrid.js';
 import { Controls, type Arguments } from './controls.js';
 import { Details } from './details.js';
@@ -18,10 +18,10 @@ import { Header } from './header.js';
 import { Media } from './media.js';
 import { Notices } from './notices.js';
 import { Resources } from './resources.js';
-import type { SharedRuns } from './shared.js';
-import { StudyView } from './study/view.js';
+import type { SharedRuns } from './snapshotCache.js';
+import { StudyView } from './study/studyView.js';
 import type { IWindow } from './charts/chartView.js';
-import { Watch, type IWatched } from './watch.js';
+import { Watch, type IWatched } from './poller.js';
 
 /** Without news for this long, a running run `was running at …`. */
 const SILENCE_S = 40;

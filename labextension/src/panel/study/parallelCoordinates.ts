@@ -2,7 +2,7 @@
  * All values of the trials together: every trial a line, every name an axis.
  */
 import type { IStudy } from '../../protocol/types.js';
-import { beside, path, scaleOf, shortened, svg, told, type Draw, type IBox } from './figure.js';
+import { beside, path, scaleOf, shortened, svg, told, type Draw, type IBox } from './chartFrame.js';
 import { objective, ranking, short, trialWords, type Chosen } from './plots.js';
 
 /** Every trial a line through its values, one axis a name and the objective last. */
