@@ -1,36 +1,37 @@
 /**
- * The way from a panel to the kernel that trains: a message on its control channel, which is answered while a
- * cell blocks.
+ * Requests to the kernel that trains: messages on its control channel, which it answers while a cell blocks.
  */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { KernelMessage, type Kernel } from '@jupyterlab/services';
 import type { Widget } from '@lumino/widgets';
 
-const REQUEST = 'jupyter_train_request';
-const PATIENCE_MS = 3_000;
+import type { RunCommand } from '../tokens.js';
 
-/** What is asked of a kernel. */
-export type Request =
+const REQUEST_TYPE = 'jupyter_train_request';
+const REPLY_TIMEOUT_MS = 3_000;
+
+/** A request to a kernel. */
+export type KernelRequest =
   | { verb: 'watch' | 'snapshot' | 'details' | 'bundle'; run: string }
   | { verb: 'curves'; run: string; first: number; last: number }
   | { verb: 'note'; run: string; note: string }
-  | { verb: 'command'; run: string; command: string; arguments: Record<string, unknown> };
+  | { verb: 'command'; run: string; command: RunCommand; arguments: Record<string, unknown> };
 
-/** What a document with a kernel looks like, without depending on the notebook package. */
-interface IWithKernel {
+/** A document with a kernel; this extension does not depend on the notebook package. */
+interface IKernelDocument {
   context: { sessionContext: { session: { kernel: Kernel.IKernelConnection | null } | null } };
 }
 
-/** Finds kernels among the open documents and talks to them. */
+/** A client of the kernels of the open documents. */
 export class KernelLink {
   constructor(private readonly _app: JupyterFrontEnd) {}
 
   /**
-   * Asks a kernel something.
+   * Sends a request to a kernel.
    *
-   * @returns its reply's content; null when the kernel is none of this application's, or does not answer.
+   * @returns the content of its reply; null when this application does not know the kernel, or it does not answer.
    */
-  async ask(kernelId: string, request: Request): Promise<Record<string, unknown> | null> {
+  async ask(kernelId: string, request: KernelRequest): Promise<Record<string, unknown> | null> {
     const kernel = this._find(kernelId);
     if (kernel === null || kernel.connectionStatus !== 'connected') {
       return null;
@@ -38,13 +39,13 @@ export class KernelLink {
     const message = KernelMessage.createMessage({
       channel: 'control',
       // our own type; services types know the standard ones only
-      msgType: REQUEST as 'interrupt_request',
+      msgType: REQUEST_TYPE as 'interrupt_request',
       session: kernel.clientId,
       username: kernel.username,
       content: request as unknown as Record<string, never>
     });
     const future = kernel.sendControlMessage(message as KernelMessage.IControlMessage, true);
-    const timer = window.setTimeout(() => future.dispose(), PATIENCE_MS);
+    const timer = window.setTimeout(() => future.dispose(), REPLY_TIMEOUT_MS);
     try {
       const reply = await future.done;
       return (reply?.content ?? null) as Record<string, unknown> | null;
@@ -67,6 +68,6 @@ export class KernelLink {
 }
 
 function kernelOf(widget: Widget): Kernel.IKernelConnection | null {
-  const found = widget as Widget & Partial<IWithKernel>;
-  return found.context?.sessionContext?.session?.kernel ?? null;
+  const document = widget as Widget & Partial<IKernelDocument>;
+  return document.context?.sessionContext?.session?.kernel ?? null;
 }

@@ -1,26 +1,26 @@
 /**
- * The server's stream of runs: every run once, then what changes. Opened while somebody listens.
+ * The server's stream of runs: every run once, then the changes.
  */
 import { ServerConnection } from '@jupyterlab/services';
 
 import { asChanges } from '../protocol/rowGuards.js';
 import type { IRunChanges } from '../protocol/types.js';
 
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const MIN_RETRY_DELAY_MS = 1_000;
+const MAX_RETRY_DELAY_MS = 30_000;
 
-/** A websocket that comes back by itself. */
+/** A websocket that reconnects by itself. */
 export class RunStream {
   private _socket: WebSocket | null = null;
   private _timer = 0;
-  private _wait = FIRST_WAIT_MS;
-  private _isEnded = false;
+  private _retryDelay = MIN_RETRY_DELAY_MS;
+  private _isDisposed = false;
 
   /**
-   * @param settings - Where the server is.
-   * @param onOpen - The server begins anew: what is known so far may be gone.
-   * @param onChanges - Some runs are new or another.
-   * @param onClosed - The server does not answer; it is asked again by itself.
+   * @param settings - The address of the server.
+   * @param onOpen - The server will send every run again.
+   * @param onChanges - Some runs are new, changed or deleted.
+   * @param onClosed - The server does not answer; the stream reconnects.
    */
   constructor(
     private readonly _settings: ServerConnection.ISettings,
@@ -31,33 +31,33 @@ export class RunStream {
     this._connect();
   }
 
-  /** Ends the stream. */
+  /** Closes the stream. */
   dispose(): void {
-    this._isEnded = true;
+    this._isDisposed = true;
     window.clearTimeout(this._timer);
     this._socket?.close();
   }
 
   private _connect(): void {
     const { wsUrl, token, appendToken, WebSocket: Socket } = this._settings;
-    const given = appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';
-    const socket = new Socket(`${wsUrl}jupyter-train/api/stream${given}`);
+    const query = appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';
+    const socket = new Socket(`${wsUrl}jupyter-train/api/stream${query}`);
     socket.onopen = () => {
-      this._wait = FIRST_WAIT_MS;
+      this._retryDelay = MIN_RETRY_DELAY_MS;
       this._onOpen();
     };
-    socket.onmessage = event => this._take(event.data);
+    socket.onmessage = event => this._onMessage(event.data);
     socket.onclose = () => {
-      if (!this._isEnded) {
+      if (!this._isDisposed) {
         this._onClosed();
-        this._timer = window.setTimeout(() => this._connect(), this._wait);
-        this._wait = Math.min(2 * this._wait, LONGEST_WAIT_MS);
+        this._timer = window.setTimeout(() => this._connect(), this._retryDelay);
+        this._retryDelay = Math.min(2 * this._retryDelay, MAX_RETRY_DELAY_MS);
       }
     };
     this._socket = socket;
   }
 
-  private _take(text: unknown): void {
+  private _onMessage(text: unknown): void {
     if (typeof text !== 'string') {
       return;
     }
@@ -67,7 +67,7 @@ export class RunStream {
         this._onChanges(changes);
       }
     } catch {
-      // not JSON: none of ours
+      // not JSON
     }
   }
 }

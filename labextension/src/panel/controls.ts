@@ -1,6 +1,7 @@
 /**
- * What can be done to a run while it trains: learning rate, checkpoint, pause, stop.
+ * The controls of a run while it trains: learning rate, checkpoint, pause, stop.
  */
+import { RunCommands, type RunCommand } from '../tokens.js';
 import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 import { valueText } from './format.js';
@@ -8,14 +9,14 @@ import { valueText } from './format.js';
 /** Arguments of a command, as plain JSON. */
 export type Arguments = Record<string, unknown>;
 
-/** Carries a command to the run. */
-export type Tell = (verb: string, given: Arguments) => void;
+/** Sends a command to the run. */
+export type SendCommand = (command: RunCommand, args: Arguments) => void;
 
-/** Says what is wrong with something typed. */
-export type Say = (text: string) => void;
+/** Shows a message, such as what is wrong with an input. */
+export type ShowMessage = (text: string) => void;
 
-/** The buttons of a running run; keeps its elements, so that nothing moves under the pointer. */
-export class Controls {
+/** The toolbar of a live run; its elements stay, so that nothing moves under the pointer. */
+export class RunControls {
   readonly node = element('div', 'jt-Controls');
   private readonly _rate = element('span', 'jt-Rate');
   private readonly _group = element('select', 'jt-Group');
@@ -26,9 +27,9 @@ export class Controls {
   private _groups = 0;
 
   constructor(
-    private readonly _tell: Tell,
-    private readonly _say: Say,
-    bell: HTMLElement
+    private readonly _send: SendCommand,
+    private readonly _showMessage: ShowMessage,
+    notification: HTMLElement
   ) {
     this.node.setAttribute('role', 'toolbar');
     this.node.setAttribute('aria-label', 'controls of the run');
@@ -36,7 +37,7 @@ export class Controls {
     this._input.inputMode = 'decimal';
     this._input.setAttribute('aria-label', 'learning rate');
     this._input.addEventListener('keydown', this._onKey);
-    this._input.addEventListener('change', this._onRate);
+    this._input.addEventListener('change', this._onRateChange);
     this._group.setAttribute('aria-label', 'parameter group');
     this._rate.append(
       element('span', 'jt-Label', 'LR'),
@@ -46,28 +47,30 @@ export class Controls {
       button('×2', 'double the learning rate', () => this._scale(2))
     );
     this._pause = button('Pause', 'pause the run', () =>
-      this._tell(this._isPaused ? 'resume' : 'pause', {})
+      this._send(this._isPaused ? RunCommands.resume : RunCommands.pause, {})
     );
     this._checkpoint = button('Checkpoint', 'write a checkpoint of this moment', () =>
-      this._tell('checkpoint', {})
+      this._send(RunCommands.checkpoint, {})
     );
-    const stop = button('Stop', 'stop the run; its cell goes on', () => this._tell('stop', {}));
+    const stop = button('Stop', 'stop the run; its cell goes on', () =>
+      this._send(RunCommands.stop, {})
+    );
     stop.classList.add('jt-mod-stop');
-    this.node.append(this._rate, bell, this._checkpoint, this._pause, stop);
+    this.node.append(this._rate, notification, this._checkpoint, this._pause, stop);
   }
 
-  /** Shows the state of a run that can be steered. */
+  /** Shows the state of a run that takes commands. */
   update(snapshot: ISnapshot): void {
     this._isPaused = snapshot.status === 'paused';
     setText(this._pause, this._isPaused ? 'Resume' : 'Pause');
     this._pause.title = this._isPaused ? 'go on' : 'wait at the next batch';
-    this._checkpoint.hidden = snapshot.study !== null; // its trials keep their own
-    const rates = ratesOf(snapshot);
+    this._checkpoint.hidden = snapshot.study !== null; // its trials have their own
+    const rates = newestRates(snapshot);
     this._updateGroups(rates.length);
     this._rate.hidden = rates.length === 0;
-    const shown = rates[Math.max(0, this._chosenGroup())] ?? null;
+    const rate = rates[Math.max(0, this._chosenGroup())] ?? null;
     if (document.activeElement !== this._input) {
-      this._input.value = valueText(shown);
+      this._input.value = valueText(rate);
     }
   }
 
@@ -87,18 +90,18 @@ export class Controls {
     );
   }
 
-  /** Index of the chosen parameter group; -1 for all. */
+  /** Returns the index of the chosen parameter group; -1 for all. */
   private _chosenGroup(): number {
     return this._group.hidden ? -1 : Number(this._group.value);
   }
 
-  private _withGroup(given: Arguments): Arguments {
+  private _withGroup(args: Arguments): Arguments {
     const group = this._chosenGroup();
-    return group < 0 ? given : { ...given, group };
+    return group < 0 ? args : { ...args, group };
   }
 
   private _scale(factor: number): void {
-    this._tell('set_lr', this._withGroup({ factor }));
+    this._send(RunCommands.setLr, this._withGroup({ factor }));
   }
 
   private readonly _onKey = (event: KeyboardEvent): void => {
@@ -108,28 +111,28 @@ export class Controls {
     }
   };
 
-  private readonly _onRate = (): void => {
-    const typed = this._input.value.trim();
-    const lr = Number(typed || NaN);
+  private readonly _onRateChange = (): void => {
+    const input = this._input.value.trim();
+    const lr = Number(input || NaN);
     if (!Number.isFinite(lr)) {
-      this._say(`\`${typed}\` is no learning rate; expected a number such as 1e-3`);
+      this._showMessage(`\`${input}\` is no learning rate; expected a number such as 1e-3`);
       return;
     }
-    this._tell('set_lr', this._withGroup({ lr }));
+    this._send(RunCommands.setLr, this._withGroup({ lr }));
   };
 }
 
-/** A button in the panel's style. */
+/** Returns a button in the style of the panel. */
 export function button(text: string, title: string, onClick: () => void): HTMLButtonElement {
-  const made = element('button', 'jt-Button', text);
-  made.type = 'button';
-  made.title = title;
-  made.addEventListener('click', onClick);
-  return made;
+  const node = element('button', 'jt-Button', text);
+  node.type = 'button';
+  node.title = title;
+  node.addEventListener('click', onClick);
+  return node;
 }
 
-/** The newest learning rate of each parameter group, in the order in which groups are counted. */
-function ratesOf(snapshot: ISnapshot): (number | null)[] {
+/** Returns the newest learning rate of each parameter group, in their order. */
+function newestRates(snapshot: ISnapshot): (number | null)[] {
   return snapshot.metricGroups
     .flatMap(group => group.series)
     .filter(series => /^lr(\/\d+)?(\/group\d+)?$/.test(series.name))

@@ -1,22 +1,22 @@
 /**
- * Small helpers to build elements. Strings only ever become text nodes.
+ * Elements of the page. Strings become text nodes, never markup.
  */
 
-/** A new element with a class and, if given, a text. */
+/** Returns a new element with a class and a text. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className: string,
   text = ''
 ): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
-  made.className = className;
+  const node = document.createElement(tag);
+  node.className = className;
   if (text !== '') {
-    made.textContent = text;
+    node.textContent = text;
   }
-  return made;
+  return node;
 }
 
-/** Sets an element's text, touching the page only when it changes. */
+/** Sets an element's text; touches the page only when it changes. */
 export function setText(node: Element, text: string): void {
   if (node.textContent !== text) {
     node.textContent = text;

@@ -1,5 +1,5 @@
 /**
- * Numbers as people read them: the same as in `numbers.py`, to the last digit.
+ * Numbers as people read them: the same as Python's `value_text` and `duration_text`, to the last digit.
  */
 import type { Value } from '../protocol/types.js';
 
@@ -55,14 +55,14 @@ export function sizeText(bytes: number): string {
 
 /** `7 / 20`, or `7` when there is no known end. */
 export function ofText(value: Value, total: Value): string {
-  const words = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));
-  return total === null ? (words[0] ?? '') : `${words[0]} / ${words[1]}`;
+  const texts = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));
+  return total === null ? (texts[0] ?? '') : `${texts[0]} / ${texts[1]}`;
 }
 
 /** `7 of 30 epochs`, or `7 epochs` when there is no known end: how many are over. */
 export function epochsText(done: number, total: Value): string {
-  const counted = [done, ...(total === null ? [] : [total])].map(one =>
-    one.toLocaleString('en-US')
+  const counted = [done, ...(total === null ? [] : [total])].map(count =>
+    count.toLocaleString('en-US')
   );
   return `${counted.join(' of ')} ${(total ?? done) === 1 ? 'epoch' : 'epochs'}`;
 }
@@ -70,4 +70,19 @@ export function epochsText(done: number, total: Value): string {
 /** A run's status, with what it ended with where that is no finite loss. */
 export function endedText(status: string, endedWith: string): string {
   return endedWith === '' ? status : `${status} with ${endedWith}`;
+}
+
+/** `1,234` of a step; empty for a fraction of one. */
+export function stepText(step: number): string {
+  return Number.isInteger(step) ? step.toLocaleString('en-US') : '';
+}
+
+/** `47.2` as `47 %`. */
+export function percentText(percent: number): string {
+  return `${Math.round(percent)} %`;
+}
+
+/** `1.25` as `1.3 GB`, `12.5` as `13 GB`. */
+export function gigabytesText(gigabytes: number): string {
+  return `${gigabytes < 9.95 ? gigabytes.toFixed(1) : Math.round(gigabytes)} GB`;
 }

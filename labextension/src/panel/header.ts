@@ -1,11 +1,11 @@
 /**
- * The top of a panel: name, status, progress bar, and the line of numbers.
+ * The header of a panel: name, status, progress bar, and the status line.
  */
 import { isPending, isLive } from '../protocol/status.js';
 import type { ISnapshot } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 
-/** Draws name, status and progress; keeps its elements, so that nothing moves when values change. */
+/** The header; its elements stay, so that nothing moves when values change. */
 export class Header {
   readonly node = element('div', 'jt-Header');
   private readonly _dot = element('span', 'jt-Dot');
@@ -19,7 +19,7 @@ export class Header {
   private readonly _cells = new Map<string, HTMLElement>();
 
   /**
-   * @param controls - What stands at the right of the title while the run can be steered.
+   * @param controls - Placed at the right of the title.
    */
   constructor(controls: HTMLElement) {
     const title = element('div', 'jt-Title');
@@ -35,17 +35,21 @@ export class Header {
     this.node.append(title, this._bar, line);
   }
 
-  /** Shows a snapshot. */
-  update(snapshot: ISnapshot, isHeard: boolean): void {
+  /**
+   * Shows a snapshot.
+   *
+   * @param isCurrent - Whether it is recent enough to say what the run does now.
+   */
+  update(snapshot: ISnapshot, isCurrent: boolean): void {
     this.node.dataset.status = snapshot.status;
     this.node.dataset.tone = snapshot.endedWith === '' ? '' : 'warning';
     setText(this._name, snapshot.ref);
-    const isPast = isPending(snapshot.status) && !isHeard;
+    const isPast = isPending(snapshot.status) && !isCurrent;
     setText(this._status, isPast ? snapshot.statusTextLater : snapshot.statusText);
     setText(this._tags, snapshot.tags.join(', '));
     setText(this._data, snapshot.data);
     this._updateBar(snapshot);
-    this._updateNumbers(snapshot.statusLine);
+    this._updateStatusLine(snapshot.statusLine);
   }
 
   private _updateBar(snapshot: ISnapshot): void {
@@ -59,19 +63,19 @@ export class Header {
     this._bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
   }
 
-  private _updateNumbers(words: [string, string][]): void {
-    const shown = new Set(words.map(([label]) => label));
+  private _updateStatusLine(parts: [string, string][]): void {
+    const labels = new Set(parts.map(([label]) => label));
     for (const [label, cell] of this._cells) {
-      if (!shown.has(label)) {
+      if (!labels.has(label)) {
         cell.remove();
         this._cells.delete(label);
       }
     }
-    words.forEach(([label, value], place) => {
+    parts.forEach(([label, value], index) => {
       const cell = this._cell(label);
       setText(cell.lastElementChild ?? cell, value);
-      if (this._numbers.children[place] !== cell) {
-        this._numbers.insertBefore(cell, this._numbers.children[place] ?? null);
+      if (this._numbers.children[index] !== cell) {
+        this._numbers.insertBefore(cell, this._numbers.children[index] ?? null);
       }
     });
   }

@@ -1,5 +1,5 @@
 /**
- * Logged images and figures, small.
+ * Thumbnails of logged images and figures.
  */
 import type { IMediaItem } from '../protocol/types.js';
 import { element } from './dom.js';
@@ -7,26 +7,26 @@ import { element } from './dom.js';
 /** A row of thumbnails with their names and steps. */
 export class Media {
   readonly node = element('div', 'jt-Media');
-  private _shown = '';
+  private _drawnKey = '';
 
-  /** Shows the newest pictures. */
+  /** Shows the newest images. */
   update(media: IMediaItem[]): void {
-    const pictures = media.filter(medium => medium.thumbnail !== '');
-    const now = JSON.stringify(pictures);
-    if (now === this._shown) {
+    const images = media.filter(item => item.thumbnail !== '');
+    const key = JSON.stringify(images);
+    if (key === this._drawnKey) {
       return;
     }
-    this._shown = now;
-    this.node.replaceChildren(...pictures.map(figureOf));
+    this._drawnKey = key;
+    this.node.replaceChildren(...images.map(figureElement));
   }
 }
 
-function figureOf(medium: IMediaItem): HTMLElement {
-  const label = `${medium.name} · step ${medium.step.toLocaleString('en-US')}`;
+function figureElement(item: IMediaItem): HTMLElement {
+  const label = `${item.name} · step ${item.step.toLocaleString('en-US')}`;
   const figure = element('figure', 'jt-Medium');
   const image = element('img', '');
-  image.src = medium.thumbnail;
-  image.alt = medium.caption === '' ? label : `${label}: ${medium.caption}`;
+  image.src = item.thumbnail;
+  image.alt = item.caption === '' ? label : `${label}: ${item.caption}`;
   figure.append(image, element('figcaption', '', label));
   return figure;
 }

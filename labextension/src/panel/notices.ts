@@ -1,26 +1,26 @@
 /**
- * What deserves a line: why a run failed, and what happened along the way.
+ * The notices of a run: why it failed, and what happened along the way.
  */
 import type { ISnapshot } from '../protocol/types.js';
 import { element } from './dom.js';
 
-const KINDS: readonly string[] = ['error', 'warning'];
+const STYLED_KINDS: readonly string[] = ['error', 'warning'];
 
-/** The lines below the numbers; rebuilt only when they change. */
+/** The lines below the status line; rebuilt only when they change. */
 export class Notices {
   readonly node = element('div', 'jt-Notices');
-  private _shown = '';
+  private _drawnKey = '';
 
-  /** Shows a snapshot's lines. */
+  /** Shows a snapshot's notices. */
   update({ notices }: ISnapshot): void {
-    const now = JSON.stringify(notices);
-    if (now === this._shown) {
+    const key = JSON.stringify(notices);
+    if (key === this._drawnKey) {
       return;
     }
-    this._shown = now;
+    this._drawnKey = key;
     this.node.replaceChildren(
       ...notices.map(([kind, text]) =>
-        element('div', `jt-Notice jt-mod-${KINDS.includes(kind) ? kind : 'note'}`, text)
+        element('div', `jt-Notice jt-mod-${STYLED_KINDS.includes(kind) ? kind : 'note'}`, text)
       )
     );
   }

@@ -1,16 +1,17 @@
 /**
- * "Tell me when it is done": a desktop notification, for whoever asked for it in this very panel.
+ * A desktop notification when a run is over, for a user who requested it in this panel.
  */
-import { isLive } from '../protocol/status.js';
+import { isPending } from '../protocol/status.js';
 import type { ISnapshot } from '../protocol/types.js';
+import type { ShowMessage } from './controls.js';
 import { element, setText } from './dom.js';
 
-/** A switch; nothing of it is saved, so opening a notebook never notifies and never asks to. */
-export class Bell {
+/** A toggle; nothing of it is saved, so opening a notebook never notifies and never requests permission. */
+export class FinishNotification {
   readonly node = element('button', 'jt-Button', 'Tell me');
   private _isOn = false;
 
-  constructor(private readonly _say: (text: string) => void) {
+  constructor(private readonly _showMessage: ShowMessage) {
     this.node.type = 'button';
     this.node.title = 'a desktop notification when the run is over, as long as this page is open';
     this.node.setAttribute('aria-pressed', 'false');
@@ -18,19 +19,19 @@ export class Bell {
     this.node.addEventListener('click', () => void this._toggle());
   }
 
-  /** Notifies once, when a run that was asked for is over. */
+  /** Notifies once, when the run is over. */
   update(snapshot: ISnapshot): void {
-    if (!this._isOn || isLive(snapshot.status) || snapshot.status === 'queued') {
+    if (!this._isOn || isPending(snapshot.status)) {
       return;
     }
-    this._turn(false);
-    const words = snapshot.statusLine.map(([label, value]) => `${label} ${value}`);
-    const body = snapshot.message || words.slice(-1).join('');
-    const shown = new Notification(`${snapshot.ref} ${snapshot.status}`, {
+    this._set(false);
+    const parts = snapshot.statusLine.map(([label, value]) => `${label} ${value}`);
+    const body = snapshot.message || parts.slice(-1).join('');
+    const notification = new Notification(`${snapshot.ref} ${snapshot.status}`, {
       body,
       tag: snapshot.run
     });
-    shown.onclick = () => {
+    notification.onclick = () => {
       window.focus();
       this.node.closest('.jt-Panel')?.scrollIntoView({ block: 'nearest' });
     };
@@ -38,23 +39,23 @@ export class Bell {
 
   private async _toggle(): Promise<void> {
     if (this._isOn) {
-      this._turn(false);
+      this._set(false);
       return;
     }
-    const answer =
+    const permission =
       Notification.permission === 'default'
         ? await Notification.requestPermission()
         : Notification.permission;
-    if (answer === 'granted') {
-      this._turn(true);
+    if (permission === 'granted') {
+      this._set(true);
     } else {
-      this._say(
+      this._showMessage(
         'this browser does not allow notifications from here; its site settings change that'
       );
     }
   }
 
-  private _turn(isOn: boolean): void {
+  private _set(isOn: boolean): void {
     this._isOn = isOn;
     setText(this.node, isOn ? 'Will tell' : 'Tell me');
     this.node.setAttribute('aria-pressed', String(isOn));

@@ -1,40 +1,40 @@
 /**
- * Keeps a panel in touch with its run: says that somebody looks, and asks when no update arrives by itself.
+ * Polling of a run by its panel: renews the lease of a visible panel, and fetches when no update arrives by itself.
  */
 import type { RunSources } from '../api/sources.js';
 
 const TICK_MS = 1_000;
 const LEASE_TICKS = 5;
-/** After this long without an update, as after a reload of the page, the panel asks. */
-const SILENCE_MS = 4_000;
+/** After this long without an update, as after a reload of the page, the panel fetches one. */
+const UPDATE_TIMEOUT_MS = 4_000;
 
-/** What a watch needs of its panel. */
-export interface IWatched {
-  /** True while somebody can see the panel and it may talk to kernel and server. */
-  isLooking(): boolean;
-  /** A packed snapshot has been had by asking. */
-  onAnswer(data: unknown): void;
-  /** Nobody knows the run. */
-  onNobody(): void;
-  /** Some seconds have passed. */
-  onTime(): void;
+/** The panel of a poller. */
+export interface IPollerClient {
+  /** Returns whether the panel is visible and may talk to kernel and server. */
+  canPoll(): boolean;
+  /** Takes a fetched snapshot, not yet checked. */
+  onSnapshot(data: unknown): void;
+  /** Neither kernel nor server knows the run. */
+  onRunNotFound(): void;
+  /** Called every few seconds. */
+  onTick(): void;
 }
 
-/** One timer while a run is followed; none otherwise. */
-export class Watch {
+/** A timer while a run is followed. */
+export class Poller {
   private _timer: number | null = null;
   private _run = '';
   private _kernel = '';
   private _ticks = 0;
-  private _heardAt = 0;
-  private _isAsking = false;
+  private _updatedAt = 0;
+  private _isFetching = false;
 
   constructor(
     private readonly _sources: RunSources,
-    private readonly _panel: IWatched
+    private readonly _panel: IPollerClient
   ) {}
 
-  /** Follows a run from now on; harmless when it is followed already. */
+  /** Follows a run; does nothing when it is followed already. */
   follow(run: string, kernel: string): void {
     this._kernel = kernel;
     if (this._timer !== null && this._run === run) {
@@ -47,17 +47,17 @@ export class Watch {
     this._tick();
   }
 
-  /** An update has come by itself. */
-  heard(): void {
-    this._heardAt = performance.now();
+  /** Records that an update has arrived by itself. */
+  onUpdate(): void {
+    this._updatedAt = performance.now();
   }
 
-  /** Asks at the next tick, however short the silence. */
-  askSoon(): void {
-    this._heardAt = -SILENCE_MS;
+  /** Fetches at the next tick. */
+  fetchSoon(): void {
+    this._updatedAt = -UPDATE_TIMEOUT_MS;
   }
 
-  /** Follows nothing any more. */
+  /** Stops following. */
   stop(): void {
     if (this._timer !== null) {
       window.clearInterval(this._timer);
@@ -68,33 +68,33 @@ export class Watch {
   private readonly _tick = (): void => {
     const isLease = this._ticks++ % LEASE_TICKS === 0;
     if (isLease) {
-      this._panel.onTime();
+      this._panel.onTick();
     }
-    if (!this._panel.isLooking()) {
+    if (!this._panel.canPoll()) {
       return;
     }
-    if (performance.now() - this._heardAt >= SILENCE_MS) {
-      void this._ask();
+    if (performance.now() - this._updatedAt >= UPDATE_TIMEOUT_MS) {
+      void this._fetch();
     } else if (isLease) {
       void this._sources.watch(this._run, this._kernel);
     }
   };
 
-  private async _ask(): Promise<void> {
-    if (this._isAsking) {
+  private async _fetch(): Promise<void> {
+    if (this._isFetching) {
       return;
     }
-    this._isAsking = true;
+    this._isFetching = true;
     const run = this._run;
-    const found = await this._sources.newest(run, this._kernel);
-    this._isAsking = false;
+    const snapshot = await this._sources.snapshot(run, this._kernel);
+    this._isFetching = false;
     if (this._timer === null || this._run !== run) {
-      return; // nobody waits for it any more
+      return; // the poller was stopped, or follows another run
     }
-    if (found === null) {
-      this._panel.onNobody();
+    if (snapshot === null) {
+      this._panel.onRunNotFound();
     } else {
-      this._panel.onAnswer(found);
+      this._panel.onSnapshot(snapshot);
     }
   }
 }

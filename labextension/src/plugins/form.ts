@@ -1,5 +1,5 @@
 /**
- * Registers the form's renderer, a command and a toolbar button that open one.
+ * The plugin of the form of `%train`: a renderer, and a command and a toolbar button that open a form.
  */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, ToolbarButton } from '@jupyterlab/apputils';
@@ -8,13 +8,13 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { FORM_TYPE, FormView, type IFormHost } from '../panel/formPanel.js';
+import { CommandIds } from '../tokens.js';
+import { FORM_TYPE, FormPanel, type IFormHost } from '../panel/formPanel.js';
 
 const RANK = -100;
-const OPEN = 'jupyter-train:open-form';
-const LINE = '%load_ext jupyter_train\n%train --form model data --epochs 5';
+const SOURCE = '%load_ext jupyter_train\n%train --form model data --epochs 5';
 
-/** What a notebook looks like, without depending on the notebook package. */
+/** A notebook; this extension does not depend on the notebook package. */
 interface INotebook extends Widget {
   content: {
     activeCellIndex: number;
@@ -31,7 +31,7 @@ interface INotebook extends Widget {
   };
 }
 
-/** Draws forms, in trusted notebooks. */
+/** Renders forms, in trusted notebooks. */
 export const formPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-train:form',
   description: 'Shows `%train --form`, and opens one.',
@@ -43,30 +43,30 @@ export const formPlugin: JupyterFrontEndPlugin<void> = {
     registry: IRenderMimeRegistry,
     palette: ICommandPalette | null
   ) => {
-    const host = hostIn(app);
+    const host = formHost(app);
     registry.addFactory(
-      { safe: true, mimeTypes: [FORM_TYPE], createRenderer: () => new FormView(host) },
+      { safe: true, mimeTypes: [FORM_TYPE], createRenderer: () => new FormPanel(host) },
       RANK
     );
-    app.commands.addCommand(OPEN, {
+    app.commands.addCommand(CommandIds.openForm, {
       label: 'Train with a Form',
       caption: 'A cell with a form for %train, below the active one',
       isEnabled: () => asNotebook(app.shell.currentWidget) !== null,
       execute: () => {
         const notebook = asNotebook(app.shell.currentWidget);
         if (notebook !== null) {
-          insertBelow(notebook, notebook.content.activeCellIndex, LINE);
+          insertBelow(notebook, notebook.content.activeCellIndex, SOURCE);
         }
       }
     });
-    palette?.addItem({ command: OPEN, category: 'Training' });
+    palette?.addItem({ command: CommandIds.openForm, category: 'Training' });
     app.docRegistry.addWidgetExtension('Notebook', {
       createNew: (widget: Widget): IDisposable => {
         const toolbar: unknown = Reflect.get(widget, 'toolbar');
         const button = new ToolbarButton({
           label: 'Train',
           tooltip: 'A cell with a form for %train',
-          onClick: () => void app.commands.execute(OPEN)
+          onClick: () => void app.commands.execute(CommandIds.openForm)
         });
         const insert: unknown =
           toolbar instanceof Widget ? Reflect.get(toolbar, 'insertItem') : undefined;
@@ -79,8 +79,8 @@ export const formPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-function hostIn(app: JupyterFrontEnd): IFormHost {
-  const around = (node: HTMLElement): INotebook | null => {
+function formHost(app: JupyterFrontEnd): IFormHost {
+  const notebookOf = (node: HTMLElement): INotebook | null => {
     for (const widget of app.shell.widgets('main')) {
       if (widget.node.contains(node)) {
         return asNotebook(widget);
@@ -89,9 +89,9 @@ function hostIn(app: JupyterFrontEnd): IFormHost {
     return null;
   };
   return {
-    kernel: node => around(node)?.context.sessionContext.session?.kernel?.id ?? '',
+    kernel: node => notebookOf(node)?.context.sessionContext.session?.kernel?.id ?? '',
     widgets: (node, data) => {
-      const rendermime = around(node)?.content.rendermime;
+      const rendermime = notebookOf(node)?.content.rendermime;
       const [type] = Object.keys(data);
       if (rendermime === undefined || type === undefined || !rendermime.mimeTypes.includes(type)) {
         return null;
@@ -101,7 +101,7 @@ function hostIn(app: JupyterFrontEnd): IFormHost {
       return renderer;
     },
     addCell: (node, source) => {
-      const notebook = around(node);
+      const notebook = notebookOf(node);
       const index = notebook?.content.widgets.findIndex(cell => cell.node.contains(node)) ?? -1;
       if (notebook !== null && index >= 0) {
         insertBelow(notebook, index, source);
@@ -117,7 +117,7 @@ function insertBelow(notebook: INotebook, index: number, source: string): void {
 
 function asNotebook(widget: Widget | null): INotebook | null {
   const content: unknown = widget === null ? null : Reflect.get(widget, 'content');
-  const isOne =
+  const isNotebook =
     content instanceof Widget && 'rendermime' in content && 'activeCellIndex' in content;
-  return isOne ? (widget as INotebook) : null;
+  return isNotebook ? (widget as INotebook) : null;
 }

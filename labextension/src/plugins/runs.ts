@@ -1,5 +1,5 @@
 /**
- * The sidebar of runs, its commands, and the status bar's count of running ones.
+ * The plugin of the sidebar of runs: its command, the status bar's count of live runs, and restored panels.
  */
 import {
   ILayoutRestorer,
@@ -16,13 +16,13 @@ import { asNotebook } from '../api/notebooks.js';
 import { ServerLink } from '../api/server.js';
 import { RunStream } from '../api/stream.js';
 import { setText } from '../panel/dom.js';
+import { CommandIds } from '../tokens.js';
 import { CompareTab } from '../runs/compare.js';
-import { PanelKeeper } from '../runs/panelRestorer.js';
+import { PanelRestorer } from '../runs/panelRestorer.js';
 import { RunsModel } from '../runs/model.js';
 import { RunsSidebar } from '../runs/sidebar.js';
 import type { IRunRow } from '../protocol/types.js';
 
-const SHOW = 'jupyter-train:show-runs';
 const CATEGORY = 'Training';
 
 const icon = new LabIcon({
@@ -50,7 +50,7 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
     const server = new ServerLink(settings);
     const model = new RunsModel();
     const sidebar = new RunsSidebar(model, server, {
-      compare: rows => showCompared(app, server, themes, rows),
+      compare: rows => openComparison(app, server, themes, rows),
       openNotebook: row => openNotebook(app, row)
     });
     sidebar.id = 'jupyter-train-runs';
@@ -58,38 +58,38 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
     sidebar.title.caption = 'Runs';
     app.shell.add(sidebar, 'left', { rank: 550, type: 'Runs' });
     restorer?.add(sidebar, sidebar.id);
-    app.commands.addCommand(SHOW, {
+    app.commands.addCommand(CommandIds.showRuns, {
       label: 'Show Runs',
       caption: 'Every run of the store, live',
       execute: () => app.shell.activateById(sidebar.id)
     });
-    palette?.addItem({ command: SHOW, category: CATEGORY });
-    statusBar?.registerStatusItem('jupyter-train:running', countOf(app, model));
+    palette?.addItem({ command: CommandIds.showRuns, category: CATEGORY });
+    statusBar?.registerStatusItem('jupyter-train:running', statusItem(app, model));
     const stream = new RunStream(
       settings,
-      () => model.begin(),
+      () => model.reset(),
       changes => model.apply(changes),
-      () => model.pause()
+      () => model.disconnect()
     );
-    const keeper = new PanelKeeper(app, model, server);
+    const panelRestorer = new PanelRestorer(app, model, server);
     app.docRegistry.addWidgetExtension('Notebook', {
       createNew: (widget: Widget) => {
         const notebook = asNotebook(widget);
-        void notebook?.context.ready.then(() => keeper.opened(notebook));
+        void notebook?.context.ready.then(() => panelRestorer.onOpened(notebook));
       }
     });
     sidebar.disposed.connect(() => {
       stream.dispose();
-      keeper.dispose();
+      panelRestorer.dispose();
     });
   }
 };
 
-/** How many runs are alive, in the status bar; a click shows them. */
-function countOf(app: JupyterFrontEnd, model: RunsModel): IStatusBar.IItem {
+/** Returns the item of the status bar with the count of live runs; a click shows the sidebar. */
+function statusItem(app: JupyterFrontEnd, model: RunsModel): IStatusBar.IItem {
   const item = new Widget({ node: document.createElement('button') });
   item.addClass('jt-StatusItem');
-  item.node.addEventListener('click', () => void app.commands.execute(SHOW));
+  item.node.addEventListener('click', () => void app.commands.execute(CommandIds.showRuns));
   const update = (): void => {
     setText(item.node, model.live === 1 ? '1 run training' : `${model.live} runs training`);
   };
@@ -104,7 +104,7 @@ function countOf(app: JupyterFrontEnd, model: RunsModel): IStatusBar.IItem {
   };
 }
 
-function showCompared(
+function openComparison(
   app: JupyterFrontEnd,
   server: ServerLink,
   themes: IThemeManager | null,
@@ -126,9 +126,9 @@ function showCompared(
   app.shell.activateById(tab.id);
 }
 
-/** In JupyterLab a tab, scrolled to the cell; where there is only one notebook a page, another page. */
+/** Opens the notebook of a run: in JupyterLab in a tab, scrolled to the cell; in Notebook 7 in another page. */
 function openNotebook(app: JupyterFrontEnd, row: IRunRow): void {
-  if (!app.commands.hasCommand('docmanager:open') || app.name !== 'JupyterLab') {
+  if (!app.commands.hasCommand(CommandIds.openDocument) || app.name !== 'JupyterLab') {
     window.open(
       `${PageConfig.getBaseUrl()}notebooks/${encodeURI(row.notebook)}`,
       '_blank',
@@ -136,11 +136,13 @@ function openNotebook(app: JupyterFrontEnd, row: IRunRow): void {
     );
     return;
   }
-  void app.commands.execute('docmanager:open', { path: row.notebook }).then((widget: unknown) => {
-    const reveal: unknown =
-      widget instanceof Widget ? Reflect.get(widget, 'setFragment') : undefined;
-    if (typeof reveal === 'function' && row.cell !== '') {
-      reveal.call(widget, `#cell-id=${row.cell}`);
-    }
-  });
+  void app.commands
+    .execute(CommandIds.openDocument, { path: row.notebook })
+    .then((widget: unknown) => {
+      const reveal: unknown =
+        widget instanceof Widget ? Reflect.get(widget, 'setFragment') : undefined;
+      if (typeof reveal === 'function' && row.cell !== '') {
+        reveal.call(widget, `#cell-id=${row.cell}`);
+      }
+    });
 }

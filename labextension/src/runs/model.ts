@@ -1,55 +1,47 @@
 /**
- * The list of runs as it is shown: what the stream sent, filtered, sorted, with what is selected.
+ * The model of the list of runs: what the stream sent, filtered and sorted, and what is selected.
  */
 import { Signal, type ISignal } from '@lumino/signaling';
 
 import { isLive } from '../protocol/status.js';
-import type { Value, IRunChanges, IRunRow } from '../protocol/types.js';
+import type { IRunChanges, IRunRow } from '../protocol/types.js';
+import { matchesFilter, sortRows, type Sort } from './rowOrder.js';
 
-/** What a list can be sorted by. */
-export const SORTS = {
-  newest: 'newest first',
-  name: 'name',
-  best: 'best value',
-  duration: 'duration',
-  size: 'size'
-} as const;
-
-/** One of `SORTS`. */
-export type Sort = keyof typeof SORTS;
-
-/** Runs by key, and the ones to show. */
+/** The rows of all runs, and those to show. */
 export class RunsModel {
   private readonly _rows = new Map<string, IRunRow>();
   private readonly _selected = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);
-  private _shown: IRunRow[] | null = null;
+  private _visible: IRunRow[] | null = null;
   private _filter = '';
   private _sort: Sort = 'newest';
   private _message = 'loading …';
 
-  /** Emitted whenever anything to show is another. */
+  /** Emitted whenever the list may look different. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** Runs that pass the filter, in order. */
-  get shown(): readonly IRunRow[] {
-    this._shown ??= this._sorted([...this._rows.values()].filter(row => this._passes(row)));
-    return this._shown;
+  /** The rows that pass the filter, in order. */
+  get visible(): readonly IRunRow[] {
+    this._visible ??= sortRows(
+      this.all.filter(row => matchesFilter(row, this._filter)),
+      this._sort
+    );
+    return this._visible;
   }
 
-  /** Every run, whatever the filter. */
+  /** The rows of all runs. */
   get all(): IRunRow[] {
     return [...this._rows.values()];
   }
 
-  /** How many runs there are in all. */
+  /** How many runs there are. */
   get total(): number {
     return this._rows.size;
   }
 
-  /** How many of them are alive. */
+  /** How many runs are live. */
   get live(): number {
     let count = 0;
     for (const row of this._rows.values()) {
@@ -58,17 +50,17 @@ export class RunsModel {
     return count;
   }
 
-  /** Why there may be nothing to see; empty when all is well. */
+  /** Why the list may be empty or old; else empty. */
   get message(): string {
     return this._message;
   }
 
-  /** Selected runs that still exist, in the order of the list. */
+  /** The selected runs that are visible, in order. */
   get selected(): IRunRow[] {
-    return this.shown.filter(row => this._selected.has(row.key));
+    return this.visible.filter(row => this._selected.has(row.key));
   }
 
-  /** True for a selected run. */
+  /** Returns whether a run is selected. */
   isSelected(key: string): boolean {
     return this._selected.has(key);
   }
@@ -82,7 +74,7 @@ export class RunsModel {
     this._changed.emit();
   }
 
-  /** Selects a run as well, or no longer. */
+  /** Selects or deselects a run. */
   toggle(key: string): void {
     if (!this._selected.delete(key)) {
       this._selected.add(key);
@@ -90,7 +82,7 @@ export class RunsModel {
     this._changed.emit();
   }
 
-  /** Shows runs whose name, status, metric, notebook or tags hold all words of a text. */
+  /** Shows the runs that match a filter. */
   set filter(text: string) {
     this._filter = text;
     this._refresh();
@@ -102,20 +94,20 @@ export class RunsModel {
     this._refresh();
   }
 
-  /** Begins anew: the server will send everything again. */
-  begin(): void {
+  /** Drops all rows: the server will send them again. */
+  reset(): void {
     this._rows.clear();
     this._message = '';
     this._refresh();
   }
 
-  /** Keeps what is shown, but says that the server is away. */
-  pause(): void {
+  /** Keeps the rows, with a message that the server does not answer. */
+  disconnect(): void {
     this._message = 'the Jupyter server does not answer; trying again …';
     this._refresh();
   }
 
-  /** Takes in what the stream sent. */
+  /** Applies the changes that the stream sent. */
   apply(changes: IRunChanges): void {
     for (const row of changes.runs) {
       this._rows.set(row.key, row);
@@ -129,44 +121,7 @@ export class RunsModel {
   }
 
   private _refresh(): void {
-    this._shown = null;
+    this._visible = null;
     this._changed.emit();
   }
-
-  private _passes(row: IRunRow): boolean {
-    if (this._filter === '') {
-      return true;
-    }
-    const text = [row.ref, row.status, row.metric, row.notebook, ...row.tags]
-      .join(' ')
-      .toLowerCase();
-    return this._filter
-      .toLowerCase()
-      .split(/\s+/)
-      .every(word => text.includes(word));
-  }
-
-  private _sorted(rows: IRunRow[]): IRunRow[] {
-    const newest = (one: IRunRow, other: IRunRow): number => other.createdAt - one.createdAt;
-    const orders: Record<Sort, (one: IRunRow, other: IRunRow) => number> = {
-      newest,
-      name: (one, other) => (one.ref < other.ref ? -1 : one.ref > other.ref ? 1 : 0),
-      best: (one, other) => byBest(one, other) || newest(one, other),
-      duration: (one, other) => (other.durationSeconds ?? -1) - (one.durationSeconds ?? -1),
-      size: (one, other) => other.sizeBytes - one.sizeBytes
-    };
-    return rows.sort(orders[this._sort]);
-  }
-}
-
-/** Runs of a metric together, the better first; those without one last. */
-function byBest(one: IRunRow, other: IRunRow): number {
-  if (one.metric !== other.metric) {
-    return one.metric === '' ? 1 : other.metric === '' ? -1 : one.metric < other.metric ? -1 : 1;
-  }
-  const [a, b]: [Value, Value] = [one.best, other.best];
-  if (a === null || b === null) {
-    return a === b ? 0 : a === null ? 1 : -1;
-  }
-  return one.isMaximized ? b - a : a - b;
 }

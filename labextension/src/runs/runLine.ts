@@ -1,13 +1,13 @@
 /**
- * One line of the list: built once, filled again for another run while somebody scrolls.
+ * A line of the list: created once, and filled with another run when the list scrolls.
  */
 import { element, setText } from '../panel/dom.js';
-import { Spark } from '../panel/charts/sparkline.js';
+import { Sparkline } from '../panel/charts/sparkline.js';
 import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/format.js';
 import { isLive } from '../protocol/status.js';
 import type { IRunRow } from '../protocol/types.js';
 
-/** Pixels; the list counts on it. */
+/** The height of a line, in pixels. */
 export const ROW_HEIGHT = 46;
 
 /** A run as an option of a list box. */
@@ -17,7 +17,7 @@ export class RunLine {
   private readonly _metric = element('span', 'jt-RunMetric');
   private readonly _best = element('b', 'jt-RunBest');
   private readonly _status = element('span', 'jt-RunStatus');
-  private readonly _trail = new Spark(44, 16);
+  private readonly _sparkline = new Sparkline(44, 16);
   private readonly _numbers = element('span', 'jt-RunNumbers');
 
   constructor() {
@@ -25,18 +25,18 @@ export class RunLine {
     const top = element('div', 'jt-RunTop');
     top.append(element('i', 'jt-Dot'), this._ref, this._metric, this._best);
     const below = element('div', 'jt-RunBelow');
-    below.append(this._status, this._numbers, this._trail.node);
+    below.append(this._status, this._numbers, this._sparkline.node);
     this.node.append(top, below);
   }
 
   /** Shows a run. */
-  show(row: IRunRow, place: number, total: number, isSelected: boolean, isActive: boolean): void {
+  show(row: IRunRow, index: number, total: number, isSelected: boolean, isActive: boolean): void {
     this.node.id = `jt-run-${row.key}`;
     this.node.dataset.key = row.key;
     this.node.dataset.status = row.status;
     this.node.dataset.tone = row.endedWith === '' ? '' : 'warning';
-    this.node.style.transform = `translateY(${place * ROW_HEIGHT}px)`;
-    this.node.setAttribute('aria-posinset', String(place + 1));
+    this.node.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+    this.node.setAttribute('aria-posinset', String(index + 1));
     this.node.setAttribute('aria-setsize', String(total));
     this.node.setAttribute('aria-selected', String(isSelected));
     this.node.classList.toggle('jt-mod-active', isActive);
@@ -51,7 +51,7 @@ export class RunLine {
         .filter(text => text !== '–')
         .join(' · ')
     );
-    this._trail.show(row.trail);
+    this._sparkline.show(row.trail);
   }
 }
 

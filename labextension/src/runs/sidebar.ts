@@ -1,5 +1,5 @@
 /**
- * The sidebar: filter, order, the list, and what can be done with the selected runs.
+ * The sidebar of runs: filter, order, list, and actions on the selected runs.
  */
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { Widget } from '@lumino/widgets';
@@ -8,29 +8,33 @@ import type { ServerLink } from '../api/server.js';
 import { element, setText } from '../panel/dom.js';
 import { isLive, type Status } from '../protocol/status.js';
 import type { IRunRow } from '../protocol/types.js';
+import { RunCommands } from '../tokens.js';
 import { RunList } from './list.js';
-import { SORTS, type RunsModel, type Sort } from './model.js';
+import type { RunsModel } from './model.js';
+import { SORTS, type Sort } from './rowOrder.js';
 
-const HOW_TO_BEGIN =
+/** Commands that the sidebar sends. */
+type SidebarCommand = (typeof RunCommands)['pause' | 'resume' | 'stop'];
+
+const EMPTY_NOTE =
   'No runs yet. In a notebook: %load_ext jupyter_train, then %train model data --epochs 5';
 
-const NOT_DONE = { pause: 'Not paused', resume: 'Not resumed', stop: 'Not stopped' };
-/** Which of the selected runs are told something. */
-const TAKES: Record<keyof typeof NOT_DONE, Status[]> = {
-  pause: ['running'],
-  resume: ['paused'],
-  stop: ['running', 'paused']
+/** The title of the dialog that says why a command failed, and the statuses in which a run takes the command. */
+const COMMANDS: Record<SidebarCommand, { failed: string; statuses: Status[] }> = {
+  [RunCommands.pause]: { failed: 'Not paused', statuses: ['running'] },
+  [RunCommands.resume]: { failed: 'Not resumed', statuses: ['paused'] },
+  [RunCommands.stop]: { failed: 'Not stopped', statuses: ['running', 'paused'] }
 };
 
-/** What the sidebar cannot do by itself. */
+/** Actions that the application performs. */
 export interface IRunActions {
-  /** Lays runs over each other in a tab. */
+  /** Compares runs in a tab. */
   compare(rows: IRunRow[]): void;
   /** Opens a run's notebook, at its cell. */
   openNotebook(row: IRunRow): void;
 }
 
-/** Every run of the store. */
+/** The sidebar, with every run of the store. */
 export class RunsSidebar extends Widget {
   private readonly _list: RunList;
   private readonly _count = element('span', 'jt-RunsCount');
@@ -54,8 +58,11 @@ export class RunsSidebar extends Widget {
     this._buttons = {
       compare: this._button('Compare', () => this._actions.compare(this._model.selected)),
       open: this._button('Open notebook', () => this._open()),
-      pause: this._button('Pause', () => void this._tell(this._canPause ? 'pause' : 'resume')),
-      stop: this._button('Stop', () => void this._tell('stop')),
+      pause: this._button(
+        'Pause',
+        () => void this._send(this._canPause ? RunCommands.pause : RunCommands.resume)
+      ),
+      stop: this._button('Stop', () => void this._send(RunCommands.stop)),
       delete: this._button('Delete', () => void this._delete())
     };
     this._note.setAttribute('role', 'status');
@@ -66,7 +73,7 @@ export class RunsSidebar extends Widget {
     this._onChanged();
   }
 
-  /** Lets go of everything. */
+  /** Releases the list. */
   override dispose(): void {
     this._model.changed.disconnect(this._onChanged, this);
     this._list.dispose();
@@ -86,8 +93,8 @@ export class RunsSidebar extends Widget {
     });
     const sort = element('select', 'jt-RunsSort');
     sort.setAttribute('aria-label', 'Sort runs by');
-    for (const [name, words] of Object.entries(SORTS)) {
-      const option = element('option', '', words);
+    for (const [name, label] of Object.entries(SORTS)) {
+      const option = element('option', '', label);
       option.value = name;
       sort.append(option);
     }
@@ -98,29 +105,32 @@ export class RunsSidebar extends Widget {
     return head;
   }
 
-  private _button(words: string, onClick: () => void): HTMLButtonElement {
-    const button = element('button', 'jt-Button', words);
+  private _button(label: string, onClick: () => void): HTMLButtonElement {
+    const button = element('button', 'jt-Button', label);
     button.type = 'button';
     button.addEventListener('click', onClick);
     return button;
   }
 
   private _onChanged(): void {
-    const { shown, total, selected, message } = this._model;
-    setText(this._count, total === shown.length ? String(total) : `${shown.length} of ${total}`);
+    const { visible, total, selected, message } = this._model;
+    setText(
+      this._count,
+      total === visible.length ? String(total) : `${visible.length} of ${total}`
+    );
     const isEmpty = total === 0 && message === '';
-    const nothing = shown.length === 0 && total > 0 ? 'No run passes the filter.' : '';
-    setText(this._note, message || (isEmpty ? HOW_TO_BEGIN : nothing));
+    const filtered = visible.length === 0 && total > 0 ? 'No run passes the filter.' : '';
+    setText(this._note, message || (isEmpty ? EMPTY_NOTE : filtered));
     this._note.hidden = this._note.textContent === '';
-    const lives = selected.filter(row => isLive(row.status)).length;
-    this._canPause = lives === 0 || selected.some(row => row.status === 'running');
-    this._buttons.pause.disabled = lives === 0;
+    const liveCount = selected.filter(row => isLive(row.status)).length;
+    this._canPause = liveCount === 0 || selected.some(row => row.status === 'running');
+    this._buttons.pause.disabled = liveCount === 0;
     setText(this._buttons.pause, this._canPause ? 'Pause' : 'Resume');
     this._buttons.compare.disabled = selected.length === 0;
     setText(this._buttons.compare, selected.length === 1 ? 'Show' : 'Compare');
     this._buttons.open.disabled = selected.length !== 1 || selected[0]?.notebook === '';
-    this._buttons.stop.disabled = lives === 0;
-    this._buttons.delete.disabled = selected.length === 0 || lives > 0;
+    this._buttons.stop.disabled = liveCount === 0;
+    this._buttons.delete.disabled = selected.length === 0 || liveCount > 0;
   }
 
   private _open(): void {
@@ -130,10 +140,11 @@ export class RunsSidebar extends Widget {
     }
   }
 
-  private async _tell(verb: keyof typeof NOT_DONE): Promise<void> {
-    const lives = this._model.selected.filter(row => TAKES[verb].includes(row.status));
-    const answers = await Promise.all(lives.map(row => this._server.tell(row.key, verb, {})));
-    await tellFailures(NOT_DONE[verb], lives, answers);
+  private async _send(command: SidebarCommand): Promise<void> {
+    const { failed, statuses } = COMMANDS[command];
+    const rows = this._model.selected.filter(row => statuses.includes(row.status));
+    const answers = await Promise.all(rows.map(row => this._server.send(row.key, command, {})));
+    await showFailures(failed, rows, answers);
   }
 
   private async _delete(): Promise<void> {
@@ -146,13 +157,13 @@ export class RunsSidebar extends Widget {
       buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Delete' })]
     });
     if (answer.button.accept) {
-      const answers = await Promise.all(rows.map(row => this._server.remove(row.key)));
-      await tellFailures('Not deleted', rows, answers);
+      const answers = await Promise.all(rows.map(row => this._server.delete(row.key)));
+      await showFailures('Not deleted', rows, answers);
     }
   }
 }
 
-async function tellFailures(
+async function showFailures(
   title: string,
   rows: IRunRow[],
   answers: { isDone: boolean; message: string }[]

@@ -1,21 +1,21 @@
 /**
- * The axes of a live chart: ticks and labels as the picture has them, with room for every label.
+ * The axes of a live chart: the ticks and labels of the saved image, with room for every label.
  */
 import type uPlot from 'uplot';
 
-import { logTicks, niceTicks, tickTexts } from './ticks.js';
+import { logTicks, niceTicks, tickLabels } from './ticks.js';
 
-const MOST_VALUE_TICKS = 5;
+const MAX_VALUE_TICKS = 5;
 /** Between an axis and its labels, and around them. In pixels. */
 const LABEL_GAP = 12;
-const LEAST_VALUE_ROOM = 46;
-const LEAST_RIGHT = 12;
+const MIN_VALUE_AXIS_WIDTH = 46;
+const MIN_RIGHT_PADDING = 12;
 
-/** Gives the ticks of the horizontal axis. */
+/** Returns the ticks of the horizontal axis. */
 export type StepTicks = (plot: uPlot, axis: number, low: number, high: number) => number[];
 
-/** Steps below, values at the left. */
-export function axesOf(
+/** Returns the axes of a chart: steps at the bottom, values at the left. */
+export function chartAxes(
   font: string,
   text: string,
   line: string,
@@ -28,32 +28,32 @@ export function axesOf(
     font,
     filter,
     ticks: { show: false },
-    values: (_: uPlot, ticks: number[]) => tickTexts(ticks)
+    values: (_: uPlot, ticks: number[]) => tickLabels(ticks)
   };
   return [
     { ...axis, grid: { show: false }, splits: stepTicks, size: 26 },
     {
       ...axis,
       grid: { stroke: line, width: 1, filter },
-      splits: (_, _axis, low, high) => (isLog ? logTicks : niceTicks)(low, high, MOST_VALUE_TICKS),
-      size: (plot, texts: string[] | null) =>
-        Math.max(LEAST_VALUE_ROOM, widest(plot, font, texts ?? []) + LABEL_GAP)
+      splits: (_, _axis, low, high) => (isLog ? logTicks : niceTicks)(low, high, MAX_VALUE_TICKS),
+      size: (plot, labels: string[] | null) =>
+        Math.max(MIN_VALUE_AXIS_WIDTH, widestLabel(plot, font, labels ?? []) + LABEL_GAP)
     }
   ];
 }
 
-/** Room at the right for half of the last step's label. */
-export function rightOf(plot: uPlot, font: string, stepTicks: StepTicks): number {
+/** Returns the padding at the right, which holds half of the last step's label. In pixels. */
+export function rightPadding(plot: uPlot, font: string, stepTicks: StepTicks): number {
   const { min, max } = plot.scales.x ?? {};
   const ticks = min == null || max == null ? [] : stepTicks(plot, 0, min, max);
-  return Math.max(LEAST_RIGHT, Math.ceil(widest(plot, font, tickTexts(ticks)) / 2) + 2);
+  return Math.max(MIN_RIGHT_PADDING, Math.ceil(widestLabel(plot, font, tickLabels(ticks)) / 2) + 2);
 }
 
-/** The widest of some labels, in pixels. */
-function widest(plot: uPlot, font: string, texts: readonly string[]): number {
+/** Returns the width of the widest label, in pixels. */
+function widestLabel(plot: uPlot, font: string, labels: readonly string[]): number {
   plot.ctx.save();
   plot.ctx.font = font;
-  const widths = texts.map(text => plot.ctx.measureText(text).width);
+  const widths = labels.map(text => plot.ctx.measureText(text).width);
   plot.ctx.restore();
   return Math.max(0, ...widths);
 }

@@ -1,25 +1,36 @@
 /**
- * One chart: all series of a metric group over the steps, drawn by uPlot.
+ * The chart of a metric group: all of its series over the steps, drawn by uPlot.
  */
 import uPlot from 'uplot';
 
-import type { IBest, IMetricGroup, IMark, Value } from '../../protocol/types.js';
-import { axesOf, rightOf } from './axes.js';
+import type { IBest, IMark, IMetricGroup } from '../../protocol/types.js';
 import { element, setText } from '../dom.js';
+import { alignedData, COLUMNS_PER_SERIES, valueAtOrBefore } from './alignedData.js';
+import { chartAxes, rightPadding, type StepTicks } from './axes.js';
+import { DEFAULT_VIEW, type IChartView } from './chartView.js';
 import { Legend } from './legend.js';
 import { drawMarks, ringBest } from './overlay.js';
-import { canBeLog, covered, coveredByLog, isGroupWide, within, withoutCurve } from './scales.js';
-import { alignedOf, bandsOf, linesOf, paletteOf, xRange, type IPalette } from './series.js';
+import {
+  canBeLog,
+  clampToFinite,
+  isGroupWide,
+  linearRange,
+  logRange,
+  noCurveNote,
+  stepRange
+} from './scales.js';
+import { bandOptions, seriesOptions, themePalette, type IPalette } from './seriesStyle.js';
+import { viewedSeries } from './smoothing.js';
 import { niceTicks } from './ticks.js';
-import { PLAIN_VIEW, viewed, type IView } from './chartView.js';
-import type { IZoomed } from './zoom.js';
+import type { IZoomTarget } from './zoom.js';
 
 const HEIGHT = 180;
-/** A shorter drag was a click. In pixels. */
-const LEAST_DRAG = 5;
+/** A shorter drag is a click. In pixels. */
+const MIN_DRAG = 5;
 /** A label of the horizontal axis takes no more. In pixels. */
-const STEP_ROOM = 90;
-/** A group drawn in its own element; updated in place as long as its series stay the same. */
+const MAX_STEP_LABEL_WIDTH = 90;
+
+/** A chart in its own element; updated in place as long as its series stay the same. */
 export class Chart {
   readonly node = element('div', 'jt-Chart');
   private readonly _title = element('span', 'jt-ChartTitle');
@@ -32,21 +43,21 @@ export class Chart {
   private _group: IMetricGroup | null = null;
   private _best: IBest | null = null;
   private _marks: IMark[] = [];
-  private _view: IView = PLAIN_VIEW;
-  private _drawnAs = '';
-  private _isLog: boolean | null = null;
+  private _view: IChartView = DEFAULT_VIEW;
+  private _drawnShape = '';
+  private _isLogChosen: boolean | null = null;
   private _lastWidth = 400;
   private _isWaiting = false;
   private _isPointed = false;
-  private _pointedAt = NaN;
+  private _pointedLeft = NaN;
 
   /**
    * @param _sync - The charts that share a cursor.
-   * @param _zoom - Told which steps somebody wants to see.
+   * @param _zoom - Receives the steps that are selected by dragging.
    */
   constructor(
     private readonly _sync: uPlot.SyncPubSub,
-    private readonly _zoom: IZoomed
+    private readonly _zoom: IZoomTarget
   ) {
     const head = element('div', 'jt-ChartHead');
     this._scale.type = 'button';
@@ -61,7 +72,7 @@ export class Chart {
   }
 
   /**
-   * Shows a group.
+   * Shows a metric group.
    *
    * @param best - Ringed where it belongs to one of the series.
    * @param marks - Commands, drawn as lines.
@@ -73,22 +84,22 @@ export class Chart {
     this._draw();
   }
 
-  /** Changes the way it is looked at. */
-  setView(view: IView): void {
+  /** Changes smoothing, horizontal axis and window. */
+  setView(view: IChartView): void {
     if (view.window !== this._view.window) {
-      this._isPointed = false; // what was dragged over is not asked for: the newest values again
+      this._isPointed = false; // the pointer was there to drag: the legend shows the newest values again
     }
     this._view = view;
     this._draw();
   }
 
-  /** Draws anew, with the colours of the theme as it is now. */
+  /** Draws the chart again, with the colours of the theme as it is now. */
   redraw(): void {
-    this._drawnAs = '';
+    this._drawnShape = '';
     this._draw();
   }
 
-  /** Lets go of everything. */
+  /** Releases the plot and its listeners. */
   dispose(): void {
     this._resize.disconnect();
     this._scale.removeEventListener('click', this._onScale);
@@ -98,22 +109,22 @@ export class Chart {
   }
 
   private readonly _onScale = (): void => {
-    this._isLog = !this._usesLog();
+    this._isLogChosen = !this._usesLog();
     this.redraw();
   };
 
-  /** What was selected becomes the window; double-click gives everything back. */
+  /** Makes the selected steps the window. */
   private _onSelect(plot: uPlot): void {
     const { left, width } = plot.select;
-    if (width >= LEAST_DRAG) {
+    if (width >= MIN_DRAG) {
       const unit = this._view.stepsPerUnit;
-      const [first, last] = [left, left + width].map(place => plot.posToVal(place, 'x') * unit);
+      const [first, last] = [left, left + width].map(x => plot.posToVal(x, 'x') * unit);
       plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       this._zoom.set({ first: first ?? 0, last: last ?? 0 });
     }
   }
 
-  /** A sideways wheel, or one with Shift, moves the window. */
+  /** Moves the window by a sideways wheel, or by one with Shift. */
   private readonly _onWheel = (event: WheelEvent): void => {
     const by = event.shiftKey && event.deltaX === 0 ? event.deltaY : event.deltaX;
     if (
@@ -130,15 +141,15 @@ export class Chart {
     return null;
   }
 
-  private readonly _xRange: uPlot.Range.Function = (plot, low, high) => {
+  private readonly _stepRange: uPlot.Range.Function = (_, low, high) => {
     const { window, stepsPerUnit } = this._view;
     return window === null
-      ? xRange(plot, low, high)
+      ? stepRange(low, high)
       : [window.first / stepsPerUnit, window.last / stepsPerUnit];
   };
 
   private _usesLog(): boolean {
-    return this._isLog ?? (this._group !== null && isGroupWide(this._group));
+    return this._isLogChosen ?? (this._group !== null && isGroupWide(this._group));
   }
 
   private _draw(): void {
@@ -146,34 +157,33 @@ export class Chart {
     if (group === null) {
       return;
     }
-    setText(this._title, group.name);
-    setText(this._note, withoutCurve(group));
-    this._note.hidden = this._note.textContent === '';
     const isLog = this._usesLog() && canBeLog(group);
-    setText(this._scale, isLog ? 'log' : 'linear');
-    this._scale.setAttribute(
-      'aria-label',
-      `${group.name}: ${isLog ? 'log' : 'linear'} scale, switch`
-    );
-    this._scale.classList.toggle('jt-mod-hidden', !canBeLog(group));
+    this._drawHead(group, isLog);
     this._isWaiting = !this.node.isConnected;
     if (this._isWaiting) {
       return; // there is no theme to read colours and fonts from; `_fit` draws once there is
     }
-    const palette = paletteOf(group, this.node);
-    const shape = JSON.stringify([
-      isLog,
-      palette,
-      group.series.map(one => [one.name, one.lows.length > 0])
-    ]);
-    const data = alignedOf(group.series.map(one => viewed(one, this._view)));
-    if (this._plot === null || shape !== this._drawnAs) {
+    const palette = themePalette(group, this.node);
+    const data = alignedData(group.series.map(series => viewedSeries(series, this._view)));
+    const bands = group.series.map(({ name, lows }) => [name, lows.length > 0]);
+    const shape = JSON.stringify([isLog, palette, bands]);
+    if (this._plot === null || shape !== this._drawnShape) {
       this._create(group, data, isLog, palette);
-      this._drawnAs = shape;
+      this._drawnShape = shape;
     } else {
       this._plot.setData(data);
     }
     this._updateLegend();
+  }
+
+  private _drawHead(group: IMetricGroup, isLog: boolean): void {
+    setText(this._title, group.name);
+    setText(this._note, noCurveNote(group));
+    this._note.hidden = this._note.textContent === '';
+    const scale = isLog ? 'log' : 'linear';
+    setText(this._scale, scale);
+    this._scale.setAttribute('aria-label', `${group.name}: ${scale} scale, switch`);
+    this._scale.classList.toggle('jt-mod-hidden', !canBeLog(group));
   }
 
   private _create(
@@ -185,21 +195,22 @@ export class Chart {
     this._plot?.destroy();
     const options = this._options(group, palette, isLog, this._width());
     this._plot = new uPlot(options, data, this._host);
-    this._legend.build(group, palette.looks);
+    this._legend.build(group, palette.styles);
   }
 
   private _options(
     group: IMetricGroup,
-    { looks, text, line, font }: IPalette,
+    { styles, text, line, font }: IPalette,
     isLog: boolean,
     width: number
   ): uPlot.Options {
-    const range = isLog ? coveredByLog : covered;
+    const range = isLog ? logRange : linearRange;
+    const unit = (): number => this._view.stepsPerUnit;
     return {
       width,
       height: HEIGHT,
       legend: { show: false },
-      padding: [null, plot => rightOf(plot, font, this._stepTicks), null, null],
+      padding: [null, plot => rightPadding(plot, font, this._stepTicks), null, null],
       cursor: {
         sync: { key: this._sync.key },
         points: { size: 6 },
@@ -207,75 +218,60 @@ export class Chart {
         bind: { dblclick: () => () => this._showAll() }
       },
       scales: {
-        x: { time: false, range: this._xRange },
+        x: { time: false, range: this._stepRange },
         y: {
           distr: isLog ? 3 : 1,
           range: (_, low: number | null, high: number | null) =>
-            range(within(low ?? 1), within(high ?? 1))
+            range(clampToFinite(low ?? 1), clampToFinite(high ?? 1))
         }
       },
-      axes: axesOf(font, text, line, isLog, this._stepTicks),
+      axes: chartAxes(font, text, line, isLog, this._stepTicks),
       series: [
         {},
-        ...group.series.flatMap((one, index) =>
-          linesOf(one, looks[index] ?? { colour: text, dash: [] }, one.isRate)
+        ...group.series.flatMap((series, index) =>
+          seriesOptions(series, styles[index] ?? { colour: text, dash: [] })
         )
       ],
-      bands: bandsOf(group.series, looks),
+      bands: bandOptions(group.series, styles),
       hooks: {
         setSelect: [plot => this._onSelect(plot)],
         setCursor: [plot => this._onCursor(plot)],
-        drawClear: [plot => drawMarks(plot, this._marks, this._view.stepsPerUnit, text, font)],
-        draw: [
-          plot => ringBest(plot, this._group ?? group, this._best, this._view.stepsPerUnit, looks)
-        ]
+        drawClear: [plot => drawMarks(plot, this._marks, unit(), text, font)],
+        draw: [plot => ringBest(plot, this._group ?? group, this._best, unit(), styles)]
       }
     };
   }
 
-  /** Whole steps; of epochs there are parts. */
-  private readonly _stepTicks = (
-    plot: uPlot,
-    _axis: number,
-    low: number,
-    high: number
-  ): number[] => {
-    const ticks = niceTicks(low, high, Math.max(2, Math.floor(plot.width / STEP_ROOM)));
+  /** Returns whole steps; epochs can have fractions. */
+  private readonly _stepTicks: StepTicks = (plot, _axis, low, high) => {
+    const max = Math.max(2, Math.floor(plot.width / MAX_STEP_LABEL_WIDTH));
+    const ticks = niceTicks(low, high, max);
     return this._view.stepsPerUnit === 1 ? ticks.filter(Number.isInteger) : ticks;
   };
 
-  /** The pointer has moved here or in another chart; new data alone leaves it where it was. */
+  /** Follows the pointer, which has moved here or in another chart; new data alone leaves it where it was. */
   private _onCursor(plot: uPlot): void {
     const left = plot.cursor.left ?? -1;
-    if (left !== this._pointedAt) {
-      this._pointedAt = left;
+    if (left !== this._pointedLeft) {
+      this._pointedLeft = left;
       this._isPointed = left >= 0;
     }
     this._updateLegend();
   }
 
-  /** The values under the pointer, or the newest ones. */
+  /** Shows the values under the pointer, or the newest ones. */
   private _updateLegend(): void {
-    const index = this._isPointed ? (this._plot?.cursor.idx ?? null) : null;
+    const cursor = this._isPointed ? (this._plot?.cursor.idx ?? null) : null;
     this._legend.show(
-      (this._group?.series ?? []).map((one, place) =>
-        index === null ? one.last : this._valueNear(place, index)
+      (this._group?.series ?? []).map((series, index) =>
+        cursor === null
+          ? series.last
+          : valueAtOrBefore(this._plot?.data[1 + COLUMNS_PER_SERIES * index], cursor)
       )
     );
   }
 
-  private _valueNear(place: number, index: number): Value {
-    const values = this._plot?.data[1 + 3 * place];
-    for (let at = index; values !== undefined && at >= 0; at--) {
-      const value = values[at];
-      if (value !== null && value !== undefined) {
-        return value;
-      }
-    }
-    return null;
-  }
-
-  /** The room there is; the last known one while the page is hidden, as it is when the theme changes. */
+  /** Returns the width of the chart; the last known one while the page is hidden, as when the theme changes. */
   private _width(): number {
     this._lastWidth = this._host.clientWidth || this._lastWidth;
     return this._lastWidth;

@@ -1,5 +1,5 @@
 /**
- * The charts of a run, one a metric group, with one zoom and one way of looking for all of them.
+ * The charts of a run, one per metric group, with one zoom and one view for all of them.
  */
 import uPlot from 'uplot';
 
@@ -7,33 +7,30 @@ import { isLive } from '../../protocol/status.js';
 import type { IMetricGroup, ISnapshot } from '../../protocol/types.js';
 import { Chart } from './chart.js';
 import { element } from '../dom.js';
-import { withoutCurve } from './scales.js';
-import { heldUntil } from './series.js';
-import { PLAIN_VIEW, ViewBar, type IView, type IWindow } from './chartView.js';
-import { Zoom } from './zoom.js';
+import { noCurveNote } from './scales.js';
+import { extendRate } from './alignedData.js';
+import { DEFAULT_VIEW, ChartViewBar, type IChartView } from './chartView.js';
+import { Zoom, type FetchWindow } from './zoom.js';
 
-/** Gives the curves inside a window; null where nobody can. */
-export type AskWindow = (window: IWindow) => Promise<IMetricGroup[] | null>;
+let gridCount = 0;
 
-let grids = 0;
-
-/** Keeps a chart for as long as there is something to draw in it. */
+/** A grid of charts; each exists for as long as its group is worth one. */
 export class ChartGrid {
   readonly node = element('div', 'jt-Charts');
   private readonly _charts = new Map<string, Chart>();
-  private readonly _sync = uPlot.sync(`jupyter-train-${grids++}`);
+  private readonly _sync = uPlot.sync(`jupyter-train-${gridCount++}`);
   private readonly _zoom: Zoom;
-  private readonly _viewBar: ViewBar;
-  private _view: IView = PLAIN_VIEW;
+  private readonly _viewBar: ChartViewBar;
+  private _view: IChartView = DEFAULT_VIEW;
   private _snapshot: ISnapshot | null = null;
 
-  constructor(ask: AskWindow) {
-    this._zoom = new Zoom(ask, () => this._onZoom());
-    this._viewBar = new ViewBar(this._zoom.node, view => this._setView(view));
+  constructor(fetch: FetchWindow) {
+    this._zoom = new Zoom(fetch, () => this._onZoom());
+    this._viewBar = new ChartViewBar(this._zoom.node, view => this._setView(view));
   }
 
-  /** How the curves are looked at: per step or epoch, smoothed, logarithmic. */
-  get bar(): HTMLElement {
+  /** The controls of the view: smoothing, and the horizontal axis. */
+  get viewBar(): HTMLElement {
     return this._viewBar.node;
   }
 
@@ -46,11 +43,12 @@ export class ChartGrid {
     this._show(snapshot);
   }
 
-  /** Draws anew, in the colours that hold by now. */
+  /** Draws every chart again, with the colours of the theme as it is now. */
   redraw(): void {
     this._charts.forEach(chart => chart.redraw());
   }
 
+  /** Releases the charts. */
   dispose(): void {
     this._zoom.dispose();
     this._charts.forEach(chart => chart.dispose());
@@ -58,8 +56,8 @@ export class ChartGrid {
   }
 
   private _show(snapshot: ISnapshot): void {
-    const metricGroups = snapshot.study === null ? snapshot.metricGroups.filter(isWorthAChart) : [];
-    const names = new Set(metricGroups.map(group => group.name));
+    const groups = snapshot.study === null ? snapshot.metricGroups.filter(isWorthAChart) : [];
+    const names = new Set(groups.map(({ name }) => name));
     for (const [name, chart] of this._charts) {
       if (!names.has(name)) {
         chart.node.remove();
@@ -67,10 +65,10 @@ export class ChartGrid {
         this._charts.delete(name);
       }
     }
-    for (const group of metricGroups) {
-      const { name, series } = this._zoom.closest(group);
-      const held = series.map(one => heldUntil(one, snapshot.progress.step));
-      this._chart(name).update({ name, series: held }, snapshot.best, snapshot.marks);
+    for (const group of groups) {
+      const { name, series } = this._zoom.detailed(group);
+      const extended = series.map(line => extendRate(line, snapshot.progress.step));
+      this._chart(name).update({ name, series: extended }, snapshot.best, snapshot.marks);
     }
   }
 
@@ -86,8 +84,8 @@ export class ChartGrid {
     return chart;
   }
 
-  private _setView(chosen: Partial<IView>): void {
-    const view = { ...this._view, ...chosen };
+  private _setView(change: Partial<IChartView>): void {
+    const view = { ...this._view, ...change };
     this._view = view;
     this._charts.forEach(chart => chart.setView(view));
   }
@@ -100,12 +98,15 @@ export class ChartGrid {
   }
 }
 
-/** A learning rate that never changed, or was no number, needs no chart; of a metric that is none, that is told. */
+/**
+ * Returns whether a group gets a chart: a learning rate that never changed, or was never a number, gets none; a metric
+ * that was never a number gets one that says so.
+ */
 function isWorthAChart(group: IMetricGroup): boolean {
-  const isRate = group.series.every(one => one.isRate);
-  if (isRate && group.series.every(one => one.steps.length < 2)) {
+  const isRate = group.series.every(({ isRate }) => isRate);
+  if (isRate && group.series.every(({ steps }) => steps.length < 2)) {
     return false;
   }
-  const hasCurve = group.series.some(one => one.values.some(value => value !== null));
-  return hasCurve || (!isRate && withoutCurve(group) !== '');
+  const hasCurve = group.series.some(({ values }) => values.some(value => value !== null));
+  return hasCurve || (!isRate && noCurveNote(group) !== '');
 }

@@ -3,27 +3,28 @@
  */
 import type { IMetricGroup, Value } from '../../protocol/types.js';
 import { element, setText } from '../dom.js';
-import type { ILook } from './series.js';
+import type { ISeriesStyle } from './seriesStyle.js';
 import { valueText } from '../format.js';
 
-/** Rebuilt when the series are others; its values change in place. */
+/** A legend; its values change in place. */
 export class Legend {
   readonly node = element('span', 'jt-Legend');
   private _values: HTMLElement[] = [];
 
   /** Names the series of a group. */
-  build(group: IMetricGroup, looks: readonly ILook[]): void {
+  build(group: IMetricGroup, styles: readonly ISeriesStyle[]): void {
     this._values = group.series.map(() => element('b', 'jt-Value'));
-    const parent = group.series.findIndex(one => one.role === 'parent');
+    const firstParent = group.series.findIndex(series => series.role === 'parent');
     this.node.replaceChildren(
-      ...group.series.map((one, index) => {
+      ...group.series.map((series, index) => {
         const item = element('span', 'jt-LegendItem');
-        const name = one.role === 'other' && one.name !== group.name ? one.name : one.role;
-        item.append(markOf(looks[index]), element('span', '', name === 'other' ? '' : name));
-        if (one.role !== 'parent') {
+        const name =
+          series.role === 'other' && series.name !== group.name ? series.name : series.role;
+        item.append(lineSample(styles[index]), element('span', '', name === 'other' ? '' : name));
+        if (series.role !== 'parent') {
           item.append(this._values[index] ?? '');
-        } else if (index !== parent) {
-          item.style.display = 'none'; // one word stands for all curves of the run this one was forked from
+        } else if (index !== firstParent) {
+          item.style.display = 'none'; // one item stands for all curves of the run that this one was forked from
         }
         return item;
       })
@@ -32,14 +33,14 @@ export class Legend {
 
   /** Shows a value for each series. */
   show(values: readonly Value[]): void {
-    this._values.forEach((node, place) => setText(node, valueText(values[place] ?? null)));
+    this._values.forEach((node, index) => setText(node, valueText(values[index] ?? null)));
   }
 }
 
-function markOf(look: ILook | undefined): HTMLElement {
+function lineSample(style: ISeriesStyle | undefined): HTMLElement {
   const mark = element('i', 'jt-Mark');
-  if (look !== undefined) {
-    mark.style.borderTop = `2px ${look.dash.length > 0 ? 'dashed' : 'solid'} ${look.colour}`;
+  if (style !== undefined) {
+    mark.style.borderTop = `2px ${style.dash.length > 0 ? 'dashed' : 'solid'} ${style.colour}`;
   }
   return mark;
 }

@@ -1,12 +1,12 @@
 /**
- * What is drawn over the curves of a chart: commands where they were carried out, and the best value.
+ * What is drawn over the curves of a chart: commands at their steps, and a ring around the best value.
  */
 import type uPlot from 'uplot';
 
 import type { IBest, IMetricGroup, IMark } from '../../protocol/types.js';
-import type { ILook } from './series.js';
+import type { ISeriesStyle } from './seriesStyle.js';
 
-/** A dashed line where a command was carried out, its label beside it where there is room. */
+/** Draws a dashed line at the step of each command, with its label where there is room. */
 export function drawMarks(
   plot: uPlot,
   marks: readonly IMark[],
@@ -16,7 +16,7 @@ export function drawMarks(
 ): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
-  let taken = -Infinity;
+  let labelsEnd = -Infinity;
   ctx.save();
   ctx.strokeStyle = colour;
   ctx.fillStyle = colour;
@@ -36,25 +36,25 @@ export function drawMarks(
     const width = ctx.measureText(mark.label).width + 4 * ratio;
     const isInside = x + width < bbox.left + bbox.width;
     const from = isInside ? x + 4 * ratio : x - width;
-    if (from > taken) {
+    if (from > labelsEnd) {
       ctx.textAlign = 'left';
       ctx.fillText(mark.label, from, bbox.top);
-      taken = from + width;
+      labelsEnd = from + width;
     }
   }
   ctx.restore();
 }
 
-/** A ring around the best value, where it belongs to one of the series. */
+/** Draws a ring around the best value, where it belongs to one of the series. */
 export function ringBest(
   plot: uPlot,
   group: IMetricGroup,
   best: IBest | null,
   stepsPerUnit: number,
-  looks: readonly ILook[]
+  styles: readonly ISeriesStyle[]
 ): void {
-  const place = group.series.findIndex(one => one.name === best?.metric);
-  const series = group.series[place];
+  const index = group.series.findIndex(({ name }) => name === best?.metric);
+  const series = group.series[index];
   if (best === null || best.value === null || series === undefined) {
     return;
   }
@@ -64,7 +64,7 @@ export function ringBest(
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.beginPath();
-  ctx.strokeStyle = looks[place]?.colour ?? '';
+  ctx.strokeStyle = styles[index]?.colour ?? '';
   ctx.lineWidth = 2 * ratio;
   const x = plot.valToPos(step / stepsPerUnit, 'x', true);
   if (x >= plot.bbox.left && x <= plot.bbox.left + plot.bbox.width) {

@@ -4,8 +4,8 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Draws numbers from left to right in a box of its own. */
-export class Spark {
+/** A sparkline in SVG. */
+export class Sparkline {
   readonly node = document.createElementNS(SVG, 'svg');
   private readonly _line = document.createElementNS(SVG, 'polyline');
 
@@ -22,18 +22,18 @@ export class Spark {
   /**
    * Shows values.
    *
-   * @param floor - What stands at the bottom; the least value if left out.
+   * @param floor - The value at the bottom; the least one if left out.
    */
   show(values: number[], floor = Math.min(...values)): void {
     if (values.length < 2) {
       this._line.setAttribute('points', '');
       return;
     }
-    const across = this._width / (values.length - 1);
+    const gap = this._width / (values.length - 1);
     const high = Math.max(...values);
-    const up = (this._height - 2) / (high - floor || 1);
+    const scale = (this._height - 2) / (high - floor || 1);
     const points = values.map(
-      (value, at) => `${(at * across).toFixed(1)},${(1 + (high - value) * up).toFixed(1)}`
+      (value, index) => `${(index * gap).toFixed(1)},${(1 + (high - value) * scale).toFixed(1)}`
     );
     this._line.setAttribute('points', points.join(' '));
   }

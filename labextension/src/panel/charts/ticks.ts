@@ -1,89 +1,93 @@
 /**
- * Ticks of an axis and their labels: the same numbers in the live chart as in the picture (`ticks.py`).
+ * Ticks of an axis and their labels: the same in the live chart as in the saved image.
  */
 
 /** A tick is written to a thousandth of the gap between two of them. */
 const TOLERANCE = 1e-3;
-const MOST_DIGITS = 17;
+const MAX_DIGITS = 17;
 /** Above, `M` stands for a million where three digits after the point are enough. */
 const MILLION = 1e6;
-const MOST_MILLION_DIGITS = 3;
+const MAX_MILLION_DIGITS = 3;
 
-/** At most about `most` round numbers between `low` and `high`. */
-export function niceTicks(low: number, high: number, most: number): number[] {
-  const raw = high / most - low / most;
+/** Returns at most about `max` round numbers between `low` and `high`. */
+export function niceTicks(low: number, high: number, max: number): number[] {
+  const raw = high / max - low / max;
   const size = 10 ** Math.floor(Math.log10(raw));
   const step =
-    [1, 2, 2.5, 5, 10].map(factor => size * factor).find(one => one >= raw * (1 - 1e-9)) ?? raw;
+    [1, 2, 2.5, 5, 10].map(factor => size * factor).find(size => size >= raw * (1 - 1e-9)) ?? raw;
   const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, at) =>
     Number(((first + at) * step).toPrecision(15))
   );
 }
 
-/** Powers of ten between two values above 0; where there is one at most, their multiples or even steps too. */
-export function logTicks(low: number, high: number, most: number): number[] {
+/** Returns the powers of ten between two values above 0; where there is at most one, multiples or even steps too. */
+export function logTicks(low: number, high: number, max: number): number[] {
   const powers = multiples(low, high, [1]);
   if (powers.length >= 2) {
-    const every = Math.ceil(powers.length / most);
-    return powers.filter((_, place) => place % every === 0);
+    const every = Math.ceil(powers.length / max);
+    return powers.filter((_, index) => index % every === 0);
   }
-  const found = multiples(low, high, [1, 2, 5]);
-  return found.length >= 2 ? found : niceTicks(low, high, most);
+  const ticks = multiples(low, high, [1, 2, 5]);
+  return ticks.length >= 2 ? ticks : niceTicks(low, high, max);
 }
 
 function multiples(low: number, high: number, factors: readonly number[]): number[] {
-  const found: number[] = [];
+  const ticks: number[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.floor(Math.log10(high)); power++) {
-    found.push(...factors.map(factor => Number(`${factor}e${power}`)));
+    ticks.push(...factors.map(factor => Number(`${factor}e${power}`)));
   }
-  return found.filter(tick => tick >= low && tick <= high);
+  return ticks.filter(tick => tick >= low && tick <= high);
 }
 
-/** The labels of an axis: each tick with as many digits as the step between them needs, and no more. */
-export function tickTexts(ticks: readonly number[]): string[] {
+/** Returns the labels of an axis: each tick with as many digits as the gap between two of them needs. */
+export function tickLabels(ticks: readonly number[]): string[] {
   const sizes = ticks.map(Math.abs).filter(size => size > 0);
   if (sizes.length === 0) {
     return ticks.map(() => '0');
   }
-  const [largest, least] = [Math.max(...sizes), Math.min(...sizes)];
+  const [largest, smallest] = [Math.max(...sizes), Math.min(...sizes)];
   const gaps = ticks.slice(1).map((tick, at) => Math.abs(tick - (ticks[at] ?? 0)));
-  const gap = Math.min(...gaps.filter(one => one > 0));
-  const within = (Number.isFinite(gap) ? gap : largest * TOLERANCE) * TOLERANCE;
+  const gap = Math.min(...gaps.filter(size => size > 0));
+  const tolerance = (Number.isFinite(gap) ? gap : largest * TOLERANCE) * TOLERANCE;
   if (largest >= 1e9 || largest < 1e-3) {
-    return ticks.map(tick => inPowers(tick, within));
+    return ticks.map(tick => exponentLabel(tick, tolerance));
   }
-  if (largest >= 1e3 * least && (least < 1e-3 || largest >= 1e5)) {
+  if (largest >= 1e3 * smallest && (smallest < 1e-3 || largest >= 1e5)) {
     // a logarithmic axis over many decades
     const isPlain = (size: number): boolean => size === 0 || (size >= 1e-3 && size < 1e5);
-    return ticks.map(tick => (isPlain(Math.abs(tick)) ? plain : inPowers)(tick, within));
+    return ticks.map(tick =>
+      (isPlain(Math.abs(tick)) ? plainLabel : exponentLabel)(tick, tolerance)
+    );
   }
   const inMillions = ticks.map(tick => tick / MILLION);
   if (
     largest >= MILLION &&
-    inMillions.every(one => digitsOf(one, within / MILLION) <= MOST_MILLION_DIGITS)
+    inMillions.every(value => digitsOf(value, tolerance / MILLION) <= MAX_MILLION_DIGITS)
   ) {
-    return inMillions.map(one => plain(one, within / MILLION) + (one === 0 ? '' : 'M'));
+    return inMillions.map(
+      value => plainLabel(value, tolerance / MILLION) + (value === 0 ? '' : 'M')
+    );
   }
-  return ticks.map(tick => plain(tick, within));
+  return ticks.map(tick => plainLabel(tick, tolerance));
 }
 
-/** How many digits after the point tell a value to that closeness. */
-function digitsOf(value: number, within: number): number {
-  return fewest(digits => value.toFixed(digits), value, within);
+/** Returns how many digits after the point write a value to a tolerance. */
+function digitsOf(value: number, tolerance: number): number {
+  return fewestDigits(digits => value.toFixed(digits), value, tolerance);
 }
 
-function fewest(write: (digits: number) => string, value: number, within: number): number {
-  for (let digits = 0; digits < MOST_DIGITS; digits++) {
-    if (Math.abs(Number(write(digits)) - value) <= within) {
+function fewestDigits(write: (digits: number) => string, value: number, tolerance: number): number {
+  for (let digits = 0; digits < MAX_DIGITS; digits++) {
+    if (Math.abs(Number(write(digits)) - value) <= tolerance) {
       return digits;
     }
   }
-  return MOST_DIGITS;
+  return MAX_DIGITS;
 }
 
-function plain(value: number, within: number): string {
-  const digits = digitsOf(value, within);
+function plainLabel(value: number, tolerance: number): string {
+  const digits = digitsOf(value, tolerance);
   const text = value.toLocaleString('en-US', {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits
@@ -91,10 +95,10 @@ function plain(value: number, within: number): string {
   return text === '-0' ? '0' : text;
 }
 
-function inPowers(value: number, within: number): string {
+function exponentLabel(value: number, tolerance: number): string {
   if (value === 0) {
     return '0';
   }
-  const digits = fewest(count => value.toExponential(count), value, within);
+  const digits = fewestDigits(count => value.toExponential(count), value, tolerance);
   return value.toExponential(digits).replace('e+', 'e');
 }

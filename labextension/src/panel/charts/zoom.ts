@@ -1,73 +1,71 @@
 /**
- * Which steps the charts show: all of them, or a window, drawn as closely as the store knows it.
+ * The steps that the charts show: all of them, or a window, at the resolution of the store.
  */
 import type { IMetricGroup } from '../../protocol/types.js';
 import { element, setText } from '../dom.js';
-import { stepText } from './series.js';
-import type { IWindow } from './chartView.js';
+import { stepText } from '../format.js';
+import type { IStepWindow } from './chartView.js';
 
-/** A window that is still being moved is not asked for. */
-const SETTLED_MS = 120;
-/** A window at the end of a live run is asked for again, but not more often than this. */
-const AGAIN_MS = 2_000;
-/** How much of a window `‹` and `›` move it by. */
-const PAN = 0.5;
+/** A window that is still being moved is not fetched. */
+const DEBOUNCE_MS = 120;
+/** The least time between two fetches of a window at the end of a live run. */
+const REFETCH_INTERVAL_MS = 2_000;
+/** The fraction of a window that `‹` and `›` move it by. */
+const PAN_FRACTION = 0.5;
 
-/** Gives the curves between two steps; null when nobody knows them. */
-export type Ask = (window: IWindow) => Promise<IMetricGroup[] | null>;
+/** Fetches the curves inside a window; null where they are not available. */
+export type FetchWindow = (window: IStepWindow) => Promise<IMetricGroup[] | null>;
 
-/** What a chart tells when somebody drags, scrolls or double-clicks in it. */
-export interface IZoomed {
-  set(window: IWindow | null): void;
+/** Receives the zoom that is chosen by dragging, scrolling or double-clicking in a chart. */
+export interface IZoomTarget {
+  set(window: IStepWindow | null): void;
   pan(fraction: number): void;
 }
 
-/** The window of a panel's charts, and the line that tells it. */
-export class Zoom implements IZoomed {
+/** The window of a panel's charts, and its controls. */
+export class Zoom implements IZoomTarget {
   readonly node = element('span', 'jt-Zoom');
   private readonly _text = element('span', 'jt-ZoomText');
-  private _window: IWindow | null = null;
-  private _metricGroups = new Map<string, IMetricGroup>();
+  private _window: IStepWindow | null = null;
+  private _fetched = new Map<string, IMetricGroup>();
   private _end = 0;
   private _isCoarse = false;
   private _timer: number | null = null;
-  private _asked = 0;
-  private _knownUntil = 0;
+  private _requests = 0;
+  private _fetchedUntil = 0;
 
   constructor(
-    private readonly _ask: Ask,
+    private readonly _fetch: FetchWindow,
     private readonly _onChange: () => void
   ) {
     this.node.append(
-      this._button('‹', 'earlier steps', () => this.pan(-PAN)),
+      this._button('‹', 'earlier steps', () => this.pan(-PAN_FRACTION)),
       this._text,
-      this._button('›', 'later steps', () => this.pan(PAN)),
+      this._button('›', 'later steps', () => this.pan(PAN_FRACTION)),
       this._button('show all', 'show all steps', () => this.set(null))
     );
     this.node.hidden = true;
   }
 
   /** The steps shown; null for all. */
-  get window(): IWindow | null {
+  get window(): IStepWindow | null {
     return this._window;
   }
 
-  /** The closest a group is known inside the window; its newest values are those of the group as it is now. */
-  closest(group: IMetricGroup): IMetricGroup {
-    const known = this._window === null ? undefined : this._metricGroups.get(group.name);
-    if (known === undefined) {
+  /** Returns a group at the highest known resolution inside the window, with its newest values as they are now. */
+  detailed(group: IMetricGroup): IMetricGroup {
+    const fetched = this._window === null ? undefined : this._fetched.get(group.name);
+    if (fetched === undefined) {
       return group;
     }
-    const now = new Map(group.series.map(one => [one.name, one]));
-    const series = known.series.map(one => ({ ...one, last: now.get(one.name)?.last ?? one.last }));
-    return { ...known, series };
+    return withNewestValues(fetched, group);
   }
 
-  /** Shows these steps, or all. */
-  set(window: IWindow | null): void {
-    this._window = window === null ? null : tidy(window, this._end);
-    this._show();
-    this._askWhenSettled(SETTLED_MS);
+  /** Shows a window of steps, or all. */
+  set(window: IStepWindow | null): void {
+    this._window = window === null ? null : clampWindow(window, this._end);
+    this._updateText();
+    this._fetchLater(DEBOUNCE_MS);
     this._onChange();
   }
 
@@ -77,27 +75,27 @@ export class Zoom implements IZoomed {
       return;
     }
     const { first, last } = this._window;
-    const wanted = Math.round(fraction * (last - first)) || Math.sign(fraction);
-    const by = Math.max(-first, Math.min(wanted, Math.max(0, this._end - last)));
+    const distance = Math.round(fraction * (last - first)) || Math.sign(fraction);
+    const by = Math.max(-first, Math.min(distance, Math.max(0, this._end - last)));
     if (by !== 0) {
       this.set({ first: first + by, last: last + by });
     }
   }
 
-  /** Learns how far the run is, and whether a point stands for several. */
-  update(metricGroups: IMetricGroup[], isLive: boolean): void {
-    const series = metricGroups.flatMap(group => group.series);
-    this._end = Math.max(0, ...series.map(one => one.steps[one.steps.length - 1] ?? 0));
-    this._isCoarse = series.some(one => one.lows.length > 0);
-    const isOpen = this._window !== null && this._window.last > this._knownUntil;
-    if (isOpen && isLive && this._knownUntil < this._end) {
-      this._askWhenSettled(AGAIN_MS);
+  /** Updates how far the run is, and whether a point stands for several values. */
+  update(groups: IMetricGroup[], isLive: boolean): void {
+    const series = groups.flatMap(group => group.series);
+    this._end = Math.max(0, ...series.map(({ steps }) => steps[steps.length - 1] ?? 0));
+    this._isCoarse = series.some(({ lows }) => lows.length > 0);
+    const isOpen = this._window !== null && this._window.last > this._fetchedUntil;
+    if (isOpen && isLive && this._fetchedUntil < this._end) {
+      this._fetchLater(REFETCH_INTERVAL_MS);
     }
   }
 
-  /** Asks nobody any more. */
+  /** Cancels a pending fetch. */
   dispose(): void {
-    this._forget();
+    this._cancel();
   }
 
   private _button(label: string, title: string, act: () => void): HTMLElement {
@@ -109,7 +107,7 @@ export class Zoom implements IZoomed {
     return button;
   }
 
-  private _show(): void {
+  private _updateText(): void {
     this.node.hidden = this._window === null;
     if (this._window !== null) {
       const { first, last } = this._window;
@@ -117,44 +115,54 @@ export class Zoom implements IZoomed {
     }
   }
 
-  private _askWhenSettled(after: number): void {
+  private _fetchLater(delay: number): void {
     if (this._window === null) {
-      this._forget();
-      this._metricGroups.clear();
-      this._knownUntil = 0;
+      this._cancel();
+      this._fetched.clear();
+      this._fetchedUntil = 0;
       return;
     }
-    if (after === SETTLED_MS) {
-      this._forget();
+    if (delay === DEBOUNCE_MS) {
+      this._cancel();
     }
     if (this._isCoarse) {
-      this._timer ??= window.setTimeout(() => void this._askNow(), after);
+      this._timer ??= window.setTimeout(() => void this._fetchNow(), delay);
     }
   }
 
-  private _forget(): void {
-    this._asked++;
+  private _cancel(): void {
+    this._requests++;
     if (this._timer !== null) {
       window.clearTimeout(this._timer);
       this._timer = null;
     }
   }
 
-  private async _askNow(): Promise<void> {
+  private async _fetchNow(): Promise<void> {
     this._timer = null;
-    const [wanted, asked, end] = [this._window, ++this._asked, this._end];
-    const found = wanted === null ? null : await this._ask(wanted);
-    if (found === null || asked !== this._asked) {
-      return; // nobody knows it, or something else is wanted by now
+    const [window, request, end] = [this._window, ++this._requests, this._end];
+    const groups = window === null ? null : await this._fetch(window);
+    if (groups === null || request !== this._requests) {
+      return; // it is not available, or another window is shown by now
     }
-    this._metricGroups = new Map(found.map(group => [group.name, group]));
-    this._knownUntil = end;
+    this._fetched = new Map(groups.map(group => [group.name, group]));
+    this._fetchedUntil = end;
     this._onChange();
   }
 }
 
-/** Whole steps inside the run, at least two of them. */
-function tidy(asked: IWindow, end: number): IWindow {
-  const first = Math.max(0, Math.min(Math.floor(asked.first), end - 1));
-  return { first, last: Math.max(first + 1, Math.min(Math.ceil(asked.last), end)) };
+/** Returns whole steps inside the run, at least two of them. */
+export function clampWindow(window: IStepWindow, end: number): IStepWindow {
+  const first = Math.max(0, Math.min(Math.floor(window.first), end - 1));
+  return { first, last: Math.max(first + 1, Math.min(Math.ceil(window.last), end)) };
+}
+
+/** Returns the fetched curves of a group, with the newest values of the group as it is now. */
+export function withNewestValues(fetched: IMetricGroup, group: IMetricGroup): IMetricGroup {
+  const newest = new Map(group.series.map(({ name, last }) => [name, last]));
+  const series = fetched.series.map(line => ({
+    ...line,
+    last: newest.get(line.name) ?? line.last
+  }));
+  return { ...fetched, series };
 }

@@ -1,18 +1,19 @@
 /**
- * A small picture in SVG that is drawn anew at the width it has, with axes as the charts of a run have them.
+ * The frame of a chart in SVG: a title, a note, axes, and a drawing that follows the width.
  */
 import { element, setText } from '../dom.js';
-import { logTicks, niceTicks, tickTexts } from '../charts/ticks.js';
+import { logTicks, niceTicks, tickLabels } from '../charts/ticks.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEIGHT = 190;
-const LEAST_WIDTH = 200;
-const MOST_TICKS = 5;
-/** Of a label, in letters and in pixels. */
-const MOST_LETTERS = 14;
-const LETTER = 6.3;
+const MIN_WIDTH = 200;
+const MAX_TICKS = 5;
+/** Of a label, in characters. */
+const MAX_LABEL_LENGTH = 14;
+/** In pixels. */
+const CHARACTER_WIDTH = 6.3;
 
-/** Where a picture may draw, in pixels. */
+/** The area of a drawing, in pixels. */
 export interface IBox {
   left: number;
   top: number;
@@ -23,8 +24,8 @@ export interface IBox {
 /** Draws into an empty SVG element of a width and height. */
 export type Draw = (canvas: SVGSVGElement, box: IBox) => void;
 
-/** A titled picture; redrawn when its width changes. */
-export class Figure {
+/** A titled chart; redrawn when its width changes. */
+export class ChartFrame {
   readonly node = element('figure', 'jt-Figure');
   private readonly _title = element('span', 'jt-ChartTitle');
   private readonly _note = element('span', 'jt-FigureNote');
@@ -34,21 +35,21 @@ export class Figure {
   private _width = 0;
 
   /**
-   * @param _height - Of the picture, in pixels.
-   * @param beside - Stands beside its title.
+   * @param _height - The height of the drawing, in pixels.
+   * @param extra - Placed beside the title.
    */
   constructor(
     private readonly _height = HEIGHT,
-    beside: HTMLElement | null = null
+    extra: HTMLElement | null = null
   ) {
     const caption = element('figcaption', '');
-    caption.append(this._title, this._note, ...(beside === null ? [] : [beside]));
+    caption.append(this._title, this._note, ...(extra === null ? [] : [extra]));
     this.node.append(caption, this._host);
     this._resize = new ResizeObserver(entries => this._onWidth(entries[0]?.contentRect.width ?? 0));
     this._resize.observe(this._host);
   }
 
-  /** Shows what `draw` draws; hidden where there is nothing. */
+  /** Shows a drawing; hides the chart where there is none. */
   update(title: string, draw: Draw | null, note = ''): void {
     setText(this._title, title);
     setText(this._note, note);
@@ -57,6 +58,7 @@ export class Figure {
     this._redraw();
   }
 
+  /** Stops following the width. */
   dispose(): void {
     this._resize.disconnect();
   }
@@ -72,7 +74,7 @@ export class Figure {
     if (this._draw === null || this._width === 0) {
       return;
     }
-    const width = Math.max(LEAST_WIDTH, Math.floor(this._width));
+    const width = Math.max(MIN_WIDTH, Math.floor(this._width));
     const canvas = svg('svg', {
       width,
       height: this._height,
@@ -85,34 +87,34 @@ export class Figure {
   }
 }
 
-/** A new SVG element. */
+/** Returns a new SVG element. */
 export function svg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Record<string, string | number>,
   text = ''
 ): SVGElementTagNameMap[K] {
-  const made = document.createElementNS(SVG, tag);
+  const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) {
-    made.setAttribute(name, String(value));
+    node.setAttribute(name, String(value));
   }
-  made.textContent = text;
-  return made;
+  node.textContent = text;
+  return node;
 }
 
-/** Says in words what a mark stands for, when the pointer rests on it. */
-export function told<T extends SVGElement>(mark: T, words: string): T {
-  mark.append(svg('title', {}, words));
+/** Adds a tooltip to a mark, and returns the mark. */
+export function withTooltip<T extends SVGElement>(mark: T, text: string): T {
+  mark.append(svg('title', {}, text));
   return mark;
 }
 
-/** From values to pixels. */
+/** Maps values to pixels. */
 export interface IScale {
   (value: number): number;
   ticks: [number, string][];
 }
 
-/** A scale between two pixels; labelled places instead of numbers where there are labels. */
-export function scaleOf(
+/** Returns a scale between two pixels; a categorical one where there are labels. */
+export function createScale(
   values: readonly (number | null)[],
   from: number,
   to: number,
@@ -122,14 +124,14 @@ export function scaleOf(
   const known = values.filter((value): value is number => value !== null);
   if (labels.length > 0) {
     const gap = (to - from) / labels.length;
-    const place = (value: number): number => from + gap * (value + 0.5);
-    return Object.assign(place, {
-      ticks: labels.map((label, at): [number, string] => [at, label])
+    const position = (value: number): number => from + gap * (value + 0.5);
+    return Object.assign(position, {
+      ticks: labels.map((label, index): [number, string] => [index, label])
     });
   }
-  const inside = isLog ? known.filter(value => value > 0).map(Math.log10) : known;
-  let low = inside.reduce((a, b) => Math.min(a, b), Infinity);
-  let high = inside.reduce((a, b) => Math.max(a, b), -Infinity);
+  const drawn = isLog ? known.filter(value => value > 0).map(Math.log10) : known;
+  let low = drawn.reduce((a, b) => Math.min(a, b), Infinity);
+  let high = drawn.reduce((a, b) => Math.max(a, b), -Infinity);
   if (!Number.isFinite(low)) {
     [low, high] = [0, 1];
   }
@@ -138,35 +140,35 @@ export function scaleOf(
   }
   const margin = 0.04 * (high - low);
   [low, high] = [low - margin, high + margin];
-  const place = (value: number): number => {
+  const position = (value: number): number => {
     const at = isLog ? Math.log10(Math.max(value, 1e-300)) : value;
     return from + ((at - low) / (high - low)) * (to - from);
   };
   const ticks = isLog
-    ? logTicks(10 ** low, 10 ** high, MOST_TICKS)
-    : niceTicks(low, high, MOST_TICKS);
-  return Object.assign(place, { ticks: labelled(ticks) });
+    ? logTicks(10 ** low, 10 ** high, MAX_TICKS)
+    : niceTicks(low, high, MAX_TICKS);
+  return Object.assign(position, { ticks: withLabels(ticks) });
 }
 
-function labelled(ticks: number[]): [number, string][] {
-  const texts = tickTexts(ticks);
-  return ticks.map((tick, at) => [tick, texts[at] ?? '']);
+function withLabels(ticks: number[]): [number, string][] {
+  const labels = tickLabels(ticks);
+  return ticks.map((tick, index) => [tick, labels[index] ?? '']);
 }
 
-/** The box with room at the left for the labels of a scale. */
-export function beside(box: IBox, scale: IScale): IBox {
-  const letters = Math.max(...scale.ticks.map(([, label]) => shortened(label).length), 0);
-  return { ...box, left: Math.max(box.left, LETTER * letters + 12) };
+/** Returns the box with room at the left for the labels of a scale. */
+export function withLabelRoom(box: IBox, scale: IScale): IBox {
+  const length = Math.max(...scale.ticks.map(([, label]) => shortLabel(label).length), 0);
+  return { ...box, left: Math.max(box.left, CHARACTER_WIDTH * length + 12) };
 }
 
-/** A label as long as there is room for; a number is never cut. */
-export function shortened(label: string): string {
-  return label.length > MOST_LETTERS && Number.isNaN(Number(label.replace(/[,M]/g, '')))
-    ? `${label.slice(0, MOST_LETTERS - 1)}…`
+/** Returns a label, cut where it is too long; a number is never cut. */
+export function shortLabel(label: string): string {
+  return label.length > MAX_LABEL_LENGTH && Number.isNaN(Number(label.replace(/[,M]/g, '')))
+    ? `${label.slice(0, MAX_LABEL_LENGTH - 1)}…`
     : label;
 }
 
-/** Lines and numbers at the left. */
+/** Draws grid lines and labels at the left. */
 export function drawLeftAxis(canvas: SVGSVGElement, box: IBox, scale: IScale): void {
   for (const [value, label] of scale.ticks) {
     const y = scale(value);
@@ -175,33 +177,35 @@ export function drawLeftAxis(canvas: SVGSVGElement, box: IBox, scale: IScale): v
       svg(
         'text',
         { x: box.left - 6, y: y + 3.5, 'text-anchor': 'end', class: 'jt-Tick' },
-        shortened(label)
+        shortLabel(label)
       )
     );
   }
 }
 
-/** Numbers at the bottom, none of them beyond the picture's right end. */
+/** Draws labels at the bottom, none of them beyond the right end. */
 export function drawBottomAxis(canvas: SVGSVGElement, box: IBox, scale: IScale): void {
   const end = canvas.viewBox.baseVal.width;
   for (const [value, label] of scale.ticks) {
-    const text = shortened(label);
-    const x = Math.min(scale(value), end - (LETTER * text.length) / 2);
+    const text = shortLabel(label);
+    const x = Math.min(scale(value), end - (CHARACTER_WIDTH * text.length) / 2);
     canvas.append(
       svg('text', { x, y: box.bottom + 15, 'text-anchor': 'middle', class: 'jt-Tick' }, text)
     );
   }
 }
 
-/** A line through points; empty where a value is missing. */
-export function path(points: readonly (readonly [number, number] | null)[]): string {
-  let isDown = false;
+/** Returns the path of a line through points, with a gap where a value is missing. */
+export function linePath(points: readonly (readonly [number, number] | null)[]): string {
+  let isDrawing = false;
   return points
     .map(point => {
-      const word =
-        point === null ? '' : `${isDown ? 'L' : 'M'}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-      isDown = point !== null;
-      return word;
+      const part =
+        point === null
+          ? ''
+          : `${isDrawing ? 'L' : 'M'}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
+      isDrawing = point !== null;
+      return part;
     })
     .join('');
 }

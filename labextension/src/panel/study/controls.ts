@@ -1,28 +1,29 @@
 /**
- * What a search takes by hand while it runs: a trial with these values, or a narrower range.
+ * The controls of a search while it runs: enqueue a trial with given values, narrow a range.
  */
 import type { IParam, IStudy } from '../../protocol/types.js';
-import type { Say, Tell } from '../controls.js';
+import type { SendCommand, ShowMessage } from '../controls.js';
 import { button } from '../controls.js';
+import { RunCommands } from '../../tokens.js';
 import { element } from '../dom.js';
-import { paramText, ranking } from './plots.js';
+import { paramText, ranking } from './trials.js';
 
-const DRAWN = 'drawn';
+const SAMPLED = 'drawn';
 
-/** Two buttons; each opens a line of inputs. */
-export class ByHand {
+/** Two buttons; each opens a form. */
+export class StudyControls {
   readonly node = element('div', 'jt-ByHand');
   private readonly _add = element('form', 'jt-AddTrial');
   private readonly _narrow = element('form', 'jt-Narrow');
   private _study: IStudy | null = null;
 
   /**
-   * @param _tell - Told what is to be done.
-   * @param _say - Told what is wrong with what was typed.
+   * @param _send - Sends a command to the search.
+   * @param _showMessage - Shows what is wrong with an input.
    */
   constructor(
-    private readonly _tell: Tell,
-    private readonly _say: Say
+    private readonly _send: SendCommand,
+    private readonly _showMessage: ShowMessage
   ) {
     this.node.append(
       button('Add a trial', 'a trial with values of your own', () => this._open(this._add)),
@@ -38,7 +39,7 @@ export class ByHand {
     this._close();
   }
 
-  /** Shows what can be done to a study; `null` where nothing can. */
+  /** Shows the controls of a study; hides them where it is null. */
   update(study: IStudy | null): void {
     this.node.hidden = study === null || study.params.length === 0;
     this._study = study;
@@ -64,10 +65,10 @@ export class ByHand {
     this._narrow.hidden = true;
   }
 
-  private _onSubmit(event: Event, work: () => void): void {
+  private _onSubmit(event: Event, submit: () => void): void {
     event.preventDefault();
-    this._say('');
-    work();
+    this._showMessage('');
+    submit();
   }
 
   private _onAdd(): void {
@@ -75,22 +76,22 @@ export class ByHand {
     const fields = this._add.querySelectorAll<HTMLInputElement | HTMLSelectElement>('[name]');
     for (const field of Array.from(fields)) {
       const param = this._study?.params.find(({ name }) => name === field.name);
-      const typed = field.value.trim();
-      if (typed === '' || param === undefined) {
+      const input = field.value.trim();
+      if (input === '' || param === undefined) {
         continue;
       }
-      const value = param.labels.length > 0 ? choiceOf(typed) : Number(typed);
+      const value = param.labels.length > 0 ? choiceOf(input) : Number(input);
       if (typeof value === 'number' && !Number.isFinite(value)) {
-        this._say(`\`${field.name}\`: \`${typed}\` is no number`);
+        this._showMessage(`\`${field.name}\`: \`${input}\` is no number`);
         return;
       }
       values[field.name] = value;
     }
     if (Object.keys(values).length === 0) {
-      this._say('type a value for at least one name; the others are drawn');
+      this._showMessage('type a value for at least one name; the others are drawn');
       return;
     }
-    this._tell('add_trial', { values });
+    this._send(RunCommands.addTrial, { values });
     this._close();
   }
 
@@ -100,35 +101,35 @@ export class ByHand {
         .querySelector<HTMLInputElement | HTMLSelectElement>(`[name=${name}]`)
         ?.value.trim() ?? '';
     const ends = [read('low'), read('high')];
-    const wrong = ends.find(end => end === '' || !Number.isFinite(Number(end)));
-    if (wrong !== undefined) {
-      this._say(`\`${wrong}\` is no end of a range; expected a number such as 1e-3`);
+    const invalid = ends.find(end => end === '' || !Number.isFinite(Number(end)));
+    if (invalid !== undefined) {
+      this._showMessage(`\`${invalid}\` is no end of a range; expected a number such as 1e-3`);
       return;
     }
-    this._tell('narrow', { ranges: { [read('param')]: ends.join('..') } });
+    this._send(RunCommands.narrow, { ranges: { [read('param')]: ends.join('..') } });
     this._close();
   }
 }
 
-/** A field for each parameter, empty for what is drawn; what the best trial had as a hint. */
+/** Returns a field for each parameter, empty for one that is sampled; its hint is the value of the best trial. */
 function addFields(study: IStudy): HTMLElement[] {
   const best = ranking(study)[0] ?? -1;
   const fields = study.params.map(param => {
     if (param.labels.length === 0) {
-      const hint = best < 0 ? DRAWN : paramText(param, best);
-      return labelled(param.name, input(param.name, '', hint));
+      const hint = best < 0 ? SAMPLED : paramText(param, best);
+      return withLabel(param.name, textInput(param.name, '', hint));
     }
     const select = element('select', '');
     select.name = param.name;
-    select.append(option(DRAWN, ''), ...param.labels.map(label => option(label, label)));
-    return labelled(param.name, select);
+    select.append(option(SAMPLED, ''), ...param.labels.map(label => option(label, label)));
+    return withLabel(param.name, select);
   });
   const add = element('button', 'jt-Button', 'Add');
   add.type = 'submit';
   return [...fields, add];
 }
 
-/** A range, and the ends it shall have. */
+/** Returns the fields of a range: which one, and its new ends. */
 function narrowFields(study: IStudy): HTMLElement[] {
   const ranges = study.params.filter(param => param.low !== null && param.high !== null);
   if (ranges.length === 0) {
@@ -137,7 +138,7 @@ function narrowFields(study: IStudy): HTMLElement[] {
   const which = element('select', '');
   which.name = 'param';
   which.append(...ranges.map(({ name }) => option(name, name)));
-  const [low, high] = [input('low', '', ''), input('high', '', '')];
+  const [low, high] = [textInput('low', '', ''), textInput('high', '', '')];
   const fill = (): void => {
     const range: IParam | undefined = ranges.find(({ name }) => name === which.value);
     low.value = String(range?.low ?? '');
@@ -147,10 +148,10 @@ function narrowFields(study: IStudy): HTMLElement[] {
   fill();
   const narrow = element('button', 'jt-Button', 'Narrow');
   narrow.type = 'submit';
-  return [labelled('range', which), labelled('from', low), labelled('to', high), narrow];
+  return [withLabel('range', which), withLabel('from', low), withLabel('to', high), narrow];
 }
 
-/** A choice as Python has it: labels are `str()` of the choices. */
+/** Returns a choice as JSON: labels are `str()` of the choices in Python. */
 function choiceOf(label: string): unknown {
   if (label === 'True' || label === 'False') {
     return label === 'True';
@@ -158,24 +159,24 @@ function choiceOf(label: string): unknown {
   return label.trim() !== '' && Number.isFinite(Number(label)) ? Number(label) : label;
 }
 
-function labelled(name: string, field: HTMLElement): HTMLElement {
-  const made = element('label', '', name);
-  made.append(field);
-  return made;
+function withLabel(name: string, field: HTMLElement): HTMLElement {
+  const node = element('label', '', name);
+  node.append(field);
+  return node;
 }
 
-function input(name: string, value: string, hint: string): HTMLInputElement {
-  const made = element('input', '');
-  made.name = name;
-  made.type = 'text';
-  made.value = value;
-  made.placeholder = hint;
-  made.autocomplete = 'off';
-  return made;
+function textInput(name: string, value: string, hint: string): HTMLInputElement {
+  const node = element('input', '');
+  node.name = name;
+  node.type = 'text';
+  node.value = value;
+  node.placeholder = hint;
+  node.autocomplete = 'off';
+  return node;
 }
 
 function option(label: string, value: string): HTMLOptionElement {
-  const made = element('option', '', label);
-  made.value = value;
-  return made;
+  const node = element('option', '', label);
+  node.value = value;
+  return node;
 }

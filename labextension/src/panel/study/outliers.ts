@@ -1,62 +1,65 @@
 /**
- * What an axis of the objective leaves out: the worst trials, where they would press the good ones together.
+ * Clipping of outliers: the worst trials, where they would press the good ones together.
  */
 import { valueText } from '../format.js';
 
-/** Of so many trials or more, so large a share may lie beyond the end of the axis. */
-const FEWEST_TO_CUT = 10;
-const WORST_SHARE = 0.2;
-/** Only where they would make the axis so many times as long. */
-const WORTH_IT = 2;
+/** With at least so many trials, this share of them may be clipped. */
+const MIN_TRIALS = 10;
+const MAX_CLIPPED_SHARE = 0.2;
+/** They are clipped only where the axis would be so many times as long. */
+const MIN_STRETCH = 2;
 
-/** Values as an axis takes them. */
-export interface IReadable {
-  /** Those beyond the end stand at it. */
+/** Values with the outliers clipped. */
+export interface IClippedValues {
+  /** Outliers are at the limit. */
   values: (number | null)[];
-  /** Whether a value lies beyond the end. */
-  isBeyond: boolean[];
-  /** How many, and beyond what; empty where there are none. */
-  words: string;
+  /** Whether each value was clipped. */
+  isClipped: boolean[];
+  /** How many were clipped, and at which limit; empty where none was. */
+  note: string;
 }
 
-/** Values, the worst few of them at the end of the axis where they lie far from all others. */
-export function readable(values: readonly (number | null)[], mode: 'min' | 'max'): IReadable {
+/** Returns values, the worst few of them clipped where they lie far from all others. */
+export function clipOutliers(
+  values: readonly (number | null)[],
+  mode: 'min' | 'max'
+): IClippedValues {
   const sign = mode === 'max' ? 1 : -1;
-  const edge = edgeOf(values, sign);
-  const isBeyond = values.map(
-    value => value !== null && edge !== null && sign * (value - edge) < 0
+  const limit = clipLimit(values, sign);
+  const isClipped = values.map(
+    value => value !== null && limit !== null && sign * (value - limit) < 0
   );
-  const count = isBeyond.filter(Boolean).length;
+  const count = isClipped.filter(Boolean).length;
   const side = mode === 'max' ? 'below' : 'above';
   return {
-    values: values.map((value, place) => (isBeyond[place] ? edge : value)),
-    isBeyond,
-    words: count === 0 ? '' : `${count} ${side} ${valueText(edge)}`
+    values: values.map((value, index) => (isClipped[index] ? limit : value)),
+    isClipped,
+    note: count === 0 ? '' : `${count} ${side} ${valueText(limit)}`
   };
 }
 
-/** What is said beside a picture of such values. */
-export function said({ words }: IReadable, how: string): string {
-  return words === '' ? '' : `${words}: ${how}`;
+/** Returns the note of a chart with clipped values, and how they are drawn; empty where none was clipped. */
+export function outlierNote({ note }: IClippedValues, drawnAs: string): string {
+  return note === '' ? '' : `${note}: ${drawnAs}`;
 }
 
-/** What stands for values beyond the edge where each is a mark of its own. */
+/** How clipped values are drawn where each trial has a mark of its own. */
 export const AS_TRIANGLES = 'triangles at the edge';
 
-/** The worst value that is drawn where it lies; null where all are. */
-function edgeOf(values: readonly (number | null)[], sign: 1 | -1): number | null {
+/** Returns the worst value that is not clipped; null where none is clipped. */
+function clipLimit(values: readonly (number | null)[], sign: 1 | -1): number | null {
   const known = values
     .filter((value): value is number => value !== null)
     .sort((a, b) => sign * (a - b));
   const [worst, best] = [known[0], known[known.length - 1]];
-  const edge = known[Math.floor(known.length * WORST_SHARE)];
+  const limit = known[Math.floor(known.length * MAX_CLIPPED_SHARE)];
   if (
-    known.length < FEWEST_TO_CUT ||
+    known.length < MIN_TRIALS ||
     worst === undefined ||
     best === undefined ||
-    edge === undefined
+    limit === undefined
   ) {
     return null;
   }
-  return Math.abs(best - worst) > WORTH_IT * Math.abs(best - edge) ? edge : null;
+  return Math.abs(best - worst) > MIN_STRETCH * Math.abs(best - limit) ? limit : null;
 }

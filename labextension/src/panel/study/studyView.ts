@@ -1,82 +1,88 @@
 /**
- * A search in its panel: trials as live curves, one after the other, by their values, and as a table.
+ * The study of a search in its panel: charts, controls, and a table of the trials.
  */
 import { Widget } from '@lumino/widgets';
 
 import type { IParam, IStudy } from '../../protocol/types.js';
-import type { Say, Tell } from '../controls.js';
+import type { SendCommand, ShowMessage } from '../controls.js';
 import { element } from '../dom.js';
 import { Contour } from './contour.js';
-import { AS_TRIANGLES, said } from './outliers.js';
-import { Figure } from './chartFrame.js';
-import { parallel } from './parallelCoordinates.js';
-import { ByHand } from './controls.js';
-import { curveValues, curves, front, history, importance, objective, slice } from './plots.js';
+import { AS_TRIANGLES, outlierNote } from './outliers.js';
+import { ChartFrame } from './chartFrame.js';
+import { drawParallelCoordinates } from './parallelCoordinates.js';
+import { StudyControls } from './controls.js';
+import {
+  drawFront,
+  drawHistory,
+  drawImportance,
+  drawIntermediateValues,
+  drawSlice
+} from './plots.js';
+import { byImportance, intermediateValues, NO_TRIAL, objectiveValues } from './trials.js';
 import { TrialTable } from './trialTable.js';
 
-const MOST_SLICES = 6;
-const NONE = -1;
+const MAX_SLICES = 6;
 
-/** What a study needs of the panel around it. */
+/** The panel around a study. */
 export interface IStudyHost {
-  /** Makes the panel of a trial's run. */
-  open(run: string, name: string): Widget;
-  /** Carries a command to the study. */
-  tell: Tell;
+  /** Returns the panel of a trial's run. */
+  createPanel(run: string, name: string): Widget;
+  /** Sends a command to the study. */
+  send: SendCommand;
   /** Stops the run of a trial. */
   stopTrial(run: string): void;
-  /** Says what is wrong with something typed. */
-  say: Say;
+  /** Shows what is wrong with an input. */
+  showMessage: ShowMessage;
 }
 
-/** Everything a panel shows of a study, below its header. */
+/** The part of a panel below the header of a search. */
 export class StudyView {
   readonly node = element('div', 'jt-Study');
-  private readonly _curves = new Figure();
-  private readonly _history = new Figure();
-  private readonly _front = new Figure();
-  private readonly _importance = new Figure(220);
-  private readonly _parallel = new Figure(220);
-  private readonly _slices: Figure[] = [];
+  private readonly _curves = new ChartFrame();
+  private readonly _history = new ChartFrame();
+  private readonly _front = new ChartFrame();
+  private readonly _importance = new ChartFrame(220);
+  private readonly _parallel = new ChartFrame(220);
+  private readonly _slices: ChartFrame[] = [];
   private readonly _grid = element('div', 'jt-StudyGrid');
   private readonly _sliceGrid = element('div', 'jt-StudyGrid jt-mod-small');
   private readonly _contour = new Contour();
-  private readonly _hand: ByHand;
+  private readonly _controls: StudyControls;
   private readonly _table = new TrialTable(
-    trial => this._onChosen(trial),
+    trial => this._onSelect(trial),
     run => this._host.stopTrial(run)
   );
-  private readonly _place = element('div', 'jt-TrialRun');
+  private readonly _trialHost = element('div', 'jt-TrialRun');
   private _study: IStudy | null = null;
-  private _chosen = NONE;
-  private _isSteered = false;
+  private _selected = NO_TRIAL;
+  private _takesCommands = false;
   private _run: Widget | null = null;
 
   constructor(private readonly _host: IStudyHost) {
-    this._hand = new ByHand(_host.tell, _host.say);
+    this._controls = new StudyControls(_host.send, _host.showMessage);
     const wide = element('div', 'jt-StudyWide');
     wide.append(this._parallel.node, this._importance.node);
     this._grid.append(this._curves.node, this._history.node, this._front.node);
     this.node.append(
       this._grid,
       wide,
-      this._contour.figure.node,
+      this._contour.frame.node,
       this._sliceGrid,
-      this._hand.node,
+      this._controls.node,
       this._table.node,
-      this._place
+      this._trialHost
     );
     this.node.hidden = true;
   }
 
   /**
-   * Shows a study; nothing where there is none.
+   * Shows a study; hides the view where it is null.
    *
-   * @param isSteered - Whether it runs, and can be told something from here.
+   * @param takesCommands - Whether it runs, and its panel may send commands.
    */
-  update(study: IStudy | null, isSteered: boolean): void {
+  update(study: IStudy | null, takesCommands: boolean): void {
     this.node.hidden = study === null;
-    this._isSteered = isSteered;
+    this._takesCommands = takesCommands;
     if (study === null) {
       return;
     }
@@ -84,100 +90,99 @@ export class StudyView {
     this._draw(study);
   }
 
+  /** Releases the charts and the panel of the selected trial. */
   dispose(): void {
     this._run?.dispose();
     [this._curves, this._history, this._front, this._importance, this._parallel]
-      .concat([this._contour.figure])
+      .concat([this._contour.frame])
       .concat(this._slices)
-      .forEach(figure => figure.dispose());
+      .forEach(frame => frame.dispose());
   }
 
   private _draw(study: IStudy): void {
     const metric = study.objectives[0]?.metric ?? '';
     const second = study.objectives[1]?.metric ?? '';
-    this._curves.update(`${metric} over epochs`, curves(study, this._chosen), legend(study));
-    const told = objective(study);
+    this._curves.update(
+      `${metric} over epochs`,
+      drawIntermediateValues(study, this._selected),
+      legend(study)
+    );
+    const values = objectiveValues(study);
     this._history.update(
       `${metric} by trial`,
-      history(study, this._chosen),
-      said(told, AS_TRIANGLES)
+      drawHistory(study, this._selected),
+      outlierNote(values, AS_TRIANGLES)
     );
-    this._front.update(`${second} against ${metric}`, front(study, this._chosen));
-    this._importance.update('what matters', importance(study), unshown(study));
+    this._front.update(`${second} against ${metric}`, drawFront(study, this._selected));
+    this._importance.update('what matters', drawImportance(study), paramNote(study));
     this._parallel.update(
       'all values together',
-      parallel(study, this._chosen),
-      together([said(told, 'lines to the edge'), unshown(study)])
+      drawParallelCoordinates(study, this._selected),
+      joinNotes([outlierNote(values, 'lines to the edge'), paramNote(study)])
     );
-    const weighed = byWeight(study);
-    this._contour.update(study, weighed, this._chosen);
-    this._drawSlices(study, weighed, metric);
-    this._hand.update(this._isSteered ? study : null);
-    this._table.update(study, this._chosen, this._isSteered);
+    const params = byImportance(study);
+    this._contour.update(study, params, this._selected);
+    this._drawSlices(study, params, metric);
+    this._controls.update(this._takesCommands ? study : null);
+    this._table.update(study, this._selected, this._takesCommands);
   }
 
-  private _drawSlices(study: IStudy, weighed: IParam[], metric: string): void {
-    const words = said(objective(study), AS_TRIANGLES);
-    const isTold = study.values[0]?.some(value => value !== null) ?? false;
-    const params = weighed.slice(0, isTold ? MOST_SLICES : 0);
-    while (this._slices.length < params.length) {
-      const figure = new Figure(150);
-      this._slices.push(figure);
-      this._sliceGrid.append(figure.node);
+  private _drawSlices(study: IStudy, params: IParam[], metric: string): void {
+    const note = outlierNote(objectiveValues(study), AS_TRIANGLES);
+    const hasValues = study.values[0]?.some(value => value !== null) ?? false;
+    const drawn = params.slice(0, hasValues ? MAX_SLICES : 0);
+    while (this._slices.length < drawn.length) {
+      const frame = new ChartFrame(150);
+      this._slices.push(frame);
+      this._sliceGrid.append(frame.node);
     }
-    this._slices.forEach((figure, place) => {
-      const param = params[place];
-      const draw = param === undefined ? null : slice(study, param, this._chosen);
-      figure.update(param === undefined ? '' : `${metric} by ${param.name}`, draw, words);
+    this._slices.forEach((frame, index) => {
+      const param = drawn[index];
+      const draw = param === undefined ? null : drawSlice(study, param, this._selected);
+      frame.update(param === undefined ? '' : `${metric} by ${param.name}`, draw, note);
     });
   }
 
-  private _onChosen(trial: number): void {
+  private _onSelect(trial: number): void {
     const study = this._study;
     if (study === null) {
       return;
     }
     this._run?.dispose();
     this._run = null;
-    this._chosen = trial === this._chosen ? NONE : trial;
-    const run = study.runs[study.numbers.indexOf(this._chosen)] ?? '';
-    if (this._chosen !== NONE && run !== '') {
-      this._run = this._host.open(run, `trial ${this._chosen}`);
-      Widget.attach(this._run, this._place);
+    this._selected = trial === this._selected ? NO_TRIAL : trial;
+    const run = study.runs[study.numbers.indexOf(this._selected)] ?? '';
+    if (this._selected !== NO_TRIAL && run !== '') {
+      this._run = this._host.createPanel(run, `trial ${this._selected}`);
+      Widget.attach(this._run, this._trialHost);
     }
     this._draw(study);
   }
 }
 
-/** What is searched, the most important first. */
-function byWeight(study: IStudy): IParam[] {
-  const weight = new Map(study.importance.map(({ name, share }) => [name, share]));
-  return [...study.params].sort((a, b) => (weight.get(b.name) ?? 0) - (weight.get(a.name) ?? 0));
-}
-
-/** What the colours of the lines stand for, where there is more than one. */
+/** Returns what the colours and dashes of the lines mean. */
 function legend(study: IStudy): string {
   const drawn = study.curves.filter(curve => curve.epochs.length > 0);
   const states = new Set(drawn.map(curve => curve.state));
-  const words = [
+  const notes = [
     states.has('running') ? 'orange: running' : '',
     states.has('waiting') ? 'dashed: begins again' : '',
     states.has('infeasible') ? 'dotted: breaks a constraint' : '',
     states.has('pruned') ? 'grey: pruned' : '',
     states.has('failed') ? 'red: failed' : '',
-    said(curveValues(study), AS_TRIANGLES)
+    outlierNote(intermediateValues(study), AS_TRIANGLES)
   ];
-  return together(words);
+  return joinNotes(notes);
 }
 
-/** How many of the names are not shown, where there are many. */
-function unshown(study: IStudy): string {
+/** Returns how many of the parameters are shown, where some are not. */
+function paramNote(study: IStudy): string {
   const shown = study.params.length;
   return study.paramCount > shown
     ? `${shown} of ${study.paramCount} names: those that matter most`
     : '';
 }
 
-function together(words: string[]): string {
-  return words.filter(word => word !== '').join(' · ');
+function joinNotes(notes: string[]): string {
+  return notes.filter(note => note !== '').join(' · ');
 }

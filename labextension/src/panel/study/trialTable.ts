@@ -4,50 +4,51 @@
 import type { IStudy } from '../../protocol/types.js';
 import { button } from '../controls.js';
 import { element } from '../dom.js';
-import { durationText, valueText } from '../format.js';
-import { paramText, ranking } from './plots.js';
+import { valueText } from '../format.js';
+import { paramText, tableOrder, trialDurationText, type SelectedTrial } from './trials.js';
 
-const FEW = 8;
-const MOST = 300;
+/** Rows of the collapsed and of the expanded table. */
+const COLLAPSED_ROWS = 8;
+const MAX_ROWS = 300;
 
-/** Those that run, those that wait, the complete by their objective, the infeasible, the others, newest first. */
+/** A table of the trials, in the order of `tableOrder`. */
 export class TrialTable {
   readonly node = element('div', 'jt-Trials');
-  private _isWhole = false;
-  private _isSteered = false;
-  private _drawnAs = '';
+  private _isExpanded = false;
+  private _canStop = false;
+  private _drawnKey = '';
 
   /**
-   * @param _choose - Told the number of a trial that is clicked.
-   * @param _stop - Told the run of a trial that shall end.
+   * @param _select - Called with the number of a trial that is clicked.
+   * @param _stop - Called with the run of a trial that is to be stopped.
    */
   constructor(
-    private readonly _choose: (trial: number) => void,
+    private readonly _select: (trial: number) => void,
     private readonly _stop: (run: string) => void
   ) {}
 
   /**
    * Shows the trials.
    *
-   * @param isSteered - Whether one that runs can be stopped.
+   * @param canStop - Whether a running trial can be stopped.
    */
-  update(study: IStudy, chosen: number, isSteered: boolean): void {
-    this._isSteered = isSteered;
+  update(study: IStudy, selected: SelectedTrial, canStop: boolean): void {
+    this._canStop = canStop;
     const key = JSON.stringify([
       study.numbers,
       study.states,
       study.values,
       study.runs,
-      chosen,
-      this._isWhole,
-      isSteered
+      selected,
+      this._isExpanded,
+      canStop
     ]);
-    if (key === this._drawnAs) {
+    if (key === this._drawnKey) {
       return;
     }
-    this._drawnAs = key;
-    const places = order(study);
-    const shown = places.slice(0, this._isWhole ? MOST : FEW);
+    this._drawnKey = key;
+    const indexes = tableOrder(study);
+    const rows = indexes.slice(0, this._isExpanded ? MAX_ROWS : COLLAPSED_ROWS);
     const table = element('table', 'jt-TrialTable');
     const head = element('tr', '');
     const names = [
@@ -61,72 +62,60 @@ export class TrialTable {
     const top = element('thead', '');
     top.append(head);
     const body = element('tbody', '');
-    body.append(...shown.map(place => this._row(study, place, chosen)));
+    body.append(...rows.map(index => this._row(study, index, selected)));
     table.append(top, body);
     this.node.replaceChildren(table);
-    if (places.length > FEW) {
-      this.node.append(this._more(study, chosen, places.length));
+    if (indexes.length > COLLAPSED_ROWS) {
+      this.node.append(this._expandButton(study, selected, indexes.length));
     }
   }
 
-  private _row(study: IStudy, place: number, chosen: number): HTMLElement {
-    const number = study.numbers[place] ?? 0;
-    const state = study.states[place] ?? 'failed';
+  private _row(study: IStudy, index: number, selected: SelectedTrial): HTMLElement {
+    const number = study.numbers[index] ?? 0;
+    const state = study.states[index] ?? 'failed';
     const row = element('tr', `jt-Trial jt-mod-${state}`);
-    row.classList.toggle('jt-mod-chosen', number === chosen);
+    row.classList.toggle('jt-mod-chosen', number === selected);
     const name = element('button', 'jt-Link', String(number));
     name.type = 'button';
     name.title = `show the run of trial ${number}`;
-    name.setAttribute('aria-expanded', String(number === chosen));
+    name.setAttribute('aria-expanded', String(number === selected));
     const first = element('td', '');
     first.append(name);
     const cells = [
       first,
       element('td', 'jt-TrialState', state),
-      ...study.values.map(column => element('td', '', valueText(column[place] ?? null))),
-      ...study.params.map(param => element('td', '', paramText(param, place))),
-      this._last(study, place, state === 'running')
+      ...study.values.map(column => element('td', '', valueText(column[index] ?? null))),
+      ...study.params.map(param => element('td', '', paramText(param, index))),
+      this._lastCell(study, index, state === 'running')
     ];
     row.append(...cells);
-    row.addEventListener('click', () => this._choose(number));
+    row.addEventListener('click', () => this._select(number));
     return row;
   }
 
-  /** How long it took; while it runs, a button that stops it. */
-  private _last(study: IStudy, place: number, isRunning: boolean): HTMLElement {
+  /** Returns a cell with the duration of a trial, or while it runs with a button that stops it. */
+  private _lastCell(study: IStudy, index: number, isRunning: boolean): HTMLElement {
     const cell = element('td', '');
-    const run = study.runs[place] ?? '';
-    if (!isRunning || !this._isSteered || run === '') {
-      cell.textContent = tookText(study.seconds[place] ?? null);
+    const run = study.runs[index] ?? '';
+    if (!isRunning || !this._canStop || run === '') {
+      cell.textContent = trialDurationText(study.seconds[index] ?? null);
       return cell;
     }
-    const words = `stop trial ${study.numbers[place]}; the search goes on`;
-    const stop = button('Stop', words, () => this._stop(run));
+    const title = `stop trial ${study.numbers[index]}; the search goes on`;
+    const stop = button('Stop', title, () => this._stop(run));
     stop.addEventListener('click', event => event.stopPropagation());
     cell.append(stop);
     return cell;
   }
 
-  private _more(study: IStudy, chosen: number, count: number): HTMLElement {
-    const words = this._isWhole ? 'Show the best' : `Show all ${count.toLocaleString('en-US')}`;
-    const button = element('button', 'jt-Link jt-More', words);
+  private _expandButton(study: IStudy, selected: SelectedTrial, count: number): HTMLElement {
+    const label = this._isExpanded ? 'Show the best' : `Show all ${count.toLocaleString('en-US')}`;
+    const button = element('button', 'jt-Link jt-More', label);
     button.type = 'button';
     button.addEventListener('click', () => {
-      this._isWhole = !this._isWhole;
-      this.update(study, chosen, this._isSteered);
+      this._isExpanded = !this._isExpanded;
+      this.update(study, selected, this._canStop);
     });
     return button;
   }
-}
-
-function tookText(seconds: number | null): string {
-  return seconds !== null && seconds < 10 ? `${seconds.toFixed(1)} s` : durationText(seconds);
-}
-
-function order(study: IStudy): number[] {
-  const done = ranking(study);
-  const of = (state: string): number[] =>
-    study.numbers.map((_, place) => place).filter(place => study.states[place] === state);
-  const rest = [...of('pruned'), ...of('failed')].sort((a, b) => b - a);
-  return [...of('running'), ...of('waiting'), ...done, ...of('infeasible'), ...rest];
 }
