@@ -103,7 +103,7 @@ def _table(snapshot: dict[str, Any]) -> str:
         return ""
     cells = "".join(
         f'<td style="text-align:left;padding:2px 18px 6px 0;border:0">{_label(label)}<b>{html.escape(value)}</b></td>'
-        for label, value in words
+        for label, value, _ in words
     )
     return f'<table style="border-collapse:collapse;margin:0;border:0"><tr style="background:none">{cells}</tr></table>'
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyter_train.panel.format import duration_text, value_text
+from jupyter_train.run import RunStatus
 
 _MAX_EVENTS = 6
 _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
@@ -13,18 +15,50 @@ _WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
 LIVE_STATUSES = ("queued", "running", "paused")
 
 
+class PartKind(enum.StrEnum):
+    """What a part of the status line says."""
+
+    TRIALS = "trials"
+    COUNT = "count"
+    EPOCHS = "epochs"
+    STEPS = "steps"
+    SPEED = "speed"
+    ETA = "eta"
+    DURATION = "duration"
+    BEST = "best"
+
+
+class StatusPart(NamedTuple):
+    """A part of the status line.
+
+    Attributes:
+        label: Stands before the value; empty where the value says what it is.
+        value: The number as text.
+        kind: What it says, whatever its words.
+    """
+
+    label: str
+    value: str
+    kind: PartKind
+
+    @property
+    def text(self) -> str:
+        """Label and value."""
+        return f"{self.label} {self.value}".strip()
+
+
 def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
     """What a renderer shows as it is: status line, status, status of a view that nobody updates, and notices."""
     return {
-        "status_line": [list(pair) for pair in progress_words(snapshot)],
+        "status_line": [[part.label, part.value, part.kind.value] for part in progress_words(snapshot)],
         "status_text": status_words(snapshot),
         "status_text_later": status_words(snapshot, is_saved=True),
         "notices": [list(pair) for pair in notices(snapshot)],
     }
 
 
-def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
-    """(label, value) pairs of the status line: trials or epochs and steps, speed, time left or taken, best.
+def progress_words(snapshot: dict[str, Any]) -> list[StatusPart]:
+    """The parts of the status line: trials or epochs and steps, speed, time left or taken, best.
 
     Epochs are counted; the best one is named by its number, from 0, as Lightning does.
     """
@@ -32,22 +66,24 @@ def progress_words(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     is_live = snapshot["status"] in LIVE_STATUSES
     words = []
     if progress.get("trial") is not None:
-        words.append((progress.get("unit") or "trials", _of(progress["trial"], progress.get("trials"))))
+        trials = _of(progress["trial"], progress.get("trials"))
+        words.append(StatusPart(progress.get("unit") or "trials", trials, PartKind.TRIALS))
         counts = progress.get("counts") or {}
-        words += [(name, str(counts[name])) for name in ("pruned", "fail") if counts.get(name)]
+        shown = [name for name in ("pruned", "fail") if counts.get(name)]
+        words += [StatusPart(name, str(counts[name]), PartKind.COUNT) for name in shown]
     if progress.get("epoch") is not None:
-        words.append(("", _epochs_text(progress["epoch"], progress.get("epochs"))))
+        words.append(StatusPart("", _epochs_text(progress["epoch"], progress.get("epochs")), PartKind.EPOCHS))
     if progress.get("step") is not None:
-        words.append(("step", _of(progress["step"], progress.get("steps"))))
+        words.append(StatusPart("step", _of(progress["step"], progress.get("steps")), PartKind.STEPS))
     if progress.get("steps_per_s"):
-        words.append(("steps/s", _rate_text(progress["steps_per_s"])))
+        words.append(StatusPart("steps/s", _rate_text(progress["steps_per_s"]), PartKind.SPEED))
     if is_live and progress.get("eta_s") is not None:
-        words.append(("left", duration_text(progress["eta_s"])))
+        words.append(StatusPart("left", duration_text(progress["eta_s"]), PartKind.ETA))
     elif not is_live and snapshot.get("duration_s") is not None:
-        words.append(("took", duration_text(snapshot["duration_s"])))
+        words.append(StatusPart("took", duration_text(snapshot["duration_s"]), PartKind.DURATION))
     best = snapshot.get("best")
     if best:
-        words += _best_words(best)
+        words += [StatusPart(label, value, PartKind.BEST) for label, value in _best_words(best)]
     return words
 
 
@@ -65,7 +101,7 @@ def _best_words(best: dict[str, Any]) -> list[tuple[str, str]]:
 
 def progress_text(snapshot: dict[str, Any], between: str = "  ") -> str:
     """The status line as text."""
-    return between.join(f"{label} {value}".strip() for label, value in progress_words(snapshot))
+    return between.join(part.text for part in progress_words(snapshot))
 
 
 def tags_text(snapshot: dict[str, Any]) -> str:
@@ -87,7 +123,20 @@ def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == "running" and stage in ("validating", "checking", "starting"):
         return {"checking": "checking validation"}.get(stage, str(stage))
-    return f"{status} with {snapshot['ended_with']}" if snapshot.get("ended_with") else str(status)
+    return ended_words(status, snapshot.get("ended_with", ""))
+
+
+def row_words(status: RunStatus, ended_with: str, progress: dict[str, Any]) -> str:
+    """A run's status in a list: `running, 7 of 30 epochs`, `finished with NaN`."""
+    epoch, epochs = progress.get("epoch"), progress.get("epochs")
+    if status.is_live and isinstance(epoch, int):
+        return f"{status}, {_epochs_text(epoch, epochs if isinstance(epochs, int) else None)}"
+    return ended_words(status, ended_with)
+
+
+def ended_words(status: str, ended_with: str) -> str:
+    """A status, with what the loss ended with where that was no finite number."""
+    return f"{status} with {ended_with}" if ended_with else str(status)
 
 
 def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:

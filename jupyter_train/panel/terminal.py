@@ -7,14 +7,37 @@ import shutil
 import unicodedata
 from typing import Any, TextIO
 
+<<<<<<< HEAD:jupyter_train/panel/terminal.py
 from jupyter_train.panel.format import value_text
 from jupyter_train.panel.redraw_schedule import PanelPart
 from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words, tags_text
 from jupyter_train.store.text_columns import without_codes
+=======
+from jupyter_train.panel.format import value_text
+from jupyter_train.panel.redraw_schedule import PanelPart
+from jupyter_train.panel.status import (
+    LIVE_STATUSES,
+    PartKind,
+    notices,
+    progress_words,
+    series_of,
+    status_words,
+    tags_text,
+)
+from jupyter_train.store.text_columns import without_codes
+>>>>>>> 75dc451 (Send the status line's parts by kind and a run's status in words):jupyter_train/panel/text.py
 
 _BETWEEN = "  "
 #: Fields of the line, those that matter most first.
 _RANKS = ("progress", "metric", "left", "ref", "status", "best", "metrics", "step", "steps/s", "bar", "rest")
+#: The rank of a part of the status line.
+_RANK_OF = {
+    PartKind.STEPS: "step",
+    PartKind.SPEED: "steps/s",
+    PartKind.ETA: "left",
+    PartKind.DURATION: "left",
+    PartKind.BEST: "best",
+}
 #: Those that stand only where there is room for all that matters more.
 _SPARE = ("bar", "rest")
 
@@ -101,10 +124,7 @@ def _fields(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     share = progress.get("step", 0) / progress["steps"] if progress.get("steps") else None
     if share is not None:
         fields.append(("bar", "▕" + ("█" * round(12 * min(1.0, share))).ljust(12, "·") + "▏"))
-    ranks = {"": "progress", "step": "step", "steps/s": "steps/s", "left": "left", "took": "left"}
-    said = [(ranks.get(label, "progress"), f"{label} {value}".strip()) for label, value in words]
-    if best is not None and said:
-        said[-1] = ("best", said[-1][1])
+    said = [(_RANK_OF.get(part.kind, "progress"), part.text) for part in words]
     values = [("metric" if name == first else "metrics", text) for name, text in newest[:4]]
     return [*fields, *said[:1], *values[:1], *said[1:], *values[1:]]
 
@@ -126,7 +146,7 @@ def table(snapshot: dict[str, Any], width: int | None = None) -> str:
         values = [value for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None]
         low, high = (min(values), max(values)) if values else (None, None)
         rows.append((one["name"], value_text(one["last"]), value_text(low), value_text(high)))
-    said = [f"{label} {value}".strip() for label, value in progress_words(snapshot)]
+    said = [part.text for part in progress_words(snapshot)]
     below = [tags_text(snapshot), *(text for _, text in notices(snapshot))]
     lines = [*_wrapped([str(snapshot["ref"]), status_words(snapshot), *said], width)]
     lines += [f"  {text}" for text in below if text]

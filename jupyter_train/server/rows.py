@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_train.exceptions import DamagedError
+from jupyter_train.panel.status import row_words
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
 from jupyter_train.store.readable_rows import unreadable_message
@@ -22,13 +23,15 @@ DAMAGE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 def row_of(store: Store, outline: RunIndexEntry, root: str) -> dict[str, Any]:
     """What the list shows of a run; `notebook` is relative to the server's root, empty when it lies outside."""
-    summary = outline.summary
+    summary, status = outline.summary, store.status_of(outline)
+    ended = ended_with(outline.status, summary)
     best, progress = summary.get("best") or {}, summary.get("progress") or {}
     return {
         "key": outline.key,
         "ref": f"{outline.name}-{outline.code}",
-        "status": store.status_of(outline).value,
-        "ended_with": ended_with(outline.status, summary),
+        "status": status.value,
+        "status_text": row_words(status, ended, progress),
+        "ended_with": ended,
         "kind": outline.kind,
         "metric": best.get("metric", ""),
         "best": best.get("value"),

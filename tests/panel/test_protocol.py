@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -11,21 +12,25 @@ from typing import Any
 import jsonschema
 import pytest
 
-from jupyter_train.panel.bundle import MIME_TYPE, loading_bundle, reference_bundle
+from jupyter_train.config.commands import VERBS
+from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, loading_bundle, reference_bundle
 from jupyter_train.panel.snapshot import packed
+from jupyter_train.panel.status import PartKind, row_words, spoken
+from jupyter_train.panel.text import table
+from jupyter_train.run import RunStatus
 from tests.browser.samples import finished_bundle
 from tests.panel.test_bundle import SCHEMA, SHAPES, recorded
 
 LABEXTENSION = Path(__file__).parents[2] / "labextension"
-COMPILED = LABEXTENSION / "lib" / "protocol" / "guards.js"  # `pip install -e .` has built it
+COMPILED = LABEXTENSION / "lib"  # `pip install -e .` has built it
 
 
-def read_by_renderer(*contents: Any) -> list[dict[str, Any]]:
-    """What the renderer's own `asPanel` makes of each bundle."""
+def read_by_renderer(*contents: Any, guard: str = "asPanel", module: str = "protocol/guards") -> list[dict[str, Any]]:
+    """What a type guard of the renderer makes of each content; `asPanel` reads bundles."""
     script = (
-        f"import {{ asPanel }} from {json.dumps(COMPILED.as_uri())};"
+        f"import {{ {guard} }} from {json.dumps((COMPILED / f'{module}.js').as_uri())};"
         "let text = ''; for await (const part of process.stdin) text += part;"
-        "console.log(JSON.stringify(JSON.parse(text).map(asPanel)));"
+        f"console.log(JSON.stringify(JSON.parse(text).map(content => {guard}(content))));"
     )
     done = subprocess.run(
         ["node", "--input-type=module", "-e", script],
@@ -56,11 +61,77 @@ def test_the_other_fields_arrive_as_they_were_sent(own_store) -> None:
     [panel] = read_by_renderer(sent)
     got = panel["snapshot"]
     assert (got["message"], got["asOf"], got["durationSeconds"]) == ("a word", sent["as_of"], sent["duration_s"])
-    assert (got["statusLine"], got["statusText"]) == (sent["status_line"], "failed")
+    assert got["statusText"] == "failed"
     assert got["best"]["value"] == sent["best"]["value"]
     assert got["notices"] == sent["notices"]
     assert ["error", "a word"] in sent["notices"]
     assert {event["text"] for event in sent["events"]} <= {text for _, text in sent["notices"]}
+
+
+#: Progress, and what else of a snapshot the status line says, of runs of each kind.
+LINES: dict[str, dict[str, Any]] = {
+    "a fit": {"progress": {"epoch": 7, "epochs": 30, "step": 1234, "steps": 20_000, "steps_per_s": 2.4, "eta_s": 40.0}},
+    "a fit without an end": {"progress": {"epoch": 1, "step": 12_345}},
+    "a search": {"progress": {"trial": 3, "trials": 20, "counts": {"pruned": 2, "fail": 1}, "unit": "trials"}},
+    "several fits": {"progress": {"trial": 1, "trials": 3, "unit": "folds"},
+                     "best": {"metric": "val_acc", "value": 0.93, "std": 0.01, "epoch": 0, "step": 0,
+                              "last": 0.9, "last_std": 0.02}},
+    "a best epoch": {"progress": {"epoch": 7}, "best": {"metric": "val_loss", "value": 0.0412, "epoch": 3, "step": 9}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LINES)
+@pytest.mark.parametrize("status", ["running", "finished"])
+def test_every_view_shows_the_one_status_line(store, case: str, status: str) -> None:
+    found = recorded(store, []) | LINES[case] | {"status": status, "duration_s": 65.2}
+    found |= spoken(found)
+    [panel] = read_by_renderer(packed(found))
+    parts = [[part["label"], part["value"], part["kind"]] for part in panel["snapshot"]["statusLine"]]
+    assert parts == found["status_line"]
+    assert {kind for _, _, kind in parts} <= set(PartKind)
+    line = "  ".join(f"{label} {value}".strip() for label, value, _ in parts)
+    assert line in as_text(found)
+    assert line in table(found)
+    assert [html.unescape(value) for value in re.findall("<b>([^<]+)</b></td>", as_html(found))] == [
+        value for _, value, _ in parts
+    ]
+
+
+def test_a_status_line_saved_before_its_parts_had_kinds_is_shown(own_store) -> None:
+    sent = finished_bundle()[MIME_TYPE]
+    [panel] = read_by_renderer(sent | {"status_line": [part[:2] for part in sent["status_line"]]})
+    parts = [[part["label"], part["value"]] for part in panel["snapshot"]["statusLine"]]
+    assert parts == [part[:2] for part in sent["status_line"]] != []
+    assert {part["kind"] for part in panel["snapshot"]["statusLine"]} == {""}
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "ended_with", "text"),
+    [
+        (RunStatus.RUNNING, {"epoch": 7, "epochs": 5000}, "", "running, 7 of 5,000 epochs"),
+        (RunStatus.PAUSED, {"epoch": 1}, "", "paused, 1 epoch"),
+        (RunStatus.RUNNING, {}, "", "running"),
+        (RunStatus.RUNNING, {"epoch": "damaged", "epochs": []}, "", "running"),
+        (RunStatus.FINISHED, {"epoch": 3, "epochs": 3}, "", "finished"),
+        (RunStatus.FINISHED, {"epoch": 3, "epochs": 3}, "NaN", "finished with NaN"),
+    ],
+)
+def test_the_list_shows_python_s_words_of_a_status(status, progress, ended_with, text: str) -> None:
+    row = {"key": "k", "status": status.value, "status_text": row_words(status, ended_with, progress)}
+    [changes] = read_by_renderer({"runs": [row]}, guard="asChanges", module="protocol/rowGuards")
+    assert [run["statusText"] for run in changes["runs"]] == [text]
+
+
+def test_the_renderer_sends_commands_that_runs_take() -> None:
+    source = (LABEXTENSION / "src" / "tokens.ts").read_text().partition("RunCommands = {")[2].partition("}")[0]
+    commands = set(re.findall(r"'(\w+)'", source))
+    assert {"pause", "stop", "set_lr"} <= commands <= set(VERBS)
+    for path in (LABEXTENSION / "src").rglob("*.ts"):
+        if path.name != "tokens.ts" and not path.name.endswith(".test.ts"):
+            literals = re.findall(
+                r"'(jupyter-train:(?:open|show)-\w+|docmanager:\w+|set_lr|add_trial)'", path.read_text()
+            )
+            assert literals == [], path.name
 
 
 def test_a_panel_saved_before_notices_were_sent_has_its_message(own_store) -> None:

@@ -136,7 +136,7 @@ def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
         )
         assert torch.equal(best.model().net[0].weight, alone.model(which="last").net[0].weight)
         assert not torch.equal(best.model().net[0].weight, alone.model(which="best").net[0].weight)
-        assert ["last acc_val", "0.400 (epoch 3)"] in snapshot(study._store, best.run.key)["status_line"]
+        assert ["last acc_val", "0.400 (epoch 3)", "best"] in snapshot(study._store, best.run.key)["status_line"]
     again = tune(Says, digits(320), resume=study.ref, trials=3, quiet=True)
     assert again.optuna.trials[2].values == pytest.approx([0.4, 2.0, 40.0])
     with pytest.raises(StudyError, match="objective: last → best"):
@@ -148,7 +148,7 @@ def test_several_fits_say_of_which_epochs_their_mean_is() -> None:
     assert run.mean == pytest.approx(0.9)
     assert run.mean_last == pytest.approx(0.4)
     assert (run.std, run.std_last) == pytest.approx((0.0, 0.0), abs=1e-6)
-    line = dict(snapshot(run._store, run.key)["status_line"])
+    line = {label: value for label, value, _ in snapshot(run._store, run.key)["status_line"]}
     assert line["acc_val"].startswith("0.900 ± ")
     assert line["acc_val"].endswith(" of the best epochs")
     assert line["of the last"].startswith("0.400 ± ")

@@ -53,25 +53,6 @@ export function sizeText(bytes: number): string {
     : `${size < 9.95 && unit > 0 ? size.toFixed(1) : Math.ceil(size)} ${units[unit]}`;
 }
 
-/** `7 / 20`, or `7` when there is no known end. */
-export function ofText(value: Value, total: Value): string {
-  const texts = [value, total].map(item => (item === null ? '' : item.toLocaleString('en-US')));
-  return total === null ? (texts[0] ?? '') : `${texts[0]} / ${texts[1]}`;
-}
-
-/** `7 of 30 epochs`, or `7 epochs` when there is no known end: how many are over. */
-export function epochsText(done: number, total: Value): string {
-  const counted = [done, ...(total === null ? [] : [total])].map(count =>
-    count.toLocaleString('en-US')
-  );
-  return `${counted.join(' of ')} ${(total ?? done) === 1 ? 'epoch' : 'epochs'}`;
-}
-
-/** A run's status, with what it ended with where that is no finite loss. */
-export function endedText(status: string, endedWith: string): string {
-  return endedWith === '' ? status : `${status} with ${endedWith}`;
-}
-
 /** `1,234` of a step; empty for a fraction of one. */
 export function stepText(step: number): string {
   return Number.isInteger(step) ? step.toLocaleString('en-US') : '';

@@ -2,7 +2,7 @@
  * The header of a panel: name, status, progress bar, and the status line.
  */
 import { isPending, isLive } from '../protocol/status.js';
-import type { ISnapshot } from '../protocol/types.js';
+import type { ISnapshot, IStatusPart } from '../protocol/types.js';
 import { element, setText } from './dom.js';
 
 /** The header; its elements stay, so that nothing moves when values change. */
@@ -63,15 +63,15 @@ export class Header {
     this._bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
   }
 
-  private _updateStatusLine(parts: [string, string][]): void {
-    const labels = new Set(parts.map(([label]) => label));
+  private _updateStatusLine(parts: IStatusPart[]): void {
+    const labels = new Set(parts.map(({ label }) => label));
     for (const [label, cell] of this._cells) {
       if (!labels.has(label)) {
         cell.remove();
         this._cells.delete(label);
       }
     }
-    parts.forEach(([label, value], index) => {
+    parts.forEach(({ label, value }, index) => {
       const cell = this._cell(label);
       setText(cell.lastElementChild ?? cell, value);
       if (this._numbers.children[index] !== cell) {

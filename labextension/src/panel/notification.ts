@@ -25,9 +25,9 @@ export class FinishNotification {
       return;
     }
     this._set(false);
-    const parts = snapshot.statusLine.map(([label, value]) => `${label} ${value}`);
-    const body = snapshot.message || parts.slice(-1).join('');
-    const notification = new Notification(`${snapshot.ref} ${snapshot.status}`, {
+    const last = snapshot.statusLine[snapshot.statusLine.length - 1];
+    const body = snapshot.message || (last === undefined ? '' : `${last.label} ${last.value}`);
+    const notification = new Notification(`${snapshot.ref} ${snapshot.statusText}`, {
       body,
       tag: snapshot.run
     });

@@ -19,6 +19,7 @@ import {
   type IRunEvent,
   type ISeries,
   type ISnapshot,
+  type IStatusPart,
   type PanelContent
 } from './types.js';
 
@@ -107,7 +108,7 @@ function asSnapshot(data: JsonObject, status: Status): ISnapshot {
     durationSeconds: asNumber(data.duration_s),
     data: asText(data.data),
     tags: asList(data.tags).map(tag => asText(tag)),
-    statusLine: asList(data.status_line).map(asPair),
+    statusLine: asList(data.status_line).map(asStatusPart),
     statusText: asText(data.status_text) || status,
     statusTextLater: asText(data.status_text_later) || `was ${status}`,
     progress: asProgress(data.progress),
@@ -128,6 +129,11 @@ function asNotices(data: JsonObject, status: Status): [string, string][] {
     return [[status === 'failed' || status === 'lost' ? 'error' : 'note', message]];
   }
   return asList(data.notices).slice(0, MAX_NOTICES).map(asPair);
+}
+
+function asStatusPart(json: unknown): IStatusPart {
+  const [label, value, kind] = asList(json);
+  return { label: asText(label), value: asText(value), kind: asText(kind) };
 }
 
 function asPair(json: unknown): [string, string] {

@@ -85,6 +85,15 @@ export interface IMediaItem {
   thumbnail: string;
 }
 
+/** A part of the status line, worded by Python. */
+export interface IStatusPart {
+  /** Placed before the value; empty where the value says what it is. */
+  label: string;
+  value: string;
+  /** What the part says, such as `epochs` or `best`; empty in notebooks saved by earlier versions. */
+  kind: string;
+}
+
 /** A run as it stood at `asOf` (Unix time in seconds). */
 export interface ISnapshot {
   run: string;
@@ -98,8 +107,7 @@ export interface ISnapshot {
   durationSeconds: Value;
   data: string;
   tags: string[];
-  /** Label and value of every part of the status line. */
-  statusLine: [string, string][];
+  statusLine: IStatusPart[];
   statusText: string;
   /** The status in a panel that is no longer updated. */
   statusTextLater: string;
@@ -208,6 +216,8 @@ export interface IRunRow {
   key: string;
   ref: string;
   status: Status;
+  /** The status, worded by Python: `running, 7 of 30 epochs`. */
+  statusText: string;
   /** `NaN` or `inf` where the run ended with no finite loss, though it did not fail; else empty. */
   endedWith: string;
   kind: string;
@@ -215,8 +225,6 @@ export interface IRunRow {
   best: Value;
   isMaximized: boolean;
   trail: number[];
-  epoch: Value;
-  epochs: Value;
   createdAt: number;
   durationSeconds: Value;
   sizeBytes: number;

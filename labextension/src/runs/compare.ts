@@ -9,7 +9,7 @@ import { Chart } from '../panel/charts/chart.js';
 import { element, setText } from '../panel/dom.js';
 import { extendRate } from '../panel/charts/alignedData.js';
 import { DEFAULT_VIEW, type IStepWindow } from '../panel/charts/chartView.js';
-import { ofText, valueText } from '../panel/format.js';
+import { valueText } from '../panel/format.js';
 import { Zoom } from '../panel/charts/zoom.js';
 import { asCurves, asPanel } from '../protocol/guards.js';
 import { isPending } from '../protocol/status.js';
@@ -130,12 +130,7 @@ export class CompareTab extends Widget {
       const row = element('tr', '');
       const best =
         snapshot.best === null ? '–' : `${snapshot.best.metric} ${valueText(snapshot.best.value)}`;
-      const cells = [
-        snapshot.ref,
-        snapshot.status,
-        ofText(snapshot.progress.epoch, snapshot.progress.epochs),
-        best
-      ];
+      const cells = [snapshot.ref, snapshot.statusText, statusPart(snapshot, 'epochs'), best];
       row.append(...cells.map(text => element('td', '', text)));
       return row;
     });
@@ -157,4 +152,9 @@ function mergeByMetric(
     }
   }
   return [...byName.values()];
+}
+
+/** Returns the value of a part of the status line; empty where the line has no such part. */
+function statusPart({ statusLine }: ISnapshot, kind: string): string {
+  return statusLine.find(part => part.kind === kind)?.value ?? '';
 }

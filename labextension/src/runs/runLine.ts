@@ -3,8 +3,7 @@
  */
 import { element, setText } from '../panel/dom.js';
 import { Sparkline } from '../panel/charts/sparkline.js';
-import { durationText, endedText, epochsText, sizeText, valueText } from '../panel/format.js';
-import { isLive } from '../protocol/status.js';
+import { durationText, sizeText, valueText } from '../panel/format.js';
 import type { IRunRow } from '../protocol/types.js';
 
 /** The height of a line, in pixels. */
@@ -44,7 +43,7 @@ export class RunLine {
     setText(this._ref, row.ref);
     setText(this._metric, row.best === null ? '' : row.metric);
     setText(this._best, row.best === null ? '' : valueText(row.best));
-    setText(this._status, statusOf(row));
+    setText(this._status, row.statusText);
     setText(
       this._numbers,
       [durationText(row.durationSeconds), sizeText(row.sizeBytes)]
@@ -53,10 +52,4 @@ export class RunLine {
     );
     this._sparkline.show(row.trail);
   }
-}
-
-function statusOf(row: IRunRow): string {
-  return isLive(row.status) && row.epoch !== null
-    ? `${row.status}, ${epochsText(row.epoch, row.epochs)}`
-    : endedText(row.status, row.endedWith);
 }
