@@ -204,7 +204,7 @@ async def test_the_stream_sends_every_run_then_what_changes(jp_ws_fetch, live_ru
     assert (row["ref"], row["metric"], row["best"], row["trail"]) == (other.ref, "val_acc", 0.5, [0.1, 0.5])
     store.set_status(live_run.key, RunStatus.PAUSED)
     [row] = json.loads(await first.read_message())["runs"]
-    assert (row["key"], row["status"]) == (live_run.key, "paused")
+    assert (row["key"], row["status"], row["status_text"]) == (live_run.key, "paused", "paused")
     store.delete_run(other.key)
     assert json.loads(await first.read_message()) == {"runs": [], "gone": [other.key]}
     first.close()
