@@ -7,12 +7,6 @@ import shutil
 import unicodedata
 from typing import Any, TextIO
 
-<<<<<<< HEAD:jupyter_train/panel/terminal.py
-from jupyter_train.panel.format import value_text
-from jupyter_train.panel.redraw_schedule import PanelPart
-from jupyter_train.panel.status import LIVE_STATUSES, notices, progress_words, series_of, status_words, tags_text
-from jupyter_train.store.text_columns import without_codes
-=======
 from jupyter_train.panel.format import value_text
 from jupyter_train.panel.redraw_schedule import PanelPart
 from jupyter_train.panel.status import (
@@ -25,7 +19,6 @@ from jupyter_train.panel.status import (
     tags_text,
 )
 from jupyter_train.store.text_columns import without_codes
->>>>>>> 75dc451 (Send the status line's parts by kind and a run's status in words):jupyter_train/panel/text.py
 
 _BETWEEN = "  "
 #: Fields of the line, those that matter most first.

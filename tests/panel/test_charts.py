@@ -25,10 +25,16 @@ CASES = json.loads((Path(__file__).parent / "charts.json").read_text())
 #: For each part of the table: the call in Python, the call in the renderer, and where the answer stands.
 CALLS = {
     "texts": (lambda c: ticks.tick_texts(c["ticks"]), "ticks.tickLabels(c.ticks)", "texts"),
-    "ticks": (lambda c: ticks.nice_ticks(c["low"], c["high"], c["most"]), "ticks.niceTicks(c.low, c.high, c.most)",
-              "ticks"),
-    "log_ticks": (lambda c: ticks.log_ticks(c["low"], c["high"], c["most"]), "ticks.logTicks(c.low, c.high, c.most)",
-                  "ticks"),
+    "ticks": (
+        lambda c: ticks.nice_ticks(c["low"], c["high"], c["most"]),
+        "ticks.niceTicks(c.low, c.high, c.most)",
+        "ticks",
+    ),
+    "log_ticks": (
+        lambda c: ticks.log_ticks(c["low"], c["high"], c["most"]),
+        "ticks.logTicks(c.low, c.high, c.most)",
+        "ticks",
+    ),
     "wide": (lambda c: scales.is_wide(c["values"]), "scales.isWide(c.values)", "is_wide"),
     "covered": (lambda c: list(scales.covered(c["low"], c["high"])), "scales.linearRange(c.low, c.high)", "covered"),
     "within": (lambda c: scales.within(c["value"]), "scales.clampToFinite(c.value)", "within"),

@@ -16,7 +16,7 @@ from jupyter_train.config.commands import VERBS
 from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, loading_bundle, reference_bundle
 from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import PartKind, row_words, spoken
-from jupyter_train.panel.text import table
+from jupyter_train.panel.terminal import table
 from jupyter_train.run import RunStatus
 from tests.browser.samples import finished_bundle
 from tests.panel.test_bundle import SCHEMA, SHAPES, recorded
