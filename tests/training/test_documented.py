@@ -18,7 +18,7 @@ from tests.models import LitDigits, are_equal, digits, weights
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 SEEDED = "pl.seed_everything(7, workers=True)"
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / ".docs" / "guides" / "training.md"
 EXAMPLE = re.compile(r"^ *from jupyter_train\.training\.order import.*?^ *trainer\.fit\(.*?$", re.DOTALL | re.MULTILINE)
 
 
@@ -28,7 +28,7 @@ def rows():
     return TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
 
 
-@pytest.mark.parametrize("text", [README.read_text(encoding="utf-8"), train.__doc__], ids=["readme", "docstring"])
+@pytest.mark.parametrize("text", [GUIDE.read_text(encoding="utf-8"), train.__doc__], ids=["guide", "docstring"])
 def test_a_stock_script_that_seeds_twice_gives_the_same_weights(text, rows) -> None:
     script = textwrap.dedent(EXAMPLE.search(text).group())
     assert script.count(SEEDED) == 2
