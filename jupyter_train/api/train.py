@@ -34,7 +34,7 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
     """Trains a model and gives its `Run`; the same as `%train`.
 
     Everything is seeded twice: before the functions given are called, and again right before the fit, so that what
-    building draws does not matter. A stock script gives the same weights where it does so too:
+    building draws does not matter. A stock script gives the same weights where it does so too::
 
         from jupyter_train.training.order import in_order, order_seed
 

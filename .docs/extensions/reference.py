@@ -1,0 +1,144 @@
+"""The reference of options, commands, samplers and errors, written from the declarations that the code itself uses.
+
+A page asks for a part of it: a fence named `{declared}` with one of the names in `PARTS`. Each option is an anchor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyter_train import exceptions
+from jupyter_train.config import Option, options_by_name, tune_options_by_name
+from jupyter_train.config.commands import VERBS
+from jupyter_train.config.methods import PRUNERS, SAMPLERS
+from jupyter_train.config.trainer_arguments import DECISIONS, Use
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+#: What Markdown would read as markup.
+_ESCAPED = str.maketrans({letter: "\\" + letter for letter in "*[]<_"})
+
+
+def option_entries(program: str, options: Iterable[Option]) -> str:
+    """The options of a magic as MyST: how each is typed, what it does, its default and its Python name."""
+    return f"```{{program}} {program}\n```\n\n" + "\n".join(map(_option_entry, options))
+
+
+def _option_entry(option: Option) -> str:
+    value = option.metavar or "|".join(option.choices) or ("" if option.is_flag else "VALUE")
+    typed = option.flag + (f"[={value}]" if option.is_flag and value else f" {value}" if value else "")
+    facts = [] if option.default in (None, False, []) else [f"Default: `{option.default}`."]
+    if option.repeats and "repeated" not in option.help:
+        facts.append("May be repeated.")
+    if option.name != option.flag.removeprefix("--"):
+        facts.append(f"In Python: `{option.name}`.")
+    return f"````{{option}} {typed}\n{_sentence(option.help)} {' '.join(facts)}".rstrip() + "\n````\n"
+
+
+def _sentence(words: str) -> str:
+    """Help as a sentence, options in it as code; a value such as `auto:` that begins it stays as it is typed."""
+    parts = words.split("`")
+    parts[::2] = [re.sub(r"--[a-z][a-z-]*", r"`\g<0>`", part.translate(_ESCAPED)) for part in parts[::2]]
+    shown = "`".join(parts)
+    first = shown.partition(" ")[0]
+    shown = shown if first.endswith(":") else shown[:1].upper() + shown[1:]
+    return shown if shown.endswith(".") else shown + "."
+
+
+def trainer_entries(use: Use) -> str:
+    """The arguments of `pl.Trainer` that are passed on, replaced or refused."""
+    options = [option for option in options_by_name().values() if option.group == "trainer"]
+    return option_entries("train", [option for option in options if _use(option) is use])
+
+
+def _use(option: Option) -> Use:
+    return DECISIONS[option.name].use if option.name in DECISIONS else Use.PASSED
+
+
+def tune_entries() -> str:
+    """The options that only a search takes, or that mean something else there."""
+    own = options_by_name()
+    return option_entries("tune", [one for name, one in tune_options_by_name().items() if own.get(name) is not one])
+
+
+def command_table(is_of_study: bool) -> str:
+    """Commands to a running fit or search: how they are typed, and what they do."""
+    rows = [
+        (f"`{verb.name}`", ", ".join(f"`{name}`" for name in verb.arguments) or "none", verb.help)
+        for verb in VERBS.values()
+        if verb.is_of_study is is_of_study
+    ]
+    return _table(("command", "arguments", "what it does"), rows)
+
+
+def method_table(methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Samplers or pruners with the arguments that they take."""
+    rows = [
+        (f"`{name}`", ", ".join(f"`{typed}` ({argument.name})" for typed, argument in takes.items()) or "none")
+        for name, takes in methods.items()
+    ]
+    return _table(("name", "arguments (Optuna's name)"), rows)
+
+
+def error_table() -> str:
+    """Every error of the package, with what it is derived from."""
+    found = [one for one in vars(exceptions).values() if isinstance(one, type) and issubclass(one, BaseException)]
+    rows = [
+        (f"`{one.__name__}`", ", ".join(f"`{base.__name__}`" for base in one.__bases__), _first_line(one))
+        for one in found
+        if one.__module__ == exceptions.__name__
+    ]
+    return _table(("error", "is a", "when"), rows)
+
+
+def _first_line(documented: type) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *(tuple(cell.replace("|", r"\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def magic_help(name: str) -> str:
+    """What `%NAME?` shows."""
+    from jupyter_train.magics.magics import TrainMagics
+
+    return f"```text\n{(getattr(TrainMagics, name).__doc__ or '').rstrip()}\n```\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "train options": lambda: option_entries("train", [o for o in options_by_name().values() if o.group == "run"]),
+    "trainer arguments passed": lambda: trainer_entries(Use.PASSED),
+    "trainer arguments replaced": lambda: trainer_entries(Use.REPLACED),
+    "trainer arguments refused": lambda: trainer_entries(Use.REFUSED),
+    "tune options": tune_entries,
+    "samplers": lambda: method_table(SAMPLERS),
+    "pruners": lambda: method_table(PRUNERS),
+    "commands to a fit": lambda: command_table(is_of_study=False),
+    "commands to a search": lambda: command_table(is_of_study=True),
+    "errors": error_table,
+    "runs help": lambda: magic_help("runs"),
+    "retrain help": lambda: magic_help("retrain"),
+}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """The directive `{declared}`."""
+    from docutils import nodes
+    from sphinx.util.docutils import SphinxDirective
+
+    class Declared(SphinxDirective):
+        """A part of the reference; an unknown name is an error of the build."""
+
+        required_arguments = 1
+        final_argument_whitespace = True
+
+        def run(self) -> list[nodes.Node]:
+            return self.parse_text_to_nodes(PARTS[self.arguments[0]]())
+
+    app.add_directive("declared", Declared)
+    return {"parallel_read_safe": True}
