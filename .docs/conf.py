@@ -10,10 +10,12 @@ from pathlib import Path
 import jupyter_train
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
-_store = tempfile.mkdtemp(prefix="jupyter-train-docs-")
+_folder = tempfile.TemporaryDirectory(prefix="jupyter-train-docs-", ignore_cleanup_errors=True)
 os.environ |= {
-    "JUPYTER_TRAIN_STORE": f"{_store}/store.db", "JUPYTER_TRAIN_HOME": f"{_store}/runs", "WANDB_MODE": "offline",
-}  # fmt: skip
+    "JUPYTER_TRAIN_STORE": f"{_folder.name}/store.db",
+    "JUPYTER_TRAIN_HOME": f"{_folder.name}/runs",
+    "WANDB_MODE": "offline",
+}
 
 project = "jupyter_train"
 author = "The jupyter_train developers"
@@ -34,7 +36,7 @@ html_show_copyright = False
 
 myst_heading_anchors = 3
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 #: A panel is HTML as well, which is what a page shows.

@@ -5,9 +5,10 @@ A page asks for a part of it: a fence named `{declared}` with one of the names i
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from jupyter_train import exceptions
 from jupyter_train.config import Option, options_by_name, tune_options_by_name
@@ -110,6 +111,36 @@ def magic_help(name: str) -> str:
     return f"```text\n{(getattr(TrainMagics, name).__doc__ or '').rstrip()}\n```\n"
 
 
+def shell_help() -> str:
+    """What `jupyter train VERB --help` shows, verb by verb."""
+    from jupyter_train.cli import _parser
+
+    parser = _parser()
+    verbs = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    texts = [parser.format_help(), *(verb.format_help() for verb in verbs.values())]
+    return "\n".join(f"```text\n{text.rstrip()}\n```\n" for text in texts)
+
+
+def returned_classes() -> str:
+    """The classes of what the functions give back, apart from `Run` and `Study`."""
+    from jupyter_train import Run, Study, api
+
+    best = get_args(get_type_hints(Study.best.fget)["return"])[0]
+    found = [get_type_hints(function)["return"] for function in (api.runs, api.compare)] + [best, *_kinds_of(Run)]
+    lines = [
+        f".. autoclass:: {one.__module__}.{one.__qualname__}()\n   :members:\n"
+        for one in dict.fromkeys(found)
+        if one is not Study and any(not name.startswith("_") for name in vars(one))
+    ]
+    return "```{eval-rst}\n" + "\n".join(lines) + "```\n"
+
+
+def _kinds_of(base: type) -> Iterator[type]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "train options": lambda: option_entries("train", [o for o in options_by_name().values() if o.group == "run"]),
     "trainer arguments passed": lambda: trainer_entries(Use.PASSED),
@@ -122,6 +153,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands to a search": lambda: command_table(is_of_study=True),
     "errors": error_table,
     "runs help": lambda: magic_help("runs"),
+    "shell help": shell_help,
+    "returned classes": returned_classes,
     "retrain help": lambda: magic_help("retrain"),
 }
 

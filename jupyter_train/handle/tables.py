@@ -26,7 +26,7 @@ _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
 
 
 class RunTable:
-    """The newest runs, as a table in a notebook and in a terminal; index or iterate to get `Run`s."""
+    """The newest runs, as a table in a notebook and in a terminal; indexing and iterating give each `Run`."""
 
     def __init__(self, store: Store, records: ReadableRows[RunRecord]) -> None:
         self._store = store

@@ -13,6 +13,13 @@ import pytest
 from tests.docs.pages import README, START, WITH_CODE, Block, blocks, name_of
 from tests.kernel import Kernel, started
 
+#: A page that failed leaves its detached run behind.
+STOP_THE_REST = """
+from jupyter_train import runs
+for run in runs(1000):
+    if run.status.is_live:
+        run.stop()
+"""
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -25,6 +32,7 @@ def kernel(tmp_path_factory) -> Iterator[Kernel]:
         patch.setenv("JUPYTER_TRAIN_HOME", str(folder / "runs"))
         with started(str(folder)) as kernel:
             yield kernel
+            kernel.run(STOP_THE_REST)
 
 
 def run_in_bash(text: str) -> None:
