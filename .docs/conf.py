@@ -15,6 +15,7 @@ os.environ |= {
     "JUPYTER_TRAIN_STORE": f"{_folder.name}/store.db",
     "JUPYTER_TRAIN_HOME": f"{_folder.name}/runs",
     "WANDB_MODE": "offline",
+    "OMP_NUM_THREADS": "1",  # small models are slower on several
 }
 
 project = "jupyter_train"
