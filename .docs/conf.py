@@ -46,6 +46,5 @@ suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
 default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
 add_module_names = False
 napoleon_numpy_docstring = False

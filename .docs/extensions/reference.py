@@ -86,17 +86,24 @@ def method_table(methods: Mapping[str, Mapping[str, Any]]) -> str:
 
 def error_table() -> str:
     """Every error of the package, with what it is derived from."""
-    found = [one for one in vars(exceptions).values() if isinstance(one, type) and issubclass(one, BaseException)]
     rows = [
-        (f"`{one.__name__}`", ", ".join(f"`{base.__name__}`" for base in one.__bases__), _first_line(one))
-        for one in found
-        if one.__module__ == exceptions.__name__
+        (
+            f"`{one.__name__}`",
+            ", ".join(f"`{base.__name__}`" for base in one.__bases__ if _is_public(base)),
+            _about(one),
+        )
+        for one in vars(exceptions).values()
+        if isinstance(one, type) and one.__module__ == exceptions.__name__ and _is_public(one)
     ]
     return _table(("error", "is a", "when"), rows)
 
 
-def _first_line(documented: type) -> str:
-    return (documented.__doc__ or "").strip().partition("\n")[0]
+def _is_public(kind: type) -> bool:
+    return not kind.__name__.startswith("_") and issubclass(kind, BaseException)
+
+
+def _about(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -159,8 +166,23 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
+#: Stands for a colon while napoleon looks for the type of a property before the first one.
+_COLON = "\ue000"
+
+
+def hide_colons(_app: Sphinx, what: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+    """A property's docstring is a sentence, its type is its annotation."""
+    if what == "property" and lines:
+        lines[0] = lines[0].replace(":", _COLON)
+
+
+def show_colons(_app: Sphinx, _what: str, _name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+    """After napoleon, the docstring as it was."""
+    lines[:] = [line.replace(_COLON, ":") for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """The directive `{declared}`."""
+    """The directive `{declared}`, and docstrings of properties as they are."""
     from docutils import nodes
     from sphinx.util.docutils import SphinxDirective
 
@@ -174,4 +196,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
             return self.parse_text_to_nodes(PARTS[self.arguments[0]]())
 
     app.add_directive("declared", Declared)
+    app.connect("autodoc-process-docstring", hide_colons, priority=400)
+    app.connect("autodoc-process-docstring", show_colons, priority=600)
     return {"parallel_read_safe": True}
