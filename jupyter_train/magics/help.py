@@ -66,7 +66,8 @@ While a search runs, also:
     %runs narrow STUDY lr=1e-3..1e-2          draws from this part of a range from now on
     %runs stop STUDY/7                        ends one trial; the search goes on
 
-RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key.
+RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key. {expr} is evaluated in the
+notebook: `%runs compare {run} {other}`.
 """
 
 RETRAIN_HELP = """Repeats a notebook with papermill, recorded.

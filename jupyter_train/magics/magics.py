@@ -61,15 +61,16 @@ class TrainMagics(Magics):
             return TuneRequest(line, cell, self._namespace(local_ns)).run()
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
-    def runs(self, line: str) -> Any:
+    def runs(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Replaced by the generated help."""
         from jupyter_train.magics.runs_request import run_verb
 
         if asks_for_help(line):
             return show_help(RUNS_HELP)
         with self._binding:
-            return run_verb(line)
+            return run_verb(line, self._namespace(local_ns))
 
     @no_var_expand
     @needs_local_scope

@@ -11,18 +11,26 @@ from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
 from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import AmbiguousRunError, StoreError, UsageError, did_you_mean
+from jupyter_train.handle import Run
 from jupyter_train.magics.automagic import refuse_call
-from jupyter_train.magics.line import split, unquoted
+from jupyter_train.magics.line import expression_in, split, unquoted
+from jupyter_train.magics.namespace import Namespace
 from jupyter_train.panel.format import size_text
 
 
-def run_verb(line: str) -> Any:
+def run_verb(line: str, namespace: Namespace | None = None) -> Any:
     """Does what the line says and gives its result.
 
+    Args:
+        line: As typed.
+        namespace: Where `{expr}` is evaluated; taken as it is typed if None.
+
     Raises:
-        UsageError: The verb is unknown or lacks its runs.
+        UsageError: The verb is unknown or lacks its runs, or a name in `{expr}` is missing.
     """
-    words = [unquoted(word) for word in split(line, has_comment=not line.lstrip().startswith("note "))]
+    is_note = line.lstrip().startswith("note ")
+    words = split(line, has_comment=not is_note)
+    words = [_word(word, None if is_note and place > 1 else namespace) for place, word in enumerate(words)]
     if not words or words == ["()"]:  # `runs()`, of which automagic makes this line
         return runs.runs()
     refuse_call("runs", line)
@@ -33,6 +41,15 @@ def run_verb(line: str) -> Any:
     if len(rest) < least:
         raise UsageError(f"`%runs {verb}` needs {'a run' if least == 1 else f'{least} words'}; `%runs?` shows how")
     return work(rest)
+
+
+def _word(text: str, namespace: Namespace | None) -> str:
+    """A word without its quotes; the value of `{expr}`, for a run its short name."""
+    inside = expression_in(text) if namespace is not None else None
+    if inside is None or namespace is None:
+        return unquoted(text)
+    value = namespace.evaluate_option("%runs", inside)
+    return value.ref if isinstance(value, Run) else str(value)
 
 
 def _no_such_verb(verb: str, rest: list[str]) -> str:

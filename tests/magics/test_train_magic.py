@@ -251,6 +251,18 @@ def test_runs_as_a_call_lists_them(namespace) -> None:
     assert [run.record.name for run in namespace.run_cell("runs()").result] == ["a"]
 
 
+def test_an_expression_in_a_line_of_runs_is_evaluated_in_the_notebook(namespace) -> None:
+    for name in ("one", "two"):
+        namespace.run_cell(f"{name} = %train LitDigits() (X,y) --epochs 1 --quiet --name {name}").raise_error()
+    one, two = (namespace.user_ns[name] for name in ("one", "two"))
+    assert namespace.run_cell("%runs compare {one} {two.ref}").result.differences["name"] == ["one", "two"]
+    namespace.run_cell("def shown(run):\n    found = %runs show {run}\n    return found").raise_error()
+    assert namespace.run_cell("shown(two)").result == two
+    namespace.run_cell("%runs note {one.ref} a set is written {1}").raise_error()
+    assert one.notes == "a set is written {1}"
+    assert "`ones` is not defined here. Did you mean `one`?" in str(namespace.run_cell("%runs rm {ones}").error_in_exec)
+
+
 def test_a_comment_after_a_line_is_no_part_of_it(namespace) -> None:
     result = namespace.run_cell("run = %train LitDigits() (X,y) --epochs 1 --quiet  # it's the first")
     result.raise_error()
