@@ -180,11 +180,6 @@ def test_the_output_is_complete_after_every_cell(tmp_path: Path) -> None:
     assert int(last) == 3
 
 
-def test_the_quickstart_reaches_its_accuracy(tmp_path: Path) -> None:
-    run = retrain(ROOT / "notebooks" / "quickstart.ipynb", {"epochs": 15}, tmp_path / "out.ipynb")
-    assert run.children[0].metrics["val_acc"].max() >= 0.95
-
-
 def test_quickstart_weights_are_the_same_four_ways(tmp_path: Path, shell) -> None:
     """`%train`, `%%train`, `train()` and `retrain`, same seed: bit-equal final weights."""
     import torch
