@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from jupyter_train import exceptions
 from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
-from jupyter_train.config.methods import PRUNERS, SAMPLERS
-from jupyter_train.config.trainer_arguments import DECISIONS, Use
+from jupyter_train.config.search_methods import PRUNERS, SAMPLERS
+from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -49,14 +49,14 @@ def _sentence(words: str) -> str:
     return shown if shown.endswith(".") else shown + "."
 
 
-def trainer_entries(use: Use) -> str:
+def trainer_entries(use: ArgumentUse) -> str:
     """The arguments of `pl.Trainer` that are passed on, replaced or refused."""
     options = [option for option in options_by_name().values() if option.group == "trainer"]
     return option_entries("train", [option for option in options if _use(option) is use])
 
 
-def _use(option: Option) -> Use:
-    return DECISIONS[option.name].use if option.name in DECISIONS else Use.PASSED
+def _use(option: Option) -> ArgumentUse:
+    return DECISIONS[option.name].use if option.name in DECISIONS else ArgumentUse.PASSED
 
 
 def tune_entries() -> str:
@@ -130,10 +130,11 @@ def shell_help() -> str:
 
 def returned_classes() -> str:
     """The classes of what the functions give back, apart from `Run` and `Study`."""
-    from jupyter_train import Run, Study, api
+    from jupyter_train import Run, Study
+    from jupyter_train.api.runs import compare, runs
 
     best = get_args(get_type_hints(Study.best.fget)["return"])[0]
-    found = [get_type_hints(function)["return"] for function in (api.runs, api.compare)] + [best, *_kinds_of(Run)]
+    found = [get_type_hints(function)["return"] for function in (runs, compare)] + [best, *_kinds_of(Run)]
     lines = [
         f".. autoclass:: {one.__module__}.{one.__qualname__}()\n   :members:\n"
         for one in dict.fromkeys(found)
@@ -150,9 +151,9 @@ def _kinds_of(base: type) -> Iterator[type]:
 
 PARTS: dict[str, Callable[[], str]] = {
     "train options": lambda: option_entries("train", [o for o in options_by_name().values() if o.group == "run"]),
-    "trainer arguments passed": lambda: trainer_entries(Use.PASSED),
-    "trainer arguments replaced": lambda: trainer_entries(Use.REPLACED),
-    "trainer arguments refused": lambda: trainer_entries(Use.REFUSED),
+    "trainer arguments passed": lambda: trainer_entries(ArgumentUse.PASSED),
+    "trainer arguments replaced": lambda: trainer_entries(ArgumentUse.REPLACED),
+    "trainer arguments refused": lambda: trainer_entries(ArgumentUse.REFUSED),
     "tune options": tune_entries,
     "samplers": lambda: method_table(SAMPLERS),
     "pruners": lambda: method_table(PRUNERS),

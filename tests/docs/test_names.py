@@ -14,9 +14,9 @@ from jupyter_train import Run, Study
 from jupyter_train.cli import _parser
 from jupyter_train.config import options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
+from jupyter_train.handle.study import CrossValidation
 from jupyter_train.magics.help import RETRAIN_HELP
 from jupyter_train.magics.runs_request import VERBS as RUNS_VERBS
-from jupyter_train.study import Repeats
 from tests.docs.pages import PAGES, README, ROOT, anchors, blocks, links, name_of, spans
 
 #: Options and verbs that `errors.md` shows because they are wrong, and what is answered to them.
@@ -87,7 +87,7 @@ def test_verbs_of_the_shell_exist(page: Path) -> None:
 
 
 def test_attributes_exist(page: Path) -> None:
-    kinds = {"run": (Run, Repeats), "study": (Study,)}
+    kinds = {"run": (Run, CrossValidation), "study": (Study,)}
     for text in code_of(page):
         for owner, name in re.findall(r"\b(run|study)\.([a-z_]+)", text):
             assert name in WRONG or any(hasattr(kind, name) for kind in kinds[owner]), text

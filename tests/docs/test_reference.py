@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_train.config import options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
-from jupyter_train.config.methods import PRUNERS, SAMPLERS
+from jupyter_train.config.search_methods import PRUNERS, SAMPLERS
 from tests.docs.pages import ROOT
 
 
