@@ -9,9 +9,11 @@ import time
 import pytest
 
 from jupyter_train import train
+from tests.mirrors.recording import stored
 from tests.mirrors.standin import serving
-from tests.mirrors.test_wandb import mirror, mirrored, offline, received, sent_counts, stored, wait_for
+from tests.mirrors.test_wandb import mirror, mirrored, offline, received, sent_counts
 from tests.models import LitDigits, digits
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::UserWarning")]
 __all__ = ["offline"]
@@ -30,9 +32,9 @@ def test_a_server_in_trouble_leaves_training_alone_and_gets_everything(fault: st
             assert run.status == "finished"
             assert run.metrics["train_loss"].tolist() == alone.metrics["train_loss"].tolist()
             if fault != "slow":
-                wait_for(lambda: stand_in.refused > 0)
+                until(lambda: stand_in.refused > 0)
             stand_in.fault = ""
-            wait_for(lambda run=run: received(stand_in) == stored(run.folder), 150)
+            until(lambda run=run: received(stand_in) == stored(run.folder))
 
 
 def test_a_mirror_killed_twice_sends_nothing_twice(store, tally) -> None:
@@ -40,7 +42,7 @@ def test_a_mirror_killed_twice_sends_nothing_twice(store, tally) -> None:
     for _ in tally.trials("W&B mirror killed twice", 1):
         for target in (100, 200):
             process = mirror(store, run.key)
-            wait_for(
+            until(
                 lambda target=target, process=process: (
                     process.poll() is not None or sent_counts(run.folder).get("train_loss", 0) >= target
                 )

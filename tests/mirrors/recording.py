@@ -23,10 +23,3 @@ def begun(store):
 def stored(folder: Path) -> dict[str, list[tuple[int, float]]]:
     with MetricReader(RunFolder(folder).metrics) as reader:
         return {name: [(p.step, p.value) for p in reader.points(name)] for name in reader.counts()}
-
-
-def wait_for(condition, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

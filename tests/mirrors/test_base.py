@@ -15,7 +15,8 @@ from jupyter_train.mirrors.base import rows_of
 from jupyter_train.run import RunStatus
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.writer import Row
-from tests.mirrors.recording import begun, stored, wait_for
+from tests.mirrors.recording import begun, stored
+from tests.waiting import until
 
 
 def start(store, key: str) -> subprocess.Popen[bytes]:
@@ -35,7 +36,7 @@ def test_a_second_mirror_gets_every_value_once_though_it_is_killed_and_started_a
             writer.add(Row(step, step / 10, time.time(), [("loss", step / 7), ("acc", step / 9)]))
         writer.flush()
         process = start(store, record.key)
-        wait_for(lambda last=steps[-1]: len(lines(folder.path)) >= last)  # the newest step waits
+        until(lambda last=steps[-1]: len(lines(folder.path)) >= last)  # the newest step waits
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     writer.close(RunStatus.FINISHED)
