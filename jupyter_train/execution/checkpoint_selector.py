@@ -39,7 +39,7 @@ class CheckpointSelector:
             RunStateError: There is none as requested.
             StoreError: The requested one is damaged, or the run's folder is not the one it was recorded in.
         """
-        from jupyter_train.training.checkpoints.format import OURS, read
+        from jupyter_train.training.checkpoints.format import RUN_STATE_KEY, read
 
         trust.verify(self._store, record)
         with MetricReader(RunFolder(record.folder).metrics) as reader:
@@ -47,7 +47,7 @@ class CheckpointSelector:
         for checkpoint in self._candidates(record, known):
             try:
                 content = read(trust.checkpoint(self._store, record, checkpoint), checkpoint.sha256)
-                if OURS not in content or "moment" not in content[OURS]:
+                if RUN_STATE_KEY not in content or "moment" not in content[RUN_STATE_KEY]:
                     raise StoreError(f"`{checkpoint.path}` holds no training state")
             except Exception as err:
                 if self._wanted is not None and self._wanted.isdigit():

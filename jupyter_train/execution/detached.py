@@ -296,7 +296,7 @@ def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
             "", "", 0, record.folder, record.summary.get("initial_state", {}).get("sha256", "")
         )
     steps = origin.step + found[-1].step
-    initial_weights.mark(
+    initial_weights.set_origin(
         prepared.model,
         initial_weights.Origin(record.key, record.ref, steps, origin.initial_folder, origin.initial_sha256),
     )

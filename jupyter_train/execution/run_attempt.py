@@ -178,7 +178,7 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
         writer.summary(data=words, initial_state={"sha256": initial_weights.state_hash(model), "kept": False})
         _keep_encoder(prepared, folder, writer)
     elif start is None or start.replay_check is None:
-        _describe(spec, folder, writer, prepared, initial_weights.keep(model, folder))
+        _describe(spec, folder, writer, prepared, initial_weights.save_initial_weights(model, folder))
     else:
         _describe_attempt(spec, folder, record)
     if origin is not None:
@@ -191,7 +191,7 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
     first_folder, first_hash = record.folder, writer.current_summary().get("initial_state", {}).get("sha256", "")
     if origin is not None:
         first_folder, first_hash = origin.initial_folder, origin.initial_sha256
-    initial_weights.mark(
+    initial_weights.set_origin(
         model, initial_weights.Origin(record.key, record.ref, earlier + steps, first_folder, first_hash)
     )
     return result
@@ -225,7 +225,7 @@ def _describe(
 ) -> None:
     """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.data.fingerprint import fingerprint
-    from jupyter_train.training.state.source_code import sources_of
+    from jupyter_train.training.state.source_code import read_sources
 
     source = prepared.source
     record = spec.config.record
@@ -235,7 +235,7 @@ def _describe(
         "environment": environment(),
         "data": fingerprint(source.content) | {"words": source.words},
         "initial_state": start,
-        "sources": sources_of(what, record == "code=full"),
+        "sources": read_sources(what, record == "code=full"),
     }
     writer.summary(data=source.words, initial_state=start, cell=spec.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:

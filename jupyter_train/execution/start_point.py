@@ -67,7 +67,7 @@ def config_diff(
 ) -> list[str]:
     """What would make the run another one: a readable line for each option, for the data and for sources."""
     from jupyter_train.training.data.fingerprint import fingerprint
-    from jupyter_train.training.state.source_code import differences as differences_of_sources
+    from jupyter_train.training.state.source_code import source_diff as differences_of_sources
 
     lines = []
     now = config.to_json()
@@ -253,7 +253,7 @@ def _restart(record: RunRecord, prepared: PreparedRun, provenance: Mapping[str, 
     wanted = (record.summary.get("initial_state") or provenance.get("initial_state", {})).get("sha256", "")
     if not wanted or initial_weights.state_hash(prepared.model) == wanted:
         return
-    if not initial_weights.put_back(prepared.model, RunFolder(record.folder), wanted):
+    if not initial_weights.load_initial_weights(prepared.model, RunFolder(record.folder), wanted):
         raise RunStateError(
             f"`{record.ref}` has no checkpoint, its step-0 weights were not kept and the model given has others; "
             "train it as a new run"

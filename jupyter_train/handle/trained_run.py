@@ -83,10 +83,10 @@ class TrainedRun(RecordedRun):
         return load_weights(self._module_for(into), self._weights(which), self.ref)
 
     def _module_for(self, into: Any) -> Any:
-        from jupyter_train.training.checkpoints.weights import detached_copy, wrapped_like
+        from jupyter_train.training.checkpoints.weights import detached_copy, wrap_for_weights
 
         if into is not None:
-            return wrapped_like(into, self._weights("best"))
+            return wrap_for_weights(into, self._weights("best"))
         if self._module is None:
             raise ModelError(
                 f"this kernel did not train `{self.ref}`; build the model and give it: `run.model(MyModel(...))`"
@@ -160,11 +160,11 @@ class TrainedRun(RecordedRun):
             ModelError: The weights do not fit.
             RunStateError: The run has no checkpoint.
         """
-        from jupyter_train.training.checkpoints.weights import load_weights, wrapped_like
+        from jupyter_train.training.checkpoints.weights import load_weights, wrap_for_weights
 
         weights = self._weights(which)
         was_training = model.training
-        load_weights(wrapped_like(model, weights), weights, self.ref)
+        load_weights(wrap_for_weights(model, weights), weights, self.ref)
         model.train(was_training)
         return model
 

@@ -18,7 +18,7 @@ from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.data.encoder import Encoder
 from jupyter_train.training.data.evaluation_rows import make_evaluation_dataset, make_input_dataset
 from jupyter_train.training.data.row_inputs import is_array, is_column, to_array_like, to_row_inputs
-from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import has_embedding
 from jupyter_train.training.plain_module import PlainModule
 
@@ -85,7 +85,7 @@ def evaluate(
     if not is_overridden(stage.step, module):
         raise ModelError(f"`{type(module).__name__}` has no `{stage.step}`; define one that logs metrics")
     trainer_data = _trainer_data(stage, module, folder, source, data, batch_size)
-    with captured(_ignore, _ignore):
+    with capture_lightning_output(_ignore, _ignore):
         results = getattr(_quiet_trainer(), stage.name)(module, verbose=False, **trainer_data)
     return {name: float(value) for result in results for name, value in result.items()}
 
@@ -152,7 +152,7 @@ def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size
     batches = _to_loaders(data, batch_size, lambda rows: _to_input_dataset(rows, module, encoder), _collate_inputs)
     is_made_here = getattr(batches, "collate_fn", None) is _collate_inputs
     try:
-        with captured(_ignore, _ignore):
+        with capture_lightning_output(_ignore, _ignore):
             outputs: Any = _quiet_trainer().predict(module, batches) or []
     except TypeError as err:
         if is_made_here or is_overridden("predict_step", module):

@@ -21,7 +21,7 @@ from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
 from jupyter_train.training.callbacks.commands import FitCommands
-from jupyter_train.training.callbacks.on_nan import watch_numbers
+from jupyter_train.training.callbacks.on_nan import watch_non_finite
 from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
@@ -33,7 +33,7 @@ from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, Stop
 from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.safe_points import after, before, is_tested, listen
 from jupyter_train.training.lightning.step_metrics import StepMetrics
-from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.logging.run_logger import RunLogger
 from jupyter_train.training.result import RunResult
 from jupyter_train.training.run_observer import RunObserver
@@ -105,7 +105,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
     checkpoint = RunCheckpoint(context.folder, writer, config, is_keeping)
     commands = FitCommands(context.queue, context.channel, writer, checkpoint, context.interrupt)
     if isinstance(context.channel, CommandChannel):
-        watch_numbers(writer, context.channel.inbox, config.on_nan, lambda: checkpoint.monitors)
+        watch_non_finite(writer, context.channel.inbox, config.on_nan, lambda: checkpoint.monitors)
     if context.is_trial:
         _watch(checkpoint, commands, context.observer)
 
@@ -113,7 +113,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
         writer.event("warning", text)
 
     single_rows = SingleRowBatches(source.uses_batch_size)
-    with captured(writer.log, tell):
+    with capture_lightning_output(writer.log, tell):
         try:
             trainer = _build(context, checkpoint, commands)
             if is_tested():
@@ -164,12 +164,12 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
     if is_tested():
         if config.engine == "lean":
             engine.install(trainer, lambda reason: _tell_engine(reason, trainer, context))
-        recorder.is_told(StepMetrics(trainer, logger, bool(others)))
+        recorder.use_safe_points(StepMetrics(trainer, logger, bool(others)))
         # before the recorder may take a checkpoint there
-        after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.begins_epoch(trainer))
+        after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.note_epoch_start(trainer))
         listen(trainer, recorder)
         if context.is_owner:
-            recorder.keep_evidence(hashes=not context.is_trial)
+            recorder.record_evidence(hashes=not context.is_trial)
         _put_in_order(trainer, context, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
@@ -185,14 +185,14 @@ def _put_in_order(trainer: pl.Trainer, context: FitContext, checkpoint: RunCheck
     seed = context.config.seed
     assert seed is not None
     by_index = context.config.engine == "lean"
-    earlier = start.ours["orders"] if start is not None else None
+    earlier = start.run_state["orders"] if start is not None else None
     orders = LoaderOrders(seed, start.batches if start is not None else 0, by_index, earlier)
     orders.watch(trainer)
     orders.on_remark = lambda line: _tell_remark(line, context.writer, trainer.global_step)
     checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt}
     if start is not None:
         start.prepare(trainer, orders, context.config)
-        checkpoint.goes_on()
+        checkpoint.prepare_resume()
     if context.writer.verification is not None:
         context.writer.verification.remarks = orders.remarks
     if start is None:  # else the first attempt has said it
@@ -223,7 +223,7 @@ def _train(
         _fit(trainer, module, source, path, context.interrupt)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
         _forget_frames(err)
-        commands.obey_at_start(trainer)
+        commands.apply_stop_at_start(trainer)
         return _ended_early(trainer, context, commands)
     except SystemExit as err:
         if context.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
@@ -292,7 +292,7 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, result: RunResult, w
         writer.log(traceback.format_exc())
     if result.status is not RunStatus.FINISHED:
         how = "failed" if result.status is RunStatus.FAILED else "ended"
-        if repeated := checkpoint.repeats(trainer, how):
+        if repeated := checkpoint.describe_repeated(trainer, how):
             writer.event("checkpoint", repeated, trainer.global_step)
     if result.status is RunStatus.FAILED and result.error is not None:
         writer.log("".join(traceback.format_exception(result.error)))

@@ -21,7 +21,7 @@ from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.lightning_io import AtomicCheckpointIO
 from jupyter_train.training.lightning.ddp import check_ranks, is_ddp, strategy_for_processes
 from jupyter_train.training.lightning.safe_points import after, is_tested
-from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.console import capture_lightning_output
 
 _LIGHTNING_LOG_EVERY = 50
 #: Arguments we set ourselves, using what was given.
@@ -80,7 +80,7 @@ def check_arguments(config: TrainConfig) -> int:
     if is_ddp(given.get("strategy")):
         given.pop("strategy")  # a notebook's own process cannot start one; the run's can
     try:
-        with captured(_ignored, _ignored):
+        with capture_lightning_output(_ignored, _ignored):
             trainer = pl.Trainer(
                 **given,
                 logger=False,

@@ -95,7 +95,7 @@ def test_both_processes_obey_between_the_same_two_batches() -> None:
     assert run.tell("set_max_epochs", epochs=2000).startswith("epochs set to 2000")
     assert at_step in run.tell("set_max_epochs", epochs=2001)
     assert run.resume().startswith("resumed")
-    assert "validation asked for" in run.tell("validate")
+    assert "validation requested" in run.tell("validate")
     assert run.stop().startswith("stopped")
     assert run.wait(60).status == "stopped"
     processes = [process for process in psutil.process_iter(["cmdline"]) if run.key in (process.info["cmdline"] or [])]

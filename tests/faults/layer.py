@@ -63,7 +63,7 @@ class FaultLayer:
             setattr(os, name, self._failing(name, getattr(os, name)))
         from jupyter_train.training.checkpoints import format
 
-        theirs = format._Hashing.write
+        theirs = format._HashingFile.write
 
         def write(file: Any, data: Any) -> int:
             if err := self.hit("write"):
@@ -71,7 +71,7 @@ class FaultLayer:
                 raise err
             return theirs(file, data)
 
-        format._Hashing.write = write
+        format._HashingFile.write = write
         sqlite3.connect = sqlite3.dbapi2.connect = self._connect(sqlite3.connect)
 
     def _failing(self, name: str, theirs: Any) -> Any:

@@ -19,7 +19,7 @@ from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.replay_check import KINDS
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import evidence
-from jupyter_train.training.state.evidence import Fingerprint, WeightsLog
+from jupyter_train.training.state.evidence import WeightsHash, WeightsHashRecorder
 from tests.models import LitDigits, digits
 from tests.waiting import until
 
@@ -150,13 +150,13 @@ def hashes(run):
 @pytest.fixture
 def unhashed(monkeypatch):
     """There is no time for a hash."""
-    monkeypatch.setattr(evidence, "SHARE", 1e-12)
+    monkeypatch.setattr(evidence, "MAX_TIME_SHARE", 1e-12)
 
 
 @pytest.fixture
 def hashed(monkeypatch):
     """There is time for every hash."""
-    monkeypatch.setattr(evidence, "SHARE", 1e12)
+    monkeypatch.setattr(evidence, "MAX_TIME_SHARE", 1e12)
     monkeypatch.setattr(evidence, "PERIOD_S", 1e9)
     monkeypatch.setattr(evidence, "END_PERIOD_S", 0.0)
 
@@ -369,10 +369,10 @@ class Everything(nn.Module):
 def changed(change) -> bool:
     torch.manual_seed(0)
     module = Everything()
-    before = float(Fingerprint(module))
+    before = float(WeightsHash(module))
     with torch.no_grad():
         change(module)
-    return float(Fingerprint(module)) != before
+    return float(WeightsHash(module)) != before
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_a_fingerprint_sees_every_kept_value(change, is_seen) -> None:
 
 def test_a_fingerprint_is_of_the_moment_it_was_made_and_an_exact_number() -> None:
     module = nn.Linear(3, 3)
-    taken, expected = Fingerprint(module), float(Fingerprint(module))
+    taken, expected = WeightsHash(module), float(WeightsHash(module))
     with torch.no_grad():
         module.weight.add_(1)
     assert not taken.is_hashed
@@ -404,7 +404,7 @@ def test_a_fingerprint_is_of_the_moment_it_was_made_and_an_exact_number() -> Non
 
 def test_of_large_models_a_sample_is_hashed(monkeypatch) -> None:
     monkeypatch.setattr(evidence, "MAX_VALUES", 100)
-    taken = Fingerprint(nn.Linear(100, 100, bias=False))
+    taken = WeightsHash(nn.Linear(100, 100, bias=False))
     assert taken.size_bytes == 400
     assert float(taken) == float(taken)
 
@@ -413,7 +413,7 @@ def test_weights_of_an_unknown_kind_are_named_once_and_hurt_nothing(hashed, monk
     def refuse(_copies):
         raise RuntimeError("no such layout")
 
-    monkeypatch.setattr(evidence, "_number_of", refuse)
+    monkeypatch.setattr(evidence, "_hash_number", refuse)
     run = train(lambda: Lit(), lambda: digits(ROWS), callback=[Waits()], **OPTIONS | {"epochs": 2})
     assert run.status == "finished"
     warned = [event.text for event in run.events if "cannot be hashed" in event.text]
@@ -448,10 +448,10 @@ def test_hashing_keeps_to_its_share_of_the_time(cost_s, most, monkeypatch) -> No
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", devices=1)
     trainer.strategy._lightning_module = LitDigits()
     written = Written()
-    log = WeightsLog(written)
+    log = WeightsHashRecorder(written)
     for step in range(20_000):
         trainer.fit_loop.epoch_loop._batches_that_stepped = step
         now[0] = step / 1000
         log.at(SafePoint.BETWEEN_BATCHES, trainer)
     assert most - 1 <= len(written.steps) <= most
-    assert len(written.steps) * cost_s <= 20 * evidence.SHARE
+    assert len(written.steps) * cost_s <= 20 * evidence.MAX_TIME_SHARE

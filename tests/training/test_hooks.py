@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 
 from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
-from jupyter_train.training.lightning.unused_hooks import lean
+from jupyter_train.training.lightning.unused_hooks import drop_unused_hooks
 from tests.models import DigitsData, LitDigits
 
 
@@ -18,7 +18,7 @@ def test_a_lean_callback_is_called_where_it_has_something_to_do() -> None:
         def on_train_batch_end(self, *_):
             called.append("inherited")
 
-    @lean
+    @drop_unused_hooks
     class Mine(Base):
         def on_before_backward(self, *_):
             called.append("own")

@@ -16,7 +16,7 @@ import torch
 from jupyter_train import train
 from jupyter_train.training.checkpoints import format as files
 from jupyter_train.training.checkpoints.format import file_hash, read, read_plain, write
-from jupyter_train.training.checkpoints.plain_content import split
+from jupyter_train.training.checkpoints.plain_content import split_plain
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
 
 #: What Lightning and torch say of these modules is theirs to say.
@@ -205,7 +205,7 @@ def test_extra_state_of_any_class_comes_back_with_the_weights() -> None:
 
 def test_a_text_lies_where_something_was_set_apart_and_nothing_after_reading(tmp_path) -> None:
     content = {"callbacks": {"a": {"b": [1, Colour.RED], "c": (Shape(),)}}, "hyper_parameters": {"x": {"y": Shape()}}}
-    plain, apart = split(content)
+    plain, apart = split_plain(content)
     assert [one.name for one in apart] == ["callbacks.a.b.1", "callbacks.a.c.0", "hyper_parameters.x.y"]
     assert plain["callbacks"]["a"]["b"] == [1, "<a Colour, set apart, since it is no plain data>"]
     assert plain["hyper_parameters"]["x"]["y"] == "<a Shape, set apart, since it is no plain data>"
@@ -233,7 +233,7 @@ def test_checkpoints_of_the_first_format_are_read(tmp_path) -> None:
     objects, _ = pickle_extracted(apart)
     del objects["lost"]
     old = {"hyper_parameters": {"lr": 1.0}, "callbacks": {"a": [1, None]}, "state_dict": {}}
-    torch.save(old | {files.OURS: {"format": 1, "objects": objects}}, tmp_path / "old.ckpt")
+    torch.save(old | {files.RUN_STATE_KEY: {"format": 1, "objects": objects}}, tmp_path / "old.ckpt")
     found = read(tmp_path / "old.ckpt", file_hash(tmp_path / "old.ckpt"))
     assert found["hyper_parameters"] == {"lr": 1.0, "shape": Shape(7)}
     assert found["callbacks"] == {"a": [1, Colour.RED]}

@@ -23,7 +23,7 @@ from torchmetrics.wrappers import (
 )
 
 from jupyter_train import train
-from jupyter_train.training.state.torchmetrics_state import held_metrics, metrics_of, restore_metrics
+from jupyter_train.training.state.torchmetrics_state import copy_metric_states, metric_states, restore_metric_states
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
@@ -128,7 +128,7 @@ def _plain(value):
     return [_plain(item) for item in value]
 
 
-@pytest.mark.parametrize("take", [metrics_of, held_metrics])
+@pytest.mark.parametrize("take", [metric_states, copy_metric_states])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_goes_on_in_a_fresh_model_as_if_unbroken(kind, take, tmp_path) -> None:
     make, inputs = KINDS[kind]
@@ -138,30 +138,30 @@ def test_every_kind_goes_on_in_a_fresh_model_as_if_unbroken(kind, take, tmp_path
     torch.save(take(before), tmp_path / "states")
     state = generator.get_state()
     expected = before.go(inputs, range(7, 16), generator)
-    restore_metrics(after, torch.load(tmp_path / "states", weights_only=True))
+    restore_metric_states(after, torch.load(tmp_path / "states", weights_only=True))
     assert after.go(inputs, range(7, 16), generator.set_state(state)) == expected
 
 
 def test_held_states_are_of_their_moment() -> None:
     holds, generator = Holds(Longest), torch.Generator().manual_seed(0)
     holds.go(_values, range(3), generator)
-    held, shown = held_metrics(holds), repr(metrics_of(holds))
+    held, shown = copy_metric_states(holds), repr(metric_states(holds))
     holds.metric.seen.append(torch.ones(()))
     holds.metric.total += 1
-    assert repr(held) == shown != repr(metrics_of(holds))
+    assert repr(held) == shown != repr(metric_states(holds))
 
 
 def test_large_attributes_are_not_held() -> None:
     holds = Holds(Longest)
     holds.metric.by_name = {"large": [torch.zeros(1_000_001)]}
-    assert held_metrics(holds) is None
+    assert copy_metric_states(holds) is None
 
 
 def test_groups_of_a_collection_come_again() -> None:
     """A fresh collection would form them anew, by the states there are by then."""
     before, after = (Holds(lambda: MetricCollection({"a": MeanMetric(), "b": MeanMetric()})) for _ in range(2))
     before.metric.update(torch.ones(2))
-    restore_metrics(after, metrics_of(before))
+    restore_metric_states(after, metric_states(before))
     assert after.metric._groups == before.metric._groups == {0: ["a", "b"]}
     assert after.metric._groups_checked
 
@@ -170,14 +170,14 @@ def test_states_of_earlier_checkpoints_are_restored() -> None:
     holds = Holds(lambda: MinMaxMetric(MeanSquaredError()))
     states = {"sum_squared_error": torch.tensor(6.0), "total": torch.tensor(3)}
     earlier = {"states": states, "updates": 2}
-    restore_metrics(holds, {"metric": {"states": {}, "updates": 2}, "metric._base_metric": earlier})
+    restore_metric_states(holds, {"metric": {"states": {}, "updates": 2}, "metric._base_metric": earlier})
     assert _plain(holds.metric.compute()) == {"raw": 2.0, "max": 2.0, "min": 2.0}
 
 
 def test_a_metric_that_the_model_has_no_longer_is_named() -> None:
-    kept = metrics_of(Holds(MeanSquaredError))
+    kept = metric_states(Holds(MeanSquaredError))
     with pytest.warns(UserWarning, match="states of the metrics `metric`, which the model has no longer"):
-        restore_metrics(LitDigits(), kept)
+        restore_metric_states(LitDigits(), kept)
 
 
 class Logs(LitDigits):

@@ -28,7 +28,7 @@ def trained(hours: float, copying_s: float, writing_s: float, most_minutes: floa
     while clock.now < 1000.0 + hours * 3600:
         clock.now += 0.1
         if schedule.is_due:
-            with schedule.one(lambda: writing_s * (len(taken) + 1)):
+            with schedule.measured(lambda: writing_s * (len(taken) + 1)):
                 clock.now += copying_s
             taken.append(clock.now - 1000.0)
     return taken

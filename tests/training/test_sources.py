@@ -10,7 +10,7 @@ from lightning_fabric.utilities.device_dtype_mixin import _DeviceDtypeModuleMixi
 
 from jupyter_train import get_run, runs
 from jupyter_train.exceptions import ChangedError
-from jupyter_train.training.state.source_code import differences, sources_of
+from jupyter_train.training.state.source_code import read_sources, source_diff
 from tests.models import LitDigits, digits
 
 CELL = """
@@ -39,7 +39,7 @@ def typed(notebook, cell: str) -> None:
 
 def source(notebook) -> dict[str, str]:
     typed(notebook, "model = Lit()")
-    return sources_of({"model": notebook.user_ns["model"]}, keeps_text=True)["model"]
+    return read_sources({"model": notebook.user_ns["model"]}, keeps_text=True)["model"]
 
 
 def test_the_source_of_a_class_in_a_cell_is_that_cells(notebook) -> None:
@@ -51,11 +51,11 @@ def test_the_source_of_a_class_in_a_cell_is_that_cells(notebook) -> None:
     typed(notebook, CELL.replace("factor = 1.0", "factor = 7.0"))
     second = source(notebook)
     assert second["sha256"] != first["sha256"]
-    lines = differences({"model": first}, {"model": notebook.user_ns["model"]}, keeps_text=True)
+    lines = source_diff({"model": first}, {"model": notebook.user_ns["model"]}, keeps_text=True)
     assert lines[0] == "the source of the model `Lit` has changed"
     assert "    -    factor = 1.0" in lines
     assert "    +    factor = 7.0" in lines
-    assert differences({"model": second}, {"model": notebook.user_ns["model"]}, keeps_text=True) == []
+    assert source_diff({"model": second}, {"model": notebook.user_ns["model"]}, keeps_text=True) == []
 
 
 def test_a_run_goes_on_with_no_other_class_of_its_name(notebook) -> None:
@@ -79,8 +79,8 @@ def test_what_earlier_releases_recorded_still_is_the_same(notebook) -> None:
     for model in ("Lit()", "LitDigits()"):
         typed(notebook, f"model = {model}")
         trained = {"model": notebook.user_ns["model"]}
-        assert differences({"model": {"class": "Lit", "sha256": before, "text": ""}}, trained, True) == []
-        assert len(differences({"model": {"class": "Lit", "sha256": "0" * 64, "text": ""}}, trained, True)) == 1
+        assert source_diff({"model": {"class": "Lit", "sha256": before, "text": ""}}, trained, True) == []
+        assert len(source_diff({"model": {"class": "Lit", "sha256": "0" * 64, "text": ""}}, trained, True)) == 1
 
 
 def test_a_process_that_does_not_know_the_cell_says_nothing_of_the_class(notebook) -> None:

@@ -25,34 +25,34 @@ from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.learning_rate import set_learning_rate
 
 _PAUSED_POLL_INTERVAL_S = 0.05
-#: What is done as soon as a batch has ended: Lightning looks right then whether to stop and whether to validate.
-_AT_END = frozenset({"stop", "validate", HALT})
-_FROM = {"panel": "from the panel", "python": "from Python", "command line": "from the command line"}
+#: Applied as soon as a batch has ended: Lightning decides right then whether to stop and whether to validate.
+_AFTER_BATCH_VERBS = frozenset({"stop", "validate", HALT})
+_SOURCE_TEXTS = {"panel": "from the panel", "python": "from Python", "command line": "from the command line"}
 
 
 class FitCommands:
-    """Takes commands out of the inbox at batch boundaries; each is recorded with its step and answered.
+    """Applies queued commands at batch boundaries; each is recorded with its step and answered.
 
     Args:
-        inbox: Where commands arrive.
-        mailbox: Where answers go.
+        queue: Where commands arrive.
+        channel: Where answers go.
         writer: Records events.
-        checkpoint: Writes a checkpoint when asked.
+        checkpoint: Writes the checkpoints that commands request.
         interrupt: Ends a pause.
     """
 
     def __init__(
         self,
-        inbox: CommandQueue,
-        mailbox: CommandChannel | NoCommandChannel,
+        queue: CommandQueue,
+        channel: CommandChannel | NoCommandChannel,
         writer: RunWriter,
         checkpoint: RunCheckpoint,
         interrupt: InterruptWatch,
     ) -> None:
         self.stopped = ""
         self.paused_s = 0.0
-        self._mailbox = mailbox
-        self._inbox = inbox
+        self._channel = channel
+        self._queue = queue
         self._writer = writer
         self._checkpoint = checkpoint
         self._interrupt = interrupt
@@ -68,11 +68,11 @@ class FitCommands:
             "set_lr": self._set_lr,
             "set_max_epochs": _set_max_epochs,
             "set_patience": _set_patience,
-            **{name: _refuse_what_is_of_a_study for name, verb in VERBS.items() if verb.is_of_study},
+            **{name: _refuse_study_command for name, verb in VERBS.items() if verb.is_of_study},
         }
 
-    def obey(self, trainer: pl.Trainer) -> bool:
-        """Before a batch: carries out what waits, and waits itself while paused; True when there was anything.
+    def apply_before_batch(self, trainer: pl.Trainer) -> bool:
+        """Applies queued commands before a batch and blocks while paused; True where there was a command.
 
         Raises:
             StopTraining: An Interrupt ended a pause, or the run was stopped before anything was logged.
@@ -80,42 +80,42 @@ class FitCommands:
         for arguments in self._rates_to_hold:
             set_learning_rate(trainer, **arguments)
         self._rates_to_hold.clear()
-        is_any = self._obey(trainer, frozenset(self._verbs))
+        is_any = self._apply_waiting(trainer, frozenset(self._verbs))
         if self.stopped and not trainer.callback_metrics:
-            self._end_here(trainer)  # an epoch's end would miss the metrics that nobody could log yet
+            self._stop_now(trainer)  # callbacks at the epoch's end would miss metrics that no step has logged yet
         return is_any
 
-    def obey_after_batch(self, trainer: pl.Trainer) -> bool:
-        """After a batch: what Lightning must know before it decides what comes next."""
-        self._inbox.agree()
-        return self._obey(trainer, _AT_END)
+    def apply_after_batch(self, trainer: pl.Trainer) -> bool:
+        """Applies, after a batch, the commands that Lightning's decisions depend on; True where there was one."""
+        self._queue.agree()
+        return self._apply_waiting(trainer, _AFTER_BATCH_VERBS)
 
-    def obey_in_validation(self, trainer: pl.Trainer) -> None:
-        """Between two validation batches; a stop ends the fit there and then.
+    def apply_in_validation(self, trainer: pl.Trainer) -> None:
+        """Applies queued commands between two validation batches; a stop ends the fit at once.
 
         Raises:
             StopTraining: The run was stopped, or an Interrupt ended a pause.
         """
-        if self._obey(trainer, frozenset(self._verbs)) and self.stopped:
-            self._end_here(trainer)
+        if self._apply_waiting(trainer, frozenset(self._verbs)) and self.stopped:
+            self._stop_now(trainer)
 
-    def obey_at_start(self, trainer: pl.Trainer) -> None:
-        """After a fit was ended before its first batch: carries out the stop that was asked for, if one was."""
-        for command in self._inbox.take({"stop"}):
+    def apply_stop_at_start(self, trainer: pl.Trainer) -> None:
+        """Applies a queued `stop` after the fit was ended before its first batch."""
+        for command in self._queue.take({"stop"}):
             self._apply(command, trainer)
             self.stopped = "stopped before its first batch"
 
-    def _obey(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
-        if not self._inbox:
+    def _apply_waiting(self, trainer: pl.Trainer, verbs: frozenset[str]) -> bool:
+        if not self._queue:
             return False
-        accept = self._checkpoint.accepting(trainer)
+        accept = self._checkpoint.change_acceptor(trainer)
         is_any = self._apply_all(trainer, verbs, accept)
         if self._is_paused:
             self._wait(trainer, verbs, accept)
         return is_any
 
     def _apply_all(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> bool:
-        taken = self._inbox.take(verbs)
+        taken = self._queue.take(verbs)
         for command in taken:
             self._apply(command, trainer)
             accept()
@@ -124,7 +124,7 @@ class FitCommands:
     def _apply(self, command: Command, trainer: pl.Trainer) -> None:
         step = trainer.global_step
         try:
-            done = self._verbs[command.verb](trainer, **command.arguments)
+            text_done = self._verbs[command.verb](trainer, **command.arguments)
         except CommandRefusedError as err:
             self._refuse(command, str(err), step)
             return
@@ -132,30 +132,30 @@ class FitCommands:
             self._writer.log(traceback.format_exc())
             self._refuse(command, one_line(traceback.format_exception_only(err)[-1], 300), step)
             return
-        text = f"{done} at step {step:,} ({_FROM.get(command.source, command.source)})"
+        text = f"{text_done} at step {step:,} ({_SOURCE_TEXTS.get(command.source, command.source)})"
         self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)
-        self._mailbox.answered(command, Answer(APPLIED, text, step))
+        self._channel.answered(command, Answer(APPLIED, text, step))
 
     def _refuse(self, command: Command, reason: str, step: int) -> None:
         self._writer.event("refused", f"{command.verb.replace('_', '-')}: {reason}", step, verb=command.verb)
-        self._mailbox.answered(command, Answer(REFUSED, reason, step))
+        self._channel.answered(command, Answer(REFUSED, reason, step))
 
     def _wait(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> None:
-        """Blocks until resumed, stopped or interrupted; other commands are carried out meanwhile."""
+        """Blocks until resumed, stopped or interrupted; other commands are applied meanwhile."""
         began = time.monotonic()
         try:
             while self._is_paused and not self._interrupt.is_asked:
                 time.sleep(_PAUSED_POLL_INTERVAL_S)
-                self._inbox.agree()
+                self._queue.agree()
                 self._apply_all(trainer, verbs, accept)
         finally:
             self._set_paused(False)
             self.paused_s += time.monotonic() - began
         if self._interrupt.is_asked:
-            self._end_here(trainer)
+            self._stop_now(trainer)
 
-    def _end_here(self, trainer: pl.Trainer) -> NoReturn:
-        self._checkpoint.take_last(trainer)
+    def _stop_now(self, trainer: pl.Trainer) -> NoReturn:
+        self._checkpoint.save_last(trainer)
         raise StopTraining
 
     def _pause(self, _trainer: pl.Trainer) -> str:
@@ -171,17 +171,17 @@ class FitCommands:
         return "resumed"
 
     def _set_paused(self, is_paused: bool) -> None:
-        """The status goes out before the answer: whoever has the answer finds the run so."""
+        """Sets the run's status; before the command is answered, so that its sender reads the new one."""
         if is_paused != self._is_paused:
             self._is_paused = is_paused
-            self._mailbox.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
+            self._channel.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
 
-    def end(self, trainer: pl.Trainer, words: str) -> None:
-        """Makes the fit end as soon as it can, STOPPED for the reason given."""
+    def end(self, trainer: pl.Trainer, reason: str) -> None:
+        """Ends the fit after this batch, STOPPED for the given reason."""
         self._set_paused(False)
-        self.stopped = words
+        self.stopped = reason
         trainer.should_stop = True
-        # a stop that somebody asked for outranks --min-epochs and --min-steps
+        # a requested stop outranks --min-epochs and --min-steps
         trainer.fit_loop.min_epochs = 0
         trainer.fit_loop.epoch_loop.min_steps = None
 
@@ -198,38 +198,40 @@ class FitCommands:
         return "stopped"
 
     def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:
-        """Sets the rate now; one set during validation is set again for the next batch.
+        """Sets the rate now; one set during validation is set again before the next batch.
 
         A scheduler that steps once an epoch does so after validation, and would change it.
         """
-        done = set_learning_rate(trainer, **arguments)
+        text = set_learning_rate(trainer, **arguments)
         if trainer.validating and "lr" in arguments:
             self._rates_to_hold.append(arguments)
-        return done
+        return text
 
     def _take_checkpoint(self, trainer: pl.Trainer) -> str:
         try:
-            return f"checkpoint {self._checkpoint.take_now(trainer)} written"
+            return f"checkpoint {self._checkpoint.save_now(trainer)} written"
         except OSError as err:
             raise CommandRefusedError(str(err.strerror or err)) from err
 
 
-def _refuse_what_is_of_a_study(_trainer: pl.Trainer, **_arguments: Any) -> str:
-    raise CommandRefusedError("this is one fit; only a search takes that")
+def _refuse_study_command(_trainer: pl.Trainer, **_arguments: Any) -> str:
+    raise CommandRefusedError("this is one fit; only a search takes this command")
 
 
 def _set_max_epochs(trainer: pl.Trainer, epochs: int) -> str:
-    least = trainer.current_epoch + 1
-    if epochs < least:
+    min_epochs = trainer.current_epoch + 1
+    if epochs < min_epochs:
         raise CommandRefusedError(
-            f"epoch {trainer.current_epoch} is already running; give {least} or more, or stop the run"
+            f"epoch {trainer.current_epoch} is already running; give {min_epochs} or more, or stop the run"
         )
     trainer.fit_loop.max_epochs = epochs
     return f"epochs set to {epochs}"
 
 
 def _set_patience(trainer: pl.Trainer, patience: int) -> str:
-    stoppers: list[Any] = [one for one in trainer.early_stopping_callbacks if isinstance(one, EarlyStopping)]
+    stoppers: list[Any] = [
+        callback for callback in trainer.early_stopping_callbacks if isinstance(callback, EarlyStopping)
+    ]
     if not stoppers:
         raise CommandRefusedError("the run does not stop early; it was started without `--early-stop`")
     for stopper in stoppers:
@@ -238,18 +240,18 @@ def _set_patience(trainer: pl.Trainer, patience: int) -> str:
 
 
 def _validate(trainer: pl.Trainer) -> str:
-    """Makes Lightning think that a validation is due after this batch, once."""
+    """Makes a validation due after this batch, once."""
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     if trainer.validating or trainer.sanity_checking:
         raise CommandRefusedError("the run is validating already")
     if not trainer.enable_validation:
         raise CommandRefusedError("there is no validation data, or no `validation_step`")
     if not hasattr(epoch_loop, "_should_check_val_fx"):
-        raise CommandRefusedError("this pytorch-lightning release cannot be told to validate out of turn")
+        raise CommandRefusedError("this pytorch-lightning release has no way to validate out of turn")
 
     def once(_fetcher: Any) -> bool:
         del epoch_loop._should_check_val_fx  # the class's own holds again
         return True
 
     epoch_loop._should_check_val_fx = once
-    return "validation asked for"
+    return "validation requested"

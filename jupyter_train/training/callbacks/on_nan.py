@@ -1,4 +1,4 @@
-"""`--on-nan`: what becomes of a fit whose loss, or whose monitored metric, is NaN or infinite."""
+"""`--on-nan`: stops a fit, or warns, where its loss or monitored metric is NaN or infinite."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from jupyter_train.config.commands import Command
 from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.writer import RunWriter
 
-#: Not among the verbs that anybody may ask for: the run asks itself.
+#: The verb of a command that only the run itself sends.
 HALT = "halt"
 _SOURCE = "--on-nan stop"
 
 
-def watch_numbers(writer: RunWriter, inbox: CommandQueue, on_nan: str, monitored: Callable[[], str | None]) -> None:
-    """Lets the writer, which sees every value, say so; the fit learns of it as of any command.
+def watch_non_finite(writer: RunWriter, queue: CommandQueue, on_nan: str, monitored: Callable[[], str | None]) -> None:
+    """Makes the writer, which sees every value, queue a `halt` command for the fit at the first non-finite one.
 
     Args:
         writer: Records the run.
-        inbox: Where commands to the run arrive.
-        on_nan: `stop`, or `warn`: it is said when the run is over.
-        monitored: Gives the metric that tells the best epoch.
+        queue: Where commands to the run arrive.
+        on_nan: `stop`, or `warn`: a warning when the run is over.
+        monitored: Returns the name of the monitored metric.
     """
     writer.non_finite.matters = lambda name: "loss" in name.lower() or name == monitored()
     if on_nan == "stop":
-        writer.non_finite.on_matters = lambda words: inbox.put(Command(HALT, {"words": words}, _SOURCE))
+        writer.non_finite.on_matters = lambda text: queue.put(Command(HALT, {"words": text}, _SOURCE))

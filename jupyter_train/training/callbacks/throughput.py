@@ -1,4 +1,4 @@
-"""How fast a fit goes, and how far."""
+"""Steps per second of a fit, and its number of steps."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import time
 import pytorch_lightning as pl
 
 
-class Rate:
+class StepRate:
     """Steps per second of training alone."""
 
     def __init__(self) -> None:
-        """Measures from now on."""
+        """Starts the measurement at step 0."""
         self._at = time.monotonic()
         self._step = 0
         self._rate: float | None = None
 
     def restart(self, step: int) -> None:
-        """Measures from this step on."""
+        """Starts the measurement again at this step."""
         self._at, self._step = time.monotonic(), step
 
     def now(self, step: int) -> float | None:
-        """The speed at this step; None while it is not known."""
+        """Smoothed steps per second at this step; None until 50 ms have been measured."""
         elapsed = time.monotonic() - self._at
         if step > self._step and elapsed > 0.05:
             fresh = (step - self._step) / elapsed
@@ -32,7 +32,7 @@ class Rate:
 
 
 def total_steps(trainer: pl.Trainer) -> float:
-    """Optimizer steps of the whole fit; `inf` where nothing bounds them but time."""
+    """Optimizer steps of the whole fit; `inf` where only time limits them."""
     limits = [math.inf]
     if trainer.max_steps not in (None, -1):
         limits.append(trainer.max_steps)

@@ -17,8 +17,8 @@ from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.store.writer import HistoryMarker, RunWriter
-from jupyter_train.training.checkpoints.format import OURS, PICKLED, write
-from jupyter_train.training.checkpoints.plain_content import pickle_extracted, split
+from jupyter_train.training.checkpoints.format import PICKLED_KEY, RUN_STATE_KEY, write
+from jupyter_train.training.checkpoints.plain_content import pickle_extracted, split_plain
 
 _MARGIN_BYTES = 16 * 1024 * 1024
 
@@ -36,7 +36,7 @@ class Snapshot:
     """
 
     content: dict[str, Any]
-    about: Checkpoint
+    row: Checkpoint
     at: HistoryMarker
     replaced: Callable[[], list[str]] = list
     failed: Callable[[], None] = lambda: None
@@ -63,7 +63,7 @@ class AsyncWriter:
         self._has_work = threading.Condition()
         self._is_busy = False
         self._is_closed = False
-        self._named: set[str] = set()
+        self._reported: set[str] = set()
         self._thread: threading.Thread | None = None
 
     def save(self, slot: str, snapshot: Snapshot, must_wait: bool = False) -> bool:
@@ -86,7 +86,7 @@ class AsyncWriter:
                 self._thread.start()
         return True
 
-    def be_sync(self) -> None:
+    def write_synchronously(self) -> None:
         """From now on everything is written at once: there is no memory for copies."""
         if self.is_async:
             self.is_async = False
@@ -118,7 +118,7 @@ class AsyncWriter:
             try:
                 self._write(snapshot)
             except Exception as err:  # noqa: BLE001  without this thread nothing would be saved, and `wait` never end
-                self._tell(f"checkpoint not announced: {one_line(str(err), 300)}; training goes on")
+                self._report(f"checkpoint not announced: {one_line(str(err), 300)}; training goes on")
             self.spent_s += time.thread_time() - began
             del snapshot
             with self._has_work:
@@ -126,36 +126,36 @@ class AsyncWriter:
                 self._has_work.notify_all()
 
     def _write(self, snapshot: Snapshot) -> bool:
-        about = snapshot.about
-        target = self._folder.path / about.path
+        row = snapshot.row
+        target = self._folder.path / row.path
         try:
             self._check_room(snapshot.content)
             size, sha256, problems = write(snapshot.content, target)
         except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training goes on
             snapshot.failed()
-            self._tell(f"checkpoint not saved: {getattr(err, 'strerror', None) or err}; training goes on")
+            self._report(f"checkpoint not saved: {getattr(err, 'strerror', None) or err}; training goes on")
             return False
-        self._name(problems)
-        self._tell("")
-        self._writer.checkpoint(about._replace(size=size, sha256=sha256), snapshot.replaced(), snapshot.at)
+        self._report_lost(problems)
+        self._report("")
+        self._writer.checkpoint(row._replace(size=size, sha256=sha256), snapshot.replaced(), snapshot.at)
         return True
 
     def _check_room(self, content: dict[str, Any]) -> None:
-        needed = size_of(content) + _MARGIN_BYTES
+        needed = tensor_bytes(content) + _MARGIN_BYTES
         free = shutil.disk_usage(self._folder.checkpoints).free
         if needed > free:
-            words = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
-            raise OSError(errno.ENOSPC, words)
+            text = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+            raise OSError(errno.ENOSPC, text)
 
-    def _name(self, problems: dict[str, str]) -> None:
+    def _report_lost(self, problems: dict[str, str]) -> None:
         for name, reason in problems.items():
-            if name not in self._named:
-                self._named.add(name)
+            if name not in self._reported:
+                self._reported.add(name)
                 self._writer.event(
                     "warning", f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run will not have it"
                 )
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
             self._writer.event("checkpoint", problem)
         elif self.problem and not problem:
@@ -163,14 +163,14 @@ class AsyncWriter:
         self.problem = problem
 
 
-def size_of(content: Any) -> int:
+def tensor_bytes(content: Any) -> int:
     """Bytes of all tensors in plain containers."""
     if isinstance(content, torch.Tensor):
         return content.numel() * content.element_size()
     if isinstance(content, dict):
-        return sum(size_of(item) for item in content.values())
+        return sum(tensor_bytes(item) for item in content.values())
     if isinstance(content, list | tuple):
-        return sum(size_of(item) for item in content)
+        return sum(tensor_bytes(item) for item in content)
     return 0
 
 
@@ -183,35 +183,37 @@ def has_nan(content: Any) -> bool:
     return any(has_nan(item) for item in items)
 
 
-def bytes_of(trainer: pl.Trainer) -> int:
+def checkpoint_bytes(trainer: pl.Trainer) -> int:
     """About what a checkpoint will have: weights, and the optimizers' states."""
-    return size_of(trainer.lightning_module.state_dict()) + size_of([dict(one.state) for one in trainer.optimizers])
+    return tensor_bytes(trainer.lightning_module.state_dict()) + tensor_bytes(
+        [dict(optimizer.state) for optimizer in trainer.optimizers]
+    )
 
 
-def copied(content: dict[str, Any]) -> dict[str, Any]:
+def copy_to_host(content: dict[str, Any]) -> dict[str, Any]:
     """The same with every tensor copied to memory of its own on the host; objects that are no plain data as bytes.
 
     Tensors that share memory share it in the copy too.
     """
-    plain, apart = split(content)
-    seen: dict[tuple[int, Any, Any, Any], torch.Tensor] = {}
-    found = _copied(plain, seen)
-    if apart:
-        found[OURS] = {**found.get(OURS, {}), PICKLED: pickle_extracted(apart)}
-    return found  # type: ignore[no-any-return]
+    plain, extracted = split_plain(content)
+    copies: dict[tuple[int, Any, Any, Any], torch.Tensor] = {}
+    copy = _copy_to_host(plain, copies)
+    if extracted:
+        copy[RUN_STATE_KEY] = {**copy.get(RUN_STATE_KEY, {}), PICKLED_KEY: pickle_extracted(extracted)}
+    return copy  # type: ignore[no-any-return]
 
 
-def _copied(content: Any, seen: dict[tuple[int, Any, Any, Any], torch.Tensor]) -> Any:
+def _copy_to_host(content: Any, copies: dict[tuple[int, Any, Any, Any], torch.Tensor]) -> Any:
     if isinstance(content, torch.Tensor):
         key = (content.data_ptr(), tuple(content.shape), tuple(content.stride()), content.dtype)
-        if content.numel() == 0 or key not in seen:
-            seen[key] = content.detach().to("cpu", copy=True)
-        return seen[key]
+        if content.numel() == 0 or key not in copies:
+            copies[key] = content.detach().to("cpu", copy=True)
+        return copies[key]
     if isinstance(content, dict):
-        made: Any = type(content)((key, _copied(item, seen)) for key, item in content.items())
+        copy: Any = type(content)((key, _copy_to_host(item, copies)) for key, item in content.items())
         if hasattr(content, "_metadata"):
-            made._metadata = content._metadata
-        return made
+            copy._metadata = content._metadata
+        return copy
     if isinstance(content, list | tuple) and type(content) in (list, tuple):
-        return type(content)(_copied(item, seen) for item in content)
+        return type(content)(_copy_to_host(item, copies) for item in content)
     return content

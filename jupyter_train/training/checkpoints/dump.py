@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import is_picklable
 
 
-def dump(trainer: pl.Trainer) -> dict[str, Any]:
+def dump_checkpoint(trainer: pl.Trainer) -> dict[str, Any]:
     """The content of a checkpoint of this moment.
 
     `Trainer.fit` removes from `hparams` what `pickle` refuses, such as a lambda: a class made anew without it would be
@@ -16,14 +16,14 @@ def dump(trainer: pl.Trainer) -> dict[str, Any]:
     """
     content: dict[str, Any] = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
     module: Any = trainer.lightning_module
-    removed = _removed(module)
+    removed = _removed_hyperparameters(module)
     if removed:
         content.setdefault(module.CHECKPOINT_HYPER_PARAMS_KEY, {}).update(removed)
         content.setdefault(module.CHECKPOINT_HYPER_PARAMS_NAME, getattr(module, "_hparams_name", None))
     return content
 
 
-def _removed(module: Any) -> dict[str, Any]:
+def _removed_hyperparameters(module: Any) -> dict[str, Any]:
     initial = getattr(module, "_hparams_initial", None)
     if not isinstance(initial, dict) or initial.keys() == module.hparams.keys():
         return {}

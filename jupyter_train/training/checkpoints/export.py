@@ -11,8 +11,8 @@ import torch
 
 from jupyter_train.exceptions import ModelError, did_you_mean
 from jupyter_train.store.run_folder import write_atomically
-from jupyter_train.training.checkpoints.format import in_stock_form, read, read_plain, save_atomically
-from jupyter_train.training.checkpoints.plain_content import hyperparameters, without_unpicklable
+from jupyter_train.training.checkpoints.format import read, read_plain, save_atomically, stock_content
+from jupyter_train.training.checkpoints.plain_content import drop_unpicklable, hyperparameters
 
 if TYPE_CHECKING:
     from jupyter_train.store.metrics.reader import Checkpoint
@@ -30,7 +30,7 @@ def check_format(format: str) -> None:
         raise ModelError(f"`{format}`: no such format.{did_you_mean(format, FORMATS)} Known are: {', '.join(FORMATS)}")
 
 
-def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str, Any]) -> Path:
+def to_safetensors(file: Path, checkpoint: Checkpoint, target: Path, config_entries: dict[str, Any]) -> Path:
     """Weights and a `config.json` in a folder, as other tools read them; gives the folder.
 
     Args:
@@ -41,7 +41,7 @@ def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str,
     """
     from safetensors.torch import save
 
-    content = read_plain(file, found.sha256)
+    content = read_plain(file, checkpoint.sha256)
     # tensors that share memory are refused by the format: each gets its own
     weights = {
         name: tensor.detach().clone().contiguous()
@@ -50,7 +50,7 @@ def to_safetensors(file: Path, found: Checkpoint, target: Path, about: dict[str,
     }
     target.mkdir(parents=True, exist_ok=True)
     write_atomically(target / "model.safetensors", save(weights, {"format": "pt"}))
-    config = {**about, "step": found.step, "epoch": found.epoch, "hyperparameters": _plain(content)}
+    config = {**config_entries, "step": checkpoint.step, "epoch": checkpoint.epoch, "hyperparameters": _plain(content)}
     write_atomically(target / "config.json", json.dumps(config, indent=1, default=str).encode())
     return target
 
@@ -61,11 +61,11 @@ def _plain(content: dict[str, Any]) -> dict[str, Any]:
     return {str(name): as_json(value) for name, value in hyperparameters(content).items()}
 
 
-def to_lightning(file: Path, found: Checkpoint, target: Path) -> Path:
+def to_lightning(file: Path, checkpoint: Checkpoint, target: Path) -> Path:
     """A checkpoint as Lightning itself writes it, with all hyperparameters that `pickle` takes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    content = in_stock_form(read(file, found.sha256))
-    without_unpicklable(content)
+    content = stock_content(read(file, checkpoint.sha256))
+    drop_unpicklable(content)
     save_atomically(content, target)
     return target
 

@@ -20,22 +20,22 @@ import torch
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.private_files import create_new_file, open_to_read
 from jupyter_train.store.run_folder import sync_folder
-from jupyter_train.training.checkpoints.plain_content import pickle_extracted, put_back, split
+from jupyter_train.training.checkpoints.plain_content import pickle_extracted, restore_extracted, split_plain
 
 #: Under this name lies what is not Lightning's.
-OURS = "jupyter_train"
+RUN_STATE_KEY = "jupyter_train"
 #: 1: left no text in the place of what was set apart, and refused no stock load.
 FORMAT = 2
 #: Among ours: what was set apart and pickled already when the content was copied.
-PICKLED = "pickled"
-_OBJECTS = "objects"
+PICKLED_KEY = "pickled"
+_OBJECTS_KEY = "objects"
 
 
 def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, str]]:
     """Writes a checkpoint and proves that it can be read again.
 
     Args:
-        content: What Lightning dumps, with ours under `OURS`.
+        content: What Lightning dumps, with ours under `RUN_STATE_KEY`.
         target: Its path; an older file of that name stays until this one is complete.
 
     Returns:
@@ -44,17 +44,17 @@ def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, st
     Raises:
         OSError: The disk refuses.
     """
-    plain, apart = split(content)
-    ours = dict(plain.get(OURS, {}))
-    objects, problems = ours.pop(PICKLED, None) or pickle_extracted(apart)
-    plain[OURS] = {**ours, "format": FORMAT, _OBJECTS: objects}
+    plain, apart = split_plain(content)
+    ours = dict(plain.get(RUN_STATE_KEY, {}))
+    objects, problems = ours.pop(PICKLED_KEY, None) or pickle_extracted(apart)
+    plain[RUN_STATE_KEY] = {**ours, "format": FORMAT, _OBJECTS_KEY: objects}
     size, sha256 = save_atomically(plain, target, prove=True)
     return size, sha256, problems
 
 
-def in_stock_form(content: dict[str, Any]) -> dict[str, Any]:
+def stock_content(content: dict[str, Any]) -> dict[str, Any]:
     """A whole checkpoint as Lightning itself would have written it."""
-    return {name: value for name, value in content.items() if name != OURS}
+    return {name: value for name, value in content.items() if name != RUN_STATE_KEY}
 
 
 def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[int, str]:
@@ -66,7 +66,7 @@ def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[in
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with os.fdopen(create_new_file(temporary), "wb") as file:
-            hashing = _Hashing(file)
+            hashing = _HashingFile(file)
             _save(content, hashing)
             file.flush()
             os.fsync(file.fileno())
@@ -89,7 +89,7 @@ def _save(content: Any, file: Any) -> None:
         raise
 
 
-class _Hashing(io.RawIOBase):
+class _HashingFile(io.RawIOBase):
     """A file that is hashed while it is written."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -121,7 +121,7 @@ def file_hash(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, sha256: str) -> Iterator[IO[bytes]]:
+def _open_verified(path: Path, sha256: str) -> Iterator[IO[bytes]]:
     """The file, verified first; what is read afterwards is what was verified."""
     with contextlib.ExitStack() as stack:
         try:
@@ -154,9 +154,9 @@ def read(path: Path, sha256: str, only: str | None = None) -> dict[str, Any]:
         StoreError: The file is gone, or is another.
     """
     content = read_plain(path, sha256)
-    objects = content.get(OURS, {}).pop(_OBJECTS, None)
+    objects = content.get(RUN_STATE_KEY, {}).pop(_OBJECTS_KEY, None)
     if objects is not None:
-        put_back(content, objects, only)  # ours: the file is the one whose hash is in the store
+        restore_extracted(content, objects, only)  # ours: the file is the one whose hash is in the store
     return content
 
 
@@ -166,7 +166,7 @@ def read_plain(path: Path, sha256: str) -> dict[str, Any]:
     Raises:
         StoreError: The file is gone, or is another.
     """
-    with _opened(path, sha256) as file:
+    with _open_verified(path, sha256) as file:
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return content
 

@@ -17,7 +17,7 @@ from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.format import save_atomically
 
 MAX_BYTES_KEPT = 200 * 1024 * 1024
-_MARK = "_jupyter_train_run"
+_ORIGIN_ATTRIBUTE = "_jupyter_train_run"
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Origin:
 
 def state_hash(module: nn.Module) -> str:
     """SHA-256 over names, types, shapes and bytes of all parameters and buffers; empty while some are lazy."""
-    return _hash(module.state_dict())
+    return _hash_tensors(module.state_dict())
 
 
-def _hash(state: Mapping[str, Any]) -> str:
+def _hash_tensors(state: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor):
@@ -52,7 +52,7 @@ def _hash(state: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def keep(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
+def save_initial_weights(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
     """Writes the step-0 weights into the run folder; large models, and full disks, keep their hash only.
 
     Returns:
@@ -78,16 +78,16 @@ def _try_write(tensors: dict[str, torch.Tensor], folder: RunFolder) -> bool:
 
 def origin_of(module: nn.Module) -> Origin | None:
     """The run that trained this instance before; None for a fresh one."""
-    found = getattr(module, _MARK, None)
-    return found if isinstance(found, Origin) else None
+    origin = getattr(module, _ORIGIN_ATTRIBUTE, None)
+    return origin if isinstance(origin, Origin) else None
 
 
-def mark(module: nn.Module, origin: Origin) -> None:
+def set_origin(module: nn.Module, origin: Origin) -> None:
     """Remembers on the instance which run trained it."""
-    object.__setattr__(module, _MARK, origin)
+    object.__setattr__(module, _ORIGIN_ATTRIBUTE, origin)
 
 
-def put_back(module: nn.Module, folder: RunFolder, sha256: str) -> bool:
+def load_initial_weights(module: nn.Module, folder: RunFolder, sha256: str) -> bool:
     """Loads the step-0 weights that a run kept; False when it kept none.
 
     Args:
@@ -103,7 +103,7 @@ def put_back(module: nn.Module, folder: RunFolder, sha256: str) -> bool:
         return False
     with open_to_read(path) as file:
         tensors = torch.load(file, weights_only=True, map_location="cpu")
-    if sha256 and _hash(tensors) != sha256:
+    if sha256 and _hash_tensors(tensors) != sha256:
         raise UntrustedError(f"`{path}` does not hold the weights the run began with (their hash differs)")
     module.load_state_dict(tensors, strict=False)
     return True
@@ -118,8 +118,8 @@ def reinitialise(module: nn.Module) -> None:
     origin = origin_of(module)
     if origin is None:
         return
-    if not put_back(module, RunFolder(origin.initial_folder), origin.initial_sha256):
+    if not load_initial_weights(module, RunFolder(origin.initial_folder), origin.initial_sha256):
         raise ModelError(
             f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"
         )
-    object.__setattr__(module, _MARK, None)
+    object.__setattr__(module, _ORIGIN_ATTRIBUTE, None)

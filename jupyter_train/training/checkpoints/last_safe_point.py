@@ -11,15 +11,15 @@ import torch
 from pytorch_lightning.core.hooks import DataHooks
 
 from jupyter_train.store.writer import HistoryMarker
-from jupyter_train.training.checkpoints.dump import dump
-from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.dump import dump_checkpoint
+from jupyter_train.training.checkpoints.format import RUN_STATE_KEY
 from jupyter_train.training.checkpoints.validation_start import ValidationStart
-from jupyter_train.training.engine.hooks import TRANSFER, overridden
+from jupyter_train.training.engine.hooks import TRANSFER_HOOKS, is_overridden
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state, rng_state
 
 #: How often the slower random generators are looked at.
-_LOOK_AT_ALL_S = 0.25
+_FULL_CAPTURE_INTERVAL_S = 0.25
 
 
 class LastSafePoint:
@@ -56,7 +56,7 @@ class LastSafePoint:
         self._epochs = loop.epoch_progress.total.processed
         self._torch = rng_state.torch_state()
         is_validation = moment is SafePoint.BEFORE_VALIDATION
-        self._is_whole_of_now = is_validation or now - self._whole_at > _LOOK_AT_ALL_S
+        self._is_whole_of_now = is_validation or now - self._whole_at > _FULL_CAPTURE_INTERVAL_S
         if self._is_whole_of_now:
             self._whole, self._whole_at = rng_state.capture(), now
 
@@ -85,7 +85,7 @@ class LastSafePoint:
     def holds(self, trainer: pl.Trainer) -> bool:
         """Whether nothing that a checkpoint holds has changed since: a batch is being read, or a validation runs."""
         if trainer.validating:
-            return self.validation is not None and self.validation.is_unmoved(trainer)
+            return self.validation is not None and self.validation.is_unchanged(trainer)
         fit_loop: Any = trainer.fit_loop
         has_ended_an_epoch = fit_loop.epoch_progress.total.processed != self._epochs
         is_reading = self.moment is SafePoint.BETWEEN_BATCHES and not has_ended_an_epoch
@@ -100,13 +100,14 @@ class LastSafePoint:
         self, trainer: pl.Trainer, moment: SafePoint, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
     ) -> dict[str, Any]:
         """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
-        found = dump(trainer)
-        found["loops"] = fit_state.settled(found["loops"], moment)
+        content = dump_checkpoint(trainer)
+        content["loops"] = fit_state.drop_unfinished(content["loops"], moment)
         if self.is_known:  # Lightning says it of a batch as soon as that is read
-            found["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch
-        ours = fit_state.capture(trainer, moment) | extra() if self.validation is None else self.validation.ours
-        found[OURS] = ours | {"random": random}
-        return found
+            content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch
+        begun = self.validation
+        run_state = fit_state.capture(trainer, moment) | extra() if begun is None else begun.run_state
+        content[RUN_STATE_KEY] = run_state | {"random": random}
+        return content
 
     def random_at(self, moment: SafePoint) -> dict[str, Any]:
         """The random state that belongs to a checkpoint taken now."""
@@ -115,20 +116,20 @@ class LastSafePoint:
 
     def random(self) -> dict[str, Any]:
         """The random state of that moment, and whether all of it is known to be."""
-        now = rng_state.capture()
+        current = rng_state.capture()
         if self._whole is None or self._torch is None:
-            return {**now, "is_exact": False}
+            return {**current, "is_exact": False}
         if self._is_whole_of_now:
             return {**self._whole, "is_exact": True}
-        is_exact = rng_state.is_same_but_for_torch(now, self._whole)
-        return {**now, "torch": self._torch, "is_exact": is_exact}
+        is_exact = rng_state.is_equal_except_torch(current, self._whole)
+        return {**current, "torch": self._torch, "is_exact": is_exact}
 
 
 def _may_change_with_a_batch(trainer: pl.Trainer) -> bool:
     """Whether user code runs when a batch was read and is not counted yet, or reading it moves what is saved."""
     datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-    owners = [one for one in (trainer.lightning_module, datamodule) if one is not None]
-    if any(overridden(one, name, DataHooks) for one in owners for name in TRANSFER):
+    owners = [owner for owner in (trainer.lightning_module, datamodule) if owner is not None]
+    if any(is_overridden(owner, name, DataHooks) for owner in owners for name in TRANSFER_HOOKS):
         return True
     loader: Any = trainer.fit_loop._combined_loader
-    return any(callable(getattr(one, "state_dict", None)) for one in loader.flattened)
+    return any(callable(getattr(owner, "state_dict", None)) for owner in loader.flattened)

@@ -15,15 +15,15 @@ from jupyter_train.training.checkpoints.monitor_choice import (
     choose_monitor,
     is_validation,
     metric_not_logged,
-    no_direction_words,
-    no_loss_words,
-    none_words,
+    no_best_text,
+    no_direction_text,
+    no_loss_text,
     training_loss,
 )
 from jupyter_train.training.lightning.validation_schedule import may_validate
 
 _MAX_TRAIL = 32
-_NONE_CAME = "the validation that was awaited did not come"
+_VALIDATION_MISSING = "the validation that was awaited did not come"
 
 
 class MonitoredMetric:
@@ -56,54 +56,54 @@ class MonitoredMetric:
         self._has_looked = False
         self._is_read_in_validation = False
 
-    def look(self, trainer: pl.Trainer) -> float | None:
+    def read(self, trainer: pl.Trainer) -> float | None:
         """The metric's value, at the end of a validation or of an epoch's training; None when there is no new one."""
         metrics = trainer.callback_metrics
         logged = _logged_by_loop(trainer) & set(metrics)
-        besides = _logged_besides(trainer, set(metrics))
+        outside = _logged_outside_loop(trainer, set(metrics))
         self._has_looked = True
         self._has_validated |= trainer.validating
         if self._named is None and not self._is_of_validation:
-            self._choose(trainer, logged | set(filter(is_validation, besides)))
-        if self._seen_at == trainer.global_step or not self._is_new(trainer, logged, besides):
+            self._choose(trainer, logged | set(filter(is_validation, outside)))
+        if self._seen_at == trainer.global_step or not self._is_new(trainer, logged, outside):
             return None
         assert self.name is not None
         value = float(metrics[self.name])
         self._seen_at = trainer.global_step
         self._is_read_in_validation |= trainer.validating
-        self._remember(value)
-        if math.isfinite(value) and (not self._best or self.beats(value, self._best["value"])):
-            self._take(value, trainer)
+        self._add_to_trail(value)
+        if math.isfinite(value) and (not self._best or self.is_better(value, self._best["value"])):
+            self._set_best(value, trainer)
         elif self._takes_last:
             self._best = {}
             self._writer.summary(best=None)
         return value
 
-    def _is_new(self, trainer: pl.Trainer, logged: set[str], besides: set[str]) -> bool:
+    def _is_new(self, trainer: pl.Trainer, logged: set[str], outside: set[str]) -> bool:
         """Whether the metric has a value of now; what a callback put there in a validation stays there after it."""
         if self.name is None or self.name in logged:
             return self.name is not None
         is_old = self._is_read_in_validation and not trainer.validating and is_validation(self.name)
-        return self.name in besides and not is_old
+        return self.name in outside and not is_old
 
-    def _take(self, value: float, trainer: pl.Trainer) -> None:
-        found = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
-        self._best = found | {"step": trainer.global_step, "mode": self._direction()}
+    def _set_best(self, value: float, trainer: pl.Trainer) -> None:
+        best = {"metric": self.name, "value": value, "epoch": trainer.current_epoch}
+        self._best = best | {"step": trainer.global_step, "mode": self._direction()}
         if self._takes_last:
             self._best["which"] = "last"
         self._writer.summary(best=self._best)
 
-    def beats(self, value: float, other: float) -> bool:
+    def is_better(self, value: float, reference: float) -> bool:
         """Whether a value is better than another; or newer, where the last one is what counts."""
         if self._takes_last:
             return not math.isnan(value)
-        return value < other if self._direction() == "min" else value > other
+        return value < reference if self._direction() == "min" else value > reference
 
-    def counts(self, step: int) -> bool:
+    def is_comparable(self, step: int) -> bool:
         """Whether what was best at a step was so by the metric that tells it now."""
         return step >= self._since
 
-    def check(self, trainer: pl.Trainer) -> None:
+    def check_logged(self, trainer: pl.Trainer) -> None:
         """A named metric must have been logged by the end of the first epoch that validated.
 
         Raises:
@@ -116,17 +116,17 @@ class MonitoredMetric:
         self._has_told_none = True
         raise OptionError(metric_not_logged(self._named, list(trainer.callback_metrics)))
 
-    def end(self, trainer: pl.Trainer) -> None:
+    def report_missing(self, trainer: pl.Trainer) -> None:
         """Says so where a fit that is over has no best epoch, unless it ended before anything was compared."""
         if self._best or not self._has_looked:
             return
         if self.name is None and self._has_waited and not self._has_validated:
-            why = _NONE_CAME
+            why = _VALIDATION_MISSING
         elif self.name is None:
             why = "no validation metric tells, and the run ended before its first epoch did"
         else:
             why = f"`{self.name}` was {'not logged' if self._seen_at < 0 else 'never a number'}"
-        self._tell_none(why, trainer)
+        self._report_no_best(why, trainer)
 
     def _choose(self, trainer: pl.Trainer, logged: set[str]) -> None:
         """Takes a validation metric as soon as there is one, else the training loss where it can tell."""
@@ -134,53 +134,53 @@ class MonitoredMetric:
         validation = choose_monitor(of_validation)
         if validation is not None:
             self._is_of_validation = True
-            self._change_to(validation, trainer)
+            self._switch_to(validation, trainer)
             return
-        self._tell_direction(of_validation, trainer)
+        self._report_no_direction(of_validation, trainer)
         if self.name is None and not trainer.validating:
-            self._choose_without_validation(trainer, logged)
+            self._choose_training_metric(trainer, logged)
 
-    def _choose_without_validation(self, trainer: pl.Trainer, logged: set[str]) -> None:
+    def _choose_training_metric(self, trainer: pl.Trainer, logged: set[str]) -> None:
         """Takes the training loss; none where the epochs before were not compared, as a validation was awaited."""
         if self._awaits_validation(trainer):
             self._has_waited = True
         elif self._has_waited and not self._has_validated:
-            self._tell_none(_NONE_CAME, trainer)
+            self._report_no_best(_VALIDATION_MISSING, trainer)
         else:
             self._choose_training_loss(trainer, logged)
 
     def _choose_training_loss(self, trainer: pl.Trainer, logged: set[str]) -> None:
         loss = training_loss(logged)
         if loss is not None and len(trainer.optimizers) == 1:
-            self._change_to(loss, trainer)
+            self._switch_to(loss, trainer)
         else:
-            self._tell_none(no_loss_words(len(trainer.optimizers), logged), trainer)
+            self._report_no_best(no_loss_text(len(trainer.optimizers), logged), trainer)
 
-    def _tell_none(self, why: str, trainer: pl.Trainer) -> None:
+    def _report_no_best(self, why: str, trainer: pl.Trainer) -> None:
         if not self._has_told_none:
             self._has_told_none = True
-            self._writer.event("best", none_words(why), trainer.global_step)
+            self._writer.event("best", no_best_text(why), trainer.global_step)
 
-    def _tell_direction(self, names: set[str], trainer: pl.Trainer) -> None:
+    def _report_no_direction(self, names: set[str], trainer: pl.Trainer) -> None:
         if names and not self._has_told_direction:
             self._has_told_direction = True
-            self._writer.event("best", no_direction_words(names), trainer.global_step)
+            self._writer.event("best", no_direction_text(names), trainer.global_step)
 
-    def _change_to(self, name: str, trainer: pl.Trainer) -> None:
-        before, self.name = self.name, name
-        if before == name:
+    def _switch_to(self, name: str, trainer: pl.Trainer) -> None:
+        previous, self.name = self.name, name
+        if previous == name:
             return
         self._since = trainer.global_step
         text = f"`{name}` tells the best epoch from now on"
-        if before is not None:
-            text += f"; what was best by `{before}` no longer counts"
-        if before is not None or self._has_told_none:
+        if previous is not None:
+            text += f"; what was best by `{previous}` no longer counts"
+        if previous is not None or self._has_told_none:
             self._has_told_none = False
             self._writer.event("best", text, trainer.global_step)
-        if before is not None:
-            self._begin_anew()
+        if previous is not None:
+            self._restart()
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         self._seen_at, self._best, self._trail = -1, {}, []
         self._is_read_in_validation = False
         self._writer.summary(best=None, trail=[])
@@ -190,7 +190,7 @@ class MonitoredMetric:
         """Whether a first validation is still to come."""
         return not self._has_validated and may_validate(trainer)
 
-    def _remember(self, value: float) -> None:
+    def _add_to_trail(self, value: float) -> None:
         """The way the metric went, in a few numbers: what a list draws of a run."""
         if math.isfinite(value):
             self._trail.append(float(f"{value:.4g}"))
@@ -240,19 +240,19 @@ class MonitoredMetric:
 def _logged_by_loop(trainer: pl.Trainer) -> set[str]:
     """Names that the validation, or the epoch's training, has logged; other metrics keep an old value."""
     active: Any = trainer._results
-    return set(_names_in(active.values() if active is not None else []))
+    return set(_metric_names(active.values() if active is not None else []))
 
 
-def _logged_besides(trainer: pl.Trainer, names: set[str]) -> set[str]:
+def _logged_outside_loop(trainer: pl.Trainer, names: set[str]) -> set[str]:
     """Names that have a new value all the same: a training step's, and what a callback puts there by itself."""
     loop: Any = trainer.fit_loop.epoch_loop
     training, validation = loop._results.values(), loop.val_loop._results.values()
-    known = {*_names_in(training, is_new=False), *_names_in(validation, is_new=False)}
-    by_steps = set(_names_in(item for item in training if not item.meta.on_epoch))
+    known = {*_metric_names(training, is_new=False), *_metric_names(validation, is_new=False)}
+    by_steps = set(_metric_names(item for item in training if not item.meta.on_epoch))
     return names & (by_steps | (names - known))
 
 
-def _names_in(items: Iterable[Any], is_new: bool = True) -> Iterable[str]:
+def _metric_names(items: Iterable[Any], is_new: bool = True) -> Iterable[str]:
     for item in items:
         if not (is_new and item.has_reset):
             meta = item.meta

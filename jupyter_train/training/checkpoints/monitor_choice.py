@@ -9,14 +9,14 @@ from jupyter_train.config import TrainConfig, direction_of
 from jupyter_train.exceptions import did_you_mean
 from jupyter_train.store.text_columns import listed, quoted
 
-_VALIDATION = frozenset({"val", "valid", "validation", "dev"})
+_VALIDATION_PREFIXES = frozenset({"val", "valid", "validation", "dev"})
 #: Words of a name that is that of the training loss itself, and not of a part of it.
-_OF_TRAINING_LOSS = frozenset({"train", "training", "total", "overall", "avg", "mean", "loss", "epoch", "step"})
-_TOTAL = frozenset({"total", "overall"})
-_FEW = 4
-_MANY = 12
+_TRAINING_LOSS_PARTS = frozenset({"train", "training", "total", "overall", "avg", "mean", "loss", "epoch", "step"})
+_TOTAL_PARTS = frozenset({"total", "overall"})
+_MAX_NAMES = 4
+_MAX_FORMS = 12
 #: What Lightning adds to the name of a metric: of which loader, and of steps or epochs.
-_PART = re.compile(r"(_(step|epoch))?(/dataloader_idx_\d+)?$")
+_LIGHTNING_SUFFIX = re.compile(r"(_(step|epoch))?(/dataloader_idx_\d+)?$")
 
 
 def choose_monitor(names: Iterable[str]) -> str | None:
@@ -34,19 +34,19 @@ def training_loss(names: Iterable[str]) -> str | None:
     Of parts of a loss, such as `kl_loss` and `rec_loss`, none is it.
     """
     minimized = [name for name in names if direction_of(name) == "min"]
-    losses = [name for name in minimized if _words(name) <= _OF_TRAINING_LOSS]
+    losses = [name for name in minimized if _name_parts(name) <= _TRAINING_LOSS_PARTS]
     if not losses and len(without_forks(minimized)) > 1:
         return None
 
     def rank(name: str) -> tuple[bool, bool, str]:
-        return (not _words(name) & _TOTAL, name.endswith("_step"), name)
+        return (not _name_parts(name) & _TOTAL_PARTS, name.endswith("_step"), name)
 
     return min(losses or minimized, key=rank, default=None)
 
 
 def is_validation(name: str) -> bool:
     """Whether a name begins as those of validation metrics do."""
-    return re.split(r"[^a-z0-9]+", name.lower(), maxsplit=1)[0] in _VALIDATION
+    return re.split(r"[^a-z0-9]+", name.lower(), maxsplit=1)[0] in _VALIDATION_PREFIXES
 
 
 def without_forks(names: Iterable[str]) -> list[str]:
@@ -54,17 +54,17 @@ def without_forks(names: Iterable[str]) -> list[str]:
     return sorted({re.sub(r"_(step|epoch)$", "", name) for name in names})
 
 
-def _words(name: str) -> set[str]:
+def _name_parts(name: str) -> set[str]:
     separated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return set(filter(None, re.split(r"[^a-z0-9]+", separated)))
 
 
-def none_words(why: str) -> str:
+def no_best_text(why: str) -> str:
     """That no epoch is the best, and what to do about it."""
     return f"no epoch is the best: {why}; the last weights count; `--monitor METRIC` names one that tells"
 
 
-def no_loss_words(optimizers: int, names: Iterable[str]) -> str:
+def no_loss_text(optimizers: int, names: Iterable[str]) -> str:
     """Why the training loss does not tell the best epoch.
 
     Args:
@@ -76,21 +76,21 @@ def no_loss_words(optimizers: int, names: Iterable[str]) -> str:
         return "no validation metric tells, and no training loss is logged"
     if optimizers != 1:
         return f"no validation metric tells, and {optimizers} optimizers have losses of their own"
-    return f"no validation metric tells, and none of {listed(quoted(losses), _FEW)} is clearly the training loss"
+    return f"no validation metric tells, and none of {listed(quoted(losses), _MAX_NAMES)} is clearly the training loss"
 
 
-def no_direction_words(names: Iterable[str]) -> str:
+def no_direction_text(names: Iterable[str]) -> str:
     """That validation metrics cannot tell the best epoch, and what lets them."""
     known = without_forks(names)
     which = "whose name does" if len(known) == 1 else "whose names do"
     return (
-        f"the validation logs {listed(quoted(known), _FEW)}, {which} not tell which way is better: "
+        f"the validation logs {listed(quoted(known), _MAX_NAMES)}, {which} not tell which way is better: "
         "no epoch is the best by that; "
         f"`--monitor {known[0]} --mode max` or `--mode min` says it"
     )
 
 
-def told_best(config: TrainConfig, has_validation: bool, optimizers: int) -> str:
+def describe_monitor(config: TrainConfig, has_validation: bool, optimizers: int) -> str:
     """What will tell the best epoch, as far as it is known before training."""
     named = config.monitor or config.early_stop_metric
     if named is not None:
@@ -107,11 +107,11 @@ def told_best(config: TrainConfig, has_validation: bool, optimizers: int) -> str
 
 def metric_not_logged(name: str, logged: list[str]) -> str:
     """The message for a metric nobody logs: its forms that are logged, if there are such."""
-    forms = sorted(metric for metric in logged if _PART.sub("", metric) == _PART.sub("", name))
+    forms = sorted(metric for metric in logged if _LIGHTNING_SUFFIX.sub("", metric) == _LIGHTNING_SUFFIX.sub("", name))
     if any("/dataloader_idx_" in form for form in forms):
-        each = listed(quoted(forms), _MANY)
+        each = listed(quoted(forms), _MAX_FORMS)
         return f"`{name}` was never logged: there are several loaders, each with a value of its own. Name one: {each}"
     if forms:
-        return f"`{name}` was never logged, but {listed(quoted(forms), _MANY)}; name one of these"
+        return f"`{name}` was never logged, but {listed(quoted(forms), _MAX_FORMS)}; name one of these"
     known = ", ".join(f"`{metric}`" for metric in sorted(logged)) or "none"
     return f"`{name}` was never logged.{did_you_mean(name, logged)} Logged are: {known}"

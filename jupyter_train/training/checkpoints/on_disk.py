@@ -7,7 +7,7 @@ from jupyter_train.store.metrics.rewind import SUPERSEDED
 from jupyter_train.store.run_folder import RunFolder
 
 
-class Written:
+class WrittenCheckpoints:
     """Names of checkpoints, those that are written, and the newest of them. The saver's thread tells what arrived.
 
     Args:
@@ -18,19 +18,19 @@ class Written:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        self.owes_first = False
+        self.needs_first = False
         self._folder = folder
         self._names: set[str] = set()
         self._last: list[str] = []
         self._newest: int | None = None
 
-    def goes_on(self) -> None:
+    def prepare_resume(self) -> None:
         """The run is resumed: the next `last` replaces those that are there."""
         with MetricReader(self._folder.metrics) as reader:
             known = reader.checkpoints()
-        self._last = [one.path for one in known if one.kind == "last"]
-        self._newest = max((one.step for one in known if one.kind != SUPERSEDED), default=None)
-        self.owes_first = self._newest is None
+        self._last = [checkpoint.path for checkpoint in known if checkpoint.kind == "last"]
+        self._newest = max((checkpoint.step for checkpoint in known if checkpoint.kind != SUPERSEDED), default=None)
+        self.needs_first = self._newest is None
 
     def new_path(self, kind: str, step: int) -> str:
         """A name no other checkpoint of the run has had: what the store says of a file must stay true of it."""
@@ -44,15 +44,15 @@ class Written:
     def arrived(self, step: int) -> None:
         """One of this step is on disk."""
         self._newest = max(self._newest or 0, step)
-        self.owes_first = False
+        self.needs_first = False
 
     def last_arrived(self, path: str, step: int) -> list[str]:
         """A new `last` is on disk; gives the paths of those it replaces."""
         self.arrived(step)
-        before, self._last = self._last, [path]
-        return before
+        previous, self._last = self._last, [path]
+        return previous
 
-    def repeats(self, step: int, how: str) -> str:
+    def describe_repeated(self, step: int, how: str) -> str:
         """What a resume of a broken-off attempt repeats, in words; empty where that is nothing.
 
         Args:
@@ -60,12 +60,12 @@ class Written:
             how: Where the run was broken off, and in what way.
         """
         steps = step - (self._newest or 0)
-        if steps <= 0 or self.owes_first:
+        if steps <= 0 or self.needs_first:
             return ""
         begins = "begins again at step 0" if self._newest is None else f"goes on from step {self._newest:,}"
-        return f"no checkpoint of step {step:,}, {how}: a resume {begins} and repeats {counted(steps)}"
+        return f"no checkpoint of step {step:,}, {how}: a resume {begins} and repeats {count_steps(steps)}"
 
 
-def counted(steps: int) -> str:
+def count_steps(steps: int) -> str:
     """So many steps, in words."""
     return "1 step" if steps == 1 else f"{steps:,} steps"

@@ -24,10 +24,10 @@ _HASHABLE = frozenset((type(None), bool, float, complex, str, bytes))
 _LEAVES = frozenset((*_PLAIN, torch.Tensor, torch.nn.Parameter))
 #: `weights_only=True` reads no integer of more than 255 bytes.
 _MAX_BITS = 255 * 8 - 1
-_APART = "set apart, since it is no plain data"
+_PLACEHOLDER = "set apart, since it is no plain data"
 #: Where Lightning keeps what a class is made with, and the name of the argument that takes all of it at once.
-_MADE_WITH = {"hyper_parameters": "hparams_name", "datamodule_hyper_parameters": "datamodule_hparams_name"}
-_TYPES = ("hparams_type", "datamodule_hparams_type")
+_HYPERPARAMETER_KEYS = {"hyper_parameters": "hparams_name", "datamodule_hyper_parameters": "datamodule_hparams_name"}
+_TYPE_KEYS = ("hparams_type", "datamodule_hparams_type")
 #: Lightning looks here for what makes the class, and refuses with the text it sees, whatever arguments there are.
 _INSTANTIATOR = "_instantiator"
 _REFUSAL = "none: "
@@ -35,20 +35,20 @@ _REFUSAL = "none: "
 _CALLBACKS = "callbacks"
 _NOTICE = "not in this file, since it is no plain data: "
 
-Where = tuple[Any, ...]
+ContentPath = tuple[Any, ...]
 
 
 @dataclass
 class ExtractedValue:
     """A value that is no plain data, and where it lay."""
 
-    where: Where
+    path: ContentPath
     value: Any
 
     @property
     def name(self) -> str:
         """The place as people read it: `hyper_parameters.encoder`."""
-        return ".".join(str(part) for part in self.where)
+        return ".".join(str(part) for part in self.path)
 
     @property
     def kind(self) -> str:
@@ -56,42 +56,42 @@ class ExtractedValue:
         return self.value.__name__ if isinstance(self.value, type) else type(self.value).__name__
 
 
-def split(content: Any) -> tuple[Any, list[ExtractedValue]]:
+def split_plain(content: Any) -> tuple[Any, list[ExtractedValue]]:
     """Plain containers with the same content, and what had to be set apart.
 
     Tensors are shared, not copied.
     """
-    apart: list[ExtractedValue] = []
-    plain = _plain(content, (), apart, set())
-    if apart and isinstance(plain, dict):
-        _notice(plain, apart)
-        for part in _MADE_WITH:
-            _refuse(plain, apart, part)
-    return plain, apart
+    extracted: list[ExtractedValue] = []
+    plain = _plain(content, (), extracted, set())
+    if extracted and isinstance(plain, dict):
+        _add_notice(plain, extracted)
+        for part in _HYPERPARAMETER_KEYS:
+            _add_refusal(plain, extracted, part)
+    return plain, extracted
 
 
-def _plain(value: Any, where: Where, apart: list[ExtractedValue], above: set[int]) -> Any:
+def _plain(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> Any:
     kind = type(value)
     if kind in _LEAVES or (kind is int and _is_short(value)):
         return value
     if id(value) not in above:  # a container inside itself is no plain data
         inside = above | {id(value)}
         if kind in (dict, OrderedDict) and _are_plain_keys(value):
-            return _plain_mapping(value, where, apart, inside)
+            return _plain_mapping(value, path, extracted, inside)
         if kind in (list, tuple):
-            return kind([_plain(item, (*where, index), apart, inside) for index, item in enumerate(value)])
+            return kind([_plain(item, (*path, index), extracted, inside) for index, item in enumerate(value)])
         if kind is set and _are_plain_keys(value):
             return set(value)
-    one = ExtractedValue(where, value)
-    apart.append(one)
-    return f"<a {one.kind}, {_APART}>"
+    value_out = ExtractedValue(path, value)
+    extracted.append(value_out)
+    return f"<a {value_out.kind}, {_PLACEHOLDER}>"
 
 
-def _plain_mapping(value: Any, where: Where, apart: list[ExtractedValue], above: set[int]) -> Any:
+def _plain_mapping(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> Any:
     made = type(value)(value)
     for key, item in value.items():
         if type(item) not in _LEAVES:  # most are weights
-            made[key] = _plain(item, (*where, key), apart, above)
+            made[key] = _plain(item, (*path, key), extracted, above)
     if hasattr(value, "_metadata"):  # versions of the modules in a state_dict
         made._metadata = value._metadata
     return made
@@ -112,43 +112,43 @@ def _is_plain_key(key: Any) -> bool:
     return kind in _HASHABLE or (kind is int and _is_short(key))
 
 
-def _refuse(plain: dict[str, Any], apart: list[ExtractedValue], part: str) -> None:
+def _add_refusal(plain: dict[str, Any], extracted: list[ExtractedValue], part: str) -> None:
     """Makes `load_from_checkpoint` refuse where a hyperparameter was set apart."""
-    entries = [one for one in apart if one.where[0] == part]
+    entries = [entry for entry in extracted if entry.path[0] == part]
     if not entries:
         return
-    argument = plain.get(_MADE_WITH[part])
-    names = _names_of(entries, argument)
-    listed = ", ".join(f"`{name}` ({one.kind})" for name, one in zip(_paths(entries), entries, strict=True))
+    argument = plain.get(_HYPERPARAMETER_KEYS[part])
+    names = _argument_names(entries, argument)
+    listed = ", ".join(f"`{name}` ({entry.kind})" for name, entry in zip(_dotted_paths(entries), entries, strict=True))
     text = (
         f"{_REFUSAL}{listed} {'is' if len(entries) == 1 else 'are'} no plain data and not in this file as Lightning "
         'reads it; `run.model()` gives what was trained, `run.export("model.ckpt", "lightning")` a file with '
         f"all of it, and with `{names}, _instantiator=None` it is taken from here"
     )
-    kept = plain[part] if isinstance(plain[part], dict) else {}
-    if _INSTANTIATOR in kept and (part, _INSTANTIATOR) not in [one.where for one in apart]:
-        apart.append(ExtractedValue((part, _INSTANTIATOR), kept[_INSTANTIATOR]))
+    hyperparameters_left = plain[part] if isinstance(plain[part], dict) else {}
+    if _INSTANTIATOR in hyperparameters_left and (part, _INSTANTIATOR) not in [entry.path for entry in extracted]:
+        extracted.append(ExtractedValue((part, _INSTANTIATOR), hyperparameters_left[_INSTANTIATOR]))
     if argument is not None:  # else all would be handed to that one argument, the refusal among it
-        apart.append(ExtractedValue((_MADE_WITH[part],), plain.pop(_MADE_WITH[part])))
-    plain[part] = {**kept, _INSTANTIATOR: text}
+        extracted.append(ExtractedValue((_HYPERPARAMETER_KEYS[part],), plain.pop(_HYPERPARAMETER_KEYS[part])))
+    plain[part] = {**hyperparameters_left, _INSTANTIATOR: text}
 
 
-def _paths(entries: list[ExtractedValue]) -> list[str]:
+def _dotted_paths(entries: list[ExtractedValue]) -> list[str]:
     """The places of hyperparameters below what holds them: `extra.e`."""
-    return [".".join(str(part) for part in one.where[1:]) or str(one.where[0]) for one in entries]
+    return [".".join(str(part) for part in entry.path[1:]) or str(entry.path[0]) for entry in entries]
 
 
-def _names_of(entries: list[ExtractedValue], argument: Any) -> str:
+def _argument_names(entries: list[ExtractedValue], argument: Any) -> str:
     """How they are given by hand: `extra=..., encoder=...`."""
     if isinstance(argument, str) and argument != "kwargs":
         return f"{argument}=..."
-    return ", ".join(dict.fromkeys(f"{one.where[1]}=..." for one in entries if len(one.where) > 1)) or "all of them"
+    return ", ".join(dict.fromkeys(f"{entry.path[1]}=..." for entry in entries if len(entry.path) > 1)) or "all of them"
 
 
-def _notice(plain: dict[str, Any], apart: list[ExtractedValue]) -> None:
+def _add_notice(plain: dict[str, Any], extracted: list[ExtractedValue]) -> None:
     """Makes a stock Trainer that goes on from the file warn of everything else that was set apart."""
-    ignored = {*_MADE_WITH, *_TYPES, "jupyter_train"}
-    names = [f"`{one.name}`" for one in apart if one.where and one.where[0] not in ignored]
+    ignored = {*_HYPERPARAMETER_KEYS, *_TYPE_KEYS, "jupyter_train"}
+    names = [f"`{entry.name}`" for entry in extracted if entry.path and entry.path[0] not in ignored]
     if names and isinstance(plain.get(_CALLBACKS), dict):
         plain[_CALLBACKS][_NOTICE + ", ".join(names)] = {}
 
@@ -162,7 +162,7 @@ def _is_refusal(name: Any, value: Any) -> bool:
     return name == _INSTANTIATOR and isinstance(value, str) and value.startswith(_REFUSAL)
 
 
-def pickle_extracted(apart: list[ExtractedValue]) -> tuple[dict[str, Any], dict[str, str]]:
+def pickle_extracted(extracted: list[ExtractedValue]) -> tuple[dict[str, Any], dict[str, str]]:
     """The block of bytes for values set apart, and why some of them, by name, cannot be kept."""
     import cloudpickle
 
@@ -170,20 +170,20 @@ def pickle_extracted(apart: list[ExtractedValue]) -> tuple[dict[str, Any], dict[
     lost: list[Any] = []
     blob = bytearray()
     problems: dict[str, str] = {}
-    for one in apart:
+    for entry in extracted:
         try:
-            stream = cloudpickle.dumps(one.value)
+            stream = cloudpickle.dumps(entry.value)
         except Exception as err:  # noqa: BLE001  whatever the user's object raises is why it cannot be kept
-            problems[one.name] = one_line(str(err), 200) or type(err).__name__
-            lost.append([list(one.where), one.kind])
+            problems[entry.name] = one_line(str(err), 200) or type(err).__name__
+            lost.append([list(entry.path), entry.kind])
             continue
-        index.append([list(one.where), len(blob), len(stream)])
+        index.append([list(entry.path), len(blob), len(stream)])
         blob += stream
     block = torch.frombuffer(blob or bytearray(1), dtype=torch.uint8)
     return {"index": index, "blob": block, "lost": lost}, problems
 
 
-def put_back(content: dict[str, Any], objects: dict[str, Any], only: str | None = None) -> None:
+def restore_extracted(content: dict[str, Any], objects: dict[str, Any], only: str | None = None) -> None:
     """Unpickles what was set apart into its places, and takes away what others are told.
 
     What could not be kept is missing: a mapping has no such entry, a list a None there.
@@ -194,61 +194,61 @@ def put_back(content: dict[str, Any], objects: dict[str, Any], only: str | None 
         only: The part of the content that is wanted; all of it if None.
     """
     blob = objects["blob"].numpy().tobytes()
-    for where, start, length in objects["index"]:
-        if only is None or where[0] == only:
-            _set(_trail(content, where), where[-1], unpickling.loads(blob[start : start + length]))
+    for path, start, length in objects["index"]:
+        if only is None or path[0] == only:
+            _set_item(_containers_to(content, path), path[-1], unpickling.loads(blob[start : start + length]))
     if only is not None:
         return
     lost = objects.get("lost", [])
-    for where, _ in lost:
-        _set(_trail(content, where), where[-1], None)
-        if isinstance(owner := _trail(content, where)[-1][2], dict):
-            del owner[where[-1]]
-    for part in _MADE_WITH:
-        _unrefuse(content, part, [(where, kind) for where, kind in lost if where[0] == part])
+    for path, _ in lost:
+        _set_item(_containers_to(content, path), path[-1], None)
+        if isinstance(owner := _containers_to(content, path)[-1][2], dict):
+            del owner[path[-1]]
+    for part in _HYPERPARAMETER_KEYS:
+        _remove_refusal(content, part, [(path, kind) for path, kind in lost if path[0] == part])
     callbacks = content.get(_CALLBACKS) or {}
     for name in [name for name in callbacks if str(name).startswith(_NOTICE)]:
         del callbacks[name]
 
 
-def _unrefuse(content: dict[str, Any], part: str, lost: list[tuple[list[Any], str]]) -> None:
+def _remove_refusal(content: dict[str, Any], part: str, lost: list[tuple[list[Any], str]]) -> None:
     """Hyperparameters are whole again, but for those that could not be kept."""
-    found = content.get(part)
+    section = content.get(part)
     if lost:
-        listed = ", ".join(f"`{'.'.join(map(str, where[1:])) or part}` ({kind})" for where, kind in lost)
+        listed = ", ".join(f"`{'.'.join(map(str, path[1:])) or part}` ({kind})" for path, kind in lost)
         text = f"{_REFUSAL}{listed} could not be pickled; give it by hand: `NAME=..., _instantiator=None`"
-        content[part] = {**(found if isinstance(found, dict) else {}), _INSTANTIATOR: text}
-        content.pop(_MADE_WITH[part], None)
-    elif type(found) is dict and _is_refusal(_INSTANTIATOR, found.get(_INSTANTIATOR)):
-        del found[_INSTANTIATOR]
+        content[part] = {**(section if isinstance(section, dict) else {}), _INSTANTIATOR: text}
+        content.pop(_HYPERPARAMETER_KEYS[part], None)
+    elif type(section) is dict and _is_refusal(_INSTANTIATOR, section.get(_INSTANTIATOR)):
+        del section[_INSTANTIATOR]
 
 
-def without_unpicklable(content: dict[str, Any]) -> None:
+def drop_unpicklable(content: dict[str, Any]) -> None:
     """Takes away hyperparameters that `pickle` refuses; `load_from_checkpoint` then does too."""
-    for part in _MADE_WITH:
-        found = content.get(part)
-        entries = list(found.items()) if isinstance(found, dict) else []
+    for part in _HYPERPARAMETER_KEYS:
+        section = content.get(part)
+        entries = list(section.items()) if isinstance(section, dict) else []
         lost = [(name, value) for name, value in entries if not is_picklable(value)]
         if lost:
             content[part] = {name: value for name, value in entries if name not in dict(lost)}
-            _unrefuse(content, part, [([part, name], ExtractedValue((), value).kind) for name, value in lost])
+            _remove_refusal(content, part, [([part, name], ExtractedValue((), value).kind) for name, value in lost])
 
 
-def _trail(content: Any, where: list[Any]) -> list[tuple[Any, Any, Any]]:
+def _containers_to(content: Any, path: list[Any]) -> list[tuple[Any, Any, Any]]:
     """The containers down to a place: what holds each, as what, and itself."""
     trail = [(None, None, content)]
-    for part in where[:-1]:
+    for part in path[:-1]:
         owner = trail[-1][2]
         trail.append((owner, part, owner[part]))
     return trail
 
 
-def _set(trail: list[tuple[Any, Any, Any]], last: Any, value: Any) -> None:
+def _set_item(trail: list[tuple[Any, Any, Any]], last: Any, value: Any) -> None:
     """Sets an item of the innermost container; tuples on the way are made anew."""
     owner = trail[-1][2]
     if isinstance(owner, tuple):
         changed = list(owner)
         changed[last] = value
-        _set(trail[:-1], trail[-1][1], tuple(changed))
+        _set_item(trail[:-1], trail[-1][1], tuple(changed))
     else:
         owner[last] = value

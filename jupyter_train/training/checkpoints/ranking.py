@@ -15,9 +15,9 @@ class Ranking:
         beats: Whether one value is better than another.
     """
 
-    def __init__(self, most: int, beats: Callable[[float, float], bool]) -> None:
-        self.most = most
-        self._beats = beats
+    def __init__(self, max_kept: int, is_better: Callable[[float, float], bool]) -> None:
+        self.max_kept = max_kept
+        self._is_better = is_better
         self._lock = threading.Lock()
         self._expected: list[float] = []
         self._on_disk: list[tuple[float, str]] = []
@@ -34,21 +34,21 @@ class Ranking:
         if not math.isfinite(value):
             return False
         with self._lock:
-            return len(self._expected) < self.most or any(self._beats(value, one) for one in self._expected)
+            return len(self._expected) < self.max_kept or any(self._is_better(value, kept) for kept in self._expected)
 
     def expect(self, value: float) -> None:
         """A checkpoint with this value is on its way."""
         with self._lock:
-            self._expected.insert(self._place(value, self._expected), value)
-            del self._expected[self.most :]
+            self._expected.insert(self._rank(value, self._expected), value)
+            del self._expected[self.max_kept :]
 
     def arrived(self, value: float, path: str) -> list[str]:
         """It is on disk; gives the paths of those that are no longer among the best."""
         with self._lock:
-            self._on_disk.insert(self._place(value, [one for one, _ in self._on_disk]), (value, path))
-            dropped = self._on_disk[self.most :]
-            del self._on_disk[self.most :]
-        return [*(one for _, one in dropped), *self.take_outdated()]
+            self._on_disk.insert(self._rank(value, [entry for entry, _ in self._on_disk]), (value, path))
+            dropped = self._on_disk[self.max_kept :]
+            del self._on_disk[self.max_kept :]
+        return [*(entry for _, entry in dropped), *self.take_outdated()]
 
     def failed(self, value: float) -> None:
         """It will not come."""
@@ -56,7 +56,7 @@ class Ranking:
             if value in self._expected:
                 self._expected.remove(value)
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Another metric tells from now on: the next checkpoint of any kind replaces those that are there."""
         with self._lock:
             self._outdated += [path for _, path in self._on_disk]
@@ -65,8 +65,8 @@ class Ranking:
     def take_outdated(self) -> list[str]:
         """Paths of those that no longer count; each is given once."""
         with self._lock:
-            found, self._outdated = self._outdated, []
-        return found
+            paths, self._outdated = self._outdated, []
+        return paths
 
     def load(self, on_disk: list[tuple[float, str]], outdated: list[str]) -> None:
         """What there is when a run goes on, oldest first, and what no longer counts."""
@@ -78,5 +78,5 @@ class Ranking:
         with self._lock:
             self._outdated = list(outdated)
 
-    def _place(self, value: float, among: list[float]) -> int:
-        return next((place for place, one in enumerate(among) if self._beats(value, one)), len(among))
+    def _rank(self, value: float, values: list[float]) -> int:
+        return next((rank for rank, kept in enumerate(values) if self._is_better(value, kept)), len(values))

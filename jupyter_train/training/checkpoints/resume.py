@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EarlyStopping, StochasticWeightAveraging
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.store.replay_check import ReplayCheck
-from jupyter_train.training.checkpoints.format import OURS
+from jupyter_train.training.checkpoints.format import RUN_STATE_KEY
 from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.lightning.safe_points import SafePoint, once
 from jupyter_train.training.state import fit_state, rng_state
@@ -48,19 +48,19 @@ class StartPoint:
     lr: float | None = None
 
     @property
-    def ours(self) -> dict[str, Any]:
+    def run_state(self) -> dict[str, Any]:
         """What the checkpoint holds besides Lightning's own."""
-        return dict(self.content[OURS])
+        return dict(self.content[RUN_STATE_KEY])
 
     @property
     def moment(self) -> SafePoint:
         """Where in the fit it was taken."""
-        return SafePoint(self.ours["moment"])
+        return SafePoint(self.run_state["moment"])
 
     @property
     def is_exact(self) -> bool:
         """Whether all random state in it is known to be of that moment."""
-        return bool(self.ours["random"].get("is_exact"))
+        return bool(self.run_state["random"].get("is_exact"))
 
     @property
     def batches(self) -> int:
@@ -73,7 +73,7 @@ class StartPoint:
         fit_loop: Any = trainer.fit_loop
         epoch_loop: Any = fit_loop.epoch_loop
         strategy: Any = trainer.strategy
-        content = {name: value for name, value in self.content.items() if name != OURS}
+        content = {name: value for name, value in self.content.items() if name != RUN_STATE_KEY}
         strategy.load_checkpoint = lambda *_, **__: content
         trainer.num_sanity_val_steps = 0
         self._keep_epochs(trainer)  # else a fit that was made longer while it ran would be over before it begins
@@ -99,24 +99,26 @@ class StartPoint:
         self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
     ) -> None:
         orders.restore(is_mid_epoch=True, is_first_process=trainer.is_global_zero)
-        orders.remark(self._other_loaders(trainer))
+        orders.remark(self._loader_remarks(trainer))
         theirs()
         self._restore(trainer, config)
         if self.moment is SafePoint.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop
             fit_loop.epoch_loop.on_advance_end(fit_loop._data_fetcher)
 
-    def _other_loaders(self, trainer: pl.Trainer) -> list[str]:
+    def _loader_remarks(self, trainer: pl.Trainer) -> list[str]:
         """Whether training loaders are made in another epoch than those they stand for, in words."""
         fitting: Any = trainer
-        every, made = fitting.reload_dataloaders_every_n_epochs, self.ours["loaded_at"]["train"]
-        if every < 2 or made == trainer.current_epoch:
+        every, made_in = fitting.reload_dataloaders_every_n_epochs, self.run_state["loaded_at"]["train"]
+        if every < 2 or made_in == trainer.current_epoch:
             return []
-        return [f"loaders are made every {every} epochs: those of epoch {made} are made again in this one"]
+        return [f"loaders are made every {every} epochs: those of epoch {made_in} are made again in this one"]
 
     def _restore(self, trainer: pl.Trainer, config: TrainConfig) -> None:
-        ours = self.ours
-        fit_state.restore(trainer, ours | {"has_stopped_early": ours["has_stopped_early"] and self.keeps_stop})
+        run_state = self.run_state
+        fit_state.restore(
+            trainer, run_state | {"has_stopped_early": run_state["has_stopped_early"] and self.keeps_stop}
+        )
         self._keep_epochs(trainer)
         if not self.keeps_patience:
             for stopper in trainer.early_stopping_callbacks:
@@ -126,22 +128,22 @@ class StartPoint:
             from jupyter_train.training.lightning.learning_rate import set_learning_rate
 
             set_learning_rate(trainer, lr=self.lr)
-        self._enter_averaging(trainer)
-        rng_state.restore(ours["random"])
+        self._resume_weight_averaging(trainer)
+        rng_state.restore(run_state["random"])
 
     def _keep_epochs(self, trainer: pl.Trainer) -> None:
-        if self.keeps_epochs and self.ours["max_epochs"] is not None:
-            trainer.fit_loop.max_epochs = self.ours["max_epochs"]
+        if self.keeps_epochs and self.run_state["max_epochs"] is not None:
+            trainer.fit_loop.max_epochs = self.run_state["max_epochs"]
 
-    def _enter_averaging(self, trainer: pl.Trainer) -> None:
+    def _resume_weight_averaging(self, trainer: pl.Trainer) -> None:
         """Lets stochastic weight averaging take over the schedule again, which it does at the start of an epoch.
 
         Making its scheduler changes the learning rate; it is put back to that of the checkpoint.
         """
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
-        for one in callbacks:
-            if isinstance(one, StochasticWeightAveraging) and one._latest_update_epoch >= one.swa_start:
-                one.on_train_epoch_start(trainer, trainer.lightning_module)
+        for callback in callbacks:
+            if isinstance(callback, StochasticWeightAveraging) and callback._latest_update_epoch >= callback.swa_start:
+                callback.on_train_epoch_start(trainer, trainer.lightning_module)
                 trainer.strategy.load_optimizer_state_dict(self.content)
 
 

@@ -49,7 +49,7 @@ class Schedule:
         return self.is_due
 
     @contextlib.contextmanager
-    def one(self, elsewhere_s: Callable[[], float]) -> Iterator[None]:
+    def measured(self, elsewhere_s: Callable[[], float]) -> Iterator[None]:
         """While one is taken; plans the next.
 
         Args:
@@ -58,7 +58,7 @@ class Schedule:
         began = self._clock()
         self._is_sized = True
         yield
-        now = self._clock()
-        self._spent_s += now - began
-        needed = (self._spent_s + elsewhere_s()) / WRITING_SHARE - (now - self._began)
-        self._due = now + min(max(needed, MIN_PERIOD_S), self._most_period_s)
+        end = self._clock()
+        self._spent_s += end - began
+        needed = (self._spent_s + elsewhere_s()) / WRITING_SHARE - (end - self._began)
+        self._due = end + min(max(needed, MIN_PERIOD_S), self._most_period_s)

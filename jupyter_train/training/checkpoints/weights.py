@@ -45,7 +45,7 @@ def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) 
     return module.module if isinstance(module, PlainModule) else module
 
 
-def wrapped_like(into: Any, weights: dict[str, Any]) -> Any:
+def wrap_for_weights(into: Any, weights: dict[str, Any]) -> Any:
     """`into`, as a plain module would have been wrapped when the weights were saved.
 
     Raises:

@@ -18,8 +18,8 @@ from jupyter_train.training.data.in_memory import collate_batch, to_indexed_data
 from jupyter_train.training.data.sampler_state import SamplerState
 from jupyter_train.training.data.samplers import WITH_GENERATOR, find_hidden_state, iterate_seeded
 from jupyter_train.training.data.seeded_dataset import NumberedIndex, SeededDataset, WorkerStart, draws_random_numbers
-from jupyter_train.training.state.generators import own_generators
-from jupyter_train.training.state.rng_state import derived
+from jupyter_train.training.state.generators import find_generators
+from jupyter_train.training.state.rng_state import derive_seed
 
 
 class PassStart(NamedTuple):
@@ -124,7 +124,7 @@ class SampleOrder:
         self.state.begin()
         self.next = PassStart(start.epoch, max(start.cycle + 1, self._passes))
         self._passes = 0
-        seed = derived(self._seed, start.epoch, start.cycle)
+        seed = derive_seed(self._seed, start.epoch, start.cycle)
         items = iterate_seeded(self._inner, seed)
         if self._is_numbering:
             items = self._numbered(items, seed, start.skip)
@@ -164,7 +164,7 @@ def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
         number: The loader's index among those of its stage.
         is_training: Whether it yields training batches.
     """
-    return derived(seed, number, 0 if is_training else 1)
+    return derive_seed(seed, number, 0 if is_training else 1)
 
 
 def sample_order_of(loader: Any) -> SampleOrder | None:
@@ -242,7 +242,7 @@ def _find_own_generators(loader: DataLoader[Any]) -> list[str]:
     owners: dict[int, Any] = {id(owner): owner for owner in (loader.dataset, loader.sampler, loader.batch_sampler)}
     lines = []
     for owner in owners.values():
-        names = [] if type(owner) in WITH_GENERATOR else own_generators(owner, besides=list(owners.values()))
+        names = [] if type(owner) in WITH_GENERATOR else find_generators(owner, others=list(owners.values()))
         # the generators of samplers are kept in checkpoints, those of datasets are not
         lines += [f"`{type(owner).__name__}` draws from a generator of its own (`{name}`)" for name in names]
     return lines + find_hidden_state(loader.batch_sampler if loader.batch_sampler is not None else loader.sampler)

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import Dataset, TensorDataset, get_worker_info
 
-from jupyter_train.training.state.rng_state import PreservedRandomState, capture, derived, seed_sample
+from jupyter_train.training.state.rng_state import PreservedRandomState, capture, derive_seed, seed_sample
 
 _N_PROBED_SAMPLES = 3
 
@@ -66,12 +66,12 @@ class SeededDataset(DatasetProxy):
         # a worker process draws nothing else
         with PreservedRandomState() if get_worker_info() is None else contextlib.nullcontext():
             if read_batch is not None:
-                seed_sample(derived(numbered[0].seed, numbered[0].number))
+                seed_sample(derive_seed(numbered[0].seed, numbered[0].number))
                 return read_batch([item.index for item in numbered])
             return [self._read(item) for item in numbered]
 
     def _read(self, numbered: NumberedIndex) -> Any:
-        seed_sample(derived(numbered.seed, numbered.number))
+        seed_sample(derive_seed(numbered.seed, numbered.number))
         return self.inner[numbered.index]
 
 

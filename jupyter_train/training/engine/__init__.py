@@ -1,12 +1,13 @@
-"""A lean way through Lightning's epoch loop: the same hooks, values and counters, without the work nobody asked for.
+"""The lean loop: Lightning's epoch loop with the same hooks, values and counters, without work that has no effect.
 
-Used inside `pl.Trainer.fit`, for one optimizer on one device; everything else takes Lightning's own loop (`choice.py`
-says which and why). Nothing here keeps state of its own that Lightning does not know: progress counters, results and
-metrics are Lightning's objects, so checkpoints and callbacks cannot tell the two apart.
+Used inside `pl.Trainer.fit`, for one optimizer on one device; every other fit takes Lightning's own loop
+(`eligibility` says which and why). Progress counters, results and metrics stay Lightning's objects, so checkpoints
+and callbacks see no difference.
 
-Rooms: `choice` decides, `loop` goes through an epoch, `step` through a batch, whose `closure` is made of `passes` and
-called by `optimizers`, `evaluation` through a validation batch; `hooks` finds what is overridden, `signature` what a
-step takes, `replaced` what is not Lightning's, `ledger` is what `self.log` writes to, `transfer` brings batches.
+Modules: `eligibility` decides, `loop` runs an epoch, `step` a batch, whose `closure` is made of the parts in
+`optimization` and called by `optimizers`, `evaluation` a validation batch; `hooks` finds overridden hooks,
+`signature` the arguments of a step, `patch_detection` functions replaced by others, `log_cache` is what `self.log`
+writes to, `transfer` moves batches.
 """
 
 from jupyter_train.training.engine.loop import install

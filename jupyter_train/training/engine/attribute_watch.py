@@ -1,4 +1,4 @@
-"""Notices at little cost that an attribute has been set which was not there."""
+"""Detects cheaply that an attribute has been set that did not exist."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class AbsentKeys:
-    """Names that are no keys of dicts; asked at the cost of a few comparisons.
+    """Names that are not keys of some dicts, checked in a few comparisons.
 
-    The length of a dict does not tell: one key may have gone as another came.
+    The length of a dict is not enough: one key may be deleted as another is added.
 
     Args:
-        marked: Dicts, each with a key that is always there: it is made the newest one, so that another comes after it.
-        small: Dicts, each with the names that matter in it; those that are there already are passed over.
+        marked: Dicts, each with a key that it always has: it is moved to the end, so that a new key comes after it.
+        small: Dicts, each with the names to watch for; those already in it are ignored.
     """
 
     def __init__(
@@ -25,12 +25,12 @@ class AbsentKeys:
             self._newest.append((attributes.__reversed__, mark))
         self._small = [(attributes.keys().isdisjoint, names - attributes.keys()) for attributes, names in small]
 
-    def hold(self) -> bool:
-        """False where one may have come; true only where none has."""
+    def are_absent(self) -> bool:
+        """True only where no name has been added; False where one may have been."""
         for newest, mark in self._newest:
             if next(newest()) is not mark:
                 return False
-        for is_without, names in self._small:  # noqa: SIM110  a generator costs more than what it is asked
+        for is_without, names in self._small:  # noqa: SIM110  a generator costs more than the check
             if not is_without(names):
                 return False
         return True

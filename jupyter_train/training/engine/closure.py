@@ -1,4 +1,4 @@
-"""What an optimizer calls on a batch: its forward, zero_grad and backward, and what came of them."""
+"""The closure of a batch that its optimizer calls: forward, zero_grad and backward."""
 
 from __future__ import annotations
 
@@ -9,96 +9,101 @@ from typing import Any
 import torch
 from pytorch_lightning.loops.optimization.automatic import Closure, ClosureResult
 
-from jupyter_train.training.engine.optimization import Passes
-from jupyter_train.training.engine.optimizers import Shortcut
+from jupyter_train.training.engine.optimization import ClosureParts
+from jupyter_train.training.engine.optimizers import DirectOptimizer
 
 
 class BatchClosure:
-    """One batch's, as Lightning's `Closure` within `Precision._wrap_closure`; made anew for every batch, as that is.
+    """Lightning's `Closure` within `Precision._wrap_closure` (2.6), made for each batch.
 
-    It holds what the last call gave, and is let go of with the batch: nothing outlives the step.
+    It holds the result of its last call and is dropped with the batch: nothing outlives the step.
 
     Args:
-        passes: The parts it is made of.
+        parts: Forward, zero_grad and backward.
         arguments: Of the training step.
-        batch_idx: The batch's number in the epoch.
-        shortcut: To the optimizer.
+        batch_idx: The batch's index in the epoch.
+        optimizer: Steps the optimizer.
     """
 
-    __slots__ = ("_arguments", "_batch_idx", "_passes", "_result", "_shortcut", "_skips_backward", "_zeroes")
+    __slots__ = ("_arguments", "_batch_idx", "_optimizer", "_parts", "_result", "_skips_backward", "_zeroes")
 
-    def __init__(self, passes: Passes, arguments: tuple[Any, ...], batch_idx: int, shortcut: Shortcut) -> None:
-        self._passes = passes
+    def __init__(
+        self, parts: ClosureParts, arguments: tuple[Any, ...], batch_idx: int, optimizer: DirectOptimizer
+    ) -> None:
+        self._parts = parts
         self._arguments = arguments
         self._batch_idx = batch_idx
-        self._shortcut = shortcut
-        self._skips_backward = passes.optimization._skip_backward
-        self._zeroes = batch_idx % passes.trainer.accumulate_grad_batches == 0
+        self._optimizer = optimizer
+        self._skips_backward = parts.optimization._skip_backward
+        self._zeroes = batch_idx % parts.trainer.accumulate_grad_batches == 0
         self._result: dict[str, Any] | None = None
 
     def __call__(self) -> torch.Tensor | None:
-        """The loss, with gradients made and clipped."""
+        """The loss; computes and clips gradients."""
         loss = self._run() if torch.is_grad_enabled() else self.accumulate()
-        passes = self._passes
-        if passes.hooks.comes_after_closure or passes.trainer.gradient_clip_val:
-            passes.after(self._shortcut.optimizer)
+        parts = self._parts
+        if parts.hooks.runs_after_closure or parts.trainer.gradient_clip_val:
+            parts.after_backward(self._optimizer.optimizer)
         return loss
 
     def accumulate(self) -> torch.Tensor | None:
-        """The loss, with gradients made."""
+        """The loss; computes gradients."""
         if torch.is_grad_enabled():
             return self._run()
         with torch.enable_grad():
             return self._run()
 
     def outputs(self) -> dict[str, Any]:
-        """What the last call gave, as `on_train_batch_end` is told.
+        """The result of the last call, as `on_train_batch_end` receives it.
 
         Raises:
-            MisconfigurationException: It was never called.
+            MisconfigurationException: The closure was never called.
         """
         if self._result is None:
-            return Closure(lambda: ClosureResult(None)).consume_result().asdict()  # raises, in Lightning's words
+            return Closure(lambda: ClosureResult(None)).consume_result().asdict()  # raises Lightning's own error
         return self._result
 
     def _run(self) -> torch.Tensor | None:
-        """Nothing of what the step gave is held on to but what others are told, and not even the graph of the loss."""
-        passes, shortcut = self._passes, self._shortcut
-        loss = passes.forward(self._arguments)
-        hooks, parts = passes.hooks, passes.trainer.accumulate_grad_batches
+        """Keeps only the detached loss and the extra outputs of the step, so that the graph is freed."""
+        parts, optimizer = self._parts, self._optimizer
+        loss = parts.forward(self._arguments)
+        hooks, accumulated = parts.hooks, parts.trainer.accumulate_grad_batches
         extra: Mapping[str, Any] = {}
         if type(loss) is not torch.Tensor:
-            result = ClosureResult.from_training_step_output(loss, parts)
+            result = ClosureResult.from_training_step_output(loss, accumulated)
             loss, extra = result.closure_loss, result.extra
             del result
-        elif parts != 1 or hooks.shows_loss or not shortcut.zeroes_plainly:
-            loss = loss / parts  # a tensor of its own, wherever somebody can tell it from the one given
-        told = None if loss is None else loss.detach()
-        if told is None:
+        elif accumulated != 1 or hooks.exposes_loss or not optimizer.has_plain_zero_grad:
+            loss = loss / accumulated  # a new tensor, wherever user code could tell it from the returned one
+        detached_loss = None if loss is None else loss.detach()
+        if detached_loss is None:
             Closure.warning_cache.warn(
                 "`training_step` returned `None`. If this was on purpose, ignore this warning..."
             )
-        elif hooks.on_train_batch_end is not None or not shortcut.is_torchs:
-            told = told.clone()  # somebody may change it
+        elif hooks.on_train_batch_end is not None or not optimizer.is_from_torch:
+            detached_loss = detached_loss.clone()  # user code may change it in place
         if not self._skips_backward:
             if self._zeroes:
-                passes.zero(shortcut, self._batch_idx)
+                parts.zero(optimizer, self._batch_idx)
             if loss is not None:
-                passes.backward(loss)
-        self._result = {} if told is None else {"loss": told, **extra}
-        return told
+                parts.backward(loss)
+        self._result = {} if detached_loss is None else {"loss": detached_loss, **extra}
+        return detached_loss
 
 
-def lightnings(passes: Passes, arguments: tuple[Any, ...], batch_idx: int, shortcut: Shortcut) -> Closure:
-    """The same as Lightning's own object, for those who are given it: an overridden `optimizer_step`, say."""
-    goes_back = not passes.optimization._skip_backward  # a last epoch of weight averaging only takes statistics
-    zeroes = goes_back and batch_idx % passes.trainer.accumulate_grad_batches == 0
+def lightning_closure(
+    parts: ClosureParts, arguments: tuple[Any, ...], batch_idx: int, optimizer: DirectOptimizer
+) -> Closure:
+    """The same closure as Lightning's own class, for user code that receives it, such as `optimizer_step`."""
+    # `StochasticWeightAveraging` skips backward in its last epoch, which only updates BatchNorm statistics
+    goes_back = not parts.optimization._skip_backward
+    zeroes = goes_back and batch_idx % parts.trainer.accumulate_grad_batches == 0
     return Closure(
-        partial(_result_of, passes, arguments),
-        passes.backward if goes_back else None,
-        partial(passes.zero, shortcut, batch_idx) if zeroes else None,
+        partial(_closure_result, parts, arguments),
+        parts.backward if goes_back else None,
+        partial(parts.zero, optimizer, batch_idx) if zeroes else None,
     )
 
 
-def _result_of(passes: Passes, arguments: tuple[Any, ...]) -> ClosureResult:
-    return ClosureResult.from_training_step_output(passes.forward(arguments), passes.trainer.accumulate_grad_batches)
+def _closure_result(parts: ClosureParts, arguments: tuple[Any, ...]) -> ClosureResult:
+    return ClosureResult.from_training_step_output(parts.forward(arguments), parts.trainer.accumulate_grad_batches)

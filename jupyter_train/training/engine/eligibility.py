@@ -1,4 +1,4 @@
-"""Which loop a fit takes, and why."""
+"""Decides between the lean loop and Lightning's own, with the reason."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 from jupyter_train.training.engine.attribute_watch import AbsentKeys
-from jupyter_train.training.engine.patch_detection import parts_of, replaced
+from jupyter_train.training.engine.patch_detection import find_patched_function, patchable_parts
 
-#: Attributes that nobody takes away: of Lightning's loops, and of its strategies.
-_MARKS = {"_loaded_from_state_dict", "_forward_redirection"}
+#: Attributes that are never deleted: `_Loop._loaded_from_state_dict` and `Strategy._forward_redirection` of 2.6.
+_MARKER_KEYS = {"_loaded_from_state_dict", "_forward_redirection"}
 
 
 def ineligible_reason(trainer: pl.Trainer) -> str | None:
-    """Why a fit takes Lightning's own loop, in a few words; None when the lean one serves.
+    """Why a fit takes Lightning's own loop, in a few words; None where it takes the lean loop.
 
     Args:
         trainer: A trainer that is fitting, with its optimizers made.
@@ -39,27 +39,27 @@ def ineligible_reason(trainer: pl.Trainer) -> str | None:
         return f"{type(profiler).__name__} watches Lightning's own loop"
     if is_param_in_hook_signature(module.training_step, "dataloader_iter", explicit=True):
         return "`training_step` takes a `dataloader_iter`"
-    parts: list[tuple[Any, type]] = [
+    loops: list[tuple[Any, type]] = [
         (loop, _FitLoop),
         (loop.epoch_loop, _TrainingEpochLoop),
         (loop.epoch_loop.val_loop, _EvaluationLoop),
         (loop.epoch_loop.automatic_optimization, _AutomaticOptimization),
     ]
-    for part, kind in parts:
-        if type(part) is not kind:
-            return f"{type(part).__name__} is a loop of its own"
-    name = replaced(trainer)
+    for loop_part, kind in loops:
+        if type(loop_part) is not kind:
+            return f"{type(loop_part).__name__} is a loop of its own"
+    name = find_patched_function(trainer)
     return None if name is None else f"{name} has been replaced"
 
 
 class LoopSelector:
-    """The loop that the next batch takes; decided anew as soon as something that it rests on has changed.
+    """Which loop the next batch takes; decided again when something it depends on has changed.
 
     Args:
         trainer: A trainer that is fitting.
 
     Attributes:
-        reason: Why Lightning's own loop; None for the lean one.
+        reason: Why Lightning's own loop; None for the lean loop.
     """
 
     def __init__(self, trainer: pl.Trainer) -> None:
@@ -69,7 +69,7 @@ class LoopSelector:
         self._decide()
 
     def has_changed(self) -> bool:
-        """Whether something it rests on is another than at the last look; costs half a microsecond."""
+        """Whether something it depends on has changed since the last call; costs half a microsecond."""
         strategy = self._strategy
         if (
             strategy._model is self._model
@@ -77,7 +77,7 @@ class LoopSelector:
             and len(strategy._optimizers) == self._optimizers
             and self._trainer.profiler is self._profiler
             and self._module._automatic_optimization is self._is_automatic
-            and self._absent.hold()
+            and self._absent.are_absent()
             and (self.reason is None or list(map(len, self._dicts)) == self._lengths)
         ):
             return False
@@ -92,8 +92,8 @@ class LoopSelector:
         self._optimizers = len(strategy._optimizers)
         self._profiler = trainer.profiler
         self._is_automatic = self._module._automatic_optimization
-        parts = [(vars(part), names) for part, names in parts_of(trainer)]
-        marked = [(attributes, mark) for attributes, _ in parts for mark in _MARKS if mark in attributes]
-        self._absent = AbsentKeys(marked, [pair for pair in parts if not pair[0].keys() & _MARKS])
-        self._dicts = [attributes for attributes, _ in parts]
+        watched = [(vars(part), names) for part, names in patchable_parts(trainer)]
+        marked = [(attributes, mark) for attributes, _ in watched for mark in _MARKER_KEYS if mark in attributes]
+        self._absent = AbsentKeys(marked, [pair for pair in watched if not pair[0].keys() & _MARKER_KEYS])
+        self._dicts = [attributes for attributes, _ in watched]
         self._lengths = list(map(len, self._dicts))

@@ -1,4 +1,4 @@
-"""A validation batch, with every hook that is overridden and none that is not."""
+"""Runs a validation batch, calling the overridden hooks only."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from jupyter_train.training.engine.transfer import Transfer
 
 
 class Evaluation:
-    """Stands in for `_evaluation_step` of the validation inside a fit; made anew for every validation.
+    """Replaces `_EvaluationLoop._evaluation_step` (2.6) in the validation of a fit; made for each validation.
 
     Args:
         trainer: The fitting trainer.
-        ledger: Where `self.log` goes.
+        cache: Where `self.log` goes.
     """
 
-    def __init__(self, trainer: pl.Trainer, ledger: ResultCache) -> None:
+    def __init__(self, trainer: pl.Trainer, cache: ResultCache) -> None:
         loop: Any = trainer.fit_loop.epoch_loop.val_loop
         module: Any = trainer.lightning_module
         hooks = Hooks(trainer)
         precision: Any = trainer.precision_plugin
         self._trainer = trainer
-        self._ledger = ledger
+        self._cache = cache
         self._loop = loop
         self._attributes = module.__dict__
         self._module = module
@@ -39,9 +39,9 @@ class Evaluation:
         self._transfer = Transfer(trainer, hooks)
 
     def __call__(self, batch: Any, batch_idx: int, dataloader_idx: int, _dataloader_iter: Any) -> None:
-        """One batch."""
-        loop, ledger, hooks = self._loop, self._ledger, self._hooks
-        hooks.catch_up()
+        """Runs one batch."""
+        loop, cache, hooks = self._loop, self._cache, self._hooks
+        hooks.refresh_if_changed()
         batch = self._transfer(batch, dataloader_idx)
         loader = dataloader_idx if self._names_loader else None
         rest = () if loader is None else (loader,)
@@ -50,7 +50,7 @@ class Evaluation:
 
         total.ready += 1
         current.ready += 1
-        ledger.begin(results, batch, loader)
+        cache.begin(results, batch, loader)
         if hooks.on_validation_batch_start is not None:
             hooks.on_validation_batch_start(batch, batch_idx, *rest)
         total.started += 1
@@ -61,34 +61,34 @@ class Evaluation:
         if hooks.on_validation_batch_end is not None:
             hooks.on_validation_batch_end(output, batch, batch_idx, *rest)
         connector: Any = self._trainer._logger_connector
-        logs_steps = ledger.logs_steps(results)
+        logs_steps = cache.has_step_values(results)
         if logs_steps:
             connector.on_batch_end()
         results.batch = None
         results.batch_size = None
-        ledger.leave()
+        cache.discard()
         total.completed += 1
         current.completed += 1
 
         if not self._trainer.sanity_checking:
             loop._has_run = True
-            seen = loop._seen_batches_per_dataloader
+            seen_batches = loop._seen_batches_per_dataloader
             if logs_steps:
-                connector.update_eval_step_metrics(seen[dataloader_idx])
-            seen[dataloader_idx] += 1
+                connector.update_eval_step_metrics(seen_batches[dataloader_idx])
+            seen_batches[dataloader_idx] += 1
         if not progress.is_last_batch and self._trainer.received_sigterm:
             raise SIGTERMException
 
     def _step(self, batch: Any, batch_idx: int, rest: tuple[Any, ...]) -> Any:
         arguments = (batch, batch_idx, *rest) if self._signature.takes_index else (batch, *rest)
         attributes = self._attributes
-        before = attributes["_current_fx_name"]
+        previous_hook = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = "validation_step"
         if self._context is None:
             output = self._module.validation_step(*arguments)
         else:
             with self._context():
                 output = self._module.validation_step(*arguments)
-        attributes["_current_fx_name"] = before
-        self._hooks.catch_up()
+        attributes["_current_fx_name"] = previous_hook
+        self._hooks.refresh_if_changed()
         return output

@@ -1,8 +1,8 @@
-"""What `self.log` writes to: Lightning's own results, without checking the same call anew at every batch.
+"""Makes `self.log` add to Lightning's results directly, without its checks at every batch.
 
-The first call of each kind goes Lightning's way, which checks it and makes its entry in the results. Calls like it, in
-the same hook with the same arguments, then add to that entry directly, by the arithmetic of Lightning's
-`_ResultMetric.update`. Whatever is not alike goes Lightning's way again.
+The first call of each kind takes Lightning's path, which checks it and creates its `_ResultMetric`. Equal calls, in
+the same hook with the same arguments, then add to that entry by the arithmetic of `_ResultMetric.update` (2.6). Every
+other call takes Lightning's path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FLOATS = (torch.float32, torch.float64)
 
 
 class _Entry:
-    """One logged name: where Lightning keeps it, and how its values are reduced."""
+    """One logged name: its `_ResultMetric`, and how its values are reduced."""
 
     __slots__ = (
         "device",
@@ -51,7 +51,7 @@ class _Entry:
         self.reduce = meta.reduce_fx if meta.is_min_reduction or meta.is_max_reduction else torch.add
 
     def add(self, value: torch.Tensor, batch_size: int) -> None:
-        """Takes one more value; as `_ResultMetric.update`."""
+        """Adds a value, as `_ResultMetric.update` does."""
         slots = self.slots
         slots["_computed"] = None
         slots["_update_count"] += 1
@@ -67,8 +67,8 @@ class _Entry:
         else:
             slots["value"] = self.reduce(slots["value"], value)
 
-    def follow(self, value: Metric) -> None:
-        """Takes what a metric object has just computed for its batch."""
+    def add_object(self, value: Metric) -> None:
+        """Adds the value that a torchmetrics object has just computed for its batch."""
         slots = self.slots
         slots["_computed"] = None
         slots["_update_count"] += 1
@@ -77,7 +77,7 @@ class _Entry:
 
 
 class ResultCache:
-    """The results of one fit.
+    """Finds the entry of a logged value in the `_ResultCollection` of one fit.
 
     Args:
         trainer: The fitting trainer.
@@ -91,13 +91,13 @@ class ResultCache:
         self._results: Any = None
         self._tables: dict[tuple[int, int | None], dict[Any, _Entry]] = {}
         self._table: dict[Any, _Entry] = {}
-        self._is_unsettled = False
+        self._is_unflushed = False
         self._overwritten: list[tuple[_Entry, Any]] = []
         self._counted = -1
         self._has_step_values = False
 
     def begin(self, results: Any, batch: Any, loader: int | None = None) -> None:
-        """A batch begins; as Lightning's `on_batch_start`."""
+        """Begins a batch, as `_LoggerConnector.on_batch_start` does."""
         connector = self._connector
         connector._first_loop_iter = connector._first_loop_iter is None
         results.batch = batch
@@ -108,24 +108,24 @@ class ResultCache:
         self._table = self._tables.setdefault((id(results), loader), {})
 
     def end(self) -> None:
-        """A batch ends; what Lightning's `on_batch_end` copies for those who look is copied when somebody looks."""
-        self._is_unsettled = True
+        """Ends a batch; the metrics that `_LoggerConnector.on_batch_end` copies are copied by `flush`."""
+        self._is_unflushed = True
         self._results.batch = None
         self._results.batch_size = None
         self._results = None
 
-    def leave(self) -> None:
-        """A batch is over, and has nothing to copy."""
+    def discard(self) -> None:
+        """Ends a batch that has nothing to copy."""
         self._results = None
 
-    def settle(self) -> None:
-        """Copies what the batches so far have left to copy."""
-        if not self._is_unsettled:
+    def flush(self) -> None:
+        """Copies the last batch's metrics to where `trainer.callback_metrics` and others read them."""
+        if not self._is_unflushed:
             return
-        self._is_unsettled = False
+        self._is_unflushed = False
         copies = self._copies()
         if self._results is not None and self._overwritten:  # in the middle of a batch, which copies nothing yet
-            self._settle_before(copies)
+            self._flush_before_batch(copies)
             return
         for kind, copied in copies:
             copied.update(self._connector.metrics[kind])
@@ -138,28 +138,28 @@ class ResultCache:
             ("log", connector._logged_metrics),
         ]
 
-    def _settle_before(self, copies: list[tuple[str, dict[str, Any]]]) -> None:
-        """Copies what was there before this batch; what somebody has looked at since is newer, and stays."""
-        now = self._connector.metrics
+    def _flush_before_batch(self, copies: list[tuple[str, dict[str, Any]]]) -> None:
+        """Copies the metrics of the batch before this one; values that user code has read since are newer, and stay."""
+        current = self._connector.metrics
         newest = {entry: entry.slots["_forward_cache"] for entry, _ in self._overwritten}
-        for entry, before in reversed(self._overwritten):
-            entry.slots["_forward_cache"] = before
+        for entry, previous in reversed(self._overwritten):
+            entry.slots["_forward_cache"] = previous
         earlier = self._connector.metrics
         for entry, value in newest.items():
             entry.slots["_forward_cache"] = value
         for kind, copied in copies:
-            seen = {name for name, value in copied.items() if _is_same(value, now[kind].get(name))}
-            copied.update({name: value for name, value in earlier[kind].items() if name not in seen})
+            already_current = {name for name, value in copied.items() if _is_same(value, current[kind].get(name))}
+            copied.update({name: value for name, value in earlier[kind].items() if name not in already_current})
 
-    def logs_steps(self, results: Any) -> bool:
-        """Whether any of the results has a value for each batch."""
+    def has_step_values(self, results: Any) -> bool:
+        """Whether any of the results is logged on each step."""
         if len(results) != self._counted:
             self._counted = len(results)
             self._has_step_values = any(item.meta.on_step for item in results.values())
         return self._has_step_values
 
     def log(self, name: str, value: Any, batch_size: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """Takes a value; False where it must go Lightning's way."""
+        """Adds a value; False where it must take Lightning's path."""
         results = self._results
         if results is None:
             return False
@@ -178,9 +178,9 @@ class ResultCache:
         if entry.is_object:
             if value is not entry.slots["value"] or value.device != entry.device:
                 return False
-            entry.follow(value)
+            entry.add_object(value)
         else:
-            plain = _plain(value, entry.device)
+            plain = _plain_tensor(value, entry.device)
             if plain is None:
                 return False
             if entry.is_sized and batch_size is None:
@@ -192,19 +192,19 @@ class ResultCache:
     def _batch_size(self) -> int:
         results = self._results
         if results.batch_size is None:
-            results.batch_size = _size_of(results.batch)
+            results.batch_size = _count_samples(results.batch)
         return int(results.batch_size)
 
     def learn(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Lightning has taken a value: the next one like it need not go its way, unless it is of an uncommon kind."""
+        """Remembers the entry of a value that Lightning has added, unless the call is of an uncommon kind."""
         results = self._results
         if results is None or len(arguments) > len(_POSITIONAL):
             return
-        given = dict(zip(_POSITIONAL, arguments, strict=False)) | options
-        if given.get("enable_graph") or (given.get("logger") and self._trainer.logger is None):
+        call_options = dict(zip(_POSITIONAL, arguments, strict=False)) | options
+        if call_options.get("enable_graph") or (call_options.get("logger") and self._trainer.logger is None):
             return
         hook = self._attributes["_current_fx_name"]
-        loader = results.dataloader_idx if given.get("add_dataloader_idx", True) else None
+        loader = results.dataloader_idx if call_options.get("add_dataloader_idx", True) else None
         key = f"{hook}.{name}" if loader is None else f"{hook}.{name}.{loader}"
         metric = results.get(key)
         if metric is not None:
@@ -212,12 +212,12 @@ class ResultCache:
                 self._table[(hook, name, arguments, *options.items())] = _Entry(key, metric)
 
 
-#: What may be given to `self.log` by position, after name and value.
+#: The positional parameters of `self.log` after name and value.
 _POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph")
 
 
-def _plain(value: Any, device: torch.device) -> torch.Tensor | None:
-    """A value as Lightning would reduce it; None where it would do more than detach it."""
+def _plain_tensor(value: Any, device: torch.device) -> torch.Tensor | None:
+    """A value as Lightning would add it; None where Lightning would do more than detach it."""
     if isinstance(value, torch.Tensor):
         if value.ndim or value.dtype not in _FLOATS or value.device != device:
             return None
@@ -227,63 +227,65 @@ def _plain(value: Any, device: torch.device) -> torch.Tensor | None:
     return None
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """True where two looks at a metric found the same value of it."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.data_ptr() == other.data_ptr()
-    return type(one) is type(other) and bool(one == other)
+def _is_same(left: Any, right: Any) -> bool:
+    """True where two reads of a metric returned the same value."""
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return left.data_ptr() == right.data_ptr()
+    return type(left) is type(right) and bool(left == right)
 
 
-def _size_of(batch: Any) -> int:
-    """The number of samples in a batch, as Lightning's `extract_batch_size` finds it."""
+def _count_samples(batch: Any) -> int:
+    """The number of samples in a batch, as Lightning's `extract_batch_size` returns it."""
     kind = type(batch)
     if kind is list or kind is tuple:
         first = batch[0] if batch else None
         if type(first) is torch.Tensor and first.ndim:
             size = first.shape[0]
-            if all(type(one) is torch.Tensor and one.ndim and one.shape[0] == size for one in batch):
+            if all(type(tensor) is torch.Tensor and tensor.ndim and tensor.shape[0] == size for tensor in batch):
                 return size
     elif kind is torch.Tensor and batch.ndim:
         return int(batch.shape[0])
     return int(extract_batch_size(batch))
 
 
-_OPEN: dict[int, ResultCache] = {}
+_CACHES: dict[int, ResultCache] = {}
 _LOCK = threading.Lock()
-_theirs: Any = pl.LightningModule.log
+_lightning_log: Any = pl.LightningModule.log
 
 
 @contextlib.contextmanager
-def opened(module: pl.LightningModule, ledger: ResultCache) -> Iterator[None]:
-    """While `module.log` writes to the ledger first."""
-    global _theirs
+def log_through(module: pl.LightningModule, cache: ResultCache) -> Iterator[None]:
+    """While entered, `module.log` tries the cache first."""
+    global _lightning_log
     with _LOCK:
-        if not _OPEN:
-            _theirs = pl.LightningModule.log
+        if not _CACHES:
+            _lightning_log = pl.LightningModule.log
             pl.LightningModule.log = _log  # type: ignore[method-assign]
-        before = _OPEN.get(id(module))
-        _OPEN[id(module)] = ledger
+        outer_cache = _CACHES.get(id(module))
+        _CACHES[id(module)] = cache
     try:
         yield
     finally:
         with _LOCK:
-            if before is None:
-                del _OPEN[id(module)]
+            if outer_cache is None:
+                del _CACHES[id(module)]
             else:
-                _OPEN[id(module)] = before
-            if not _OPEN and pl.LightningModule.log is _log:
-                pl.LightningModule.log = _theirs  # type: ignore[method-assign]
+                _CACHES[id(module)] = outer_cache
+            if not _CACHES and pl.LightningModule.log is _log:
+                pl.LightningModule.log = _lightning_log  # type: ignore[method-assign]
 
 
 def _log(
     self: pl.LightningModule, name: str, value: Any, *arguments: Any, batch_size: int | None = None, **options: Any
 ) -> None:
     """See `LightningModule.log`."""
-    ledger = _OPEN.get(id(self))
-    if ledger is not None:
-        if ledger.log(name, value, batch_size, arguments, options):
+    cache = _CACHES.get(id(self))
+    if cache is not None:
+        if cache.log(name, value, batch_size, arguments, options):
             return
-        ledger.settle()  # Lightning overwrites the last value
-    _theirs(self, name, value, *arguments, **(options if batch_size is None else {**options, "batch_size": batch_size}))
-    if ledger is not None:
-        ledger.learn(name, arguments, options)
+        cache.flush()  # Lightning overwrites the last value
+    _lightning_log(
+        self, name, value, *arguments, **(options if batch_size is None else {**options, "batch_size": batch_size})
+    )
+    if cache is not None:
+        cache.learn(name, arguments, options)

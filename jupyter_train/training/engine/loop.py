@@ -1,4 +1,4 @@
-"""Goes through an epoch inside `pl.Trainer.fit`, in Lightning's order, past what has nothing to do."""
+"""Runs an epoch inside `pl.Trainer.fit` in Lightning's order, without calls that have no effect."""
 
 from __future__ import annotations
 
@@ -12,107 +12,107 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from jupyter_train.training.engine.eligibility import LoopSelector, ineligible_reason
 from jupyter_train.training.engine.evaluation import Evaluation
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.log_cache import ResultCache, opened
+from jupyter_train.training.engine.log_cache import ResultCache, log_through
 from jupyter_train.training.engine.step import Step
-from jupyter_train.training.engine.transfer import Transfer, source_of
+from jupyter_train.training.engine.transfer import Transfer, batch_reader
 
 
-def install(trainer: pl.Trainer, tell: Callable[[str | None], None]) -> None:
+def install(trainer: pl.Trainer, report: Callable[[str | None], None]) -> None:
     """Makes a trainer's fit take the lean loop, where it can.
 
     Must come before anything else that wraps the loops of this trainer.
 
     Args:
         trainer: Not yet fitting, of a Lightning release whose loops are known.
-        tell: Told when the first epoch begins why Lightning's own loop is taken, None for the lean one; and again where
-            that changes, each reason once.
+        report: Called with the reason for Lightning's own loop, None for the lean loop: when the first epoch begins
+            and when that changes, once per reason.
     """
-    _Engine(trainer, tell)
+    _Engine(trainer, report)
 
 
 class _Engine:
     """Decides at every epoch which loop is taken."""
 
-    def __init__(self, trainer: pl.Trainer, tell: Callable[[str | None], None]) -> None:
+    def __init__(self, trainer: pl.Trainer, report: Callable[[str | None], None]) -> None:
         loop: Any = trainer.fit_loop.epoch_loop
         self._trainer = trainer
-        self._tell = tell
-        self._told: set[str | None] = set()
-        self._ledger: ResultCache | None = None
-        self._theirs = loop.run, loop.on_advance_end, loop.val_loop.run
+        self._report_reason = report
+        self._reported: set[str | None] = set()
+        self._cache: ResultCache | None = None
+        self._lightning = loop.run, loop.on_advance_end, loop.val_loop.run
         self._advance_end: Callable[[Any], None] = loop.on_advance_end
         loop.run = self._run
         loop.on_advance_end = lambda fetcher: self._advance_end(fetcher)
         loop.val_loop.run = self._validate
 
     def _run(self, fetcher: Any) -> None:
-        choice = LoopSelector(self._trainer)
-        self._say(choice.reason)
-        run, advance_end, _ = self._theirs
+        selector = LoopSelector(self._trainer)
+        self._report(selector.reason)
+        run, advance_end, _ = self._lightning
         self._advance_end = advance_end
-        if choice.reason is not None:
+        if selector.reason is not None:
             run(fetcher)
             return
-        ledger = self._opened()
-        epoch = _Epoch(self._trainer, ledger, choice, advance_end, self._say)
+        cache = self._open_cache()
+        epoch = _Epoch(self._trainer, cache, selector, advance_end, self._report)
         self._advance_end = epoch.advance_end
-        with opened(self._trainer.lightning_module, ledger):
+        with log_through(self._trainer.lightning_module, cache):
             try:
                 epoch.run(fetcher)
             finally:
-                ledger.settle()
+                cache.flush()
                 self._advance_end = advance_end
 
     def _validate(self) -> Any:
         loop: Any = self._trainer.fit_loop.epoch_loop.val_loop
         if ineligible_reason(self._trainer) is not None:
-            return self._theirs[2]()
-        ledger = self._opened()
-        loop._evaluation_step = _LazyEvaluation(self._trainer, ledger, loop)
+            return self._lightning[2]()
+        cache = self._open_cache()
+        loop._evaluation_step = _LazyEvaluation(self._trainer, cache, loop)
         try:
-            with opened(self._trainer.lightning_module, ledger):
-                return self._theirs[2]()
+            with log_through(self._trainer.lightning_module, cache):
+                return self._lightning[2]()
         finally:
             del loop._evaluation_step
 
-    def _say(self, reason: str | None) -> None:
-        if reason not in self._told:
-            self._told.add(reason)
-            self._tell(reason)
+    def _report(self, reason: str | None) -> None:
+        if reason not in self._reported:
+            self._reported.add(reason)
+            self._report_reason(reason)
 
-    def _opened(self) -> ResultCache:
-        if self._ledger is None:
-            self._ledger = ResultCache(self._trainer)
-        return self._ledger
+    def _open_cache(self) -> ResultCache:
+        if self._cache is None:
+            self._cache = ResultCache(self._trainer)
+        return self._cache
 
 
 class _LazyEvaluation:
-    """Looks at a validation when its first batch is there: what is overridden may be decided in its first hooks."""
+    """Chooses the evaluation step at the first batch of a validation: its first hooks may still override others."""
 
-    def __init__(self, trainer: pl.Trainer, ledger: ResultCache, loop: Any) -> None:
+    def __init__(self, trainer: pl.Trainer, cache: ResultCache, loop: Any) -> None:
         self._trainer = trainer
-        self._ledger = ledger
+        self._cache = cache
         self._loop = loop
-        self._theirs = loop._evaluation_step
-        self._choice: LoopSelector | None = None
+        self._lightning_step = loop._evaluation_step
+        self._selector: LoopSelector | None = None
         self._step: Any = None
 
     def __call__(self, *arguments: Any) -> None:
-        if self._choice is None or self._choice.has_changed():
-            self._look()
+        if self._selector is None or self._selector.has_changed():
+            self._refresh()
         self._step(*arguments)
 
-    def _look(self) -> None:
-        is_first = self._choice is None
+    def _refresh(self) -> None:
+        is_first = self._selector is None
         if not is_first:
-            self._ledger.settle()
-        stand_in = vars(self._loop).pop("_evaluation_step")  # this object is no reason to take Lightning's own loop
-        is_theirs = ineligible_reason(self._trainer) is not None or isinstance(
+            self._cache.flush()
+        stand_in = vars(self._loop).pop("_evaluation_step")  # this patch is no reason to take Lightning's own loop
+        takes_lightning = ineligible_reason(self._trainer) is not None or isinstance(
             self._loop._data_fetcher, _DataLoaderIterDataFetcher
         )
         self._loop._evaluation_step = stand_in
-        self._choice = LoopSelector(self._trainer)
-        self._step = self._theirs if is_theirs else Evaluation(self._trainer, self._ledger)
+        self._selector = LoopSelector(self._trainer)
+        self._step = self._lightning_step if takes_lightning else Evaluation(self._trainer, self._cache)
 
 
 class _Epoch:
@@ -120,58 +120,58 @@ class _Epoch:
 
     Args:
         trainer: The fitting trainer.
-        ledger: Where `self.log` goes.
-        choice: That it is lean, at first.
-        theirs: Lightning's own end of a batch.
-        say: Told where another loop is taken.
+        cache: Where `self.log` goes.
+        selector: Has selected the lean loop for the first batch.
+        lightning_advance_end: Lightning's `on_advance_end`.
+        report: Called with the reason where another loop is taken.
     """
 
     def __init__(
         self,
         trainer: pl.Trainer,
-        ledger: ResultCache,
-        choice: LoopSelector,
-        theirs: Callable[[Any], None],
-        say: Callable[[str | None], None],
+        cache: ResultCache,
+        selector: LoopSelector,
+        lightning_advance_end: Callable[[Any], None],
+        report: Callable[[str | None], None],
     ) -> None:
         self._trainer = trainer
-        self._ledger = ledger
-        self._choice = choice
-        self._theirs = theirs
-        self._say = say
+        self._cache = cache
+        self._selector = selector
+        self._lightning_advance_end = lightning_advance_end
+        self._report = report
         self._loop: Any = trainer.fit_loop.epoch_loop
         self._connector: Any = trainer._logger_connector
         self._progress: Any = self._loop.batch_progress
-        self._look()
+        self._refresh()
 
-    def _look(self) -> None:
-        """Takes the trainer's parts as they are now."""
-        if self._choice.reason is None:
+    def _refresh(self) -> None:
+        """Looks up the trainer's parts again, or reports why Lightning's own loop is taken."""
+        if self._selector.reason is None:
             self._hooks = Hooks(self._trainer)
             self._transfer = Transfer(self._trainer, self._hooks)
             self._step = Step(self._trainer, self._hooks)
         else:
-            self._ledger.settle()
-            self._say(self._choice.reason)
+            self._cache.flush()
+            self._report(self._selector.reason)
 
     def run(self, fetcher: Any) -> None:
-        """From the first batch that is left of the epoch to its last."""
+        """Runs the batches left of the epoch, as `_TrainingEpochLoop.run` (2.6)."""
         loop = self._loop
         loop.reset()
         loop.on_run_start(fetcher)
-        following: Callable[[], Any] | None = None
+        read_batch: Callable[[], Any] | None = None
         is_fresh = True
         while not self._is_done():
             try:
-                if self._choice.has_changed():
-                    self._look()
-                if loop.restarting or self._choice.reason is not None:
+                if self._selector.has_changed():
+                    self._refresh()
+                if loop.restarting or self._selector.reason is not None:
                     loop.advance(fetcher)
                 else:
-                    if loop.val_loop.restarting:  # setting it looks through all that the loop has
+                    if loop.val_loop.restarting:  # its setter walks through all child loops
                         loop.val_loop.restarting = False
-                    following = following or source_of(fetcher)
-                    self._advance(following, fetcher)
+                    read_batch = read_batch or batch_reader(fetcher)
+                    self._advance(read_batch, fetcher)
                 loop.on_advance_end(fetcher)
             except StopIteration:
                 break
@@ -193,22 +193,22 @@ class _Epoch:
         return bool(progress.is_last_batch or progress.current.ready == self._trainer.num_training_batches)
 
     def _is_accumulating(self) -> bool:
-        parts = self._trainer.accumulate_grad_batches
-        return bool(self._progress.current.ready % parts != 0 and not self._is_last())
+        accumulated = self._trainer.accumulate_grad_batches
+        return bool(self._progress.current.ready % accumulated != 0 and not self._is_last())
 
-    def _advance(self, following: Callable[[], Any], fetcher: Any) -> None:
-        """One batch; as `_TrainingEpochLoop.advance`."""
+    def _advance(self, read_batch: Callable[[], Any], fetcher: Any) -> None:
+        """Runs one batch, as `_TrainingEpochLoop.advance` (2.6)."""
         loop, connector, progress = self._loop, self._connector, self._progress
         total, current = progress.total, progress.current
-        batch = following()
+        batch = read_batch()
         hooks = self._hooks
-        hooks.catch_up()
+        hooks.refresh_if_changed()
         batch_idx = current.ready
         progress.is_last_batch = fetcher.done
         batch = self._transfer(batch)
         total.ready += 1
         current.ready += 1
-        self._ledger.begin(loop._results, batch)
+        self._cache.begin(loop._results, batch)
         outputs: Any = None
         is_over = False
         if batch is None:
@@ -228,23 +228,23 @@ class _Epoch:
             if self._is_last():
                 loop.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         if is_over:
-            self._ledger.leave()
+            self._cache.discard()
             raise StopIteration
         if hooks.on_train_batch_end is not None:
             hooks.on_train_batch_end(outputs, batch, batch_idx)
-        self._ledger.end()
+        self._cache.end()
         total.completed += 1
         current.completed += 1
         connector.update_train_step_metrics()
 
     def advance_end(self, fetcher: Any) -> None:
-        """What follows a batch: validation, where it is due; as `_TrainingEpochLoop.on_advance_end`."""
+        """Ends a batch and validates where that is due, as `_TrainingEpochLoop.on_advance_end` (2.6)."""
         trainer, loop = self._trainer, self._loop
-        if self._choice.reason is not None or self._may_validate():
-            self._ledger.settle()
-            self._theirs(fetcher)
-            if self._choice.reason is None:
-                self._hooks.look()
+        if self._selector.reason is not None or self._may_validate():
+            self._cache.flush()
+            self._lightning_advance_end(fetcher)
+            if self._selector.reason is None:
+                self._hooks.refresh()
             return
         if trainer.lr_scheduler_configs:
             loop.update_lr_schedulers("step", update_plateau_schedulers=True)
@@ -254,7 +254,7 @@ class _Epoch:
             raise SIGTERMException
 
     def _may_validate(self) -> bool:
-        """False only where a validation cannot be due; anything uncommon is left to Lightning to decide."""
+        """False only where no validation can be due; uncommon settings are left to Lightning."""
         trainer: Any = self._trainer
         loop, progress = self._loop, self._progress
         every = trainer.val_check_batch

@@ -10,11 +10,11 @@ from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.trainer import call
 
 from jupyter_train.training.engine.hooks import Hooks
-from jupyter_train.training.engine.optimizers import Shortcut
+from jupyter_train.training.engine.optimizers import DirectOptimizer
 
 
-class Passes:
-    """Goes through the parts, each where the closure of a batch asks for it.
+class ClosureParts:
+    """Forward, zero_grad and backward of a batch, called by its closure.
 
     Args:
         trainer: The fitting trainer.
@@ -34,22 +34,22 @@ class Passes:
         self._zeroed = optimization.optim_progress.optimizer.zero_grad
 
     def forward(self, arguments: tuple[Any, ...]) -> Any:
-        """What the training step gives."""
+        """The output of the training step."""
         attributes = self._attributes
-        before = attributes["_current_fx_name"]
+        previous_hook = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = "training_step"
         if self._context is None:
             output = self._module.training_step(*arguments)
         else:
             with self._context():
                 output = self._module.training_step(*arguments)
-        attributes["_current_fx_name"] = before
-        self.hooks.catch_up()
+        attributes["_current_fx_name"] = previous_hook
+        self.hooks.refresh_if_changed()
         return output
 
-    def zero(self, shortcut: Shortcut, batch_idx: int) -> None:
-        """Takes the gradients away."""
-        optimizer, hooks = shortcut.optimizer, self.hooks
+    def zero(self, optimizer: DirectOptimizer, batch_idx: int) -> None:
+        """Sets the gradients to None, with the hooks around it."""
+        optimizer, hooks = optimizer.optimizer, self.hooks
         total, current = self._zeroed.total, self._zeroed.current
         total.ready += 1
         current.ready += 1
@@ -60,30 +60,30 @@ class Passes:
         if hooks.has_own_zero_grad:
             epoch = self.trainer.current_epoch
             call._call_lightning_module_hook(self.trainer, "optimizer_zero_grad", epoch, batch_idx, optimizer)
-            hooks.catch_up()
+            hooks.refresh_if_changed()
         else:
-            shortcut.zero_grad()
+            optimizer.zero_grad()
         total.completed += 1
         current.completed += 1
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Makes gradients."""
+        """Computes the gradients, with the hooks around it."""
         hooks, attributes = self.hooks, self._attributes
         if hooks.on_before_backward is not None:
             hooks.on_before_backward(loss)
-        before = attributes["_current_fx_name"]
+        previous_hook = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = "backward"
         if hooks.has_own_backward:
             self._module.backward(loss)
-            hooks.catch_up()
+            hooks.refresh_if_changed()
         else:
             loss.backward()  # type: ignore[no-untyped-call]
-        attributes["_current_fx_name"] = before
+        attributes["_current_fx_name"] = previous_hook
         if hooks.on_after_backward is not None:
             hooks.on_after_backward()
 
-    def after(self, optimizer: Any) -> None:
-        """What lies between the gradients and the optimizer's use of them; as `Precision._after_closure`."""
+    def after_backward(self, optimizer: Any) -> None:
+        """Runs the hook before the optimizer step and clips gradients, as `Precision._after_closure` (2.6)."""
         hooks, trainer = self.hooks, self.trainer
         if hooks.on_before_optimizer_step is not None:
             hooks.on_before_optimizer_step(optimizer)

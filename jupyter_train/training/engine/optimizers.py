@@ -1,4 +1,4 @@
-"""An optimizer's `step` and `zero_grad`, past what PyTorch wraps around them while there is nothing for it to do."""
+"""An optimizer's `step` and `zero_grad` without PyTorch's wrappers, while these have nothing to do."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 _ZERO_GRAD = Optimizer.zero_grad
-#: A function that somebody wrapped around a step with `functools.wraps` carries PyTorch's marks, but not its code.
+#: Known by its code: a user's `functools.wraps` around a step copies the attributes of PyTorch's wrapper, not this.
 _WRAPPER: Any = Optimizer.profile_hook_step(Optimizer.step)
 _is_profiling: Callable[[], bool] = torch.autograd._profiler_enabled  # type: ignore[attr-defined]
 
 
-class Shortcut:
-    """Steps one optimizer; what was set on it, on its class or registered with it is seen at every call.
+class DirectOptimizer:
+    """Steps one optimizer; patches of it or its class, and registered hooks, are honoured at every call.
 
     Args:
-        optimizer: As `trainer.optimizers` has it.
+        optimizer: As in `trainer.optimizers`.
 
     Attributes:
-        is_torchs: Whether its class comes with PyTorch, which makes nothing of a closure's result but a number.
+        is_from_torch: Whether its class is PyTorch's, which uses a closure's result only as a number.
     """
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
-        self.is_torchs = type(optimizer).__module__.startswith("torch.optim.")
+        self.is_from_torch = type(optimizer).__module__.startswith("torch.optim.")
         self._attributes: dict[str, Any] = vars(optimizer)
         step: Any = getattr(type(optimizer), "step", None)
         is_wrapped = getattr(step, "__code__", None) is _WRAPPER.__code__
@@ -36,7 +36,7 @@ class Shortcut:
         self._unwrapped: Callable[..., Any] | None = step.__wrapped__ if is_wrapped else None
 
     def step(self, closure: Callable[[], Any]) -> Any:
-        """What the optimizer's step gives."""
+        """The result of the optimizer's step."""
         optimizer, unwrapped = self.optimizer, self._unwrapped
         if (
             unwrapped is None
@@ -52,14 +52,14 @@ class Shortcut:
         return unwrapped(optimizer, closure=closure)
 
     @property
-    def zeroes_plainly(self) -> bool:
+    def has_plain_zero_grad(self) -> bool:
         """Whether `zero_grad` is PyTorch's, which sets gradients to None."""
         return "zero_grad" not in self._attributes and type(self.optimizer).zero_grad is _ZERO_GRAD
 
     def zero_grad(self) -> None:
-        """Takes the gradients away, in the optimizer's own way if it has one."""
+        """Sets the gradients to None, or calls the optimizer's own `zero_grad`."""
         optimizer = self.optimizer
-        if not self.zeroes_plainly or _is_profiling():
+        if not self.has_plain_zero_grad or _is_profiling():
             optimizer.zero_grad()
             return
         for group in optimizer.param_groups:
@@ -67,8 +67,8 @@ class Shortcut:
                 parameter.grad = None
 
 
-def is_plain(wrapper: Any) -> bool:
-    """Whether Lightning's wrapper of an optimizer steps it, and nothing else: `step` may be set on the wrapper too."""
+def is_plain_wrapper(wrapper: Any) -> bool:
+    """Whether a `LightningOptimizer` only steps its optimizer; `step` may be set on the wrapper too."""
     attributes = wrapper.__dict__
     return (
         "step" not in attributes

@@ -1,4 +1,4 @@
-"""Notices functions that somebody put in place of Lightning's own, where the lean loop would walk past them."""
+"""Detects patches of Lightning's functions that the lean loop would not call."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ _PRECISION = (
     "train_step_context",
     "val_step_context",
 )
-_CALLS = ("_call_lightning_module_hook", "_call_callback_hooks", "_call_strategy_hook")
+_CALL_FUNCTIONS = ("_call_lightning_module_hook", "_call_callback_hooks", "_call_strategy_hook")
 
-_KNOWN: list[tuple[Any, tuple[str, ...]]] = [
+_CALLED_FUNCTIONS: list[tuple[Any, tuple[str, ...]]] = [
     (_TrainingEpochLoop, ("run", "on_advance_end", *_EPOCH)),
     (_AutomaticOptimization, _OPTIMIZATION),
     (Closure, ("closure", "__call__")),
@@ -82,29 +82,29 @@ _KNOWN: list[tuple[Any, tuple[str, ...]]] = [
     (_LoggerConnector, ("on_batch_start", "on_batch_end", "update_train_step_metrics", "update_eval_step_metrics")),
     (_ResultCollection, ("log", "update_metrics")),
     (_ResultMetric, ("update", "forward")),
-    (call, _CALLS),
+    (call, _CALL_FUNCTIONS),
 ]
-_THEIRS = [(owner, name, getattr(owner, name)) for owner, names in _KNOWN for name in names]
+_ORIGINALS = [(owner, name, getattr(owner, name)) for owner, names in _CALLED_FUNCTIONS for name in names]
 
 
-def replaced(trainer: pl.Trainer) -> str | None:
-    """The name of a function in whose place another stands, for all trainers or for this one; None where there is none.
+def find_patched_function(trainer: pl.Trainer) -> str | None:
+    """The name of a function that is patched, in its class or for this trainer alone; None where none is.
 
     Args:
         trainer: A trainer that is fitting.
     """
-    for owner, name, theirs in _THEIRS:
-        if getattr(owner, name) is not theirs:
+    for owner, name, original in _ORIGINALS:
+        if getattr(owner, name) is not original:
             return f"{owner.__name__}.{name}"
-    for part, names in parts_of(trainer):
+    for part, names in patchable_parts(trainer):
         own = vars(part).keys() & names
         if own:
             return f"{type(part).__name__}.{min(own)}"
     return None
 
 
-def parts_of(trainer: pl.Trainer) -> list[tuple[Any, frozenset[str]]]:
-    """The objects of a trainer on which a function may be set, each with the names of those that count."""
+def patchable_parts(trainer: pl.Trainer) -> list[tuple[Any, frozenset[str]]]:
+    """The objects of a trainer that may be patched, each with the names of the functions that matter."""
     loop: Any = trainer.fit_loop.epoch_loop
     return [
         (loop, frozenset(_EPOCH)),

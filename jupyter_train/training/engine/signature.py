@@ -1,4 +1,4 @@
-"""What a step takes beside its batch."""
+"""Whether a module's step takes the batch index."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 
 
 class Signature:
-    """Of a module's `training_step` or `validation_step`, whichever that is at the moment.
+    """The signature of a module's current `training_step` or `validation_step`.
 
     Args:
         module: The fitting module.
-        name: Of the step.
+        name: Name of the step.
     """
 
     def __init__(self, module: Any, name: str) -> None:
         self._module = module
         self._name = name
-        self._set: Any = None
-        self._look()
+        self._own_step: Any = None
+        self._inspect()
 
     @property
     def takes_index(self) -> bool:
-        """Whether it takes the batch's number too."""
-        if self._module.__dict__.get(self._name) is not self._set:
-            self._look()
+        """Whether the step takes `batch_idx`."""
+        if self._module.__dict__.get(self._name) is not self._own_step:
+            self._inspect()
         return self._takes_index
 
-    def _look(self) -> None:
-        self._set = self._module.__dict__.get(self._name)
+    def _inspect(self) -> None:
+        self._own_step = self._module.__dict__.get(self._name)
         step = getattr(self._module, self._name)
         self._takes_index = is_param_in_hook_signature(step, "batch_idx", min_args=2)

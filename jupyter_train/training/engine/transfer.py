@@ -1,4 +1,4 @@
-"""Brings batches from a loader to the model, past what has nothing to do."""
+"""Reads batches from a loader and moves them to the device, without calls that have no effect."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from jupyter_train.training.engine.hooks import Hooks
 
 
 class Transfer:
-    """Moves batches to the model's device, by Lightning's own way wherever it would do anything but copy containers.
+    """Moves batches to the model's device; through Lightning wherever that does more than copy containers.
 
-    Lightning gives every step a new container, whatever came from the loader: a batch that a loader keeps and hands on
-    again is as it was, after a step has taken something out of it or put something in.
+    Lightning gives every step a new container, so that a batch which a loader yields again is unchanged after a step
+    has removed or added an item.
 
     Args:
         trainer: The fitting trainer.
-        hooks: What is overridden.
+        hooks: The overridden hooks.
     """
 
     def __init__(self, trainer: pl.Trainer, hooks: Hooks) -> None:
@@ -41,27 +41,28 @@ class Transfer:
                 if batch.device == self._device:
                     return batch
             elif kind is list or kind is tuple:
-                if self._are_there(batch):
+                if self._are_on_device(batch):
                     return [*batch] if kind is list else tuple([*batch])
-            elif kind is dict and self._are_there(batch.values()):
+            elif kind is dict and self._are_on_device(batch.values()):
                 return dict(batch)
         trainer = self._trainer
         batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=loader)
         return call._call_strategy_hook(trainer, "batch_to_device", batch, dataloader_idx=loader)
 
-    def _are_there(self, items: Iterable[Any]) -> bool:
-        """True for plain tensors that are on the device already."""
+    def _are_on_device(self, items: Iterable[Any]) -> bool:
+        """True for plain tensors that are already on the device."""
         device = self._device
-        for item in items:  # noqa: SIM110  a generator costs more than what it is asked
+        for item in items:  # noqa: SIM110  a generator costs more than the check
             if type(item) is not torch.Tensor or item.device != device:
                 return False
         return True
 
 
-def source_of(fetcher: _DataFetcher) -> Callable[[], Any]:
-    """What gives the next batch of an epoch that has begun, keeping Lightning's own counters.
+def batch_reader(fetcher: _DataFetcher) -> Callable[[], Any]:
+    """A function that returns the next batch of an epoch that has begun, and keeps the fetcher's counters.
 
-    Raises StopIteration, as the fetcher would, when there is none.
+    It raises StopIteration at the end, as the fetcher does. The private parts of the fetcher, the CombinedLoader and
+    torch's `_SingleProcessDataLoaderIter` are those of Lightning 2.6 and torch 2.x.
     """
     combined: Any = fetcher.combined_loader
     mode = combined._iterator
@@ -75,15 +76,15 @@ def source_of(fetcher: _DataFetcher) -> Callable[[], Any]:
     )
     if not is_plain:
         return lambda: next(fetcher)[0]
-    read = _reader(mode.iterators[0])
+    read_item = _iterator_reader(mode.iterators[0])
     length = fetcher.length
     assert length is not None
 
-    def following() -> Any:
+    def read_batch() -> Any:
         if fetcher.done:
             raise StopIteration
         try:
-            batch = read()
+            batch = read_item()
         except StopIteration:
             fetcher.done = mode._consumed[0] = True
             raise
@@ -92,11 +93,11 @@ def source_of(fetcher: _DataFetcher) -> Callable[[], Any]:
         fetcher.done = fetched >= length
         return batch
 
-    return following
+    return read_batch
 
 
-def _reader(iterator: Any) -> Callable[[], Any]:
-    """What reads the next batch of a loader's iterator."""
+def _iterator_reader(iterator: Any) -> Callable[[], Any]:
+    """A function that reads the next batch of a loader's iterator."""
     is_simple = (
         type(iterator) is _SingleProcessDataLoaderIter
         and iterator._dataset_kind == _DatasetKind.Map
@@ -105,11 +106,11 @@ def _reader(iterator: Any) -> Callable[[], Any]:
     )
     if not is_simple:
         return iterator.__next__  # type: ignore[no-any-return]
-    following, fetch = iterator._sampler_iter.__next__, iterator._dataset_fetcher.fetch
+    next_index, fetch = iterator._sampler_iter.__next__, iterator._dataset_fetcher.fetch
 
-    def read() -> Any:
-        batch = fetch(following())
+    def read_batch() -> Any:
+        batch = fetch(next_index())
         iterator._num_yielded += 1
         return batch
 
-    return read
+    return read_batch

@@ -10,13 +10,13 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.data import sized_len
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.training.checkpoints.monitor_choice import told_best
+from jupyter_train.training.checkpoints.monitor_choice import describe_monitor
 from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.data.in_memory import IndexedDataset
 from jupyter_train.training.data.sample_order import in_order, order_seed
 from jupyter_train.training.engine.eligibility import ineligible_reason
 from jupyter_train.training.lightning.safe_points import is_tested
-from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
 
 
@@ -78,13 +78,13 @@ class _LoopProbe(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Everything is set up; nothing is trained yet."""
-        self.best = told_best(self._config, trainer.enable_validation, len(trainer.optimizers))
+        self.best = describe_monitor(self._config, trainer.enable_validation, len(trainer.optimizers))
         self.reason = ineligible_reason(trainer)
 
 
 def _set_up_fit(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _LoopProbe]:
     probe = _LoopProbe(config)
-    with tempfile.TemporaryDirectory() as folder, captured(_ignore, _ignore):
+    with tempfile.TemporaryDirectory() as folder, capture_lightning_output(_ignore, _ignore):
         arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
         arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         trainer = pl.Trainer(

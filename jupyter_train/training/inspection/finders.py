@@ -17,7 +17,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError
 from jupyter_train.training.data.data_source import DataSource
-from jupyter_train.training.logging.console import captured
+from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import as_module
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
 
@@ -125,7 +125,7 @@ class _SizedBatches(pl.LightningDataModule):
 def _quiet_tuner(config: TrainConfig, flag: str) -> Iterator[Tuner]:
     """A `Tuner` whose trainer writes and prints nothing."""
     hidden = contextlib.redirect_stderr(io.StringIO())  # the finder's own progress bar
-    with tempfile.TemporaryDirectory() as folder, captured(_ignore, _ignore), hidden:
+    with tempfile.TemporaryDirectory() as folder, capture_lightning_output(_ignore, _ignore), hidden:
         trainer = pl.Trainer(
             **plain_arguments(config) | {"default_root_dir": folder},
             logger=False,

@@ -1,4 +1,4 @@
-"""A fit spread over several processes: the first owns the record, the others do what it does and record nothing."""
+"""Distributed data parallel: rank 0 records the run, the other ranks train with it and record nothing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from jupyter_train.store.commands import Answer
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
 from jupyter_train.store.writer import HistoryMarker, Row, RunWriter
 
-#: Ways to start the processes that only make sense inside a notebook; ours start from a process of the run's own.
+#: Launchers for notebooks; a run's ranks are started from its own process instead.
 _NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
 
 
 def strategy_for_processes(strategy: Any) -> Any:
-    """The strategy as a run's own process takes it: how it shares the work is kept, how it starts is ours."""
+    """The strategy to train with: a notebook launcher, and `auto`, become `ddp`; others are returned unchanged."""
     if strategy in (None, "auto"):
         return "ddp"
     for name in _NOTEBOOK_STARTS:
@@ -35,27 +35,27 @@ def strategy_for_processes(strategy: Any) -> Any:
 
 
 def is_ddp(strategy: Any) -> bool:
-    """True for Lightning's `ddp` in any form, by name or as an object."""
+    """True for Lightning's `ddp`, given by name or as an object."""
     if isinstance(strategy, str):
         return strategy.startswith("ddp") and strategy in StrategyRegistry.available_strategies()
     return isinstance(strategy, DDPStrategy)
 
 
 def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
-    """Raises when the processes asked for cannot be recorded as one run.
+    """Checks that the requested processes can be recorded as one run.
 
     Raises:
-        OptionError: Several machines, a strategy that splits the weights, or no checkpoint to bring them back with.
+        OptionError: Several machines, a strategy that shards the weights, or checkpointing is off.
     """
     if trainer.num_nodes > 1:
         raise OptionError("`--num-nodes`: a run trains on one machine; give `--devices N` alone")
     if trainer.world_size == 1:
         return
-    _check_machine(trainer.world_size, config)
+    _check_device_count(trainer.world_size, config)
     if not isinstance(trainer.strategy, DDPStrategy):
         name = type(trainer.strategy).__name__
         raise OptionError(
-            f"`--strategy`: {name} splits a model's weights over processes; a run keeps whole ones: `ddp`"
+            f"`--strategy`: {name} shards a model's weights over processes; a run needs whole ones: `ddp`"
         )
     if not config.trainer.get("enable_checkpointing", True):
         raise OptionError(
@@ -64,11 +64,11 @@ def check_ranks(trainer: pl.Trainer, config: TrainConfig) -> None:
         )
 
 
-def _check_machine(world_size: int, config: TrainConfig) -> None:
-    """Raises for more processes than this machine is for, however they were asked for.
+def _check_device_count(world_size: int, config: TrainConfig) -> None:
+    """Checks the number of processes against the devices of this machine.
 
     Raises:
-        OptionError: There are.
+        OptionError: There are more processes.
     """
     try:
         (DEVICES.check_at_all if config.oversubscribe else DEVICES.check)(world_size)
@@ -77,10 +77,10 @@ def _check_machine(world_size: int, config: TrainConfig) -> None:
 
 
 class SharedCommandQueue(CommandQueue):
-    """An inbox whose content is the same in every process, so that all obey between the same two batches.
+    """A command queue with equal content on every rank, so that all apply a command between the same two batches.
 
     Args:
-        source: Where commands arrive, in the process that owns the run; None in the others.
+        source: Where commands arrive on rank 0; None on the others.
     """
 
     def __init__(self, source: CommandQueue | None) -> None:
@@ -89,7 +89,7 @@ class SharedCommandQueue(CommandQueue):
         self._group: Any = None
 
     def agree(self) -> None:
-        """Gives every process what has come; all of them call this together."""
+        """Broadcasts new commands from rank 0; every rank calls this at the same point."""
         if not dist.is_initialized():
             return
         if self._group is None:
@@ -104,20 +104,20 @@ class SharedCommandQueue(CommandQueue):
 
 
 class NoCommandChannel:
-    """What a process that does not own the run has for a mailbox: nobody to answer."""
+    """The command channel of ranks other than 0: does nothing."""
 
-    def answered(self, command: Command, given: Answer) -> None:
-        """The owner answers."""
+    def answered(self, command: Command, answer: Answer) -> None:
+        """Rank 0 answers."""
 
     def set_status(self, status: RunStatus) -> None:
-        """The owner says it."""
+        """Rank 0 sets it."""
 
     def close(self) -> None:
-        """The owner does."""
+        """Rank 0 closes its own."""
 
 
 class NoWriter(RunWriter):
-    """What a process that does not own the run has for a writer: everything is recorded once, by the owner."""
+    """The writer of ranks other than 0: does nothing, since rank 0 records everything once."""
 
     def __init__(self) -> None:
         """No thread, no files."""
@@ -143,7 +143,7 @@ class NoWriter(RunWriter):
         """Nothing."""
 
     def mark(self) -> HistoryMarker:
-        """A moment of nobody's history."""
+        """An empty marker."""
         return HistoryMarker()
 
     def checkpoint(

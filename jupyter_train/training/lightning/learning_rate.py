@@ -1,8 +1,8 @@
-"""Changes the learning rate of a running fit, together with the schedule that would overwrite it.
+"""Changes the learning rate of a running fit, together with the scheduler that would overwrite it.
 
-A scheduler computes the next rate from what it remembers: base rates, the rates it started from, or the rate of
-the step before. All of it is multiplied by the same factor, so that **the rest of the schedule keeps its shape and
-is scaled**. Setting a rate of `x` where the schedule is at `y` is a factor of `x / y`.
+A scheduler computes the next rate from its base rates, its initial rates or the rate of the last step. All of these
+are multiplied by one factor, so that **the rest of the schedule keeps its shape and is scaled**. Setting a rate of
+`x` where the schedule is at `y` is a factor of `x / y`.
 """
 
 from __future__ import annotations
@@ -14,79 +14,79 @@ import torch
 
 from jupyter_train.exceptions import CommandRefusedError
 
-#: Rates that OneCycleLR, CyclicLR and others keep in each parameter group.
-_IN_GROUPS = ("initial_lr", "max_lr", "min_lr", "base_lr")
-#: Rates, one per group, that schedulers keep themselves.
-_IN_SCHEDULERS = ("base_lrs", "max_lrs", "_last_lr")
-#: One rate for all groups.
-_OF_ALL = "eta_min"
+#: Rates that OneCycleLR, CyclicLR and others store in each parameter group.
+_GROUP_RATES = ("initial_lr", "max_lr", "min_lr", "base_lr")
+#: Lists of schedulers with one rate per group; `_last_lr` is read by `get_last_lr` (torch.optim.lr_scheduler, 2.x).
+_SCHEDULER_RATES = ("base_lrs", "max_lrs", "_last_lr")
+#: One rate of a scheduler for all groups.
+_SCHEDULER_MIN_RATE = "eta_min"
 
 
 def set_learning_rate(
     trainer: pl.Trainer, lr: float | None = None, factor: float | None = None, group: int | None = None
 ) -> str:
-    """Sets or multiplies the learning rate of all parameter groups, or of one.
+    """Sets or multiplies the learning rate of all parameter groups, or of one; returns a sentence for the event.
 
     Args:
         trainer: Between two batches.
         lr: The new rate.
-        factor: What to multiply the rate by instead.
+        factor: Multiplies the rate, where `lr` is None.
         group: Index of a group, counted over all optimizers; all if None.
 
     Raises:
-        CommandRefusedError: There is no such group, or a rate of 0 would have to be scaled.
+        CommandRefusedError: There is no such group, or the current rate is 0 and cannot be scaled.
     """
-    groups = [(optimizer, found) for optimizer in trainer.optimizers for found in optimizer.param_groups]
+    groups = [(optimizer, param_group) for optimizer in trainer.optimizers for param_group in optimizer.param_groups]
     if not groups:
         raise CommandRefusedError("the run has no optimizer")
     if group is not None and group >= len(groups):
         known = f"0 to {len(groups) - 1}" if len(groups) > 1 else "0 alone"
         raise CommandRefusedError(f"there is no parameter group {group}; known: {known}")
     chosen = groups if group is None else [groups[group]]
-    factors = {id(found): _factor(float(found["lr"]), lr, factor) for _, found in chosen}
-    for optimizer, found in chosen:
-        _scale_group(found, factors[id(found)], lr)
-        index = next(i for i, one in enumerate(optimizer.param_groups) if one is found)
+    factors = {id(param_group): _factor(float(param_group["lr"]), lr, factor) for _, param_group in chosen}
+    for optimizer, param_group in chosen:
+        _scale_group(param_group, factors[id(param_group)], lr)
+        index = next(i for i, candidate in enumerate(optimizer.param_groups) if candidate is param_group)
         for config in trainer.lr_scheduler_configs:
-            for scheduler in _all_of(config.scheduler):
+            for scheduler in _nested_schedulers(config.scheduler):
                 if getattr(scheduler, "optimizer", None) is optimizer:
-                    _scale_scheduler(scheduler, index, factors[id(found)])
-    words = f"learning rate set to {lr:g}" if lr is not None else f"learning rate multiplied by {factor:g}"
-    return words + (f" in group {group}" if group is not None else "")
+                    _scale_scheduler(scheduler, index, factors[id(param_group)])
+    text = f"learning rate set to {lr:g}" if lr is not None else f"learning rate multiplied by {factor:g}"
+    return text + (f" in group {group}" if group is not None else "")
 
 
-def _factor(now: float, lr: float | None, factor: float | None) -> float:
+def _factor(current_lr: float, lr: float | None, factor: float | None) -> float:
     if factor is not None:
         return factor
     assert lr is not None
-    if now == 0:
+    if current_lr == 0:
         raise CommandRefusedError("the schedule is at a rate of 0 now and cannot be scaled to another; try again later")
-    return lr / now
+    return lr / current_lr
 
 
 def _scale_group(group: dict[str, Any], factor: float, lr: float | None) -> None:
-    for name in ("lr", *_IN_GROUPS):
+    for name in ("lr", *_GROUP_RATES):
         if name in group:
-            group[name] = _times(group[name], factor)
+            group[name] = _scaled(group[name], factor)
     if lr is not None and not isinstance(group["lr"], torch.Tensor):
-        group["lr"] = lr  # exactly what was asked for
+        group["lr"] = lr  # without the rounding of the factor
 
 
-def _times(rate: Any, factor: float) -> Any:
-    """Scaled in place where it is a tensor: a compiled optimizer looks at that very tensor."""
+def _scaled(rate: Any, factor: float) -> Any:
+    """The scaled rate; a tensor is changed in place, since a compiled optimizer reads that very tensor."""
     return rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
 
 
 def _scale_scheduler(scheduler: Any, index: int, factor: float) -> None:
-    for name in _IN_SCHEDULERS:
+    for name in _SCHEDULER_RATES:
         rates = getattr(scheduler, name, None)
         if isinstance(rates, list) and index < len(rates):
             rates[index] = rates[index] * factor
-    if index == 0 and isinstance(getattr(scheduler, _OF_ALL, None), float | int):
-        setattr(scheduler, _OF_ALL, getattr(scheduler, _OF_ALL) * factor)
+    if index == 0 and isinstance(getattr(scheduler, _SCHEDULER_MIN_RATE, None), float | int):
+        setattr(scheduler, _SCHEDULER_MIN_RATE, getattr(scheduler, _SCHEDULER_MIN_RATE) * factor)
 
 
-def _all_of(scheduler: Any) -> list[Any]:
-    """A scheduler and, where it is made of others, those too."""
-    inner = [one for part in getattr(scheduler, "_schedulers", []) for one in _all_of(part)]
+def _nested_schedulers(scheduler: Any) -> list[Any]:
+    """A scheduler and, recursively, those that SequentialLR and ChainedScheduler keep in `_schedulers` (torch 2.x)."""
+    inner = [scheduler for nested in getattr(scheduler, "_schedulers", []) for scheduler in _nested_schedulers(nested)]
     return [scheduler, *inner]

@@ -1,4 +1,4 @@
-"""Whether a validation can still come in a fit, told from its limits."""
+"""Whether a fit can still validate before its limits end it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pytorch_lightning.callbacks import GradientAccumulationScheduler
 
 
 def may_validate(trainer: pl.Trainer) -> bool:
-    """False where a limit of epochs or steps ends the fit before its next validation; True where nobody knows.
+    """False where `max_epochs` or `max_steps` ends the fit before its next validation; True where that is not known.
 
-    Asked at the end of an epoch. What ends a fit by time, or by a metric, is not known before.
+    Called at the end of an epoch. An end by time, or by early stopping, cannot be known before.
     """
     if not trainer.enable_validation:
         return False
     epochs, batch = _next_validation(trainer)
-    most = trainer.max_epochs
-    if most is not None and most >= 0 and epochs >= most - trainer.current_epoch - 1:
+    max_epochs = trainer.max_epochs
+    if max_epochs is not None and max_epochs >= 0 and epochs >= max_epochs - trainer.current_epoch - 1:
         return False
     return _is_within_steps(trainer, epochs, batch)
 
 
 def _next_validation(trainer: pl.Trainer) -> tuple[int, float]:
-    """How many epochs are trained before the one that validates next, and after which of its batches that is."""
+    """Epochs that are trained before the next one that validates, and the number of that one's batch it follows."""
     every, interval, length = trainer.check_val_every_n_epoch, trainer.val_check_batch, trainer.num_training_batches
     if interval is None:  # by time
         return (_epochs_before(trainer, every or 1), 1)
@@ -43,17 +43,19 @@ def _epochs_before(trainer: pl.Trainer, every: int) -> int:
 
 
 def _is_within_steps(trainer: pl.Trainer, epochs: int, batch: float) -> bool:
-    """Whether `max_steps` lets that batch be trained."""
+    """Whether that batch is trained before `max_steps` is reached."""
     if trainer.max_steps in (None, -1):
         return True
-    left = trainer.max_steps - trainer.global_step
+    steps_left = trainer.max_steps - trainer.global_step
     length, accumulated = trainer.num_training_batches, trainer.accumulate_grad_batches
     if math.isinf(length) or _has_uneven_steps(trainer):
-        return left > 0
-    return epochs * math.ceil(length / accumulated) + (batch - 1) // accumulated < left
+        return steps_left > 0
+    return epochs * math.ceil(length / accumulated) + (batch - 1) // accumulated < steps_left
 
 
 def _has_uneven_steps(trainer: pl.Trainer) -> bool:
-    """Whether a batch's number of optimizer steps is not known before."""
+    """Whether the number of optimizer steps per batch cannot be known before."""
     module, callbacks = trainer.lightning_module, trainer.callbacks  # type: ignore[attr-defined]
-    return not module.automatic_optimization or any(isinstance(one, GradientAccumulationScheduler) for one in callbacks)
+    return not module.automatic_optimization or any(
+        isinstance(callback, GradientAccumulationScheduler) for callback in callbacks
+    )

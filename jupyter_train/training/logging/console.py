@@ -12,31 +12,31 @@ from jupyter_train.store.redaction import one_line
 
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")
 #: Lightning's own advice; kept in the log, not worth a line in the panel.
-_MINOR = ("PossibleUserWarning", "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
+_MINOR_CATEGORIES = ("PossibleUserWarning", "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
 
 
 @contextlib.contextmanager
-def captured(log: Callable[[str], None], tell: Callable[[str], None]) -> Iterator[None]:
+def capture_lightning_output(log: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[None]:
     """While entered, Lightning's messages and all warnings go to `log`; warnings that matter also to `tell`."""
-    handler = _ToLog(log)
-    kept = []
+    handler = _LogHandler(log)
+    saved = []
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        kept.append((logger, logger.handlers, logger.propagate, logger.level))
+        saved.append((logger, logger.handlers, logger.propagate, logger.level))
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
     shown = warnings.showwarning
-    warnings.showwarning = _show(log, tell)
+    warnings.showwarning = _warning_writer(log, warn)
     try:
         yield
     finally:
         warnings.showwarning = shown
-        for logger, handlers, propagate, level in kept:
+        for logger, handlers, propagate, level in saved:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
 
 
-class _ToLog(logging.Handler):
+class _LogHandler(logging.Handler):
     def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__()
         self._log = log
@@ -45,15 +45,15 @@ class _ToLog(logging.Handler):
         self._log(record.getMessage())
 
 
-def _show(log: Callable[[str], None], tell: Callable[[str], None]) -> Callable[..., None]:
-    told: set[str] = set()
+def _warning_writer(log: Callable[[str], None], warn: Callable[[str], None]) -> Callable[..., None]:
+    reported: set[str] = set()
 
     def show(message: Any, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
         text = str(message)
         log(f"{category.__name__}: {text} ({filename}:{lineno})")
-        is_minor = category.__name__ in _MINOR or "pytorch_lightning" in filename
-        if not is_minor and text not in told:
-            told.add(text)
-            tell(one_line(text.strip().partition("\n")[0], 300) or category.__name__)
+        is_minor = category.__name__ in _MINOR_CATEGORIES or "pytorch_lightning" in filename
+        if not is_minor and text not in reported:
+            reported.add(text)
+            warn(one_line(text.strip().partition("\n")[0], 300) or category.__name__)
 
     return show

@@ -18,17 +18,17 @@ class Experiment:
 
     def __init__(self, logger: RunLogger) -> None:
         self._logger = logger
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def add_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Records a number (TensorBoard's call)."""
-        self._logger.take({tag: scalar_value}, self._logger.at(global_step))
+        self._logger.log_values({tag: scalar_value}, self._logger.at(global_step))
 
     def add_scalars(
         self, main_tag: str, tag_scalar_dict: dict[str, Any], global_step: int | None = None, *_: Any
     ) -> None:
         """Records several numbers under one tag."""
-        self._logger.take({main_tag: tag_scalar_dict}, self._logger.at(global_step))
+        self._logger.log_values({main_tag: tag_scalar_dict}, self._logger.at(global_step))
 
     def add_image(self, tag: str, img_tensor: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Keeps one image `(C, H, W)`, `(H, W, C)` or `(H, W)`."""
@@ -40,8 +40,8 @@ class Experiment:
 
     def add_figure(self, tag: str, figure: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Keeps a matplotlib figure, or several."""
-        for one in figure if isinstance(figure, list | tuple) else [figure]:
-            self._logger.keep_figure(tag, one, global_step)
+        for item in figure if isinstance(figure, list | tuple) else [figure]:
+            self._logger.keep_figure(tag, item, global_step)
 
     def add_histogram(self, tag: str, values: Any, global_step: int | None = None, *_: Any, **__: Any) -> None:
         """Keeps a histogram of values."""
@@ -53,20 +53,20 @@ class Experiment:
         figures = {name: value for name, value in metrics.items() if hasattr(value, "savefig")}
         for name, value in figures.items():
             self._logger.keep_figure(name, value, at)
-        self._logger.take({name: value for name, value in metrics.items() if name not in figures}, at)
+        self._logger.log_values({name: value for name, value in metrics.items() if name not in figures}, at)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _Ignored(self, name)
+        return _IgnoredCall(self, name)
 
-    def _tell_once(self, call: str) -> None:
-        if call not in self._told:
-            self._told.add(call)
+    def _warn_once(self, call: str) -> None:
+        if call not in self._reported:
+            self._reported.add(call)
             warnings.warn(f"logger.experiment.{call}: not kept by the run", UserWarning, stacklevel=3)
 
 
-class _Ignored:
+class _IgnoredCall:
     """An attribute of a tracker we do not know: may be called or looked into, does nothing."""
 
     def __init__(self, experiment: Experiment, name: str) -> None:
@@ -74,9 +74,9 @@ class _Ignored:
         self._name = name
 
     def __call__(self, *_: Any, **__: Any) -> None:
-        self._experiment._tell_once(self._name)
+        self._experiment._warn_once(self._name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _Ignored(self._experiment, f"{self._name}.{name}")
+        return _IgnoredCall(self._experiment, f"{self._name}.{name}")

@@ -9,7 +9,7 @@ from typing import Any
 _MAX_SIDE = 1024
 
 
-def png_of(image: Any) -> bytes:
+def to_png(image: Any) -> bytes:
     """An image in any of the usual forms as PNG, at most 1,024 pixels a side."""
     from PIL import Image
 
@@ -19,14 +19,14 @@ def png_of(image: Any) -> bytes:
     elif isinstance(image, Image.Image):
         picture = image
     else:
-        picture = Image.fromarray(_bytes_of(image))
+        picture = Image.fromarray(_to_byte_array(image))
     picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def _bytes_of(image: Any) -> Any:
+def _to_byte_array(image: Any) -> Any:
     """An array `(H, W)` or `(H, W, C)` of bytes."""
     import numpy as np
 

@@ -14,16 +14,16 @@ _MAX_STEP = 1 << 53
 _MAX_LEVELS = 8
 
 
-def flat(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names and values; those of a dict under its name and a slash, as TensorBoard has them."""
     for name, value in metrics.items():
         if isinstance(value, Mapping) and prefix.count("/") < _MAX_LEVELS:
-            yield from flat(value, f"{prefix}{name}/")
+            yield from flatten(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value
 
 
-def number_of(value: Any) -> float | torch.Tensor | None:
+def to_number(value: Any) -> float | torch.Tensor | None:
     """The number that a value is now, whatever becomes of it later; on a device, a copy. None where it is none."""
     if isinstance(value, torch.Tensor):
         if value.numel() != 1 or value.is_complex():
@@ -37,7 +37,7 @@ def number_of(value: Any) -> float | torch.Tensor | None:
         return None
 
 
-def kind_of(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """What a value that is no number is, in words."""
     if isinstance(value, int):
         return "too large"
@@ -46,16 +46,16 @@ def kind_of(value: Any) -> str:
     return f"{type(value).__name__}{of_shape}, not a number"
 
 
-def step_of(step: Any) -> int:
+def to_step(step: Any) -> int:
     """A step as a whole number.
 
     Raises:
         ValueError: It is none, or too large.
     """
     try:
-        found = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
+        number = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)
     except TypeError:
         raise ValueError(f"a step is a whole number; `{step!r:.80}` is none") from None
-    if abs(found) > _MAX_STEP:
-        raise ValueError(f"a step is at most 2^53; `{found!r:.80}` is not")
-    return found
+    if abs(number) > _MAX_STEP:
+        raise ValueError(f"a step is at most 2^53; `{number!r:.80}` is not")
+    return number

@@ -57,7 +57,7 @@ class Resources:
     def _usage(self) -> dict[str, float | None]:
         own = psutil.Process()
         # DataLoader workers and other ranks; not the detached runs and servers that this process also started
-        family = [own, *(child for child in own.children(recursive=True) if _session(child.pid) == os.getsid(0))]
+        family = [own, *(child for child in own.children(recursive=True) if _session_id(child.pid) == os.getsid(0))]
         self._known = {process.pid: self._known.get(process.pid, process) for process in family}
         share, memory = 0.0, 0
         for process in self._known.values():
@@ -68,7 +68,7 @@ class Resources:
         return {"cpu_percent": round(share, 1), "memory_gb": round(memory / 2**30, 2)} | _gpu_usage()
 
 
-def _session(process: int) -> int:
+def _session_id(process: int) -> int:
     try:
         return os.getsid(process)
     except OSError:  # it has just ended

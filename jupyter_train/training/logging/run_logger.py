@@ -24,8 +24,8 @@ from jupyter_train.store.run_folder import RunFolder, write_atomically
 from jupyter_train.store.text_columns import storable_tree
 from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.logging.experiment import Experiment
-from jupyter_train.training.logging.images import png_of
-from jupyter_train.training.logging.logged_values import flat, kind_of, number_of, step_of
+from jupyter_train.training.logging.images import to_png
+from jupyter_train.training.logging.logged_values import describe_value, flatten, to_number, to_step
 
 MAX_POINTS_PER_S = 1000.0
 
@@ -50,7 +50,7 @@ class RunLogger(Logger):
         self._folder = folder
         self._name = name
         self._stride = _Stride(every_n_steps, writer)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._experiment = Experiment(self)
 
     @property
@@ -59,8 +59,8 @@ class RunLogger(Logger):
         return {"every": self._stride.every, "seen": self._stride.first_seen.copy()}
 
     @stride.setter
-    def stride(self, found: dict[str, Any]) -> None:
-        self._stride.go_on(found["every"], found["seen"])
+    def stride(self, state: dict[str, Any]) -> None:
+        self._stride.resume(state["every"], state["seen"])
 
     @property
     def name(self) -> str:
@@ -102,24 +102,24 @@ class RunLogger(Logger):
             ValueError: The step is no whole number.
         """
         at = self.at(step)
-        epoch = number_of(metrics.get("epoch"))
+        epoch = to_number(metrics.get("epoch"))
         if epoch is not None:
             self.epoch = float(epoch)
         skipped = self.handled_elsewhere if epoch is None else {*self.handled_elsewhere, "epoch"}
-        self.take({name: value for name, value in metrics.items() if name not in skipped}, at)
+        self.log_values({name: value for name, value in metrics.items() if name not in skipped}, at)
 
-    def take(self, metrics: Mapping[Any, Any], step: int) -> None:
+    def log_values(self, metrics: Mapping[Any, Any], step: int) -> None:
         """Records what modules log by themselves; what is no number is left out, which is said once."""
-        taken = [(name, value, number_of(value)) for name, value in flat(metrics)]
+        taken = [(name, value, to_number(value)) for name, value in flatten(metrics)]
         for name, value, number in taken:
             if number is None:
-                self._say_once(name, f"`{name}` is not recorded: at step {step:,} it is {kind_of(value)}", step)
+                self._warn_once(name, f"`{name}` is not recorded: at step {step:,} it is {describe_value(value)}", step)
         self.record([(name, number) for name, _, number in taken if number is not None], step)
 
-    def _say_once(self, name: str, words: str, step: int) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            self._writer.event("warning", words, step)
+    def _warn_once(self, name: str, text: str, step: int) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            self._writer.event("warning", text, step)
 
     def record(self, values: list[tuple[str, Any]], step: int) -> None:
         """Appends values (numbers or detached tensors of one element) at a step."""
@@ -151,7 +151,7 @@ class RunLogger(Logger):
         """
         for index, image in enumerate(images if isinstance(images, list | tuple) else [images]):
             text = caption[index] if caption and index < len(caption) else ""
-            self._keep(key, step, "image", "png", png_of(image), text)
+            self._keep(key, step, "image", "png", to_png(image), text)
 
     @rank_zero_only
     def log_table(
@@ -200,7 +200,7 @@ class RunLogger(Logger):
             write_atomically(path, content)
         except (OSError, StoreError) as err:  # a full disk never ends a training
             reason = getattr(err, "strerror", None) or err
-            self._say_once(key, f"`{key}` of step {at:,} is not kept: {reason}", at)
+            self._warn_once(key, f"`{key}` of step {at:,} is not kept: {reason}", at)
             return
         relative = str(path.relative_to(self._folder.path))
         self._writer.medium(Medium(0, key, at, kind, relative, len(content), digest, caption))
@@ -211,7 +211,7 @@ class RunLogger(Logger):
         Raises:
             ValueError: It is no whole number.
         """
-        return self._stride.last_step if step is None else step_of(step)
+        return self._stride.last_step if step is None else to_step(step)
 
 
 class _Stride:
@@ -230,7 +230,7 @@ class _Stride:
         self.every = every
         self._writer.thin(every)
 
-    def go_on(self, every: int, seen: Mapping[str, int]) -> None:
+    def resume(self, every: int, seen: Mapping[str, int]) -> None:
         """Thins as a checkpoint says, unless another stride is asked for now."""
         self.first_seen = dict(seen)
         self._thin(self._every or every)

@@ -19,7 +19,7 @@ from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.lightning.safe_points import SafePoint
 
 #: The part of training time that hashing may take, copying and hashing together.
-SHARE = 0.005
+MAX_TIME_SHARE = 0.005
 #: The least time between two hashes inside an epoch, and between one and that at an epoch's end.
 PERIOD_S, END_PERIOD_S = 1.0, 0.25
 #: Of models with more values an evenly spaced sample of about so many is hashed.
@@ -29,10 +29,10 @@ _MAX_WAITING_BYTES = 64 * 1024 * 1024
 #: What copying and hashing cost, until it has been measured.
 _MIN_COST_S, _BYTES_PER_S = 2e-4, 4e8
 #: So many steps say which series hold the loss.
-_STEPS = 3
+_COMPARED_STEPS = 3
 
 
-class Fingerprint:
+class WeightsHash:
     """The weights of one moment as a number: 52 bits of a SHA-256 over names, types, shapes and values.
 
     Parameters and persistent buffers are copied when it is made, and hashed by the thread that first asks for the
@@ -46,8 +46,8 @@ class Fingerprint:
     def __init__(self, module: nn.Module) -> None:
         began = time.perf_counter()
         self.problem = ""
-        self._copies = _copies(module)
-        self.size_bytes = sum(one.numel() * one.element_size() for _, one in self._copies)
+        self._copies = _copy_weights(module)
+        self.size_bytes = sum(tensor.numel() * tensor.element_size() for _, tensor in self._copies)
         self._number: float | None = None
         self._hashing = threading.Lock()
         self.cost_s = time.perf_counter() - began
@@ -69,40 +69,41 @@ class Fingerprint:
 
     def _hash(self) -> float:
         try:
-            return _number_of(self._copies)
+            return _hash_number(self._copies)
         except Exception as err:  # noqa: BLE001  a tensor of an unknown kind must not stop the recording
             self.problem = f"{type(err).__name__}: {err}"
             return float("nan")
 
 
-def _copies(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    weights = list(_weights(module))
-    every = max(1, -(-sum(one.numel() for _, one in weights) // MAX_VALUES))
+def _copy_weights(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    weights = list(_named_weights(module))
+    every = max(1, -(-sum(tensor.numel() for _, tensor in weights) // MAX_VALUES))
     return [
-        (f"{name}|{one.dtype}|{tuple(one.shape)}|", one.detach().reshape(-1)[::every].clone()) for name, one in weights
+        (f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|", tensor.detach().reshape(-1)[::every].clone())
+        for name, tensor in weights
     ]
 
 
-def _weights(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+def _named_weights(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Parameters and persistent buffers, as a checkpoint has them, without a module's own say in it."""
     yield from module.named_parameters()
-    for path, one in module.named_modules():
-        for name, buffer in one._buffers.items():
-            if buffer is not None and name not in one._non_persistent_buffers_set:
+    for path, submodule in module.named_modules():
+        for name, buffer in submodule._buffers.items():
+            if buffer is not None and name not in submodule._non_persistent_buffers_set:
                 yield f"{path}.{name}", buffer
 
 
-def _number_of(copies: list[tuple[str, torch.Tensor]]) -> float:
+def _hash_number(copies: list[tuple[str, torch.Tensor]]) -> float:
     digest = hashlib.sha256()
-    for about, one in copies:
-        digest.update(about.encode())
-        if one.numel():
-            digest.update(one.cpu().contiguous().view(torch.uint8).numpy().data)
+    for header, tensor in copies:
+        digest.update(header.encode())
+        if tensor.numel():
+            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().data)
     return float(int(digest.hexdigest()[:13], 16))
 
 
-class WeightsLog:
-    """Records a hash of the weights as often as `SHARE` allows, and wherever an earlier attempt at the run did.
+class WeightsHashRecorder:
+    """Records a hash of the weights as often as `MAX_TIME_SHARE` allows, and wherever an earlier attempt did.
 
     Args:
         writer: Takes them, and hashes on its own thread.
@@ -112,7 +113,7 @@ class WeightsLog:
         verification = writer.verification
         self._writer = writer
         self._awaited = deque(verification.weights_at if verification is not None else ())
-        self._waiting: list[Fingerprint] = []
+        self._waiting: list[WeightsHash] = []
         self._began: float | None = None
         self._spent_s = 0.0
         self._cost_s = 0.0
@@ -122,23 +123,23 @@ class WeightsLog:
     def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
         """Nothing of the fit is half done: takes a hash where one is due."""
         if self._awaited:
-            self._take_awaited(moment, trainer)
+            self._hash_awaited(moment, trainer)
             return
         now = time.monotonic()
         if now < self._end_due:  # which is never after the other
             return
         is_due = moment is SafePoint.BETWEEN_EPOCHS or (moment is SafePoint.BETWEEN_BATCHES and now >= self._due)
         if is_due and self._is_affordable(now, trainer):
-            self._take(trainer, _place(moment, trainer))
+            self._hash_now(trainer, _history_position(moment, trainer))
             self._due, self._end_due = now + PERIOD_S, now + END_PERIOD_S
 
-    def _take_awaited(self, moment: SafePoint, trainer: pl.Trainer) -> None:
-        place, awaited = _place(moment, trainer), self._awaited
-        while awaited and awaited[0] < place:
+    def _hash_awaited(self, moment: SafePoint, trainer: pl.Trainer) -> None:
+        position, awaited = _history_position(moment, trainer), self._awaited
+        while awaited and awaited[0] < position:
             awaited.popleft()
-        if awaited and awaited[0] == place and moment is not SafePoint.BEFORE_VALIDATION:
+        if awaited and awaited[0] == position and moment is not SafePoint.BEFORE_VALIDATION:
             awaited.popleft()
-            self._take(trainer, place)
+            self._hash_now(trainer, position)
 
     def _is_affordable(self, now: float, trainer: pl.Trainer) -> bool:
         """Whether one more keeps to the share; else it is due when it will."""
@@ -147,34 +148,34 @@ class WeightsLog:
             return False
         if self._began is None:
             self._began = now
-            size = sum(one.numel() * one.element_size() for _, one in _weights(trainer.lightning_module))
+            size = sum(tensor.numel() * tensor.element_size() for _, tensor in _named_weights(trainer.lightning_module))
             self._cost_s = self._cost_s or _MIN_COST_S + size / _BYTES_PER_S
         self._count_costs()
         if self._waiting:
             return False
-        self._due = self._end_due = self._began + (self._spent_s + self._cost_s) / SHARE
+        self._due = self._end_due = self._began + (self._spent_s + self._cost_s) / MAX_TIME_SHARE
         return now >= self._due
 
     def _count_costs(self) -> None:
-        for one in [one for one in self._waiting if one.is_hashed]:
-            self._waiting.remove(one)
-            self._spent_s += one.cost_s
-            self._cost_s = one.cost_s
-            if one.problem:
-                self._give_up(one.problem)
+        for pending in [pending for pending in self._waiting if pending.is_hashed]:
+            self._waiting.remove(pending)
+            self._spent_s += pending.cost_s
+            self._cost_s = pending.cost_s
+            if pending.problem:
+                self._give_up(pending.problem)
 
-    def _take(self, trainer: pl.Trainer, place: float) -> None:
+    def _hash_now(self, trainer: pl.Trainer, place: float) -> None:
         try:
-            taken = Fingerprint(trainer.lightning_module)
+            taken = WeightsHash(trainer.lightning_module)
         except Exception as err:  # noqa: BLE001  parameters of an unknown kind must not stop the training
             self._give_up(f"{type(err).__name__}: {err}")
             return
         self._waiting.append(taken)
         step = trainer.fit_loop.epoch_loop._batches_that_stepped
         self._writer.add(Row(step, place, time.time(), [(WEIGHTS, taken)]))
-        if sum(one.size_bytes for one in self._waiting) > _MAX_WAITING_BYTES:
-            for one in self._waiting[:-1]:
-                float(one)
+        if sum(pending.size_bytes for pending in self._waiting) > _MAX_WAITING_BYTES:
+            for pending in self._waiting[:-1]:
+                float(pending)
         self._count_costs()
 
     def _give_up(self, reason: str) -> None:
@@ -185,7 +186,7 @@ class WeightsLog:
             self._writer.event("warning", text)
 
 
-def _place(moment: SafePoint, trainer: pl.Trainer) -> float:
+def _history_position(moment: SafePoint, trainer: pl.Trainer) -> float:
     """Batches so far; half a one more at an epoch's end."""
     done = trainer.fit_loop.epoch_loop.batch_progress.total.completed
     return done + (0.5 if moment is SafePoint.BETWEEN_EPOCHS else 0.0)
@@ -200,25 +201,25 @@ class ReturnedLoss:
 
     def __init__(self, verification: ReplayCheck) -> None:
         self._verification = verification
-        self._left = _STEPS
+        self._steps_left = _COMPARED_STEPS
         self._loss: torch.Tensor | None = None
         self._is_equal: dict[str, bool] = {}
-        self._before: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._previous: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     @property
     def is_known(self) -> bool:
         """True once enough steps were seen."""
-        return self._left <= 0
+        return self._steps_left <= 0
 
     def returned(self, outputs: Any) -> None:
         """A training step has returned this, as `on_train_batch_end` is told."""
         loss = loss_of(outputs)
         self._loss = loss.detach() if loss is not None else None
-        self._left -= loss is None  # a module that returns none has none to be found
+        self._steps_left -= loss is None  # a module that returns none has none to be found
 
-    def recorded_as(self, name: str) -> None:
+    def set_series(self, name: str) -> None:
         """The loss is recorded as it was returned, under this name."""
-        self._left = 0
+        self._steps_left = 0
         self._verification.say_evidence(frozenset({name}))
 
     def compare(self, trainer: pl.Trainer) -> None:
@@ -226,30 +227,30 @@ class ReturnedLoss:
         loss, self._loss = self._loss, None
         if loss is None:
             return
-        self._left -= 1
+        self._steps_left -= 1
         parts = trainer.accumulate_grad_batches
         for item in list(trainer.fit_loop.epoch_loop._results.values()):
-            for name, is_equal in self._compared(item, loss, parts):
+            for name, is_equal in self._compare_item(item, loss, parts):
                 self._is_equal[name] = self._is_equal.get(name, True) and is_equal
         self._verification.say_evidence(frozenset(name for name, is_equal in self._is_equal.items() if is_equal))
 
-    def _compared(self, item: Any, loss: torch.Tensor, parts: int) -> Iterator[tuple[str, bool]]:
+    def _compare_item(self, item: Any, loss: torch.Tensor, parts: int) -> Iterator[tuple[str, bool]]:
         """Names that a logged value is recorded under, and whether it is the loss."""
         meta = item.meta
         if meta.on_step and isinstance(item._forward_cache, torch.Tensor):
-            is_equal = not item.has_reset and _is_same(item._forward_cache / parts, loss)
+            is_equal = not item.has_reset and _is_equal(item._forward_cache / parts, loss)
             yield meta.forked_name(on_step=True), is_equal
             if meta.on_epoch:
                 yield meta.forked_name(on_step=False), is_equal
         elif meta.on_epoch and meta.is_mean_reduction and item.is_tensor:
             key = f"{meta.fx}.{meta.name}"
-            before = (
-                self._before.get(key) if item._update_count > 1 else (item.value * 0, item.cumulated_batch_size * 0)
+            previous = (
+                self._previous.get(key) if item._update_count > 1 else (item.value * 0, item.cumulated_batch_size * 0)
             )
-            self._before[key] = item.value, item.cumulated_batch_size
-            if before is not None:
-                added = item.cumulated_batch_size - before[1]
-                yield meta.forked_name(on_step=False), _is_same(before[0] + loss * parts * added, item.value)
+            self._previous[key] = item.value, item.cumulated_batch_size
+            if previous is not None:
+                added = item.cumulated_batch_size - previous[1]
+                yield meta.forked_name(on_step=False), _is_equal(previous[0] + loss * parts * added, item.value)
 
 
 def loss_of(outputs: Any) -> torch.Tensor | None:
@@ -258,6 +259,6 @@ def loss_of(outputs: Any) -> torch.Tensor | None:
     return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
 
 
-def _is_same(logged: torch.Tensor, loss: torch.Tensor) -> bool:
+def _is_equal(logged: torch.Tensor, loss: torch.Tensor) -> bool:
     """Bit for bit, in the type of the loss: Lightning keeps what is logged in 32 bits at least."""
     return bool(torch.equal(logged.detach().to(loss.dtype).reshape(()), loss.reshape(()).to(logged.device)))

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 
 from jupyter_train.training.lightning.safe_points import SafePoint
-from jupyter_train.training.state.torchmetrics_state import metrics_of, restore_metrics
+from jupyter_train.training.state.torchmetrics_state import metric_states, restore_metric_states
 
 #: Progress of nested loops, by the endings of their keys in Lightning's own state.
 _CURRENT_AND_TOTAL = {"current", "total"}
@@ -27,7 +27,7 @@ def capture(trainer: pl.Trainer, moment: SafePoint) -> dict[str, Any]:
     return {
         "moment": moment.value,
         "gradients": _gradients(trainer),
-        "metrics": metrics_of(trainer.lightning_module),
+        "metrics": metric_states(trainer.lightning_module),
         "results": _results(epoch_loop._results),
         "callback_metrics": dict(connector._callback_metrics),
         "logged_metrics": dict(connector._logged_metrics),
@@ -48,7 +48,7 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
     _restore_gradients(module, state["gradients"])
-    restore_metrics(module, state["metrics"])
+    restore_metric_states(module, state["metrics"])
     if state["moment"] != SafePoint.BETWEEN_EPOCHS:
         _restore_results(trainer, epoch_loop._results, state["results"])
         connector._first_loop_iter = False  # else the first batch would begin the epoch's means anew
@@ -70,7 +70,7 @@ def _gradients(trainer: pl.Trainer) -> dict[str, torch.Tensor]:
     is_whole = module.automatic_optimization and not trainer.fit_loop._should_accumulate()
     if is_whole:
         return {}
-    return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
+    return {name: parameter.grad for name, parameter in module.named_parameters() if parameter.grad is not None}
 
 
 def _restore_gradients(module: pl.LightningModule, gradients: dict[str, torch.Tensor]) -> None:
@@ -96,59 +96,67 @@ _FIELDS = (
 
 def _results(results: Any) -> list[dict[str, Any]]:
     """The running means behind `self.log` in this epoch."""
-    found = []
-    for key, one in results.items():
-        meta = one.meta
-        kept = {"key": key, "is_tensor": one.is_tensor, "has_reset": one.has_reset, "updates": one._update_count}
-        kept |= {field: getattr(meta, field) for field in _FIELDS}
-        kept |= {"reduce_fx": meta.reduce_fx.__name__, "sync": meta.sync._should, "sync_op": meta.sync._op}
-        kept["rank_zero_only"] = meta.sync.rank_zero_only
+    entries = []
+    for key, metric in results.items():
+        meta = metric.meta
+        entry = {
+            "key": key,
+            "is_tensor": metric.is_tensor,
+            "has_reset": metric.has_reset,
+            "updates": metric._update_count,
+        }
+        entry |= {field: getattr(meta, field) for field in _FIELDS}
+        entry |= {"reduce_fx": meta.reduce_fx.__name__, "sync": meta.sync._should, "sync_op": meta.sync._op}
+        entry["rank_zero_only"] = meta.sync.rank_zero_only
         # the newest value of a batch: it is recorded again at every batch that logs no other
-        kept["forward_cache"] = one._forward_cache if isinstance(one._forward_cache, torch.Tensor) else None
-        if one.is_tensor:
-            kept["value"] = one.value
-            kept["cumulated_batch_size"] = getattr(one, "cumulated_batch_size", None)
-        found.append(kept)
-    return found
+        entry["forward_cache"] = metric._forward_cache if isinstance(metric._forward_cache, torch.Tensor) else None
+        if metric.is_tensor:
+            entry["value"] = metric.value
+            entry["cumulated_batch_size"] = getattr(metric, "cumulated_batch_size", None)
+        entries.append(entry)
+    return entries
 
 
-def _restore_results(trainer: pl.Trainer, results: Any, kept: list[dict[str, Any]]) -> None:
+def _restore_results(trainer: pl.Trainer, results: Any, entries: list[dict[str, Any]]) -> None:
     device = trainer.lightning_module.device
     modules = dict(trainer.lightning_module.named_modules())
-    for one in kept:
-        fields = {field: one[field] for field in _FIELDS}
-        meta = _Metadata(**fields, reduce_fx=getattr(torch, one["reduce_fx"]))
+    for entry in entries:
+        fields = {field: entry[field] for field in _FIELDS}
+        meta = _Metadata(**fields, reduce_fx=getattr(torch, entry["reduce_fx"]))
         meta.sync = _Sync(
-            _should=one["sync"], fn=trainer.strategy.reduce, _op=one["sync_op"], rank_zero_only=one["rank_zero_only"]
+            _should=entry["sync"],
+            fn=trainer.strategy.reduce,
+            _op=entry["sync_op"],
+            rank_zero_only=entry["rank_zero_only"],
         )
-        metric = _ResultMetric(meta, one["is_tensor"])
-        if one["is_tensor"]:
+        metric = _ResultMetric(meta, entry["is_tensor"])
+        if entry["is_tensor"]:
             metric.to(device)
-            metric.value = one["value"].to(device, copy=True)
-            if one["cumulated_batch_size"] is not None:
-                metric.cumulated_batch_size = one["cumulated_batch_size"].to(device, copy=True)
-        elif one["metric_attribute"] in modules:
-            metric.value = modules[one["metric_attribute"]]
+            metric.value = entry["value"].to(device, copy=True)
+            if entry["cumulated_batch_size"] is not None:
+                metric.cumulated_batch_size = entry["cumulated_batch_size"].to(device, copy=True)
+        elif entry["metric_attribute"] in modules:
+            metric.value = modules[entry["metric_attribute"]]
         else:
             continue
-        metric.has_reset, metric._update_count = one["has_reset"], one["updates"]
-        newest = one.get("forward_cache")  # checkpoints of earlier releases have none
+        metric.has_reset, metric._update_count = entry["has_reset"], entry["updates"]
+        newest = entry.get("forward_cache")  # checkpoints of earlier releases have none
         metric._forward_cache = newest.to(device, copy=True) if newest is not None else None
-        results[one["key"]] = metric
+        results[entry["key"]] = metric
 
 
 def _has_stopped_early(trainer: pl.Trainer) -> bool:
-    stoppers = [one for one in trainer.early_stopping_callbacks if isinstance(one, EarlyStopping)]
-    return bool(trainer.should_stop and any(one.stopped_epoch for one in stoppers))
+    stoppers = [callback for callback in trainer.early_stopping_callbacks if isinstance(callback, EarlyStopping)]
+    return bool(trainer.should_stop and any(callback.stopped_epoch for callback in stoppers))
 
 
-def settled(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
+def drop_unfinished(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
     """Lightning's own record of its loops, with nothing in it begun and not ended.
 
     The epoch that is running stays so; a batch, an optimizer step or a validation that was broken off never began.
     """
     fit = {
-        key: _settled(value) if "progress" in key and key != "epoch_progress" else value
+        key: _drop_unfinished(value) if "progress" in key and key != "epoch_progress" else value
         for key, value in loops["fit_loop"].items()
     }
     if moment is SafePoint.BEFORE_VALIDATION:
@@ -159,11 +167,11 @@ def settled(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
     return {**loops, "fit_loop": fit}
 
 
-def _settled(progress: Any) -> Any:
+def _drop_unfinished(progress: Any) -> Any:
     if not isinstance(progress, dict):
         return progress
     if not progress.keys() >= _CURRENT_AND_TOTAL:
-        return {key: _settled(value) for key, value in progress.items()}
+        return {key: _drop_unfinished(value) for key, value in progress.items()}
     current, total = progress["current"], progress["total"]
     surplus = {name: value - current["completed"] for name, value in current.items()}
     return {

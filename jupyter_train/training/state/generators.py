@@ -19,7 +19,7 @@ _GLOBAL: tuple[Any, ...] = (np.random.mtrand._rand, getattr(random, "_inst", Non
 _MAX_DEPTH, _MAX_ITEMS, _MAX_OBJECTS = 3, 32, 2_000
 
 
-def own_generators(owner: Any, besides: Sequence[Any] = ()) -> list[str]:
+def find_generators(owner: Any, others: Sequence[Any] = ()) -> list[str]:
     """Where an object keeps generators, as attributes are written: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
 
     Looks into attributes, small containers, closures and partial functions; what is global is nobody's own.
@@ -28,27 +28,27 @@ def own_generators(owner: Any, besides: Sequence[Any] = ()) -> list[str]:
         owner: The object.
         besides: What is looked at by itself, and so not as a part of this one.
     """
-    found: dict[int, str] = {}
-    seen = {id(one) for one in besides if one is not owner}
-    _look(owner, "", 0, found, seen)
-    return list(found.values())
+    paths: dict[int, str] = {}
+    seen = {id(part) for part in others if part is not owner}
+    _search(owner, "", 0, paths, seen)
+    return list(paths.values())
 
 
-def _look(owner: Any, path: str, depth: int, found: dict[int, str], seen: set[int]) -> None:
+def _search(owner: Any, path: str, depth: int, paths: dict[int, str], seen: set[int]) -> None:
     if id(owner) in seen or depth > _MAX_DEPTH or len(seen) > _MAX_OBJECTS:
         return
     seen.add(id(owner))
-    for name, value in _parts(owner):
-        where = f"{path}{name}" if path else name.removeprefix(".")
-        if any(value is one for one in _GLOBAL):
+    for name, value in _children(owner):
+        path_of_value = f"{path}{name}" if path else name.removeprefix(".")
+        if any(value is generator for generator in _GLOBAL):
             continue
         if isinstance(value, _GENERATORS):
-            found.setdefault(id(value), where)
+            paths.setdefault(id(value), path_of_value)
         else:
-            _look(value, where, depth + 1, found, seen)
+            _search(value, path_of_value, depth + 1, paths, seen)
 
 
-def _parts(owner: Any) -> Iterator[tuple[str, Any]]:
+def _children(owner: Any) -> Iterator[tuple[str, Any]]:
     """What lies directly inside an object, each with how it is reached."""
     if isinstance(owner, str | bytes | int | float | torch.Tensor | np.ndarray | type | ModuleType | None):
         return

@@ -20,8 +20,8 @@ def torch_state() -> torch.Tensor:
 def capture() -> dict[str, Any]:
     """Python's, numpy's, torch's and every used GPU's random state."""
     version, words, gauss = random.getstate()
-    drawn: Any = np.random.get_state()
-    name, keys, position, has_gauss, cached = drawn
+    numpy_state: Any = np.random.get_state()
+    name, keys, position, has_gauss, cached = numpy_state
     state = {
         "python": [version, torch.tensor(words, dtype=torch.int64), gauss],
         "numpy": [str(name), torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
@@ -40,19 +40,19 @@ def restore(state: dict[str, Any]) -> None:
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
-        for index, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(one, index)
+        for index, cuda_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(cuda_state, index)
 
 
-def is_same_but_for_torch(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def is_equal_except_torch(left: dict[str, Any], right: dict[str, Any]) -> bool:
     """True when Python's and numpy's generators have not moved between two captures."""
-    same_python = torch.equal(one["python"][1], other["python"][1]) and one["python"][2] == other["python"][2]
+    same_python = torch.equal(left["python"][1], right["python"][1]) and left["python"][2] == right["python"][2]
     return bool(
-        same_python and torch.equal(one["numpy"][1], other["numpy"][1]) and one["numpy"][2:] == other["numpy"][2:]
+        same_python and torch.equal(left["numpy"][1], right["numpy"][1]) and left["numpy"][2:] == right["numpy"][2:]
     )
 
 
-def derived(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """A seed that follows from numbers, each of them from 0 to 2**63: the same everywhere, unlike Python's `hash`.
 
     Source: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
@@ -102,18 +102,18 @@ class RandomStream:
             seed_sample(seed)
             self._own: tuple[Any, torch.Tensor] = (random.getstate(), torch_state())
             self._numpy = _NumpyStream()
-        self._around = self._own
+        self._outer = self._own
 
     def __enter__(self) -> None:
-        self._around = random.getstate(), torch_state()
+        self._outer = random.getstate(), torch_state()
         random.setstate(self._own[0])
         _GENERATOR.set_state(self._own[1])
         self._numpy.enter()
 
     def __exit__(self, *_: object) -> None:
         self._own = random.getstate(), torch_state()
-        random.setstate(self._around[0])
-        _GENERATOR.set_state(self._around[1])
+        random.setstate(self._outer[0])
+        _GENERATOR.set_state(self._outer[1])
         self._numpy.leave()
 
 
@@ -129,30 +129,30 @@ class _NumpyStream:
     def __init__(self) -> None:
         self._left_alone = 0
         self._own: Any = np.random.get_state(legacy=False)
-        self._around: Any = None
+        self._outer: Any = None
         self._entered: bytes | None = None
 
     def enter(self) -> None:
         """What is drawn from now on comes from here."""
-        self._around = self._now()
+        self._outer = self._now()
         self._set(self._own)
-        self._entered = _words()
+        self._entered = _mt19937_words()
 
     def leave(self) -> None:
         """What is drawn from now on comes from where it came from before."""
-        left = _words()
-        has_drawn = left is None or left != self._entered
+        state_on_leaving = _mt19937_words()
+        has_drawn = state_on_leaving is None or state_on_leaving != self._entered
         self._left_alone = 0 if has_drawn else self._left_alone + 1
         self._own = self._now()
-        self._set(self._around)
+        self._set(self._outer)
 
     def _now(self) -> Any:
-        return np.random.get_state(legacy=False) if self._left_alone < self._WHILE else _words()
+        return np.random.get_state(legacy=False) if self._left_alone < self._WHILE else _mt19937_words()
 
     @staticmethod
     def _set(state: Any) -> None:
         if isinstance(state, bytes):
-            ctypes.memmove(_address(), state, len(state))
+            ctypes.memmove(_mt19937_address(), state, len(state))
         else:
             np.random.set_state(state)
 
@@ -161,13 +161,13 @@ class _NumpyStream:
 _MT19937_BYTES = 4 * 625
 
 
-def _address() -> int:
+def _mt19937_address() -> int:
     generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
     return int(generator.ctypes.state_address)
 
 
-def _words() -> bytes | None:
+def _mt19937_words() -> bytes | None:
     """The words of numpy's global generator; None where somebody has put one of another kind there."""
     if type(np.random.get_bit_generator()) is not np.random.MT19937:  # type: ignore[attr-defined]
         return None
-    return ctypes.string_at(_address(), _MT19937_BYTES)
+    return ctypes.string_at(_mt19937_address(), _MT19937_BYTES)

@@ -30,39 +30,39 @@ _LIBRARIES = (
 )
 
 
-def sources_of(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str, str]]:
+def read_sources(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str, str]]:
     """Class, SHA-256 and text of the source behind each object; objects of libraries are left out.
 
     Args:
         objects: What is trained, by the word for it: `model`, `data`.
         keeps_text: Whether the record may hold the text, secrets masked.
     """
-    found = {}
-    for word, one in objects.items():
-        kind = type(one)
-        if one is None or kind.__module__.partition(".")[0] in _LIBRARIES:
+    sources = {}
+    for name, item in objects.items():
+        kind = type(item)
+        if item is None or kind.__module__.partition(".")[0] in _LIBRARIES:
             continue
-        text = _text_of(kind)
+        text = _class_sources(kind)
         if text:
             kept = mask_source(text) if keeps_text else ""
-            found[word] = {
+            sources[name] = {
                 "class": kind.__qualname__,
                 "sha256": _hash(text),
                 "text": kept,
             }
-    return found
+    return sources
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
-def _text_of(kind: type) -> str:
+def _class_sources(kind: type) -> str:
     """The source of a class and of those it is derived from, as far as they are the user's; empty where one is unknown.
 
     A process of its own does not know the cells of a notebook: what it knows of a class must not look like all of it.
     """
-    texts = [_source_of(one) for one in kind.__mro__ if _package_of(one) not in _LIBRARIES]
+    texts = [_class_source(base) for base in kind.__mro__ if _package_of(base) not in _LIBRARIES]
     return "\n".join(texts) if all(texts) else ""
 
 
@@ -70,7 +70,7 @@ def _package_of(kind: type) -> str:
     return kind.__module__.partition(".")[0]
 
 
-def _source_of(kind: type) -> str:
+def _class_source(kind: type) -> str:
     """The source of one class; empty where there is none."""
     try:
         return inspect.getsource(kind)
@@ -85,11 +85,11 @@ def _source_in_cell(kind: type) -> str:
         cell = "".join(linecache.getlines(function.__code__.co_filename))
         with contextlib.suppress(SyntaxError, ValueError, RecursionError):
             classes = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.ClassDef)]
-            around = [
-                one for one in classes if one.name == kind.__name__ and one.lineno <= line <= (one.end_lineno or 0)
+            enclosing = [
+                node for node in classes if node.name == kind.__name__ and node.lineno <= line <= (node.end_lineno or 0)
             ]
-            if around:
-                return ast.get_source_segment(cell, max(around, key=lambda one: one.lineno)) or ""
+            if enclosing:
+                return ast.get_source_segment(cell, max(enclosing, key=lambda node: node.lineno)) or ""
     return ""
 
 
@@ -101,18 +101,18 @@ def _functions_of(kind: type) -> Iterator[FunctionType]:
             yield function
 
 
-def _text_as_before(kind: type) -> str:
+def _sources_as_earlier_releases(kind: type) -> str:
     """The source as earlier releases took it, whose runs shall go on: without what cells define, and with Fabric's."""
     texts = []
-    for one in kind.__mro__:
-        if _package_of(one) in _LIBRARIES and _package_of(one) != "lightning_fabric":
+    for base in kind.__mro__:
+        if _package_of(base) in _LIBRARIES and _package_of(base) != "lightning_fabric":
             continue
         with contextlib.suppress(OSError, TypeError):
-            texts.append(inspect.getsource(one))
+            texts.append(inspect.getsource(base))
     return "\n".join(texts)
 
 
-def differences(before: dict[str, Any], objects: dict[str, Any], keeps_text: bool) -> list[str]:
+def source_diff(recorded: dict[str, Any], objects: dict[str, Any], keeps_text: bool) -> list[str]:
     """What has changed since a record of sources was made: a line each, followed by the lines that differ.
 
     Args:
@@ -121,14 +121,14 @@ def differences(before: dict[str, Any], objects: dict[str, Any], keeps_text: boo
         keeps_text: Whether the text may be shown, secrets masked.
     """
     lines = []
-    now = sources_of(objects, keeps_text)
-    for word, old in before.items():
-        new = now.get(word)
-        if new is None or old["sha256"] in (new["sha256"], _hash(_text_as_before(type(objects[word])))):
+    current = read_sources(objects, keeps_text)
+    for word, old in recorded.items():
+        new = current.get(word)
+        if new is None or old["sha256"] in (new["sha256"], _hash(_sources_as_earlier_releases(type(objects[word])))):
             continue
         lines.append(f"the source of the {word} `{new['class']}` has changed")
         if old.get("text") and new.get("text"):
-            found = difflib.unified_diff(old["text"].splitlines(), new["text"].splitlines(), lineterm="", n=0)
-            changed = [line for line in found if line[:2] not in ("--", "++", "@@")]
+            diff = difflib.unified_diff(old["text"].splitlines(), new["text"].splitlines(), lineterm="", n=0)
+            changed = [line for line in diff if line[:2] not in ("--", "++", "@@")]
             lines += [f"    {line}" for line in changed[:_MAX_LINES]]
     return lines

@@ -18,7 +18,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor)
 _CPU = torch.device("cpu")
 
 
-class _Bare(Metric):
+class _EmptyMetric(Metric):
     """Has what every metric has: settings, caches that follow from the states, and functions."""
 
     def update(self) -> None:
@@ -28,35 +28,35 @@ class _Bare(Metric):
         """Gives nothing."""
 
 
-_COMMON = frozenset(vars(_Bare()))
+_COMMON_ATTRIBUTES = frozenset(vars(_EmptyMetric()))
 
 
-def metrics_of(module: pl.LightningModule) -> dict[str, Any]:
+def metric_states(module: pl.LightningModule) -> dict[str, Any]:
     """The states by the names of the objects; tensors are shared with them, not copied."""
-    return {name: _state_of(one) for name, one in _objects(module)}
+    return {name: _metric_state(metric) for name, metric in _metric_objects(module)}
 
 
-def held_metrics(module: pl.LightningModule) -> dict[str, Any] | None:
+def copy_metric_states(module: pl.LightningModule) -> dict[str, Any] | None:
     """Copies of the states, which a validation changes; None where they are large, or hold more than tensors."""
-    kept = metrics_of(module)
-    states = [value for one in kept.values() for value in one.get("states", {}).values()]
+    states_by_name = metric_states(module)
+    states = [value for item in states_by_name.values() for value in item.get("states", {}).values()]
     tensors = [item for value in states for item in (value if isinstance(value, list) else [value])]
-    if not all(isinstance(one, torch.Tensor) for one in tensors):
+    if not all(isinstance(item, torch.Tensor) for item in tensors):
         return None
-    tensors += [value for one in kept.values() for value in _tensors_in(one["attributes"])]
-    if sum(one.numel() for one in tensors) > _MAX_HELD:
+    tensors += [value for item in states_by_name.values() for value in _tensors_in(item["attributes"])]
+    if sum(item.numel() for item in tensors) > _MAX_HELD:
         return None
-    return {name: moved(one, _CPU) for name, one in kept.items()}
+    return {name: copy_to_device(item, _CPU) for name, item in states_by_name.items()}
 
 
-def restore_metrics(module: pl.LightningModule, kept: dict[str, Any]) -> None:
+def restore_metric_states(module: pl.LightningModule, kept: dict[str, Any]) -> None:
     """Puts kept states into the objects of the same names; a tracker gets as many copies as it had."""
-    for name, one in [*_objects(module)]:
-        for _ in range(kept.get(name, {}).get("length", 0) - (len(one) if isinstance(one, MetricTracker) else 0)):
-            one.append(deepcopy(one._base_metric))
-    objects = dict(_objects(module))
+    for name, metric in [*_metric_objects(module)]:
+        for _ in range(kept.get(name, {}).get("length", 0) - (len(metric) if isinstance(metric, MetricTracker) else 0)):
+            metric.append(deepcopy(metric._base_metric))
+    objects = dict(_metric_objects(module))
     for name in kept.keys() & objects.keys():
-        _restore(objects[name], kept[name])
+        _restore_metric(objects[name], kept[name])
     lost = sorted(kept.keys() - objects.keys())
     if lost:
         names = ", ".join(f"`{name}`" for name in lost)
@@ -67,42 +67,44 @@ def restore_metrics(module: pl.LightningModule, kept: dict[str, Any]) -> None:
         )
 
 
-def moved(value: Any, device: torch.device) -> Any:
+def copy_to_device(value: Any, device: torch.device) -> Any:
     """A copy of tensors, and of lists, tuples and dicts of them, on a device; anything else as it is."""
     if isinstance(value, torch.Tensor):
         return value.to(device, copy=True)
     if type(value) in (list, tuple):
-        return type(value)(moved(item, device) for item in value)
-    return {key: moved(item, device) for key, item in value.items()} if type(value) is dict else value
+        return type(value)(copy_to_device(item, device) for item in value)
+    return {key: copy_to_device(item, device) for key, item in value.items()} if type(value) is dict else value
 
 
-def _objects(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    for name, one in module.named_modules():
-        if isinstance(one, Metric | MetricCollection | MetricTracker):
-            yield name, one
+def _metric_objects(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    for name, submodule in module.named_modules():
+        if isinstance(submodule, Metric | MetricCollection | MetricTracker):
+            yield name, submodule
 
 
-def _state_of(one: Any) -> dict[str, Any]:
-    states = one._defaults if isinstance(one, Metric) else {}
-    names = sorted(vars(one).keys() - _COMMON - states.keys())
-    kept: dict[str, Any] = {"attributes": {name: vars(one)[name] for name in names if _is_plain(vars(one)[name])}}
-    if isinstance(one, Metric):
-        kept |= {"states": {key: getattr(one, key) for key in states}, "updates": one._update_count}
-    if isinstance(one, MetricTracker):
-        kept["length"] = len(one)
-    return kept
+def _metric_state(metric: Any) -> dict[str, Any]:
+    states = metric._defaults if isinstance(metric, Metric) else {}
+    names = sorted(vars(metric).keys() - _COMMON_ATTRIBUTES - states.keys())
+    state: dict[str, Any] = {
+        "attributes": {name: vars(metric)[name] for name in names if _is_plain(vars(metric)[name])}
+    }
+    if isinstance(metric, Metric):
+        state |= {"states": {key: getattr(metric, key) for key in states}, "updates": metric._update_count}
+    if isinstance(metric, MetricTracker):
+        state["length"] = len(metric)
+    return state
 
 
-def _restore(one: Any, kept: dict[str, Any]) -> None:
-    device = getattr(one, "device", _CPU)
-    for key, value in kept.get("states", {}).items():
-        setattr(one, key, moved(value, device))
-    for key, value in kept.get("attributes", {}).items():  # checkpoints of earlier releases have none
-        now = vars(one).get(key)
-        vars(one)[key] = moved(value, now.device if isinstance(now, torch.Tensor) else device)
-    if isinstance(one, Metric):
-        one._update_count = kept["updates"]
-        one._computed = None
+def _restore_metric(metric: Any, state: dict[str, Any]) -> None:
+    device = getattr(metric, "device", _CPU)
+    for key, value in state.get("states", {}).items():
+        setattr(metric, key, copy_to_device(value, device))
+    for key, value in state.get("attributes", {}).items():  # checkpoints of earlier releases have none
+        current = vars(metric).get(key)
+        vars(metric)[key] = copy_to_device(value, current.device if isinstance(current, torch.Tensor) else device)
+    if isinstance(metric, Metric):
+        metric._update_count = state["updates"]
+        metric._computed = None
 
 
 def _is_plain(value: Any) -> bool:
@@ -118,4 +120,4 @@ def _tensors_in(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
     items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-    return [one for item in items for one in _tensors_in(item)]
+    return [tensor for item in items for tensor in _tensors_in(item)]
