@@ -189,7 +189,7 @@ def _put_in_order(trainer: pl.Trainer, context: FitContext, checkpoint: RunCheck
     orders = LoaderOrders(seed, start.batches if start is not None else 0, by_index, earlier)
     orders.watch(trainer)
     orders.on_remark = lambda line: _tell_remark(line, context.writer, trainer.global_step)
-    checkpoint.extra = lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt}
+    checkpoint.add_state(lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt})
     if start is not None:
         start.prepare(trainer, orders, context.config)
         checkpoint.prepare_resume()
