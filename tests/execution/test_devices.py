@@ -243,7 +243,7 @@ def test_a_run_whose_second_process_failed_in_a_batch_goes_on_exactly() -> None:
         train(lambda: OneFailsInItsLastBatch(True), digits(), **options)
     run = get_run(runs()[0].key)
     [said] = [event.text for event in run.events if "a resume" in event.text]
-    assert said.startswith("no checkpoint of step 11, in whose middle the run failed: a resume goes on from step 8")
+    assert said.startswith("no checkpoint of step 11, in whose middle the run failed: a resume continues from step 8")
     again = train(lambda: OneFailsInItsLastBatch(False), digits(), resume=run.ref, **options)
     assert (again.status, again.attempts[1]["from_step"]) == ("finished", 8)
     assert are_equal(weights(again.model()), weights(whole.model()))

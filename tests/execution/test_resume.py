@@ -139,7 +139,7 @@ def test_a_failed_run_goes_on_and_ends_as_an_unbroken_one() -> None:
     assert again.attempts[1]["from_step"] == 8
     said = [event.text for event in again.events if "repeats" in event.text]
     assert said == [
-        "no checkpoint of step 11, in whose middle the run failed: a resume goes on from step 8 and repeats 3 steps",
+        "no checkpoint of step 11, in whose middle the run failed: a resume continues from step 8 and repeats 3 steps",
         "attempt 2 resumes from step 8 (best checkpoint) and repeats 3 steps",
     ]
 

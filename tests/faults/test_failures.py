@@ -149,7 +149,7 @@ def test_a_run_says_how_many_steps_repeat(unbroken) -> None:
     rare = {"only_at": 6, "checkpoint_minutes": 60.0}
     run = failed("plain", "forward", 20, **rare)
     assert repeated(run) == [
-        "no checkpoint of step 20, in whose middle the run failed: a resume goes on from step 6 and repeats 14 steps"
+        "no checkpoint of step 20, in whose middle the run failed: a resume continues from step 6 and repeats 14 steps"
     ]
     found = resumed("plain", run)
     assert differences(found, whole("plain")) == []
@@ -160,7 +160,7 @@ def test_a_run_without_any_checkpoint_says_that_it_begins_again() -> None:
     run = failed("plain", "backward", 1, **USUAL)
     assert checkpoints(run) == []
     assert repeated(run) == [
-        "no checkpoint of step 1, in whose middle the run failed: a resume begins again at step 0 and repeats 1 step"
+        "no checkpoint of step 1, in whose middle the run failed: a resume restarts at step 0 and repeats 1 step"
     ]
     found = resumed("plain", run, **USUAL)
     words = "attempt 2 begins at step 0 and repeats 1 step: there was no checkpoint to resume from"
@@ -170,7 +170,7 @@ def test_a_run_without_any_checkpoint_says_that_it_begins_again() -> None:
 def test_an_interrupt_while_averaged_weights_validate_saves_none_of_them() -> None:
     run = failed("ema", "on_validation_batch_end", 10, (signal.SIGINT,), **USUAL)
     assert repeated(run) == [
-        "no checkpoint of step 16, after which the run ended: a resume goes on from step 8 and repeats 8 steps"
+        "no checkpoint of step 16, after which the run ended: a resume continues from step 8 and repeats 8 steps"
     ]
 
 

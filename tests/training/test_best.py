@@ -96,7 +96,8 @@ def test_a_late_validation_metric_decides_from_then_on(name, engine) -> None:
     run = _train(Overfits(validates_from=2, name=name), engine=engine, keep_best=2)
     best = {"val_loss": 3.0, "accuracy": 4.0}[name]
     assert (run.best["metric"], run.best["value"]) == (name, best)
-    assert _said(run) == [f"`{name}` tells the best epoch from now on; what was best by `train_loss` no longer counts"]
+    text = f"`{name}` selects the best epoch from now on; what was best by `train_loss` no longer counts"
+    assert _said(run) == [text]
     assert [step for kind, step in _kept(run) if kind == "best"] == [6, 8]
     assert run.record.summary["trail"] == [3.0, 4.0]
     assert run.checkpoint.name == {"val_loss": "best-step6.ckpt", "accuracy": "best-step8.ckpt"}[name]
@@ -326,7 +327,7 @@ def test_a_validation_metric_after_it_was_said_that_none_tells_is_said() -> None
 
     run = _train(Late(validates_from=2))
     assert (run.best["metric"], run.best["epoch"]) == ("val_loss", 2)
-    assert _said(run)[1:] == ["`val_loss` tells the best epoch from now on"]
+    assert _said(run)[1:] == ["`val_loss` selects the best epoch from now on"]
 
 
 def test_losses_of_several_optimizers_tell_nothing_and_the_last_weights_count() -> None:

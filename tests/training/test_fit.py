@@ -289,7 +289,7 @@ def test_a_checkpoint_folder_that_cannot_be_written_is_said_and_training_goes_on
     monkeypatch.setattr(os, "replace", full)  # the disk is the one thing faked here
     run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True, enable_model_summary=False, record="code=none")
     assert run.status == "finished"
-    assert "checkpoint not saved: No space left on device; training goes on" in [event.text for event in run.events]
+    assert "checkpoint not saved: No space left on device; training continues" in [event.text for event in run.events]
 
 
 def test_a_read_only_home_is_a_clear_error(tmp_path, monkeypatch) -> None:

@@ -176,7 +176,7 @@ def test_states_of_earlier_checkpoints_are_restored() -> None:
 
 def test_a_metric_that_the_model_has_no_longer_is_named() -> None:
     kept = metric_states(Holds(MeanSquaredError))
-    with pytest.warns(UserWarning, match="states of the metrics `metric`, which the model has no longer"):
+    with pytest.warns(UserWarning, match="states of the metrics `metric`, which the model no longer has"):
         restore_metric_states(LitDigits(), kept)
 
 

@@ -1,4 +1,4 @@
-"""Writes checkpoints, on a thread of its own where memory allows, and announces them once they are complete."""
+"""Writes checkpoints, on a separate thread where memory allows, and records them once they are complete."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Snapshot:
     """A checkpoint on its way to the disk.
 
     Attributes:
-        content: What is written; nobody else changes it.
-        about: Its row, still without size and hash.
-        at: Its moment in the run's history.
-        replaced: Called once it is on disk; gives the paths of those it replaces.
-        failed: Called when the disk refused.
+        content: What is written; not shared with the fit while it waits.
+        row: Its row in the store, still without size and hash.
+        at: Its position in the run's history.
+        replaced: Called once it is on disk; returns the paths of the checkpoints it replaces.
+        failed: Called when writing failed.
     """
 
     content: dict[str, Any]
@@ -43,14 +43,14 @@ class Snapshot:
 
 
 class AsyncWriter:
-    """Takes snapshots and writes them, oldest first; a waiting one is dropped for a newer one in its place.
+    """A queue of snapshots, written oldest first; a waiting one is dropped for a newer one of its slot.
 
-    A disk that refuses is said once, and tried again with the next snapshot.
+    A disk error is recorded once; the next snapshot is tried again.
 
     Args:
         folder: The run's folder.
-        writer: Announces what is complete.
-        is_async: Whether to write on a thread of its own.
+        writer: Records complete checkpoints.
+        is_async: Whether to write on a separate thread.
     """
 
     def __init__(self, folder: RunFolder, writer: RunWriter, is_async: bool) -> None:
@@ -67,7 +67,7 @@ class AsyncWriter:
         self._thread: threading.Thread | None = None
 
     def save(self, slot: str, snapshot: Snapshot, must_wait: bool = False) -> bool:
-        """Writes a snapshot, now or soon; False when it was tried now and the disk refused.
+        """Writes or queues a snapshot; False where writing it at once failed.
 
         Args:
             slot: A snapshot that waits in the same slot is dropped.
@@ -87,18 +87,18 @@ class AsyncWriter:
         return True
 
     def write_synchronously(self) -> None:
-        """From now on everything is written at once: there is no memory for copies."""
+        """Writes every later snapshot in the calling thread: there is no memory for copies."""
         if self.is_async:
             self.is_async = False
             self._writer.event("checkpoint", "memory is short: training waits while a checkpoint is written")
 
     def wait(self) -> None:
-        """Returns once nothing waits."""
+        """Blocks until the queue is empty."""
         with self._has_work:
             self._has_work.wait_for(lambda: not self._waiting and not self._is_busy)
 
     def close(self) -> None:
-        """Writes what waits and ends its thread."""
+        """Writes the queued snapshots and ends the thread."""
         self.wait()
         with self._has_work:
             self._is_closed = True
@@ -118,7 +118,7 @@ class AsyncWriter:
             try:
                 self._write(snapshot)
             except Exception as err:  # noqa: BLE001  without this thread nothing would be saved, and `wait` never end
-                self._report(f"checkpoint not announced: {one_line(str(err), 300)}; training goes on")
+                self._report(f"checkpoint not announced: {one_line(str(err), 300)}; training continues")
             self.spent_s += time.thread_time() - began
             del snapshot
             with self._has_work:
@@ -131,9 +131,9 @@ class AsyncWriter:
         try:
             self._check_room(snapshot.content)
             size, sha256, problems = write(snapshot.content, target)
-        except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training goes on
+        except Exception as err:  # noqa: BLE001  full disk, or an object torch itself refuses: training continues
             snapshot.failed()
-            self._report(f"checkpoint not saved: {getattr(err, 'strerror', None) or err}; training goes on")
+            self._report(f"checkpoint not saved: {getattr(err, 'strerror', None) or err}; training continues")
             return False
         self._report_lost(problems)
         self._report("")
@@ -175,7 +175,7 @@ def tensor_bytes(content: Any) -> int:
 
 
 def has_nan(content: Any) -> bool:
-    """Whether a tensor in plain containers holds NaN; infinities are well in masks."""
+    """Whether a tensor in plain containers holds NaN; infinities are allowed, since masks have them."""
     if isinstance(content, torch.Tensor):
         # the sum takes no memory, and is NaN also where infinities cancel out
         return content.is_floating_point() and bool(content.sum().isnan()) and bool(content.isnan().any())
@@ -184,14 +184,14 @@ def has_nan(content: Any) -> bool:
 
 
 def checkpoint_bytes(trainer: pl.Trainer) -> int:
-    """About what a checkpoint will have: weights, and the optimizers' states."""
+    """Approximate size of a checkpoint in bytes: weights and optimizer states."""
     return tensor_bytes(trainer.lightning_module.state_dict()) + tensor_bytes(
         [dict(optimizer.state) for optimizer in trainer.optimizers]
     )
 
 
 def copy_to_host(content: dict[str, Any]) -> dict[str, Any]:
-    """The same with every tensor copied to memory of its own on the host; objects that are no plain data as bytes.
+    """A copy with every tensor in separate host memory, and objects that are not plain data pickled.
 
     Tensors that share memory share it in the copy too.
     """

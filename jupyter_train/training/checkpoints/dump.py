@@ -1,4 +1,4 @@
-"""What Lightning writes into a checkpoint, with the hyperparameters it took away before the fit."""
+"""Lightning's checkpoint content, with the hyperparameters that `Trainer.fit` removes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pytorch_lightning.utilities import is_picklable
 
 
 def dump_checkpoint(trainer: pl.Trainer) -> dict[str, Any]:
-    """The content of a checkpoint of this moment.
+    """The content of a checkpoint taken now, by `_CheckpointConnector.dump_checkpoint` (2.6).
 
-    `Trainer.fit` removes from `hparams` what `pickle` refuses, such as a lambda: a class made anew without it would be
-    another model, and nothing would say so.
+    `Trainer.fit` removes from `hparams` what cannot be pickled, such as a lambda: a module built again without it
+    would silently be a different model.
     """
     content: dict[str, Any] = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
     module: Any = trainer.lightning_module

@@ -1,4 +1,4 @@
-"""Writes a run's model for use elsewhere: safetensors, a stock Lightning checkpoint, or ONNX."""
+"""Exports a run's model: safetensors, a stock Lightning checkpoint, or ONNX."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ FORMATS = ("safetensors", "lightning", "onnx")
 
 
 def check_format(format: str) -> None:
-    """Raises unless a model can be written that way.
+    """Checks the name of an export format.
 
     Raises:
-        ModelError: It cannot.
+        ModelError: There is no such format.
     """
     if format not in FORMATS:
         raise ModelError(f"`{format}`: no such format.{did_you_mean(format, FORMATS)} Known are: {', '.join(FORMATS)}")
 
 
 def to_safetensors(file: Path, checkpoint: Checkpoint, target: Path, config_entries: dict[str, Any]) -> Path:
-    """Weights and a `config.json` in a folder, as other tools read them; gives the folder.
+    """Writes weights and a `config.json` into a folder, as other tools read them; returns the folder.
 
     Args:
         file: The checkpoint.
-        found: Its row.
-        target: The folder; made if it is not there.
-        about: What `config.json` says.
+        checkpoint: Its row.
+        target: The folder; created if it does not exist.
+        config_entries: Entries of `config.json`.
     """
     from safetensors.torch import save
 
@@ -62,7 +62,7 @@ def _plain(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_lightning(file: Path, checkpoint: Checkpoint, target: Path) -> Path:
-    """A checkpoint as Lightning itself writes it, with all hyperparameters that `pickle` takes."""
+    """Writes a checkpoint as Lightning itself does, with all hyperparameters that can be pickled."""
     target.parent.mkdir(parents=True, exist_ok=True)
     content = stock_content(read(file, checkpoint.sha256))
     drop_unpicklable(content)
@@ -71,10 +71,10 @@ def to_lightning(file: Path, checkpoint: Checkpoint, target: Path) -> Path:
 
 
 def to_onnx(model: Any, target: Path, example: Any) -> Path:
-    """The model as an ONNX graph, for batches of any size where the model allows.
+    """Writes the model as an ONNX graph, for batches of any size where the model allows.
 
     Raises:
-        ModelError: PyTorch cannot translate it, or a package for that is missing.
+        ModelError: PyTorch cannot export it, or a package for that is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     inputs = tuple(example) if isinstance(example, tuple) else (torch.as_tensor(example),)

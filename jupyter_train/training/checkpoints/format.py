@@ -1,8 +1,8 @@
-"""A checkpoint's file: Lightning's own content as tensors and plain containers, everything else set apart.
+"""A checkpoint's file: Lightning's own content as tensors and plain containers, other objects extracted.
 
 What `torch.load(weights_only=True)` refuses (hyperparameters of any kind, states of callbacks) is pickled into one
-block of bytes with a list of the places it was taken from (`plain.py`). The file stays readable for Lightning, which is
-told what it does not find; the bytes are unpickled only when the whole file is the one that was recorded.
+block of bytes with a list of the paths it was extracted from (`plain_content`). The file stays readable for Lightning,
+with a notice of what is missing; the bytes are unpickled only when the file has the recorded hash.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from jupyter_train.store.private_files import create_new_file, open_to_read
 from jupyter_train.store.run_folder import sync_folder
 from jupyter_train.training.checkpoints.plain_content import pickle_extracted, restore_extracted, split_plain
 
-#: Under this name lies what is not Lightning's.
+#: The key of everything in a checkpoint that is not Lightning's.
 RUN_STATE_KEY = "jupyter_train"
-#: 1: left no text in the place of what was set apart, and refused no stock load.
+#: 1 left no placeholder for extracted values, and let a stock load miss them silently.
 FORMAT = 2
-#: Among ours: what was set apart and pickled already when the content was copied.
+#: Below that key: what was extracted and pickled when the content was copied.
 PICKLED_KEY = "pickled"
 _OBJECTS_KEY = "objects"
 
@@ -35,7 +35,7 @@ def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, st
     """Writes a checkpoint and proves that it can be read again.
 
     Args:
-        content: What Lightning dumps, with ours under `RUN_STATE_KEY`.
+        content: What Lightning dumps, with the run's state under `RUN_STATE_KEY`.
         target: Its path; an older file of that name stays until this one is complete.
 
     Returns:
@@ -53,15 +53,15 @@ def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, st
 
 
 def stock_content(content: dict[str, Any]) -> dict[str, Any]:
-    """A whole checkpoint as Lightning itself would have written it."""
+    """A complete checkpoint as Lightning itself would have written it."""
     return {name: value for name, value in content.items() if name != RUN_STATE_KEY}
 
 
 def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[int, str]:
-    """`torch.save` through a temporary file in the target's folder; gives size and SHA-256.
+    """Runs `torch.save` through a temporary file in the target's folder; returns size and SHA-256.
 
     Raises:
-        OSError: The disk refuses; the old file is as it was.
+        OSError: Writing failed; the old file is unchanged.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -85,7 +85,7 @@ def _save(content: Any, file: Any) -> None:
         torch.save(content, file)
     except RuntimeError as err:
         if (cause := file.error) is not None:
-            raise cause from err  # torch's own words do not tell that the disk is full
+            raise cause from err  # torch's own message does not say that the disk is full
         raise
 
 
@@ -122,7 +122,7 @@ def file_hash(path: Path) -> str:
 
 @contextlib.contextmanager
 def _open_verified(path: Path, sha256: str) -> Iterator[IO[bytes]]:
-    """The file, verified first; what is read afterwards is what was verified."""
+    """The open file, verified; reading the same descriptor, nothing can be exchanged after the check."""
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_to_read(path))
@@ -135,7 +135,7 @@ def _open_verified(path: Path, sha256: str) -> Iterator[IO[bytes]]:
 
 
 def is_valid(path: Path, sha256: str) -> bool:
-    """True when the file is there, as it was recorded."""
+    """True where the file exists and has the recorded hash."""
     try:
         return file_hash(path) == sha256
     except OSError:
@@ -143,28 +143,28 @@ def is_valid(path: Path, sha256: str) -> bool:
 
 
 def read(path: Path, sha256: str, only: str | None = None) -> dict[str, Any]:
-    """A checkpoint of this user's store, whole: verified by its hash before anything is read from it.
+    """A complete checkpoint of this user's store, verified by its hash before anything is read from it.
 
     Args:
         path: The file.
         sha256: Its hash, from the store.
-        only: The part that is wanted; nothing is unpickled for the others.
+        only: The only part to unpickle; all of them if None.
 
     Raises:
-        StoreError: The file is gone, or is another.
+        StoreError: The file cannot be read, or its hash differs.
     """
     content = read_plain(path, sha256)
     objects = content.get(RUN_STATE_KEY, {}).pop(_OBJECTS_KEY, None)
     if objects is not None:
-        restore_extracted(content, objects, only)  # ours: the file is the one whose hash is in the store
+        restore_extracted(content, objects, only)  # safe to unpickle: the file's hash is the one in the store
     return content
 
 
 def read_plain(path: Path, sha256: str) -> dict[str, Any]:
-    """A checkpoint of this user's store without what had to be pickled.
+    """A checkpoint of this user's store without the pickled values.
 
     Raises:
-        StoreError: The file is gone, or is another.
+        StoreError: The file cannot be read, or its hash differs.
     """
     with _open_verified(path, sha256) as file:
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -172,10 +172,10 @@ def read_plain(path: Path, sha256: str) -> dict[str, Any]:
 
 
 def read_foreign(path: str) -> dict[str, Any]:
-    """A checkpoint given by its path: tensors and plain data, nothing unpickled.
+    """A checkpoint from outside the store: tensors and plain data, nothing unpickled.
 
     Raises:
-        StoreError: It holds something else, or cannot be read.
+        StoreError: It holds other objects, or cannot be read.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""The step-0 weights: part of the run, so that it can be begun again."""
+"""The step-0 weights of a run, saved so that it can be restarted."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ORIGIN_ATTRIBUTE = "_jupyter_train_run"
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that last trained an instance, how far, and the folder that keeps its very first weights.
+    """The run that last trained an instance, to which step, and the folder with the instance's first weights.
 
-    `initial_sha256` is their hash, as `state_hash` gives it; empty where it is not known.
+    `initial_sha256` is their hash by `state_hash`; empty where it is not known.
     """
 
     run: str
@@ -53,10 +53,10 @@ def _hash_tensors(state: Mapping[str, Any]) -> str:
 
 
 def save_initial_weights(module: nn.Module, folder: RunFolder) -> dict[str, Any]:
-    """Writes the step-0 weights into the run folder; large models, and full disks, keep their hash only.
+    """Writes the step-0 weights into the run folder; of large models, or on a full disk, only their hash is kept.
 
     Returns:
-        What the record says of it: `sha256`, `bytes` and `kept`.
+        The run record's entries: `sha256`, `bytes` and `kept`.
     """
     digest = state_hash(module)
     if not digest:
@@ -68,7 +68,7 @@ def save_initial_weights(module: nn.Module, folder: RunFolder) -> dict[str, Any]
 
 
 def _try_write(tensors: dict[str, torch.Tensor], folder: RunFolder) -> bool:
-    """Writes the weights; False when the disk refuses, which must not keep anybody from training."""
+    """Writes the weights; False where that fails, which must not prevent training."""
     try:
         save_atomically(tensors, folder.checkpoints / "initial.pt")
     except OSError:
@@ -83,20 +83,20 @@ def origin_of(module: nn.Module) -> Origin | None:
 
 
 def set_origin(module: nn.Module, origin: Origin) -> None:
-    """Remembers on the instance which run trained it."""
+    """Stores on the instance which run trained it."""
     object.__setattr__(module, _ORIGIN_ATTRIBUTE, origin)
 
 
 def load_initial_weights(module: nn.Module, folder: RunFolder, sha256: str) -> bool:
-    """Loads the step-0 weights that a run kept; False when it kept none.
+    """Loads the step-0 weights that a run saved; False where it saved none.
 
     Args:
         module: The model.
         folder: The run's.
-        sha256: Their hash, as the store has it; empty where nothing is known of it.
+        sha256: Their hash, from the store; empty where it is not known.
 
     Raises:
-        UntrustedError: The file holds others.
+        UntrustedError: The file's weights have another hash.
     """
     path = folder.checkpoints / "initial.pt"
     if not path.exists():
@@ -110,16 +110,16 @@ def load_initial_weights(module: nn.Module, folder: RunFolder, sha256: str) -> b
 
 
 def reinitialise(module: nn.Module) -> None:
-    """Puts back the weights the instance had before its first run.
+    """Restores the weights the instance had before its first run.
 
     Raises:
-        ModelError: They were not kept.
+        ModelError: They were not saved.
     """
     origin = origin_of(module)
     if origin is None:
         return
     if not load_initial_weights(module, RunFolder(origin.initial_folder), origin.initial_sha256):
         raise ModelError(
-            f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model anew instead"
+            f"`--reinit`: the step-0 weights of `{origin.ref}` were not kept; build the model again instead"
         )
     object.__setattr__(module, _ORIGIN_ATTRIBUTE, None)

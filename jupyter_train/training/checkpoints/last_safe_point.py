@@ -1,4 +1,4 @@
-"""The newest moment of a fit at which nothing was half done: what a checkpoint taken later must say of it."""
+"""The last safe point of a fit: the state that a checkpoint taken after it must hold."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from jupyter_train.training.engine.hooks import TRANSFER_HOOKS, is_overridden
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state, rng_state
 
-#: How often the slower random generators are looked at.
+#: How often the states of the slower random generators are captured.
 _FULL_CAPTURE_INTERVAL_S = 0.25
 
 
 class LastSafePoint:
-    """The newest moment at which nothing was half done.
+    """The last safe point of a fit.
 
     Attributes:
-        moment: Which one it was.
-        validation: The state of that moment, where a validation began then.
-        batches: Batches of training that had begun by then; -1 before the first such moment.
-        marker: That moment of the run's history, where a validation began then.
+        moment: Which kind it was.
+        validation: The state at its start, where a validation began then.
+        batches: Training batches begun by then; -1 before the first safe point.
+        marker: Its position in the run's history, where a validation began then.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class LastSafePoint:
         self._is_whole_of_now = False
 
     def note(self, trainer: pl.Trainer, moment: SafePoint) -> None:
-        """This is one. Torch's generator is looked at each time, the slower ones now and then."""
+        """Sets the safe point to now; captures torch's generator each time, the slower ones every 0.25 s."""
         now = time.monotonic()
         self.moment = moment
         self.validation = None
@@ -63,23 +63,23 @@ class LastSafePoint:
     def begin_validation(
         self, trainer: pl.Trainer, marker: HistoryMarker, extra: Callable[[], dict[str, Any]] | None
     ) -> None:
-        """The moment is the beginning of a validation, inside which a checkpoint may be asked for.
+        """Captures the state at the start of a validation, inside which a checkpoint may be requested.
 
         Args:
             trainer: About to validate.
-            marker: This moment of the run's history.
-            extra: Gives what a checkpoint holds of the run besides the fit; None where none will be asked for.
+            marker: This position in the run's history.
+            extra: Returns what a checkpoint holds of the run besides the fit; None where none can be requested.
         """
         self.marker = marker
         self.validation = ValidationStart(trainer, extra) if extra is not None else None
 
     @property
     def is_known(self) -> bool:
-        """False until this attempt has come to its first such moment."""
+        """False until this attempt has reached its first safe point."""
         return self.batches >= 0
 
     def has_begun_a_batch(self, trainer: pl.Trainer) -> bool:
-        """Whether a batch has begun since."""
+        """Whether a batch has begun since the safe point."""
         return self.is_known and bool(trainer.fit_loop.epoch_loop.batch_progress.total.ready != self.batches)
 
     def holds(self, trainer: pl.Trainer) -> bool:
@@ -92,17 +92,17 @@ class LastSafePoint:
         return is_reading and not self.has_begun_a_batch(trainer) and not _may_change_with_a_batch(trainer)
 
     def accept(self, trainer: pl.Trainer) -> None:
-        """What has changed in the running validation was asked for: it belongs to a checkpoint from now on."""
+        """Accepts what a command has changed in the running validation: later checkpoints hold it."""
         if self.validation is not None:
             self.validation.accept(trainer)
 
     def content(
         self, trainer: pl.Trainer, moment: SafePoint, extra: Callable[[], dict[str, Any]], random: dict[str, Any]
     ) -> dict[str, Any]:
-        """What a checkpoint taken now holds; tensors are shared with the fit, not copied."""
+        """The content of a checkpoint taken now; tensors are shared with the fit, not copied."""
         content = dump_checkpoint(trainer)
         content["loops"] = fit_state.drop_unfinished(content["loops"], moment)
-        if self.is_known:  # Lightning says it of a batch as soon as that is read
+        if self.is_known:  # Lightning sets it as soon as the next batch is read
             content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = self._is_last_batch
         begun = self.validation
         run_state = fit_state.capture(trainer, moment) | extra() if begun is None else begun.run_state
@@ -115,7 +115,7 @@ class LastSafePoint:
         return self.random() if is_earlier else {**rng_state.capture(), "is_exact": True}
 
     def random(self) -> dict[str, Any]:
-        """The random state of that moment, and whether all of it is known to be."""
+        """The random state of the safe point, with `is_exact`: whether all of it is known to be of then."""
         current = rng_state.capture()
         if self._whole is None or self._torch is None:
             return {**current, "is_exact": False}
@@ -126,7 +126,7 @@ class LastSafePoint:
 
 
 def _may_change_with_a_batch(trainer: pl.Trainer) -> bool:
-    """Whether user code runs when a batch was read and is not counted yet, or reading it moves what is saved."""
+    """Whether user code runs between reading and counting a batch, or reading it changes a saved loader state."""
     datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
     owners = [owner for owner in (trainer.lightning_module, datamodule) if owner is not None]
     if any(is_overridden(owner, name, DataHooks) for owner in owners for name in TRANSFER_HOOKS):

@@ -1,4 +1,4 @@
-"""How Lightning's own callbacks write and read checkpoints while a run trains."""
+"""The `CheckpointIO` plugin with which Lightning's own callbacks write and read checkpoints in a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         save_atomically(checkpoint, target)
 
     def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> Any:
-        """A checkpoint by its path.
+        """The checkpoint at a path.
 
         Raises:
             StoreError: It holds more than tensors and plain values.

@@ -1,4 +1,4 @@
-"""The metric that tells the best epoch: which one it is, how it goes, its best value so far."""
+"""The monitored metric: which one selects the best epoch, its values, its best value so far."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _VALIDATION_MISSING = "the validation that was awaited did not come"
 
 
 class MonitoredMetric:
-    """Reads the metric whenever it is new, and says in the run's summary where it stands.
+    """Reads the metric whenever it has a new value, and records its best value in the run's summary.
 
-    Which one it is: the one that was named; else a validation metric, from the first validation that logs one; until
-    then the training loss, where there is one optimizer and no validation is still to come; else none.
+    Which one it is: `--monitor`; else a validation metric, from the first validation that logs one; until then the
+    training loss, where there is one optimizer and no validation is still to come; else none.
 
     Args:
-        config: The metric and its direction, where they were named.
+        config: The metric and its mode, where they are set.
         writer: Records the summary.
     """
 
@@ -57,7 +57,7 @@ class MonitoredMetric:
         self._is_read_in_validation = False
 
     def read(self, trainer: pl.Trainer) -> float | None:
-        """The metric's value, at the end of a validation or of an epoch's training; None when there is no new one."""
+        """The metric's new value, at the end of a validation or of an epoch's training; None where there is none."""
         metrics = trainer.callback_metrics
         logged = _logged_by_loop(trainer) & set(metrics)
         outside = _logged_outside_loop(trainer, set(metrics))
@@ -80,7 +80,7 @@ class MonitoredMetric:
         return value
 
     def _is_new(self, trainer: pl.Trainer, logged: set[str], outside: set[str]) -> bool:
-        """Whether the metric has a value of now; what a callback put there in a validation stays there after it."""
+        """Whether the metric has a new value; one that a callback logged in a validation stays after it."""
         if self.name is None or self.name in logged:
             return self.name is not None
         is_old = self._is_read_in_validation and not trainer.validating and is_validation(self.name)
@@ -94,17 +94,17 @@ class MonitoredMetric:
         self._writer.summary(best=self._best)
 
     def is_better(self, value: float, reference: float) -> bool:
-        """Whether a value is better than another; or newer, where the last one is what counts."""
+        """Whether a value is better than another; with `--objective last`, any value that is not NaN is."""
         if self._takes_last:
             return not math.isnan(value)
         return value < reference if self._direction() == "min" else value > reference
 
     def is_comparable(self, step: int) -> bool:
-        """Whether what was best at a step was so by the metric that tells it now."""
+        """Whether the best value at a step was one of the current metric."""
         return step >= self._since
 
     def check_logged(self, trainer: pl.Trainer) -> None:
-        """A named metric must have been logged by the end of the first epoch that validated.
+        """Checks that a named metric was logged by the end of the first epoch that validated.
 
         Raises:
             OptionError: It was not.
@@ -117,19 +117,19 @@ class MonitoredMetric:
         raise OptionError(metric_not_logged(self._named, list(trainer.callback_metrics)))
 
     def report_missing(self, trainer: pl.Trainer) -> None:
-        """Says so where a fit that is over has no best epoch, unless it ended before anything was compared."""
+        """Records that a finished fit has no best epoch and why, unless it ended before the first comparison."""
         if self._best or not self._has_looked:
             return
         if self.name is None and self._has_waited and not self._has_validated:
             why = _VALIDATION_MISSING
         elif self.name is None:
-            why = "no validation metric tells, and the run ended before its first epoch did"
+            why = "no validation metric decides, and the run ended before its first epoch did"
         else:
             why = f"`{self.name}` was {'not logged' if self._seen_at < 0 else 'never a number'}"
         self._report_no_best(why, trainer)
 
     def _choose(self, trainer: pl.Trainer, logged: set[str]) -> None:
-        """Takes a validation metric as soon as there is one, else the training loss where it can tell."""
+        """Switches to a validation metric as soon as there is one, else to the training loss where it is clear."""
         of_validation = logged if trainer.validating else set(filter(is_validation, logged))
         validation = choose_monitor(of_validation)
         if validation is not None:
@@ -141,7 +141,7 @@ class MonitoredMetric:
             self._choose_training_metric(trainer, logged)
 
     def _choose_training_metric(self, trainer: pl.Trainer, logged: set[str]) -> None:
-        """Takes the training loss; none where the epochs before were not compared, as a validation was awaited."""
+        """Switches to the training loss; not where earlier epochs were not compared, awaiting a validation."""
         if self._awaits_validation(trainer):
             self._has_waited = True
         elif self._has_waited and not self._has_validated:
@@ -171,7 +171,7 @@ class MonitoredMetric:
         if previous == name:
             return
         self._since = trainer.global_step
-        text = f"`{name}` tells the best epoch from now on"
+        text = f"`{name}` selects the best epoch from now on"
         if previous is not None:
             text += f"; what was best by `{previous}` no longer counts"
         if previous is not None or self._has_told_none:
@@ -191,7 +191,7 @@ class MonitoredMetric:
         return not self._has_validated and may_validate(trainer)
 
     def _add_to_trail(self, value: float) -> None:
-        """The way the metric went, in a few numbers: what a list draws of a run."""
+        """Adds a value to the sparkline of the run list, of at most 32 values."""
         if math.isfinite(value):
             self._trail.append(float(f"{value:.4g}"))
         if len(self._trail) > _MAX_TRAIL:
@@ -203,7 +203,7 @@ class MonitoredMetric:
         return self._config.direction(self.name)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know."""
+        """State for a resumed run."""
         return {
             "name": self.name,
             "seen_at": self._seen_at,
@@ -218,7 +218,7 @@ class MonitoredMetric:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there; anew, where another metric or direction is named now."""
+        """Restores that state; starts again where another metric or mode is set now."""
         self.name = self._named or state["name"]
         self._since = state.get("since", 0)
         self._has_validated = state.get("has_validated", bool(state["best"]))
@@ -238,13 +238,13 @@ class MonitoredMetric:
 
 
 def _logged_by_loop(trainer: pl.Trainer) -> set[str]:
-    """Names that the validation, or the epoch's training, has logged; other metrics keep an old value."""
+    """Names that the active loop has logged (`Trainer._results`, 2.6); other metrics keep an old value."""
     active: Any = trainer._results
     return set(_metric_names(active.values() if active is not None else []))
 
 
 def _logged_outside_loop(trainer: pl.Trainer, names: set[str]) -> set[str]:
-    """Names that have a new value all the same: a training step's, and what a callback puts there by itself."""
+    """Names with a new value outside it: per-step metrics, and what callbacks put into `callback_metrics`."""
     loop: Any = trainer.fit_loop.epoch_loop
     training, validation = loop._results.values(), loop.val_loop._results.values()
     known = {*_metric_names(training, is_new=False), *_metric_names(validation, is_new=False)}

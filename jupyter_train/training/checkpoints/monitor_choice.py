@@ -1,4 +1,4 @@
-"""Which metric tells the best epoch, as far as names say it, and the words for it."""
+"""Chooses the metric that selects the best epoch by metric names, and the messages about it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from jupyter_train.exceptions import did_you_mean
 from jupyter_train.store.text_columns import listed, quoted
 
 _VALIDATION_PREFIXES = frozenset({"val", "valid", "validation", "dev"})
-#: Words of a name that is that of the training loss itself, and not of a part of it.
+#: Parts of the names that mean the whole training loss, and not one of its terms.
 _TRAINING_LOSS_PARTS = frozenset({"train", "training", "total", "overall", "avg", "mean", "loss", "epoch", "step"})
 _TOTAL_PARTS = frozenset({"total", "overall"})
 _MAX_NAMES = 4
 _MAX_FORMS = 12
-#: What Lightning adds to the name of a metric: of which loader, and of steps or epochs.
+#: What Lightning appends to the name of a metric: the fork and the loader.
 _LIGHTNING_SUFFIX = re.compile(r"(_(step|epoch))?(/dataloader_idx_\d+)?$")
 
 
 def choose_monitor(names: Iterable[str]) -> str | None:
-    """The metric that tells the best epoch when none was named: a validation loss, then any that can tell."""
+    """The metric to monitor when none is set: a validation loss, then any whose direction is known."""
 
     def rank(name: str) -> tuple[bool, bool, bool, str]:
         return (not is_validation(name), "loss" not in name, name.endswith("_step"), name)
@@ -29,9 +29,9 @@ def choose_monitor(names: Iterable[str]) -> str | None:
 
 
 def training_loss(names: Iterable[str]) -> str | None:
-    """The training loss among metrics; the only other one that is minimized, where none has such a name; else none.
+    """The training loss among metrics; without one by name, the only metric that is minimized; else None.
 
-    Of parts of a loss, such as `kl_loss` and `rec_loss`, none is it.
+    Of several terms of a loss, such as `kl_loss` and `rec_loss`, none is chosen.
     """
     minimized = [name for name in names if direction_of(name) == "min"]
     losses = [name for name in minimized if _name_parts(name) <= _TRAINING_LOSS_PARTS]
@@ -45,7 +45,7 @@ def training_loss(names: Iterable[str]) -> str | None:
 
 
 def is_validation(name: str) -> bool:
-    """Whether a name begins as those of validation metrics do."""
+    """Whether a name starts like those of validation metrics."""
     return re.split(r"[^a-z0-9]+", name.lower(), maxsplit=1)[0] in _VALIDATION_PREFIXES
 
 
@@ -60,27 +60,28 @@ def _name_parts(name: str) -> set[str]:
 
 
 def no_best_text(why: str) -> str:
-    """That no epoch is the best, and what to do about it."""
-    return f"no epoch is the best: {why}; the last weights count; `--monitor METRIC` names one that tells"
+    """The message that no epoch is the best, with what to do."""
+    return f"no epoch is the best: {why}; the last weights count; `--monitor METRIC` names one that decides"
 
 
 def no_loss_text(optimizers: int, names: Iterable[str]) -> str:
-    """Why the training loss does not tell the best epoch.
+    """Why the training loss cannot select the best epoch.
 
     Args:
-        optimizers: How many there are.
-        names: Of the metrics that training has logged.
+        optimizers: Their number.
+        names: Metrics logged by training.
     """
     losses = without_forks(name for name in names if direction_of(name) == "min")
     if not losses:
-        return "no validation metric tells, and no training loss is logged"
+        return "no validation metric decides, and no training loss is logged"
     if optimizers != 1:
-        return f"no validation metric tells, and {optimizers} optimizers have losses of their own"
-    return f"no validation metric tells, and none of {listed(quoted(losses), _MAX_NAMES)} is clearly the training loss"
+        return f"no validation metric decides, and {optimizers} optimizers have losses of their own"
+    names_text = listed(quoted(losses), _MAX_NAMES)
+    return f"no validation metric decides, and none of {names_text} is clearly the training loss"
 
 
 def no_direction_text(names: Iterable[str]) -> str:
-    """That validation metrics cannot tell the best epoch, and what lets them."""
+    """The message that validation metrics have no known direction, with what to do."""
     known = without_forks(names)
     which = "whose name does" if len(known) == 1 else "whose names do"
     return (
@@ -91,7 +92,7 @@ def no_direction_text(names: Iterable[str]) -> str:
 
 
 def describe_monitor(config: TrainConfig, has_validation: bool, optimizers: int) -> str:
-    """What will tell the best epoch, as far as it is known before training."""
+    """What will select the best epoch, as far as that is known before training."""
     named = config.monitor or config.early_stop_metric
     if named is not None:
         return f"by `{named}` ({config.direction(named)})"
@@ -106,7 +107,7 @@ def describe_monitor(config: TrainConfig, has_validation: bool, optimizers: int)
 
 
 def metric_not_logged(name: str, logged: list[str]) -> str:
-    """The message for a metric nobody logs: its forms that are logged, if there are such."""
+    """The message for a metric that is not logged, with its logged forms where there are any."""
     forms = sorted(metric for metric in logged if _LIGHTNING_SUFFIX.sub("", metric) == _LIGHTNING_SUFFIX.sub("", name))
     if any("/dataloader_idx_" in form for form in forms):
         each = listed(quoted(forms), _MAX_FORMS)

@@ -1,8 +1,8 @@
-"""A checkpoint's content as plain data, and what has to be set apart of it.
+"""Splits a checkpoint's content into plain data and extracted values.
 
-In the place of a value set apart lies a text that says so, and whoever loads the file without this package is told:
-`load_from_checkpoint` refuses to build a model or datamodule of which a hyperparameter is missing, and a stock Trainer
-warns of every other value.
+A text stands in the place of an extracted value. Loading the file without this package gives a notice:
+`load_from_checkpoint` refuses to build a model or datamodule of which a hyperparameter is missing, and a stock
+Trainer warns of every other value.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from jupyter_train.store.redaction import one_line
 
 _PLAIN = (type(None), bool, float, complex, str, bytes, torch.Size, torch.dtype, torch.device, torch.layout)
 _HASHABLE = frozenset((type(None), bool, float, complex, str, bytes))
-#: What is taken as it is; whole numbers are looked at.
+#: Types that stay as they are; integers are checked for their size.
 _LEAVES = frozenset((*_PLAIN, torch.Tensor, torch.nn.Parameter))
 #: `weights_only=True` reads no integer of more than 255 bytes.
 _MAX_BITS = 255 * 8 - 1
 _PLACEHOLDER = "set apart, since it is no plain data"
-#: Where Lightning keeps what a class is made with, and the name of the argument that takes all of it at once.
+#: Lightning's keys for hyperparameters, and for the name of the argument that takes all of them at once.
 _HYPERPARAMETER_KEYS = {"hyper_parameters": "hparams_name", "datamodule_hyper_parameters": "datamodule_hparams_name"}
 _TYPE_KEYS = ("hparams_type", "datamodule_hparams_type")
-#: Lightning looks here for what makes the class, and refuses with the text it sees, whatever arguments there are.
+#: Lightning imports the class's factory from this key, and fails with the text it finds, whatever arguments there are.
 _INSTANTIATOR = "_instantiator"
 _REFUSAL = "none: "
-#: Lightning warns of the names of callbacks that a checkpoint holds and a Trainer has not.
+#: Lightning warns of the names of callbacks that are in a checkpoint and not in the Trainer.
 _CALLBACKS = "callbacks"
 _NOTICE = "not in this file, since it is no plain data: "
 
@@ -40,14 +40,14 @@ ContentPath = tuple[Any, ...]
 
 @dataclass
 class ExtractedValue:
-    """A value that is no plain data, and where it lay."""
+    """A value that is not plain data, and its path in the content."""
 
     path: ContentPath
     value: Any
 
     @property
     def name(self) -> str:
-        """The place as people read it: `hyper_parameters.encoder`."""
+        """The dotted path: `hyper_parameters.encoder`."""
         return ".".join(str(part) for part in self.path)
 
     @property
@@ -57,7 +57,7 @@ class ExtractedValue:
 
 
 def split_plain(content: Any) -> tuple[Any, list[ExtractedValue]]:
-    """Plain containers with the same content, and what had to be set apart.
+    """Plain containers with the same content, and the extracted values.
 
     Tensors are shared, not copied.
     """
@@ -74,7 +74,7 @@ def _plain(value: Any, path: ContentPath, extracted: list[ExtractedValue], above
     kind = type(value)
     if kind in _LEAVES or (kind is int and _is_short(value)):
         return value
-    if id(value) not in above:  # a container inside itself is no plain data
+    if id(value) not in above:  # a container inside itself is not plain data
         inside = above | {id(value)}
         if kind in (dict, OrderedDict) and _are_plain_keys(value):
             return _plain_mapping(value, path, extracted, inside)
@@ -113,7 +113,7 @@ def _is_plain_key(key: Any) -> bool:
 
 
 def _add_refusal(plain: dict[str, Any], extracted: list[ExtractedValue], part: str) -> None:
-    """Makes `load_from_checkpoint` refuse where a hyperparameter was set apart."""
+    """Makes `load_from_checkpoint` refuse where a hyperparameter was extracted."""
     entries = [entry for entry in extracted if entry.path[0] == part]
     if not entries:
         return
@@ -134,19 +134,19 @@ def _add_refusal(plain: dict[str, Any], extracted: list[ExtractedValue], part: s
 
 
 def _dotted_paths(entries: list[ExtractedValue]) -> list[str]:
-    """The places of hyperparameters below what holds them: `extra.e`."""
+    """The dotted paths of hyperparameters: `extra.e`."""
     return [".".join(str(part) for part in entry.path[1:]) or str(entry.path[0]) for entry in entries]
 
 
 def _argument_names(entries: list[ExtractedValue], argument: Any) -> str:
-    """How they are given by hand: `extra=..., encoder=...`."""
+    """The keyword arguments that pass them: `extra=..., encoder=...`."""
     if isinstance(argument, str) and argument != "kwargs":
         return f"{argument}=..."
     return ", ".join(dict.fromkeys(f"{entry.path[1]}=..." for entry in entries if len(entry.path) > 1)) or "all of them"
 
 
 def _add_notice(plain: dict[str, Any], extracted: list[ExtractedValue]) -> None:
-    """Makes a stock Trainer that goes on from the file warn of everything else that was set apart."""
+    """Makes a stock Trainer that resumes from the file warn of every other extracted value."""
     ignored = {*_HYPERPARAMETER_KEYS, *_TYPE_KEYS, "jupyter_train"}
     names = [f"`{entry.name}`" for entry in extracted if entry.path and entry.path[0] not in ignored]
     if names and isinstance(plain.get(_CALLBACKS), dict):
@@ -154,7 +154,7 @@ def _add_notice(plain: dict[str, Any], extracted: list[ExtractedValue]) -> None:
 
 
 def hyperparameters(content: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters in a checkpoint's plain content; a text for each that was set apart."""
+    """The hyperparameters in a checkpoint's plain content; a text for each that was extracted."""
     return {name: value for name, value in content.get("hyper_parameters", {}).items() if not _is_refusal(name, value)}
 
 
@@ -163,7 +163,7 @@ def _is_refusal(name: Any, value: Any) -> bool:
 
 
 def pickle_extracted(extracted: list[ExtractedValue]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The block of bytes for values set apart, and why some of them, by name, cannot be kept."""
+    """The block of bytes for extracted values, and the reasons, by name, for those that cannot be pickled."""
     import cloudpickle
 
     index: list[Any] = []
@@ -184,14 +184,14 @@ def pickle_extracted(extracted: list[ExtractedValue]) -> tuple[dict[str, Any], d
 
 
 def restore_extracted(content: dict[str, Any], objects: dict[str, Any], only: str | None = None) -> None:
-    """Unpickles what was set apart into its places, and takes away what others are told.
+    """Unpickles extracted values into their places, and removes the refusals and notices.
 
-    What could not be kept is missing: a mapping has no such entry, a list a None there.
+    What could not be pickled is missing: a mapping has no such entry, a list a None there.
 
     Args:
-        content: The plain content; changed.
-        objects: The block of bytes, and the places.
-        only: The part of the content that is wanted; all of it if None.
+        content: The plain content; changed in place.
+        objects: The block of bytes, and the paths.
+        only: The only part of the content to restore; all of it if None.
     """
     blob = objects["blob"].numpy().tobytes()
     for path, start, length in objects["index"]:
@@ -212,11 +212,11 @@ def restore_extracted(content: dict[str, Any], objects: dict[str, Any], only: st
 
 
 def _remove_refusal(content: dict[str, Any], part: str, lost: list[tuple[list[Any], str]]) -> None:
-    """Hyperparameters are whole again, but for those that could not be kept."""
+    """Removes the refusal, or replaces it by one for the values that could not be pickled."""
     section = content.get(part)
     if lost:
         listed = ", ".join(f"`{'.'.join(map(str, path[1:])) or part}` ({kind})" for path, kind in lost)
-        text = f"{_REFUSAL}{listed} could not be pickled; give it by hand: `NAME=..., _instantiator=None`"
+        text = f"{_REFUSAL}{listed} could not be pickled; pass it: `NAME=..., _instantiator=None`"
         content[part] = {**(section if isinstance(section, dict) else {}), _INSTANTIATOR: text}
         content.pop(_HYPERPARAMETER_KEYS[part], None)
     elif type(section) is dict and _is_refusal(_INSTANTIATOR, section.get(_INSTANTIATOR)):
@@ -224,7 +224,7 @@ def _remove_refusal(content: dict[str, Any], part: str, lost: list[tuple[list[An
 
 
 def drop_unpicklable(content: dict[str, Any]) -> None:
-    """Takes away hyperparameters that `pickle` refuses; `load_from_checkpoint` then does too."""
+    """Removes hyperparameters that cannot be pickled, and makes `load_from_checkpoint` refuse."""
     for part in _HYPERPARAMETER_KEYS:
         section = content.get(part)
         entries = list(section.items()) if isinstance(section, dict) else []
@@ -235,7 +235,7 @@ def drop_unpicklable(content: dict[str, Any]) -> None:
 
 
 def _containers_to(content: Any, path: list[Any]) -> list[tuple[Any, Any, Any]]:
-    """The containers down to a place: what holds each, as what, and itself."""
+    """The containers down to a path: the owner of each, its key there, and itself."""
     trail = [(None, None, content)]
     for part in path[:-1]:
         owner = trail[-1][2]
@@ -244,7 +244,7 @@ def _containers_to(content: Any, path: list[Any]) -> list[tuple[Any, Any, Any]]:
 
 
 def _set_item(trail: list[tuple[Any, Any, Any]], last: Any, value: Any) -> None:
-    """Sets an item of the innermost container; tuples on the way are made anew."""
+    """Sets an item of the innermost container; tuples on the way are replaced."""
     owner = trail[-1][2]
     if isinstance(owner, tuple):
         changed = list(owner)

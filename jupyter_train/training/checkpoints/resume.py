@@ -1,4 +1,4 @@
-"""Puts a fit back to the moment of a checkpoint, so that what follows is what would have followed then."""
+"""Restores a fit to the moment of a checkpoint, so that it continues as it would have then."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from jupyter_train.training.state import fit_state, rng_state
 
 @dataclass(kw_only=True)
 class StartPoint:
-    """Where another attempt at a run begins, or a new run that is forked from one.
+    """Where another attempt at a run starts, or a new run that is forked from one.
 
     Attributes:
-        step: The step it begins at.
-        path: The checkpoint's file; empty where it begins at step 0 for want of one.
+        step: Its first step.
+        path: The checkpoint's file; empty where there is none and it starts at step 0.
         content: The whole checkpoint, verified and read.
-        replay_check: Compares what is recorded with what was; None for a fork.
-        summary: The run's summary as far as it still holds.
-        description: What the panel says of it.
-        remarks: What the user is warned of besides.
-        keeps_epochs: Whether the number of epochs, as last set, holds on.
+        replay_check: Compares what is recorded with the earlier attempt; None for a fork.
+        summary: The run's summary up to here.
+        description: The event text of the panel.
+        remarks: Further warnings for the user.
+        keeps_epochs: Whether `max_epochs`, as last set in the run, is kept.
         keeps_patience: The same for the patience of early stopping.
-        keeps_stop: Whether a decision to stop early holds on; not where a finished run is made longer.
-        lr: The learning rate from here on; as it was if None.
+        keeps_stop: Whether a decision to stop early is kept; not where a finished run is extended.
+        lr: The learning rate from here on; the checkpoint's if None.
     """
 
     step: int = 0
@@ -49,7 +49,7 @@ class StartPoint:
 
     @property
     def run_state(self) -> dict[str, Any]:
-        """What the checkpoint holds besides Lightning's own."""
+        """What the checkpoint holds besides Lightning's content."""
         return dict(self.content[RUN_STATE_KEY])
 
     @property
@@ -64,7 +64,7 @@ class StartPoint:
 
     @property
     def batches(self) -> int:
-        """Training batches of the epoch that have been had."""
+        """Training batches of the epoch that were done."""
         progress = self.content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
         return 0 if self.moment is SafePoint.BETWEEN_EPOCHS else int(progress["completed"])
 
@@ -107,7 +107,7 @@ class StartPoint:
             fit_loop.epoch_loop.on_advance_end(fit_loop._data_fetcher)
 
     def _loader_remarks(self, trainer: pl.Trainer) -> list[str]:
-        """Whether training loaders are made in another epoch than those they stand for, in words."""
+        """A remark where training loaders are made in another epoch than in the earlier attempt."""
         fitting: Any = trainer
         every, made_in = fitting.reload_dataloaders_every_n_epochs, self.run_state["loaded_at"]["train"]
         if every < 2 or made_in == trainer.current_epoch:
@@ -136,9 +136,10 @@ class StartPoint:
             trainer.fit_loop.max_epochs = self.run_state["max_epochs"]
 
     def _resume_weight_averaging(self, trainer: pl.Trainer) -> None:
-        """Lets stochastic weight averaging take over the schedule again, which it does at the start of an epoch.
+        """Lets `StochasticWeightAveraging` replace the scheduler again, as it does at the start of an epoch.
 
-        Making its scheduler changes the learning rate; it is put back to that of the checkpoint.
+        Making its scheduler changes the learning rate, which is then restored from the checkpoint.
+        `_latest_update_epoch` is of Lightning 2.6.
         """
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
         for callback in callbacks:
@@ -148,13 +149,13 @@ class StartPoint:
 
 
 def _reset(trainer: pl.Trainer, max_steps: int) -> None:
-    """Instead of Lightning's guess where inside a batch the checkpoint was taken: it was taken between two."""
+    """Replaces `_TrainingEpochLoop.reset`, which would guess where in a batch the checkpoint was taken (2.6)."""
     trainer.fit_loop.epoch_loop.max_steps = max_steps
     _forget_restart(trainer)
 
 
 def _forget_restart(trainer: pl.Trainer) -> None:
-    """From now on Lightning's loops do what they would do in an unbroken fit."""
+    """Clears the restart flags (`_Loop._restarting`, 2.6), so that the loops run as in an uninterrupted fit."""
     fit_loop: Any = trainer.fit_loop
     fit_loop._restarting = False
     for loop in (fit_loop.epoch_loop, fit_loop.epoch_loop.val_loop):

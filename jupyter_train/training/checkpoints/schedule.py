@@ -1,4 +1,4 @@
-"""When the next checkpoint to go on from is due: seldom enough to cost little, often enough that a kill does too."""
+"""When the next `last` checkpoint is due: rarely enough to cost little, often enough that a kill costs little too."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator
 
 #: Share of the training time that writing may take.
 WRITING_SHARE = 0.01
-#: How fast they are copied, hashed and written, all in all, until one has shown it.
+#: Assumed speed of copying, hashing and writing, until the first checkpoint has been measured.
 BYTES_PER_S = 200e6
 #: Never more often than this, however cheap they are.
 MIN_PERIOD_S = 2.0
 
 
 class Schedule:
-    """Plans checkpoints by what the ones before have cost.
+    """Plans checkpoints by the cost of the earlier ones.
 
     Args:
-        most_minutes: A kill costs at most so much training, whatever writing costs.
-        clock: Tells the time, in seconds.
+        most_minutes: The longest time between two, whatever writing costs.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, most_minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock  # asked after every batch
+        self._clock = clock  # called after every batch
         self._most_period_s = 60.0 * most_minutes
         self._began = clock()
         self._spent_s = 0.0
@@ -32,14 +32,14 @@ class Schedule:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for one."""
+        """Whether a checkpoint is due."""
         return self._clock() >= self._due
 
     def is_first_due(self, size: Callable[[], int]) -> bool:
-        """Whether it is time for the first, as long as none has shown what it costs: by its size.
+        """Whether a checkpoint is due; before the first, by its expected size.
 
         Args:
-            size: Gives how many bytes it will have; asked once.
+            size: Returns its expected bytes; called once.
         """
         if self._is_sized or not self.is_due:
             return self.is_due
@@ -50,7 +50,7 @@ class Schedule:
 
     @contextlib.contextmanager
     def measured(self, elsewhere_s: Callable[[], float]) -> Iterator[None]:
-        """While one is taken; plans the next.
+        """Measures the checkpoint taken while entered, and plans the next.
 
         Args:
             elsewhere_s: Seconds spent so far beside the training thread.

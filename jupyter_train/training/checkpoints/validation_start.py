@@ -1,7 +1,7 @@
-"""What a fit was when a validation began, so that a checkpoint taken inside it is one of that moment.
+"""The state of a fit when a validation begins, so that a checkpoint taken inside it is one of that moment.
 
-A validation moves its own counters, metrics and the passes through its loaders: those are kept here. Of everything
-else a checkpoint holds it is known afterwards whether a hook has moved it, as weight averaging and early stopping do.
+A validation changes its own progress, metrics and loader passes: those are copied here. Of everything else that a
+checkpoint holds it is detected whether a hook has changed it, as weight averaging and early stopping do.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _VALIDATION_HOOKS = (
 
 
 class ValidationStart:
-    """The state a validation began with.
+    """The state at the start of a validation.
 
     Args:
         trainer: About to validate.
-        extra: Gives what a checkpoint holds of the run besides the fit.
+        extra: Returns what a checkpoint holds of the run besides the fit.
 
     Attributes:
-        ours: What a checkpoint of this moment holds besides Lightning's own part and the random state.
+        run_state: What a checkpoint of this moment holds besides Lightning's content and the random state.
     """
 
     def __init__(self, trainer: pl.Trainer, extra: Callable[[], dict[str, Any]]) -> None:
@@ -49,16 +49,16 @@ class ValidationStart:
         self._content = self._content_of(trainer)
 
     def is_unchanged(self, trainer: pl.Trainer) -> bool:
-        """Whether all that a checkpoint taken now would hold besides `ours` is as it was."""
+        """Whether everything else that a checkpoint taken now would hold is unchanged; False where that is unknown."""
         return self._content is not None and self._content == self._content_of(trainer)
 
     def accept(self, trainer: pl.Trainer) -> None:
-        """What has changed since was asked for, and stays."""
+        """Accepts what a command has changed since."""
         self.run_state["max_epochs"] = trainer.max_epochs
         self._content = self._content_of(trainer)
 
     def _content_of(self, trainer: pl.Trainer) -> list[Any] | None:
-        """Equal for equal states; None where a hook decides what a checkpoint holds, so that it cannot be seen."""
+        """Compares equal for equal states; None where a user's save hook decides what a checkpoint holds."""
         callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
         callbacks_with_state = [callback for callback in callbacks if _runs_and_saves_state(callback)]
         if _has_own_save_hook(trainer.lightning_module) or any(
@@ -71,7 +71,7 @@ class ValidationStart:
                 *self._tensors(trainer),
                 *_flatten_items([states, _optimizer_settings(trainer), _datamodule_state(trainer)]),
             ]
-        except Exception:  # noqa: BLE001  a state that cannot be had now is not known to be unmoved; training goes on
+        except Exception:  # noqa: BLE001  a state that cannot be read counts as changed; training continues
             return None
 
     def _tensors(self, trainer: pl.Trainer) -> Iterator[Any]:
@@ -90,14 +90,14 @@ class ValidationStart:
 
 
 def _runs_and_saves_state(callback: Any) -> bool:
-    """Whether a callback's hooks are called in a validation, and a checkpoint holds something of it."""
+    """Whether a callback has validation hooks and saves state in checkpoints."""
     kind = type(callback)
     is_called = any(getattr(kind, name, None) is not getattr(pl.Callback, name) for name in _VALIDATION_HOOKS)
     return is_called and (kind.state_dict is not pl.Callback.state_dict or _has_own_save_hook(callback))
 
 
 def _has_own_save_hook(owner: Any) -> bool:
-    """Whether a hook of its own adds to checkpoints; weight averaging adds weights that are looked at anyway."""
+    """Whether it overrides `on_save_checkpoint`; `WeightAveraging` saves weights that are compared anyway."""
     hook = owner.on_save_checkpoint
     return getattr(hook, "__func__", hook) not in (
         pl.Callback.on_save_checkpoint,
@@ -112,7 +112,7 @@ def _datamodule_state(trainer: pl.Trainer) -> Any:
 
 
 def _optimizer_settings(trainer: pl.Trainer) -> list[Any]:
-    """Learning rates and their like, and the schedules that set them."""
+    """Settings of parameter groups, and states of schedulers."""
     groups = [
         {name: value for name, value in group.items() if name != "params"}
         for optimizer in trainer.optimizers
@@ -122,7 +122,7 @@ def _optimizer_settings(trainer: pl.Trainer) -> list[Any]:
 
 
 def _tensor_state(tensor: torch.Tensor) -> Any:
-    """What tells whether a tensor has been written to: `tensor.data` is written to without a new version."""
+    """Compares equal until a tensor is written to; hashed, since writing to `tensor.data` keeps `_version`."""
     return tensor.data_ptr(), tensor._version, _TensorHash(tensor)
 
 
@@ -131,7 +131,7 @@ class _TensorHash:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         bits = tensor.detach()
-        if bits.is_complex() or bits.element_size() == 1:  # kinds that it takes as bytes alone
+        if bits.is_complex() or bits.element_size() == 1:  # dtypes that `hash_tensor` takes only as bytes
             bits = bits.contiguous().reshape(-1).view(torch.uint8)
         self._value = torch.hash_tensor(bits) if bits.numel() else None
 
@@ -144,7 +144,7 @@ class _TensorHash:
 
 
 def _flatten(content: Any) -> Iterator[Any]:
-    """Nested containers as a flat row of values that can be compared."""
+    """Nested containers as a flat sequence of comparable values."""
     if isinstance(content, torch.Tensor):
         yield _TensorHash(content), content.dtype, content.shape
     elif isinstance(content, dict):
@@ -160,7 +160,7 @@ def _flatten(content: Any) -> Iterator[Any]:
 def _flatten_items(items: Iterable[Any]) -> Iterator[Any]:
     items = [*items]
     try:
-        yield marshal.dumps(items, 0)  # plain data through and through; newer versions say what is shared, too
+        yield marshal.dumps(items, 0)  # plain data only; newer marshal versions also encode which objects are shared
         return
     except ValueError:
         yield "("

@@ -1,4 +1,4 @@
-"""Weights of a run: read from a verified checkpoint, loaded into a model."""
+"""Reads weights from a verified checkpoint and loads them into a model."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from jupyter_train.training.plain_module import PlainModule
 
 
 def read_weights(path: Path, sha256: str, is_own: bool = True) -> dict[str, Any]:
-    """The `state_dict` of a checkpoint, read only when the file is the one that was recorded.
+    """The `state_dict` of a checkpoint whose hash is the recorded one.
 
     Args:
         path: The file.
         sha256: Its hash.
-        is_own: Whether what had to be pickled may be unpickled.
+        is_own: Whether its pickled values may be unpickled.
 
     Raises:
-        StoreError: The file is gone, or its hash differs.
+        StoreError: The file cannot be read, or its hash differs.
     """
     content = read(path, sha256, only="state_dict") if is_own else read_plain(path, sha256)
     weights: dict[str, Any] = content["state_dict"]
@@ -32,7 +32,7 @@ def read_weights(path: Path, sha256: str, is_own: bool = True) -> dict[str, Any]
 
 
 def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) -> Any:
-    """The module with these weights, in eval mode; the module inside, where a plain one was wrapped.
+    """The module with these weights, in eval mode; of a wrapped `nn.Module`, that.
 
     Raises:
         ModelError: The weights do not fit.
@@ -46,10 +46,10 @@ def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) 
 
 
 def wrap_for_weights(into: Any, weights: dict[str, Any]) -> Any:
-    """`into`, as a plain module would have been wrapped when the weights were saved.
+    """`into`, wrapped in a `PlainModule` where the weights were saved from one.
 
     Raises:
-        ModelError: It is no module.
+        ModelError: It is not a module.
     """
     if isinstance(into, pl.LightningModule):
         return into
@@ -60,11 +60,11 @@ def wrap_for_weights(into: Any, weights: dict[str, Any]) -> Any:
 
 
 def detached_copy(module: Any) -> Any:
-    """A deep copy without the trainer it still refers to; a compiled module's copy is not compiled."""
+    """A deep copy without its trainer (`LightningModule._trainer`, 2.6); a compiled module's copy is not compiled."""
     trainer, module._trainer = getattr(module, "_trainer", None), None
     try:
         copied = copy.deepcopy(module)
     finally:
         module._trainer = trainer
-    # a compiled function cannot be copied: it would go on running with the original's weights
+    # a compiled function cannot be copied: it would still run with the original's weights
     return to_uncompiled(copied) if getattr(copied, "_compiler_ctx", None) else copied

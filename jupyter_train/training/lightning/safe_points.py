@@ -1,8 +1,8 @@
-"""The moments of a fit at which nothing is half done, where Lightning has no hook of its own.
+"""Safe points of a fit: moments at which no batch, step or validation is unfinished, for which Lightning has no hook.
 
 Between `on_train_batch_end` and the next `on_train_batch_start` Lightning validates, steps plateau schedulers and
-counts; a checkpoint taken inside a hook does not know which of these are over. Its loops are touched only on releases
-this was tested with; on others the hooks of a batch serve, and a checkpoint is not known to be exact.
+counts; a checkpoint taken in a hook cannot know which of these are done. On untested releases of Lightning the batch
+hooks are used instead, and a checkpoint is not known to be exact.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TESTED = ("2.6.",)
 
 
 class SafePoint(StrEnum):
-    """Where a fit stands, and so where it would go on."""
+    """Where a fit is, and so where it would resume."""
 
     BETWEEN_BATCHES = "between batches"
     BETWEEN_EPOCHS = "between epochs"
@@ -25,16 +25,16 @@ class SafePoint(StrEnum):
 
 
 class SafePointListener(Protocol):
-    """Is told what happens between batches."""
+    """Is called between batches."""
 
     def after_step(self, trainer: pl.Trainer) -> None:
-        """A batch and its hooks are over; whether to validate and whether to stop is not decided yet."""
+        """A batch and its hooks are done; Lightning has not yet decided whether to validate or stop."""
 
     def before_batch(self, trainer: pl.Trainer) -> None:
-        """Nothing of the next batch has begun."""
+        """The next batch has not been read yet."""
 
     def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
-        """Everything due so far is done."""
+        """The fit is at a safe point."""
 
 
 def is_tested() -> bool:
@@ -67,7 +67,7 @@ def listen(trainer: pl.Trainer, listener: SafePointListener) -> bool:
 
 
 def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
-    """True when no batch of this epoch follows."""
+    """True where no batch of this epoch follows, by `_TrainingEpochLoop.done` (2.6)."""
     progress = epoch_loop.batch_progress
     if progress.is_last_batch or progress.current.ready == trainer.num_training_batches:
         return True
@@ -76,7 +76,7 @@ def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
 
 
 def ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
-    """True when `max_steps`, or a stop, ends the fit before the epoch's last batch."""
+    """True where `max_steps`, or a stop, ends the fit before the epoch's last batch; `_can_stop_early` is of 2.6."""
     is_over = trainer.max_steps not in (None, -1) and trainer.global_step >= trainer.max_steps
     is_stopped = trainer.should_stop and trainer.fit_loop._can_stop_early
     return (is_over or is_stopped) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch

@@ -1,8 +1,7 @@
-"""Takes each step's logged values where Lightning keeps them, without a trip through its logger calls.
+"""Reads each step's logged values from Lightning's results, without calling its loggers.
 
-Lightning's own way, a logger asked at every step, converts every value to a Python number (on a GPU: a
-synchronisation) and costs 5 % of a small model's speed. Its private parts are touched only on releases this was
-tested with; on others the logger is asked at every step instead.
+Lightning's own way, calling the loggers at every step, converts every value to a Python number (on a GPU: a
+synchronisation) and costs 5 % of a small model's speed. On untested releases the loggers are called at every step.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from jupyter_train.training.logging.run_logger import RunLogger
 
 
 class StepMetrics:
-    """Records every step's values, instead of Lightning's own call or (with loggers of the user's) before it.
+    """Records every step's values, instead of Lightning's logger calls or, with other loggers, before them.
 
     Args:
         trainer: The trainer, not yet fitting.
         logger: Where the values go.
-        has_others: True when loggers of the user's must still be called, at their own pace.
+        has_others: True where other loggers are still called, every `log_every_n_steps`.
     """
 
     def __init__(self, trainer: pl.Trainer, logger: RunLogger, has_others: bool) -> None:
@@ -37,7 +36,7 @@ class StepMetrics:
         connector.update_train_step_metrics = _nothing
 
     def take(self) -> None:
-        """Takes the values of the step that has just ended; none while gradients are still accumulated."""
+        """Records the values of the step that has just ended; none while gradients are accumulated."""
         epoch_loop = self._epoch_loop
         is_accumulating = self._trainer.accumulate_grad_batches != 1 and epoch_loop._should_accumulate()
         if is_accumulating and self._trainer.lightning_module.automatic_optimization:

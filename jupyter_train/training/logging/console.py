@@ -1,4 +1,4 @@
-"""What Lightning prints and warns while it trains goes to the run's log, not into the cell."""
+"""Redirects Lightning's messages, and warnings, from the cell to the run's log."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from jupyter_train.store.redaction import one_line
 
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")
-#: Lightning's own advice; kept in the log, not worth a line in the panel.
+#: Lightning's own advice: only in the log, not in the panel.
 _MINOR_CATEGORIES = ("PossibleUserWarning", "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
 
 
 @contextlib.contextmanager
 def capture_lightning_output(log: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[None]:
-    """While entered, Lightning's messages and all warnings go to `log`; warnings that matter also to `tell`."""
+    """While entered, Lightning's messages and all warnings go to `log`; warnings of user code also to `warn`, once."""
     handler = _LogHandler(log)
     saved = []
     for name in _LOGGERS:

@@ -1,4 +1,4 @@
-"""What modules find at `self.logger.experiment`: the calls they make on TensorBoard's writer or W&B's run."""
+"""`self.logger.experiment`: takes the usual calls on TensorBoard's `SummaryWriter` and W&B's run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Experiment:
-    """Keeps what is logged in the run.
+    """Records what is logged in the run.
 
-    Unknown calls do nothing and are said once.
+    Unknown calls do nothing and warn once.
     """
 
     def __init__(self, logger: RunLogger) -> None:
@@ -67,7 +67,7 @@ class Experiment:
 
 
 class _IgnoredCall:
-    """An attribute of a tracker we do not know: may be called or looked into, does nothing."""
+    """An unknown attribute of a tracker: calls of it, and of its attributes, do nothing."""
 
     def __init__(self, experiment: Experiment, name: str) -> None:
         self._experiment = experiment

@@ -1,4 +1,4 @@
-"""Images in the forms modules log them, as PNG."""
+"""Converts logged images to PNG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ _MAX_SIDE = 1024
 
 
 def to_png(image: Any) -> bytes:
-    """An image in any of the usual forms as PNG, at most 1,024 pixels a side."""
+    """An image as PNG, at most 1,024 pixels a side.
+
+    Args:
+        image: An array or tensor `(H, W)`, `(H, W, C)` or `(C, H, W)`, a PIL image, or a path.
+    """
     from PIL import Image
 
     picture: Image.Image
@@ -27,7 +31,7 @@ def to_png(image: Any) -> bytes:
 
 
 def _to_byte_array(image: Any) -> Any:
-    """An array `(H, W)` or `(H, W, C)` of bytes."""
+    """An array `(H, W)` or `(H, W, C)` of uint8; NaN becomes 0."""
     import numpy as np
 
     array = image.detach().float().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)

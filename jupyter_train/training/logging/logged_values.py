@@ -1,4 +1,4 @@
-"""What modules log by their own calls: numbers as they are at that moment, and the step they belong to."""
+"""Converts what modules log themselves: nested metrics, numbers and steps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-#: Whole numbers beyond it are not whole in a browser.
+#: JavaScript has no exact integers beyond it.
 _MAX_STEP = 1 << 53
 #: A dict may hold itself.
 _MAX_LEVELS = 8
 
 
 def flatten(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and values; those of a dict under its name and a slash, as TensorBoard has them."""
+    """Names and values; those of a nested dict as `name/key`, as TensorBoard has them."""
     for name, value in metrics.items():
         if isinstance(value, Mapping) and prefix.count("/") < _MAX_LEVELS:
             yield from flatten(value, f"{prefix}{name}/")
@@ -24,7 +24,7 @@ def flatten(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def to_number(value: Any) -> float | torch.Tensor | None:
-    """The number that a value is now, whatever becomes of it later; on a device, a copy. None where it is none."""
+    """The current number of a value, not shared with it; a copy on its device. None where it is not a number."""
     if isinstance(value, torch.Tensor):
         if value.numel() != 1 or value.is_complex():
             return None
@@ -33,12 +33,12 @@ def to_number(value: Any) -> float | torch.Tensor | None:
         return None
     try:
         return float(value.item() if hasattr(value, "item") else value)
-    except Exception:  # noqa: BLE001  whatever an object of the user's does when it is asked
+    except Exception:  # noqa: BLE001  whatever a user's object raises
         return None
 
 
 def describe_value(value: Any) -> str:
-    """What a value that is no number is, in words."""
+    """Describes a value that is not a number."""
     if isinstance(value, int):
         return "too large"
     shape = getattr(value, "shape", None)
@@ -47,10 +47,10 @@ def describe_value(value: Any) -> str:
 
 
 def to_step(step: Any) -> int:
-    """A step as a whole number.
+    """A step as an integer.
 
     Raises:
-        ValueError: It is none, or too large.
+        ValueError: It is not an integer, or too large.
     """
     try:
         number = int(step) if isinstance(step, float) and step.is_integer() else operator.index(step)

@@ -1,4 +1,4 @@
-"""What a fit takes of its machine: processor, memory and GPU, sampled by time and kept in a few numbers."""
+"""Samples the CPU, memory and GPU use of a fit over time, in at most 40 values each."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 from jupyter_train.store.writer import RunWriter
 
 _PERIOD_S = 2.0
-#: Looking at every process of the machine takes a millisecond, which a fit that is over by then need not wait for.
+#: Listing the machine's processes takes a millisecond, which a fit that is over by then does not spend.
 _FIRST_S = 0.2
 _MAX_SAMPLES = 40
 
 
 class Resources:
-    """Samples this process and its children; when there are too many samples, every second one is kept.
+    """Samples this process and its children; where there are too many samples, every second one is dropped.
 
     Args:
         writer: Records the samples in the run's summary.
@@ -34,7 +34,7 @@ class Resources:
         self._samples: list[dict[str, float | None]] = []
 
     def sample(self) -> None:
-        """Samples, if it is time to; called by the writer's thread."""
+        """Takes a sample where one is due; called by the writer's thread."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -76,7 +76,7 @@ def _session_id(process: int) -> int:
 
 
 def _gpu_usage() -> dict[str, float | None]:
-    """Of the GPUs this process uses: their busiest one's share (through NVML, where it is installed), memory taken."""
+    """Of the GPUs this process uses: the busiest one's percent (by NVML, where installed), memory reserved in GiB."""
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return {}
     devices = [index for index in range(torch.cuda.device_count()) if torch.cuda.memory_reserved(index)]

@@ -1,4 +1,4 @@
-"""`RunLogger`: a Lightning logger whose other end is the run store."""
+"""`RunLogger`: a Lightning logger that writes into the run store."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunLogger(Logger):
 
     @property
     def stride(self) -> dict[str, Any]:
-        """Which steps are recorded from now on, for a checkpoint."""
+        """State of the thinning, for a checkpoint."""
         return {"every": self._stride.every, "seen": self._stride.first_seen.copy()}
 
     @stride.setter
@@ -85,21 +85,21 @@ class RunLogger(Logger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Experiment:
-        """What modules call `add_image`, `add_scalar`, `log`, ... on."""
+        """Takes modules' calls of `add_image`, `add_scalar`, `log`, ..."""
         return self._experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Records values under their names; `epoch` among them says where they belong.
+        """Records values by name; a value `epoch` sets their epoch.
 
-        What is no number, and cannot be drawn, is left out, which is said once.
+        Values that are not numbers are left out, with one warning.
 
         Args:
             metrics: Numbers, or tensors and arrays of one element, by name; dicts of such.
-            step: Where they belong; the current step if None.
+            step: Their step; the current step if None.
 
         Raises:
-            ValueError: The step is no whole number.
+            ValueError: The step is not an integer.
         """
         at = self.at(step)
         epoch = to_number(metrics.get("epoch"))
@@ -109,7 +109,7 @@ class RunLogger(Logger):
         self.log_values({name: value for name, value in metrics.items() if name not in skipped}, at)
 
     def log_values(self, metrics: Mapping[Any, Any], step: int) -> None:
-        """Records what modules log by themselves; what is no number is left out, which is said once."""
+        """Records what modules log themselves; values that are not numbers are left out, with one warning."""
         taken = [(name, value, to_number(value)) for name, value in flatten(metrics)]
         for name, value, number in taken:
             if number is None:
@@ -146,7 +146,7 @@ class RunLogger(Logger):
             key: Name in the panel.
             images: Arrays or tensors `(H, W)`, `(H, W, C)` or `(C, H, W)` with 1, 3 or 4 channels, floats in
                 [0, 1] or bytes; PIL images; or paths.
-            step: Where they belong; the current step if None.
+            step: Their step; the current step if None.
             caption: One text per image.
         """
         for index, image in enumerate(images if isinstance(images, list | tuple) else [images]):
@@ -165,7 +165,7 @@ class RunLogger(Logger):
         """Keeps a table under `key`, as CSV."""
         import pandas as pd
 
-        if dataframe is None:  # pandas itself refuses text that cannot be stored
+        if dataframe is None:  # pandas refuses text that cannot be stored
             dataframe = pd.DataFrame(storable_tree(data), columns=storable_tree(columns))
         content = dataframe.to_csv(index=False).encode(errors="backslashreplace")
         self._keep(key, step, "table", "csv", content, f"{len(dataframe)} rows")
@@ -206,16 +206,16 @@ class RunLogger(Logger):
         self._writer.medium(Medium(0, key, at, kind, relative, len(content), digest, caption))
 
     def at(self, step: Any) -> int:
-        """A step that a module gives; the current one if None.
+        """A step as an integer; the current one if None.
 
         Raises:
-            ValueError: It is no whole number.
+            ValueError: It is not an integer.
         """
         return self._stride.last_step if step is None else to_step(step)
 
 
 class _Stride:
-    """Thins each series to `MAX_POINTS_PER_S`, or to every N-th step, and says so once."""
+    """Thins each series to `MAX_POINTS_PER_S`, or to every N-th step, and records that in an event."""
 
     def __init__(self, every_n_steps: int | None, writer: RunWriter) -> None:
         self.last_step = 0
@@ -231,7 +231,7 @@ class _Stride:
         self._writer.thin(every)
 
     def resume(self, every: int, seen: Mapping[str, int]) -> None:
-        """Thins as a checkpoint says, unless another stride is asked for now."""
+        """Restores a checkpoint's thinning, unless `--record-every` is set."""
         self.first_seen = dict(seen)
         self._thin(self._every or every)
 

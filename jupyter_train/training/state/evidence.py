@@ -1,4 +1,4 @@
-"""What shows that weights are those of before: hashes of them, and the loss that `training_step` returned."""
+"""Evidence for the replay check: hashes of the weights, and the loss that `training_step` returned."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.lightning.safe_points import SafePoint
 
-#: The part of training time that hashing may take, copying and hashing together.
+#: The share of training time that copying and hashing may take.
 MAX_TIME_SHARE = 0.005
-#: The least time between two hashes inside an epoch, and between one and that at an epoch's end.
+#: The shortest time between two hashes inside an epoch, and between one and that at an epoch's end.
 PERIOD_S, END_PERIOD_S = 1.0, 0.25
-#: Of models with more values an evenly spaced sample of about so many is hashed.
+#: Of models with more values, every N-th value is hashed.
 MAX_VALUES = 16_000_000
-#: More bytes than these are not held as copies that wait to be hashed.
+#: Copies that wait to be hashed take at most so many bytes.
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
 #: What copying and hashing cost, until it has been measured.
 _MIN_COST_S, _BYTES_PER_S = 2e-4, 4e8
-#: So many steps say which series hold the loss.
+#: The number of steps that decide which series hold the loss.
 _COMPARED_STEPS = 3
 
 
 class WeightsHash:
-    """The weights of one moment as a number: 52 bits of a SHA-256 over names, types, shapes and values.
+    """The current weights as a number: 52 bits of a SHA-256 over names, dtypes, shapes and values.
 
-    Parameters and persistent buffers are copied when it is made, and hashed by the thread that first asks for the
-    number. Of models with more than `MAX_VALUES` values every N-th value of each tensor is taken. The number is NaN
-    where the values could not be read; `problem` says why.
+    Parameters and persistent buffers are copied by the constructor, and hashed by the thread that first calls
+    `float`. Of models with more than `MAX_VALUES` values, every N-th value of each tensor is hashed. The number is NaN
+    where the values cannot be read; `problem` says why.
 
     Args:
         module: Whose weights.
@@ -85,7 +85,7 @@ def _copy_weights(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 
 def _named_weights(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters and persistent buffers, as a checkpoint has them, without a module's own say in it."""
+    """Parameters and persistent buffers by name, without calling a module's `state_dict` hooks."""
     yield from module.named_parameters()
     for path, submodule in module.named_modules():
         for name, buffer in submodule._buffers.items():
@@ -121,7 +121,7 @@ class WeightsHashRecorder:
         self._is_possible = True
 
     def at(self, moment: SafePoint, trainer: pl.Trainer) -> None:
-        """Nothing of the fit is half done: takes a hash where one is due."""
+        """Takes a hash at a safe point where one is due."""
         if self._awaited:
             self._hash_awaited(moment, trainer)
             return
@@ -142,7 +142,7 @@ class WeightsHashRecorder:
             self._hash_now(trainer, position)
 
     def _is_affordable(self, now: float, trainer: pl.Trainer) -> bool:
-        """Whether one more keeps to the share; else it is due when it will."""
+        """Whether one more hash keeps to `MAX_TIME_SHARE`; else sets when it will."""
         if not self._is_possible:
             self._due = self._end_due = float("inf")
             return False
@@ -187,7 +187,7 @@ class WeightsHashRecorder:
 
 
 def _history_position(moment: SafePoint, trainer: pl.Trainer) -> float:
-    """Batches so far; half a one more at an epoch's end."""
+    """Batches so far; plus a half at an epoch's end."""
     done = trainer.fit_loop.epoch_loop.batch_progress.total.completed
     return done + (0.5 if moment is SafePoint.BETWEEN_EPOCHS else 0.0)
 
@@ -196,7 +196,7 @@ class ReturnedLoss:
     """Finds out, in the first steps of an attempt, which series hold the loss that `training_step` returned.
 
     Args:
-        verification: Is told.
+        verification: Notified of the series.
     """
 
     def __init__(self, verification: ReplayCheck) -> None:
@@ -212,13 +212,13 @@ class ReturnedLoss:
         return self._steps_left <= 0
 
     def returned(self, outputs: Any) -> None:
-        """A training step has returned this, as `on_train_batch_end` is told."""
+        """Sets the outputs of a training step, as `on_train_batch_end` receives them."""
         loss = loss_of(outputs)
         self._loss = loss.detach() if loss is not None else None
         self._steps_left -= loss is None  # a module that returns none has none to be found
 
     def set_series(self, name: str) -> None:
-        """The loss is recorded as it was returned, under this name."""
+        """Sets the one series under which the returned loss is recorded."""
         self._steps_left = 0
         self._verification.say_evidence(frozenset({name}))
 
@@ -254,11 +254,11 @@ class ReturnedLoss:
 
 
 def loss_of(outputs: Any) -> torch.Tensor | None:
-    """The loss in what `on_train_batch_end` is told of a step; None where there is none."""
+    """The loss in the outputs that `on_train_batch_end` receives; None where there is none."""
     loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
     return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
 
 
 def _is_equal(logged: torch.Tensor, loss: torch.Tensor) -> bool:
-    """Bit for bit, in the type of the loss: Lightning keeps what is logged in 32 bits at least."""
+    """Whether both are equal in the dtype of the loss: Lightning stores logged values in at least 32 bits."""
     return bool(torch.equal(logged.detach().to(loss.dtype).reshape(()), loss.reshape(()).to(logged.device)))

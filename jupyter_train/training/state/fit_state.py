@@ -1,7 +1,7 @@
-"""What a fit needs besides Lightning's own checkpoint to go on exactly where it was.
+"""The state that an exact resume needs besides Lightning's checkpoint.
 
-Lightning leaves out: random state, gradients that are being accumulated, the running means of the epoch, metric
-objects, the values callbacks look at, and whether early stopping has decided already.
+Lightning leaves out: random state, accumulated gradients, the running means of the epoch, metric objects,
+`callback_metrics`, and whether early stopping has decided to stop. All private names below are of Lightning 2.6.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CURRENT_AND_TOTAL = {"current", "total"}
 
 
 def capture(trainer: pl.Trainer, moment: SafePoint) -> dict[str, Any]:
-    """Everything but the random state; tensors are shared with the fit, not copied."""
+    """That state without the random state; tensors are shared with the fit, not copied."""
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
     return {
@@ -43,7 +43,7 @@ def capture(trainer: pl.Trainer, moment: SafePoint) -> dict[str, Any]:
 
 
 def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
-    """Puts a captured state back into a fit whose loops and weights are those of the checkpoint."""
+    """Restores a captured state into a fit whose loops and weights are those of the checkpoint."""
     module = trainer.lightning_module
     epoch_loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
@@ -51,7 +51,7 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
     restore_metric_states(module, state["metrics"])
     if state["moment"] != SafePoint.BETWEEN_EPOCHS:
         _restore_results(trainer, epoch_loop._results, state["results"])
-        connector._first_loop_iter = False  # else the first batch would begin the epoch's means anew
+        connector._first_loop_iter = False  # else the first batch would reset the epoch's means
     for name in ("callback_metrics", "logged_metrics", "progress_bar_metrics"):
         getattr(connector, f"_{name}").update(state[name])
     for key, count in state["batches_seen"].items():
@@ -59,13 +59,13 @@ def restore(trainer: pl.Trainer, state: dict[str, Any]) -> None:
     if state["has_stopped_early"]:
         trainer.should_stop = True
     fit_loop: Any = trainer.fit_loop
-    # with `reload_dataloaders_every_n_epochs`, loaders are asked for anew when they would have been
+    # with `reload_dataloaders_every_n_epochs`, loaders are requested when they would have been
     fit_loop._last_train_dl_reload_epoch = state["loaded_at"]["train"]
     epoch_loop.val_loop._last_val_dl_reload_epoch = state["loaded_at"]["validation"]
 
 
 def _gradients(trainer: pl.Trainer) -> dict[str, torch.Tensor]:
-    """Gradients that the next step adds to; none where it begins with an empty slate."""
+    """Gradients that the next batch adds to; empty where it starts from zero."""
     module = trainer.lightning_module
     is_whole = module.automatic_optimization and not trainer.fit_loop._should_accumulate()
     if is_whole:
@@ -151,9 +151,9 @@ def _has_stopped_early(trainer: pl.Trainer) -> bool:
 
 
 def drop_unfinished(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
-    """Lightning's own record of its loops, with nothing in it begun and not ended.
+    """Lightning's progress of its loops, without what has begun and not ended.
 
-    The epoch that is running stays so; a batch, an optimizer step or a validation that was broken off never began.
+    The running epoch stays; an interrupted batch, optimizer step or validation has never begun.
     """
     fit = {
         key: _drop_unfinished(value) if "progress" in key and key != "epoch_progress" else value

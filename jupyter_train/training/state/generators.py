@@ -1,4 +1,4 @@
-"""Finds random generators that belong to an object of the user's: no seed of a run reaches them."""
+"""Finds random generators inside user objects, which the run's seed does not reach."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 import torch
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
-#: Those that `seed_everything` reaches.
+#: The global generators, which `seed_everything` seeds.
 _GLOBAL: tuple[Any, ...] = (np.random.mtrand._rand, getattr(random, "_inst", None), torch.default_generator)
-#: How many objects inside each other are looked into, how many items of a container, and how many objects in all.
+#: Limits of the search: nesting, items of a container, and objects in all.
 _MAX_DEPTH, _MAX_ITEMS, _MAX_OBJECTS = 3, 32, 2_000
 
 
 def find_generators(owner: Any, others: Sequence[Any] = ()) -> list[str]:
-    """Where an object keeps generators, as attributes are written: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
+    """Paths of the generators inside an object: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
 
-    Looks into attributes, small containers, closures and partial functions; what is global is nobody's own.
+    Searches attributes, small containers, closures and partial functions; ignores global generators.
 
     Args:
         owner: The object.
-        besides: What is looked at by itself, and so not as a part of this one.
+        others: Objects that are searched separately, and so not as parts of this one.
     """
     paths: dict[int, str] = {}
     seen = {id(part) for part in others if part is not owner}
@@ -49,7 +49,7 @@ def _search(owner: Any, path: str, depth: int, paths: dict[int, str], seen: set[
 
 
 def _children(owner: Any) -> Iterator[tuple[str, Any]]:
-    """What lies directly inside an object, each with how it is reached."""
+    """The direct children of an object, each with the suffix of its path."""
     if isinstance(owner, str | bytes | int | float | torch.Tensor | np.ndarray | type | ModuleType | None):
         return
     if isinstance(owner, list | tuple):

@@ -33,7 +33,7 @@ def capture() -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Puts a captured state back; GPUs that are not there any more are left out."""
+    """Restores a captured state; GPUs that no longer exist are left out."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
@@ -45,7 +45,7 @@ def restore(state: dict[str, Any]) -> None:
 
 
 def is_equal_except_torch(left: dict[str, Any], right: dict[str, Any]) -> bool:
-    """True when Python's and numpy's generators have not moved between two captures."""
+    """True where Python's and numpy's generators are equal in two captures."""
     same_python = torch.equal(left["python"][1], right["python"][1]) and left["python"][2] == right["python"][2]
     return bool(
         same_python and torch.equal(left["numpy"][1], right["numpy"][1]) and left["numpy"][2:] == right["numpy"][2:]
@@ -53,7 +53,7 @@ def is_equal_except_torch(left: dict[str, Any], right: dict[str, Any]) -> bool:
 
 
 def derive_seed(*numbers: int) -> int:
-    """A seed that follows from numbers, each of them from 0 to 2**63: the same everywhere, unlike Python's `hash`.
+    """A seed derived from numbers, each from 0 to 2**63: the same in every process, unlike Python's `hash`.
 
     Source: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
     """
@@ -69,14 +69,14 @@ _MASK = (1 << 64) - 1
 
 
 def seed_sample(seed: int) -> None:
-    """Seeds the three generators that datasets draw from; cheaper than `seed_everything` by far."""
+    """Seeds the generators of Python, numpy and torch on the CPU; much cheaper than `seed_everything`."""
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
     _GENERATOR.manual_seed(seed)
 
 
 class PreservedRandomState:
-    """The random state of this process, put back on leaving."""
+    """Restores the random state of this process on leaving."""
 
     def __enter__(self) -> None:
         self._python, self._numpy, self._torch = random.getstate(), np.random.get_state(), torch_state()
@@ -88,13 +88,13 @@ class PreservedRandomState:
 
 
 class RandomStream:
-    """A random state of its own: while entered, Python's, numpy's and torch's draws come from it, and go on in it.
+    """A separate random state: while entered, Python's, numpy's and torch's draws come from it, and advance it.
 
     Entering and leaving takes some 40 microseconds, nearly all of them Python's generator; 200 while numpy is drawn
     from.
 
     Args:
-        seed: Where the stream begins.
+        seed: Seed of the stream.
     """
 
     def __init__(self, seed: int) -> None:
@@ -118,10 +118,10 @@ class RandomStream:
 
 
 class _NumpyStream:
-    """numpy's part of a stream, which begins with the state there is.
+    """numpy's part of a stream, which begins with the current state.
 
-    numpy takes a tenth of a millisecond to give its whole state, in which lies the second of a pair of normal numbers
-    too. Once nothing has been drawn for a while, its words alone are put aside, until something is.
+    numpy takes a tenth of a millisecond to return its complete state, which includes the second of a pair of normal
+    numbers. Once nothing has been drawn for a while, only the words of the generator are saved, until something is.
     """
 
     _WHILE = 4
@@ -133,13 +133,13 @@ class _NumpyStream:
         self._entered: bytes | None = None
 
     def enter(self) -> None:
-        """What is drawn from now on comes from here."""
+        """Makes numpy draw from this stream."""
         self._outer = self._now()
         self._set(self._own)
         self._entered = _mt19937_words()
 
     def leave(self) -> None:
-        """What is drawn from now on comes from where it came from before."""
+        """Makes numpy draw from the outer state again."""
         state_on_leaving = _mt19937_words()
         has_drawn = state_on_leaving is None or state_on_leaving != self._entered
         self._left_alone = 0 if has_drawn else self._left_alone + 1
@@ -167,7 +167,7 @@ def _mt19937_address() -> int:
 
 
 def _mt19937_words() -> bytes | None:
-    """The words of numpy's global generator; None where somebody has put one of another kind there."""
+    """The words of numpy's global generator; None where it has been replaced by one of another kind."""
     if type(np.random.get_bit_generator()) is not np.random.MT19937:  # type: ignore[attr-defined]
         return None
     return ctypes.string_at(_mt19937_address(), _MT19937_BYTES)

@@ -1,4 +1,4 @@
-"""Random state: seeds everything for a run, and puts the kernel's own state back afterwards."""
+"""Seeds a run, and restores the kernel's random state afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
 
 def draw_seed() -> int:
-    """A fresh seed that numpy and torch accept; does not touch any generator."""
+    """A random seed from 0 to 2**32 - 1; uses no generator that training uses."""
     return secrets.randbelow(2**32)
 
 
@@ -25,7 +25,7 @@ def seed_all(seed: int) -> None:
 
 
 class KernelRandomState:
-    """The random state of the kernel at one moment."""
+    """The kernel's random state when this was created."""
 
     def __init__(self) -> None:
         self._python = random.getstate()
@@ -35,7 +35,7 @@ class KernelRandomState:
         self._variables = {name: os.environ.get(name) for name in _VARIABLES}
 
     def restore(self) -> None:
-        """Puts the state back."""
+        """Restores the state."""
         random.setstate(self._python)
         np.random.set_state(self._numpy)
         torch.set_rng_state(self._torch)

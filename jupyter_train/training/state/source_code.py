@@ -1,4 +1,4 @@
-"""The sources of the classes that are trained: a resumed run must not go on with another model unawares."""
+"""The source code of trained classes, so that a run is not silently resumed with a changed model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_train.store.redacted_source import mask_source
 
 _MAX_LINES = 24
-#: Classes of these packages are told apart by the packages' versions.
+#: Classes of these packages are compared by the packages' versions.
 _LIBRARIES = (
     "torch",
     "pytorch_lightning",
@@ -31,11 +31,11 @@ _LIBRARIES = (
 
 
 def read_sources(objects: dict[str, Any], keeps_text: bool) -> dict[str, dict[str, str]]:
-    """Class, SHA-256 and text of the source behind each object; objects of libraries are left out.
+    """Class, SHA-256 and text of the source of each object's class; classes of libraries are left out.
 
     Args:
-        objects: What is trained, by the word for it: `model`, `data`.
-        keeps_text: Whether the record may hold the text, secrets masked.
+        objects: Objects by their role: `model`, `data`.
+        keeps_text: Whether to include the text, secrets masked.
     """
     sources = {}
     for name, item in objects.items():
@@ -58,9 +58,9 @@ def _hash(text: str) -> str:
 
 
 def _class_sources(kind: type) -> str:
-    """The source of a class and of those it is derived from, as far as they are the user's; empty where one is unknown.
+    """The sources of a class and its user-defined bases; empty where one is unknown.
 
-    A process of its own does not know the cells of a notebook: what it knows of a class must not look like all of it.
+    A detached process does not have the cells of a notebook: a part of the sources must not pass for all of them.
     """
     texts = [_class_source(base) for base in kind.__mro__ if _package_of(base) not in _LIBRARIES]
     return "\n".join(texts) if all(texts) else ""
@@ -71,7 +71,7 @@ def _package_of(kind: type) -> str:
 
 
 def _class_source(kind: type) -> str:
-    """The source of one class; empty where there is none."""
+    """The source of one class; empty where it is unknown."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):  # a class of a notebook belongs to no file
@@ -79,7 +79,7 @@ def _class_source(kind: type) -> str:
 
 
 def _source_in_cell(kind: type) -> str:
-    """The source of a class that a cell of a notebook defines: its methods know which."""
+    """The source of a class defined in a notebook cell, found by the code objects of its methods."""
     for function in _functions_of(kind):
         line = function.__code__.co_firstlineno
         cell = "".join(linecache.getlines(function.__code__.co_filename))
@@ -94,7 +94,7 @@ def _source_in_cell(kind: type) -> str:
 
 
 def _functions_of(kind: type) -> Iterator[FunctionType]:
-    """The functions that a class defines itself."""
+    """The functions defined in a class's own body."""
     for value in vars(kind).values():
         function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
         if isinstance(function, FunctionType) and function.__module__ == kind.__module__:
@@ -102,7 +102,7 @@ def _functions_of(kind: type) -> Iterator[FunctionType]:
 
 
 def _sources_as_earlier_releases(kind: type) -> str:
-    """The source as earlier releases took it, whose runs shall go on: without what cells define, and with Fabric's."""
+    """The sources as earlier releases hashed them, for resuming their runs: without cells, with Lightning Fabric."""
     texts = []
     for base in kind.__mro__:
         if _package_of(base) in _LIBRARIES and _package_of(base) != "lightning_fabric":
@@ -113,11 +113,11 @@ def _sources_as_earlier_releases(kind: type) -> str:
 
 
 def source_diff(recorded: dict[str, Any], objects: dict[str, Any], keeps_text: bool) -> list[str]:
-    """What has changed since a record of sources was made: a line each, followed by the lines that differ.
+    """A line for each source that has changed since a record, followed by the changed lines.
 
     Args:
-        before: The record.
-        objects: What is trained now, by the word for it.
+        recorded: The record.
+        objects: The current objects by their role.
         keeps_text: Whether the text may be shown, secrets masked.
     """
     lines = []

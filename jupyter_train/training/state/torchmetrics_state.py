@@ -1,4 +1,4 @@
-"""States of torchmetrics objects, and of their wrappers and collections: no part of a module's weights."""
+"""States of torchmetrics objects, their wrappers and collections, which are not in a module's `state_dict`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from torch import nn
 from torchmetrics import Metric, MetricCollection, MetricTracker
 
-#: More values than these are not copied before every validation.
+#: States with more values are not copied before every validation.
 _MAX_HELD = 1_000_000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor)
 _CPU = torch.device("cpu")
 
 
 class _EmptyMetric(Metric):
-    """Has what every metric has: settings, caches that follow from the states, and functions."""
+    """Has only the attributes of every metric: settings, caches and functions."""
 
     def update(self) -> None:
-        """Takes nothing."""
+        """Does nothing."""
 
     def compute(self) -> None:
-        """Gives nothing."""
+        """Returns nothing."""
 
 
 _COMMON_ATTRIBUTES = frozenset(vars(_EmptyMetric()))
@@ -37,7 +37,7 @@ def metric_states(module: pl.LightningModule) -> dict[str, Any]:
 
 
 def copy_metric_states(module: pl.LightningModule) -> dict[str, Any] | None:
-    """Copies of the states, which a validation changes; None where they are large, or hold more than tensors."""
+    """Copies of the states on the CPU; None where they are large, or hold more than tensors."""
     states_by_name = metric_states(module)
     states = [value for item in states_by_name.values() for value in item.get("states", {}).values()]
     tensors = [item for value in states for item in (value if isinstance(value, list) else [value])]
@@ -50,7 +50,7 @@ def copy_metric_states(module: pl.LightningModule) -> dict[str, Any] | None:
 
 
 def restore_metric_states(module: pl.LightningModule, kept: dict[str, Any]) -> None:
-    """Puts kept states into the objects of the same names; a tracker gets as many copies as it had."""
+    """Restores states into the objects of the same names; a tracker gets as many copies as it had."""
     for name, metric in [*_metric_objects(module)]:
         for _ in range(kept.get(name, {}).get("length", 0) - (len(metric) if isinstance(metric, MetricTracker) else 0)):
             metric.append(deepcopy(metric._base_metric))
@@ -61,14 +61,14 @@ def restore_metric_states(module: pl.LightningModule, kept: dict[str, Any]) -> N
     if lost:
         names = ", ".join(f"`{name}`" for name in lost)
         warnings.warn(
-            f"the checkpoint has states of the metrics {names}, which the model has no longer: they are left out; "
-            "make them in the model's `__init__`, under these names, to go on with them",
+            f"the checkpoint has states of the metrics {names}, which the model no longer has: they are left out; "
+            "make them in the model's `__init__`, under these names, to restore them",
             stacklevel=2,
         )
 
 
 def copy_to_device(value: Any, device: torch.device) -> Any:
-    """A copy of tensors, and of lists, tuples and dicts of them, on a device; anything else as it is."""
+    """A copy of tensors, and of lists, tuples and dicts of them, on a device; other values unchanged."""
     if isinstance(value, torch.Tensor):
         return value.to(device, copy=True)
     if type(value) in (list, tuple):
