@@ -31,7 +31,8 @@ from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.data.single_row_batches import SingleRowBatches
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
 from jupyter_train.training.lightning.ddp import NoCommandChannel
-from jupyter_train.training.lightning.safe_points import after, before, is_tested, listen
+from jupyter_train.training.lightning.patches import LoopPatches, Moment, is_tested
+from jupyter_train.training.lightning.safe_points import notify
 from jupyter_train.training.lightning.step_metrics import StepMetrics
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.logging.run_logger import RunLogger
@@ -115,14 +116,19 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
     single_rows = SingleRowBatches(source.uses_batch_size)
     with capture_lightning_output(writer.log, tell):
         try:
-            trainer = _build(context, checkpoint, commands)
+            patches = _build(context, checkpoint, commands)
             if is_tested():
-                single_rows.watch(trainer)
+                single_rows.register(patches)
+            patches.install()
         except Exception as err:  # noqa: BLE001  a callback or logger of the user's was refused: recorded, raised
             return RunResult(status=RunStatus.FAILED, message=error_summary(err), error=err)
-        result = _train(trainer, module, source, context, commands)
-        single_rows.remove_hooks()
-        _finish(trainer, checkpoint, result, writer)
+        trainer = patches.trainer
+        try:
+            result = _train(trainer, module, source, context, commands)
+            single_rows.remove_hooks()
+            _finish(trainer, checkpoint, result, writer)
+        finally:
+            patches.remove()
         if result.status is not RunStatus.FINISHED and not context.is_trial:
             _let_go()
     return result
@@ -140,7 +146,7 @@ def _watch(checkpoint: RunCheckpoint, commands: FitCommands, observer: RunObserv
     checkpoint.is_worth_keeping = observer.keeps
 
 
-def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands) -> pl.Trainer:
+def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands) -> LoopPatches:
     config, writer = context.config, context.writer
     logger = RunLogger(writer, context.folder, context.record.ref, config.record_every)
     if context.checkpoint is not None:  # what is logged before the first step, in a validation, belongs there too
@@ -157,46 +163,46 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
         )
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         trainer.loggers = [logger]  # Lightning has put one in its place that forgets everything
-    refuse_model_callbacks(trainer)
+    patches = commands.patches = LoopPatches(trainer)
+    refuse_model_callbacks(patches)
     recorder = Recorder(writer, logger, commands, context.interrupt, checkpoint)
     pace: Any = trainer
     pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())
     if is_tested():
         if config.engine == "lean":
-            engine.install(trainer, lambda reason: _tell_engine(reason, trainer, context))
-        recorder.use_safe_points(StepMetrics(trainer, logger, bool(others)))
-        # before the recorder may take a checkpoint there
-        after(trainer.fit_loop.epoch_loop, "on_run_start", lambda _fetcher: checkpoint.note_epoch_start(trainer))
-        listen(trainer, recorder)
+            engine.register(patches, lambda reason: _tell_engine(reason, trainer, context))
+        recorder.use_safe_points(StepMetrics(patches, logger, bool(others)))
+        patches.register(Moment.EPOCH_READY, lambda _fetcher: checkpoint.note_epoch_start(trainer))
+        notify(patches, recorder)
         if context.is_owner:
             recorder.record_evidence(hashes=not context.is_trial)
-        _put_in_order(trainer, context, checkpoint)
+        _put_in_order(patches, context, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
         writer.event("warning", text)
     # first, so that it sees an Interrupt before anything else spends time on the batch
     pace.callbacks.insert(0, recorder)
-    return trainer
+    return patches
 
 
-def _put_in_order(trainer: pl.Trainer, context: FitContext, checkpoint: RunCheckpoint) -> None:
+def _put_in_order(patches: LoopPatches, context: FitContext, checkpoint: RunCheckpoint) -> None:
     """The order of samples follows from the seed; a resumed fit goes on in the middle of it."""
-    start = context.checkpoint
+    trainer, start = patches.trainer, context.checkpoint
     seed = context.config.seed
     assert seed is not None
     by_index = context.config.engine == "lean"
     earlier = start.run_state["orders"] if start is not None else None
     orders = LoaderOrders(seed, start.batches if start is not None else 0, by_index, earlier)
-    orders.watch(trainer)
+    orders.register(patches)
     orders.on_remark = lambda line: _tell_remark(line, context.writer, trainer.global_step)
     checkpoint.add_state(lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt})
     if start is not None:
-        start.prepare(trainer, orders, context.config)
+        start.prepare(patches, orders, context.config)
         checkpoint.prepare_resume()
     if context.writer.verification is not None:
         context.writer.verification.remarks = orders.remarks
     if start is None:  # else the first attempt has said it
-        before(trainer.fit_loop, "on_run_start", lambda: _tell_remarks(orders, context.writer))
+        patches.register(Moment.REPORT_SAMPLE_ORDER, lambda: _tell_remarks(orders, context.writer))
 
 
 def _tell_engine(reason: str | None, trainer: pl.Trainer, context: FitContext) -> None:

@@ -20,7 +20,7 @@ from jupyter_train.exceptions import OptionError
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.lightning_io import AtomicCheckpointIO
 from jupyter_train.training.lightning.ddp import check_ranks, is_ddp, strategy_for_processes
-from jupyter_train.training.lightning.safe_points import after, is_tested
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.logging.console import capture_lightning_output
 
 _LIGHTNING_LOG_EVERY = 50
@@ -132,14 +132,12 @@ def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
     return callbacks
 
 
-def refuse_model_callbacks(trainer: pl.Trainer) -> None:
+def refuse_model_callbacks(patches: LoopPatches) -> None:
     """Lets a fit fail in one line where the module's `configure_callbacks` gives one of the package `lightning`.
 
     Seen when Lightning attaches them: the method may have effects, so it is not called for it.
     """
-    if not is_tested():
-        return
-    connector: Any = trainer._callback_connector
+    trainer = patches.trainer
 
     def refuse() -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
@@ -149,7 +147,7 @@ def refuse_model_callbacks(trainer: pl.Trainer) -> None:
             callbacks[:] = [one for one in callbacks if isinstance(one, pl.Callback)]
             raise
 
-    after(connector, "_attach_model_callbacks", refuse)
+    patches.register(Moment.CALLBACKS_ATTACHED, refuse)
 
 
 def user_loggers(config: TrainConfig) -> list[Any]:

@@ -17,7 +17,7 @@ import pytest
 import pytorch_lightning as pl
 
 from jupyter_train.training import engine
-from jupyter_train.training.lightning.safe_points import is_tested
+from jupyter_train.training.lightning.patches import is_tested
 
 
 class LeanEverywhere:

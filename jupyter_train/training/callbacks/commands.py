@@ -23,6 +23,7 @@ from jupyter_train.training.checkpoints.callback import RunCheckpoint
 from jupyter_train.training.interrupt import InterruptWatch, StopTraining
 from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.learning_rate import set_learning_rate
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 
 _PAUSED_POLL_INTERVAL_S = 0.05
 #: Applied as soon as a batch has ended: Lightning decides right then whether to stop and whether to validate.
@@ -50,6 +51,7 @@ class FitCommands:
         interrupt: InterruptWatch,
     ) -> None:
         self.stopped = ""
+        self.patches: LoopPatches | None = None
         self.paused_s = 0.0
         self._channel = channel
         self._queue = queue
@@ -64,7 +66,7 @@ class FitCommands:
             "stop": self._stop,
             HALT: self._halt,
             "checkpoint": self._take_checkpoint,
-            "validate": _validate,
+            "validate": self._validate,
             "set_lr": self._set_lr,
             "set_max_epochs": _set_max_epochs,
             "set_patience": _set_patience,
@@ -207,6 +209,17 @@ class FitCommands:
             self._rates_to_hold.append(arguments)
         return text
 
+    def _validate(self, trainer: pl.Trainer) -> str:
+        """Makes a validation due after this batch, once."""
+        if trainer.validating or trainer.sanity_checking:
+            raise CommandRefusedError("the run is validating already")
+        if not trainer.enable_validation:
+            raise CommandRefusedError("there is no validation data, or no `validation_step`")
+        if self.patches is None or not hasattr(trainer.fit_loop.epoch_loop, "_should_check_val_fx"):
+            raise CommandRefusedError("this pytorch-lightning release has no way to validate out of turn")
+        self.patches.replace_once(Moment.VALIDATION_DUE, lambda _fetcher: True)
+        return "validation requested"
+
     def _take_checkpoint(self, trainer: pl.Trainer) -> str:
         try:
             return f"checkpoint {self._checkpoint.save_now(trainer)} written"
@@ -237,21 +250,3 @@ def _set_patience(trainer: pl.Trainer, patience: int) -> str:
     for stopper in stoppers:
         stopper.patience = patience
     return f"patience set to {patience}"
-
-
-def _validate(trainer: pl.Trainer) -> str:
-    """Makes a validation due after this batch, once."""
-    epoch_loop: Any = trainer.fit_loop.epoch_loop
-    if trainer.validating or trainer.sanity_checking:
-        raise CommandRefusedError("the run is validating already")
-    if not trainer.enable_validation:
-        raise CommandRefusedError("there is no validation data, or no `validation_step`")
-    if not hasattr(epoch_loop, "_should_check_val_fx"):
-        raise CommandRefusedError("this pytorch-lightning release has no way to validate out of turn")
-
-    def once(_fetcher: Any) -> bool:
-        del epoch_loop._should_check_val_fx  # the class's own holds again
-        return True
-
-    epoch_loop._should_check_val_fx = once
-    return "validation requested"

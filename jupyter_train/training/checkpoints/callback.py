@@ -22,7 +22,8 @@ from jupyter_train.training.checkpoints.ranking import Ranking
 from jupyter_train.training.checkpoints.schedule import Schedule
 from jupyter_train.training.checkpoints.snapshots import SnapshotTaker
 from jupyter_train.training.interrupt import AbortTraining, StopTraining
-from jupyter_train.training.lightning.safe_points import SafePoint, ends_inside_an_epoch, is_tested
+from jupyter_train.training.lightning.patches import is_tested
+from jupyter_train.training.lightning.safe_points import SafePoint, ends_inside_an_epoch
 from jupyter_train.training.lightning.unused_hooks import drop_unused_hooks
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,8 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.training.checkpoints.format import RUN_STATE_KEY
 from jupyter_train.training.data.loader_position import LoaderOrders
-from jupyter_train.training.lightning.safe_points import SafePoint, once
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
+from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state, rng_state
 
 
@@ -68,39 +68,35 @@ class StartPoint:
         progress = self.content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
         return 0 if self.moment is SafePoint.BETWEEN_EPOCHS else int(progress["completed"])
 
-    def prepare(self, trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig) -> None:
-        """Makes a trainer that has not begun go on from here; it must be given `path` as its `ckpt_path`."""
-        fit_loop: Any = trainer.fit_loop
-        epoch_loop: Any = fit_loop.epoch_loop
-        strategy: Any = trainer.strategy
+    def prepare(self, patches: LoopPatches, orders: LoaderOrders, config: TrainConfig) -> None:
+        """Makes a trainer that is not yet fitting resume from here; `fit` must get `path` as its `ckpt_path`."""
+        trainer = patches.trainer
+        epoch_loop: Any = trainer.fit_loop.epoch_loop
         content = {name: value for name, value in self.content.items() if name != RUN_STATE_KEY}
-        strategy.load_checkpoint = lambda *_, **__: content
+        patches.register(Moment.READ_CHECKPOINT, lambda _lightning, *_, **__: content)
         trainer.num_sanity_val_steps = 0
         self._keep_epochs(trainer)  # else a fit that was made longer while it ran would be over before it begins
         if self.moment is SafePoint.BETWEEN_EPOCHS:
-            once(fit_loop, "on_advance_start", lambda theirs: self._enter_epoch(theirs, trainer, orders, config))
+            patches.register(Moment.RESUME_EPOCH, lambda: self._enter_epoch(trainer, orders, config), once=True)
             return
         steps = epoch_loop.max_steps
         if steps != -1:
             epoch_loop.max_steps = steps + 1  # else a fit that was killed at its last step would skip the epoch's end
-        once(epoch_loop, "reset", lambda _theirs: _reset(trainer, steps))
-        once(epoch_loop, "on_run_start", lambda theirs: self._enter_batches(theirs, trainer, orders, config))
+        patches.register(Moment.RESUME_PROGRESS, lambda _lightning: _reset(trainer, steps), once=True)
+        patches.register(Moment.RESUME_LOADERS, lambda _fetcher: self._restore_loaders(trainer, orders), once=True)
+        patches.register(Moment.RESUME_STATE, lambda _fetcher: self._enter_batches(trainer, config), once=True)
 
-    def _enter_epoch(
-        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
-    ) -> None:
+    def _enter_epoch(self, trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig) -> None:
         _forget_restart(trainer)
         orders.restore(is_mid_epoch=False, is_first_process=trainer.is_global_zero)
         trainer.fit_loop._resuming_from_checkpoint = False  # the epoch begins as any other, with a new pass
         self._restore(trainer, config)
-        theirs()
 
-    def _enter_batches(
-        self, theirs: Callable[[], None], trainer: pl.Trainer, orders: LoaderOrders, config: TrainConfig
-    ) -> None:
+    def _restore_loaders(self, trainer: pl.Trainer, orders: LoaderOrders) -> None:
         orders.restore(is_mid_epoch=True, is_first_process=trainer.is_global_zero)
         orders.remark(self._loader_remarks(trainer))
-        theirs()
+
+    def _enter_batches(self, trainer: pl.Trainer, config: TrainConfig) -> None:
         self._restore(trainer, config)
         if self.moment is SafePoint.BEFORE_VALIDATION:
             fit_loop: Any = trainer.fit_loop

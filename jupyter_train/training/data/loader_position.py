@@ -19,7 +19,7 @@ from jupyter_train.training.data.sample_order import (
     order_seed,
     sample_order_of,
 )
-from jupyter_train.training.lightning.safe_points import before
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.state.rng_state import PreservedRandomState
 
 _TRAIN, _VALIDATION = "train", "validation"
@@ -52,22 +52,21 @@ class LoaderOrders:
         self._orders: dict[str, list[SampleOrder | _SkippedBatches | None]] = {_TRAIN: [], _VALIDATION: []}
         self._validation_start: list[list[int]] = []
 
-    def watch(self, trainer: pl.Trainer) -> None:
-        """Wraps `strategy.process_dataloader`, which Lightning calls with each of the user's loaders."""
-        strategy: Any = trainer.strategy
-        process_dataloader = strategy.process_dataloader
+    def register(self, patches: LoopPatches) -> None:
+        """Registers the sample order of every loader that Lightning gets from the user."""
+        trainer = patches.trainer
+        val_loop = trainer.fit_loop.epoch_loop.val_loop
 
-        def process(loader: Any) -> Any:
+        def make(process_dataloader: Callable[[Any], Any], loader: Any) -> Any:
             stage = _TRAIN if trainer.training else _VALIDATION
             epochs: Any = trainer.fit_loop.epoch_progress.current
             return self._ordered(process_dataloader(loader), stage, epochs.processed)
 
-        strategy.process_dataloader = process
-        before(trainer.fit_loop, "setup_data", lambda: self._forget(_TRAIN, trainer.fit_loop))
-        val_loop = trainer.fit_loop.epoch_loop.val_loop
-        before(val_loop, "setup_data", lambda: self._forget(_VALIDATION, val_loop))
-        before(trainer.fit_loop.epoch_loop, "on_run_start", lambda: self._begin_epoch(trainer))
-        before(val_loop, "run", self._begin_validation)
+        patches.register(Moment.MAKE_LOADER, make)
+        patches.register(Moment.BEFORE_TRAIN_LOADERS, lambda: self._forget(_TRAIN, trainer.fit_loop))
+        patches.register(Moment.BEFORE_VALIDATION_LOADERS, lambda: self._forget(_VALIDATION, val_loop))
+        patches.register(Moment.PLACE_TRAIN_LOADERS, lambda _fetcher: self._begin_epoch(trainer))
+        patches.register(Moment.PLACE_VALIDATION_LOADERS, self._begin_validation)
 
     def _forget(self, stage: str, loop: Any) -> None:
         """Lightning may reload DataLoaders every few epochs; they are counted from the first again."""

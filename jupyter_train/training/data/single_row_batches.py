@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torch.utils.hooks import RemovableHandle
 
 from jupyter_train.exceptions import DataError
-from jupyter_train.training.lightning.safe_points import after, before
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 
 
 class SingleRowBatches:
@@ -30,10 +30,10 @@ class SingleRowBatches:
             self._fix = "give the DataLoader `drop_last=True`, or another `batch_size`"
         self._handles: list[RemovableHandle] = []
 
-    def watch(self, trainer: pl.Trainer) -> None:
-        """Checks the first batch of the trainer's fit."""
-        before(trainer.fit_loop, "on_run_start", lambda: self._add_hooks(trainer))
-        after(trainer.fit_loop.epoch_loop, "on_advance_end", lambda _fetcher: self.remove_hooks())
+    def register(self, patches: LoopPatches) -> None:
+        """Registers the check of the first batch of a fit."""
+        patches.register(Moment.CHECK_FIRST_BATCH, lambda: self._add_hooks(patches.trainer))
+        patches.register(Moment.FIRST_BATCH_DONE, lambda _fetcher: self.remove_hooks())
 
     def remove_hooks(self) -> None:
         """Removes the forward hooks."""

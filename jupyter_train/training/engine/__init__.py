@@ -10,6 +10,6 @@ Modules: `eligibility` decides, `loop` runs an epoch, `step` a batch, whose `clo
 writes to, `transfer` moves batches.
 """
 
-from jupyter_train.training.engine.loop import install
+from jupyter_train.training.engine.loop import install, register
 
-__all__ = ["install"]
+__all__ = ["install", "register"]

@@ -18,6 +18,8 @@ from pytorch_lightning.trainer.connectors.logger_connector.result import _get_de
 from pytorch_lightning.utilities.data import extract_batch_size
 from torchmetrics import Metric
 
+from jupyter_train.training.lightning.patches import replace_log, restore_log
+
 _FLOATS = (torch.float32, torch.float64)
 
 
@@ -259,8 +261,7 @@ def log_through(module: pl.LightningModule, cache: ResultCache) -> Iterator[None
     global _lightning_log
     with _LOCK:
         if not _CACHES:
-            _lightning_log = pl.LightningModule.log
-            pl.LightningModule.log = _log  # type: ignore[method-assign]
+            _lightning_log = replace_log(_log)
         outer_cache = _CACHES.get(id(module))
         _CACHES[id(module)] = cache
     try:
@@ -271,8 +272,8 @@ def log_through(module: pl.LightningModule, cache: ResultCache) -> Iterator[None
                 del _CACHES[id(module)]
             else:
                 _CACHES[id(module)] = outer_cache
-            if not _CACHES and pl.LightningModule.log is _log:
-                pl.LightningModule.log = _lightning_log  # type: ignore[method-assign]
+            if not _CACHES:
+                restore_log(_log, _lightning_log)
 
 
 def _log(

@@ -15,65 +15,72 @@ from jupyter_train.training.engine.hooks import Hooks
 from jupyter_train.training.engine.log_cache import ResultCache, log_through
 from jupyter_train.training.engine.step import Step
 from jupyter_train.training.engine.transfer import Transfer, batch_reader
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 
 
-def install(trainer: pl.Trainer, report: Callable[[str | None], None]) -> None:
-    """Makes a trainer's fit take the lean loop, where it can.
+def install(trainer: pl.Trainer, report: Callable[[str | None], None]) -> LoopPatches:
+    """Patches a trainer so that its fit takes the lean loop where it can; see `register`."""
+    patches = LoopPatches(trainer)
+    register(patches, report)
+    patches.install()
+    return patches
 
-    Must come before anything else that wraps the loops of this trainer.
+
+def register(patches: LoopPatches, report: Callable[[str | None], None]) -> None:
+    """Registers the lean loop for a trainer that is not yet fitting.
 
     Args:
-        trainer: Not yet fitting, of a Lightning release whose loops are known.
+        patches: Of the trainer.
         report: Called with the reason for Lightning's own loop, None for the lean loop: when the first epoch begins
             and when that changes, once per reason.
     """
-    _Engine(trainer, report)
+    _Engine(patches, report)
 
 
 class _Engine:
     """Decides at every epoch which loop is taken."""
 
-    def __init__(self, trainer: pl.Trainer, report: Callable[[str | None], None]) -> None:
-        loop: Any = trainer.fit_loop.epoch_loop
-        self._trainer = trainer
+    def __init__(self, patches: LoopPatches, report: Callable[[str | None], None]) -> None:
+        self._patches = patches
+        self._trainer = patches.trainer
         self._report_reason = report
         self._reported: set[str | None] = set()
         self._cache: ResultCache | None = None
-        self._lightning = loop.run, loop.on_advance_end, loop.val_loop.run
-        self._advance_end: Callable[[Any], None] = loop.on_advance_end
-        loop.run = self._run
-        loop.on_advance_end = lambda fetcher: self._advance_end(fetcher)
-        loop.val_loop.run = self._validate
+        self._epoch: _Epoch | None = None
+        patches.register(Moment.RUN_EPOCH, self._run_epoch)
+        patches.register(Moment.END_BATCH, self._end_batch)
+        patches.register(Moment.RUN_VALIDATION, self._run_validation)
 
-    def _run(self, fetcher: Any) -> None:
+    def _run_epoch(self, lightning_run: Callable[[Any], None], fetcher: Any) -> None:
         selector = LoopSelector(self._trainer)
         self._report(selector.reason)
-        run, advance_end, _ = self._lightning
-        self._advance_end = advance_end
+        self._epoch = None
         if selector.reason is not None:
-            run(fetcher)
+            lightning_run(fetcher)
             return
         cache = self._open_cache()
-        epoch = _Epoch(self._trainer, cache, selector, advance_end, self._report)
-        self._advance_end = epoch.advance_end
+        lightning_end = self._patches.lightning(Moment.END_BATCH)
+        epoch = self._epoch = _Epoch(self._trainer, cache, selector, lightning_end, self._report)
         with log_through(self._trainer.lightning_module, cache):
             try:
                 epoch.run(fetcher)
             finally:
                 cache.flush()
-                self._advance_end = advance_end
+                self._epoch = None
 
-    def _validate(self) -> Any:
-        loop: Any = self._trainer.fit_loop.epoch_loop.val_loop
+    def _end_batch(self, lightning_end: Callable[[Any], None], fetcher: Any) -> None:
+        if self._epoch is None:
+            lightning_end(fetcher)
+        else:
+            self._epoch.advance_end(fetcher)
+
+    def _run_validation(self, lightning_run: Callable[[], Any]) -> Any:
         if ineligible_reason(self._trainer) is not None:
-            return self._lightning[2]()
+            return lightning_run()
         cache = self._open_cache()
-        loop._evaluation_step = _LazyEvaluation(self._trainer, cache, loop)
-        try:
-            with log_through(self._trainer.lightning_module, cache):
-                return self._lightning[2]()
-        finally:
-            del loop._evaluation_step
+        step = _LazyEvaluation(self._patches, cache)
+        with self._patches.replaced(Moment.EVALUATION_STEP, step), log_through(self._trainer.lightning_module, cache):
+            return lightning_run()
 
     def _report(self, reason: str | None) -> None:
         if reason not in self._reported:
@@ -89,11 +96,11 @@ class _Engine:
 class _LazyEvaluation:
     """Chooses the evaluation step at the first batch of a validation: its first hooks may still override others."""
 
-    def __init__(self, trainer: pl.Trainer, cache: ResultCache, loop: Any) -> None:
-        self._trainer = trainer
+    def __init__(self, patches: LoopPatches, cache: ResultCache) -> None:
+        self._patches = patches
+        self._trainer = patches.trainer
         self._cache = cache
-        self._loop = loop
-        self._lightning_step = loop._evaluation_step
+        self._lightning_step = patches.lightning(Moment.EVALUATION_STEP)
         self._selector: LoopSelector | None = None
         self._step: Any = None
 
@@ -106,11 +113,10 @@ class _LazyEvaluation:
         is_first = self._selector is None
         if not is_first:
             self._cache.flush()
-        stand_in = vars(self._loop).pop("_evaluation_step")  # this patch is no reason to take Lightning's own loop
-        takes_lightning = ineligible_reason(self._trainer) is not None or isinstance(
-            self._loop._data_fetcher, _DataLoaderIterDataFetcher
-        )
-        self._loop._evaluation_step = stand_in
+        val_loop: Any = self._trainer.fit_loop.epoch_loop.val_loop
+        with self._patches.suspended(Moment.EVALUATION_STEP):  # else it would be a reason for Lightning's own loop
+            reason = ineligible_reason(self._trainer)
+        takes_lightning = reason is not None or isinstance(val_loop._data_fetcher, _DataLoaderIterDataFetcher)
         self._selector = LoopSelector(self._trainer)
         self._step = self._lightning_step if takes_lightning else Evaluation(self._trainer, self._cache)
 

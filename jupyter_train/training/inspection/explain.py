@@ -15,7 +15,7 @@ from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.data.in_memory import IndexedDataset
 from jupyter_train.training.data.sample_order import in_order, order_seed
 from jupyter_train.training.engine.eligibility import ineligible_reason
-from jupyter_train.training.lightning.safe_points import is_tested
+from jupyter_train.training.lightning.patches import LoopPatches, is_tested
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
 
@@ -93,7 +93,9 @@ def _set_up_fit(module: pl.LightningModule, source: DataSource, config: TrainCon
             num_sanity_val_steps=0,
             callbacks=[probe],
         )
-        refuse_model_callbacks(trainer)
+        patches = LoopPatches(trainer)
+        refuse_model_callbacks(patches)
+        patches.install()
         trainer.fit(copy.deepcopy(module), **source.loaders)
     return trainer, probe
 

@@ -17,6 +17,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError
 from jupyter_train.training.data.data_source import DataSource
+from jupyter_train.training.lightning.patches import LoopPatches
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import as_module
 from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
@@ -134,7 +135,9 @@ def _quiet_tuner(config: TrainConfig, flag: str) -> Iterator[Tuner]:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        refuse_model_callbacks(trainer)
+        patches = LoopPatches(trainer)
+        refuse_model_callbacks(patches)
+        patches.install()
         try:
             yield Tuner(trainer)
         except JupyterTrainError:

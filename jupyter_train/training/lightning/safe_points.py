@@ -7,13 +7,13 @@ hooks are used instead, and a checkpoint is not known to be exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
 
-_TESTED = ("2.6.",)
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 
 
 class SafePoint(StrEnum):
@@ -37,33 +37,21 @@ class SafePointListener(Protocol):
         """The fit is at a safe point."""
 
 
-def is_tested() -> bool:
-    """True for releases of Lightning whose loops are known here."""
-    return str(getattr(pl, "__version__", "")).startswith(_TESTED)
+def notify(patches: LoopPatches, listener: SafePointListener) -> None:
+    """Registers a listener for every safe point of a fit."""
+    trainer = patches.trainer
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
 
-
-def listen(trainer: pl.Trainer, listener: SafePointListener) -> bool:
-    """Tells `listener` of every moment of a fit; False, and nothing done, on a release that is not known."""
-    if not is_tested():
-        return False
-    fit_loop: Any = trainer.fit_loop
-    epoch_loop: Any = fit_loop.epoch_loop
-    connector: Any = trainer._logger_connector
-
-    def end_of_step() -> None:
-        listener.after_step(trainer)
-
-    def end_of_batch(_fetcher: Any) -> None:
+    def after_batch(_fetcher: Any) -> None:
         listener.at(SafePoint.BETWEEN_BATCHES, trainer)
         if not _is_over(trainer, epoch_loop):
             listener.before_batch(trainer)
 
-    after(connector, "update_train_step_metrics", end_of_step)
-    after(epoch_loop, "on_run_start", lambda _fetcher: listener.before_batch(trainer))
-    after(epoch_loop, "on_advance_end", end_of_batch)
-    after(fit_loop, "on_advance_end", lambda: listener.at(SafePoint.BETWEEN_EPOCHS, trainer))
-    before(epoch_loop.val_loop, "run", lambda: _at_validation(trainer, listener))
-    return True
+    patches.register(Moment.STEP_END, partial(listener.after_step, trainer))
+    patches.register(Moment.BEFORE_FIRST_BATCH, lambda _fetcher: listener.before_batch(trainer))
+    patches.register(Moment.AFTER_BATCH, after_batch)
+    patches.register(Moment.EPOCH_END, lambda: listener.at(SafePoint.BETWEEN_EPOCHS, trainer))
+    patches.register(Moment.BEFORE_VALIDATION, lambda: _before_validation(trainer, listener))
 
 
 def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
@@ -82,40 +70,6 @@ def ends_inside_an_epoch(trainer: pl.Trainer) -> bool:
     return (is_over or is_stopped) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
-def _at_validation(trainer: pl.Trainer, listener: SafePointListener) -> None:
+def _before_validation(trainer: pl.Trainer, listener: SafePointListener) -> None:
     if not trainer.sanity_checking:
         listener.at(SafePoint.BEFORE_VALIDATION, trainer)
-
-
-def after(owner: Any, name: str, work: Callable[..., None]) -> None:
-    """Does more whenever a method of this one object has returned."""
-    theirs = getattr(owner, name)
-
-    def both(*arguments: Any) -> Any:
-        found = theirs(*arguments)
-        work(*arguments)
-        return found
-
-    setattr(owner, name, both)
-
-
-def before(owner: Any, name: str, work: Callable[[], None]) -> None:
-    """Does more whenever a method of this one object is about to be called."""
-    theirs = getattr(owner, name)
-
-    def both(*arguments: Any) -> Any:
-        work()
-        return theirs(*arguments)
-
-    setattr(owner, name, both)
-
-
-def once(owner: Any, name: str, work: Callable[[Callable[..., Any]], Any]) -> None:
-    """Calls `work` instead of a method of this one object, the next time; it is given the method."""
-    theirs = getattr(owner, name)
-
-    def instead(*arguments: Any) -> Any:
-        setattr(owner, name, theirs)
-        return work(lambda: theirs(*arguments))
-
-    setattr(owner, name, instead)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
+from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.logging.run_logger import RunLogger
 
 
@@ -19,21 +19,21 @@ class StepMetrics:
     """Records every step's values, instead of Lightning's logger calls or, with other loggers, before them.
 
     Args:
-        trainer: The trainer, not yet fitting.
+        patches: Of a trainer that is not yet fitting.
         logger: Where the values go.
         has_others: True where other loggers are still called, every `log_every_n_steps`.
     """
 
-    def __init__(self, trainer: pl.Trainer, logger: RunLogger, has_others: bool) -> None:
-        connector: Any = trainer._logger_connector
+    def __init__(self, patches: LoopPatches, logger: RunLogger, has_others: bool) -> None:
+        trainer = patches.trainer
         epoch_loop: Any = trainer.fit_loop.epoch_loop
         self._trainer = trainer
         self._epoch_loop = epoch_loop
         self._epochs: Any = trainer.fit_loop.epoch_progress.current
         self._logger = logger
         self._names: dict[str, tuple[Any, str]] = {}
-        self._theirs: Callable[[], None] | None = connector.update_train_step_metrics if has_others else None
-        connector.update_train_step_metrics = _nothing
+        self._log_step: Callable[[], None] | None = patches.lightning(Moment.STEP_METRICS) if has_others else None
+        patches.register(Moment.STEP_METRICS, lambda _lightning: None)
 
     def take(self) -> None:
         """Records the values of the step that has just ended; none while gradients are accumulated."""
@@ -45,9 +45,9 @@ class StepMetrics:
         values = self._values(epoch_loop._results)
         logger.epoch = self._epochs.completed
         logger.record(values, epoch_loop._batches_that_stepped)
-        if self._theirs is not None:
+        if self._log_step is not None:
             logger.handled_elsewhere = {*logger.handled_elsewhere, *(name for name, _ in values)}
-            self._theirs()
+            self._log_step()
 
     def _values(self, results: Any) -> list[tuple[str, Any]]:
         """(name, detached tensor) of everything logged for this step, under the names loggers would see."""
@@ -63,7 +63,3 @@ class StepMetrics:
                 if isinstance(value, torch.Tensor) and value.numel() == 1:
                     values.append((known[1], value.detach()))
         return values
-
-
-def _nothing() -> None:
-    """What Lightning calls instead."""
