@@ -1,4 +1,4 @@
-"""`jupyter train <verb>`: the same functions, from a shell."""
+"""`jupyter train <verb>`: the functions of the API from a shell."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from jupyter_train.config.commands import parse_arguments
 from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
-#: What a scheduler can act on.
-EXIT_CODES = {"ok": 0, "begun, and failed": 1, "cannot be carried out as typed": 2, "store": 3, "interrupted": 130}
+#: Exit codes that a scheduler can act on.
+EXIT_CODES = {"ok": 0, "started, and failed": 1, "cannot be run as typed": 2, "store": 3, "interrupted": 130}
 
-#: A number below 0, which is a value and no option.
+#: A negative number, which is a value and no option.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|-(inf|nan|infinity)$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carries a command line out and gives its exit code."""
+    """Runs a command line and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if said := _other_verb(words):
-        return _fail(said, EXIT_CODES["cannot be carried out as typed"])
+    if hint := _verb_hint(words):
+        return _fail(hint, EXIT_CODES["cannot be run as typed"])
     options = _parser().parse_args(words)
     try:
         return int(options.work(options) or 0)
     except RepeatFailedError as err:
-        return _fail(err, EXIT_CODES["begun, and failed"])
+        return _fail(err, EXIT_CODES["started, and failed"])
     except StoreError as err:
         return _fail(err, EXIT_CODES["store"])
     except (UsageError, NotebookError, JupyterTrainError) as err:
-        return _fail(err, EXIT_CODES["cannot be carried out as typed"])
+        return _fail(err, EXIT_CODES["cannot be run as typed"])
     except KeyboardInterrupt as err:
         return _fail(str(err) or "interrupted", EXIT_CODES["interrupted"])
 
 
-def _other_verb(words: list[str]) -> str:
-    """What to type for a verb for runs that is called otherwise elsewhere: `runs delete`; empty for any other line."""
-    wanted = VERB_SYNONYMS.get(words[1].lower(), "") if words[:1] == ["runs"] and len(words) > 1 else ""
-    if wanted in ("", "attach"):
+def _verb_hint(words: list[str]) -> str:
+    """What to type for another tool's verb, such as `runs delete`; empty for any other line."""
+    known_verb = VERB_SYNONYMS.get(words[1].lower(), "") if words[:1] == ["runs"] and len(words) > 1 else ""
+    if known_verb in ("", "attach"):
         return ""
-    return f"`runs {words[1]}`: no such verb; write `jupyter train runs {' '.join([wanted, *words[2:]])}`"
+    return f"`runs {words[1]}`: no such verb; write `jupyter train runs {' '.join([known_verb, *words[2:]])}`"
 
 
 def _fail(err: object, code: int) -> int:
@@ -76,11 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--html", action="store_true", help="also write an HTML copy")
     retrain.set_defaults(work=_retrain)
 
-    doctor = verbs.add_parser("doctor", help="look at the machine, the run store and the run folders")
-    doctor.add_argument("--fix", action="store_true", help="put right what can be put right")
-    doctor.add_argument("--adopt", default="", metavar="FOLDER", help="take a run folder into the run store again")
-    doctor.add_argument("--trust", action="store_true", help="with --adopt: what is pickled there may be unpickled")
-    doctor.add_argument("--full", action="store_true", help="look into every run folder, however long it takes")
+    doctor = verbs.add_parser("doctor", help="check the machine, the run store and the run folders")
+    doctor.add_argument("--fix", action="store_true", help="fix what can be fixed")
+    doctor.add_argument("--adopt", default="", metavar="FOLDER", help="add a run folder to the run store again")
+    doctor.add_argument("--trust", action="store_true", help="with --adopt: allow unpickling from that folder")
+    doctor.add_argument("--full", action="store_true", help="check every run folder, however long it takes")
     doctor.set_defaults(work=_doctor)
 
     runs = verbs.add_parser("runs", help="list, show, compare, steer, note and remove runs")
@@ -98,10 +98,10 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
         ("show", "one run", {}, _show),
         ("rm", "delete runs and their files", {"nargs": "+"}, _remove),
     ]
-    for name, words, more, work in table:
-        verb = verbs.add_parser(name, help=words)
+    for name, summary, more, handler in table:
+        verb = verbs.add_parser(name, help=summary)
         verb.add_argument("run", **more)
-        verb.set_defaults(work=work)
+        verb.set_defaults(work=handler)
     compare = verbs.add_parser("compare", help="options that differ, and best values")
     compare.add_argument("run", nargs="+")
     compare.add_argument("-o", "--output", default="", help="also draw the curves: .svg or .png")
@@ -110,19 +110,21 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
     note.add_argument("run")
     note.add_argument("text", nargs="+")
     note.set_defaults(work=_note)
-    for asked in COMMANDS.values():
-        if asked.name == "resume":
-            continue  # it also goes on with a run that has ended
-        command = verbs.add_parser(asked.name, help=asked.help)
+    for declared in COMMANDS.values():
+        if declared.name == "resume":
+            continue  # added below: it also resumes a run that has ended
+        command = verbs.add_parser(declared.name, help=declared.help)
         command.add_argument("run")
-        command.set_defaults(work=_tell, command=asked.name, argument=[])
-        if asked.arguments:
-            command.add_argument("argument", nargs="+", help=" or ".join(f"{name}=VALUE" for name in asked.arguments))
-    resume = verbs.add_parser("resume", help="go on after a pause, or with a run that has ended or died")
+        command.set_defaults(work=_send, command=declared.name, argument=[])
+        if declared.arguments:
+            command.add_argument(
+                "argument", nargs="+", help=" or ".join(f"{name}=VALUE" for name in declared.arguments)
+            )
+    resume = verbs.add_parser("resume", help="resume after a pause, or resume a run that has ended or died")
     resume.add_argument("run")
     resume.add_argument("option", nargs="*", help="OPTION=VALUE, such as epochs=30 or from=best")
     resume.set_defaults(work=_resume)
-    verbs.add_parser("gc", help="remove what dead runs left behind").set_defaults(work=_collect)
+    verbs.add_parser("gc", help="remove what dead runs left behind").set_defaults(work=_collect_garbage)
 
 
 def _retrain(options: argparse.Namespace) -> int:
@@ -138,11 +140,11 @@ def _retrain(options: argparse.Namespace) -> int:
         timeout_s=options.timeout,
         html=options.html,
     )
-    _tell_repeated(run)
+    _print_repeated_run(run)
     return 0
 
 
-def _tell_repeated(run: Any) -> None:
+def _print_repeated_run(run: Any) -> None:
     print(f"{run.ref} {run.status}")
     for child in run.children:
         best = child.best
@@ -158,19 +160,19 @@ def _doctor(options: argparse.Namespace) -> int:
         record = doctor.adopt(options.adopt, options.trust)
         print(f"`{record.ref}` is in the run store again ({record.status}): `jupyter train runs show {record.ref}`")
         if not options.trust:
-            print("nothing in its folder is unpickled or gone on with, unless you add `--trust`")
+            print("nothing in its folder is unpickled or resumed, unless you add `--trust`")
         return 0
     if options.trust:
-        raise UsageError("`--trust` says which folder: `jupyter train doctor --adopt FOLDER --trust`")
+        raise UsageError("`--trust` needs its folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
     for found in doctor.diagnose(limit_s=None if options.full else doctor.TIMEOUT_S):
         is_fixed = options.fix and found.fix is not None
         if is_fixed:
-            assert found.fix is not None
-            found.fix()
-        hint = "  (fixed)" if is_fixed else "  (`jupyter train doctor --fix`)" if found.fix is not None else ""
-        print(f"{found.level:4}  {found.words}{hint}")
-        is_bad = is_bad or (found.level is doctor.Level.BAD and not is_fixed)
+            assert finding.fix is not None
+            finding.fix()
+        hint = "  (fixed)" if is_fixed else "  (`jupyter train doctor --fix`)" if finding.fix is not None else ""
+        print(f"{finding.level:4}  {finding.words}{hint}")
+        is_bad = is_bad or (finding.level is doctor.Level.BAD and not is_fixed)
     print("something is wrong" if is_bad else "all is well")
     return EXIT_CODES["store"] if is_bad else 0
 
@@ -199,12 +201,12 @@ def _demo(options: argparse.Namespace) -> int:
 
 def quickstart() -> Path:
     """The quickstart notebook: inside the installed package, or beside it in a source tree."""
-    here = Path(__file__).parent
-    places = (here / "notebooks" / "quickstart.ipynb", here.parent / "notebooks" / "quickstart.ipynb")
-    for place in places:
-        if place.exists():
-            return place
-    raise NotebookError(f"the quickstart notebook is missing; expected it at `{places[0]}`")
+    package = Path(__file__).parent
+    candidates = (package / "notebooks" / "quickstart.ipynb", package.parent / "notebooks" / "quickstart.ipynb")
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise NotebookError(f"the quickstart notebook is missing; expected it at `{candidates[0]}`")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -240,7 +242,7 @@ def _remove(options: argparse.Namespace) -> None:
     print("removed " + ", ".join(runs.remove(*options.run)))
 
 
-def _tell(options: argparse.Namespace) -> None:
+def _send(options: argparse.Namespace) -> None:
     from jupyter_train.api import runs
 
     arguments = parse_arguments(options.command, options.argument)
@@ -250,11 +252,15 @@ def _tell(options: argparse.Namespace) -> None:
 def _resume(options: argparse.Namespace) -> None:
     from jupyter_train.api import runs
 
-    done = runs.resume_as_typed(options.run, options.option)
-    print(done if isinstance(done, str) else f"{done.ref} goes on in its own process (attempt {done.record.attempt})")
+    result = runs.resume_as_typed(options.run, options.option)
+    print(
+        result
+        if isinstance(result, str)
+        else f"{result.ref} resumes in its own process (attempt {result.record.attempt})"
+    )
 
 
-def _collect(_options: argparse.Namespace) -> None:
+def _collect_garbage(_options: argparse.Namespace) -> None:
     from jupyter_train.api import runs
 
     freed = runs.collect_garbage()

@@ -1,7 +1,7 @@
-"""Every error this package raises on purpose, drawn as one tree.
+"""The exceptions of this package, as one tree.
 
 JupyterTrainError
-├── UsageError            what was typed cannot be carried out
+├── UsageError            what was typed cannot be run
 │   ├── OptionError       an option or its value
 │   ├── ModelError        the model given
 │   ├── DataError         the data given
@@ -11,15 +11,15 @@ JupyterTrainError
 │   └── ChangedError      model, data or options are not those the run was begun with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
-│   ├── UntrustedError        a folder, or what lies in it, is not what this user's runs wrote
-│   ├── DamagedError          what was recorded can no longer be read
+│   ├── UntrustedError        a folder or a file in it was not written by this user's runs
+│   ├── DamagedError          recorded data cannot be read
 │   ├── RunNotFoundError      no run by that name
 │   └── AmbiguousRunError     several runs by that name
 ├── RunStateError         the run's status does not allow it
 │   └── CommandRefusedError   the running fit could not do it
 ├── ProcessFailedError    training failed in the run's own process
-└── NotebookError         a notebook cannot be read or repeated
-    └── RepeatFailedError     it began, and did not come to its end
+└── NotebookError         a notebook cannot be read or executed
+    └── RepeatFailedError     it started, and was not executed to its end
         └── CellFailedError   one of its cells failed
 
 TrainingInterrupted       is a KeyboardInterrupt, so loops and queued cells stop too
@@ -31,7 +31,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-#: What was typed, where it is longer than anybody wants it back.
+#: A quoted value too long to be repeated in a message.
 _VERY_LONG = re.compile("`([^`]{60})[^`]{940,}`")
 
 
@@ -44,14 +44,14 @@ class _OneLine(BaseException):
 
 
 class JupyterTrainError(_OneLine, Exception):
-    """Anything that goes wrong in a way we can explain: seen, expected, next thing to type."""
+    """An expected failure; its message says what was seen, what was expected and what to type."""
 
     def __str__(self) -> str:
         return _VERY_LONG.sub(r"`\1…`", super().__str__())
 
 
 class UsageError(JupyterTrainError, ValueError):
-    """What was typed cannot be carried out."""
+    """What was typed cannot be run."""
 
 
 class OptionError(UsageError):
@@ -59,19 +59,19 @@ class OptionError(UsageError):
 
 
 class ModelError(UsageError):
-    """The model given cannot be trained as asked."""
+    """The model cannot be trained with these options."""
 
 
 class DataError(UsageError):
-    """The data given cannot be trained on as asked."""
+    """The data cannot be trained on with these options."""
 
 
 class SpaceError(UsageError):
-    """What is searched is no range and no choice, or an empty one."""
+    """A search space is no range and no choice, or empty."""
 
 
 class StudyError(JupyterTrainError):
-    """A search cannot begin or go on."""
+    """A search cannot start or be resumed."""
 
 
 class ParameterError(UsageError):
@@ -87,7 +87,7 @@ class QueryError(UsageError):
 
 
 class ChangedError(UsageError):
-    """Model, data or options are not those the run was begun with."""
+    """Model, data or options differ from those the run was started with."""
 
 
 class StoreError(JupyterTrainError):
@@ -99,31 +99,31 @@ class StoreVersionError(StoreError):
 
 
 class UntrustedError(StoreError):
-    """What lies in a folder is not what this user's runs wrote there; it was not used."""
+    """A folder or a file in it was not written by this user's runs; it was not used."""
 
 
 class DamagedError(StoreError):
-    """What was recorded can no longer be read; the message says what."""
+    """Recorded data cannot be read; the message says which."""
 
 
 class RunNotFoundError(StoreError, LookupError):
-    """No run answers to that name."""
+    """No run matches that name."""
 
 
 class AmbiguousRunError(StoreError, LookupError):
-    """Several runs answer to that name."""
+    """Several runs match that name."""
 
 
 class RunStateError(JupyterTrainError):
-    """The run's status does not allow what was asked."""
+    """The run's status does not allow the operation."""
 
 
 class FencedError(RunStateError):
-    """Another process has taken the run over; what this one writes is refused."""
+    """Another process has taken the run over; writes of this one are refused."""
 
 
 class CommandRefusedError(RunStateError):
-    """The running fit could not carry a command out; the message says why."""
+    """The running fit refused a command; the message says why."""
 
 
 class ProcessFailedError(JupyterTrainError, RuntimeError):
@@ -131,19 +131,19 @@ class ProcessFailedError(JupyterTrainError, RuntimeError):
 
 
 class NotebookError(JupyterTrainError):
-    """A notebook cannot be read or repeated."""
+    """A notebook cannot be read or executed."""
 
 
 class RepeatFailedError(NotebookError):
-    """A notebook was begun and could not be executed to its end, or its copies could not be written."""
+    """A notebook was started and not executed to its end, or its copies could not be written."""
 
 
 class CellFailedError(RepeatFailedError):
-    """A cell of the repeated notebook failed; the output notebook is saved."""
+    """A cell of the notebook failed; the output notebook is saved."""
 
 
 class TrainingInterrupted(_OneLine, KeyboardInterrupt):
-    """The kernel's Interrupt ended the run; everything recorded so far is kept."""
+    """The kernel's Interrupt ended the run; everything recorded is kept."""
 
 
 def did_you_mean(seen: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`retrain()`: a notebook repeated by papermill, as a run."""
+"""`retrain()`: runs a notebook with papermill, recorded as a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_train.api.runs import opened_store
 from jupyter_train.config import RetrainConfig
 from jupyter_train.exceptions import OptionError
 from jupyter_train.handle import Run
-from jupyter_train.handle.failure import ended
+from jupyter_train.handle.failure import attach_run
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def retrain(
     notebook: str | Path, parameters: Mapping[str, Any] | None = None, output: str | Path = "", **more: Any
 ) -> Run:
-    """Repeats a notebook with papermill, recorded; the same as `%retrain`.
+    """Runs a notebook with papermill and records it; the same as `%retrain`.
 
     Args:
         notebook: Path of the notebook; never written.
@@ -29,9 +29,9 @@ def retrain(
 
     Raises:
         ParameterError: A name or value could carry code, or the notebook has no such parameter.
-        NotebookError: The file is no notebook, its kernel is not here, or the output cannot be written.
+        NotebookError: The file is no notebook, its kernel is not installed, or the output cannot be written.
         CellFailedError: A cell failed; the output notebook is saved up to there.
-        RepeatFailedError: It was begun, and could not be executed to its end.
+        RepeatFailedError: It was started, and could not be executed to its end.
         TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output notebook is saved up to there.
     """
     from jupyter_train.notebook.retrain import repeat
@@ -41,9 +41,9 @@ def retrain(
     except TypeError as err:
         raise OptionError(f"`retrain`: {err}") from None
     store = opened_store()
-    begun: list[RunRecord] = []
+    records: list[RunRecord] = []
     try:
-        return Run(store, repeat(store, config, begun.append).key)
+        return Run(store, repeat(store, config, records.append).key)
     except BaseException as err:
-        ended(err, Run(store, begun[-1].key) if begun else None)
+        attach_run(err, Run(store, records[-1].key) if records else None)
         raise

@@ -1,4 +1,4 @@
-"""The runs of the store: listed, found, attached to, resumed, compared, removed."""
+"""Functions over the runs of the store: list, find, attach, resume, compare, remove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.bounds import shown
 from jupyter_train.exceptions import UsageError
-from jupyter_train.handle import Run, execution_place
+from jupyter_train.handle import Run, current_cell_execution
 from jupyter_train.handle.study import CrossValidation, Study
 from jupyter_train.handle.tables import Comparison, RunTable
 from jupyter_train.panel.display import current_display, kernel_id
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 _MAX_RUNS = 100_000
-#: What people hold of runs that are more than one fit, by their kind.
+#: Handle class of runs with children, by kind.
 HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": CrossValidation}
 
 
 def opened_store() -> Store:
-    """The store; its database library is imported here, after the panel's first word."""
+    """The store; its database library is imported here, after the panel first appears."""
     from jupyter_train.store import open_store
 
     return open_store()
@@ -36,10 +36,10 @@ def runs(limit: int = 50) -> RunTable:
     """The newest runs of the store.
 
     Args:
-        limit: At most so many.
+        limit: Maximum number of rows.
 
     Raises:
-        UsageError: It is no number of runs that a table could show.
+        UsageError: `limit` is no such number.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MAX_RUNS:
         raise UsageError(f"`limit={shown(limit)}`: expected a whole number from 1 to {_MAX_RUNS:,}")
@@ -48,11 +48,11 @@ def runs(limit: int = 50) -> RunTable:
 
 
 def get_run(word: str) -> Run:
-    """The run meant by a short name (`digits-k3f9`), a code, a name or a key; a trial by `digits-k3f9/17`.
+    """The run with this ref (`digits-k3f9`), code, name or key; a trial by `digits-k3f9/17`.
 
     Raises:
-        RunNotFoundError: None is meant.
-        AmbiguousRunError: Several are.
+        RunNotFoundError: None matches.
+        AmbiguousRunError: Several match.
     """
     store = opened_store()
     record = store.find(word)
@@ -60,11 +60,11 @@ def get_run(word: str) -> Run:
 
 
 def attach(word: str) -> Run:
-    """The run meant by a word, its panel live here until the run ends.
+    """The run that `get_run` finds; its panel is live here until the run ends.
 
     Raises:
-        RunNotFoundError: None is meant.
-        AmbiguousRunError: Several are.
+        RunNotFoundError: None matches.
+        AmbiguousRunError: Several match.
     """
     run = get_run(word)
     if not (run.status.is_live or run.status is RunStatus.QUEUED):
@@ -74,29 +74,29 @@ def attach(word: str) -> Run:
     panel = LivePanel(current_display())
     panel.loading(f"attaching to {run.ref} …")
     panel.follow_from_afar(opened_store(), run.key)
-    return Run(opened_store(), run.key, shown_in=execution_place())
+    return Run(opened_store(), run.key, shown_in=current_cell_execution())
 
 
 def compare(*words: str | Run) -> Comparison:
-    """Runs laid over each other.
+    """Runs overlaid.
 
     Raises:
-        UsageError: Fewer than two runs are named.
+        UsageError: Fewer than two runs are given.
     """
     if len(words) < 2:
         raise UsageError("comparing takes two runs or more: `%runs compare A B`")
     store = opened_store()
-    found = [word if isinstance(word, Run) else Run(store, store.find(word).key) for word in words]
-    return Comparison(store, found)
+    handles = [word if isinstance(word, Run) else Run(store, store.find(word).key) for word in words]
+    return Comparison(store, handles)
 
 
 def remove(*words: str) -> list[str]:
-    """Deletes runs, their folders and events; gives their names.
+    """Deletes runs, their folders and events; returns their refs.
 
-    A folder that is not the one its run was recorded in is left where it is, with a warning.
+    A folder that its run was not recorded in is kept, with a warning.
 
     Raises:
-        RunStateError: One is alive or another user's; those before it are gone.
+        RunStateError: A run is alive or another user's; those before it are deleted.
     """
     store = opened_store()
     records = [store.find(word) for word in words]
@@ -138,28 +138,28 @@ def store_user() -> str:
 
 
 def resume(word: str | Run, **changes: Any) -> Run | str:
-    """Goes on with a run: after a pause, or, when it has ended or died, as its next attempt.
+    """Resumes a run: after a pause, or, when it has ended or died, as its next attempt.
 
     Args:
         word: The run.
-        **changes: Options that are others from here on, such as `epochs`; `from_` names a checkpoint.
+        **changes: Options to change from here on, such as `epochs`; `from_` names a checkpoint.
 
     Raises:
-        RunStateError: This process cannot begin it; the message says which notebook and cell can.
+        RunStateError: This process cannot start it; the message says which notebook and cell can.
     """
     return (word if isinstance(word, Run) else get_run(word)).resume(**changes)
 
 
 def resume_as_typed(word: str, words: Sequence[str]) -> Run | str:
-    """The same, with changes as they are typed: `epochs=30`; of a study `trials=100`.
+    """Resumes a run with changes as typed: `epochs=30`; of a study `trials=100`.
 
     Raises:
         OptionError: A word is no option, or its value does not fit.
-        RunStateError: This process cannot begin it.
+        RunStateError: This process cannot start it.
     """
     from jupyter_train.config import tune_options_by_name
     from jupyter_train.config.train import option_values
 
     run = get_run(word)
-    known = tune_options_by_name() if isinstance(run, Study) else None
-    return run.resume(**option_values(words, known))
+    options = tune_options_by_name() if isinstance(run, Study) else None
+    return run.resume(**option_values(words, options))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.api.runs import HANDLES, opened_store
 from jupyter_train.config import TrainConfig, signature_of_train
-from jupyter_train.handle import Run, execution_place
-from jupyter_train.handle.failure import ended
+from jupyter_train.handle import Run, current_cell_execution
+from jupyter_train.handle.failure import attach_run
 from jupyter_train.panel.display import cell_id, current_display
 from jupyter_train.panel.live import LivePanel
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expression:
-    """Something typed, evaluated only once the seed is set, so that it is part of the run."""
+    """A typed expression, evaluated after the seed is set."""
 
     text: str
     evaluate: Callable[[], Any]
 
 
 def train(model: Any, data: Any = None, **options: Any) -> Run:
-    """Trains a model and gives its `Run`; the same as `%train`.
+    """Trains a model and returns its `Run`; the same as `%train`.
 
     Everything is seeded twice: before the functions given are called, and again right before the fit, so that what
     building draws does not matter. A stock script gives the same weights where it does so too::
@@ -46,28 +46,28 @@ def train(model: Any, data: Any = None, **options: Any) -> Run:
 
     Args:
         model: A LightningModule, a plain nn.Module with `loss=`, or a function without arguments that builds
-            one: it is called once the seed is set, so that the initial weights follow from the seed.
+            one, called after the seed is set.
         data: A LightningDataModule, DataLoader, Dataset, `(train, validation[, test])` of those; `(X, y)` or
             `(X, y, weights)` of arrays, lists, frames or scipy matrices, a DataFrame with `target=`, tuples of these
-            with validation rows of their own, a Bunch of scikit-learn; a list or dict of loaders, whose batches come
-            together as in Lightning; or a function giving one of them; None for a model with loaders of its own.
+            with validation rows of their own, a Bunch of scikit-learn; a list or dict of loaders, combined as
+            Lightning does; or a function returning one of these; None for a model with loaders of its own.
         **options: Every option of `%train` and every argument of `pl.Trainer`, by name.
 
     Raises:
-        UsageError: Something does not fit; nothing was recorded.
+        UsageError: Model, data or options do not fit; nothing was recorded.
         TrainingInterrupted: The kernel's Interrupt ended it; the run is kept.
     """
-    __tracebackhide__ = True  # a failure in the user's code is shown without our frames
+    __tracebackhide__ = True  # a failure in the user's code is shown without frames of this package
     expressions = options.pop("expressions", {})
-    config = TrainConfig.of(_with_recorded(options), expressions)
+    config = TrainConfig.of(_completed(options), expressions)
     return start(config, lambda _config: (_build(model), _build(data)))
 
 
 train.__signature__ = signature_of_train()  # type: ignore[attr-defined]
 
 
-def _with_recorded(options: dict[str, Any]) -> dict[str, Any]:
-    """The options given, and for another attempt, or a fork, what the run was begun with besides.
+def _completed(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, completed from the record of the run that is resumed or forked.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -80,12 +80,12 @@ def _with_recorded(options: dict[str, Any]) -> dict[str, Any]:
     return completed(opened_store().find(str(word)), options)
 
 
-def _build(given: Any) -> Any:
-    if isinstance(given, Expression):
-        return given.evaluate()
-    if inspect.isfunction(given) or inspect.ismethod(given):
-        return given()
-    return given
+def _build(source: Any) -> Any:
+    if isinstance(source, Expression):
+        return source.evaluate()
+    if inspect.isfunction(source) or inspect.ismethod(source):
+        return source()
+    return source
 
 
 def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any) -> Run:
@@ -106,7 +106,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
     if "epochs" in options:
         plain.pop("max_epochs", None)
     expressions = options.pop("expressions", {})
-    config = TrainConfig.of(_with_recorded({**plain, **options}), expressions)
+    config = TrainConfig.of(_completed({**plain, **options}), expressions)
 
     def build(config: TrainConfig) -> tuple[Any, Any]:
         from jupyter_train.training.cli_config import build_parts

@@ -1,4 +1,4 @@
-"""`tune()`: from what was given to a study that is carried out, its panel live meanwhile."""
+"""`tune()`: from a model, data and a space to a study, with a live panel."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import DataError, ModelError, OptionError
-from jupyter_train.handle import execution_place
-from jupyter_train.handle.failure import ended
+from jupyter_train.handle import current_cell_execution
+from jupyter_train.handle.failure import attach_run
 from jupyter_train.handle.study import Study
 from jupyter_train.panel.display import current_display
 from jupyter_train.panel.live import LivePanel
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_train.tuning.search_spec import SearchSpec
     from jupyter_train.tuning.trial_spec import TrialSpec
 
-#: What a study that goes on keeps, where nothing else is said.
+#: Options that a resumed study keeps unless given.
 _KEPT = (
     "seed",
     "sampler",
@@ -48,13 +48,13 @@ def tune(
     constraints: Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> Study:
-    """Searches for the values that train a model best, and gives the `Study`; the same as `%tune`.
+    """Searches for the values that train a model best, and returns the `Study`; the same as `%tune`.
 
     Args:
         model: A LightningModule class, or a function that makes a model: called with the searched values it takes by
             name. A model that takes none is copied for every trial.
         data: As for `train`, or a function giving it; loaded once.
-        space: What is searched, by name: text such as `"1e-4..1e-1:log"`, `"1..4"` or `"relu|gelu"`, or a list of
+        space: The search space, by name: text such as `"1e-4..1e-1:log"`, `"1..4"` or `"relu|gelu"`, or a list of
             choices. A name that the model does not take is an option of `train` (`batch_size`,
             `trainer.gradient_clip_val`). Or a function of Optuna's trial that gives the values, for a space that
             depends on itself.
@@ -64,28 +64,28 @@ def tune(
             for every trial.
 
     Raises:
-        UsageError: Something does not fit; nothing was recorded.
-        StudyError: Every trial failed the same way, or the study cannot go on.
-        TrainingInterrupted: The kernel's Interrupt ended it; the study can go on.
+        UsageError: Model, data, space or options do not fit; nothing was recorded.
+        StudyError: Every trial failed the same way, or the study cannot be resumed.
+        TrainingInterrupted: The kernel's Interrupt ended it; the study can be resumed.
     """
     __tracebackhide__ = True
     expressions = options.pop("expressions", {})
-    given_space: Mapping[str, Any] = {} if space is None or callable(space) else space
+    fixed_space: Mapping[str, Any] = {} if space is None or callable(space) else space
     store = _store()
     if options.get("resume"):
-        options, given_space = _completed(store, options, given_space)
-    config = TuneConfig.of(options, given_space, expressions, is_open=callable(space))
+        options, fixed_space = _completed(store, options, fixed_space)
+    config = TuneConfig.of(options, fixed_space, expressions, is_open=callable(space))
     from jupyter_train.notebook.provenance import parent_run
     from jupyter_train.tuning.search_spec import SearchSpec
 
-    plan = _plan(config, model, data)
+    plan = _trial_spec(config, model, data)
     return run_search(store, SearchSpec(plan, parent_run(), space if callable(space) else None, constraints))
 
 
 def _completed(
     store: Store, options: dict[str, Any], space: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """What a study was begun with, where nothing else is said.
+    """Options and space, completed from the record of the study that is resumed.
 
     Raises:
         RunNotFoundError: There is no such study.
@@ -104,7 +104,7 @@ def _completed(
     return {**plain, **kept, **options}, space or recorded.get("space", {})
 
 
-def _plan(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
+def _trial_spec(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
     from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training.data.loaders import refuse_class
     from jupyter_train.training.state import seeds
@@ -130,8 +130,8 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
         maker, takes, words = ModelCopier(model), ModelArguments(), "the model"
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
-    _check_takes(maker, config)
-    _check_made(model, maker, config)
+    _check_parameters_searched(maker, config)
+    _check_not_built(model, maker, config)
     options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
     if takes != ModelArguments():
         config.expressions.setdefault("model", words.strip("`"))
@@ -145,15 +145,15 @@ def _plan(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
     return plan
 
 
-#: What is compared with model and data before a run begins.
+#: Options that are checked against model and data before the search.
 _FITTED = frozenset({"drop_last", "encode", "loss", "lr", "optimizer", "scale", "split", "target"})
 
 
 def _check_fit(plan: TrialSpec) -> None:
-    """Raises for a searched option that model or data do not take, before anything is recorded.
+    """Raises for a searched option that does not fit model or data, before anything is recorded.
 
     Raises:
-        JupyterTrainError: As a run with it would.
+        JupyterTrainError: The error of a run with it.
     """
     from jupyter_train.execution.preparation import prepare
     from jupyter_train.execution.run_spec import RunSpec
@@ -161,9 +161,11 @@ def _check_fit(plan: TrialSpec) -> None:
     from jupyter_train.tuning.trial_spec import corners
 
     values = {name: corners(space) for name, space in plan.config.space.items()}
-    usual = {name: found[0] for name, found in values.items()}
-    fitted = [(name, option) for name, option in plan.options.items() if option in _FITTED]
-    tried = [{**usual, name: one} for name, option in fitted for one in values[name][: 1 if option == "lr" else None]]
+    typical = {name: corner_values[0] for name, corner_values in values.items()}
+    checked = [(name, option) for name, option in plan.options.items() if option in _FITTED]
+    candidates = [
+        {**typical, name: value} for name, option in checked for value in values[name][: 1 if option == "lr" else None]
+    ]
     kernel_state = seeds.KernelRandomState()
     try:
         for params in tried:
@@ -173,15 +175,15 @@ def _check_fit(plan: TrialSpec) -> None:
         kernel_state.restore()
 
 
-def _made(plan: TrialSpec, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
+def _build_trial(plan: TrialSpec, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
     return plan.build(params), plan.data
 
 
 def _check_effect(plan: TrialSpec) -> None:
-    """Raises for an option that is searched and changes nothing.
+    """Raises for a searched option without effect.
 
     Raises:
-        OptionError: It is the size of batches that others make, or a rate that `--optimizer` does not take.
+        OptionError: The data makes its own batches, or `--optimizer` replaces the model's rate.
     """
     from jupyter_train.training.inspection.ineffective_options import describe_batch_maker, uses_batch_size
 
@@ -202,41 +204,41 @@ def _check_effect(plan: TrialSpec) -> None:
 
 
 def _check_arguments(plan: TrialSpec) -> None:
-    """Raises for options that no trial could be trained with, before anything is recorded.
+    """Raises for options that no trial can be trained with, before anything is recorded.
 
     Raises:
-        OptionError: `pl.Trainer` refuses them, or they ask for several devices.
+        OptionError: `pl.Trainer` refuses them, or they need several devices.
     """
     from jupyter_train.training.trainer import check_arguments
     from jupyter_train.tuning.trial_spec import corners
 
-    usual = {name: corners(plan.config.space[name])[0] for name in plan.options}
+    typical = {name: corners(plan.config.space[name])[0] for name in plan.options}
     for name in plan.options:
         for value in corners(plan.config.space[name]):
-            plan.trial_config({**usual, name: value})
+            plan.trial_config({**typical, name: value})
     if check_arguments(plan.usual_config()) > 1:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
 
 
-def _check_made(model: Any, maker: Any, config: TuneConfig) -> None:
-    """Raises for a model that is made already, of a class that takes what is searched.
+def _check_not_built(model: Any, maker: Any, config: TuneConfig) -> None:
+    """Raises for a model instance whose class takes a searched name.
 
     Raises:
-        OptionError: It is.
+        OptionError: The class takes one.
     """
     from jupyter_train.tuning.trial_spec import ModelCopier, option_called, taken_by
 
     if not isinstance(maker, ModelCopier):
         return
     names = taken_by(type(model)).names
-    found = [name for name in config.space if name in names and option_called(name) is None]
-    if found:
+    unused = [name for name in config.space if name in names and option_called(name) is None]
+    if unused:
         call = f"{type(model).__name__}({', '.join(f'{name}={name}' for name in config.space if name in names)})"
-        raise OptionError(f"`{found[0]}` is searched but not used: the model is made already; write `{call}`")
+        raise OptionError(f"`{unused[0]}` is searched but not used: the model is made already; write `{call}`")
 
 
-def _check_takes(maker: Any, config: TuneConfig) -> None:
-    """Raises when the space is empty of what a function needs.
+def _check_parameters_searched(maker: Any, config: TuneConfig) -> None:
+    """Raises where the space lacks a parameter of the model function.
 
     Raises:
         OptionError: A parameter without a default is not searched.
@@ -244,10 +246,15 @@ def _check_takes(maker: Any, config: TuneConfig) -> None:
     function = getattr(maker, "maker", None)
     if function is None or not config.space:
         return
-    for one in inspect.signature(function).parameters.values():
-        is_needed = one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-        if is_needed and one.name not in config.space:
-            raise OptionError(f"`{function.__name__}` needs `{one.name}`; search it, or fix it: `{one.name}=VALUE`")
+    for parameter in inspect.signature(function).parameters.values():
+        is_needed = parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        )
+        if is_needed and parameter.name not in config.space:
+            raise OptionError(
+                f"`{function.__name__}` needs `{parameter.name}`; search it, or fix it: `{parameter.name}=VALUE`"
+            )
 
 
 def run_search(store: Store, asked: SearchSpec) -> Study:

@@ -1,4 +1,4 @@
-"""What can be configured: every option declared once."""
+"""Configuration: every option, declared once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much an option may ask for: processes by the machine, fits and files by number."""
+"""The largest value of an option: processes limited by the machine, fits and files by number."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from typing import Any
 from jupyter_train.config import machine
 
 #: The largest whole number that JSON, a database and a float all keep.
-MAX_WHOLE = 2**53
-#: More of one option is nobody's tag, note or command.
-MAX_LETTERS = 100_000
-MAX_TIMES = 10_000
+MAX_INTEGER = 2**53
+#: Longer text is no tag, note or command.
+MAX_CHARACTERS = 100_000
+MAX_REPEATS = 10_000
 _SHOWN_LETTERS = 60
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that an option may ask for.
+    """The largest value of an option.
 
     Attributes:
-        usual: Without `--oversubscribe`.
-        most: With it.
-        words: What is counted, and why so many.
-        count: How much a value asks for; None where it does not say.
+        limit: Without `--oversubscribe`.
+        hard_limit: With it.
+        unit: What is counted, and what limits it.
+        count: Turns a value into a number; None where the value names none.
     """
 
-    usual: Callable[[], int]
-    most: Callable[[], int]
-    words: str
+    limit: Callable[[], int]
+    hard_limit: Callable[[], int]
+    unit: str
     count: Callable[[Any], int | None]
 
-    def check_at_all(self, value: Any) -> None:
-        """Raises for more than anybody may ask for.
+    def check_hard_limit(self, value: Any) -> None:
+        """Raises above the limit of `--oversubscribe`.
 
         Raises:
-            ValueError: It is; the message says what was expected.
+            ValueError: The value is too large; the message says what was expected.
         """
         count = self.count(value)
-        if count is not None and count > self.most():
-            raise ValueError(f"at most {self._words(self.usual())} (`--oversubscribe`: {self.most():,})")
+        if count is not None and count > self.hard_limit():
+            raise ValueError(f"at most {self._limit_text(self.limit())} (`--oversubscribe`: {self.hard_limit():,})")
 
     def check(self, value: Any) -> None:
-        """Raises for more than `--oversubscribe` is needed for.
+        """Raises above the limit without `--oversubscribe`.
 
         Raises:
-            ValueError: It is; the message says what was expected.
+            ValueError: The value is too large; the message says what was expected.
         """
         count = self.count(value)
-        if count is not None and count > self.usual():
+        if count is not None and count > self.limit():
             raise ValueError(
-                f"at most {self._words(self.usual())}; `--oversubscribe` takes up to {self.most():,}, if you mean it"
+                f"at most {self._limit_text(self.limit())}; `--oversubscribe` takes up to {self.hard_limit():,}"
             )
 
-    def _words(self, count: int) -> str:
-        return f"{count:,} {self.words}"
+    def _limit_text(self, count: int) -> str:
+        return f"{count:,} {self.unit}"
 
 
 def _whole(value: Any) -> int | None:
@@ -75,45 +75,47 @@ def _devices(value: Any) -> int | None:
 
 def _folds(value: Any) -> int | None:
     """How many of `5` or `5:stratified`."""
-    found = re.match(r"\d{1,18}", str(value).strip())
-    return int(found[0]) if found else None
+    match = re.match(r"\d{1,18}", str(value).strip())
+    return int(match[0]) if match else None
 
 
 def _fixed(number: int) -> Callable[[], int]:
     return lambda: number
 
 
-_ONE_EACH = "here, one for each processor or GPU this process may use"
-DEVICES = Bound(machine.most_processes, machine.most_processes_at_all, f"devices {_ONE_EACH}", _devices)
-PARALLEL = Bound(machine.most_processes, machine.most_processes_at_all, f"trials at once {_ONE_EACH}", _whole)
+_PER_PROCESSOR = "here, one for each processor or GPU this process may use"
+DEVICES = Bound(machine.max_processes, machine.max_processes_oversubscribed, f"devices {_PER_PROCESSOR}", _devices)
+PARALLEL = Bound(
+    machine.max_processes, machine.max_processes_oversubscribed, f"trials at once {_PER_PROCESSOR}", _whole
+)
 FOLDS = Bound(_fixed(1_000), _fixed(10_000), "folds, a run folder each", _folds)
 SEEDS = Bound(_fixed(1_000), _fixed(10_000), "seeds, a run folder each", _whole)
 TRIALS = Bound(_fixed(100_000), _fixed(1_000_000), "trials, a run folder each", _whole)
 CHECKPOINTS = Bound(_fixed(1_000), _fixed(100_000), "checkpoints of one run", _whole)
 
 
-def check_whole(value: Any) -> None:
-    """Raises for a whole number that nothing here could keep.
+def check_integer(value: Any) -> None:
+    """Raises for an integer beyond what JSON, a database and a float all hold.
 
     Raises:
-        ValueError: It is one.
+        ValueError: The integer is larger.
     """
-    if isinstance(value, int) and abs(value) > MAX_WHOLE:
-        raise ValueError(f"a number of at most {MAX_WHOLE:,}")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ValueError(f"a number of at most {MAX_INTEGER:,}")
 
 
 def check_text(value: Any) -> None:
-    """Raises for a text that no record is made for.
+    """Raises for text longer than a record holds.
 
     Raises:
-        ValueError: It is one.
+        ValueError: The text is longer.
     """
-    if isinstance(value, str) and len(value) > MAX_LETTERS:
-        raise ValueError(f"at most {MAX_LETTERS:,} letters")
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        raise ValueError(f"at most {MAX_CHARACTERS:,} letters")
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: on one line, and of something very long the beginning."""
+    """A value as an error message shows it: on one line, shortened."""
     try:
         text = str(value)
     except ValueError:  # Python does not write numbers of more than 4,300 digits

@@ -1,4 +1,4 @@
-"""What a fit or a search can be told while it runs, declared once: for panel, Python, `%runs`, shell and server."""
+"""Commands to a running fit or search, declared once for panel, Python, `%runs`, shell and server."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from jupyter_train.exceptions import CommandError, did_you_mean
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing that can be asked of a run.
+    """A command that a run obeys.
 
     Attributes:
         name: As typed: `set-lr`; in Python and JSON `set_lr`.
         help: One line.
-        arguments: Name to the check that gives a value its final form.
-        check: Says what is wrong with the arguments together, or gives an empty string.
-        mark: What stands beside its line in a chart.
-        gathers: The argument that is a mapping, of every `NAME=VALUE` that is typed.
-        is_of_study: True for what only a search can be told.
+        arguments: Argument name to the check that converts its value.
+        check: Returns what is wrong with the arguments together; empty if nothing.
+        mark: Label of the command's line in a chart.
+        mapping_argument: The argument that collects every typed `NAME=VALUE`; empty for none.
+        is_for_study: Whether only a search obeys it.
     """
 
     name: str
     help: str
     arguments: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    check: Callable[[Mapping[str, Any]], str] = lambda _given: ""
+    check: Callable[[Mapping[str, Any]], str] = lambda _arguments: ""
     mark: str = ""
-    gathers: str = ""
-    is_of_study: bool = False
+    mapping_argument: str = ""
+    is_for_study: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Command:
     Attributes:
         verb: One of `VERBS`.
         arguments: Plain JSON values by name.
-        source: Who asked: `panel`, `python`, `command line`.
-        row: Its row in the store; 0 while it has none.
+        source: Where it was sent from: `panel`, `python`, `command line`.
+        row: Its row in the store; 0 before it is stored.
     """
 
     verb: str
@@ -55,7 +55,7 @@ class Command:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a number")
-    bounds.check_whole(value)
+    bounds.check_integer(value)
     if not math.isfinite(value):
         raise ValueError("a number")
     return float(value)
@@ -67,32 +67,32 @@ def _positive(value: Any) -> float:
     return number
 
 
-def _count(least: int) -> Callable[[Any], int]:
+def _whole_number(minimum: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         number = _number(value)
-        if not least <= number <= bounds.MAX_WHOLE or not number.is_integer():
-            raise ValueError(f"a whole number of {least} or more")
+        if not minimum <= number <= bounds.MAX_INTEGER or not number.is_integer():
+            raise ValueError(f"a whole number of {minimum} or more")
         return int(number)
 
     return check
 
 
-def _by_name(value: Any) -> dict[str, Any]:
+def _values_by_name(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not value or len(value) > _MAX_NAMES:
         raise ValueError("values by name")
-    for name, one in value.items():
-        if not isinstance(name, str) or not isinstance(one, bool | int | float | str):
+    for name, entry in value.items():
+        if not isinstance(name, str) or not isinstance(entry, bool | int | float | str):
             raise ValueError(f"a number, a truth value or a word for `{bounds.shown(name)}`")
-        bounds.check_whole(one)
+        bounds.check_integer(entry)
     return dict(value)
 
 
-def _one_of_lr_and_factor(given: Mapping[str, Any]) -> str:
-    return "" if ("lr" in given) != ("factor" in given) else "give one of `lr` and `factor`"
+def _require_lr_or_factor(arguments: Mapping[str, Any]) -> str:
+    return "" if ("lr" in arguments) != ("factor" in arguments) else "give one of `lr` and `factor`"
 
 
-def _needs(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda given: "" if name in given else f"`{name}` is missing"
+def _require(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda arguments: "" if name in arguments else f"`{name}` is missing"
 
 
 _MAX_NAMES = 100
@@ -101,38 +101,46 @@ VERBS: dict[str, Verb] = {
     verb.name.replace("-", "_"): verb
     for verb in (
         Verb("pause", "wait at the next batch boundary", mark="pause"),
-        Verb("resume", "go on after a pause"),
-        Verb("stop", "end well: validate, keep the best and the last weights", mark="stop"),
-        Verb("checkpoint", "write a checkpoint of this moment", mark="checkpoint"),
+        Verb("resume", "resume after a pause"),
+        Verb("stop", "end gracefully: validate, keep the best and the last weights", mark="stop"),
+        Verb("checkpoint", "write a checkpoint now", mark="checkpoint"),
         Verb("validate", "validate now"),
         Verb(
             "set-lr",
-            "set the learning rate, or multiply it; a schedule goes on scaled by the same factor",
-            {"lr": _positive, "factor": _positive, "group": _count(0)},
-            _one_of_lr_and_factor,
+            "set the learning rate, or multiply it; a schedule continues scaled by the same factor",
+            {"lr": _positive, "factor": _positive, "group": _whole_number(0)},
+            _require_lr_or_factor,
             mark="LR",
         ),
         Verb(
-            "set-max-epochs", "train for so many epochs in all", {"epochs": _count(1)}, _needs("epochs"), mark="epochs"
+            "set-max-epochs",
+            "train for so many epochs in all",
+            {"epochs": _whole_number(1)},
+            _require("epochs"),
+            mark="epochs",
         ),
         Verb(
-            "set-patience", "patience of early stopping", {"patience": _count(0)}, _needs("patience"), mark="patience"
+            "set-patience",
+            "patience of early stopping",
+            {"patience": _whole_number(0)},
+            _require("patience"),
+            mark="patience",
         ),
         Verb(
             "add-trial",
             "a search tries these values next: `lr=1e-3 hidden=64`; names left out are drawn",
-            {"values": _by_name},
-            _needs("values"),
-            gathers="values",
-            is_of_study=True,
+            {"values": _values_by_name},
+            _require("values"),
+            mapping_argument="values",
+            is_for_study=True,
         ),
         Verb(
             "narrow",
             "a search draws from this part of a range from now on: `lr=1e-3..1e-2`",
-            {"ranges": _by_name},
-            _needs("ranges"),
-            gathers="ranges",
-            is_of_study=True,
+            {"ranges": _values_by_name},
+            _require("ranges"),
+            mapping_argument="ranges",
+            is_for_study=True,
         ),
     )
 }
@@ -142,29 +150,29 @@ def command(verb: str, arguments: Mapping[str, Any] | None = None, source: str =
     """A checked command.
 
     Raises:
-        CommandError: The verb is unknown, an argument is, or a value cannot be.
+        CommandError: The verb or an argument is unknown, or a value does not fit.
     """
     name = verb.replace("-", "_")
-    known = VERBS.get(name)
-    if known is None:
+    declared = VERBS.get(name)
+    if declared is None:
         raise CommandError(
             f"`{bounds.shown(verb)}`: no such command.{did_you_mean(name, VERBS)} Known are: {', '.join(VERBS)}"
         )
-    given: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for key, value in (arguments or {}).items():
-        check = known.arguments.get(key)
+        check = declared.arguments.get(key)
         if check is None:
-            expected = ", ".join(f"`{one}`" for one in known.arguments) or "no arguments"
-            raise CommandError(f"`{known.name}` takes {expected}, not `{bounds.shown(key)}`")
+            expected = ", ".join(f"`{argument}`" for argument in declared.arguments) or "no arguments"
+            raise CommandError(f"`{declared.name}` takes {expected}, not `{bounds.shown(key)}`")
         if value is None:
             continue
         try:
-            given[key] = check(value)
+            checked[key] = check(value)
         except ValueError as err:
-            raise CommandError(f"`{known.name}`: `{key}` is {_repr(value)}; expected {err}") from None
-    if problem := known.check(given):
-        raise CommandError(f"`{known.name}`: {problem}")
-    return Command(name, given, source)
+            raise CommandError(f"`{declared.name}`: `{key}` is {_repr(value)}; expected {err}") from None
+    if problem := declared.check(checked):
+        raise CommandError(f"`{declared.name}`: {problem}")
+    return Command(name, checked, source)
 
 
 def _repr(value: Any) -> str:
@@ -175,31 +183,31 @@ def _repr(value: Any) -> str:
 
 
 def parse_arguments(verb: str, words: Sequence[str]) -> dict[str, Any]:
-    """Arguments as they are typed: `1e-3`, or `factor=0.5 group=1`.
+    """Arguments by name from typed words: `1e-3`, or `factor=0.5 group=1`.
 
     Raises:
         CommandError: The verb takes no such argument.
     """
-    known = VERBS.get(verb.replace("-", "_"))
-    names = list(known.arguments) if known is not None else []
-    given: dict[str, Any] = {}
-    if known is not None and known.gathers:
-        return {known.gathers: _gathered(verb, words)}
+    declared = VERBS.get(verb.replace("-", "_"))
+    names = list(declared.arguments) if declared is not None else []
+    values: dict[str, Any] = {}
+    if declared is not None and declared.mapping_argument:
+        return {declared.mapping_argument: _named_values(verb, words)}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            if not names or names[0] in given:
+            if not names or names[0] in values:
                 raise CommandError(f"`{verb} {' '.join(words)}`: `{word}` is one word too many")
             name, text = names[0], word
-        given[name] = literal(text)
-    return given
+        values[name] = literal(text)
+    return values
 
 
-def _gathered(verb: str, words: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for word in (part for one in words for part in one.split(",") if part):
+def _named_values(verb: str, words: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for word in (part for typed in words for part in typed.split(",") if part):
         name, equals, text = (piece.strip() for piece in word.partition("="))
         if not equals or not name:
             raise CommandError(f"`{verb} {' '.join(words)}`: expected `NAME=VALUE`, not `{word}`")
-        found[name] = literal(text)
-    return found
+        values[name] = literal(text)
+    return values

@@ -11,10 +11,10 @@ _EXAMPLES = "a number of folds such as `5`, `5:stratified`, `5:plain`, `5:time` 
 
 @dataclass(frozen=True)
 class Folds:
-    """How rows are dealt to folds.
+    """How rows are assigned to folds.
 
     Attributes:
-        count: How many.
+        count: Number of folds.
         kind: `auto` (stratified where the targets are classes), `stratified`, `plain`, `time` or `group`.
         group: The column whose rows stay together.
     """
@@ -26,11 +26,11 @@ class Folds:
 
 @dataclass(frozen=True)
 class Fold:
-    """One of them: its rows validate, the others train.
+    """One fold: its rows validate, the rest train.
 
     Attributes:
-        folds: All of them.
-        number: From 0.
+        folds: The split it belongs to.
+        number: Its index, from 0.
     """
 
     folds: Folds
@@ -38,24 +38,24 @@ class Fold:
 
 
 def parse_folds(value: int | str) -> Folds:
-    """The folds meant by `value`.
+    """The folds that `value` describes.
 
     Raises:
-        ValueError: None are; the message says what was expected.
+        ValueError: It describes none; the message says what was expected.
     """
-    found = _FORM.fullmatch(str(value).strip())
-    if found is None or int(found["count"]) < 2:
+    match = _FORM.fullmatch(str(value).strip())
+    if match is None or int(match["count"]) < 2:
         raise ValueError(_EXAMPLES)
-    kind = found["kind"] or "auto"
-    group = found["group"] or ""
-    return Folds(int(found["count"]), "group" if group else kind, group)
+    kind = match["kind"] or "auto"
+    group = match["group"] or ""
+    return Folds(int(match["count"]), "group" if group else kind, group)
 
 
 def folds_text(value: int | str) -> int | str:
-    """`value` as it is recorded, once it is known to be good.
+    """`value` as it is recorded, checked.
 
     Raises:
-        ValueError: It means no folds.
+        ValueError: It describes no folds.
     """
     parse_folds(value)
     return value

@@ -1,4 +1,4 @@
-"""Classes of the package `lightning`: named like those of `pytorch_lightning`, and none of them."""
+"""Refuses classes of the package `lightning`, which are not those of `pytorch_lightning`."""
 
 from __future__ import annotations
 
@@ -7,47 +7,45 @@ from typing import Any
 
 from jupyter_train.exceptions import OptionError, UsageError
 
-#: Where the package keeps them, and what is imported instead.
-_INSTEAD = {"lightning.pytorch": "pytorch_lightning", "lightning.fabric": "lightning_fabric"}
-#: What `pytorch_lightning` has at its top.
-_AT_THE_TOP = frozenset({"Callback", "LightningDataModule", "LightningModule", "Trainer"})
+#: Package of `lightning` to the standalone package to import from.
+_REPLACEMENT_PACKAGES = {"lightning.pytorch": "pytorch_lightning", "lightning.fabric": "lightning_fabric"}
+#: Names that `pytorch_lightning` exports at top level.
+_TOP_LEVEL_NAMES = frozenset({"Callback", "LightningDataModule", "LightningModule", "Trainer"})
 
 
 def refuse_other_lightning(value: Any, what: str, error: type[UsageError] = OptionError) -> None:
-    """Raises for an object or class of the package `lightning`, or derived from one; for a list, if one in it is.
-
-    Nothing is imported for it.
+    """Raises for an object or class of `lightning`, or derived from one, also inside a list. Imports nothing.
 
     Args:
-        value: What was given.
-        what: What it was given as: `--callback`, `model`.
-        error: What is raised.
+        value: An object, a class or a list of these.
+        what: Its role in messages: `--callback`, `model`.
+        error: Class of the exception.
 
     Raises:
-        UsageError: It is one.
+        UsageError: A base class comes from `lightning`.
     """
     items = value if isinstance(value, list | tuple) else [value]
-    for made_of in dict.fromkeys(one if isinstance(one, type) else type(one) for one in items):
-        for base in made_of.__mro__:
-            if (instead := import_instead(f"{base.__module__}.{base.__qualname__}")) is not None:
+    for cls in dict.fromkeys(item if isinstance(item, type) else type(item) for item in items):
+        for base in cls.__mro__:
+            if (statement := import_instead(f"{base.__module__}.{base.__qualname__}")) is not None:
                 raise error(
-                    f"{what}: `{made_of.__name__}` is made of `{base.__name__}` of the package `lightning`, and here "
-                    f"`pytorch_lightning` trains, whose classes are others; write `{instead}` in its place"
+                    f"{what}: `{cls.__name__}` derives from `{base.__name__}` of the package `lightning`, but runs are "
+                    f"trained by `pytorch_lightning`, which has classes of its own; write `{statement}` instead"
                 )
 
 
 def import_instead(path: str) -> str | None:
-    """The import to write for a class of the package `lightning`; None for any other.
+    """The import statement to replace a class of `lightning`; None for any other class.
 
     Args:
-        path: Of the class, such as `lightning.pytorch.callbacks.EarlyStopping`.
+        path: Class path such as `lightning.pytorch.callbacks.EarlyStopping`.
     """
     package = ".".join(path.split(".")[:2])
     name = path.rpartition(".")[2]
-    if package not in _INSTEAD or name == path:
+    if package not in _REPLACEMENT_PACKAGES or name == path:
         return None
-    folder = [part for part in path.split(".")[2:3] if part != name and name not in _AT_THE_TOP]
-    return f"from {'.'.join([_INSTEAD[package], *folder])} import {name}"
+    folder = [part for part in path.split(".")[2:3] if part != name and name not in _TOP_LEVEL_NAMES]
+    return f"from {'.'.join([_REPLACEMENT_PACKAGES[package], *folder])} import {name}"
 
 
 def class_paths(content: Any) -> Iterator[str]:

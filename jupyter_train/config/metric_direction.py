@@ -1,4 +1,4 @@
-"""Which way a metric improves, told from its name; one printed table."""
+"""The direction in which a metric improves, by its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 Direction = Literal["min", "max"]
 
-#: Words that, as a part of a metric's name, say which way is better. The last such word decides.
+#: Word in a metric's name to direction; the last such word decides.
 DIRECTIONS: dict[str, Direction] = {
     **dict.fromkeys(
         [
@@ -93,7 +93,7 @@ DIRECTIONS: dict[str, Direction] = {
 
 
 def direction_of(metric: str) -> Direction | None:
-    """The direction in which `metric` improves, or None when its name does not tell.
+    """The direction in which `metric` improves, or None where its name has no known word.
 
     `val_acc` gives `max`, `val/f1_loss` gives `min` (the last known word decides).
     """

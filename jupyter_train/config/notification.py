@@ -1,4 +1,4 @@
-"""Who is told when a run is over: a URL or a shell command, checked before anything is trained."""
+"""Targets of `--notify`: a URL or a shell command, checked before training starts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _RULE = "a shell command, or a URL such as `https://example.org/hook`"
 _MAX_URL_LETTERS = 2_048
 _MAX_COMMAND_LETTERS = 100_000
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<slashes>/*)", re.IGNORECASE)
-#: A command that is just named, not put together.
+#: A plain command name, without shell syntax.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,60}")
 _IS_KNOWN = 'command -v -- "$1" >/dev/null 2>&1'
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-#: What no URL holds as it is; a backslash before the host is read in two ways.
+#: Characters that a URL must percent-encode; parsers disagree about a backslash before the host.
 _NO_URL_LETTER = re.compile(r'[\x00-\x20\x7f-\x9f\\<>"{}|^`\u2028\u2029]')
 _SAFE = "/%:@!$&'()*+,;=~-._?"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a request goes, in ASCII.
+    """The address of an HTTP request, in ASCII.
 
     Attributes:
         url: Without user, password and fragment.
-        headers: What the request says of itself; `Authorization` where the URL named a user.
+        headers: Of the request; with `Authorization` where the URL named a user.
     """
 
     url: str
@@ -38,15 +38,15 @@ class Address:
 
 def is_url(target: str) -> bool:
     """Whether a target is a URL and not a command."""
-    found = _SCHEME.match(target)
-    return found is not None and (len(found["slashes"]) > 1 or found["scheme"].lower() in ("http", "https"))
+    match = _SCHEME.match(target)
+    return match is not None and (len(match["slashes"]) > 1 or match["scheme"].lower() in ("http", "https"))
 
 
 def checked_target(value: str) -> str:
-    """`value` without white space around it, when somebody can be told by it.
+    """`value` without surrounding white space, when it is a URL or a command that exists.
 
     Raises:
-        ValueError: Nobody can; the message says what was expected.
+        ValueError: It is neither; the message says what was expected.
     """
     target = value.strip()
     if not target:
@@ -57,13 +57,13 @@ def checked_target(value: str) -> str:
         address(target)
     elif len(target) > _MAX_COMMAND_LETTERS:
         raise ValueError(f"a shell command of at most {_MAX_COMMAND_LETTERS:,} letters")
-    elif not _is_there(target.split()[0]):
+    elif not _command_exists(target.split()[0]):
         raise ValueError(f"{_RULE}; there is no command `{target.split()[0]}` here")
     return target
 
 
-def _is_there(word: str) -> bool:
-    """Whether the shell knows a command; of one that is not just a name nothing is known before it runs."""
+def _command_exists(word: str) -> bool:
+    """Whether the shell finds a command; True for shell syntax, which only running it can check."""
     if not _NAME.fullmatch(word) or os.name != "posix":
         return True
     return (
@@ -73,15 +73,15 @@ def _is_there(word: str) -> bool:
 
 
 def address(url: str) -> Address:
-    """Where a URL leads.
+    """The address of a URL.
 
     Raises:
-        ValueError: Nowhere; the message says what was expected.
+        ValueError: It is no HTTP URL; the message says what was expected.
     """
     if len(url) > _MAX_URL_LETTERS:
         raise ValueError(f"a URL of at most {_MAX_URL_LETTERS:,} letters")
-    if found := _NO_URL_LETTER.search(url):
-        raise ValueError(f"a URL without {found[0]!r}; write it as `{quote(found[0])}`")
+    if match := _NO_URL_LETTER.search(url):
+        raise ValueError(f"a URL without {match[0]!r}; write it as `{quote(match[0])}`")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -90,9 +90,9 @@ def address(url: str) -> Address:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(_RULE)
     host = _ascii_host(parts.hostname)
-    place = f"{host}:{port}" if port is not None else host
+    netloc = f"{host}:{port}" if port is not None else host
     query = f"?{quote(parts.query, _SAFE)}" if parts.query else ""
-    return Address(f"{parts.scheme}://{place}{quote(parts.path, _SAFE) or '/'}{query}", _headers(parts))
+    return Address(f"{parts.scheme}://{netloc}{quote(parts.path, _SAFE) or '/'}{query}", _headers(parts))
 
 
 def _ascii_host(host: str) -> str:
@@ -115,8 +115,8 @@ def _headers(parts: SplitResult) -> dict[str, str]:
     return headers
 
 
-def shown_target(target: str) -> str:
-    """A target without what may be secret in it: the host of a URL, the first word of a command that sets nothing."""
+def redacted_target(target: str) -> str:
+    """A target without its secrets: a URL's host, or a command's first word that assigns no variable."""
     if not is_url(target):
         return next((word for word in target.split() if "=" not in word), "a command")[:80]
     try:

@@ -1,4 +1,4 @@
-"""An option: its name, how its text is read, and what its value may be."""
+"""`Option`: the declaration of an option, and how its value is parsed and validated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_train.config.bounds import MAX_TIMES, Bound, check_text, check_whole, shown
+from jupyter_train.config.bounds import MAX_REPEATS, Bound, check_integer, check_text, shown
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
 
@@ -25,19 +25,19 @@ class Option:
         name: Python name; `--early-stop` is `early_stop`.
         takes: Types a value may have, `object` for anything.
         help: One line.
-        default: What holds when nothing is said.
-        takes_none: Whether None is a value of its own, and not the same as saying nothing.
-        bound: The most that it may ask for, where it makes processes, files or memory.
-        is_secret: Whether a value may hold one, so that no error shows it.
-        is_literal: Whether what is typed is text, whatever it looks like; in Python it may be something else.
-        is_expression: The text is an expression evaluated in the notebook (takes an object).
-        bare: Value when the option stands alone (None: it needs one); then a value is only taken as `--name=VALUE`.
-        choices: The only values allowed, when there are such.
-        has_arguments: Whether a choice may take arguments, as in `asha:eta=4`.
-        repeats: May be given several times; the value is a list.
-        metavar: What help shows for the value.
-        check: Turns a value into its final form or raises `ValueError` with the expectation.
-        group: `run` for ours, `trainer` for an argument of `pl.Trainer`.
+        default: Value where the option is not given.
+        takes_none: Whether None is a value, rather than "not given".
+        bound: Its largest value, where it starts processes or uses files or memory.
+        is_secret: Whether its value may be a secret, which no error message shows.
+        is_literal: Whether typed text stays text, also where it reads as a number.
+        is_expression: Whether its text is evaluated in the notebook (it takes an object).
+        bare: Value where the option stands alone (None: it needs one); else its value is only read as `--name=VALUE`.
+        choices: The allowed values; empty for no restriction.
+        has_arguments: Whether a choice takes arguments, as in `asha:eta=4`.
+        repeats: Whether it may be given several times; its value is a list.
+        metavar: Placeholder of the value in help.
+        check: Converts a value, or raises `ValueError` with what was expected.
+        group: `run` for an option of this package, `trainer` for an argument of `pl.Trainer`.
         shapes_result: Whether another value gives other weights: a resumed run must have the same.
     """
 
@@ -59,8 +59,8 @@ class Option:
     is_secret: bool = False
     is_literal: bool = False
 
-    def is_said(self, value: Any) -> bool:
-        """Whether a value says anything: None does where it is not the default."""
+    def is_set(self, value: Any) -> bool:
+        """Whether `value` sets the option: None does where it is not the default."""
         return value is not None or self.default is not None
 
     @property
@@ -70,27 +70,27 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        """True when it may stand alone."""
+        """Whether it may stand alone."""
         return self.bare is not None
 
     def parse(self, text: str) -> Any:
-        """The value meant by `text`, checked; one item of the list for an option that repeats.
+        """The checked value of `text`; one item of the list for an option that repeats.
 
         Raises:
-            OptionError: The text is not a value this option takes.
+            OptionError: The text is no value of this option.
         """
         return self._validate_one(text if self.takes == (str,) or self.is_literal else literal(text))
 
     def validate(self, value: Any) -> Any:
-        """`value` in its final form.
+        """`value`, checked and converted.
 
         Raises:
-            OptionError: The value is not one this option takes.
+            OptionError: It is no value of this option.
         """
         if self.repeats:
             values = value if isinstance(value, list | tuple) else [value]
-            if len(values) > MAX_TIMES:
-                raise OptionError(f"`{self.flag}` {len(values):,} times: expected at most {MAX_TIMES:,}")
+            if len(values) > MAX_REPEATS:
+                raise OptionError(f"`{self.flag}` {len(values):,} times: expected at most {MAX_REPEATS:,}")
             return [self._validate_one(item) for item in values]
         return self._validate_one(value)
 
@@ -101,21 +101,21 @@ class Option:
             refuse_other_lightning(value, f"`{self.flag}`")
         if self.is_expression:
             return value
-        self._expect(check_whole, value)
+        self._expect(check_integer, value)
         self._expect(check_text, value)
         value = self._as_declared(value)
         chosen = value.partition(":")[0] if self.has_arguments else value
         if self.choices and chosen not in self.choices:
             raise OptionError(f"`{self.flag} {shown(value)}`: expected one of {', '.join(self.choices)}")
         if self.bound is not None:
-            self._expect(self.bound.check_at_all, value)
+            self._expect(self.bound.check_hard_limit, value)
         return value if self.check is None else self._expect(self.check, value)
 
     def check_machine(self, value: Any) -> None:
-        """Raises for a value that asks for more than this machine has, where nobody said that it is meant.
+        """Raises for a value above what this machine has, which only `--oversubscribe` allows.
 
         Raises:
-            OptionError: It does.
+            OptionError: The value is too large.
         """
         if self.bound is not None:
             self._expect(self.bound.check, value)
@@ -127,7 +127,7 @@ class Option:
             raise OptionError(f"`{self.flag} {'…' if self.is_secret else shown(value)}`: expected {err}") from None
 
     def _as_declared(self, value: Any) -> Any:
-        """`value` if it has a declared type; numpy scalars and whole floats are let through."""
+        """`value` if it has a declared type; numpy scalars and whole floats are converted."""
         if object in self.takes:
             return value
         item = getattr(value, "item", None)
@@ -146,13 +146,13 @@ class Option:
         raise self._type_error(value)
 
     def _type_error(self, value: Any) -> OptionError:
-        words = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
+        expected_types = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
         if self.takes_none and self.default is not None:
-            words.append("`none`")
-        wanted = " or ".join(words) + (f" ({self.metavar})" if self.takes == (str,) and self.metavar else "")
+            expected_types.append("`none`")
+        expected = " or ".join(expected_types) + (f" ({self.metavar})" if self.takes == (str,) and self.metavar else "")
         if self.is_secret:
-            return OptionError(f"`{self.flag} …`: expected {wanted}")
-        return OptionError(f"`{self.flag} {shown(value)}`: expected {wanted}, not {shown(repr(value))}")
+            return OptionError(f"`{self.flag} …`: expected {expected}")
+        return OptionError(f"`{self.flag} {shown(value)}`: expected {expected}, not {shown(repr(value))}")
 
 
 def option_field(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
@@ -171,15 +171,20 @@ def declared_options(config: type, shape_nothing: frozenset[str] = frozenset()) 
         config: A dataclass with fields made by `option_field`.
         shape_nothing: Names of those that leave the weights of a step what they are.
     """
-    found = []
-    for item in dataclasses.fields(config):
-        declared = item.metadata.get("option")
+    options = []
+    for declared_field in dataclasses.fields(config):
+        declared = declared_field.metadata.get("option")
         if declared is not None:
-            default = None if item.default is dataclasses.MISSING else item.default
-            found.append(
-                Option(name=item.name, default=default, shapes_result=item.name not in shape_nothing, **declared)
+            default = None if declared_field.default is dataclasses.MISSING else declared_field.default
+            options.append(
+                Option(
+                    name=declared_field.name,
+                    default=default,
+                    shapes_result=declared_field.name not in shape_nothing,
+                    **declared,
+                )
             )
-    return tuple(found)
+    return tuple(options)
 
 
 def python_name(word: str) -> str:
@@ -201,7 +206,7 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": No
 
 
 def literal(text: str) -> Any:
-    """The Python value a piece of text stands for: `3e-4` a float, `[0, 1]` a list, else the text itself."""
+    """The Python value of a text: `3e-4` a float, `[0, 1]` a list, else the text itself."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
@@ -219,7 +224,7 @@ def positive(value: float) -> float:
 
 
 def number_or_auto(check: Callable[[Any], Any], words: str) -> Callable[[Any], Any]:
-    """A check that also takes the word `auto`; `words` say what else it takes."""
+    """A check that also takes the word `auto`; `words` names what else it takes."""
 
     def checked(value: Any) -> Any:
         if isinstance(value, str):
@@ -246,15 +251,15 @@ def seed(value: int) -> int:
 
 
 def fractions(value: Any) -> tuple[float, float, float]:
-    """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (the validation share, up to a half)."""
+    """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (validation share, up to 0.5)."""
     parts = value if isinstance(value, list | tuple) else str(value).split("/")
     try:
         shares = [float(part) for part in parts]
     except (TypeError, ValueError, OverflowError):
         raise ValueError("shares such as `0.8/0.2` or `0.7/0.15/0.15`") from None
-    if len(shares) == 1 and 0.5 < shares[0] < 1:  # meant for training, more often than not
-        rest = round(1 - shares[0], 6)
-        raise ValueError(f"both shares, `{shares[0]:g}/{rest:g}` or `{rest:g}/{shares[0]:g}`")
+    if len(shares) == 1 and 0.5 < shares[0] < 1:  # usually meant as the training share
+        remainder = round(1 - shares[0], 6)
+        raise ValueError(f"both shares, `{shares[0]:g}/{remainder:g}` or `{remainder:g}/{shares[0]:g}`")
     if len(shares) == 1:
         shares = [1 - shares[0], shares[0]]
     is_whole = abs(sum(shares) - 1) <= 1e-6  # NaN is not
@@ -281,7 +286,7 @@ def metric(value: str) -> str:
 
 
 def _is_metric(name: str) -> bool:
-    """Whether it can be a metric's name: what reads as a number or a truth value is a slip."""
+    """Whether it can be a metric's name: a number or a truth value is a typing mistake."""
     return bool(name.strip()) and isinstance(literal(name), str)
 
 
@@ -292,7 +297,7 @@ def run_name(value: str) -> str:
     return value
 
 
-def place(value: str) -> str:
+def checkpoint_choice(value: str) -> str:
     """`best`, `last` or a step."""
     if value not in ("best", "last") and not re.fullmatch(r"\d{1,15}", value):
         raise ValueError("`best`, `last` or a step such as `1200`")

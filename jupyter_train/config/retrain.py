@@ -1,4 +1,4 @@
-"""`RetrainConfig`: what a repeated notebook can be told."""
+"""`RetrainConfig`: options and parameters of `%retrain`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import OptionError, ParameterError
 
-#: Texts that are numbers for papermill too, and none for Python.
+#: Numbers that `ast.literal_eval` does not read.
 _NUMBERS = ("nan", "inf", "infinity")
 
 
 @dataclass
 class RetrainConfig:
-    """A notebook, its parameters and where its output goes.
+    """A notebook, its parameters and its output.
 
     Attributes:
         notebook: Path of the notebook; never written.
@@ -54,7 +54,7 @@ def _seconds(value: Any) -> float:
 
 
 def parameter(name: str, value: Any) -> Any:
-    """The value as it is given to the notebook: papermill writes a tuple or a numpy scalar as a text.
+    """The value as plain JSON types: papermill would write a tuple or a numpy scalar as text.
 
     Raises:
         ParameterError: The name or the value could carry code.
@@ -74,10 +74,9 @@ def check_parameter(name: str, value: Any) -> None:
     """
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
         raise ParameterError(f"`{name}` is not a parameter name; expected a Python identifier such as `lr`")
-    if wrong := _what_is_no_json(value):
+    if problem := _json_problem(value):
         raise ParameterError(
-            f"`{name}` {wrong}; a parameter is a number, text, true/false, null, a list of these or a mapping of text "
-            "to these"
+            f"`{name}` {problem}; a parameter is a number, text, true/false, null, a list or a mapping of text to these"
         )
 
 
@@ -91,21 +90,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _what_is_no_json(value: Any, is_inside: bool = False) -> str:
-    """What of a value is none; empty if nothing is. Exact types only: a subclass may carry its own `__repr__`."""
+def _json_problem(value: Any, is_inside: bool = False) -> str:
+    """Why a value is not JSON; empty if it is. Exact types only: a subclass may have its own `__repr__`."""
     if value is None or type(value) in (bool, int, float, str):
         return ""
     if type(value) in (list, tuple):
-        return next(filter(None, (_what_is_no_json(item, True) for item in value)), "")
-    if type(value) is dict or _is_of_nbformat(value):
+        return next(filter(None, (_json_problem(item, True) for item in value)), "")
+    if type(value) is dict or _is_notebook_node(value):
         if any(type(key) is not str for key in value):
             return "has a mapping with a key that is no text"
-        return next(filter(None, (_what_is_no_json(item, True) for item in value.values())), "")
+        return next(filter(None, (_json_problem(item, True) for item in value.values())), "")
     return f"{'holds' if is_inside else 'is'} a {type(value).__name__}"
 
 
-def _is_of_nbformat(value: Any) -> bool:
-    """A mapping as papermill's engine gets it: kept in the notebook's metadata before."""
+def _is_notebook_node(value: Any) -> bool:
+    """Whether it is a mapping as papermill's engine gets it, from the notebook's metadata."""
     return isinstance(value, Mapping) and (type(value).__module__, type(value).__name__) == (
         "nbformat.notebooknode",
         "NotebookNode",
@@ -113,7 +112,7 @@ def _is_of_nbformat(value: Any) -> bool:
 
 
 def parse_parameter(text: str) -> Any:
-    """The value of `-p NAME TEXT`, as Python or JSON has it: `3e-4`, `nan`, `[1, 2]`, `{"a": null}`; else the text."""
+    """The value of `-p NAME TEXT`, read as Python or JSON: `3e-4`, `nan`, `[1, 2]`, `{"a": null}`; else the text."""
     if text.lower().lstrip("+-") in _NUMBERS:
         return float(text)
     value = literal(text)

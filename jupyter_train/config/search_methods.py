@@ -1,4 +1,4 @@
-"""A sampler or a pruner as it is typed: its name, and what it takes besides, as in `asha:eta=4,min=2`."""
+"""Samplers and pruners as typed: a name with arguments, as in `asha:eta=4,min=2`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from jupyter_train.exceptions import did_you_mean
 
 @dataclass(frozen=True)
 class MethodArgument:
-    """What a method takes.
+    """An argument of a sampler or pruner.
 
     Attributes:
-        name: As Optuna calls it.
-        low: The least value; None for true or false.
-        high: The greatest.
-        is_whole: Whether only whole numbers are meant.
+        name: Optuna's parameter name.
+        low: Smallest value; None for a boolean.
+        high: Largest value.
+        is_whole: Whether it takes integers only.
     """
 
     name: str
@@ -66,28 +66,28 @@ PRUNERS: Arguments = {
 
 
 def name_of(text: str) -> str:
-    """The method's name alone."""
+    """The method's name, without arguments."""
     return text.partition(":")[0]
 
 
 def arguments_of(text: str, known: Arguments) -> dict[str, Any]:
-    """What the method takes besides, under Optuna's names.
+    """The method's arguments, by Optuna's parameter names.
 
     Raises:
-        ValueError: It takes no such argument, or not this value; the message says what was expected.
+        ValueError: An argument is unknown or its value does not fit; the message says what was expected.
     """
     name, colon, rest = text.partition(":")
     takes = known[name]
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for part in rest.split(",") if colon else []:
-        word, _, value = (one.strip() for one in part.partition("="))
+        word, _, value = (piece.strip() for piece in part.partition("="))
         if word not in takes:
-            raise ValueError(_words(name, takes) + did_you_mean(word, takes))
+            raise ValueError(_expected_text(name, takes) + did_you_mean(word, takes))
         argument = takes[word]
-        if argument.name in found:
+        if argument.name in values:
             raise ValueError(f"`{word}` once")
-        found[argument.name] = _value(word, value, argument)
-    return found
+        values[argument.name] = _value(word, value, argument)
+    return values
 
 
 def checked(known: Arguments, text: str) -> str:
@@ -113,7 +113,7 @@ def _value(word: str, text: str, argument: MethodArgument) -> Any:
     return value
 
 
-def _words(name: str, takes: Mapping[str, MethodArgument]) -> str:
+def _expected_text(name: str, takes: Mapping[str, MethodArgument]) -> str:
     if not takes:
-        return f"`{name}` alone, which takes nothing besides."
-    return f"`{name}:NAME=VALUE,...` with {', '.join(f'`{one}`' for one in takes)}."
+        return f"`{name}` alone, which takes no arguments."
+    return f"`{name}:NAME=VALUE,...` with {', '.join(f'`{argument}`' for argument in takes)}."

@@ -1,7 +1,7 @@
-"""What is searched: ranges and choices, as they are typed. Parsed, never evaluated.
+"""The search space as typed: ranges and choices, parsed and never evaluated.
 
-`1e-4..1e-1:log` a range by its logarithm · `1..4` whole numbers · `0..1:0.1` in steps · `relu|gelu|tanh` choices ·
-`(16,)|(32, 16)|none` lists, tuples and nothing as choices · `'a|b'|'c, d'` words in quotes · `true|false` · anything
+`1e-4..1e-1:log` a log range · `1..4` integers · `0..1:0.1` in steps · `relu|gelu|tanh` choices ·
+`(16,)|(32, 16)|none` lists, tuples and None as choices · `'a|b'|'c, d'` quoted words · `true|false` · anything
 else one fixed value.
 """
 
@@ -17,7 +17,7 @@ from jupyter_train.config import bounds
 from jupyter_train.config.options import literal
 from jupyter_train.exceptions import SpaceError
 
-#: Of more choices a search learns nothing, and Optuna keeps each of them for every trial.
+#: A sampler learns nothing from more, and Optuna stores all of them with every trial.
 MAX_CHOICES = 1_000
 _MAX_LETTERS = 100_000
 _EXAMPLES = "a range `1e-4..1e-1:log`, `1..4` or `0..1:0.1`, or choices `relu|gelu`"
@@ -31,7 +31,7 @@ class Fixed:
     value: Any
 
     def __str__(self) -> str:
-        return _word(self.value)
+        return _typed_text(self.value)
 
 
 @dataclass(frozen=True)
@@ -41,33 +41,33 @@ class Choices:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return "|".join(_word(value) for value in self.values)
+        return "|".join(_typed_text(value) for value in self.values)
 
     @property
-    def kept(self) -> tuple[Any, ...]:
-        """The same as Optuna keeps them: of lists and tuples it keeps what they look like."""
-        return tuple(kept(value) for value in self.values)
+    def optuna_choices(self) -> tuple[Any, ...]:
+        """The choices as Optuna stores them: lists and tuples by their repr."""
+        return tuple(optuna_choice(value) for value in self.values)
 
-    def find(self, given: Any) -> Any:
-        """The choice that is meant: itself, as it is kept, or a list in the place of a tuple.
+    def find(self, requested: Any) -> Any:
+        """The choice that equals `requested`, also in Optuna's form or as a list for a tuple.
 
         Raises:
-            ValueError: None is.
+            ValueError: There is none.
         """
-        for same in (_is_same, lambda value, other: kept(value) == other, _is_same_sequence):
-            found = [value for value in self.values if same(value, given)]
-            if found:
-                return found[0]
-        raise ValueError(f"{given!r} is none of {self}")
+        for is_equal in (_is_equal, lambda value, candidate: optuna_choice(value) == candidate, _is_equal_sequence):
+            matches = [value for value in self.values if is_equal(value, requested)]
+            if matches:
+                return matches[0]
+        raise ValueError(f"{requested!r} is none of {self}")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones where both are.
+    """Numbers from `low` to `high`, inclusive; integers where both are.
 
     Attributes:
-        step: Distance of neighbours; None for any number between.
-        is_log: Whether equal ratios, rather than equal differences, are equally likely.
+        step: Distance of neighbours; None for a continuous range.
+        is_log: Whether it is sampled by its logarithm.
     """
 
     low: float
@@ -77,48 +77,50 @@ class Range:
 
     @property
     def is_whole(self) -> bool:
-        """True where only whole numbers are meant."""
+        """Whether it holds integers only."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def __str__(self) -> str:
-        how = ":log" if self.is_log else f":{_word(self.step)}" if self.step is not None and self.step != 1 else ""
-        return f"{_word(self.low)}..{_word(self.high)}{how}"
+        suffix = (
+            ":log" if self.is_log else f":{_typed_text(self.step)}" if self.step is not None and self.step != 1 else ""
+        )
+        return f"{_typed_text(self.low)}..{_typed_text(self.high)}{suffix}"
 
 
 Space = Fixed | Choices | Range
 
 
-def kept(value: Any) -> Any:
-    """A choice as Optuna keeps it."""
+def optuna_choice(value: Any) -> Any:
+    """A choice as Optuna stores it."""
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def _is_equal(left: Any, right: Any) -> bool:
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
-def _is_same_sequence(one: Any, other: Any) -> bool:
-    if not isinstance(one, list | tuple) or not isinstance(other, list | tuple) or len(one) != len(other):
+def _is_equal_sequence(left: Any, right: Any) -> bool:
+    if not isinstance(left, list | tuple) or not isinstance(right, list | tuple) or len(left) != len(right):
         return False
-    return all(_is_same(*pair) or _is_same_sequence(*pair) for pair in zip(one, other, strict=True))
+    return all(_is_equal(*pair) or _is_equal_sequence(*pair) for pair in zip(left, right, strict=True))
 
 
 def parse(name: str, text: Any) -> Space:
-    """The space that `text` means for `name`; a value that is no text is a fixed one, a list choices.
+    """The space of `name`: text is parsed, a list gives choices, any other value is fixed.
 
     Raises:
-        SpaceError: It means none; the message says what is wrong with it.
+        SpaceError: The text is no range and no choice; the message says why.
     """
     if isinstance(text, Fixed | Choices | Range):
         return text
     _check_size(name, text)
     if isinstance(text, list | tuple):
-        return _choices(name, [_word(value) for value in text], list(text))
+        return _choices(name, [_typed_text(value) for value in text], list(text))
     if not isinstance(text, str):
         return Fixed(text)
     text = text.strip()
     if not text:
-        raise SpaceError(f"`{name}=` says nothing; expected {_EXAMPLES}")
+        raise SpaceError(f"`{name}=` is empty; expected {_EXAMPLES}")
     if text[0] in "'\"[({" and _is_literal(text):
         return Fixed(literal(text))
     words = parts(text, "|")
@@ -129,38 +131,38 @@ def parse(name: str, text: Any) -> Space:
     return Fixed(literal(text))
 
 
-def _check_size(name: str, given: Any) -> None:
-    """Raises for more choices than can be searched, before anything is read of them.
+def _check_size(name: str, text: Any) -> None:
+    """Raises for too many choices, before they are parsed.
 
     Raises:
-        SpaceError: There are.
+        SpaceError: There are too many.
     """
-    count = len(given) if isinstance(given, list | tuple) else given.count("|") + 1 if isinstance(given, str) else 1
+    count = len(text) if isinstance(text, list | tuple) else text.count("|") + 1 if isinstance(text, str) else 1
     if count > MAX_CHOICES:
         raise SpaceError(
             f"`{name}` has {count:,} choices; expected at most {MAX_CHOICES:,}. Numbers are searched as a range: "
             f"`{name}=1..{count}`"
         )
-    if isinstance(given, str) and len(given) > _MAX_LETTERS:
-        raise SpaceError(f"`{name}` is {len(given):,} letters long; expected {_EXAMPLES}")
+    if isinstance(text, str) and len(text) > _MAX_LETTERS:
+        raise SpaceError(f"`{name}` is {len(text):,} letters long; expected {_EXAMPLES}")
 
 
-def parts(text: str, mark: str) -> list[str]:
-    """Text cut at a mark, but not inside quotes or brackets; each part without the spaces around it."""
-    found, depth, quote, before = [""], 0, "", ""
+def parts(text: str, separator: str) -> list[str]:
+    """Text split at `separator` outside quotes and brackets; each part stripped."""
+    pieces, depth, quote, before = [""], 0, "", ""
     for letter in text:
         if quote:
             quote = "" if letter == quote and before != "\\" else quote
-        elif letter in "'\"" and not re.search(r"\w$", found[-1]):  # not the one in `don't`
+        elif letter in "'\"" and not re.search(r"\w$", pieces[-1]):  # not the one in `don't`
             quote = letter
-        elif letter == mark and depth <= 0:
-            found.append("")
+        elif letter == separator and depth <= 0:
+            pieces.append("")
             continue
         else:
             depth += (letter in "([{") - (letter in ")]}")
-        found[-1] += letter
+        pieces[-1] += letter
         before = letter
-    return [part.strip() for part in found]
+    return [part.strip() for part in pieces]
 
 
 def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
@@ -174,16 +176,16 @@ def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
                 f"{shown}: `{word}` is no number, truth value or word, and no list or tuple of these; search names of "
                 "such things, and let the model look them up"
             )
-        if kept(value) in seen:  # to Optuna 1, 1.0 and true are one choice
+        if optuna_choice(value) in seen:  # to Optuna 1, 1.0 and true are one choice
             raise SpaceError(f"{shown}: `{word}` is given twice")
-        seen.add(kept(value))
+        seen.add(optuna_choice(value))
     if len(values) == 1:
         raise SpaceError(f"{shown}: one choice is no search; expected two or more")
     return Choices(tuple(values))
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a choice can be kept as what it looks like, and comes back as what it was."""
+    """Whether a choice can be stored as its repr and read back."""
     if value is None or isinstance(value, bool | int | float | str):
         return True
     return type(value) in (list, tuple, dict) and _is_literal(repr(value))
@@ -199,50 +201,52 @@ def _is_literal(text: str) -> bool:
 
 def _range(name: str, text: str) -> Range:
     shown = f"`{name}={bounds.shown(text)}`"
-    found = _RANGE.fullmatch(text)
-    ends = [literal(found[part].strip()) for part in ("low", "high")] if found is not None else []
-    if found is None or any(not _is_number(end) for end in ends):
+    match = _RANGE.fullmatch(text)
+    ends = [literal(match[part].strip()) for part in ("low", "high")] if match is not None else []
+    if match is None or any(not _is_number(end) for end in ends):
         raise SpaceError(f"{shown}: expected two numbers around `..`, as in `1e-4..1e-1:log`")
     low, high = ends
-    how = found["how"]
+    scale = match["how"]
     if low > high:
-        turned = f"{name}={_word(high)}..{_word(low)}" + (f":{how}" if how else "")
-        raise SpaceError(f"{shown}: the range is the wrong way round; did you mean `{turned}`?")
+        reversed_text = f"{name}={_typed_text(high)}..{_typed_text(low)}" + (f":{scale}" if scale else "")
+        raise SpaceError(f"{shown}: the range is the wrong way round; did you mean `{reversed_text}`?")
     if low == high:
-        raise SpaceError(f"{shown}: the range is empty; `{name}={_word(low)}` fixes it to one value")
-    if how is None:
+        raise SpaceError(f"{shown}: the range is empty; `{name}={_typed_text(low)}` fixes it to one value")
+    if scale is None:
         return Range(low, high, 1 if isinstance(low, int) and isinstance(high, int) else None)
-    if how.strip() == "log":
+    if scale.strip() == "log":
         if low <= 0:
-            raise SpaceError(f"{shown}: a logarithmic range begins above zero; `{name}=1e-6..{_word(high)}:log` does")
+            raise SpaceError(
+                f"{shown}: a logarithmic range begins above zero; `{name}=1e-6..{_typed_text(high)}:log` does"
+            )
         return Range(low, high, None, is_log=True)
-    step = literal(how.strip())
+    step = literal(scale.strip())
     if not _is_number(step) or step <= 0:
-        raise SpaceError(f"{shown}: after `:` comes `log` or a step above zero, not `{how.strip()}`")
+        raise SpaceError(f"{shown}: after `:` comes `log` or a step above zero, not `{scale.strip()}`")
     if step > high - low:
-        raise SpaceError(f"{shown}: a step of {_word(step)} is wider than the range")
-    is_whole = all(isinstance(one, int) for one in (low, high, step))
+        raise SpaceError(f"{shown}: a step of {_typed_text(step)} is wider than the range")
+    is_whole = all(isinstance(number, int) for number in (low, high, step))
     return Range(low, high, step) if is_whole else Range(float(low), float(high), float(step))
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= bounds.MAX_WHOLE if isinstance(value, int) else math.isfinite(value)
+    return abs(value) <= bounds.MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
-def _word(value: Any) -> str:
-    """A value as it is typed; a word in quotes where it would be taken for something else without them."""
+def _typed_text(value: Any) -> str:
+    """A value as typed; text is quoted where it would be read as something else."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        is_itself = literal(value) == value and value == value.strip() != "" and parts(value, "|") == [value]
-        return value if is_itself and ".." not in value else repr(value)
+        reads_back = literal(value) == value and value == value.strip() != "" and parts(value, "|") == [value]
+        return value if reads_back and ".." not in value else repr(value)
     return str(value)
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What is not the same between two spaces in their written form, a line each."""
+    """A line for each difference between two spaces in their typed form."""
     lines = []
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name), new.get(name)

@@ -1,4 +1,4 @@
-"""What other tools, and older releases of Lightning, call what we have: what to type instead."""
+"""Option and verb names of other tools and older Lightning releases: what to type instead."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Container
 from typing import Any
 
-#: What is typed instead of an option, by its name elsewhere; `{}` stands for its value, or for what follows `|`.
-_TYPED = {
+#: What to type here, to the option's names elsewhere; `{}` is its value, or by default what follows `|`.
+_LINES_BY_SYNONYM = {
     "--accelerator gpu --devices {}|1": ("gpus", "gpu", "num_gpus", "n_gpus", "ngpus", "use_gpu", "cuda", "gpu_ids"),
     "--accelerator tpu --devices {}|1": ("tpu_cores",),
     "--accelerator cpu --devices {}|2": ("num_processes", "nproc", "nproc_per_node"),
@@ -44,9 +44,9 @@ _TYPED = {
     "--prune {}|asha": ("pruner", "pruning"),
     "--maximize {}|val_acc": ("direction", "objective"),
 }
-_BY_NAME = {name: typed for typed, names in _TYPED.items() for name in names}
-#: What is said elsewhere than in an option.
-_ELSEWHERE = {
+_LINE_OF = {name: typed for typed, names in _LINES_BY_SYNONYM.items() for name in names}
+#: Settings elsewhere that are no option here.
+_ADVICE = {
     "num_workers": "workers belong to a loader, `DataLoader(..., num_workers=2)`; `--tune-loader` measures how many",
     "workers": "workers belong to a loader, `DataLoader(..., num_workers=2)`; `--tune-loader` measures how many",
     "shuffle": "arrays and Datasets are shuffled for training, and a DataLoader is used as it is",
@@ -54,7 +54,7 @@ _ELSEWHERE = {
     "momentum": "it belongs to the optimizer: `--optimizer functools.partial(torch.optim.SGD,momentum=0.9)`",
     "verbose": "the panel shows progress, and `run.log` what Lightning says",
 }
-#: Verbs for runs, by what others call them.
+#: Names of verbs for runs elsewhere, to the verb here.
 VERB_SYNONYMS = {
     **dict.fromkeys(("delete", "del", "remove", "erase", "drop", "destroy", "purge"), "rm"),
     **dict.fromkeys(("ls", "all", "ps", "status", "history", "table"), "list"),
@@ -76,18 +76,18 @@ VERB_SYNONYMS = {
 _OFF = ("0", "false", "False", "none", "None")
 
 
-def what_to_type(name: str, value: Any, known: Container[str]) -> str:
-    """What to type for an option that nobody declared: `` write `--accelerator gpu --devices 1` ``; empty if unknown.
+def suggestion_for(name: str, value: Any, known: Container[str]) -> str:
+    """What to type for an unknown option: `` write `--accelerator gpu --devices 1` ``; empty for no suggestion.
 
     Args:
-        name: The option as it is called elsewhere, with underscores.
-        value: What was given to it; None if nothing.
-        known: The options there are.
+        name: The option's name elsewhere, with underscores.
+        value: Its value; None if it had none.
+        known: The declared options.
     """
     name = name.lower().strip("_")
-    if name in _ELSEWHERE:
-        return _ELSEWHERE[name]
-    typed, _, usual = _BY_NAME.get(name, "").partition("|")
+    if name in _ADVICE:
+        return _ADVICE[name]
+    typed, _, usual = _LINE_OF.get(name, "").partition("|")
     if "devices" in typed and value is not None and str(value) in _OFF:
         typed = "--accelerator cpu"
     if typed.startswith("--accelerator") and "trials" in known:

@@ -1,4 +1,4 @@
-"""`TrainConfig`: what a training run can be told, declared once."""
+"""`TrainConfig`: the checked options of a training run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from jupyter_train.config.metric_direction import direction_of
 from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
-from jupyter_train.config.synonyms import what_to_type
+from jupyter_train.config.synonyms import suggestion_for
 from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 
 
 @dataclass
 class TrainConfig:
-    """Everything `%train`, `%%train` and `train()` understand, with its checked values.
+    """Checked options of `%train`, `%%train` and `train()`.
 
-    `trainer` holds the arguments of `pl.Trainer` that were given, by their own names;
-    `expressions` keeps the text of each value that was written as an expression. Of several fits of one run, `fold`
-    says which rows validate, and `split_seed` decides the split in place of `seed`.
+    Attributes:
+        trainer: Arguments of `pl.Trainer` that were given, by name.
+        expressions: Typed text of values that were expressions.
+        fold: Which rows validate, in a fit of a cross-validation.
+        split_seed: Seed of the split; `seed` if None.
+        objective: The epoch that a trial is judged by: `best` or `last`.
     """
 
     epochs: int | None = _option(
@@ -46,7 +49,7 @@ class TrainConfig:
         bool, "leave out the last, shorter batch of an epoch, for arrays, frames, Datasets", False, bare=True
     )
     seed: int | None = _option(int, "seed for everything; drawn and recorded if not given", check=checks.seed)
-    monitor: str | None = _option(str, "metric that tells the best epoch", metavar="METRIC", check=checks.metric)
+    monitor: str | None = _option(str, "metric that decides the best epoch", metavar="METRIC", check=checks.metric)
     mode: str | None = _option(str, "which way the monitored metric improves", choices=("min", "max"))
     early_stop: str | None = _option(
         str,
@@ -62,14 +65,14 @@ class TrainConfig:
     )
     cv: int | str | None = _option(
         (int, str),
-        "cross-validation: so many fits, each validated on other rows; stratified for classes",
+        "cross-validation: so many folds, one fit each; stratified for classes",
         metavar="K[:stratified|plain|time|group=COLUMN]",
         check=folds_text,
         bound=bounds.FOLDS,
     )
     seeds: int | None = _option(
         int,
-        "so many fits with seeds one after the other; the curves are their mean",
+        "so many fits with consecutive seeds; the curves are their mean",
         check=checks.at_least_one,
         bound=bounds.SEEDS,
     )
@@ -115,30 +118,30 @@ class TrainConfig:
     )
     checkpoint: str = _option(
         str,
-        "how checkpoints are written: async (training goes on meanwhile) or sync (where memory is short)",
+        "how checkpoints are written: async (in the background) or sync (where memory is short)",
         "async",
         choices=("async", "sync"),
     )
     checkpoint_minutes: float = _option(
-        float, "at most so many minutes between two checkpoints: what a kill may cost", 5.0, check=checks.positive
+        float, "at most so many minutes between two checkpoints: what a kill may lose", 5.0, check=checks.positive
     )
     keep_best: int = _option(
         int, "how many of the best checkpoints to keep", 1, check=checks.at_least_one, bound=bounds.CHECKPOINTS
     )
     resume: str | None = _option(
-        str, "go on with this run where it was broken off; a finished one with more --epochs", metavar="RUN"
+        str, "resume this run where it was interrupted; a finished one with more --epochs", metavar="RUN"
     )
     fork: str | None = _option(
-        str, "begin a new run at a checkpoint of this one, with whatever options are given", metavar="RUN"
+        str, "start a new run from a checkpoint of this one, with the options given", metavar="RUN"
     )
     from_: str | None = _option(
         str,
         "with --resume or --fork: the checkpoint: best, last or a step (the newest valid one)",
         metavar="best|last|STEP",
-        check=checks.place,
+        check=checks.checkpoint_choice,
     )
-    force: bool = _option(bool, "with --resume: go on although data, code or options have changed", False, bare=True)
-    reinit: bool = _option(bool, "start from the model's step-0 weights again", False, bare=True)
+    force: bool = _option(bool, "with --resume: resume although data, code or options have changed", False, bare=True)
+    reinit: bool = _option(bool, "reset the model to its step-0 weights", False, bare=True)
     on_interrupt: str = _option(
         str,
         "after the kernel's Interrupt: raise (stop the notebook) or return",
@@ -147,7 +150,7 @@ class TrainConfig:
     )
     on_nan: str = _option(
         str,
-        "when a loss or the monitored metric is NaN or infinite: warn (the run goes on, and ends with a warning) "
+        "when a loss or the monitored metric is NaN or infinite: warn (the run continues, and ends with a warning) "
         "or stop",
         "warn",
         choices=("warn", "stop"),
@@ -162,9 +165,9 @@ class TrainConfig:
         int, "record every N-th step (default: all, up to 1,000 points/s)", check=checks.at_least_one
     )
     detach: bool = _option(
-        bool, "train in a process of its own: the kernel is free at once, and may end", False, bare=True
+        bool, "train in a process of its own: the kernel is free at once, and may be shut down", False, bare=True
     )
-    yes: bool = _option(bool, "with `--detach`: take along more than 1 GB that the code names", False, bare=True)
+    yes: bool = _option(bool, "with `--detach`: copy more than 1 GB of data to the process", False, bare=True)
     notify: str | None = _option(
         str,
         "when the run is over: a URL to send JSON to, or a shell command",
@@ -173,13 +176,13 @@ class TrainConfig:
         is_secret=True,
     )
     oversubscribe: bool = _option(
-        bool, "take more devices, folds or seeds than this machine is made for, up to a limit", False, bare=True
+        bool, "allow more devices, folds or seeds than this machine has processors for, up to a limit", False, bare=True
     )
-    explain: bool = _option(bool, "say how it would be trained, and why so, instead of training", False, bare=True)
+    explain: bool = _option(bool, "explain how it would be trained, and why, instead of training", False, bare=True)
     tune_loader: bool = _option(
         bool, "measure the DataLoader with other workers and prefetching, instead of training", False, bare=True
     )
-    form: bool = _option(bool, "show all of this as a form instead of training", False, bare=True)
+    form: bool = _option(bool, "show these options as a form instead of training", False, bare=True)
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     trainer: dict[str, Any] = field(default_factory=dict)
     expressions: dict[str, Any] = field(default_factory=dict)
@@ -208,21 +211,29 @@ class TrainConfig:
             if _is_refused(option, value):
                 continue
             target = trainer if option.group == "trainer" else own
-            if option.is_said(value):
+            if option.is_set(value):
                 target[name] = option.validate(value)
         check_machine(known, own | trainer)
         config = cls(**own, trainer=trainer, expressions=dict(expressions or {}))
-        config._agree()
+        config._check_consistent()
         return config
 
-    def _agree(self) -> None:
-        """Settles options that speak of the same thing."""
+    def _check_consistent(self) -> None:
+        """Checks options against each other; `--epochs` becomes `max_epochs`.
+
+        Raises:
+            OptionError: Two contradict each other, or the length is missing.
+        """
         if self.resume is not None and self.fork is not None:
-            raise OptionError("`--resume` goes on with a run, `--fork` begins another one at its checkpoint; give one")
+            raise OptionError(
+                "`--resume` resumes a run, `--fork` starts a new one from its checkpoint; give one of them"
+            )
         if self.reinit and (self.resume or self.fork):
-            raise OptionError("`--reinit` begins with the step-0 weights, `--resume` with a checkpoint's; give one")
+            raise OptionError(
+                "`--reinit` starts from the step-0 weights, `--resume` from a checkpoint; give one of them"
+            )
         if self.from_ is not None and not (self.resume or self.fork):
-            raise OptionError(f"`--from {self.from_}` names a checkpoint; say of which run: `--resume RUN`")
+            raise OptionError(f"`--from {self.from_}` names a checkpoint; name its run too: `--resume RUN`")
         if self.form:
             raise OptionError("`--form` is for the line: `%train --form model data`")
         if self.epochs is not None:
@@ -239,37 +250,37 @@ class TrainConfig:
         limits = ("max_epochs", "max_steps", "max_time", "fast_dev_run")
         if not any(self.trainer.get(name) not in (None, False, 0) for name in limits if not self._is_open(name)):
             raise OptionError(
-                "how long to train was not said; add `--epochs 10` (or `--max-steps N`, `--max-time 00:01:00:00`)"
+                "the length of training is missing; add `--epochs 10` (or `--max-steps N`, `--max-time 00:01:00:00`)"
             )
         for metric in {self.monitor, self.early_stop_metric} - {None}:
             assert metric is not None
             self.direction(metric)
 
     def _check_fits(self) -> None:
-        """Raises for folds and seeds that are few enough each and too many together.
+        """Raises for too many fits, folds times seeds.
 
         Raises:
-            OptionError: They are.
+            OptionError: There are too many.
         """
         fits = (parse_folds(self.cv).count if self.cv is not None else 1) * (self.seeds or 1)
-        most = bounds.SEEDS.most() if self.oversubscribe else bounds.SEEDS.usual()
-        if fits > most:
+        limit = bounds.SEEDS.hard_limit() if self.oversubscribe else bounds.SEEDS.limit()
+        if fits > limit:
             raise OptionError(
-                f"`--cv {self.cv} --seeds {self.seeds}` are {fits:,} fits; expected at most {most:,}, a run folder each"
+                f"`--cv {self.cv} --seeds {self.seeds}` are {fits:,} fits; expected at most {limit:,}, one folder each"
             )
 
     @property
-    def is_looking(self) -> bool:
-        """Whether a number is still to be found before the run begins."""
+    def needs_finder(self) -> bool:
+        """Whether Lightning's finders run first, for `--lr auto` or `--batch-size auto`."""
         return "auto" in (self.lr, self.batch_size)
 
-    def settled(self) -> TrainConfig:
-        """The same with Lightning's own first values for what is still to be found."""
+    def with_finder_defaults(self) -> TrainConfig:
+        """The same with the values that the finders start from."""
         lr = None if self.lr == "auto" else self.lr
         return dataclasses.replace(self, lr=lr, batch_size=32 if self.batch_size == "auto" else self.batch_size)
 
     def _is_open(self, name: str) -> bool:
-        """True for `max_steps=-1`, Lightning's way to say no limit."""
+        """Whether it is `max_steps=-1`, no limit for Lightning."""
         return name == "max_steps" and self.trainer.get(name) == -1
 
     @property
@@ -284,15 +295,15 @@ class TrainConfig:
         return int(patience) if patience else 3
 
     def direction(self, metric: str) -> str:
-        """`min` or `max` for `metric`: as said by `--mode`, else by its name.
+        """`min` or `max` for `metric`: `--mode`, else by its name.
 
         Raises:
-            OptionError: The name does not tell and `--mode` was not given.
+            OptionError: The name has no known word and `--mode` was not given.
         """
         found = self.mode or direction_of(metric)
         if found is None:
             raise OptionError(
-                f"`{metric}`: its name does not tell which way is better; add `--mode min` or `--mode max`"
+                f"`{metric}`: its name does not say which direction is better; add `--mode min` or `--mode max`"
             )
         return found
 
@@ -313,11 +324,8 @@ class TrainConfig:
         return plain
 
 
-def own_objects(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The same options with callbacks of their own: one that has been through a fit remembers it.
-
-    What cannot be copied is shared.
-    """
+def copy_callbacks(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options with copied callbacks, as a callback keeps state from a fit; shared where not copyable."""
     found = dict(options)
     for name in ("callback", "callbacks"):
         if found.get(name):
@@ -327,7 +335,7 @@ def own_objects(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """`value` as plain JSON; what JSON cannot say becomes its repr, of at most 200 letters, cut at a space."""
+    """`value` as plain JSON; other objects become their repr of at most 200 characters, cut at a space."""
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return bounds.shown(value)
     if value is None or isinstance(value, bool | int | str):
@@ -391,17 +399,17 @@ def own_options() -> tuple[Option, ...]:
 
 @functools.cache
 def options_by_name() -> dict[str, Option]:
-    """Every option `%train` takes: our own, then `pl.Trainer`'s."""
+    """Every option of `%train`: its own, then `pl.Trainer`'s."""
     own = {option.name: option for option in own_options()}
     return own | {option.name: option for option in trainer_options() if option.name not in own}
 
 
 def option_values(words: Sequence[str], known: Mapping[str, Option] | None = None) -> dict[str, Any]:
-    """Options as they are typed after a verb: `epochs=30`, `--epochs=30`, `from=best`.
+    """Values by option name, from words typed after a verb: `epochs=30`, `--epochs=30`, `from=best`.
 
     Args:
-        words: What was typed.
-        known: The options there are; if None, those of `%train`.
+        words: As typed.
+        known: The declared options; those of `%train` if None.
 
     Raises:
         OptionError: A word is no option, or its value does not fit.
@@ -420,14 +428,14 @@ def option_values(words: Sequence[str], known: Mapping[str, Option] | None = Non
 
 
 def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> None:
-    """Raises for what asks for more than this machine has, unless `oversubscribe` says that it is meant.
+    """Raises for values above what this machine has, unless `oversubscribe` is set.
 
     Args:
-        known: The options there are.
+        known: The declared options.
         values: Checked values, by name.
 
     Raises:
-        OptionError: Something does.
+        OptionError: A value is too large.
     """
     if not values.get("oversubscribe"):
         for name, value in values.items():
@@ -435,17 +443,17 @@ def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> Non
 
 
 def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: Any = None) -> OptionError:
-    """The error for an option nobody declared.
+    """The error for an undeclared option.
 
     Args:
-        name: As it was given.
-        known: Those there are; if None, the options of `%train`.
-        value: What was given to it; None if nothing.
+        name: As given.
+        known: The declared options; those of `%train` if None.
+        value: Its value; None if it had none.
     """
     flag = "--" + name.replace("_", "-")
     there = known if known is not None else options_by_name()
     magic = "tune" if "trials" in there else "train"
-    if words := what_to_type(name, value, there):
+    if words := suggestion_for(name, value, there):
         return OptionError(f"unknown option `{flag}`: {words}; `%{magic}?` lists them all")
     close = did_you_mean(flag, [option.flag for option in there.values()])
     space = f" What is searched is written `{name}=RANGE`." if magic == "tune" and not close else ""
@@ -453,10 +461,10 @@ def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: 
 
 
 def _is_refused(option: Option, value: Any) -> bool:
-    """True for a refused argument that asks for nothing (a file may spell out Lightning's defaults).
+    """Whether it is a refused argument at its default, as a LightningCLI file may have it.
 
     Raises:
-        OptionError: It asks for something we do not do.
+        OptionError: A refused argument has another value.
     """
     decision = DECISIONS.get(option.name)
     if option.group != "trainer" or decision is None or decision.use is not ArgumentUse.REFUSED:
@@ -469,7 +477,7 @@ def _is_refused(option: Option, value: Any) -> bool:
 
 @functools.cache
 def signature_of_train() -> inspect.Signature:
-    """The signature `train()` shows: model, data, then every option by keyword."""
+    """The signature of `train()`: model, data, then every option by keyword."""
     either = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter("model", either), inspect.Parameter("data", either, default=None)]
     parameters += [

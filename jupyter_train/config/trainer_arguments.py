@@ -1,4 +1,4 @@
-"""`pl.Trainer`'s arguments as options: read from the installed file, decided in one table."""
+"""`pl.Trainer`'s arguments as options, read from the source of the installed release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_train.config.options import Option
 
 
 class ArgumentUse(enum.Enum):
-    """What becomes of a Trainer argument."""
+    """How a Trainer argument is used."""
 
     PASSED = "passed on"
     REPLACED = "replaced"
@@ -23,7 +23,7 @@ class ArgumentUse(enum.Enum):
 
 
 class ArgumentDecision(NamedTuple):
-    """What becomes of one Trainer argument, and what help says about it."""
+    """How one Trainer argument is used, and its help."""
 
     use: ArgumentUse
     words: str
@@ -33,7 +33,7 @@ class ArgumentDecision(NamedTuple):
 DECISIONS: dict[str, ArgumentDecision] = {
     "accelerator": ArgumentDecision(ArgumentUse.PASSED, "cpu, gpu, mps, tpu or auto"),
     "strategy": ArgumentDecision(ArgumentUse.PASSED, "how several devices share the work"),
-    "devices": ArgumentDecision(ArgumentUse.PASSED, "how many devices, or which; one unless asked"),
+    "devices": ArgumentDecision(ArgumentUse.PASSED, "how many devices, or which; 1 by default"),
     "num_nodes": ArgumentDecision(
         ArgumentUse.REFUSED, "a notebook trains on one machine; use a job launcher for several"
     ),
@@ -55,7 +55,7 @@ DECISIONS: dict[str, ArgumentDecision] = {
     "check_val_every_n_epoch": ArgumentDecision(ArgumentUse.PASSED, "validate every N epochs"),
     "num_sanity_val_steps": ArgumentDecision(ArgumentUse.PASSED, "validation batches tried before training"),
     "log_every_n_steps": ArgumentDecision(
-        ArgumentUse.REPLACED, "the run records every step; this holds for loggers of yours"
+        ArgumentUse.REPLACED, "the run records every step; this applies to your own loggers"
     ),
     "enable_checkpointing": ArgumentDecision(ArgumentUse.REPLACED, "false keeps no checkpoint in the run"),
     "enable_progress_bar": ArgumentDecision(ArgumentUse.REFUSED, "the panel shows progress; `--quiet` hides it"),
@@ -68,11 +68,11 @@ DECISIONS: dict[str, ArgumentDecision] = {
     "inference_mode": ArgumentDecision(ArgumentUse.PASSED, "evaluate under inference_mode instead of no_grad"),
     "use_distributed_sampler": ArgumentDecision(ArgumentUse.PASSED, "shard the data over devices"),
     "profiler": ArgumentDecision(ArgumentUse.PASSED, "simple, advanced, pytorch, or an expression"),
-    "detect_anomaly": ArgumentDecision(ArgumentUse.PASSED, "stop with the place where a gradient became NaN"),
+    "detect_anomaly": ArgumentDecision(ArgumentUse.PASSED, "stop where a gradient becomes NaN"),
     "barebones": ArgumentDecision(ArgumentUse.REFUSED, "it switches off logging, and with it the run's curves"),
     "plugins": ArgumentDecision(ArgumentUse.PASSED, "an expression: plugins for precision, clusters, checkpoints"),
     "sync_batchnorm": ArgumentDecision(ArgumentUse.PASSED, "share batch statistics between devices"),
-    "reload_dataloaders_every_n_epochs": ArgumentDecision(ArgumentUse.PASSED, "build the loaders anew every N epochs"),
+    "reload_dataloaders_every_n_epochs": ArgumentDecision(ArgumentUse.PASSED, "rebuild the loaders every N epochs"),
     "default_root_dir": ArgumentDecision(
         ArgumentUse.REPLACED, "files go to the run's folder; `JUPYTER_TRAIN_HOME` moves it"
     ),
@@ -133,7 +133,7 @@ def _value_of(node: ast.expr | None) -> Any:
 
 
 def _types_in(annotation: str) -> tuple[type, ...]:
-    """Plain types an annotation allows; `(object,)` when it names something we cannot check."""
+    """Plain types that an annotation allows; `(object,)` where it names another type."""
     names = {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
     wrappers = {"Optional", "Union", "Any"}
     if not names or not names <= set(_TYPES) | wrappers:
@@ -184,12 +184,12 @@ _SHAPE_NOTHING = frozenset(
 
 def _option_of(argument: TrainerArgument) -> Option:
     takes = _types_in(argument.annotation) if argument.annotation else (object,)
-    unknown = ArgumentDecision(ArgumentUse.PASSED, "an argument of this release of pl.Trainer")
+    undecided = ArgumentDecision(ArgumentUse.PASSED, "an argument of this release of pl.Trainer")
     default = _OWN_DEFAULTS.get(argument.name, argument.default)
     return Option(
         name=argument.name,
         takes=takes,
-        help=DECISIONS.get(argument.name, unknown).words,
+        help=DECISIONS.get(argument.name, undecided).words,
         default=None if default is MISSING else default,
         is_expression=argument.name in EXPRESSIONS,
         bare=True if bool in takes else None,

@@ -1,4 +1,4 @@
-"""`TuneConfig`: what a search can be told, declared once. Everything else it is told are options of `%train`."""
+"""`TuneConfig`: the options of a search, declared once. Every other option of `%tune` is one of `%train`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.search_space import Space, parse
-from jupyter_train.config.train import TrainConfig, check_machine, options_by_name, own_objects, unknown_option
+from jupyter_train.config.train import TrainConfig, check_machine, copy_callbacks, options_by_name, unknown_option
 from jupyter_train.exceptions import OptionError
 
 _MAX_SECONDS = 3652 * 86400.0
@@ -26,20 +26,20 @@ NOT_FOR_TRIALS = {
     "mode": "`--maximize` or `--minimize` says which way is better",
     "explain": "`%train --explain` explains one run",
     "tune_loader": "`%train --tune-loader` measures the loader",
-    "fork": "trials begin anew; `%train --fork` forks a run",
-    "from_": "trials begin anew; `%train --resume RUN --from STEP` goes on with one",
-    "force": "`--resume STUDY` goes on with what was searched, and with nothing else",
+    "fork": "a trial starts from fresh weights; `%train --fork` forks a run",
+    "from_": "a trial starts from fresh weights; `%train --resume RUN --from STEP` resumes a run",
+    "force": "`--resume STUDY` resumes the same search; nothing can be changed",
     "form": "a form is for the line: `%tune --form LitDigits data`",
-    "keep_best": "a search keeps the weights of its best three trials, each of one epoch",
-    "reinit": "every trial begins with fresh weights",
+    "keep_best": "a search keeps the weights of its best three trials, one checkpoint each",
+    "reinit": "every trial starts from fresh weights",
     "devices": "a trial trains on one device; `--parallel N` trains several trials at once",
 }
 
 
 def _seconds(value: Any) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
-    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found is not None else 0.0
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
+    seconds = float(match[1]) * _UNITS[match[2] or "s"] if match is not None else 0.0
     if not 0 < seconds <= _MAX_SECONDS:
         raise ValueError("a duration such as `90s`, `10m` or `1.5h`, of at most 10 years")
     return seconds
@@ -47,12 +47,12 @@ def _seconds(value: Any) -> float:
 
 @dataclass
 class TuneConfig:
-    """Everything `%tune`, `%%tune` and `tune()` understand, with its checked values.
+    """Checked options of `%tune`, `%%tune` and `tune()`.
 
     Attributes:
-        train: What every trial is told besides.
-        space: What is searched, by name.
-        expressions: What was typed for values that were expressions; a list where an option was given several times.
+        train: Options of `%train` for every trial.
+        space: The search space, by name.
+        expressions: Typed text of values that were expressions; a list where an option was repeated.
     """
 
     trials: int | None = _option(
@@ -61,13 +61,13 @@ class TuneConfig:
         check=checks.at_least_one,
         bound=bounds.TRIALS,
     )
-    timeout: float | None = _option((str, float), "begin no trial after this long", metavar="10m", check=_seconds)
+    timeout: float | None = _option((str, float), "start no trial after this long", metavar="10m", check=_seconds)
     trial_timeout: float | None = _option(
-        (str, float), "end a trial that takes longer than this; it has failed", metavar="10m", check=_seconds
+        (str, float), "end a trial that takes longer than this; it counts as failed", metavar="10m", check=_seconds
     )
     max_failures: int | None = _option(
         int,
-        "give up after so many failed trials; default: after three in a row that fail alike",
+        "give up after so many failed trials; default: after three in a row with the same error",
         check=checks.at_least_one,
         bound=bounds.TRIALS,
     )
@@ -85,7 +85,7 @@ class TuneConfig:
     )
     objective: str = _option(
         str,
-        "which epoch of a trial counts, and keeps its weights: its best one, or its last",
+        "which epoch of a trial counts, and whose weights are kept: the best or the last",
         "best",
         choices=("best", "last"),
     )
@@ -107,7 +107,7 @@ class TuneConfig:
     )
     patience: int | None = _option(
         int,
-        "end the search when none of the last so many complete trials was better than those before",
+        "end the search when so many complete trials in a row brought no improvement",
         check=checks.at_least_one,
         bound=bounds.TRIALS,
     )
@@ -115,7 +115,7 @@ class TuneConfig:
         int, "seed of the sampler and of every trial; drawn and recorded if not given", check=checks.seed
     )
     enqueue: list[str] = _option(
-        str, "a trial to begin with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
+        str, "a trial to start with: `lr=1e-3,hidden=64`; may be repeated", [], repeats=True, metavar="NAME=VALUE,..."
     )
     warm_start: list[str] = _option(
         str,
@@ -125,20 +125,23 @@ class TuneConfig:
         metavar="STUDY",
     )
     confirm: bool = _option(
-        bool, "train the best three trials with three seeds each in the end: the best on average wins", False, bare=True
+        bool,
+        "at the end, train the best three trials with three seeds each: the best on average wins",
+        False,
+        bare=True,
     )
     parallel: int = _option(
         int, "how many trials at once, each in a warm process", 1, check=checks.at_least_one, bound=bounds.PARALLEL
     )
-    resume: str | None = _option(str, "go on with this study: only `--trials` or `--timeout` is new", metavar="STUDY")
+    resume: str | None = _option(str, "resume this study: only `--trials` or `--timeout` may change", metavar="STUDY")
     name: str | None = _option(str, "name of the study (default: the model's class)", check=checks.run_name)
     note: str | None = _option(str, "a note kept with the study")
     quiet: bool = _option(bool, "show no panel", False, bare=True)
     detach: bool = _option(
-        bool, "search in a process of its own: the kernel is free at once, and may end", False, bare=True
+        bool, "search in a process of its own: the kernel is free at once, and may be shut down", False, bare=True
     )
     yes: bool = _option(
-        bool, "with `--parallel` or `--detach`: take along more than 1 GB that the code names", False, bare=True
+        bool, "with `--parallel` or `--detach`: copy more than 1 GB of data to the processes", False, bare=True
     )
     notify: str | None = _option(
         str,
@@ -154,7 +157,7 @@ class TuneConfig:
     @classmethod
     def of(
         cls,
-        given: Mapping[str, Any],
+        options: Mapping[str, Any],
         space: Mapping[str, Any],
         expressions: Mapping[str, Any] | None = None,
         is_open: bool = False,
@@ -162,46 +165,50 @@ class TuneConfig:
         """A checked configuration.
 
         Args:
-            given: Values by option name, of this class or of `%train`.
-            space: What is searched, by name: text as typed, lists, or parsed.
-            expressions: What was typed for values that were expressions, for the record.
-            is_open: Whether a function of the trial says what is searched.
+            options: Values by option name, of this class or of `%train`.
+            space: The search space by name: typed text, lists, or parsed.
+            expressions: Typed text of values that were expressions, for the record.
+            is_open: Whether a function of the trial defines the space.
 
         Raises:
             OptionError: An option is unknown, contradicts another, or has a bad value.
-            SpaceError: What is searched is no range and no choice.
+            SpaceError: A value of `space` is no range and no choice.
         """
         known = tune_options_by_name()
         own: dict[str, Any] = {}
-        train: dict[str, Any] = {}
-        for name, value in given.items():
+        train_options: dict[str, Any] = {}
+        for name, value in options.items():
             option = known.get(name)
             if option is None:
                 raise unknown_option(name, known, value)
-            if not option.is_said(value):
+            if not option.is_set(value):
                 continue
             if name in NOT_FOR_TRIALS:
                 raise OptionError(f"`{option.flag}` is not for a search: {NOT_FOR_TRIALS[name]}")
-            target = own if name in _own_names() else train
+            target = own if name in _own_names() else train_options
             target[name] = option.validate(value)
-        check_machine(known, own | train)
+        check_machine(known, own | train_options)
         spaces = {name: parse(name, text) for name, text in space.items()}
-        config = cls(**own, train=train, space=spaces, expressions=dict(expressions or {}))
-        config._agree(is_open)
+        config = cls(**own, train=train_options, space=spaces, expressions=dict(expressions or {}))
+        config._check_consistent(is_open)
         return config
 
-    def _agree(self, is_open: bool) -> None:
+    def _check_consistent(self, is_open: bool) -> None:
         if not self.objectives:
-            raise OptionError("what is searched for was not said; add `--maximize val_acc` or `--minimize val_loss`")
-        twice = set(self.maximize) & set(self.minimize)
-        if twice:
-            raise OptionError(f"`{min(twice)}` cannot be maximized and minimized at once")
+            raise OptionError("the objective is missing; add `--maximize val_acc` or `--minimize val_loss`")
+        both = set(self.maximize) & set(self.minimize)
+        if both:
+            raise OptionError(f"`{min(both)}` cannot be maximized and minimized at once")
         if self.resume is None and not is_open and not any(self.searched):
             fixed = ", ".join(f"`{name}={space}`" for name, space in self.space.items())
-            read = f" ({fixed} is one fixed value)" if fixed else ""
-            raise OptionError(f"nothing is searched{read}; add a range, `lr=1e-4..1e-1:log`, or choices, `lr=0.1|0.01`")
+            fixed_note = f" ({fixed} is one fixed value)" if fixed else ""
+            raise OptionError(
+                f"nothing is searched{fixed_note}; add a range, `lr=1e-4..1e-1:log`, or choices, `lr=0.1|0.01`"
+            )
         if self.trials is None and self.timeout is None and self.sampler != "grid" and self.patience is None:
-            raise OptionError("how long to search was not said; add `--trials 50`, `--timeout 10m` or `--patience 20`")
+            raise OptionError(
+                "the length of the search is missing; add `--trials 50`, `--timeout 10m` or `--patience 20`"
+            )
         if len(self.objectives) > 1:
             self.prune = "none"  # Optuna prunes by one value only
             if search_methods.name_of(self.sampler) == "cmaes":
@@ -220,24 +227,24 @@ class TuneConfig:
         return [(name, "max") for name in self.maximize] + [(name, "min") for name in self.minimize]
 
     def trial_config(self, changes: Mapping[str, Any]) -> TrainConfig:
-        """What one trial is told.
+        """The options of one trial.
 
         Args:
-            changes: Options of `%train` that are searched, with this trial's values.
+            changes: Searched options of `%train`, with this trial's values.
 
         Raises:
             OptionError: A value does not fit.
         """
         metric, direction = self.objectives[0]
-        train = own_objects(self.train)
-        given = train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
-        given.setdefault("enable_model_summary", False)
-        config = TrainConfig.of(given)
+        train = copy_callbacks(self.train)
+        options = train | {"seed": self.seed, "quiet": True, "monitor": metric, "mode": direction} | dict(changes)
+        options.setdefault("enable_model_summary", False)
+        config = TrainConfig.of(options)
         config.objective = self.objective
         return config
 
     def to_json(self) -> dict[str, Any]:
-        """The record: options that differ from their defaults, and the space as it is typed."""
+        """The record: options that differ from their defaults, and the space as typed."""
         from jupyter_train.config.train import as_json
 
         plain: dict[str, Any] = {}
@@ -267,6 +274,6 @@ def _own_names() -> frozenset[str]:
 
 @functools.cache
 def tune_options_by_name() -> dict[str, Option]:
-    """Every option `%tune` takes: its own, then those of `%train`."""
+    """Every option of `%tune`: its own, then those of `%train`."""
     own = {option.name: option for option in tune_options()}
     return own | {name: option for name, option in options_by_name().items() if name not in own}

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.cross_validation import Fold, parse_folds
-from jupyter_train.config.train import own_objects
+from jupyter_train.config.train import copy_callbacks
 from jupyter_train.exceptions import OptionError
 from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.run import RunRole

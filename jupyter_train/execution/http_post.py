@@ -12,7 +12,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import urljoin
 
-from jupyter_train.config.notification import address, shown_target
+from jupyter_train.config.notification import address, redacted_target
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -92,7 +92,7 @@ class HttpPost:
             with err:
                 location = err.headers.get("Location")
                 if 300 <= err.code < 400 and location:
-                    return f"it points to {shown_target(urljoin(to.url, location))} ({err.code}); give that address"
+                    return f"it points to {redacted_target(urljoin(to.url, location))} ({err.code}); give that address"
                 return f"{err.code} {http.client.responses.get(err.code, '')}".strip()
 
     @staticmethod

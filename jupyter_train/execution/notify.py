@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import sqlalchemy as sa
 
-from jupyter_train.config.notification import is_url, shown_target
+from jupyter_train.config.notification import is_url, redacted_target
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.execution.http_post import HttpPost
 from jupyter_train.run import RunRecord
@@ -43,7 +43,7 @@ def notify(store: Store, run: str, target: str | None) -> None:
         return
     with contextlib.suppress(*_FAULTS):  # nothing can be said where the store cannot be read or written
         problem = _send(store.get(run), target)
-        shown = shown_target(target)
+        shown = redacted_target(target)
         text = f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
         text = mask(text, secrets_of_target(target))
         store.add_events(run, [Event(time.time(), None, "warning" if problem else "notify", text, {})])

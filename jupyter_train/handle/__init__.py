@@ -1,6 +1,6 @@
-"""`Run`: what people hold. Its numbers, its weights, its panel."""
+"""`Run`: the handle of a run, with its metrics, weights and panel."""
 
-from jupyter_train.handle.cell import execution_place
+from jupyter_train.handle.cell import current_cell_execution
 from jupyter_train.handle.run import Run
 
-__all__ = ["Run", "execution_place"]
+__all__ = ["Run", "current_cell_execution"]

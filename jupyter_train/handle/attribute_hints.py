@@ -1,4 +1,4 @@
-"""Attributes that a run has elsewhere by other names: what to write instead."""
+"""Suggestions for attributes that other tools name differently."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import did_you_mean
 
-#: What is written of a run, by what it is called elsewhere.
-_RUN = {
+#: Attribute of a run, to its names in other tools.
+_SYNONYMS_OF_RUN = {
     "run.show()": ("plot", "display", "panel", "view", "figure", "plot_metrics", "plot_history"),
     "run.save_curves('curves.png')": ("savefig", "save_figure", "save_plot", "to_png"),
     "run.metrics": (
@@ -51,8 +51,8 @@ _RUN = {
     "%runs rm {ref}": ("delete", "remove", "rm", "destroy"),
     "%runs compare {ref} OTHER": ("compare",),
 }
-#: Of a search, before those of a run.
-_STUDY = {
+#: The same for a study, which take precedence.
+_SYNONYMS_OF_STUDY = {
     "study.trials": ("trials_dataframe", "history", "results", "df", "dataframe", "runs", "results_df", "get_trials"),
     "study.best": ("best_trial", "best_result", "best_run", "best_config"),
     "study.best.params": ("best_params", "best_params_", "best_hparams"),
@@ -65,12 +65,12 @@ _STUDY = {
     "study.config['space']": ("space", "search_space", "distributions"),
     "study.promote()": ("best_line", "train_line"),
 }
-_BY_NAME = {name: written for written, names in _RUN.items() for name in names}
-_OF_STUDY = {name: written for written, names in _STUDY.items() for name in names}
+_RUN_HINTS = {name: written for written, names in _SYNONYMS_OF_RUN.items() for name in names}
+_STUDY_HINTS = {name: written for written, names in _SYNONYMS_OF_STUDY.items() for name in names}
 
 
 class WithAttributeHints:
-    """A handle that answers what it has not with what it has."""
+    """A handle whose missing attributes raise with a suggestion."""
 
     _what = "run"
 
@@ -79,18 +79,18 @@ class WithAttributeHints:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(f"`{type(self).__name__}` has no `{name}`", name=name, obj=self)
-            if hasattr(type(self), name):  # there it failed by itself: the same again, with its own words
+            if hasattr(type(self), name):  # its property raised AttributeError: raise that again
                 return object.__getattribute__(self, name)
-            raise AttributeError(f"a {self._what} has no `{name}`.{self._instead(name)}")
+            raise AttributeError(f"a {self._what} has no `{name}`.{self._hint_for(name)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and not hasattr(type(self), name):
-            raise AttributeError(f"a {self._what} keeps no `{name}`.{self._instead(name)}")
+            raise AttributeError(f"a {self._what} keeps no `{name}`.{self._hint_for(name)}")
         super().__setattr__(name, value)
 
-    def _instead(self, name: str) -> str:
-        written = (_OF_STUDY.get(name) if self._what == "study" else None) or _BY_NAME.get(name)
+    def _hint_for(self, name: str) -> str:
+        written = (_STUDY_HINTS.get(name) if self._what == "study" else None) or _RUN_HINTS.get(name)
         if written is not None:
             ref = getattr(self, "ref", "RUN") if "{ref}" in written else ""
             return f" Write `{written.format(ref=ref).replace('run.', self._what + '.')}`"
-        return did_you_mean(name, [one for one in dir(type(self)) if not one.startswith("_")])
+        return did_you_mean(name, [attribute for attribute in dir(type(self)) if not attribute.startswith("_")])

@@ -1,12 +1,12 @@
-"""Where a handle was made."""
+"""Which cell execution a handle was made in."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def execution_place() -> Any:
-    """The cell execution we are in: differs for every cell run; None outside a kernel."""
+def current_cell_execution() -> Any:
+    """Identifies the current cell execution; None outside a kernel."""
     import sys
 
     ipython = sys.modules.get("IPython")

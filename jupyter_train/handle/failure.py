@@ -1,6 +1,6 @@
-"""What a notebook shows of an error, and the run that it ended.
+"""Short tracebacks in notebooks, and the run that an error ended.
 
-IPython shows the frames of the user's own code; with `%tb`, after `%xmode Verbose` and everywhere else there are all.
+IPython shows frames of the user's code only; `%tb`, `%xmode Verbose` and everything else show all frames.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jupyter_train.handle.run import Run
 
-_RUN = "jupyter_train_run"
-_SHOWS = "_render_traceback_"
-_OURS = "jupyter_train"
-_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
-#: What our own evaluation of a line is called in tracebacks; the cell's frame shows the line itself.
-_TYPED = ("<train ", "<tune ")
-WHOLE = "`%tb` shows the whole traceback"
+_RUN_ATTRIBUTE = "jupyter_train_run"
+_RENDER_ATTRIBUTE = "_render_traceback_"
+_PACKAGE = "jupyter_train"
+_INSTALLED_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+#: File names of evaluated expressions; the cell's frame shows the line itself.
+_EXPRESSION_PREFIXES = ("<train ", "<tune ")
+WHOLE_TRACEBACK_HINT = "`%tb` shows the whole traceback"
 
 
-def ended(err: BaseException, run: Run | None, is_of_fit: bool = False) -> BaseException:
-    """The error, which knows its run, and which IPython shows briefly.
+def attach_run(err: BaseException, run: Run | None, is_of_fit: bool = False) -> BaseException:
+    """The error with its run attached, which IPython shows with a short traceback.
 
     Args:
-        err: What is raised.
+        err: The exception.
         run: The run that it ended; None where none was recorded.
-        is_of_fit: Whether it comes out of a fit; elsewhere an error in this package's code is shown whole.
+        is_of_fit: Whether it was raised in a fit; elsewhere an error in this package's code keeps its traceback.
     """
     if run is not None:
-        with contextlib.suppress(AttributeError, TypeError):  # an exception of the user's may refuse
-            setattr(err, _RUN, run)
-    is_theirs = is_of_fit or _is_own(_innermost(err.__traceback__))
-    if isinstance(err, Exception) and is_theirs and not hasattr(err, _SHOWS):
+        with contextlib.suppress(AttributeError, TypeError):  # an exception class may have slots
+            setattr(err, _RUN_ATTRIBUTE, run)
+    is_of_user = is_of_fit or _is_of_user(_innermost(err.__traceback__))
+    if isinstance(err, Exception) and is_of_user and not hasattr(err, _RENDER_ATTRIBUTE):
         with contextlib.suppress(AttributeError, TypeError):
-            setattr(err, _SHOWS, _Brief(err))
+            setattr(err, _RENDER_ATTRIBUTE, _ShortTraceback(err))
     return err
 
 
 def take_run(err: BaseException) -> Run | None:
-    """The run that an error ended; it is forgotten there."""
-    run: Run | None = getattr(err, _RUN, None)
+    """Detaches and returns the run of an error; None for none."""
+    run: Run | None = getattr(err, _RUN_ATTRIBUTE, None)
     if run is not None:
-        delattr(err, _RUN)
+        delattr(err, _RUN_ATTRIBUTE)
     return run
 
 
-def fails_below(err: BaseException, depth: str) -> bool:
-    """Whether code of the user's own failed, that was called by what a file of this name holds."""
+def is_raised_in_user_code(err: BaseException, depth: str) -> bool:
+    """Whether the user's own code failed, called from a file of this name."""
     frames = list(_frames(err.__traceback__))
     names = [frame.f_code.co_filename for frame in frames]
     below = frames[len(names) - names[::-1].index(depth) :] if depth in names else []
-    return any(map(_is_own, below))
+    return any(map(_is_of_user, below))
 
 
-class _Brief:
-    """Gives the lines of a traceback to IPython: at first those of the user's own frames, then all."""
+class _ShortTraceback:
+    """Renders a traceback for IPython: the user's frames the first time, then all."""
 
     def __init__(self, err: BaseException) -> None:
         self._err = err
@@ -75,47 +75,47 @@ class _Brief:
         self._has_shown = True
         with _only_own_frames(err):
             lines = formatter.structured_traceback(type(err), err, err.__traceback__, tb_offset=0)
-        return [*lines, WHOLE]
+        return [*lines, WHOLE_TRACEBACK_HINT]
 
 
 @contextlib.contextmanager
 def _only_own_frames(err: BaseException) -> Iterator[None]:
-    """The error, and those it came of, with the user's own frames only, for as long as this lasts."""
+    """Reduces an error and its causes to the user's frames inside the block."""
     chain: dict[int, tuple[BaseException, TracebackType | None]] = {}
-    one: BaseException | None = err
-    while one is not None and id(one) not in chain:
-        chain[id(one)] = (one, one.__traceback__)
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    error: BaseException | None = err
+    while error is not None and id(error) not in chain:
+        chain[id(error)] = (error, error.__traceback__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     try:
-        for each, whole in chain.values():
-            each.with_traceback(_without_others(whole))
+        for linked, traceback in chain.values():
+            linked.with_traceback(_filtered_traceback(traceback))
         yield
     finally:
-        for each, whole in chain.values():
-            each.with_traceback(whole)
+        for linked, traceback in chain.values():
+            linked.with_traceback(traceback)
 
 
-def _without_others(found: TracebackType | None) -> TracebackType | None:
+def _filtered_traceback(traceback: TracebackType | None) -> TracebackType | None:
     kept = []
-    while found is not None:
-        if _is_own(found.tb_frame):
-            kept.append(found)
-        found = found.tb_next
-    following: TracebackType | None = None
-    for one in reversed(kept):
-        following = TracebackType(following, one.tb_frame, one.tb_lasti, one.tb_lineno)
-    return following
+    while traceback is not None:
+        if _is_of_user(traceback.tb_frame):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    filtered: TracebackType | None = None
+    for entry in reversed(kept):
+        filtered = TracebackType(filtered, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return filtered
 
 
-def _frames(found: TracebackType | None) -> Iterator[FrameType]:
-    while found is not None:
-        yield found.tb_frame
-        found = found.tb_next
+def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
 
 
-def _innermost(found: TracebackType | None) -> FrameType | None:
-    """The innermost frame that is the user's or this package's."""
-    frames = [frame for frame in _frames(found) if _is_own(frame) or _root(frame) == _OURS]
+def _innermost(traceback: TracebackType | None) -> FrameType | None:
+    """The innermost frame of the user or of this package."""
+    frames = [frame for frame in _frames(traceback) if _is_of_user(frame) or _root(frame) == _PACKAGE]
     return frames[-1] if frames else None
 
 
@@ -123,15 +123,15 @@ def _root(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def _is_own(frame: FrameType | None) -> bool:
-    """Whether a frame is of code that the user wrote: a cell, a script or a module that is not installed."""
+def _is_of_user(frame: FrameType | None) -> bool:
+    """Whether a frame is the user's code: a cell, a script or a module that is not installed."""
     if frame is None:
         return False
     root, file = _root(frame), frame.f_code.co_filename
-    if file.startswith(_TYPED):
+    if file.startswith(_EXPRESSION_PREFIXES):
         return False
     if root == "__main__":
         return True
-    is_installed = any(part in file for part in _INSTALLED)
+    is_installed = any(part in file for part in _INSTALLED_FOLDERS)
     is_python = root in sys.stdlib_module_names or file.startswith("<")
-    return root != _OURS and not is_installed and not is_python
+    return root != _PACKAGE and not is_installed and not is_python

@@ -1,4 +1,4 @@
-"""What is recorded of a run, read from the store whenever it is asked for."""
+"""`RecordedRun`: what the store holds of a run, read on access."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RecordedRun(WithAttributeHints):
-    """A run of the store, to be read.
+    """A run of the store, read only.
 
     Args:
         store: Where it is recorded.
@@ -46,12 +46,12 @@ class RecordedRun(WithAttributeHints):
 
     @property
     def status(self) -> RunStatus:
-        """Where it stands; LOST when its process is gone."""
+        """Its status; LOST when its process is gone."""
         return self._store.status_of(self.record)
 
     @property
     def config(self) -> dict[str, Any]:
-        """Options it was started with; `expressions` keeps what was typed."""
+        """Options it was started with; `expressions` holds their typed text."""
         return self.record.config
 
     @property
@@ -61,7 +61,7 @@ class RecordedRun(WithAttributeHints):
 
     @property
     def events(self) -> list[Event]:
-        """What happened, oldest first."""
+        """Its events, oldest first."""
         return self._store.events_of(self._key)
 
     @property
@@ -71,7 +71,7 @@ class RecordedRun(WithAttributeHints):
 
     @property
     def log(self) -> str:
-        """What Lightning said while it trained, and what a detached run printed; its newest 8 MB at least."""
+        """Lightning's messages during training and the output of a detached run; at least the newest 8 MB."""
         return RunFolder(self.record.folder).whole_log()
 
     @property
@@ -86,16 +86,15 @@ class RecordedRun(WithAttributeHints):
 
     @property
     def tags(self) -> list[str]:
-        """What it was tagged with (`--tag`)."""
+        """Its tags (`--tag`)."""
         return list(self.record.tags)
 
     @property
     def metrics(self) -> pd.DataFrame:
         """Every recorded value: one row per step (index `step`), `epoch`, then one column per metric.
 
-        Cells are NaN where a metric was not logged at that step, or where its file is damaged, which a warning says.
-        `run.metrics.to_csv(...)` and
-        `.to_parquet(...)` write it.
+        Cells are NaN where a metric was not logged at that step, or where its file is damaged, with a warning.
+        `run.metrics.to_csv(...)` and `.to_parquet(...)` write it.
         """
         import pandas as pd
 
@@ -111,8 +110,8 @@ class RecordedRun(WithAttributeHints):
     @property
     def best(self) -> dict[str, Any] | None:
         """`metric`, `value`, `epoch` and `step` of the best epoch; None before the first."""
-        found = self.record.summary.get("best")
-        return dict(found) if isinstance(found, dict) else None
+        best = self.record.summary.get("best")
+        return dict(best) if isinstance(best, dict) else None
 
     @property
     def last(self) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""`Run`: waited for, steered, gone on with, shown."""
+"""`Run`: wait, send commands, resume, fork, show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import RunNotFoundError
-from jupyter_train.handle.cell import execution_place
+from jupyter_train.handle.cell import current_cell_execution
 from jupyter_train.handle.trained_run import TrainedRun
 from jupyter_train.panel.bundle import as_text
 from jupyter_train.panel.image_file import write_picture
@@ -26,8 +26,8 @@ _POLL_INTERVAL_S = 0.2
 class Run(TrainedRun):
     """One run of the store.
 
-    Everything is read from the store when asked, so a handle is never stale. In the kernel that trained it,
-    the handle also knows the model.
+    Everything is read from the store on access, so a handle is never stale. In the kernel that trained it,
+    the handle also holds the model.
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class Run(TrainedRun):
 
     @property
     def children(self) -> list[Run]:
-        """Runs it started, oldest first: those of a repeated notebook."""
-        found = self._store.list_runs(limit=10_000, parent=self._key)
-        return [Run(self._store, record.key) for record in reversed(found)]
+        """Runs it started, oldest first, such as those of a retrained notebook."""
+        records = self._store.list_runs(limit=10_000, parent=self._key)
+        return [Run(self._store, record.key) for record in reversed(records)]
 
     def wait(self, timeout_s: float | None = None) -> Run:
-        """Waits until it has ended, and gives itself; an Interrupt ends the waiting, not the run.
+        """Waits until it has ended, and returns itself; an Interrupt ends the waiting, not the run.
 
         Args:
-            timeout_s: How long to wait, in seconds; without an end if None.
+            timeout_s: How long to wait, in seconds; no limit if None.
 
         Raises:
             TimeoutError: It has not ended in that time.
@@ -70,27 +70,27 @@ class Run(TrainedRun):
         return self.tell("stop", wait_s=wait_s)
 
     def pause(self, wait_s: float = 10.0) -> str:
-        """Lets it wait at the next batch boundary."""
+        """Pauses it at the next batch boundary."""
         return self.tell("pause", wait_s=wait_s)
 
     def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
-        """Goes on with it: after a pause, or, when it has ended or died, as its next attempt.
+        """Resumes it: after a pause, or, when it has ended or died, as its next attempt.
 
-        The next attempt begins at the newest valid checkpoint and gives what an unbroken run would have given; what
-        it records again is compared, bit for bit, with what was recorded before. It trains in a process of its own
-        where the run did, here where this kernel trained it.
+        The next attempt starts from the newest valid checkpoint and gives what an uninterrupted run would have
+        given; steps it repeats are compared, bit for bit, with those recorded before. It trains in a process of its
+        own if the run did, and in this kernel if this kernel trained it.
 
         Args:
             wait_s: How long to wait for an answer after a pause, in seconds.
-            **changes: Options that are others from here on: `epochs=30` makes a finished run longer; `from_` names a
+            **changes: Options to change from here on: `epochs=30` makes a finished run longer; `from_` names a
                 checkpoint (`"best"`, `"last"` or a step).
 
         Returns:
             The run, or after a pause the answer.
 
         Raises:
-            RunStateError: Nothing here can begin it; the message says which notebook and cell can.
-            ChangedError: Model, data or options are not those it was begun with.
+            RunStateError: This kernel cannot start it; the message says which notebook and cell can.
+            ChangedError: Model, data or options differ from those it was started with.
         """
         if self.status.is_live and not changes:
             return str(self.tell("resume", wait_s=wait_s))
@@ -99,14 +99,14 @@ class Run(TrainedRun):
         return resume_here(self._store, self.record, self._launcher, changes) or self
 
     def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
-        """A new run that begins at a checkpoint of this one; this one stays as it is.
+        """A new run that starts from a checkpoint of this one, which stays unchanged.
 
         Args:
             from_step: The checkpoint: its step, `"best"` or `"last"`; the newest if None.
-            **changes: Options that are others: `lr=1e-4`, `epochs=50`, `name="lower"`.
+            **changes: Options to change: `lr=1e-4`, `epochs=50`, `name="lower"`.
 
         Raises:
-            RunStateError: There is no such checkpoint, or this kernel knows neither model nor data.
+            RunStateError: There is no such checkpoint, or this kernel has neither model nor data.
         """
         from jupyter_train.execution.resume import fork_here
 
@@ -115,7 +115,7 @@ class Run(TrainedRun):
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
-        """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds) and what verifying it gave."""
+        """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds), and its replay check."""
         from jupyter_train.execution.resume import attempts_of
 
         return attempts_of(self._store, self.record)
@@ -125,11 +125,11 @@ class Run(TrainedRun):
     ) -> str:
         """Sets its learning rate, or multiplies it.
 
-        With a schedule, what is left of the schedule keeps its shape and is scaled by the same factor.
+        The rest of a schedule keeps its shape, scaled by the same factor.
 
         Args:
             lr: The new rate.
-            factor: What to multiply the rate by instead.
+            factor: Multiplies the rate instead.
             group: Index of one parameter group, counted over all optimizers; all if None.
             wait_s: See `tell`.
         """
@@ -160,24 +160,24 @@ class Run(TrainedRun):
         """Displays its panel.
 
         Args:
-            in_full: A run that another cell already shows is shown here as a reference to it, which keeps the
-                notebook small; True shows all of it again.
+            in_full: Whether to show the whole panel again where another cell already has it; by default a
+                reference keeps the notebook small.
         """
         from IPython.display import display
 
         display(bundle_for_here(self._store, self._key, in_full), raw=True)  # type: ignore[no-untyped-call]
 
     def save_curves(self, path: str | Path) -> Path:
-        """Writes its curves as a picture; the ending says how: `.svg` or `.png`.
+        """Writes its curves as an image, `.svg` or `.png` by the file's suffix.
 
         Raises:
-            StoreError: The ending is another, or there are no curves.
+            StoreError: The suffix is another, or there are no curves.
         """
         return write_picture(svg(snapshot(self._store, self._key)), path)
 
     def _ipython_display_(self) -> None:
-        """A cell ending in the run that it trained shows one panel, not two."""
-        if self._shown_in is not None and self._shown_in == execution_place():
+        """Shows the panel, unless this cell has shown it while training."""
+        if self._shown_in is not None and self._shown_in == current_cell_execution():
             return
         self.show()
 

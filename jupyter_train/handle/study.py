@@ -1,4 +1,4 @@
-"""`Study`: what people hold of a search."""
+"""`Study`: the handle of a search, and `CrossValidation` of several fits."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from jupyter_train.tuning.trial_spec import TrialSpec
 
 
-#: Trials in these states come first.
-_ORDER = {"complete": 0, "infeasible": 1}
+#: Order of the states in `Study.trials`; others come last.
+_STATE_ORDER = {"complete": 0, "infeasible": 1}
 
 
 class CrossValidation(Run):
-    """Several fits as one run: the folds of a cross-validation, or seeds; its children are the fits."""
+    """A run of several fits, its children: folds of a cross-validation, or seeds."""
 
     @property
     def fits(self) -> pd.DataFrame:
-        """One row a fit: `fold`, `seed`, the monitored metric's best value, its `epoch`, `status` and `run`."""
+        """One row per fit: `fold`, `seed`, the monitored metric's best value, its `epoch`, `status` and `run`."""
         import pandas as pd
 
         rows = []
@@ -43,30 +43,30 @@ class CrossValidation(Run):
         return pd.DataFrame(rows)
 
     def _found_checkpoint(self, which: str) -> Checkpoint:
-        raise RunStateError(f"`{self.ref}` {self._several}")
+        raise RunStateError(f"`{self.ref}` {self._several_fits_message}")
 
     def _module_for(self, into: Any) -> Any:
-        raise ModelError(f"`{self.ref}` {self._several}")
+        raise ModelError(f"`{self.ref}` {self._several_fits_message}")
 
     @property
-    def _several(self) -> str:
+    def _several_fits_message(self) -> str:
         return (
             "is several fits, each with weights of its own; `run.fits` lists them, and `run.children[0].model(Net())` "
-            "gives the first, with what makes yours in the place of `Net()`"
+            "gives the first, with your model in place of `Net()`"
         )
 
     @property
     def mean(self) -> float | None:
         """Mean of the fits' values of the monitored metric, each at its best epoch; None before the first has ended.
 
-        The best epoch is chosen by the very rows that give the value, which flatters it: on pure noise too, the best
-        of many epochs is better than chance. `mean_last` chooses nothing.
+        Optimistic: the best epoch is selected on the validation rows that give its value. `mean_last` selects
+        nothing.
         """
         return float(self.best["value"]) if self.best is not None else None
 
     @property
     def std(self) -> float | None:
-        """Standard deviation (n - 1) of the values that `mean` is of."""
+        """Standard deviation (n - 1) of the values behind `mean`."""
         return float(self.best["std"]) if self.best is not None else None
 
     @property
@@ -77,19 +77,19 @@ class CrossValidation(Run):
 
     @property
     def std_last(self) -> float | None:
-        """Standard deviation (n - 1) of the values that `mean_last` is of."""
+        """Standard deviation (n - 1) of the values behind `mean_last`."""
         spread = (self.best or {}).get("last_std")
         return float(spread) if spread is not None else None
 
 
 class TrialRepeats(CrossValidation, TrialRun):
-    """A trial that is several fits."""
+    """A trial of several fits."""
 
 
 class Study(Run):
     """A search: a run whose children are its trials.
 
-    Everything is read from its folder when asked, so a handle is never stale.
+    Everything is read from its folder on access, so a handle is never stale.
     """
 
     _what = "study"
@@ -107,7 +107,7 @@ class Study(Run):
 
     @property
     def optuna(self) -> optuna.Study:
-        """Optuna's own study, read from the journal in the run folder; after `--warm-start`, with what it began with.
+        """Optuna's own study, read from the journal in the run folder; after `--warm-start`, with the earlier trials.
 
         Raises:
             StudyError: It has no trial yet.
@@ -126,11 +126,11 @@ class Study(Run):
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
+        """One row per trial, the best first: `state`, the objectives, every searched name, `seconds`, `run`, `message`.
 
-        The index is the trial's number. Complete trials that break a constraint (`infeasible`) come after those that
-        keep to all, and trials that were pruned or failed last; a pruned one has the value it had reached. One that a
-        stop broke off, or that was added by hand, is `waiting`: it is next when the study goes on.
+        The index is the trial's number. Complete trials that violate a constraint (`infeasible`) follow the feasible
+        ones, pruned and failed trials come last; a pruned trial has its last value. An interrupted or enqueued trial
+        is `waiting`: it runs next when the study resumes.
         """
         import pandas as pd
 
@@ -154,35 +154,36 @@ class Study(Run):
                 "message": trial.user_attrs.get("message", ""),
             }
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
-        for name in space.keys() & set(frame):  # nothing, and truth values, are choices and no gaps among numbers
+        for name in space.keys() & set(frame):  # None and booleans are choices, not missing numbers
             if isinstance(space[name], Choices):
                 values = [row.get(name) for row in rows.values()]
                 frame[name] = pd.Series(values, frame.index, None if set(map(type, values)) <= {int, float} else object)
         if objectives[0] in frame:
             frame = frame.sort_values(objectives[0], ascending=self.config["objectives"][0][1] == "min", kind="stable")
-            frame = frame.sort_values("state", key=lambda states: states.map(_ORDER).fillna(len(_ORDER)), kind="stable")
+            frame = frame.sort_values(
+                "state", key=lambda states: states.map(_STATE_ORDER).fillna(len(_STATE_ORDER)), kind="stable"
+            )
         return frame
 
     @property
     def best(self) -> BestTrial | None:  # type: ignore[override]
-        """The best trial that keeps to the constraints; None before one is complete.
+        """The best feasible trial; None before one is complete.
 
-        After `--confirm` it is the one that is best over several seeds.
-
-        Of several objectives it is the best by the first; `study.optuna.best_trials` is the whole Pareto front. All
-        values of a trial are those of one epoch, the best by the first objective: its weights are kept.
+        After `--confirm` the one with the best mean over several seeds. With several objectives the best by the
+        first; `study.optuna.best_trials` is the whole Pareto front. All values of a trial are those of one epoch, the
+        best by the first objective, whose weights are kept.
         """
         from jupyter_train.tuning.trial_records import is_feasible
 
         sign = 1 if self.config["objectives"][0][1] == "min" else -1
         trials = self._own_trials()
-        done = [one for one in trials if one.state.name == "COMPLETE" and one.values and is_feasible(one)]
-        if not done:
+        complete = [trial for trial in trials if trial.state.name == "COMPLETE" and trial.values and is_feasible(trial)]
+        if not complete:
             return None
-        best = min(done, key=lambda one: (sign * one.values[0], one.number))
+        best = min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
         confirmed = self.record.summary.get("confirmed") or []
         if confirmed:
-            best = next((one for one in done if one.number == confirmed[0]["trial"]), best)
+            best = next((trial for trial in complete if trial.number == confirmed[0]["trial"]), best)
         return BestTrial(best, self._run_of(best), self.ref)
 
     @property
@@ -194,19 +195,19 @@ class Study(Run):
         return pd.DataFrame(self.record.summary.get("confirmed") or [], columns=columns).set_index("trial")
 
     def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
-        """Goes on with it: after a pause, or, when its own process has ended or died, in another one.
+        """Resumes it: after a pause, or, when its own process has ended or died, in another one.
 
         Args:
             wait_s: How long to wait for an answer after a pause, in seconds.
-            **changes: `trials` or `timeout`, where they are others from here on.
+            **changes: New `trials` or `timeout`.
 
         Raises:
-            OptionError: Something else is to be changed, or a value does not fit.
-            RunStateError: Nothing here can go on with it; the message says what to type.
+            OptionError: Another option is given, or a value does not fit.
+            RunStateError: This kernel cannot resume it; the message says what to type.
         """
         if others := changes.keys() - {"trials", "timeout"}:
             raise OptionError(
-                "a study goes on with what it searched; only `trials` and `timeout` may be others, not "
+                "a study resumes the same search; only `trials` and `timeout` may change, not "
                 + ", ".join(f"`{name}`" for name in sorted(others))
             )
         known = tune_options_by_name()
@@ -215,7 +216,7 @@ class Study(Run):
         return super().resume(wait_s, **checked)
 
     def add_trial(self, wait_s: float = 10.0, **values: Any) -> str:
-        """Has these values tried next, on top of the trials that were asked for; names left out are drawn.
+        """Enqueues a trial with these values, in addition to the requested number; names left out are sampled.
 
         Args:
             wait_s: How long to wait for the answer, in seconds.
@@ -228,20 +229,20 @@ class Study(Run):
         return self.tell("add_trial", wait_s, values=values)
 
     def narrow(self, wait_s: float = 10.0, **ranges: str) -> str:
-        """From the next trial on, searches only a part of a range: `study.narrow(lr="1e-3..1e-2")`.
+        """Narrows a range from the next trial on: `study.narrow(lr="1e-3..1e-2")`.
 
         Args:
             wait_s: How long to wait for the answer, in seconds.
             **ranges: By searched name.
 
         Raises:
-            CommandRefusedError: It is no part of the range, or these are choices.
+            CommandRefusedError: It lies outside the range, or the name has choices.
             RunStateError: The search is over.
         """
         return self.tell("narrow", wait_s, ranges=ranges)
 
     def importance(self, evaluator: str = "ped-anova") -> pd.Series:
-        """How much of the objective each searched name explains, the most important first; together 1.
+        """Importance of each searched name for the objective, in descending order; they sum to 1.
 
         Args:
             evaluator: `ped-anova`, as in the panel, or `fanova` (Optuna's; both say what they assume).
@@ -254,11 +255,11 @@ class Study(Run):
         from jupyter_train.tuning.study_snapshot import EVALUATORS, importances
 
         if evaluator not in EVALUATORS:
-            raise StudyError(f"`{evaluator}` weighs nothing; expected one of {', '.join(EVALUATORS)}")
-        found = importances(self.optuna, evaluator)
-        if not found:
-            raise StudyError(f"`{self.ref}` has too few complete trials to weigh what they were given")
-        return pd.Series(found, name="importance").rename_axis("name")
+            raise StudyError(f"`{evaluator}` is no evaluator; expected one of {', '.join(EVALUATORS)}")
+        weights = importances(self.optuna, evaluator)
+        if not weights:
+            raise StudyError(f"`{self.ref}` has too few complete trials for importances")
+        return pd.Series(weights, name="importance").rename_axis("name")
 
     def trial(self, number: int) -> Run:
         """The run of a trial.
@@ -266,9 +267,9 @@ class Study(Run):
         Raises:
             StudyError: There is no such trial, or it has no run yet.
         """
-        for one in self._own_trials():
-            if one.number == number and "run" in one.user_attrs:
-                return self._run_of(one)
+        for trial in self._own_trials():
+            if trial.number == number and "run" in trial.user_attrs:
+                return self._run_of(trial)
         raise StudyError(f"`{self.ref}` has no trial {number} that began; `study.trials` lists them")
 
     def _own_trials(self) -> list[FrozenTrial]:
@@ -277,19 +278,19 @@ class Study(Run):
         return own(self.optuna.get_trials(deepcopy=False))
 
     def _run_of(self, trial: FrozenTrial) -> TrialRun:
-        made = TrialRepeats if {"cv", "seeds"} & self.config.get("train", {}).keys() else TrialRun
-        return made(self._store, trial.user_attrs["run"], self._plan)
+        handle = TrialRepeats if {"cv", "seeds"} & self.config.get("train", {}).keys() else TrialRun
+        return handle(self._store, trial.user_attrs["run"], self._plan)
 
     def promote(self) -> str:
-        """The best trial as a line of `%train`, ready to run.
+        """The best trial as a line of `%train`.
 
         Raises:
-            StudyError: No trial is complete, or a line cannot name what made its model; the message says what to write.
+            StudyError: No trial is complete, or a line cannot name its model; the message says what to write.
         """
         best = self.best
         if best is None:
-            done = set(self.trials["state"])
-            what = "complete trial that keeps to the constraints" if "infeasible" in done else "complete trial"
+            states = set(self.trials["state"])
+            what = "complete trial that keeps to the constraints" if "infeasible" in states else "complete trial"
             raise StudyError(f"`{self.ref}` has no {what} to promote")
         from jupyter_train.tuning.promote import train_line
 

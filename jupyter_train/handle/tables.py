@@ -31,7 +31,7 @@ class RunTable:
     def __init__(self, store: Store, records: ReadableRows[RunRecord]) -> None:
         self._store = store
         self._records = records
-        #: What to say of runs that cannot be shown; empty when all can.
+        #: A note about runs that cannot be read; empty for none.
         self.words = records.words
 
     def __len__(self) -> int:
@@ -71,21 +71,21 @@ class RunTable:
         return without_codes("\n".join(lines + [self.words] * bool(self.words)))
 
     def _repr_html_(self) -> str:
-        said = f"<div>{html.escape(self.words)}</div>" if self.words else ""
+        note = f"<div>{html.escape(self.words)}</div>" if self.words else ""
         if not self._records:
-            return said or "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
-        return _table(_COLUMNS, self.rows()) + said
+            return note or "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
+        return _table(_COLUMNS, self.rows()) + note
 
 
 def _status_words(status: RunStatus, record: RunRecord) -> str:
     if record.ended_with:
         return f"{status} with {record.ended_with}"
-    waits = record.waits_for.partition(",")[0] if status is RunStatus.QUEUED else ""
-    return f"{status}, waits for {waits}" if waits else str(status)
+    reason = record.waits_for.partition(",")[0] if status is RunStatus.QUEUED else ""
+    return f"{status}, waits for {reason}" if reason else str(status)
 
 
 class Comparison:
-    """Runs laid over each other: curves of every shared metric, and the options in which they differ."""
+    """Runs overlaid: curves of every shared metric, and the options that differ."""
 
     def __init__(self, store: Store, runs: list[Run]) -> None:
         self._runs = runs
@@ -93,21 +93,21 @@ class Comparison:
 
     @property
     def differences(self) -> dict[str, list[Any]]:
-        """Options whose values differ: name to one value per run, in order."""
+        """Name of each option that differs, to one value per run, in order."""
         configs = [_flat(run.config) for run in self._runs]
         names = dict.fromkeys(name for config in configs for name in config)
-        found = {name: [config.get(name) for config in configs] for name in names}
-        return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+        values_by_name = {name: [config.get(name) for config in configs] for name in names}
+        return {name: values for name, values in values_by_name.items() if any(value != values[0] for value in values)}
 
     def svg(self) -> str:
         """The overlaid curves; an empty string when there are none."""
         families: dict[str, list[dict[str, Any]]] = {}
         for shot in self._snapshots:
             for family in shot["families"]:
-                for one in family["series"]:
-                    label = f"{shot['ref']} {one['role'] if one['role'] != 'other' else ''}".strip()
-                    own = held(one, (shot.get("progress") or {}).get("step"))
-                    shown = own | {"name": label, "role": "other", "like": one["name"]}
+                for series in family["series"]:
+                    label = f"{shot['ref']} {series['role'] if series['role'] != 'other' else ''}".strip()
+                    shown_points = held(series, (shot.get("progress") or {}).get("step"))
+                    shown = shown_points | {"name": label, "role": "other", "like": series["name"]}
                     families.setdefault(family["name"], []).append(shown)
         drawn = [{"name": name, "series": series} for name, series in families.items()]
         return svg({"families": drawn, "best": None})

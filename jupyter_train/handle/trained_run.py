@@ -1,4 +1,4 @@
-"""What a run has learnt: its checkpoints, a model with their weights, what that says of other data."""
+"""`TrainedRun`: checkpoints, a model with their weights, evaluation and export."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TrainedRun(RecordedRun):
     Args:
         store: Where it is recorded.
         key: Its key.
-        module: The module it trained, in the kernel that did.
-        source: The loaders, there.
+        module: The trained module, in the kernel that trained it.
+        source: Its loaders, in the same kernel.
     """
 
     def __init__(self, store: Store, key: str, module: Any = None, source: Any = None) -> None:
@@ -32,50 +32,50 @@ class TrainedRun(RecordedRun):
     @property
     def checkpoint(self) -> Path | None:
         """The best checkpoint, else the last; None while there is none."""
-        found = self._checkpoint("best") or self._checkpoint("last")
-        return self.folder / found.path if found else None
+        checkpoint = self._checkpoint("best") or self._checkpoint("last")
+        return self.folder / checkpoint.path if checkpoint else None
 
     def _checkpoint(self, kind: str) -> Checkpoint | None:
         with MetricReader(RunFolder(self.record.folder).metrics) as reader:
-            found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
+            checkpoints = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
         if kind == "best":
             sign = 1 if (self.best or {}).get("mode") == "max" else -1
-            found.sort(key=lambda one: sign * (one.value if one.value is not None else 0.0))
-        return found[-1] if found else None
+            checkpoints.sort(key=lambda candidate: sign * (candidate.value if candidate.value is not None else 0.0))
+        return checkpoints[-1] if checkpoints else None
 
     def _found_checkpoint(self, which: str) -> Checkpoint:
         if which not in ("best", "last"):
             raise ModelError(f"`{which}`: expected `best` or `last`")
-        found = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
-        if found is None:
+        checkpoint = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
+        if checkpoint is None:
             raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
-        return found
+        return checkpoint
 
     def _weights(self, which: str) -> dict[str, Any]:
         """Weights of a checkpoint, verified by its hash before anything is read from it.
 
-        Of another user's run, whose folder nobody here vouches for, tensors are read and nothing is unpickled.
+        Of another user's run, whose folder is not trusted, tensors are read and nothing is unpickled.
         """
         from jupyter_train.training.checkpoints.weights import read_weights
 
-        found = self._found_checkpoint(which)
-        return read_weights(self._file(found), found.sha256, trust.is_own(self.record))
+        checkpoint = self._found_checkpoint(which)
+        return read_weights(self._file(checkpoint), checkpoint.sha256, trust.is_own(self.record))
 
-    def _file(self, found: Checkpoint) -> Path:
+    def _file(self, checkpoint: Checkpoint) -> Path:
         record = self.record
         if not trust.is_own(record):
-            return RunFolder(record.folder).inside(found.path)
-        return trust.checkpoint(self._store, record, found)
+            return RunFolder(record.folder).inside(checkpoint.path)
+        return trust.checkpoint(self._store, record, checkpoint)
 
     def model(self, into: Any = None, which: str = "best") -> Any:
         """The trained model: a copy with the best (or last) weights, in eval mode.
 
         Args:
-            into: A model to load the weights into; needed in a kernel that did not train the run.
+            into: A model to load the weights into; required in a kernel that did not train the run.
             which: `best` or `last`.
 
         Raises:
-            ModelError: No model is known here, or the weights do not fit it.
+            ModelError: This kernel has no model of the run, or the weights do not fit it.
             RunStateError: The run has no checkpoint.
         """
         from jupyter_train.training.checkpoints.weights import load_weights
@@ -126,10 +126,10 @@ class TrainedRun(RecordedRun):
         from jupyter_train.training.evaluate import evaluate
 
         folder = RunFolder(self.record.folder)
-        return evaluate(stage, self._evaluated(which), folder, self._source, data, self._batch_size)
+        return evaluate(stage, self._module_with_weights(which), folder, self._source, data, self._batch_size)
 
     def predict(self, data: Any, which: str = "best") -> Any:
-        """Predictions over `data`: one tensor along the first axis; a list, one for each batch, where that cannot be.
+        """Predictions over `data`: one tensor, concatenated along the first axis; a list per batch where that fails.
 
         Args:
             data: Inputs as an array, list or frame (encoded as for training), a Dataset or a loader; a list with the
@@ -138,19 +138,19 @@ class TrainedRun(RecordedRun):
         """
         from jupyter_train.training.evaluate import predict
 
-        return predict(self._evaluated(which), RunFolder(self.record.folder), data, self._batch_size)
+        return predict(self._module_with_weights(which), RunFolder(self.record.folder), data, self._batch_size)
 
     @property
     def _batch_size(self) -> int:
         return int(self.config.get("batch_size", 32))
 
-    def _evaluated(self, which: str) -> Any:
+    def _module_with_weights(self, which: str) -> Any:
         module = self._module_for(None)
         module.load_state_dict(self._weights(which))
         return module
 
     def load_into(self, model: Any, which: str = "last") -> Any:
-        """Loads its weights into a model, in place, and gives the model.
+        """Loads its weights into a model, in place, and returns the model.
 
         Args:
             model: The model to load into.
@@ -169,7 +169,7 @@ class TrainedRun(RecordedRun):
         return model
 
     def export(self, path: str | Path, format: str = "safetensors", which: str = "best", example: Any = None) -> Path:
-        """Writes its model for use elsewhere.
+        """Exports its model.
 
         Args:
             path: A folder for `safetensors` (weights and `config.json`), a file for the others.
@@ -187,11 +187,11 @@ class TrainedRun(RecordedRun):
         if format == "onnx":
             inputs = self._example() if example is None else example
             return export.to_onnx(self.model(which=which), Path(path), inputs)
-        found = self._found_checkpoint(which)
+        checkpoint = self._found_checkpoint(which)
         if format == "lightning":
-            return export.to_lightning(trust.checkpoint(self._store, self.record, found), found, Path(path))
-        about = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
-        return export.to_safetensors(self._file(found), found, Path(path), about)
+            return export.to_lightning(trust.checkpoint(self._store, self.record, checkpoint), checkpoint, Path(path))
+        config = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
+        return export.to_safetensors(self._file(checkpoint), checkpoint, Path(path), config)
 
     def _example(self) -> Any:
         """Inputs of the first training batch."""

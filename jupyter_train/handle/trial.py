@@ -1,4 +1,4 @@
-"""A trial of a search: its run, which can build the model that the search built, and the best one."""
+"""`TrialRun`: the run of a trial, which can rebuild its model; `BestTrial`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class TrialRun(Run):
-    """The run of a trial. In the kernel that searched, it knows the model and the data as the trial had them.
+    """The run of a trial. In the kernel that searched, it rebuilds the trial's model and data.
 
     Args:
         store: Where it is recorded.
         key: Its key.
-        plan: What the trials of its search are made of, where that is known.
+        plan: How the search builds its trials; None in another kernel.
     """
 
     def __init__(self, store: Store, key: str, plan: TrialSpec | None) -> None:
@@ -30,11 +30,11 @@ class TrialRun(Run):
 
     @property
     def params(self) -> dict[str, Any]:
-        """What it was given, by searched name."""
+        """Its parameters, by searched name."""
         return unpacked(self.config)
 
     def load_into(self, model: Any, which: str = "best") -> Any:
-        """Loads its weights into a model, in place, and gives the model: a trial keeps those of its best epoch alone.
+        """Loads its weights into a model, in place, and returns the model; a trial keeps its best epoch only.
 
         Args:
             model: The model to load into.
@@ -42,7 +42,7 @@ class TrialRun(Run):
 
         Raises:
             ModelError: The weights do not fit.
-            RunStateError: It has no checkpoint: the best trials of a search keep theirs, the others none.
+            RunStateError: It has no checkpoint: only the best trials of a search keep theirs.
         """
         return super().load_into(model, which)
 
@@ -56,7 +56,7 @@ class TrialRun(Run):
         return super()._example()
 
     def _prepare(self) -> None:
-        """Builds model and loaders as the trial did, unless they are there or nothing is known of them."""
+        """Builds the trial's model and loaders, unless built already or in another kernel."""
         if self._module is not None or self._plan is None:
             return
         from jupyter_train.execution.preparation import prepare
@@ -95,17 +95,17 @@ class BestTrial:
         """A model with the best weights of the trial, in eval mode.
 
         Args:
-            into: A model to load them into; needed in a kernel that did not search.
+            into: A model to load them into; required in a kernel that did not search.
 
         Raises:
-            ModelError: No model is known here.
+            ModelError: This kernel has no model of the trial.
         """
         return self.run.model(into).eval()
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={_word(value)}" for name, value in self.params.items())
+        values = ", ".join(f"{name}={_value_text(value)}" for name, value in self.params.items())
         return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
 
 
-def _word(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The magics: parse, call, show. No logic."""
+"""The IPython magics: parse, call, show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def register(shell: Any) -> None:
 
 
 def unregister(shell: Any) -> None:
-    """Takes the completion away again (IPython keeps magics until it ends)."""
+    """Removes the completion (IPython cannot unregister magics)."""
     from jupyter_train.magics.completion import complete
 
     if complete in shell.Completer.custom_matchers:

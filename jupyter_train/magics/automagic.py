@@ -1,4 +1,4 @@
-"""A call that IPython's automagic has made a line of: `train(model, data)` arrives as `%train (model, data)`."""
+"""Refuses calls that IPython's automagic made a magic: `train(model, data)` arrives as `%train (model, data)`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from jupyter_train.exceptions import UsageError
 
 
 def refuse_call(name: str, line: str) -> None:
-    """Raises for a line that is what a call of the function takes.
+    """Raises for a line that was a function call.
 
     Args:
-        name: The magic, which is also the function's name.
-        line: What it was given.
+        name: Of the magic and of the function.
+        line: The magic's line.
 
     Raises:
-        UsageError: It is; the message says what to type.
+        UsageError: It was a call; the message says what to type.
     """
     text = line.strip().rstrip(";")
     call = _call(f"{name}{text}") if text.startswith("(") else None
     if call is None or len(call.args) + len(call.keywords) < 2:
         return
-    typed = _as_line(call) if name in ("train", "tune") else None
+    typed = _typed_line(call) if name in ("train", "tune") else None
     magic = f"write `%{name} {typed}`, or " if typed else ""
     raise UsageError(
         f"IPython takes `{name}(...)` at the beginning of a line for the magic `%{name}`; {magic}call the function by "
@@ -31,7 +31,7 @@ def refuse_call(name: str, line: str) -> None:
 
 
 def _call(text: str) -> ast.Call | None:
-    """The call that a text is; None for anything else."""
+    """The call expression in `text`; None for anything else."""
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -39,20 +39,20 @@ def _call(text: str) -> ast.Call | None:
     return tree if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else None
 
 
-def _as_line(call: ast.Call) -> str | None:
-    """The same as a line; None where a line cannot say it."""
+def _typed_line(call: ast.Call) -> str | None:
+    """The call as a magic line; None where a line cannot express it."""
     named = {word.arg: word.value for word in call.keywords}
-    parts = [*call.args, *(named.pop(one) for one in ("model", "data") if one in named)]
+    parts = [*call.args, *(named.pop(argument) for argument in ("model", "data") if argument in named)]
     space = named.pop("space", ast.Dict([], []))
     if None in named or len(parts) > 2 or not isinstance(space, ast.Dict):
         return None
-    words = [_expression(part) for part in parts]
-    words += [f"{_plain(name)}={_plain(value)}" for name, value in zip(space.keys, space.values, strict=True)]
-    return " ".join([*words, *(word for name, value in named.items() for word in _option(str(name), value))])
+    typed = [_expression(part) for part in parts]
+    typed += [f"{_plain(name)}={_plain(value)}" for name, value in zip(space.keys, space.values, strict=True)]
+    return " ".join([*typed, *(word for name, value in named.items() for word in _option(str(name), value))])
 
 
 def _expression(node: ast.expr) -> str:
-    """An expression as one word; of a function without arguments what it gives, which a line evaluates as late."""
+    """An expression as one word; the body of a lambda without arguments, as a line is evaluated late too."""
     node = node.body if isinstance(node, ast.Lambda) and not node.args.args else node
     text = ast.unparse(node)
     return text if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Tuple | ast.List) else f"({text})"

@@ -1,6 +1,6 @@
-"""The name that a cell gives a run, bound also where the run failed: `run = %train ...`.
+"""Binds a failed run to the name its cell assigns: `run = %train ...`.
 
-Otherwise `run` would be an earlier run, or, in the next cell, IPython's `%run`.
+Otherwise `run` would still be an earlier run, or IPython's `%run` in the next cell.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _STORES = ("STORE_NAME", "STORE_GLOBAL")
 
 
 @contextlib.contextmanager
-def failed_run_bound(variables: dict[str, Any]) -> Iterator[None]:
-    """What fails in here is shown briefly, and leaves its run in the variable that the cell assigns the result to.
+def binds_failed_run(variables: dict[str, Any]) -> Iterator[None]:
+    """Shortens the traceback of a failure inside, and binds its run to the variable the cell assigns.
 
     Args:
-        variables: Those of the notebook.
+        variables: The notebook's namespace.
     """
     __tracebackhide__ = True
     name = _assigned_name(sys._getframe(), variables)
     try:
         yield
     except BaseException as err:
-        from jupyter_train.handle.failure import ended, take_run
+        from jupyter_train.handle.failure import attach_run, take_run
 
-        ended(err, None)
+        attach_run(err, None)
         run = take_run(err)
         if run is not None and name:
             variables[name] = run
@@ -38,11 +38,13 @@ def failed_run_bound(variables: dict[str, Any]) -> Iterator[None]:
 
 
 def _assigned_name(frame: FrameType | None, variables: dict[str, Any]) -> str:
-    """The variable that takes the result of the call which the cell is in; empty where there is none."""
+    """The variable that the running cell assigns the current call to; empty for none."""
     while frame is not None and frame.f_globals is not variables:
         frame = frame.f_back
     if frame is None:
         return ""
-    following = (one for one in dis.get_instructions(frame.f_code) if one.offset > frame.f_lasti)
-    after = next(following, None)
-    return str(after.argval) if after is not None and after.opname in _STORES else ""
+    later_instructions = (
+        instruction for instruction in dis.get_instructions(frame.f_code) if instruction.offset > frame.f_lasti
+    )
+    next_instruction = next(later_instructions, None)
+    return str(next_instruction.argval) if next_instruction is not None and next_instruction.opname in _STORES else ""

@@ -1,4 +1,4 @@
-"""The YAML of a `%%train` cell: the same options as the line, or a LightningCLI file as it is."""
+"""The YAML body of a `%%train` cell: the line's options, or a LightningCLI file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from jupyter_train.exceptions import UsageError
 
-#: YAML is read at some 100,000 letters a second.
+#: PyYAML reads about 100,000 characters per second.
 _MAX_LETTERS = 200_000
 _MAX_VALUES = 100_000
 
@@ -62,7 +62,7 @@ def read(body: str) -> dict[str, Any]:
 
 
 def _size(content: Any, known: dict[int, int]) -> int:
-    """How many values a mapping holds, with its anchors written out; more than is allowed for one inside itself."""
+    """Number of values with anchors expanded; above the limit for a recursive mapping."""
     if not isinstance(content, dict | list):
         return 1
     if id(content) not in known:

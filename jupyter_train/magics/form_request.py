@@ -13,8 +13,8 @@ from jupyter_train.magics.namespace import Namespace
 
 
 def is_form(parsed: ParsedLine) -> bool:
-    """Whether a line asks for a form."""
-    return any(given.option.name == "form" for given in parsed.options)
+    """Whether a line has `--form`."""
+    return any(typed.option.name == "form" for typed in parsed.options)
 
 
 def show_train_form(parsed: ParsedLine, namespace: Namespace, start: Callable[[str], Any]) -> None:
@@ -23,19 +23,19 @@ def show_train_form(parsed: ParsedLine, namespace: Namespace, start: Callable[[s
     Args:
         parsed: The line.
         namespace: The notebook's variables.
-        start: Trains what a line says.
+        start: Runs a line.
 
     Raises:
         UsageError: More than a model and its data are named.
     """
     from jupyter_train.panel.forms.train import TrainForm
 
-    model, data = _two(parsed.expressions)
-    name, arguments = _call(model)
-    found = _value(name, namespace)
-    if not isinstance(found, type):
+    model, data = _model_and_data(parsed.expressions)
+    name, arguments = _callee_and_arguments(model)
+    callee = _named_value(name, namespace)
+    if not isinstance(callee, type):
         name, arguments = model, {}
-    TrainForm(name, found, data, _given(parsed), arguments, start).show()
+    TrainForm(name, callee, data, _option_texts(parsed), arguments, start).show()
 
 
 def show_tune_form(
@@ -45,27 +45,27 @@ def show_tune_form(
 
     Args:
         parsed: The line.
-        expressions: The model and its data, as far as they are named.
-        space: What is searched, by name, as it was typed.
+        expressions: The model and its data, where given.
+        space: The typed search space, by name.
         namespace: The notebook's variables.
-        start: Searches what a line says.
+        start: Runs a line.
 
     Raises:
         UsageError: More than a model and its data are named.
     """
     from jupyter_train.panel.forms.tune import TuneForm
 
-    model, data = _two(expressions)
-    name, arguments = _call(model)
-    found = _value(name, namespace)
-    turned = _as_space(arguments, space)
-    if isinstance(found, type) and turned is not None:
-        model, space = name, turned
-    TuneForm(model, found, data, space, _given(parsed), start).show()
+    model, data = _model_and_data(expressions)
+    name, arguments = _callee_and_arguments(model)
+    callee = _named_value(name, namespace)
+    class_space = _space_by_argument(arguments, space)
+    if isinstance(callee, type) and class_space is not None:
+        model, space = name, class_space
+    TuneForm(model, callee, data, space, _option_texts(parsed), start).show()
 
 
-def _two(expressions: list[str]) -> tuple[str, str]:
-    """The model and its data, empty where they are not named."""
+def _model_and_data(expressions: list[str]) -> tuple[str, str]:
+    """The model and its data; empty text where not given."""
     if len(expressions) > 2:
         raise UsageError(
             f"expected a model and its data, not {len(expressions)} expressions; put brackets around what belongs "
@@ -75,34 +75,34 @@ def _two(expressions: list[str]) -> tuple[str, str]:
     return model, data
 
 
-def _as_space(arguments: dict[str, str], space: dict[str, str]) -> dict[str, str] | None:
-    """The space by the names of the class's arguments: of `Net(lr=a,hidden=32)` and `a=1..2` it is `lr=1..2 hidden=32`.
+def _space_by_argument(arguments: dict[str, str], space: dict[str, str]) -> dict[str, str] | None:
+    """The space by the class's argument names: for `Net(lr=a,hidden=32)` and `a=1..2` it is `lr=1..2 hidden=32`.
 
-    None where an argument is more than a searched name or a plain value: then the expression stays as it is.
+    None where an argument is neither a searched name nor a plain value; the expression then stays as typed.
     """
-    rest, found = dict(space), {}
+    remaining, class_space = dict(space), {}
     for name, text in arguments.items():
         if text in space:
-            found[name] = rest.pop(text, space[text])
+            class_space[name] = remaining.pop(text, space[text])
         elif isinstance(literal(text), bool | int | float):
-            found[name] = text
+            class_space[name] = text
         else:
             return None
-    return {**rest, **found}
+    return {**remaining, **class_space}
 
 
-def _given(parsed: ParsedLine) -> dict[str, str]:
-    """Texts of options by name; those of an option that may be repeated follow each other."""
-    given: dict[str, str] = {}
+def _option_texts(parsed: ParsedLine) -> dict[str, str]:
+    """Option texts by name; those of a repeated option joined by spaces."""
+    texts: dict[str, str] = {}
     for item in parsed.options:
         if item.option.name != "form":
-            before = f"{given[item.option.name]} " if item.option.repeats and item.option.name in given else ""
-            given[item.option.name] = before + (item.text or "yes")
-    return given
+            earlier = f"{texts[item.option.name]} " if item.option.repeats and item.option.name in texts else ""
+            texts[item.option.name] = earlier + (item.text or "yes")
+    return texts
 
 
-def _call(text: str) -> tuple[str, dict[str, str]]:
-    """The callee and the named arguments of `Net(lr=1e-3)`; the text itself when it is anything else."""
+def _callee_and_arguments(text: str) -> tuple[str, dict[str, str]]:
+    """Callee and keyword arguments of `Net(lr=1e-3)`; the text itself for any other expression."""
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError:
@@ -112,11 +112,11 @@ def _call(text: str) -> tuple[str, dict[str, str]]:
     return ast.unparse(tree.func), {str(word.arg): ast.unparse(word.value) for word in tree.keywords}
 
 
-def _value(text: str, namespace: Namespace) -> Any:
-    """What a dotted name stands for; None when it is none, or nothing yet."""
+def _named_value(text: str, namespace: Namespace) -> Any:
+    """The value of a dotted name; None for another expression or an undefined name."""
     if not text or not all(part.isidentifier() for part in text.split(".")):
         return None
     try:
         return namespace.evaluate(text)
-    except Exception:  # noqa: BLE001  said when the run is started
+    except Exception:  # noqa: BLE001  reported when the run is started
         return None

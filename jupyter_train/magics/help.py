@@ -1,4 +1,4 @@
-"""What `%train?` and its neighbours say, made from the options themselves."""
+"""Help texts of the magics, generated from the options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODEL  a LightningModule, an expression that makes one (`LitDigits(lr=lr)`: eval
        a plain nn.Module with --loss
 DATA   a LightningDataModule, DataLoader, Dataset, (train, validation[, test]) of those, (X, y) or (X, y, weights) of
        arrays, lists or frames, ((X, y), (X_valid, y_valid)), a DataFrame or (train, validation) of such with --target,
-       a Bunch of scikit-learn; a list or dict of loaders is several at once, as Lightning has it
+       a Bunch of scikit-learn; a list or dict of loaders is combined as Lightning does
 
 A value written {expr} is evaluated in the notebook. `%%train` takes the same as YAML, or a LightningCLI file.
 """
@@ -30,7 +30,7 @@ _TUNE = """Searches for the values that train a model best, and gives the study.
 MODEL  an expression over the searched names (`LitDigits(lr=lr, hidden=hidden)`), or a LightningModule class whose
        `__init__` takes them
 DATA   as for %train; loaded once
-SPACE  `1e-4..1e-1:log` a range by its logarithm, `1..4` whole numbers, `0..1:0.1` in steps, `relu|gelu` choices,
+SPACE  `1e-4..1e-1:log` a log range, `1..4` whole numbers, `0..1:0.1` in steps, `relu|gelu` choices,
        anything else one fixed value. A name that MODEL does not use is an option of %train: `batch_size=32|64`,
        `trainer.gradient_clip_val=0.1..1`
 
@@ -45,7 +45,7 @@ RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
     %runs                    the newest runs
     %runs show RUN           its panel
     %runs attach RUN         its panel, live until it ends, for a run in its own process (`%train ... --detach`)
-    %runs compare A B        curves over each other, options that differ
+    %runs compare A B        overlaid curves, options that differ
     %runs note RUN TEXT      keeps a note with it
     %runs rm RUN ...         deletes runs and their files
     %runs gc                 removes what dead runs left behind
@@ -53,10 +53,10 @@ RUNS_HELP = """Lists runs, shows, compares, steers and removes them.
 
 While a run trains (in another notebook, or from a shell: `jupyter train runs stop RUN`):
 
-    %runs stop RUN           ends it well; its cell goes on
-    %runs pause RUN          waits at the next batch; `%runs resume RUN` goes on
-    %runs set-lr RUN 1e-3    or `factor=0.5`, `group=1`; a schedule goes on scaled by the same factor
-    %runs checkpoint RUN     writes a checkpoint of this moment
+    %runs stop RUN           ends it gracefully; its cell continues
+    %runs pause RUN          waits at the next batch; `%runs resume RUN` continues
+    %runs set-lr RUN 1e-3    or `factor=0.5`, `group=1`; a schedule continues scaled by the same factor
+    %runs checkpoint RUN     writes a checkpoint now
     %runs validate RUN       validates now
     %runs set-max-epochs RUN 30 ; %runs set-patience RUN 5
 
@@ -64,7 +64,7 @@ While a search runs, also:
 
     %runs add-trial STUDY lr=1e-3 hidden=64   tries these values next; names left out are drawn
     %runs narrow STUDY lr=1e-3..1e-2          draws from this part of a range from now on
-    %runs stop STUDY/7                        ends one trial; the search goes on
+    %runs stop STUDY/7                        ends one trial; the search continues
 
 RUN is a short name such as digits-k3f9, its code, a name that is unique, or a key. {expr} is evaluated in the
 notebook: `%runs compare {run} {other}`.
@@ -81,7 +81,7 @@ that takes longer than --timeout is interrupted, and has failed. `run.children` 
 
 
 def asks_for_help(line: str) -> bool:
-    """Whether a line is `help` alone, or begins or ends with `--help` or `-h`."""
+    """Whether a line is `help` or `?` alone, or begins or ends with `--help` or `-h`."""
     words = line.split()
     return words in (["help"], ["?"]) or bool({"--help", "-h"} & {*words[:1], *words[-1:]})
 
@@ -92,14 +92,14 @@ def show_help(text: str) -> None:
 
 
 def tune_help() -> str:
-    """The help of `%tune`: its own options; every option of `%train` is one of each trial."""
+    """The help of `%tune`: its own options only."""
     return "\n".join(
         [
             _TUNE,
             "Options",
-            *map(_entry, tune_options()),
+            *map(_option_help, tune_options()),
             "",
-            "Every option of %train besides: see `%train?`.",
+            "And every option of %train, see `%train?`.",
         ]
     )
 
@@ -111,12 +111,12 @@ def train_help() -> str:
     parts = [
         _TRAIN,
         "Options",
-        *map(_entry, own_options()),
+        *map(_option_help, own_options()),
         "",
         "Arguments of pl.Trainer",
-        *map(_entry, passed),
+        *map(_option_help, passed),
     ]
-    return "\n".join([*parts, "", "Not taken", *map(_entry, refused)])
+    return "\n".join([*parts, "", "Not taken", *map(_option_help, refused)])
 
 
 def _use(option: Option) -> ArgumentUse:
@@ -124,7 +124,7 @@ def _use(option: Option) -> ArgumentUse:
     return decision.use if decision is not None else ArgumentUse.PASSED
 
 
-def _entry(option: Option) -> str:
+def _option_help(option: Option) -> str:
     value = option.metavar or ("|".join(option.choices) if option.choices else "" if option.is_flag else "VALUE")
     head = f"  {option.flag}" + (f"[={value}]" if option.is_flag and value else f" {value}" if value else "")
     words = option.help

@@ -1,6 +1,6 @@
 """The grammar of a magic's line: expressions and options, split at white space outside brackets and quotes.
 
-What follows a `#` at the beginning of a word is a comment, as in a cell and in a shell.
+A `#` at the start of a word begins a comment, as in Python and in a shell.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def _split(line: str, has_comment: bool = True) -> tuple[list[str], str]:
     expected: list[str] = []
     comment = quote = ""
     escaped = False
-    for place, letter in enumerate(line):
+    for index, letter in enumerate(line):
         if quote:
             quote = "" if letter == quote and not escaped else quote
             escaped = letter == "\\" and not escaped
         elif letter == "#" and has_comment and not word and not expected:
-            comment = line[place:].strip()
+            comment = line[index:].strip()
             break
         elif letter in "'\"" and _opens_quote(word, expected):
             quote = letter
@@ -82,7 +82,7 @@ def _split(line: str, has_comment: bool = True) -> tuple[list[str], str]:
 
 
 def _opens_quote(word: list[str], expected: list[str]) -> bool:
-    """An apostrophe inside a bare word (`don't`) opens nothing."""
+    """Whether a quote opens a string; an apostrophe inside a bare word (`don't`) does not."""
     return bool(expected) or not word or not (word[-1].isalnum() and "".join(word).isalnum())
 
 
@@ -99,7 +99,7 @@ def parse(line: str, known: dict[str, Option]) -> ParsedLine:
     last: TypedOption | None = None
     for word in words:
         if not word.text.startswith("--"):
-            _refuse_dash(word, known)
+            _refuse_single_dash(word, known)
             _refuse_second_value(word.text, last)
             parsed.expressions.append(word.text)
             last = None
@@ -117,36 +117,36 @@ def parse(line: str, known: dict[str, Option]) -> ParsedLine:
     return parsed
 
 
-def _refuse_dash(word: _Word, known: dict[str, Option]) -> None:
-    """Raises for `-epochs 3`, and for a dash that a text program has made longer.
+def _refuse_single_dash(word: _Word, known: dict[str, Option]) -> None:
+    """Raises for `-epochs 3`, and for an en or em dash.
 
     Raises:
-        OptionError: It is one.
+        OptionError: The word begins with a single dash.
     """
-    found = _DASHED.fullmatch(word.text)
-    if found is None:
+    match = _DASHED.fullmatch(word.text)
+    if match is None:
         return
-    option = known.get(python_name(found["name"]))
+    option = known.get(python_name(match["name"]))
     if option is None:
-        close = did_you_mean("--" + found["name"], [one.flag for one in known.values()])
+        hint = did_you_mean("--" + match["name"], [known_option.flag for known_option in known.values()])
         raise OptionError(
-            f"`{word.text}`: an option begins with two dashes, as in `--epochs 10`.{close} An expression that begins "
+            f"`{word.text}`: an option begins with two dashes, as in `--epochs 10`.{hint} An expression that begins "
             f"with a minus is put in brackets: `({word.text})`"
         )
-    value = (found["value"] or "").removeprefix("=") or ("" if option.is_flag else _value_after(word) or "VALUE")
+    value = (match["value"] or "").removeprefix("=") or ("" if option.is_flag else _value_after(word) or "VALUE")
     raise OptionError(f"`{word.text}`: an option begins with two dashes: `{option.flag}{' ' if value else ''}{value}`")
 
 
 def _value_after(word: _Word) -> str | None:
-    """The next word, where it may be the value of an option."""
+    """The next word, where it may be an option's value."""
     return word.following if word.following and not word.following.startswith(("-", "(", "[")) else None
 
 
 def _refuse_second_value(text: str, last: TypedOption | None) -> None:
-    """Raises for a number after an option that has its value: it is neither a model nor data.
+    """Raises for a number after an option that already has its value.
 
     Raises:
-        OptionError: It is one.
+        OptionError: The word is a second value.
     """
     if last is None or last.text is None or isinstance(literal(text), str) or text[0] in "([{":
         return
@@ -170,7 +170,7 @@ class _Lookahead:
 
 
 def _takes_next(option: Option, following: str | None) -> bool:
-    """A flag takes the next word only when it can be nothing else: `--fast-dev-run 3`, `--benchmark false`."""
+    """Whether an option takes the next word; a flag only where it is unambiguous: `--benchmark false`."""
     if following is None or following.startswith("--"):
         return False
     if not option.is_flag:

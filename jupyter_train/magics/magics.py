@@ -15,7 +15,7 @@ from IPython.core.magic import (
     no_var_expand,
 )
 
-from jupyter_train.magics.binding import failed_run_bound
+from jupyter_train.magics.binding import binds_failed_run
 from jupyter_train.magics.help import RETRAIN_HELP, RUNS_HELP, asks_for_help, show_help, train_help, tune_help
 from jupyter_train.magics.namespace import Namespace
 
@@ -32,7 +32,7 @@ class TrainMagics(Magics):
     @property
     def _binding(self) -> AbstractContextManager[None]:
         assert self.shell is not None
-        return failed_run_bound(self.shell.user_ns)
+        return binds_failed_run(self.shell.user_ns)
 
     @no_var_expand
     @needs_local_scope

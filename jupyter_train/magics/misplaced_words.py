@@ -1,4 +1,4 @@
-"""Words of a line that are neither a model nor data, though nothing says that they are an option: what to type."""
+"""Refuses words that are neither a model, data nor an option, with what to type instead."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from jupyter_train.exceptions import OptionError, UsageError
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)=(?!=)(?P<text>.*)", re.DOTALL)
 
 
-def refuse_slips(
+def refuse_misplaced_words(
     words: list[str], known: Mapping[str, Option], is_defined: Callable[[str], bool], is_search: bool = False
 ) -> None:
-    """Raises for words that can only be a slip.
+    """Raises for words that can only be a typing mistake.
 
     Args:
         words: The expressions of a line.
-        known: The options there are.
-        is_defined: Whether a name means something in the notebook.
-        is_search: Whether `name=RANGE` is what is searched, and not among the words.
+        known: The declared options.
+        is_defined: Whether a name is defined in the notebook.
+        is_search: Whether `name=RANGE` defines a search space.
 
     Raises:
-        UsageError: One is.
+        UsageError: A word is misplaced.
     """
-    for before, word, after in zip(words, words[1:], [*words[2:], ""], strict=False):
-        _refuse_spaced(before, word, after, known, is_search)
-    for place, word in enumerate(words):
-        after = "".join(words[place + 1 : place + 2])
+    for previous, word, following in zip(words, words[1:], [*words[2:], ""], strict=False):
+        _refuse_spaced(previous, word, following, known, is_search)
+    for index, word in enumerate(words):
+        following = "".join(words[index + 1 : index + 2])
         _refuse_comma(word)
-        if found := _ASSIGNED.fullmatch(word):
-            _refuse_assigned(word, found["name"], found["text"], known)
+        if match := _ASSIGNED.fullmatch(word):
+            _refuse_assigned(word, match["name"], match["text"], known)
         option = known.get(python_name(word))
-        if option is not None and not is_defined(word) and (place > 1 or after):
-            value = "" if option.is_flag else f" {after or 'VALUE'}"
+        if option is not None and not is_defined(word) and (index > 1 or following):
+            value = "" if option.is_flag else f" {following or 'VALUE'}"
             raise OptionError(f"`{word}{value}`: an option begins with two dashes: `{option.flag}{value}`")
 
 
-def refuse_more_than_two(words: list[str], more: str = "") -> None:
-    """Raises when more than a model and its data are named.
+def refuse_extra_expressions(words: list[str], more: str = "") -> None:
+    """Raises for more expressions than a model and its data.
 
     Args:
         words: The expressions of a line.
-        more: What else may have been meant.
+        more: A further hint.
 
     Raises:
-        UsageError: They are.
+        UsageError: There are more than two.
     """
     if len(words) > 2:
         named = ", ".join(f"`{shown(text)}`" for text in words)
@@ -60,14 +60,14 @@ def refuse_more_than_two(words: list[str], more: str = "") -> None:
         )
 
 
-def _refuse_spaced(before: str, word: str, after: str, known: Mapping[str, Option], is_search: bool) -> None:
+def _refuse_spaced(previous: str, word: str, following: str, known: Mapping[str, Option], is_search: bool) -> None:
     """`epochs = 3`, `epochs =3`."""
-    if not word.startswith("=") or not re.fullmatch(r"[A-Za-z_][\w.-]*", before):
+    if not word.startswith("=") or not re.fullmatch(r"[A-Za-z_][\w.-]*", previous):
         return
-    value = word[1:] or after
+    value = word[1:] or following
     if is_search:
-        raise UsageError(f"`{before} = {value}`: what is searched is written without spaces: `{before}={value}`")
-    _refuse_assigned(f"{before} = {value}", before, value, known)
+        raise UsageError(f"`{previous} = {value}`: what is searched is written without spaces: `{previous}={value}`")
+    _refuse_assigned(f"{previous} = {value}", previous, value, known)
 
 
 def _refuse_comma(word: str) -> None:

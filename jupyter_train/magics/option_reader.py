@@ -1,4 +1,4 @@
-"""Reads options as they were typed: by their type, as words, or as expressions of the notebook."""
+"""Values of typed options: parsed by type, kept as words, or evaluated in the notebook."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from jupyter_train.magics.namespace import Namespace
 
 
 class OptionReader:
-    """Gives options their values, and remembers what was typed for those that are expressions.
+    """Parses options, and keeps the typed text of those that are expressions.
 
     Args:
         namespace: The notebook's variables.
-        known: The options there are.
+        known: The declared options.
     """
 
     def __init__(self, namespace: Namespace, known: Mapping[str, Option]) -> None:
@@ -27,28 +27,28 @@ class OptionReader:
         self._namespace = namespace
         self._known = known
 
-    def of_line(self, given_options: list[TypedOption]) -> dict[str, Any]:
+    def of_line(self, typed_options: list[TypedOption]) -> dict[str, Any]:
         """The options of a line, by name.
 
         Raises:
-            OptionError: One is given twice, or its value does not fit.
+            OptionError: An option is given twice, or its value does not fit.
         """
         options: dict[str, Any] = {}
-        for given in given_options:
-            value = self._value(given)
-            if given.option.repeats:
-                options.setdefault(given.option.name, []).append(value)
-            elif given.option.name in options:
-                raise OptionError(f"`{given.option.flag}` was given twice")
+        for typed in typed_options:
+            value = self._value(typed)
+            if typed.option.repeats:
+                options.setdefault(typed.option.name, []).append(value)
+            elif typed.option.name in options:
+                raise OptionError(f"`{typed.option.flag}` was given twice")
             else:
-                options[given.option.name] = value
+                options[typed.option.name] = value
         return options
 
     def of_body(self, content: dict[str, Any]) -> dict[str, Any]:
         """The options of a YAML body, by name.
 
         Raises:
-            OptionError: One is unknown, or its value does not fit.
+            OptionError: An option is unknown, or its value does not fit.
         """
         options = {}
         for name, value in content.items():
@@ -60,29 +60,29 @@ class OptionReader:
             options[option.name] = values if option.repeats else values[0]
         return options
 
-    def _value(self, given: TypedOption) -> Any:
-        """The value of an option: evaluated when it is an expression, else read by the option's type."""
-        option, text = given
+    def _value(self, typed: TypedOption) -> Any:
+        """An option's value: evaluated where it is an expression, else parsed by type."""
+        option, text = typed
         if text is None:
             return option.bare
-        inside = expression_in(text)
-        if inside is not None:
-            self._remember(option, inside)
-            return self._namespace.evaluate_option(option.flag, inside)
+        expression = expression_in(text)
+        if expression is not None:
+            self._remember(option, expression)
+            return self._namespace.evaluate_option(option.flag, expression)
         if option.is_expression or option.name in WORDS_OR_OBJECTS:
             return self._object(option, text)
         return option.parse(unquoted(text) if str in option.takes else text)
 
     def _remember(self, option: Option, text: str) -> None:
-        """Keeps what was typed; of an option that was given several times, all of it."""
-        before = self.typed.get(option.name)
-        if before is None or not option.repeats:
+        """Keeps the typed text; a list for a repeated option."""
+        earlier = self.typed.get(option.name)
+        if earlier is None or not option.repeats:
             self.typed[option.name] = text
         else:
-            self.typed[option.name] = [*([before] if isinstance(before, str) else before), text]
+            self.typed[option.name] = [*([earlier] if isinstance(earlier, str) else earlier), text]
 
     def _object(self, option: Option, text: str) -> Any:
-        """An option that takes an object: a lone word nobody defined stays a word (`--loss cross_entropy`)."""
+        """Value of an option that takes an object: a lone undefined name stays a word (`--loss cross_entropy`)."""
         is_word = text.replace("_", "").replace("-", "").replace(".", "").isalnum()
         if is_word and not isinstance(literal(text), str):
             return literal(text)  # `--logger false`

@@ -1,4 +1,4 @@
-"""`%retrain`: its line, read and carried out."""
+"""`%retrain`: parses its line and calls `retrain()`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTIONS = {"-o": "output", "--output": "output", "--kernel": "kernel", "--timeo
 
 
 def run_retrain(line: str, namespace: Namespace) -> Run:
-    """Repeats the notebook the line names.
+    """Runs the notebook that the line names.
 
     Raises:
         UsageError: The line names no notebook or lacks a value.
@@ -31,17 +31,17 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
     notebook = ""
     parameters: dict[str, Any] = {}
     options: dict[str, Any] = {}
-    rest = iter(words)
-    for word in rest:
+    remaining = iter(words)
+    for word in remaining:
         if word in ("-p", "--parameter"):
-            name, text = next(rest, None), next(rest, None)
+            name, text = next(remaining, None), next(remaining, None)
             if name is None or text is None:
                 raise OptionError("`-p` needs a name and a value: `-p lr 3e-4`")
             parameters[name] = _value(text, namespace)
         elif word == "--html":
             options["html"] = True
         elif word in _OPTIONS:
-            value = next(rest, None)
+            value = next(remaining, None)
             if value is None:
                 raise OptionError(f"`{word}` needs a value")
             options[_OPTIONS[word]] = unquoted(value)
@@ -57,7 +57,7 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
 
 
 def _value(text: str, namespace: Namespace | None) -> Any:
-    inside = expression_in(text) if namespace is not None else None
-    if inside is not None and namespace is not None:
-        return namespace.evaluate_option("-p", inside)
+    expression = expression_in(text) if namespace is not None else None
+    if expression is not None and namespace is not None:
+        return namespace.evaluate_option("-p", expression)
     return parse_parameter(text)

@@ -34,13 +34,15 @@ def run_verb(line: str, namespace: Namespace | None = None) -> Any:
     if not words or words == ["()"]:  # `runs()`, of which automagic makes this line
         return runs.runs()
     refuse_call("runs", line)
-    verb, *rest = words
+    verb, *arguments = words
     if verb not in VERBS:
-        raise UsageError(_no_such_verb(verb, rest))
-    least, work = VERBS[verb]
-    if len(rest) < least:
-        raise UsageError(f"`%runs {verb}` needs {'a run' if least == 1 else f'{least} words'}; `%runs?` shows how")
-    return work(rest)
+        raise UsageError(_unknown_verb_message(verb, arguments))
+    min_arguments, handler = VERBS[verb]
+    if len(arguments) < min_arguments:
+        raise UsageError(
+            f"`%runs {verb}` needs {'a run' if min_arguments == 1 else f'{min_arguments} words'}; `%runs?` shows how"
+        )
+    return handler(arguments)
 
 
 def _word(text: str, namespace: Namespace | None) -> str:
@@ -73,30 +75,30 @@ def _is_run(word: str) -> bool:
     return True
 
 
-def _note(words: list[str]) -> Any:
+def _write_note(words: list[str]) -> Any:
     run = runs.get_run(words[0])
     run.notes = " ".join(words[1:])
     return run
 
 
-def _removed(words: list[str]) -> str:
+def _remove(words: list[str]) -> str:
     return "removed " + ", ".join(runs.remove(*words))
 
 
-def _collected(_words: list[str]) -> str:
+def _collect(_words: list[str]) -> str:
     freed = runs.collect_garbage()
     return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
 
 
-def _resumed(words: list[str]) -> Any:
+def _resume(words: list[str]) -> Any:
     return runs.resume_as_typed(words[0], words[1:])
 
 
-def _telling(verb: str) -> Callable[[list[str]], str]:
-    def work(words: list[str]) -> str:
+def _sender(verb: str) -> Callable[[list[str]], str]:
+    def send(words: list[str]) -> str:
         return runs.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
 
-    return work
+    return send
 
 
 VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
@@ -104,9 +106,9 @@ VERBS: dict[str, tuple[int, Callable[[list[str]], Any]]] = {
     "show": (1, lambda words: runs.get_run(words[0])),
     "attach": (1, lambda words: runs.attach(words[0])),
     "compare": (2, lambda words: runs.compare(*words)),
-    "note": (2, _note),
-    "rm": (1, _removed),
-    "gc": (0, _collected),
-    **{verb.name: (1, _telling(verb.name)) for verb in COMMANDS.values()},
-    "resume": (1, _resumed),
+    "note": (2, _write_note),
+    "rm": (1, _remove),
+    "gc": (0, _collect),
+    **{verb.name: (1, _sender(verb.name)) for verb in COMMANDS.values()},
+    "resume": (1, _resume),
 }

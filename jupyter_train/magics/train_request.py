@@ -1,4 +1,4 @@
-"""From what was typed to a call of `train()`."""
+"""Turns a typed line or cell into a call of `train()`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from jupyter_train.magics import cell_body as yaml_body
 from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.form_request import is_form, show_train_form
 from jupyter_train.magics.line import parse
-from jupyter_train.magics.misplaced_words import refuse_more_than_two, refuse_slips
+from jupyter_train.magics.misplaced_words import refuse_extra_expressions, refuse_misplaced_words
 from jupyter_train.magics.namespace import Namespace
 from jupyter_train.magics.option_reader import OptionReader
 
 
 class TrainRequest:
-    """A line, and perhaps a YAML body, to be trained in a namespace."""
+    """A line of `%train`, with a YAML body for `%%train`."""
 
     def __init__(self, line: str, body: str | None, namespace: Namespace) -> None:
         refuse_call("train", line)
@@ -29,10 +29,10 @@ class TrainRequest:
         self._reader = OptionReader(namespace, self._known)
 
     def run(self) -> Run | None:
-        """Trains; or shows a form, and gives nothing.
+        """The trained run; None where a form is shown.
 
         Raises:
-            UsageError: Something does not fit.
+            UsageError: The line cannot be run as typed.
         """
         __tracebackhide__ = True
         if is_form(self._parsed):
@@ -41,8 +41,8 @@ class TrainRequest:
         if _is_cli_file(self._content):
             return self._run_cli_file()
         content = dict(self._content)
-        named = [content.pop(part, None) for part in ("model", "data")]
-        expressions = self._parsed.expressions or [part for part in named if part is not None]
+        from_body = [content.pop(part, None) for part in ("model", "data")]
+        expressions = self._parsed.expressions or [part for part in from_body if part is not None]
         options = {**self._reader.of_body(content), **self._reader.of_line(self._parsed.options)}
         model, data = self._model_and_data([str(text) for text in expressions])
         return train(model, data, **options, expressions=self._reader.typed)
@@ -71,8 +71,8 @@ class TrainRequest:
     def _model_and_data(self, expressions: list[str]) -> tuple[Expression, Expression | None]:
         if not expressions:
             raise UsageError("name the model and the data: `%train model data --epochs 10`")
-        refuse_slips(expressions, self._known, self._namespace.has)
-        refuse_more_than_two(expressions)
+        refuse_misplaced_words(expressions, self._known, self._namespace.has)
+        refuse_extra_expressions(expressions)
         for text, what in zip(expressions, ("model", "data"), strict=False):
             self._namespace.check(text, what)
             self._reader.typed[what] = text

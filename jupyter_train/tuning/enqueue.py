@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.options import literal
-from jupyter_train.config.search_space import Choices, Range, Space, kept, parse, parts
+from jupyter_train.config.search_space import Choices, Range, Space, optuna_choice, parse, parts
 from jupyter_train.exceptions import StudyError, did_you_mean
 from jupyter_train.tuning.samplers import distribution_of
 
@@ -67,7 +67,7 @@ def checked(given: Mapping[str, Any], config: TuneConfig, said: str) -> dict[str
         try:
             found[name] = space.find(value) if isinstance(space, Choices) else value
             distribution = distribution_of(space)
-            is_inside = bool(distribution._contains(distribution.to_internal_repr(kept(found[name]))))
+            is_inside = bool(distribution._contains(distribution.to_internal_repr(optuna_choice(found[name]))))
         except (ValueError, TypeError):
             is_inside = False
         if not is_inside:

@@ -28,7 +28,7 @@ def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.Base
 def distribution_of(space: Space) -> distributions.BaseDistribution:
     """The distribution of one name."""
     if isinstance(space, Choices):
-        return distributions.CategoricalDistribution(space.kept)
+        return distributions.CategoricalDistribution(space.optuna_choices)
     assert isinstance(space, Range)
     if space.is_whole:
         return distributions.IntDistribution(int(space.low), int(space.high), space.is_log, int(space.step or 1))
@@ -104,7 +104,7 @@ def grid_of(space: Mapping[str, Space]) -> dict[str, list[Any]]:
 
 def _values(space: Space) -> list[Any]:
     if isinstance(space, Choices):
-        return list(space.kept)
+        return list(space.optuna_choices)
     assert isinstance(space, Range)
     assert space.step is not None
     return [round(space.low + index * space.step, 12) for index in range(_range_size(space, space.step))]

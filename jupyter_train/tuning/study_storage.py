@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
-from jupyter_train.config.search_space import Fixed, Range, kept, parse
+from jupyter_train.config.search_space import Fixed, Range, optuna_choice, parse
 from jupyter_train.exceptions import StudyError
 from jupyter_train.store.redaction import mask
 from jupyter_train.tuning.journal import Journal
@@ -90,7 +90,7 @@ class StudyStorage:
             params: Its values; names left out are drawn.
             is_extra: Whether it comes on top of the requested number of trials.
         """
-        given = {name: kept(value) for name, value in params.items()}
+        given = {name: optuna_choice(value) for name, value in params.items()}
         self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
 
     def narrow(self, ranges: Mapping[str, Range]) -> None:

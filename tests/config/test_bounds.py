@@ -27,7 +27,7 @@ def short(value: object) -> str:
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-MOST = machine.most_processes()
+MOST = machine.max_processes()
 TOO_MANY = {
     "devices": [3000, "3000", MOST + 1, list(range(MOST + 1)), ",".join(map(str, range(MOST + 1))), 10**9, 10**4000],
     "cv": [1001, "1001:stratified", "9" * 4000, 10**4000],
@@ -98,7 +98,7 @@ def test_shares_that_are_no_numbers_are_refused(shares: object) -> None:
 
 
 def test_who_means_it_says_so_and_has_a_bound_too() -> None:
-    most = machine.most_processes_at_all()
+    most = machine.max_processes_oversubscribed()
     assert TrainConfig.of({"epochs": 1, "devices": most, "oversubscribe": True}).trainer["devices"] == most
     assert TrainConfig.of({"epochs": 1, "cv": 2000, "oversubscribe": True}).cv == 2000
     for given in (
@@ -178,7 +178,7 @@ def test_processors_are_those_this_process_may_use(tmp_path, monkeypatch) -> Non
     try:
         os.sched_setaffinity(0, {min(allowed)})
         assert machine.cores() == 1
-        assert machine.most_processes() >= 2
+        assert machine.max_processes() >= 2
     finally:
         os.sched_setaffinity(0, allowed)
     monkeypatch.setattr(machine, "_QUOTA", tmp_path / "cpu.max")

@@ -17,7 +17,7 @@ import pytest
 
 from jupyter_train import get_run, runs, train, tune
 from jupyter_train.config import TrainConfig, TuneConfig
-from jupyter_train.config.notification import address, shown_target
+from jupyter_train.config.notification import address, redacted_target
 from jupyter_train.exceptions import OptionError
 from jupyter_train.execution import notify
 from jupyter_train.store import open_store
@@ -90,8 +90,8 @@ def test_nobody_there_harms_nothing(told) -> None:
 
 
 def test_what_may_be_secret_in_a_target_is_not_shown_target() -> None:
-    assert shown_target("TOKEN=s3cret curl -H $TOKEN x") == "curl"
-    assert shown_target("https://me:s3cret@example.org/hook/s3cret?s3cret") == "https://example.org/…"
+    assert redacted_target("TOKEN=s3cret curl -H $TOKEN x") == "curl"
+    assert redacted_target("https://me:s3cret@example.org/hook/s3cret?s3cret") == "https://example.org/…"
 
 
 #: What people type, or what is pasted wrongly, and what is expected instead.

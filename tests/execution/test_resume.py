@@ -342,7 +342,7 @@ def test_a_killed_detached_run_goes_on_from_what_was_kept(ended) -> None:
             done = subprocess.run(
                 [sys.executable, "-m", "jupyter_train.cli", "runs", "resume", run.ref], capture_output=True, text=True
             )
-            assert done.stdout == f"{run.ref} goes on in its own process (attempt 3)\n", done.stderr
+            assert done.stdout == f"{run.ref} resumes in its own process (attempt 3)\n", done.stderr
     run.wait(120)
     assert run.status == "finished"
     model = run.load_into(LitDigits())

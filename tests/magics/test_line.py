@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_train.config import options_by_name, tune_options_by_name
-from jupyter_train.config.synonyms import _BY_NAME, VERB_SYNONYMS, what_to_type
+from jupyter_train.config.synonyms import _BY_NAME, VERB_SYNONYMS, suggestion_for
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics.line import expression_in, parse, split, unquoted
 from jupyter_train.magics.runs_request import VERBS
@@ -136,7 +136,7 @@ def test_every_other_name_of_an_option_leads_to_one_that_there_is() -> None:
     known = tune_options_by_name()
     for name in _BY_NAME:
         assert name not in known or name not in options_by_name()
-        words = what_to_type(name, None, known)
+        words = suggestion_for(name, None, known)
         typed = words.removeprefix("write `").removesuffix("`")
         assert parse(typed, known).options, name
     assert set(VERB_SYNONYMS.values()) <= set(VERBS)

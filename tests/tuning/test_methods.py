@@ -91,7 +91,7 @@ BAD = {
     "asha:eta": "`eta` to be a whole number from 2 to 100",
     "asha:eta=2,eta=3": "`eta` once",
     "asha:": "`asha:NAME=VALUE,...` with",
-    "none:eta=2": "`none` alone, which takes nothing besides.",
+    "none:eta=2": "`none` alone, which takes no arguments.",
     "ashaa:eta=2": "expected one of asha, hyperband, median, none",
 }
 

@@ -70,7 +70,7 @@ class FitCommands:
             "set_lr": self._set_lr,
             "set_max_epochs": _set_max_epochs,
             "set_patience": _set_patience,
-            **{name: _refuse_study_command for name, verb in VERBS.items() if verb.is_of_study},
+            **{name: _refuse_study_command for name, verb in VERBS.items() if verb.is_for_study},
         }
 
     def apply_before_batch(self, trainer: pl.Trainer) -> bool:

@@ -71,7 +71,7 @@ def _check_device_count(world_size: int, config: TrainConfig) -> None:
         OptionError: There are more processes.
     """
     try:
-        (DEVICES.check_at_all if config.oversubscribe else DEVICES.check)(world_size)
+        (DEVICES.check_hard_limit if config.oversubscribe else DEVICES.check)(world_size)
     except ValueError as err:
         raise OptionError(f"{world_size:,} processes would train together: expected {err}") from None
 
