@@ -158,7 +158,7 @@ def resume_as_typed(word: str, words: Sequence[str]) -> Run | str:
         RunStateError: This process cannot start it.
     """
     from jupyter_train.config import tune_options_by_name
-    from jupyter_train.config.train import option_values
+    from jupyter_train.config.option_table import option_values
 
     run = get_run(word)
     options = tune_options_by_name() if isinstance(run, Study) else None

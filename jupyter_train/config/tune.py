@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from jupyter_train.config import bounds, search_methods
-from jupyter_train.config import options as checks
+from jupyter_train.config import bounds, checks, search_methods
 from jupyter_train.config.notification import checked_target
+from jupyter_train.config.option_table import check_machine, options_by_name, unknown_option
 from jupyter_train.config.options import Option, declared_options
 from jupyter_train.config.options import option_field as _option
 from jupyter_train.config.search_space import Space, parse
-from jupyter_train.config.train import TrainConfig, check_machine, copy_callbacks, options_by_name, unknown_option
+from jupyter_train.config.train import TrainConfig, copy_callbacks
 from jupyter_train.exceptions import OptionError
 
 _MAX_SECONDS = 3652 * 86400.0

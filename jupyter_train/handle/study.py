@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import tune_options_by_name
-from jupyter_train.config.train import check_machine
+from jupyter_train.config.option_table import check_machine
 from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.handle.trial import BestTrial, TrialRun

@@ -6,7 +6,7 @@ import sys
 import textwrap
 
 from jupyter_train.config import Option
-from jupyter_train.config.train import own_options
+from jupyter_train.config.train_options import own_options
 from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_options
 from jupyter_train.config.tune import tune_options
 

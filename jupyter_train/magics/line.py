@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jupyter_train.config import Option
+from jupyter_train.config.option_table import unknown_option
 from jupyter_train.config.options import literal, python_name
-from jupyter_train.config.train import unknown_option
 from jupyter_train.exceptions import OptionError, UsageError, did_you_mean
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from jupyter_train.config import Option
 from jupyter_train.config.bounds import shown
+from jupyter_train.config.option_table import unknown_option
 from jupyter_train.config.options import literal, python_name
-from jupyter_train.config.train import unknown_option
 from jupyter_train.exceptions import OptionError, UsageError
 
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)=(?!=)(?P<text>.*)", re.DOTALL)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jupyter_train.config import Option
+from jupyter_train.config.option_table import unknown_option
 from jupyter_train.config.options import literal, python_name
-from jupyter_train.config.train import unknown_option
 from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError
 from jupyter_train.magics.line import TypedOption, expression_in, unquoted
