@@ -195,7 +195,7 @@ def _demo(options: argparse.Namespace) -> int:
     print(f"run                  {refs}  (`jupyter train runs show {refs}`)")
     print(f"notebook             {output}")
     print(f"HTML                 {output.with_suffix('.html')}")
-    print(f"took                 {time.monotonic() - began:.0f} s")
+    print(f"duration             {time.monotonic() - began:.0f} s")
     return 0 if accuracy >= 0.95 else 1
 
 
@@ -246,7 +246,7 @@ def _send(options: argparse.Namespace) -> None:
     from jupyter_train.api import runs
 
     arguments = parse_arguments(options.command, options.argument)
-    print(runs.get_run(options.run).tell(options.command, source="command line", **arguments))
+    print(runs.get_run(options.run).send(options.command, source="command line", **arguments))
 
 
 def _resume(options: argparse.Namespace) -> None:

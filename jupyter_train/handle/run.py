@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
 
 _POLL_INTERVAL_S = 0.2
+
+
+@functools.cache
+def _warn_renamed(old: str, new: str) -> None:
+    """Warns once per process; a FutureWarning is shown to users, other than a DeprecationWarning."""
+    warnings.warn(f"`run.{old}(...)` is now `run.{new}(...)`; the old name still works", FutureWarning, stacklevel=3)
 
 
 class Run(TrainedRun):
@@ -66,12 +73,12 @@ class Run(TrainedRun):
         return self
 
     def stop(self, wait_s: float = 10.0) -> str:
-        """Ends it well: validates, keeps the best and the last weights. See `tell` for what these give and raise."""
-        return self.tell("stop", wait_s=wait_s)
+        """Ends it gracefully: validates, keeps the best and the last weights. Returns and raises as `send`."""
+        return self.send("stop", wait_s=wait_s)
 
     def pause(self, wait_s: float = 10.0) -> str:
         """Pauses it at the next batch boundary."""
-        return self.tell("pause", wait_s=wait_s)
+        return self.send("pause", wait_s=wait_s)
 
     def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
         """Resumes it: after a pause, or, when it has ended or died, as its next attempt.
@@ -93,7 +100,7 @@ class Run(TrainedRun):
             ChangedError: Model, data or options differ from those it was started with.
         """
         if self.status.is_live and not changes:
-            return str(self.tell("resume", wait_s=wait_s))
+            return str(self.send("resume", wait_s=wait_s))
         from jupyter_train.execution.resume import resume_here
 
         return resume_here(self._store, self.record, self._launcher, changes) or self
@@ -131,30 +138,35 @@ class Run(TrainedRun):
             lr: The new rate.
             factor: Multiplies the rate instead.
             group: Index of one parameter group, counted over all optimizers; all if None.
-            wait_s: See `tell`.
+            wait_s: See `send`.
         """
-        return self.tell("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
+        return self.send("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
 
-    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
-        """Asks the running fit for something and gives its answer.
+    def send(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
+        """Sends a command to the running fit and returns its answer.
 
         Args:
             verb: `pause`, `resume`, `stop`, `checkpoint`, `validate`, `set_lr` (`lr` or `factor`, `group`),
                 `set_max_epochs` (`epochs`) or `set_patience` (`patience`).
-            wait_s: How long to wait for the answer, in seconds; a command goes on waiting after that.
-            source: Who asks, for the record.
-            **arguments: What the verb takes.
+            wait_s: How long to wait for the answer, in seconds; the command stays queued after that.
+            source: Where it is sent from, for the record.
+            **arguments: Of the command.
 
         Raises:
             CommandError: There is no such command, or its arguments do not fit.
-            RunStateError: The run is not being trained, or belongs to somebody else.
-            CommandRefusedError: The fit could not do it; the message says why.
+            RunStateError: The run is not being trained, or belongs to another user.
+            CommandRefusedError: The fit refused it; the message says why.
         """
         from jupyter_train.config.commands import command
         from jupyter_train.store import commands
 
         row = commands.add(self._store, self._key, command(verb, arguments, source))
         return commands.wait_for_answer(self._store, self._key, row, wait_s)
+
+    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
+        """Deprecated: the former name of `send`, which takes the same arguments."""
+        _warn_renamed("tell", "send")
+        return self.send(verb, wait_s, source=source, **arguments)
 
     def show(self, in_full: bool = False) -> None:
         """Displays its panel.

@@ -226,7 +226,7 @@ class Study(Run):
             CommandRefusedError: A name is not searched, or a value lies outside.
             RunStateError: The search is over.
         """
-        return self.tell("add_trial", wait_s, values=values)
+        return self.send("add_trial", wait_s, values=values)
 
     def narrow(self, wait_s: float = 10.0, **ranges: str) -> str:
         """Narrows a range from the next trial on: `study.narrow(lr="1e-3..1e-2")`.
@@ -239,7 +239,7 @@ class Study(Run):
             CommandRefusedError: It lies outside the range, or the name has choices.
             RunStateError: The search is over.
         """
-        return self.tell("narrow", wait_s, ranges=ranges)
+        return self.send("narrow", wait_s, ranges=ranges)
 
     def importance(self, evaluator: str = "ped-anova") -> pd.Series:
         """Importance of each searched name for the objective, in descending order; they sum to 1.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.store.readable_rows import ReadableRows
 
-_COLUMNS = ("run", "status", "best", "epochs", "took", "size", "when", "tags")
+_COLUMNS = ("run", "status", "best", "epochs", "duration", "size", "when", "tags")
 _CELL = "text-align:left;padding:3px 16px 3px 0;border:0"
 
 

@@ -96,7 +96,7 @@ def _resume(words: list[str]) -> Any:
 
 def _sender(verb: str) -> Callable[[list[str]], str]:
     def send(words: list[str]) -> str:
-        return runs.get_run(words[0]).tell(verb, **parse_arguments(verb, words[1:]))
+        return runs.get_run(words[0]).send(verb, **parse_arguments(verb, words[1:]))
 
     return send
 

@@ -91,11 +91,11 @@ def test_both_processes_obey_between_the_same_two_batches() -> None:
     _, at_step = run.pause().removesuffix(" (from Python)").split("paused")
     assert at_step in run.set_lr(0.25)  # nothing trains meanwhile, in either process
     assert run.set_lr(0.5).startswith("learning rate set to 0.5")
-    assert run.tell("checkpoint").startswith("checkpoint manual-step")
-    assert run.tell("set_max_epochs", epochs=2000).startswith("epochs set to 2000")
-    assert at_step in run.tell("set_max_epochs", epochs=2001)
+    assert run.send("checkpoint").startswith("checkpoint manual-step")
+    assert run.send("set_max_epochs", epochs=2000).startswith("epochs set to 2000")
+    assert at_step in run.send("set_max_epochs", epochs=2001)
     assert run.resume().startswith("resumed")
-    assert "validation requested" in run.tell("validate")
+    assert "validation requested" in run.send("validate")
     assert run.stop().startswith("stopped")
     assert run.wait(60).status == "stopped"
     processes = [process for process in psutil.process_iter(["cmdline"]) if run.key in (process.info["cmdline"] or [])]

@@ -167,7 +167,7 @@ def test_a_clock_set_back_changes_nothing_but_times(tally) -> None:
         run = runs()[0]
         assert run.record.ended_at < run.record.started_at  # it was set back indeed
         assert 1.0 < run.record.duration_s < 600
-        assert f"took 0:{round(run.record.duration_s):02d}" in repr(run) or run.record.duration_s > 59
+        assert f"duration 0:{round(run.record.duration_s):02d}" in repr(run) or run.record.duration_s > 59
         [row] = [row_of(open_store(), one, "") for one in index_entries(open_store(), 10) if one.key == run.key]
         assert row["duration_s"] == run.record.duration_s
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 
 import pytest
 
 from jupyter_train import Study
+from jupyter_train.exceptions import RunStateError
 from jupyter_train.handle import Run
-from jupyter_train.handle.attribute_hints import _BY_NAME, _OF_STUDY, _RUN, _STUDY
+from jupyter_train.handle.attribute_hints import _RUN_HINTS, _STUDY_HINTS, _SYNONYMS_OF_RUN, _SYNONYMS_OF_STUDY
+from jupyter_train.handle.run import _warn_renamed
 
 
 @pytest.fixture
@@ -48,11 +51,13 @@ def test_how_it_is_removed_names_the_run(run: Run) -> None:
 
 
 def test_every_answer_is_there(run: Run) -> None:
-    assert not [name for name in _BY_NAME if hasattr(Run, name) and name not in _OF_STUDY]
-    assert not [name for name in _OF_STUDY if hasattr(Study, name)]
-    written = [words.removeprefix("run.") for words in _RUN if words.startswith("run.")]
+    assert not [name for name in _RUN_HINTS if hasattr(Run, name) and name not in _STUDY_HINTS]
+    assert not [name for name in _STUDY_HINTS if hasattr(Study, name)]
+    written = [words.removeprefix("run.") for words in _SYNONYMS_OF_RUN if words.startswith("run.")]
     assert not [words for words in written if not hasattr(Run, re.split(r"\W", words)[0])]
-    assert not [words for words in _STUDY if not hasattr(Study, re.split(r"\W", words.removeprefix("study."))[0])]
+    assert not [
+        words for words in _SYNONYMS_OF_STUDY if not hasattr(Study, re.split(r"\W", words.removeprefix("study."))[0])
+    ]
 
 
 def test_what_is_assigned_is_kept_or_refused(run: Run) -> None:
@@ -74,3 +79,19 @@ def test_an_error_inside_a_property_keeps_its_own_words(store) -> None:
 
     with pytest.raises(AttributeError, match="'list' object has no attribute 'nothing'"):
         _ = Broken(store, store.create_run("digits").key).broken
+
+
+def _stop_twice(run: Run) -> None:
+    run.tell("stop")
+    assert run.status == "stopped"
+    with pytest.raises(RunStateError):
+        run.tell("stop")
+
+
+def test_the_former_name_of_send_still_sends_and_says_so_once(run: Run) -> None:
+    _warn_renamed.cache_clear()
+    with pytest.warns(FutureWarning, match=r"`run.tell\(...\)` is now `run.send\(...\)`") as noted:
+        _stop_twice(run)
+    assert [warning.filename for warning in noted] == [__file__]
+    assert "Deprecated" in str(inspect.getdoc(Run.tell))
+    assert inspect.signature(Run.tell) == inspect.signature(Run.send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_train.config import options_by_name, tune_options_by_name
-from jupyter_train.config.synonyms import _BY_NAME, VERB_SYNONYMS, suggestion_for
+from jupyter_train.config.synonyms import _LINE_OF, VERB_SYNONYMS, suggestion_for
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.magics.line import expression_in, parse, split, unquoted
 from jupyter_train.magics.runs_request import VERBS
@@ -134,7 +134,7 @@ def test_what_is_called_otherwise_elsewhere_is_answered_with_what_to_type(line: 
 
 def test_every_other_name_of_an_option_leads_to_one_that_there_is() -> None:
     known = tune_options_by_name()
-    for name in _BY_NAME:
+    for name in _LINE_OF:
         assert name not in known or name not in options_by_name()
         words = suggestion_for(name, None, known)
         typed = words.removeprefix("write `").removesuffix("`")

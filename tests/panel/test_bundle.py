@@ -238,14 +238,14 @@ LIVE = {
 }
 LINES = {
     20: "7 of 100 epochs",
-    30: "7 of 100 epochs  left 3:20",
-    45: "7 of 100 epochs  val_loss 0.412  left 3:20",
-    60: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  left 3:20",
-    80: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  left 3:20  train_loss 0.250",
-    140: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  step 1,234 / 20,000  left 3:20  "
+    30: "7 of 100 epochs  ETA 3:20",
+    45: "7 of 100 epochs  val_loss 0.412  ETA 3:20",
+    60: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  ETA 3:20",
+    80: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  ETA 3:20  train_loss 0.250",
+    140: "lit-digits-k3f9  7 of 100 epochs  val_loss 0.412  step 1,234 / 20,000  ETA 3:20  "
     "best val_loss 0.410 (epoch 6)  train_loss 0.250",
     170: "lit-digits-k3f9  running  ▕█···········▏  7 of 100 epochs  val_loss 0.412  step 1,234 / 20,000  steps/s 812  "
-    "left 3:20  best val_loss 0.410 (epoch 6)  train_loss 0.250",
+    "ETA 3:20  best val_loss 0.410 (epoch 6)  train_loss 0.250",
 }
 
 
@@ -262,8 +262,8 @@ def test_a_narrow_line_says_what_matters_and_leaves_out_whole_fields(store, colu
 
 def test_a_line_in_wide_letters_keeps_to_the_width(store) -> None:
     found = recorded(store, [(0, [("損失", 0.25)])]) | LIVE | {"best": None, "ref": "数字-k3f9"}
-    assert line(found, 48) == "7 of 100 epochs  損失 0.250  left 3:20"
-    assert line(found, 49) == "数字-k3f9  7 of 100 epochs  損失 0.250  left 3:20"
+    assert line(found, 48) == "7 of 100 epochs  損失 0.250  ETA 3:20"
+    assert line(found, 49) == "数字-k3f9  7 of 100 epochs  損失 0.250  ETA 3:20"
 
 
 def test_a_narrow_table_breaks_no_field(store) -> None:

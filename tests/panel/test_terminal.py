@@ -32,7 +32,7 @@ train(Slow(), digits(), epochs=12, seed=1)
 #: What may stand in a line: whole fields only.
 FIELD = re.compile(
     r"slow-\w{4}|running|starting|validating|checking validation|▕[█·]{12}▏|\d+ of 12 epochs|step \d+ / 96|step 0"
-    r"|steps/s [\d.]+|left \d+:\d\d|best val_loss \d\.\d+ \(epoch \d+\)|\w+_(loss|acc) \d(\.\d+)?"
+    r"|steps/s [\d.]+|ETA \d+:\d\d|best val_loss \d\.\d+ \(epoch \d+\)|\w+_(loss|acc) \d(\.\d+)?"
 )
 
 
@@ -55,7 +55,7 @@ def test_a_terminals_line_moves_and_is_made_of_whole_fields(own_store, columns: 
     assert max(map(len, states)) < columns
     for state in states:
         assert [field for field in state.split("  ") if not FIELD.fullmatch(field)] == []
-    assert re.search(r"\d+ of 12 epochs  (train|val)_loss \S+ .*left \d", "\n".join(states))
+    assert re.search(r"\d+ of 12 epochs  (train|val)_loss \S+ .*ETA \d", "\n".join(states))
     final = shown.rpartition("\r\x1b[2K")[2]
     assert "12 of 12 epochs" in final
     assert max(map(len, final.splitlines())) < columns

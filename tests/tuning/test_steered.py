@@ -68,7 +68,7 @@ def _ended(study: Study) -> int:
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_a_trial_added_by_hand_is_tried_next_and_on_top(parallel: int, store, data) -> None:
     study, (said,) = search(store, data, lambda study: study.add_trial(lr=0.0123, width=2), parallel=parallel)
-    assert "lr=0.0123 width=2 waits to be tried" in said
+    assert "lr=0.0123 width=2 is enqueued" in said
     trials = study.trials.sort_index()
     assert len(trials) == 21
     by_hand = trials[trials["lr"] == 0.0123]
@@ -167,7 +167,7 @@ def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> N
 
     study, (said,) = search(store, data, lines)
     assert isinstance(said, list), said
-    assert "lr=0.0456 hidden=9 waits" in said[0]
+    assert "lr=0.0456 hidden=9 is enqueued" in said[0]
     assert "narrowed to lr=0.001..0.01:log" in said[1]
     assert (study.trials["lr"] == 0.0456).sum() == 1
     with pytest.raises(CommandError, match="expected `NAME=VALUE`"):
@@ -179,7 +179,7 @@ def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> N
         try:
             from jupyter_train import get_run
 
-            get_run(found[0].key).tell("narrow", ranges={"lr": "1..2"})
+            get_run(found[0].key).send("narrow", ranges={"lr": "1..2"})
         except CommandRefusedError as err:
             answers.append(str(err))
 
