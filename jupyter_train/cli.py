@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
+from jupyter_train.config.retrain import parse_parameter, retrain_options
 from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
 
@@ -70,10 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     retrain._negative_number_matcher = _NEGATIVE  # its own takes `-1e-3` for an option
     retrain.add_argument("notebook")
     retrain.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    retrain.add_argument("-o", "--output", default="")
-    retrain.add_argument("--kernel", default="")
-    retrain.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="limit for one cell")
-    retrain.add_argument("--html", action="store_true", help="also write an HTML copy")
+    for option in retrain_options():
+        flags = [flag for flag in (option.short, option.flag) if flag]
+        how: dict[str, Any] = {"dest": option.name, "default": option.default, "help": option.help}
+        value = {"type": option.takes[0], "metavar": option.metavar or None}
+        retrain.add_argument(*flags, **how, **({"action": "store_true"} if option.is_flag else value))
     retrain.set_defaults(work=_retrain)
 
     doctor = verbs.add_parser("doctor", help="check the machine, the run store and the run folders")
@@ -129,16 +131,10 @@ def _add_runs_verbs(runs: argparse.ArgumentParser) -> None:
 
 def _retrain(options: argparse.Namespace) -> int:
     from jupyter_train.api.retrain import retrain
-    from jupyter_train.config.retrain import parse_parameter
 
     parameters = {name: parse_parameter(text) for name, text in options.parameter}
     run = retrain(
-        options.notebook,
-        parameters,
-        options.output,
-        kernel=options.kernel,
-        timeout_s=options.timeout,
-        html=options.html,
+        options.notebook, parameters, **{option.name: getattr(options, option.name) for option in retrain_options()}
     )
     _print_repeated_run(run)
     return 0

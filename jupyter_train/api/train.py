@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.api.runs import HANDLES, opened_store
 from jupyter_train.config import TrainConfig, signature_of_train
+from jupyter_train.config.options import ArgumentUse
+from jupyter_train.config.trainer_arguments import arguments_used, ignored_in_cli_file
 from jupyter_train.handle import Run, current_cell_execution
 from jupyter_train.handle.failure import attach_run
 from jupyter_train.panel.display import cell_id, current_display
@@ -99,7 +101,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
     """
     root = content["fit"] if isinstance(content.get("fit"), Mapping) else content
     plain = {k: v for k, v in (root.get("trainer") or {}).items() if isinstance(v, int | float | str | None)}
-    plain = {k: v for k, v in plain.items() if k not in ("default_root_dir", "enable_progress_bar", "logger")}
+    plain = {k: v for k, v in plain.items() if k not in ignored_in_cli_file()}
     seed = root.get("seed_everything")
     if isinstance(seed, int) and not isinstance(seed, bool):
         options.setdefault("seed", seed)
@@ -112,7 +114,7 @@ def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_cla
         from jupyter_train.training.cli_config import build_parts
 
         parts = build_parts(content, model_class, data_class)
-        for name in ("default_root_dir", "enable_progress_bar", "barebones", "model_registry", "num_nodes"):
+        for name in arguments_used(ArgumentUse.REFUSED) | (ignored_in_cli_file() - {"logger"}):  # objects are kept
             parts.trainer.pop(name, None)
         config.trainer = parts.trainer | config.trainer
         return parts.model, parts.datamodule

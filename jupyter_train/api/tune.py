@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jupyter_train.api.panel_observer import PanelObserver
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.lightning_packages import refuse_other_lightning
+from jupyter_train.config.options import Scope
+from jupyter_train.config.tune_options import tune_options
 from jupyter_train.exceptions import DataError, ModelError, OptionError
 from jupyter_train.handle import current_cell_execution
 from jupyter_train.handle.failure import attach_run
@@ -24,20 +26,6 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.tuning.search_spec import SearchSpec
     from jupyter_train.tuning.trial_spec import TrialSpec
-
-#: Options that a resumed study keeps unless given.
-_KEPT = (
-    "seed",
-    "sampler",
-    "prune",
-    "maximize",
-    "minimize",
-    "objective",
-    "parallel",
-    "patience",
-    "max_failures",
-    "trial_timeout",
-)
 
 
 def tune(
@@ -93,7 +81,8 @@ def _completed(
     from jupyter_train.tuning.search import study_record
 
     recorded = study_record(store, str(options["resume"])).config
-    kept = {name: recorded[name] for name in _KEPT if name in recorded and name not in options}
+    lasting = [option.name for option in tune_options() if option.scope is Scope.RUN]
+    kept = {name: recorded[name] for name in lasting if name in recorded and name not in options}
     if "maximize" in options or "minimize" in options:
         kept = {name: value for name, value in kept.items() if name not in ("maximize", "minimize")}
     plain = {
@@ -145,10 +134,6 @@ def _trial_spec(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
     return plan
 
 
-#: Options that are checked against model and data before the search.
-_FITTED = frozenset({"drop_last", "encode", "loss", "lr", "optimizer", "scale", "split", "target"})
-
-
 def _check_fit(plan: TrialSpec) -> None:
     """Raises for a searched option that does not fit model or data, before anything is recorded.
 
@@ -161,8 +146,9 @@ def _check_fit(plan: TrialSpec) -> None:
     from jupyter_train.tuning.trial_spec import corners
 
     values = {name: corners(space) for name, space in plan.config.space.items()}
+    known = options_by_name()
     typical = {name: corner_values[0] for name, corner_values in values.items()}
-    checked = [(name, option) for name, option in plan.options.items() if option in _FITTED]
+    checked = [(name, option) for name, option in plan.options.items() if known[option].checked_before_search]
     candidates = [
         {**typical, name: value} for name, option in checked for value in values[name][: 1 if option == "lr" else None]
     ]

@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_train.config.options import Option, python_name
+from jupyter_train.config.options import ArgumentUse, Option, python_name
 from jupyter_train.config.synonyms import suggestion_for
 from jupyter_train.config.train_options import own_options
-from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_arguments, trainer_options
+from jupyter_train.config.trainer_arguments import trainer_arguments, trainer_options
 from jupyter_train.exceptions import OptionError, did_you_mean
 
 
@@ -83,13 +83,12 @@ def is_refused(option: Option, value: Any) -> bool:
     Raises:
         OptionError: A refused argument has another value.
     """
-    decision = DECISIONS.get(option.name)
-    if option.group != "trainer" or decision is None or decision.use is not ArgumentUse.REFUSED:
+    if option.use is not ArgumentUse.REFUSED:
         return False
     defaults = {argument.name: argument.default for argument in trainer_arguments()}
     if value in (False, None) or value == defaults.get(option.name):
         return True
-    raise OptionError(f"`{option.flag}` is not taken: {decision.words}")
+    raise OptionError(f"`{option.flag}` is not taken: {option.help}")
 
 
 @functools.cache

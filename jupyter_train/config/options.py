@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import enum
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,30 @@ from typing import Any
 from jupyter_train.config.bounds import MAX_REPEATS, Bound, check_integer, check_text, shown
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import OptionError
+
+
+class ArgumentUse(enum.Enum):
+    """How a Trainer argument is used."""
+
+    PASSED = "passed on"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
+class Scope(enum.Enum):
+    """What the value of an option holds for."""
+
+    RUN = "every attempt"
+    ATTEMPT = "one attempt"
+    START = "where one attempt starts"
+
+
+class Completion(enum.Enum):
+    """What the store completes a value with."""
+
+    NOTHING = "nothing"
+    METRICS = "names of metrics"
+    RUNS = "refs of runs"
 
 
 @dataclass(frozen=True)
@@ -36,7 +61,27 @@ class Option:
         metavar: Placeholder of the value in help.
         check: Converts a value, or raises `ValueError` with what was expected.
         group: `run` for an option of this package, `trainer` for an argument of `pl.Trainer`.
-        shapes_result: Whether another value gives other weights: a resumed run must have the same.
+        affects_weights: Whether another value gives other weights (of a search: other trials); a resume must keep it.
+        scope: What a value holds for: the run and each of its attempts, or one attempt.
+        use: How `pl.Trainer` gets an argument of its own.
+        is_word_or_expression: Whether it takes a word or an object: a defined name is evaluated.
+        ends_training: Whether it ends training; one such option must be given.
+        sets_length: Whether another value can make a finished run longer.
+        is_restorable: Whether its recorded value can be given again; False for objects.
+        in_fits: Whether each fit of a cross-validation keeps it.
+        in_cli_file: Whether its value in a LightningCLI file is used.
+        trial_refusal: Why a search does not take it, and what to do instead; empty where every trial does.
+        for_tables: Whether it is for arrays and frames only.
+        makes_batches: Whether it has no effect where the model brings its own loaders.
+        checked_before_search: Whether searched values are checked against model and data first.
+        in_form: Whether a form has a field for it.
+        form_order: Position among the common fields of the form of `%train`; None under "more".
+        search_form_order: The same in the form of `%tune`.
+        splits_in_form: Whether its form field holds several values, separated by spaces.
+        completes: What the store completes its value with.
+        suggestions: Common values, for completion.
+        short: A flag of one letter: `-o`.
+        typed: Its name in a line, where that is not `name`.
     """
 
     name: str
@@ -51,11 +96,31 @@ class Option:
     metavar: str = ""
     check: Callable[[Any], Any] | None = None
     group: str = "run"
-    shapes_result: bool = True
     takes_none: bool = False
     bound: Bound | None = None
     is_secret: bool = False
     is_literal: bool = False
+    affects_weights: bool = True
+    scope: Scope = Scope.RUN
+    use: ArgumentUse = ArgumentUse.PASSED
+    is_word_or_expression: bool = False
+    ends_training: bool = False
+    sets_length: bool = False
+    is_restorable: bool = True
+    in_fits: bool = True
+    in_cli_file: bool = True
+    trial_refusal: str = ""
+    for_tables: bool = False
+    makes_batches: bool = False
+    checked_before_search: bool = False
+    in_form: bool = True
+    form_order: int | None = None
+    search_form_order: int | None = None
+    splits_in_form: bool = False
+    completes: Completion = Completion.NOTHING
+    suggestions: tuple[str, ...] = ()
+    short: str = ""
+    typed: str = ""
 
     def is_set(self, value: Any) -> bool:
         """Whether `value` sets the option: None does where it is not the default."""
@@ -64,7 +129,7 @@ class Option:
     @property
     def flag(self) -> str:
         """How it is typed: `--early-stop`; `--from` for `from_`, which Python could not take without the line."""
-        return "--" + self.name.rstrip("_").replace("_", "-")
+        return "--" + (self.typed or self.name.rstrip("_").replace("_", "-"))
 
     @property
     def is_flag(self) -> bool:
@@ -162,26 +227,18 @@ def option_field(takes: type | tuple[type, ...], words: str, default: Any = None
     return field(default=default, metadata=metadata)
 
 
-def declared_options(config: type, shape_nothing: frozenset[str] = frozenset()) -> tuple[Option, ...]:
+def declared_options(config: type) -> tuple[Option, ...]:
     """The options that the fields of a configuration declare, in order.
 
     Args:
         config: A dataclass with fields made by `option_field`.
-        shape_nothing: Names of those that leave the weights of a step what they are.
     """
     options = []
     for declared_field in dataclasses.fields(config):
         declared = declared_field.metadata.get("option")
         if declared is not None:
             default = None if declared_field.default is dataclasses.MISSING else declared_field.default
-            options.append(
-                Option(
-                    name=declared_field.name,
-                    default=default,
-                    shapes_result=declared_field.name not in shape_nothing,
-                    **declared,
-                )
-            )
+            options.append(Option(name=declared_field.name, default=default, **declared))
     return tuple(options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import keyword
 import math
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_train.config.options import literal
+from jupyter_train.config.options import Option, Scope, declared_options, literal
+from jupyter_train.config.options import option_field as _option
 from jupyter_train.exceptions import OptionError, ParameterError
 
 #: Numbers that `ast.literal_eval` does not read.
@@ -32,15 +34,23 @@ class RetrainConfig:
 
     notebook: str
     parameters: dict[str, Any] = field(default_factory=dict)
-    output: str = ""
-    kernel: str = ""
-    timeout_s: float | None = None
-    html: bool = False
+    output: str = _option(str, "path or URL of the executed copy", "", short="-o", scope=Scope.ATTEMPT)
+    kernel: str = _option(str, "kernel to use instead of the notebook's own", "", scope=Scope.ATTEMPT)
+    timeout_s: float | None = _option(
+        float, "limit for one cell", typed="timeout", metavar="SECONDS", scope=Scope.ATTEMPT
+    )
+    html: bool = _option(bool, "also write an HTML copy", False, bare=True, scope=Scope.ATTEMPT)
 
     def __post_init__(self) -> None:
         self.parameters = {name: parameter(name, value) for name, value in self.parameters.items()}
         if self.timeout_s is not None:
             self.timeout_s = _seconds(self.timeout_s)
+
+
+@functools.cache
+def retrain_options() -> tuple[Option, ...]:
+    """The options of `%retrain`, in order."""
+    return declared_options(RetrainConfig)
 
 
 def _seconds(value: Any) -> float:

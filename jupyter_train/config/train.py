@@ -92,7 +92,7 @@ class TrainConfig(TrainOptions):
         self._check_fits()
         if self.explain or self.tune_loader:
             return
-        limits = ("max_epochs", "max_steps", "max_time", "fast_dev_run")
+        limits = [name for name, option in options_by_name().items() if option.ends_training]
         if not any(self.trainer.get(name) not in (None, False, 0) for name in limits if not self._is_open(name)):
             raise OptionError(
                 "the length of training is missing; add `--epochs 10` (or `--max-steps N`, `--max-time 00:01:00:00`)"

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.cross_validation import Fold, parse_folds
 from jupyter_train.config.train import copy_callbacks
+from jupyter_train.config.train_options import own_options
 from jupyter_train.exceptions import OptionError
 from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.run import RunRole
@@ -57,12 +58,8 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
     for repeat in range(config.seeds or 1):
         for number in range(folds.count if folds is not None else 1):
             changes: dict[str, Any] = {
-                "cv": None,
-                "seeds": None,
+                **{option.name: option.default for option in own_options() if not option.in_fits},
                 "seed": config.seed + repeat,
-                "notify": None,
-                "detach": False,
-                "resume": None,
                 "split_seed": config.seed if config.split_seed is None else config.split_seed,
                 "fold": Fold(folds, number) if folds is not None else None,
             }

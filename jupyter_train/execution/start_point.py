@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig, options_by_name
+from jupyter_train.config.options import Scope
 from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.attempt_differences import explain_absences
@@ -26,12 +27,8 @@ from jupyter_train.store.takeover import take_over
 if TYPE_CHECKING:
     from jupyter_train.training.checkpoints.resume import StartPoint
 
-#: Options that speak of one attempt, and are not taken over from the one before.
-_OF_AN_ATTEMPT = frozenset({"detach", "force", "fork", "form", "from_", "notify", "quiet", "reinit", "resume", "yes"})
 #: What a run's summary says of its beginning.
 _LASTING = ("data", "initial_state", "cell", "fork", "callbacks")
-#: What decides how long a run is.
-_LENGTHS = ("epochs", "max_steps", "max_time", "min_epochs", "min_steps", "early_stop")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _PARTS_OF_ENVIRONMENT = {
     "packages.torch": "torch",
@@ -53,9 +50,9 @@ def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
         name: value
         for name, value in record.config.items()
         if name in known
-        and name not in _OF_AN_ATTEMPT
+        and known[name].scope is Scope.RUN
         and not (known[name].is_expression and name in expressions)
-        and name not in ("callback", "callbacks", "logger")
+        and known[name].is_restorable
     }
     if "max_epochs" in given:
         kept.pop("epochs", None)
@@ -73,7 +70,7 @@ def config_diff(
     now = config.to_json()
     for name, option in options_by_name().items():
         old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
-        if option.shapes_result and old != new:
+        if option.affects_weights and old != new:
             lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
@@ -178,7 +175,9 @@ def _check_fork(record: RunRecord) -> None:
 def is_longer(record: RunRecord, config: TrainConfig) -> bool:
     """Whether a finished run has something left to do with these options."""
     now = config.to_json()
-    return config.from_ is not None or any(now.get(name) != record.config.get(name) for name in _LENGTHS)
+    return config.from_ is not None or any(
+        option.sets_length and now.get(name) != record.config.get(name) for name, option in options_by_name().items()
+    )
 
 
 def _start_point(

@@ -9,16 +9,14 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
-from jupyter_train.config.options import python_name
-from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse
-from jupyter_train.config.tune import NOT_FOR_TRIALS
+from jupyter_train.config.options import ArgumentUse, Completion, python_name
+from jupyter_train.config.retrain import retrain_options
 from jupyter_train.magics.name_completion import names_for
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
 _BODY = re.compile(r"^\s*%%(?P<magic>train|tune)\b")
 _OPTIONS_OF = {"train": options_by_name, "tune": tune_options_by_name}
 _RUN_VERBS = ("list", "show", "attach", "compare", "note", "rm", "gc", *(verb.name for verb in VERBS.values()))
-_METRIC_OPTIONS = ("monitor", "early_stop", "maximize", "minimize")
 
 
 @context_matcher()  # type: ignore[untyped-decorator]
@@ -42,7 +40,11 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
         return _option_matches(words, fragment) if words else _name_matches(*_names_in_line(typed, word, known))
     if magic_line["magic"] == "runs":
         return _option_matches(*_runs_words(typed, word))
-    return _option_matches(_with_prefix(word, ("-p", "-o", "--kernel", "--timeout", "--html")) if word else [], word)
+    return _option_matches(_with_prefix(word, _retrain_flags()) if word else [], word)
+
+
+def _retrain_flags() -> list[str]:
+    return ["-p", *(option.short or option.flag for option in retrain_options())]
 
 
 def _is_inside_string(before: str) -> bool:
@@ -97,31 +99,19 @@ def _names_in_body(line: str) -> tuple[list[str], str]:
 
 
 def _offered(options: dict[str, Option]) -> list[Option]:
-    refused = {name for name, decision in DECISIONS.items() if decision.use is ArgumentUse.REFUSED}
-    if "trials" in options:
-        refused |= NOT_FOR_TRIALS.keys() - {"form"}
-    return [option for option in options.values() if option.name not in refused]
+    is_search = "trials" in options
+    taken = [option for option in options.values() if option.use is not ArgumentUse.REFUSED]
+    return [option for option in taken if not (is_search and option.trial_refusal) or option.name == "form"]
 
 
 def _known_values(option: Option) -> tuple[str, ...]:
     if option.choices:
         return option.choices
-    if option.name in _METRIC_OPTIONS:
+    if option.completes is Completion.METRICS:
         return tuple(metric_names())
     if option.takes == (bool,):
         return ("true", "false")
-    if option.name == "resume":
-        return tuple(run_names())
-    return _WELL_KNOWN.get(option.name, ())
-
-
-_WELL_KNOWN: dict[str, tuple[str, ...]] = {
-    "accelerator": ("cpu", "gpu", "mps", "auto"),
-    "precision": ("32-true", "16-mixed", "bf16-mixed", "64-true", "bf16-true", "16-true"),
-    "gradient_clip_algorithm": ("norm", "value"),
-    "loss": ("cross_entropy", "mse", "mae", "huber", "bce_with_logits", "nll"),
-    "optimizer": ("adam", "adamw", "sgd", "rmsprop", "adagrad", "nadam", "radam"),
-}
+    return tuple(run_names()) if option.completes is Completion.RUNS else option.suggestions
 
 
 def _runs_words(rest: str, word: str) -> tuple[list[str], str]:

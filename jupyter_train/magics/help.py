@@ -6,9 +6,10 @@ import sys
 import textwrap
 
 from jupyter_train.config import Option
+from jupyter_train.config.options import ArgumentUse
 from jupyter_train.config.train_options import own_options
-from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse, trainer_options
-from jupyter_train.config.tune import tune_options
+from jupyter_train.config.trainer_arguments import trainer_options
+from jupyter_train.config.tune_options import tune_options
 
 _TRAIN = """Trains a model and gives its run.
 
@@ -106,8 +107,8 @@ def tune_help() -> str:
 
 def train_help() -> str:
     """The help of `%train`: own options, then `pl.Trainer`'s."""
-    passed = [option for option in trainer_options() if _use(option) is not ArgumentUse.REFUSED]
-    refused = [option for option in trainer_options() if _use(option) is ArgumentUse.REFUSED]
+    passed = [option for option in trainer_options() if option.use is not ArgumentUse.REFUSED]
+    refused = [option for option in trainer_options() if option.use is ArgumentUse.REFUSED]
     parts = [
         _TRAIN,
         "Options",
@@ -117,11 +118,6 @@ def train_help() -> str:
         *map(_option_help, passed),
     ]
     return "\n".join([*parts, "", "Not taken", *map(_option_help, refused)])
-
-
-def _use(option: Option) -> ArgumentUse:
-    decision = DECISIONS.get(option.name)
-    return decision.use if decision is not None else ArgumentUse.PASSED
 
 
 def _option_help(option: Option) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from jupyter_train.config import Option
 from jupyter_train.config.option_table import unknown_option
 from jupyter_train.config.options import literal, python_name
-from jupyter_train.config.trainer_arguments import WORDS_OR_OBJECTS
 from jupyter_train.exceptions import OptionError
 from jupyter_train.magics.line import TypedOption, expression_in, unquoted
 from jupyter_train.magics.namespace import Namespace
@@ -69,7 +68,7 @@ class OptionReader:
         if expression is not None:
             self._remember(option, expression)
             return self._namespace.evaluate_option(option.flag, expression)
-        if option.is_expression or option.name in WORDS_OR_OBJECTS:
+        if option.is_expression or option.is_word_or_expression:
             return self._object(option, text)
         return option.parse(unquoted(text) if str in option.takes else text)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_train.api.retrain import retrain
-from jupyter_train.config.retrain import parse_parameter
+from jupyter_train.config.retrain import parse_parameter, retrain_options
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.handle import Run
 from jupyter_train.magics.automagic import refuse_call
 from jupyter_train.magics.line import expression_in, split, unquoted
 from jupyter_train.magics.namespace import Namespace
 
-_OPTIONS = {"-o": "output", "--output": "output", "--kernel": "kernel", "--timeout": "timeout_s"}
+_OPTIONS = {flag: option for option in retrain_options() for flag in (option.short, option.flag) if flag}
 
 
 def run_retrain(line: str, namespace: Namespace) -> Run:
@@ -38,13 +38,13 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
             if name is None or text is None:
                 raise OptionError("`-p` needs a name and a value: `-p lr 3e-4`")
             parameters[name] = _value(text, namespace)
-        elif word == "--html":
-            options["html"] = True
+        elif word in _OPTIONS and _OPTIONS[word].is_flag:
+            options[_OPTIONS[word].name] = _OPTIONS[word].bare
         elif word in _OPTIONS:
             value = next(remaining, None)
             if value is None:
                 raise OptionError(f"`{word}` needs a value")
-            options[_OPTIONS[word]] = unquoted(value)
+            options[_OPTIONS[word].name] = unquoted(value)
         elif word.startswith("-"):
             raise OptionError(f"unknown option `{word}`; `%retrain?` lists them")
         elif notebook:

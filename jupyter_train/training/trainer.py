@@ -16,6 +16,8 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.lightning_packages import refuse_other_lightning
+from jupyter_train.config.options import ArgumentUse
+from jupyter_train.config.trainer_arguments import arguments_used, trainer_options
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.lightning_io import AtomicCheckpointIO
@@ -24,16 +26,8 @@ from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.logging.console import capture_lightning_output
 
 _LIGHTNING_LOG_EVERY = 50
-#: Arguments we set ourselves, using what was given.
-_OURS = (
-    "logger",
-    "callbacks",
-    "log_every_n_steps",
-    "enable_checkpointing",
-    "enable_model_summary",
-    "default_root_dir",
-)
-_LIMITS = ("max_epochs", "max_steps", "max_time", "min_epochs", "min_steps")
+#: Arguments that a run sets itself, using the values given.
+_OURS = arguments_used(ArgumentUse.REPLACED)
 
 
 def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -> dict[str, Any]:
@@ -64,7 +58,8 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -
 
 def plain_arguments(config: TrainConfig) -> dict[str, Any]:
     """Keyword arguments for a `pl.Trainer` that records nothing, on one device, for as long as it is let."""
-    without = (*_OURS, *_LIMITS, "devices", "strategy")
+    lengths = {option.name for option in trainer_options() if option.sets_length}
+    without = {*_OURS, *lengths, "devices", "strategy"}
     given = {name: value for name, value in config.trainer.items() if name not in without}
     return {**given, "devices": 1, "max_epochs": -1}
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from jupyter_train.config.search_space import difference
+from jupyter_train.config.tune_options import tune_options
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.run_spec import recorded_options
@@ -149,24 +150,18 @@ def check_same(old: RunRecord, spec: SearchSpec) -> None:
     if (known := old.config.get("constraints")) and spec.constraints is None:
         raise StudyError(f"`{old.ref}` keeps to constraints, and none are given; add `constraints={known}`")
     new = config.to_json()
+    compared = [option for option in tune_options() if option.affects_weights and option.name not in _OBJECTIVES]
     before = {
         **old.config.get("space", {}),
         "objectives": old.config.get("objectives"),
-        "seed": old.config.get("seed"),
-        "sampler": old.config.get("sampler", "tpe"),
-        "prune": old.config.get("prune", "asha"),
-        "objective": old.config.get("objective", "best"),
-        "warm_start": old.config.get("warm_start", []),
+        **{option.name: old.config.get(option.name, option.default) for option in compared},
     }
     after = {
         **new["space"],
         "objectives": new["objectives"],
-        "seed": new.get("seed"),
-        "sampler": config.sampler,
-        "prune": config.prune,
-        "objective": config.objective,
-        "warm_start": config.warm_start or before["warm_start"],
+        **{option.name: getattr(config, option.name) for option in compared},
     }
+    after["warm_start"] = config.warm_start or before["warm_start"]
     before |= _plain(old.config.get("train", {}))
     after |= _plain(new.get("train", {}))
     lines = difference(before, after)

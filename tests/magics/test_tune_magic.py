@@ -192,7 +192,7 @@ def test_a_slip_is_named_and_nothing_is_recorded(slip: str, notebook, store) -> 
 
 
 def test_the_help_lists_every_option_of_a_search(notebook) -> None:
-    from jupyter_train.config.tune import tune_options
+    from jupyter_train.config.tune_options import tune_options
     from jupyter_train.magics.magics import TrainMagics
 
     text = TrainMagics.tune.__doc__ or ""

@@ -6,13 +6,12 @@ import ast
 import inspect
 import re
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config import Option
-from jupyter_train.config.options import literal
-from jupyter_train.config.trainer_arguments import DECISIONS, ArgumentUse
+from jupyter_train.config.options import ArgumentUse, literal
 
 
 @dataclass(frozen=True)
@@ -39,28 +38,20 @@ class Field:
 
 
 def fields_of_options(
-    options: Mapping[str, Option], first: Sequence[str], without: Collection[str], given: Mapping[str, str]
+    options: Iterable[Option], order: Callable[[Option], int | None], given: Mapping[str, str]
 ) -> tuple[list[Field], list[Field]]:
-    """The usual options, and the others, filled with what was given.
+    """Fields of the common options, and of all others, filled with the typed texts.
 
     Args:
-        options: All of them, by name.
-        first: The usual ones.
-        without: Those that are no field.
+        options: Options of the form.
+        order: Position of a common option; None for any other.
         given: Texts by name.
     """
-    known = {
-        name: option
-        for name, option in options.items()
-        if name not in without and (option.group != "trainer" or _is_passed(name))
-    }
-    usual = [_field_of(known[name], given.get(name, "")) for name in first]
-    return usual, [_field_of(known[name], given.get(name, "")) for name in known if name not in first]
-
-
-def _is_passed(name: str) -> bool:
-    decision = DECISIONS.get(name)
-    return decision is None or decision.use is not ArgumentUse.REFUSED
+    shown = [option for option in options if option.in_form and option.use is not ArgumentUse.REFUSED]
+    common = sorted((option for option in shown if order(option) is not None), key=lambda option: order(option) or 0)
+    others = [option for option in shown if order(option) is None]
+    fields = [[_field_of(option, given.get(option.name, "")) for option in part] for part in (common, others)]
+    return fields[0], fields[1]
 
 
 def _field_of(option: Option, value: str) -> Field:

@@ -11,11 +11,6 @@ from jupyter_train.config.options import python_name
 from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, flag_words
 from jupyter_train.panel.forms.form import Form, Sections
 
-#: What most runs are told; everything else is one click away.
-USUAL = ("epochs", "batch_size", "lr", "early_stop", "monitor", "split", "target", "loss", "seed", "name")
-#: Said by the form itself, or meant for lines and functions.
-NOT_IN_FORM = ("detach", "quiet", "on_interrupt", "form", "max_epochs")
-
 
 class TrainForm(Form):
     """Fields of a run.
@@ -42,7 +37,7 @@ class TrainForm(Form):
         start: Callable[[str], Any],
     ) -> None:
         self._is_class = inspect.isclass(model_class)
-        usual, others = fields_of_options(options_by_name(), USUAL, NOT_IN_FORM, given)
+        usual, others = fields_of_options(options_by_name().values(), lambda option: option.form_order, given)
         parts = [Field("model", model, "LitDigits()", check=expression), Field("data", data)]
         super().__init__(Sections(parts, fields_of_model(model_class, arguments), usual, others), start)
 

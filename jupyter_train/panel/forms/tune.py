@@ -9,7 +9,6 @@ from typing import Any
 from jupyter_train.config import options_by_name, tune_options_by_name
 from jupyter_train.config.options import python_name
 from jupyter_train.config.search_space import parse
-from jupyter_train.config.tune import NOT_FOR_TRIALS
 from jupyter_train.exceptions import did_you_mean
 from jupyter_train.panel.forms.fields import (
     Field,
@@ -21,10 +20,7 @@ from jupyter_train.panel.forms.fields import (
     quoted,
 )
 from jupyter_train.panel.forms.form import Form, Sections
-from jupyter_train.panel.forms.train import NOT_IN_FORM
 
-#: What most searches are told; everything else is one click away.
-USUAL = ("trials", "maximize", "minimize", "epochs", "sampler", "prune", "parallel", "seed", "name")
 ALSO = "also search"
 _SPACE = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?P<text>.+)", re.DOTALL)
 _TRAINER = "trainer."
@@ -60,8 +56,8 @@ class TuneForm(Form):
         parts = [Field("model", model, "LitDigits", check=expression), Field("data", data)]
         fields = [_field_of_space(one, space.get(one.name, "")) for one in arguments]
         fields.append(Field(ALSO, rest, *_also(bool(arguments))))
-        without = {*NOT_IN_FORM, *NOT_FOR_TRIALS}
-        usual, others = fields_of_options(tune_options_by_name(), USUAL, without, given)
+        options = [option for option in tune_options_by_name().values() if not option.trial_refusal]
+        usual, others = fields_of_options(options, lambda option: option.search_form_order, given)
         super().__init__(Sections(parts, fields, usual, others), start)
 
     def _words(self) -> list[str]:
@@ -75,7 +71,7 @@ class TuneForm(Form):
         known, found = tune_options_by_name(), []
         for flag, text in self._filled_options().items():
             option = known[python_name(flag)]
-            texts = text.split() if option.name in ("maximize", "minimize", "enqueue") else [text]
+            texts = text.split() if option.splits_in_form else [text]
             found += [flag_words(option, one) for one in texts or [""]]
         return found
 

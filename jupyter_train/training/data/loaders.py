@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from jupyter_train.config import TrainConfig
 from jupyter_train.config.cross_validation import Fold
 from jupyter_train.config.lightning_packages import refuse_other_lightning
+from jupyter_train.config.train_options import own_options
 from jupyter_train.exceptions import DataError, OptionError
 from jupyter_train.training.data.checked_rows import TableOptions, check_rows
 from jupyter_train.training.data.data_source import DataParts, DataSource

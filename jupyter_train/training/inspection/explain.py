@@ -86,9 +86,12 @@ def _set_up_fit(module: pl.LightningModule, source: DataSource, config: TrainCon
     probe = _LoopProbe(config)
     with tempfile.TemporaryDirectory() as folder, capture_lightning_output(_ignore, _ignore):
         arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
-        arguments |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        silent = {"fast_dev_run", "enable_progress_bar"}
         trainer = pl.Trainer(
-            **{name: value for name, value in arguments.items() if name != "fast_dev_run"},
+            **{name: value for name, value in arguments.items() if name not in silent},
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[probe],
