@@ -161,8 +161,8 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.trust:
         raise UsageError("`--trust` needs its folder: `jupyter train doctor --adopt FOLDER --trust`")
     is_bad = False
-    for found in doctor.diagnose(limit_s=None if options.full else doctor.TIMEOUT_S):
-        is_fixed = options.fix and found.fix is not None
+    for finding in doctor.diagnose(limit_s=None if options.full else doctor.TIMEOUT_S):
+        is_fixed = options.fix and finding.fix is not None
         if is_fixed:
             assert finding.fix is not None
             finding.fix()

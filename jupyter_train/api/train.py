@@ -157,7 +157,7 @@ class TrainLauncher:
         panel = None if self.config.quiet else LivePanel(current_display())
         if panel is not None:
             panel.loading("loading torch …")
-        shown_in = None if self.config.quiet else execution_place()
+        shown_in = None if self.config.quiet else current_cell_execution()
         observer = None
         try:
             from jupyter_train.execution.launcher import launch_run
@@ -167,14 +167,15 @@ class TrainLauncher:
             result = launch_run(store, self._spec(), self.build, observer)
         except BaseException as err:
             record = observer.record if observer is not None else None
-            ended(err, self._handle(record, shown_in) if record is not None else None)
+            attach_run(err, self._handle(record, shown_in) if record is not None else None)
             raise
         finally:
             if panel is not None:
                 panel.finish()  # a panel that follows from afar ends when its run does
         run = self._handle(result.recorded, shown_in, result.module, result.source)
         if result.error is not None:
-            raise ended(result.error.with_traceback(_without_ours(result.error.__traceback__)), run, is_of_fit=True)
+            error = result.error.with_traceback(_user_traceback(result.error.__traceback__))
+            raise attach_run(error, run, is_of_fit=True)
         return run
 
     def relaunch(self, changes: dict[str, Any]) -> Run:
@@ -209,7 +210,7 @@ class TrainLauncher:
         return Run(opened_store(), record.key, module, source, shown_in, self)
 
 
-def _without_ours(found: TracebackType | None) -> TracebackType | None:
+def _user_traceback(found: TracebackType | None) -> TracebackType | None:
     """A traceback from the first frame that is not this package's."""
     while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
         found = found.tb_next

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.api.panel_observer import PanelObserver
-from jupyter_train.config import TuneConfig
+from jupyter_train.config import TuneConfig, options_by_name
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.config.options import Scope
 from jupyter_train.config.tune_options import tune_options
@@ -154,9 +154,9 @@ def _check_fit(plan: TrialSpec) -> None:
     ]
     kernel_state = seeds.KernelRandomState()
     try:
-        for params in tried:
+        for params in candidates:
             spec = RunSpec(config=plan.trial_config(params), notebook=plan.notebook)
-            prepare(spec, partial(_made, plan, params))
+            prepare(spec, partial(_build_trial, plan, params))
     finally:
         kernel_state.restore()
 
@@ -281,7 +281,7 @@ class SearchLauncher:
                 return self._handle(launch(self.store, self.spec).record)
             return self._handle(search(self.store, self.spec))
         except BaseException as err:
-            ended(err, self._handle(observer.record) if observer.record is not None else None)
+            attach_run(err, self._handle(observer.record) if observer.record is not None else None)
             raise
         finally:
             if panel is not None:
@@ -298,7 +298,7 @@ class SearchLauncher:
         return SearchLauncher(self.store, dataclasses.replace(self.spec, plan=plan)).launch()
 
     def _handle(self, record: RunRecord) -> Study:
-        shown_in = None if self.spec.plan.config.quiet else execution_place()
+        shown_in = None if self.spec.plan.config.quiet else current_cell_execution()
         return Study(self.store, record.key, self.spec.plan, shown_in, self)
 
 

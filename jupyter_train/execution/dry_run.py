@@ -21,7 +21,7 @@ def dry_run(config: TrainConfig, build: Build) -> Any:
 
     kernel_state = seeds.KernelRandomState()
     try:
-        settled = config.settled()
+        settled = config.with_finder_defaults()
         prepared = prepare(RunSpec(config=settled), build)
         assert settled.seed is not None
         if config.tune_loader:

@@ -50,7 +50,7 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
         raise OptionError("`--fork` is for one fit; `--cv` and `--seeds` train several, each from its beginning")
     if config.from_ is not None:
         raise OptionError("`--from` is for one fit; of several, each resumes from its newest checkpoint")
-    if config.is_looking:
+    if config.needs_finder:
         raise OptionError("`auto` looks for one number for one fit; say it: `--lr 1e-3`, `--batch-size 32`")
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     folds = parse_folds(config.cv) if config.cv is not None else None
@@ -65,8 +65,8 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
             }
             recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
             words = " ".join(f"{name} {value}" for name, value in recorded.items())
-            callbacks = own_objects({"callback": config.callback})["callback"]
-            part = dataclasses.replace(config, **changes, callback=callbacks, trainer=own_objects(config.trainer))
+            callbacks = copy_callbacks({"callback": config.callback})["callback"]
+            part = dataclasses.replace(config, **changes, callback=callbacks, trainer=copy_callbacks(config.trainer))
             parts.append(FitSpec(part, recorded, words))
     return parts
 

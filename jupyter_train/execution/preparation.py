@@ -69,9 +69,9 @@ def prepare(spec: RunSpec, build: Build, store: Store | None = None) -> Prepared
     model = unwrap_compiled(model)
     if config.reinit:
         initial_weights.reinitialise(model)
-    module = as_module(model, config.settled())
+    module = as_module(model, config.with_finder_defaults())
     split_seed = config.seed if config.split_seed is None else config.split_seed
-    source = make_data_source(data, config.settled(), module, split_seed, _kept_encoder(config, store))
+    source = make_data_source(data, config.with_finder_defaults(), module, split_seed, _kept_encoder(config, store))
     check_validation(module, source, config)
     prepared = PreparedRun(model=model, data=data, module=module, source=source)
     if spec.role is not RunRole.TRIAL:  # a search says this once, for all of its trials
@@ -79,7 +79,7 @@ def prepare(spec: RunSpec, build: Build, store: Store | None = None) -> Prepared
             *describe_ineffective_options(config, data),
             *filter(None, [describe_unused_lr(model, config)]),
         ]
-    if config.is_looking:
+    if config.needs_finder:
         prepared.findings = run_finders(model, module, source, config)
         prepared.module = as_module(model, config)
     if spec.role is not RunRole.TRIAL:  # a search checks its trials' arguments once

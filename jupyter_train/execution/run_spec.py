@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.config.notification import shown_target
+from jupyter_train.config.notification import redacted_target
+from jupyter_train.config.options import Scope
+from jupyter_train.config.train_options import own_options
 from jupyter_train.run import RunRecord, RunRole, RunStatus
 
 if TYPE_CHECKING:
@@ -55,19 +56,15 @@ def spec_in(payload: Mapping[str, Any]) -> RunSpec:
     return RunSpec(config=payload["options"], **parts)
 
 
-#: Options that say how the attempt before began, not the next one.
-_BEGINNINGS = ("force", "fork", "from_", "reinit", "resume")
-
-
 def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     """The same options with some of them changed; objects among the others stay what they are.
 
     Raises:
         OptionError: A change is no option, or its value does not fit.
     """
-    own = {item.name: getattr(config, item.name) for item in dataclasses.fields(config) if "option" in item.metadata}
+    own = {option.name: getattr(config, option.name) for option in own_options() if option.scope is not Scope.START}
     trainer, expressions = config.trainer, config.expressions
-    given = {name: value for name, value in own.items() if value is not None and name not in _BEGINNINGS}
+    given = {name: value for name, value in own.items() if value is not None}
     if "max_epochs" in changes or "epochs" in changes:
         trainer = {name: value for name, value in trainer.items() if name != "max_epochs"}
         given.pop("epochs", None)
@@ -77,7 +74,7 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
 
 def recorded_options(config: TrainConfig | TuneConfig) -> dict[str, Any]:
     """The options as they are recorded: who is notified may be a secret."""
-    return config.to_json() | ({"notify": shown_target(config.notify)} if config.notify else {})
+    return config.to_json() | ({"notify": redacted_target(config.notify)} if config.notify else {})
 
 
 def create(

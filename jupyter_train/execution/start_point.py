@@ -146,7 +146,8 @@ def begin_attempt(
 
 def lasting_options(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
     """The options of a resumed run: what is set for this attempt holds from now on."""
-    fresh = {name: value for name, value in spec.config.to_json().items() if name not in _OF_AN_ATTEMPT}
+    of_attempt = {option.name for option in options_by_name().values() if option.scope is not Scope.RUN}
+    fresh = {name: value for name, value in spec.config.to_json().items() if name not in of_attempt}
     notify = {"notify": record.config["notify"]} if "notify" in record.config else {}
     return fresh | notify | spec.recorded
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,8 @@ class Run(TrainedRun):
         """
         from jupyter_train.execution.resume import fork_here
 
-        made: Run = fork_here(self.record, self._launcher, from_step, changes)
-        return made
+        forked: Run = fork_here(self.record, self._launcher, from_step, changes)
+        return forked
 
     @property
     def attempts(self) -> list[dict[str, Any]]:

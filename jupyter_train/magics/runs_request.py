@@ -47,21 +47,21 @@ def run_verb(line: str, namespace: Namespace | None = None) -> Any:
 
 def _word(text: str, namespace: Namespace | None) -> str:
     """A word without its quotes; the value of `{expr}`, for a run its short name."""
-    inside = expression_in(text) if namespace is not None else None
-    if inside is None or namespace is None:
+    expression = expression_in(text) if namespace is not None else None
+    if expression is None or namespace is None:
         return unquoted(text)
-    value = namespace.evaluate_option("%runs", inside)
+    value = namespace.evaluate_option("%runs", expression)
     return value.ref if isinstance(value, Run) else str(value)
 
 
-def _no_such_verb(verb: str, rest: list[str]) -> str:
-    """What to type instead: the verb that is called so elsewhere, `show` where a run is meant, or one like it."""
-    wanted = VERB_SYNONYMS.get(verb.lower())
-    if wanted is None and _is_run(verb):
-        wanted, rest = "show", [verb, *rest]
-    if wanted is not None:
-        runs = rest or ["RUN"] * max(1, VERBS[wanted][0]) * (wanted not in ("list", "gc"))
-        return f"`%runs {verb}`: no such verb; write `%runs {' '.join([wanted, *map(shown, runs)])}`"
+def _unknown_verb_message(verb: str, arguments: list[str]) -> str:
+    """What to type instead: a synonym's verb, `show` for a run, or the closest verb."""
+    known_verb = VERB_SYNONYMS.get(verb.lower())
+    if known_verb is None and _is_run(verb):
+        known_verb, arguments = "show", [verb, *arguments]
+    if known_verb is not None:
+        runs = arguments or ["RUN"] * max(1, VERBS[known_verb][0]) * (known_verb not in ("list", "gc"))
+        return f"`%runs {verb}`: no such verb; write `%runs {' '.join([known_verb, *map(shown, runs)])}`"
     return f"`%runs {verb}`: no such verb.{did_you_mean(verb, VERBS)} Known are: {', '.join(VERBS)}"
 
 

@@ -79,7 +79,7 @@ def build_parts(
             refuse_other_lightning(_import_or_none(path), f"`class_path: {path}`")
         raise OptionError(f"the file was not accepted by LightningCLI: {_single_line(err)}") from err
     known = {option.name: option for option in trainer_options()}
-    names = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_said(value)]
+    names = [name for name, value in cli.trainer_arguments.items() if name not in known or known[name].is_set(value)]
     trainer = {name: cli.trainer_arguments[name] for name in names if name in trainer_keys}
     seed = cli.config.get("seed_everything")
     return CliParts(

@@ -140,6 +140,10 @@ def study_record(store: Store, word: str) -> RunRecord:
     return record
 
 
+#: Compared as pairs of metric and direction.
+_OBJECTIVES = ("maximize", "minimize")
+
+
 def check_same(old: RunRecord, spec: SearchSpec) -> None:
     """Raises when a study is to be resumed with another space, objective or seed, or without its constraints.
 

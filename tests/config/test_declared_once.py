@@ -18,7 +18,7 @@ from jupyter_train.config.retrain import RetrainConfig, retrain_options
 from jupyter_train.config.train_options import own_options
 from jupyter_train.config.tune_options import tune_options
 from jupyter_train.exceptions import OptionError
-from jupyter_train.execution.job import changed
+from jupyter_train.execution.run_spec import changed
 from jupyter_train.execution.start_point import completed, is_longer
 from jupyter_train.magics import completion
 from jupyter_train.magics.help import RETRAIN_HELP, train_help, tune_help

@@ -212,9 +212,9 @@ def _refuse_target(config: TrainConfig) -> None:
 
 
 def _refuse_table_options(config: TrainConfig, data_name: str) -> None:
-    for name in ("target", "split", "encode", "scale"):
-        if getattr(config, name) is not None:
-            raise OptionError(f"`--{name}` is for arrays and DataFrames; {data_name} is used as it is")
+    for option in own_options():
+        if option.for_tables and getattr(config, option.name) is not None:
+            raise OptionError(f"`{option.flag}` is for arrays and DataFrames; {data_name} is used as it is")
 
 
 def _refuse_drop_last(config: TrainConfig, data_name: str) -> None:
