@@ -10,8 +10,10 @@ from jupyter_train.config import options_by_name
 from jupyter_train.exceptions import ModelError, OptionError
 from jupyter_train.panel.forms.fields import fields_of_model
 from jupyter_train.panel.forms.form import MIME_TYPE
-from jupyter_train.panel.forms.train import USUAL, TrainForm
+from jupyter_train.panel.forms.train import TrainForm
 from jupyter_train.panel.forms.tune import ALSO, TuneForm
+
+COMMON = [name for name, option in options_by_name().items() if option.form_order is not None]
 
 
 class Net:
@@ -29,7 +31,7 @@ def _row(form: TrainForm, name: str):
 
 def test_the_usual_options_come_first_and_every_other_is_there() -> None:
     form = _form()
-    assert [row.field.name for row in form._options] == [options_by_name()[name].flag for name in USUAL]
+    assert [row.field.name for row in form._options] == [options_by_name()[name].flag for name in COMMON]
     names = [row.field.name for row in form._rows]
     assert len(names) == len(set(names))
     assert {"--devices", "--precision", "--notify", "--wandb"} <= set(names)
