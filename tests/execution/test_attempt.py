@@ -12,13 +12,13 @@ from jupyter_train.execution import run_attempt
 from tests.models import LitDigits, digits
 
 
-@pytest.mark.parametrize("where", ["remark", "start_mirror", "_fit"])
+@pytest.mark.parametrize("where", ["sharing_warning", "start_mirror", "_fit"])
 def test_a_run_whose_beginning_fails_has_failed(own_store, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def fails(*_: object, **__: object) -> None:
         raise StoreError("the run store does not answer")
 
     before = threading.enumerate()
-    monkeypatch.setattr(run_attempt.trust if where == "remark" else run_attempt, where, fails)
+    monkeypatch.setattr(run_attempt.trust if where == "sharing_warning" else run_attempt, where, fails)
     with pytest.raises(StoreError, match="does not answer"):
         train(LitDigits(), digits(64), epochs=1, quiet=True, wandb=True)
     [run] = runs()
