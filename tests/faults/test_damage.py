@@ -20,6 +20,7 @@ from jupyter_train.exceptions import JupyterTrainError
 from jupyter_train.run import RunStatus
 from jupyter_train.server import handlers
 from jupyter_train.server.rows import RowChanges
+from jupyter_train.service import queries
 from jupyter_train.store import RunFolder, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
@@ -94,9 +95,9 @@ def looks(key: str) -> Iterator[Callable[[], Any]]:
     yield lambda: repr(get_run(key))
     yield lambda: get_run(key).metrics
     yield lambda: (get_run(key).checkpoint, get_run(key).best, get_run(key).attempts, get_run(key).events)
-    yield lambda: json.dumps(handlers._snapshot(key))
-    yield lambda: json.dumps(handlers._bundle(key))
-    yield lambda: json.dumps(handlers._curves(key, 0, 300))
+    yield lambda: json.dumps(queries.ask(key, "snapshot", {}))
+    yield lambda: json.dumps(queries.ask(key, "bundle", {}))
+    yield lambda: json.dumps(queries.ask(key, "curves", {"first": 0, "last": 300}))
     yield lambda: json.dumps(handlers._details(key, "/"))
 
 
