@@ -25,14 +25,18 @@ def until(condition: Callable[..., Any], *subjects: Any, process: Any = None, ti
     """
     deadline = time.monotonic() + timeout_s
     while not (value := condition(*subjects)):
-        assert process is None or process.poll() is None, f"exit status {process.poll()}; {_seen(value, subjects)}"
+        assert process is None or process.poll() is None, f"{_end_of(process)}; {_seen(value, subjects)}"
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s; {_seen(value, subjects)}"
         time.sleep(_POLL_INTERVAL_S)
     return value
 
 
+def _end_of(process: Any) -> str:
+    return f"exit status {process.returncode}, output {process.communicate()!r}"
+
+
 def _seen(value: Any, subjects: tuple[Any, ...]) -> str:
-    runs = [(run.status, run.record.message, run.log) for run in subjects if hasattr(run, "record")]
+    runs = [(run.status, run.record.message, getattr(run, "log", "")) for run in subjects if hasattr(run, "record")]
     return f"last seen: {value!r} of {runs or subjects!r}"
 
 

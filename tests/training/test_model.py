@@ -22,7 +22,7 @@ from tests.models import LitDigits
 
 
 def config(**options) -> TrainConfig:
-    return TrainConfig.of(options, {})
+    return TrainConfig.of({"epochs": 1, **options}, {})
 
 
 def test_a_plain_module_is_wrapped_with_loss_and_optimizer() -> None:

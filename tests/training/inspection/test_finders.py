@@ -139,7 +139,7 @@ def rows_of(loader) -> list[int]:
 
 @pytest.mark.parametrize("folds", ["4", "4:plain", "4:time", "4:group=who"])
 def test_another_batch_size_keeps_the_rows_of_a_fold(folds: str) -> None:
-    config = TrainConfig.of({"target": "label", "split_seed": 7, "seed": 1}, {})
+    config = TrainConfig.of({"epochs": 1, "target": "label", "split_seed": 7, "seed": 1}, {})
     config.fold = Fold(parse_folds(folds), 2)
     source = make_data_source(numbered_rows(), config, SeesRows(), 7)
     before = {name: rows_of(loader) for name, loader in source.loaders.items()}
