@@ -38,7 +38,7 @@ def test_what_is_typed_means(text, space) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "says nothing"),
+        ("", "is empty"),
         ("4..1", "the wrong way round; did you mean `x=1..4`?"),
         ("1e-1..1e-4:log", "did you mean `x=0.0001..0.1:log`?"),
         ("1..1", "the range is empty; `x=1` fixes it to one value"),

@@ -9,9 +9,6 @@ from torch.utils.data import Dataset
 from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.training.data.row_inputs import is_column
 
-#: Options for rows.
-_ROW_OPTIONS = ("batch_size", "encode", "scale", "split", "target")
-
 
 def describe_ineffective_options(config: TrainConfig, data: Any) -> list[str]:
     """A line for each option that was set and has no effect.
@@ -20,8 +17,9 @@ def describe_ineffective_options(config: TrainConfig, data: Any) -> list[str]:
         config: The options.
         data: Of any kind; None where the model brings its own loaders.
     """
-    names = _ROW_OPTIONS if data is None else () if uses_batch_size(data) else ("batch_size",)
     options = options_by_name()
+    makers = sorted(name for name, option in options.items() if option.makes_batches)
+    names = makers if data is None else [] if uses_batch_size(data) else ["batch_size"]
     candidates = [(name, options[name], getattr(config, name)) for name in names]
     changed = [candidate for candidate in candidates if candidate[2] not in (candidate[1].default, "auto")]
     texts = [option.flag if name == "split" else f"{option.flag} {value}" for name, option, value in changed]
