@@ -65,12 +65,12 @@ def tune_entries() -> str:
     return option_entries("tune", [one for name, one in tune_options_by_name().items() if own.get(name) is not one])
 
 
-def command_table(is_of_study: bool) -> str:
+def command_table(is_for_study: bool) -> str:
     """Commands to a running fit or search: how they are typed, and what they do."""
     rows = [
         (f"`{verb.name}`", ", ".join(f"`{name}`" for name in verb.arguments) or "none", verb.help)
         for verb in VERBS.values()
-        if verb.is_of_study is is_of_study
+        if verb.is_for_study is is_for_study
     ]
     return _table(("command", "arguments", "what it does"), rows)
 
@@ -157,8 +157,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "tune options": tune_entries,
     "samplers": lambda: method_table(SAMPLERS),
     "pruners": lambda: method_table(PRUNERS),
-    "commands to a fit": lambda: command_table(is_of_study=False),
-    "commands to a search": lambda: command_table(is_of_study=True),
+    "commands to a fit": lambda: command_table(is_for_study=False),
+    "commands to a search": lambda: command_table(is_for_study=True),
     "errors": error_table,
     "runs help": lambda: magic_help("runs"),
     "shell help": shell_help,
