@@ -78,9 +78,9 @@ def progress_words(snapshot: dict[str, Any]) -> list[StatusPart]:
     if progress.get("steps_per_s"):
         words.append(StatusPart("steps/s", _rate_text(progress["steps_per_s"]), PartKind.SPEED))
     if is_live and progress.get("eta_s") is not None:
-        words.append(StatusPart("left", duration_text(progress["eta_s"]), PartKind.ETA))
+        words.append(StatusPart("ETA", duration_text(progress["eta_s"]), PartKind.ETA))
     elif not is_live and snapshot.get("duration_s") is not None:
-        words.append(StatusPart("took", duration_text(snapshot["duration_s"]), PartKind.DURATION))
+        words.append(StatusPart("duration", duration_text(snapshot["duration_s"]), PartKind.DURATION))
     best = snapshot.get("best")
     if best:
         words += [StatusPart(label, value, PartKind.BEST) for label, value in _best_words(best)]

@@ -13,7 +13,8 @@ from jupyter_train.panel.forms.form import MIME_TYPE
 from jupyter_train.panel.forms.train import TrainForm
 from jupyter_train.panel.forms.tune import ALSO, TuneForm
 
-COMMON = [name for name, option in options_by_name().items() if option.form_order is not None]
+_ORDER = {name: option.form_order for name, option in options_by_name().items() if option.form_order is not None}
+COMMON = sorted(_ORDER, key=_ORDER.__getitem__)
 
 
 class Net:
