@@ -25,14 +25,14 @@ TORCH = "torch==2.13.0"
 #: LightningCLI files. papermill, nbconvert, ipykernel and Lightning itself are tried by the demo.
 SHARE = (
     "tests/test_imports.py",
-    "tests/store/test_store.py",
+    "tests/store/test_runs.py",
     "tests/tuning/test_methods.py",
     "tests/server/test_routes.py",
     "tests/magics/test_cli_files.py",
     "tests/panel/test_bundle.py",
     "tests/mirrors/test_wandb.py",
-    "tests/training/test_encoder.py",
-    "tests/training/test_fingerprint.py",
+    "tests/training/data/test_encoder.py",
+    "tests/training/data/test_fingerprint.py",
 )
 _TEST_TOOLS = ("pytest", "pytest-jupyter[server]", "pytest-timeout", "pytest-xdist", "jsonschema", "matplotlib")
 

@@ -117,7 +117,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_command_is_in_the_guide_that_explains_commands() -> None:
     named = set(spans(ROOT / ".docs" / "guides" / "steer.md"))
-    assert {verb.name for verb in VERBS.values() if not verb.is_of_study} <= named
+    assert {verb.name for verb in VERBS.values() if not verb.is_for_study} <= named
 
 
 def test_the_front_page_is_one_page() -> None:

@@ -41,7 +41,7 @@ def test_every_option_of_a_search_is_in_the_reference(parts) -> None:
 
 def test_every_command_sampler_and_pruner_is_in_the_reference(parts) -> None:
     for verb in VERBS.values():
-        assert f"| `{verb.name}` |" in parts["commands to a search" if verb.is_of_study else "commands to a fit"]
+        assert f"| `{verb.name}` |" in parts["commands to a search" if verb.is_for_study else "commands to a fit"]
     assert all(f"| `{name}` |" in parts["samplers"] for name in SAMPLERS)
     assert all(f"| `{name}` |" in parts["pruners"] for name in PRUNERS)
 

@@ -262,8 +262,8 @@ def test_a_narrow_line_says_what_matters_and_leaves_out_whole_fields(store, colu
 
 def test_a_line_in_wide_letters_keeps_to_the_width(store) -> None:
     found = recorded(store, [(0, [("損失", 0.25)])]) | LIVE | {"best": None, "ref": "数字-k3f9"}
-    assert line(found, 48) == "7 of 100 epochs  損失 0.250  ETA 3:20"
-    assert line(found, 49) == "数字-k3f9  7 of 100 epochs  損失 0.250  ETA 3:20"
+    assert line(found, 47) == "7 of 100 epochs  損失 0.250  ETA 3:20"
+    assert line(found, 48) == "数字-k3f9  7 of 100 epochs  損失 0.250  ETA 3:20"
 
 
 def test_a_narrow_table_breaks_no_field(store) -> None:
