@@ -110,7 +110,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
             self._record_failure(cell, cell_index, late)
             raise late from err
 
-    def _told(self, cell: Any, err: BaseException) -> BaseException:
+    def _cause_of(self, cell: Any, err: BaseException) -> BaseException:
         """The error that really ended a cell: nbclient raises `DeadKernelError` for every kernel it has given up."""
         if not isinstance(err, DeadKernelError):
             return err
