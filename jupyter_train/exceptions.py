@@ -8,7 +8,7 @@ JupyterTrainError
 │   ├── ParameterError    a notebook parameter
 │   ├── CommandError      a command to a running fit
 │   ├── QueryError        what a panel asks of a run
-│   └── ChangedError      model, data or options are not those the run was begun with
+│   └── ChangedError      model, data or options differ from those the run started with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
 │   ├── UntrustedError        a folder or a file in it was not written by this user's runs

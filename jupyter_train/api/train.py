@@ -152,7 +152,7 @@ class TrainLauncher:
         if self.config.explain or self.config.tune_loader:
             from jupyter_train.execution.dry_run import dry_run
 
-            explanation: Run = dry_run(self.config, self.build)  # text to be read, in a run's place
+            explanation: Run = dry_run(self.config, self.build)  # text in place of a run
             return explanation
         panel = None if self.config.quiet else LivePanel(current_display())
         if panel is not None:
@@ -171,7 +171,7 @@ class TrainLauncher:
             raise
         finally:
             if panel is not None:
-                panel.finish()  # a panel that follows from afar ends when its run does
+                panel.finish()  # a panel of a detached run ends with its run
         run = self._handle(result.recorded, shown_in, result.module, result.source)
         if result.error is not None:
             error = result.error.with_traceback(_user_traceback(result.error.__traceback__))
@@ -211,7 +211,7 @@ class TrainLauncher:
 
 
 def _user_traceback(found: TracebackType | None) -> TracebackType | None:
-    """A traceback from the first frame that is not this package's."""
+    """A traceback from its first frame outside this package."""
     while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
         found = found.tb_next
     return found

@@ -19,7 +19,7 @@ from jupyter_train.panel.format import size_text
 
 
 def run_verb(line: str, namespace: Namespace | None = None) -> Any:
-    """Does what the line says and gives its result.
+    """The result of a line's verb.
 
     Args:
         line: As typed.

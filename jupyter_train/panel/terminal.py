@@ -22,13 +22,13 @@ from jupyter_train.store.text_columns import without_codes
 
 _BETWEEN = "  "
 #: Fields of the line, those that matter most first.
-_RANKS = ("progress", "metric", "left", "ref", "status", "best", "metrics", "step", "steps/s", "bar", "rest")
+_RANKS = ("progress", "metric", "eta", "ref", "status", "best", "metrics", "step", "steps/s", "bar", "rest")
 #: The rank of a part of the status line.
 _RANK_OF = {
     PartKind.STEPS: "step",
     PartKind.SPEED: "steps/s",
-    PartKind.ETA: "left",
-    PartKind.DURATION: "left",
+    PartKind.ETA: "eta",
+    PartKind.DURATION: "eta",
     PartKind.BEST: "best",
 }
 #: Those that stand only where there is room for all that matters more.

@@ -95,7 +95,7 @@ class StudyCommands:
     def _add_trial(self, values: Mapping[str, Any]) -> str:
         words = " ".join(f"{name}={value}" for name, value in values.items())
         self._storage.enqueue(checked(values, self._config, f"add-trial {words}"), is_extra=True)
-        return f"{words} waits to be tried,"
+        return f"{words} is enqueued,"
 
     def _narrow(self, ranges: Mapping[str, Any]) -> str:
         found = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
