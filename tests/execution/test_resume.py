@@ -268,7 +268,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(often) -> No
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"from_": "best"}, "say of which run"),
+        ({"from_": "best"}, "name its run too"),
         ({"resume": "x", "fork": "y"}, "give one"),
         ({"resume": "x", "reinit": True}, "give one"),
         ({"resume": "x", "from_": "newest"}, "expected `best`, `last` or a step"),
