@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.api.panel_observer import PanelObserver
+from jupyter_train.api.runs import opened_store
 from jupyter_train.config import TuneConfig, options_by_name
 from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.config.options import Scope
@@ -59,7 +60,7 @@ def tune(
     __tracebackhide__ = True
     expressions = options.pop("expressions", {})
     fixed_space: Mapping[str, Any] = {} if space is None or callable(space) else space
-    store = _store()
+    store = opened_store()
     if options.get("resume"):
         options, fixed_space = _completed(store, options, fixed_space)
     config = TuneConfig.of(options, fixed_space, expressions, is_open=callable(space))
@@ -300,9 +301,3 @@ class SearchLauncher:
     def _handle(self, record: RunRecord) -> Study:
         shown_in = None if self.spec.plan.config.quiet else current_cell_execution()
         return Study(self.store, record.key, self.spec.plan, shown_in, self)
-
-
-def _store() -> Store:
-    from jupyter_train.store import open_store
-
-    return open_store()

@@ -24,6 +24,7 @@ from jupyter_train.store.commands import APPLIED, REFUSED, Answer
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_lock import RunLock
+from jupyter_train.store.takeover import own
 from jupyter_train.store.text_columns import listed
 from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
@@ -64,8 +65,10 @@ def run_cross_validation(
     if spec.config.resume is not None:
         record, lock, earlier = begin_attempt_at_fits(store, spec, parts, first)
     else:
-        record, lock = owned or _owned(store, create_cross_validation(store, spec, first))
-        earlier = {}
+        if owned is None:
+            record = create_cross_validation(store, spec, first)
+            owned = record, own(record)
+        (record, lock), earlier = owned, {}
     try:
         if spec.config.resume is None:
             store.set_status(record.key, RunStatus.RUNNING, started_at=time.time(), heartbeat_at=time.time())
@@ -86,12 +89,6 @@ def create_cross_validation(store: Store, spec: RunSpec, first: PreparedRun, goe
     """
     kind = "cv" if spec.role is RunRole.TRAIN else str(spec.role)
     return create(store, spec, first.model, kind, goes_elsewhere)
-
-
-def _owned(store: Store, record: RunRecord) -> tuple[RunRecord, RunLock]:
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    return record, lock
 
 
 class CrossValidationRun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, shared_arrays
 from jupyter_train.store.paths import runs_home
-from jupyter_train.store.run_lock import RunLock
-from jupyter_train.store.takeover import check_can_resume
+from jupyter_train.store.redaction import error_summary
+from jupyter_train.store.takeover import check_can_resume, own_queued
 from jupyter_train.training.run_observer import RunObserver
 
 if TYPE_CHECKING:
@@ -82,13 +81,9 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         given: Its payload.
         changes: Options that are others than those of the payload.
     """
-    from jupyter_train.training.fit import error_summary
-
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
-        lock = RunLock(RunFolder(record.folder).lock)
-        lock.acquire()
-        store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+        lock = own_queued(store, record)
     try:
         spec, build = _requested(given.content(), changes, None if lock is not None else record.key)
         owned = (record, lock) if lock is not None else None

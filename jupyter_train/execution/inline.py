@@ -11,8 +11,9 @@ from jupyter_train.execution.run_attempt import attempt
 from jupyter_train.execution.run_spec import RunSpec, create
 from jupyter_train.execution.start_point import begin_attempt, begin_fork
 from jupyter_train.run import RunRecord, RunRole, RunStatus
-from jupyter_train.store import RunFolder, Store
+from jupyter_train.store import Store
 from jupyter_train.store.run_lock import RunLock
+from jupyter_train.store.takeover import own
 from jupyter_train.training.interrupt import InterruptWatch
 
 if TYPE_CHECKING:
@@ -84,6 +85,4 @@ def begin(
     if owned is not None:
         return *owned, start
     record = create(store, spec, prepared.model, is_begun=spec.role is RunRole.TRIAL)
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    return record, lock, start
+    return record, own(record), start

@@ -18,14 +18,14 @@ from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, RunWriter, Store, trust
 from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redacted_source import secrets_of_target
-from jupyter_train.store.redaction import mask_tree
+from jupyter_train.store.redaction import error_summary, mask_tree
 from jupyter_train.store.run_folder import write_atomically
 from jupyter_train.store.runs import Event
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
     from jupyter_train.training.checkpoints.resume import StartPoint
-    from jupyter_train.training.fit import FitContext
+    from jupyter_train.training.fit_context import FitContext
     from jupyter_train.training.inspection.finders import FinderResult
     from jupyter_train.training.result import RunResult
     from jupyter_train.training.run_observer import RunObserver
@@ -58,7 +58,8 @@ def attempt(
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    from jupyter_train.training.fit import FitContext, with_late_interrupt
+    from jupyter_train.training.fit import with_late_interrupt
+    from jupyter_train.training.fit_context import FitContext
     from jupyter_train.training.lightning.ddp import SharedCommandQueue
     from jupyter_train.training.logging.resources import Resources
 
@@ -104,8 +105,6 @@ def attempt(
 
 def _recorded(store: Store, spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult:
     """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing writes on."""
-    from jupyter_train.training.fit import error_summary
-
     writer, record = context.writer, context.record
     try:
         if words := trust.sharing_warning(store, record):

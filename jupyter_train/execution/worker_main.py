@@ -22,6 +22,7 @@ from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrup
 from jupyter_train.execution.preparation import prepare
 from jupyter_train.execution.run_spec import RunSpec, changed, spec_in
 from jupyter_train.execution.workers import crash_report
+from jupyter_train.execution.workers.parent_watch import end_with_parent
 from jupyter_train.execution.workers.payload import Payload, discard
 from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, OWNED_VARIABLE, QUEUED_VARIABLE, STAND_BY
 from jupyter_train.execution.workers.start_watch import StartWatch
@@ -29,8 +30,9 @@ from jupyter_train.execution.workers.warm_worker import wait_for_job
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store, open_store
 from jupyter_train.store.redacted_output import mask_own_output
-from jupyter_train.store.redaction import mask
+from jupyter_train.store.redaction import error_summary, mask
 from jupyter_train.store.run_lock import RunLock
+from jupyter_train.store.takeover import own_queued
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.training.result import RunResult
 from jupyter_train.training.run_observer import RunObserver
@@ -63,9 +65,7 @@ def main(run: str, sha256: str) -> int:
     lock = None
     is_first = record.status is RunStatus.QUEUED and CHANGES_VARIABLE not in os.environ
     if is_first:  # else another attempt, which is taken over once it is possible
-        lock = RunLock(folder.lock)
-        lock.acquire()
-        store.update(run, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+        lock = own_queued(store, record)
     return _train(store, store.get(run), folder, payload, lock, watch)
 
 
@@ -85,7 +85,6 @@ def _train(
     spec, content, remarks = _requested(payload)
     from jupyter_train.execution.inline import begin
     from jupyter_train.execution.run_attempt import ABORTED, attempt
-    from jupyter_train.training.fit import error_summary
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
@@ -141,12 +140,13 @@ def _requested(payload: Payload) -> tuple[RunSpec, dict[str, Any], list[str]]:
 
 def _share(store: Store, run: str, sha256: str) -> int:
     """Trains along with the process that owns the run (DDP); an error is kept where that one reports how it ended."""
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     record = store.get(run)
     folder = RunFolder(record.folder)
     spec, content, _ = _requested(Payload(store, record, sha256))
     from jupyter_train.execution.start_point import start_point_of
-    from jupyter_train.training.fit import FitContext, error_summary, fit
+    from jupyter_train.training.fit import fit
+    from jupyter_train.training.fit_context import FitContext
     from jupyter_train.training.lightning.ddp import NoCommandChannel, NoWriter, SharedCommandQueue
 
     prepared = prepare(spec, lambda _options: (content["model"], content["data"]), store)
@@ -170,13 +170,6 @@ def _share(store: Store, run: str, sha256: str) -> int:
     sys.stderr.write(text)
     crash_report.keep_rank(folder.path, os.environ.get("LOCAL_RANK", "?"), text, error_summary(result.error))
     return 1
-
-
-def _leave_with(parent: int) -> None:
-    """Ends this process when the one that owns the run has died: what it does is no longer recorded."""
-    while os.getppid() == parent:
-        time.sleep(_POLL_INTERVAL_S)
-    os._exit(1)
 
 
 class OutputCapture(RunObserver):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,11 @@ def mask(text: str, also: Collection[str] = ()) -> str:
 def one_line(text: str, most: int, also: Collection[str] = ()) -> str:
     """`text` masked, on one line of at most `most` letters; cut after masking: half a secret is not recognised."""
     return " ".join(mask(text, also).split())[:most]
+
+
+def error_summary(err: BaseException, most: int = 500) -> str:
+    """The last line of an error's traceback, masked, at most `most` letters."""
+    return one_line(traceback.format_exception_only(err)[-1], most)
 
 
 def mask_html(text: str, also: Collection[str] = ()) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,28 @@ _EXIT_TIMEOUT_S = 30.0
 
 #: Returns the checkpoint from which the next attempt resumes; None where it has to begin at step 0.
 Choose = Callable[[RunRecord], Checkpoint | None]
+
+
+def own(record: RunRecord) -> RunLock:
+    """Makes this process the owner of a run that it has just recorded; returns the run's lock, held.
+
+    Raises:
+        RunStateError: Another process holds it.
+    """
+    lock = RunLock(RunFolder(record.folder).lock)
+    lock.acquire()
+    return lock
+
+
+def own_queued(store: Store, record: RunRecord) -> RunLock:
+    """Makes this process the owner of a QUEUED run that another one has recorded for it; returns its lock, held.
+
+    Raises:
+        RunStateError: Another process holds it.
+    """
+    lock = own(record)
+    store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+    return lock
 
 
 def take_over(

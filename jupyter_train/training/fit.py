@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import traceback
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
 from jupyter_train.config import TrainConfig
-from jupyter_train.exceptions import DataError, JupyterTrainError, OptionError, TrainingInterrupted
-from jupyter_train.run import RunRecord, RunRole, RunStatus
+from jupyter_train.exceptions import DataError, JupyterTrainError, TrainingInterrupted
+from jupyter_train.run import RunStatus
 from jupyter_train.store.command_channel import CommandChannel
-from jupyter_train.store.command_queue import CommandQueue
-from jupyter_train.store.redaction import one_line
-from jupyter_train.store.run_folder import RunFolder
+from jupyter_train.store.redaction import error_summary
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training import engine
 from jupyter_train.training.callbacks.commands import FitCommands
 from jupyter_train.training.callbacks.on_nan import watch_non_finite
 from jupyter_train.training.callbacks.recorder import Recorder
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
-from jupyter_train.training.checkpoints.monitor_choice import metric_not_logged
-from jupyter_train.training.checkpoints.resume import StartPoint
 from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.data.loader_position import LoaderOrders
 from jupyter_train.training.data.single_row_batches import SingleRowBatches
+from jupyter_train.training.fit_context import FitContext
+from jupyter_train.training.fit_errors import explained, forget_frames, release_memory
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch, StopTraining
-from jupyter_train.training.lightning.ddp import NoCommandChannel
 from jupyter_train.training.lightning.patches import LoopPatches, Moment, is_tested
 from jupyter_train.training.lightning.safe_points import notify
 from jupyter_train.training.lightning.step_metrics import StepMetrics
@@ -48,51 +42,6 @@ from jupyter_train.training.trainer import (
 )
 
 _KEPT = "everything recorded so far is kept"
-
-
-@dataclass(kw_only=True)
-class FitContext:
-    """What a fit is given besides model and data.
-
-    Attributes:
-        config: Checked options.
-        record: The run's row.
-        folder: The run's folder.
-        writer: Records it.
-        queue: Commands come from here.
-        channel: Their answers go here.
-        interrupt: Says whether the user pressed Interrupt.
-        start: Where it is resumed or forked from; None for a new run.
-        ckpt_path: A Lightning checkpoint to start from.
-        role: What the run is to the one above it.
-        observer: Follows it; a trial's is notified of the monitored metric.
-        world_size: How many processes train together.
-        is_owner: Whether this one of them records the run.
-    """
-
-    config: TrainConfig
-    record: RunRecord
-    folder: RunFolder
-    writer: RunWriter
-    queue: CommandQueue
-    channel: CommandChannel | NoCommandChannel
-    interrupt: InterruptWatch
-    start: StartPoint | None = None
-    ckpt_path: str | None = None
-    role: RunRole = RunRole.TRAIN
-    observer: RunObserver = field(default_factory=RunObserver)
-    world_size: int = 1
-    is_owner: bool = True
-
-    @property
-    def is_trial(self) -> bool:
-        """Whether it is one of many, whose common facts are recorded once with their search."""
-        return self.role is RunRole.TRIAL
-
-    @property
-    def checkpoint(self) -> StartPoint | None:
-        """Where it begins, if that is a checkpoint; None at step 0."""
-        return self.start if self.start is not None and self.start.path else None
 
 
 def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> RunResult:
@@ -130,7 +79,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
         finally:
             patches.remove()
         if result.status is not RunStatus.FINISHED and not context.is_trial:
-            _let_go()
+            release_memory()
     return result
 
 
@@ -228,12 +177,12 @@ def _train(
         path = context.checkpoint.path if context.checkpoint is not None else context.ckpt_path
         _fit(trainer, module, source, path, context.interrupt)
     except (StopTraining, AbortTraining, KeyboardInterrupt) as err:
-        _forget_frames(err)
+        forget_frames(err)
         commands.apply_stop_at_start(trainer)
         return _ended_early(trainer, context, commands)
     except SystemExit as err:
         if context.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
-            _forget_frames(err)
+            forget_frames(err)
             return _ended_early(trainer, context, commands)
         if err.code in (None, 0):
             return RunResult(
@@ -246,7 +195,7 @@ def _train(
     except JupyterTrainError as err:
         return RunResult(status=RunStatus.FAILED, message=str(err), error=err, trainer=trainer)
     except Exception as err:  # noqa: BLE001  the user's code failed: recorded, then raised to them
-        clear = _explained(err, trainer, source)
+        clear = explained(err, trainer, source)
         message = str(clear) if isinstance(clear, JupyterTrainError) else error_summary(clear)
         return RunResult(status=RunStatus.FAILED, message=message, error=clear, trainer=trainer)
     if trainer.interrupted or commands.stopped:
@@ -304,29 +253,6 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, result: RunResult, w
         writer.log("".join(traceback.format_exception(result.error)))
 
 
-def _let_go() -> None:
-    """Of what an exception's frames have kept; it takes a quarter of a second, which a trial that is pruned has not."""
-    gc.collect()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
-
-
-def _forget_frames(err: BaseException | None) -> None:
-    """Lets go of batches and models that a traceback's frames would keep alive."""
-    seen: set[int] = set()
-    while err is not None and id(err) not in seen:
-        seen.add(id(err))
-        with contextlib.suppress(RuntimeError):
-            traceback.clear_frames(err.__traceback__)
-        err = err.__cause__ or err.__context__
-
-
-def error_summary(err: BaseException) -> str:
-    """The traceback's last line, as one line."""
-    lines = traceback.format_exception_only(err)
-    return one_line(lines[-1], 500)
-
-
 def check_validation(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> None:
     """Raises when a validation metric is asked for and nothing validates.
 
@@ -339,31 +265,3 @@ def check_validation(module: pl.LightningModule, source: DataSource, config: Tra
                 f"`{option} {metric}` needs validation data and there is none; give `(train, validation)`, or watch "
                 "a training metric such as `train_loss`"
             )
-
-
-def _words_of(err: Exception) -> str:
-    """An error's own words; none where it fails to give them: it is the error that matters then."""
-    try:
-        return str(err)
-    except Exception:  # noqa: BLE001  whatever an exception of the user's does
-        return ""
-
-
-def _explained(err: Exception, trainer: pl.Trainer, source: DataSource) -> BaseException:
-    """A clearer error where the cause is known; otherwise the error itself."""
-    text = _words_of(err)
-    if isinstance(err, IndexError) and "Target" in text and "out of bounds" in text:
-        classes = f" ({source.classes} classes)" if source.classes else ""
-        clear = DataError(
-            f"{text.rstrip('.')}: the data{classes} names a class the model has no output for. Classes are numbered "
-            "from 0: number others yourself, `np.unique(y, return_inverse=True)[1]`; if they are, make the last layer "
-            "as wide as there are classes"
-        )
-        clear.__cause__ = err
-        return clear
-    if isinstance(err, RuntimeError) and "Early stopping conditioned on metric" in text:
-        name = text.split("`")[1]
-        clear_option = OptionError("`--early-stop`: " + metric_not_logged(name, list(trainer.callback_metrics)))
-        clear_option.__cause__ = err
-        return clear_option
-    return err

@@ -64,6 +64,18 @@ def plain_arguments(config: TrainConfig) -> dict[str, Any]:
     return {**given, "devices": 1, "max_epochs": -1}
 
 
+def silent_arguments(config: TrainConfig, folder: str) -> dict[str, Any]:
+    """The same, for a trainer that prints and writes nothing either, but into `folder`."""
+    return plain_arguments(config) | {
+        "default_root_dir": folder,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+    }
+
+
 def check_arguments(config: TrainConfig) -> int:
     """How many processes the arguments ask for; raises unless `pl.Trainer` takes them, before anything is recorded.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
@@ -12,8 +11,8 @@ from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, shared_arrays
 from jupyter_train.store.paths import runs_home
-from jupyter_train.store.run_lock import RunLock
-from jupyter_train.store.takeover import check_can_resume
+from jupyter_train.store.redaction import error_summary
+from jupyter_train.store.takeover import check_can_resume, own_queued
 from jupyter_train.tuning.enqueue import check_enqueued
 from jupyter_train.tuning.samplers import check_methods
 from jupyter_train.tuning.search import check_same, create, search, study_record
@@ -63,14 +62,11 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
         changes: Options that are others than those of the payload.
     """
     from jupyter_train.exceptions import StudyError, TrainingInterrupted
-    from jupyter_train.training.fit import error_summary
 
     folder = RunFolder(record.folder)
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
-        lock = RunLock(folder.lock)
-        lock.acquire()
-        store.update(record.key, pid=os.getpid(), summary={"waits_for": "model and data, which its process reads"})
+        lock = own_queued(store, record)
     try:
         content = given.content()
         plan = content["plan"]

@@ -18,7 +18,7 @@ from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_lock import RunLock
-from jupyter_train.store.takeover import take_over
+from jupyter_train.store.takeover import own, take_over
 from jupyter_train.training.inspection.ineffective_options import describe_ineffective_options
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.confirm import confirm
@@ -105,7 +105,10 @@ def _begun(store: Store, spec: SearchSpec, made: tuple[RunRecord, RunLock] | Non
     """The study's run, RUNNING and owned by this process: a new one, or the next attempt."""
     config = spec.plan.config
     if config.resume is None:
-        record, lock = made or _owned(create(store, spec))
+        if made is None:
+            record = create(store, spec)
+            made = record, own(record)
+        record, lock = made
         now = time.time()
         begun = {"started_at": now, "heartbeat_at": now}
         store.set_status(record.key, RunStatus.RUNNING, record.attempt, RunStatus.QUEUED, **begun)
@@ -119,12 +122,6 @@ def _begun(store: Store, spec: SearchSpec, made: tuple[RunRecord, RunLock] | Non
         changes["payload"] = ""
     store.update(record.key, record.attempt, **changes)
     return store.get(record.key), lock
-
-
-def _owned(record: RunRecord) -> tuple[RunRecord, RunLock]:
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    return record, lock
 
 
 def study_record(store: Store, word: str) -> RunRecord:

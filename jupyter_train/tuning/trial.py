@@ -15,7 +15,7 @@ from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.run import RunRecord, RunRole, RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
 from jupyter_train.store.log_file import LogFile
-from jupyter_train.store.redaction import one_line
+from jupyter_train.store.redaction import error_summary, one_line
 from jupyter_train.training.interrupt import AbortTraining
 from jupyter_train.training.result import RunResult
 from jupyter_train.training.run_observer import RunObserver, TrialMonitor
@@ -109,7 +109,7 @@ def run_trial(
         return TrialEnd(TrialResult("fail", run=observer.run.key if observer.run else ""), is_interrupted=True)
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
         is_ours = isinstance(err, JupyterTrainError)
-        message = one_line(str(err) if is_ours else traceback.format_exception_only(err)[-1], 500)
+        message = one_line(str(err), 500) if is_ours else error_summary(err)
         run = observer.run or _failed_run(store, plan, request, err, message)
         return TrialEnd(TrialResult("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
     if deadline.words and result.recorded.status is not RunStatus.FINISHED:

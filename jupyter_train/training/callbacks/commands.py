@@ -16,7 +16,7 @@ from jupyter_train.run import RunStatus
 from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.command_queue import CommandQueue
 from jupyter_train.store.commands import APPLIED, REFUSED, Answer
-from jupyter_train.store.redaction import one_line
+from jupyter_train.store.redaction import error_summary
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.callbacks.on_nan import HALT
 from jupyter_train.training.checkpoints.callback import RunCheckpoint
@@ -132,7 +132,7 @@ class FitCommands:
             return
         except Exception as err:  # noqa: BLE001  a hook of the user's may run; a command never ends the training
             self._writer.log(traceback.format_exc())
-            self._refuse(command, one_line(traceback.format_exception_only(err)[-1], 300), step)
+            self._refuse(command, error_summary(err, 300), step)
             return
         text = f"{text_done} at step {step:,} ({_SOURCE_TEXTS.get(command.source, command.source)})"
         self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)

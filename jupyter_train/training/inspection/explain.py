@@ -17,7 +17,7 @@ from jupyter_train.training.data.sample_order import in_order, order_seed
 from jupyter_train.training.engine.eligibility import ineligible_reason
 from jupyter_train.training.lightning.patches import LoopPatches, is_tested
 from jupyter_train.training.logging.console import capture_lightning_output
-from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
+from jupyter_train.training.trainer import refuse_model_callbacks, silent_arguments
 
 
 class Explanation:
@@ -85,17 +85,9 @@ class _LoopProbe(pl.Callback):
 def _set_up_fit(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> tuple[pl.Trainer, _LoopProbe]:
     probe = _LoopProbe(config)
     with tempfile.TemporaryDirectory() as folder, capture_lightning_output(_ignore, _ignore):
-        arguments = plain_arguments(config) | {"default_root_dir": folder, "max_epochs": 1, "max_steps": 0}
-        silent = {"fast_dev_run", "enable_progress_bar"}
-        trainer = pl.Trainer(
-            **{name: value for name, value in arguments.items() if name not in silent},
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            callbacks=[probe],
-        )
+        arguments = silent_arguments(config, folder) | {"max_epochs": 1, "max_steps": 0, "callbacks": [probe]}
+        arguments.pop("fast_dev_run", None)  # it would train batches
+        trainer = pl.Trainer(**arguments)
         patches = LoopPatches(trainer)
         refuse_model_callbacks(patches)
         patches.install()

@@ -20,7 +20,7 @@ from jupyter_train.training.data.data_source import DataSource
 from jupyter_train.training.lightning.patches import LoopPatches
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import as_module
-from jupyter_train.training.trainer import plain_arguments, refuse_model_callbacks
+from jupyter_train.training.trainer import refuse_model_callbacks, silent_arguments
 
 _ATTRIBUTE = "batch_size"
 
@@ -127,14 +127,7 @@ def _quiet_tuner(config: TrainConfig, flag: str) -> Iterator[Tuner]:
     """A `Tuner` whose trainer writes and prints nothing."""
     hidden = contextlib.redirect_stderr(io.StringIO())  # the finder's own progress bar
     with tempfile.TemporaryDirectory() as folder, capture_lightning_output(_ignore, _ignore), hidden:
-        trainer = pl.Trainer(
-            **plain_arguments(config) | {"default_root_dir": folder},
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        trainer = pl.Trainer(**silent_arguments(config, folder))
         patches = LoopPatches(trainer)
         refuse_model_callbacks(patches)
         patches.install()

@@ -10,10 +10,9 @@ import faulthandler
 import json
 import os
 import sys
-import threading
-import time
 from typing import Any
 
+from jupyter_train.execution.workers.parent_watch import end_with_parent
 from jupyter_train.execution.workers.payload import Payload
 from jupyter_train.store import open_store
 from jupyter_train.store.redacted_output import mask_own_output
@@ -21,8 +20,6 @@ from jupyter_train.tuning.parallel.pool import THREADS_VARIABLE
 from jupyter_train.tuning.parameter_json import unpacked
 from jupyter_train.tuning.trial import run_trial
 from jupyter_train.tuning.trial_records import TrialRequest
-
-_POLL_INTERVAL_S = 0.5
 
 
 class Channel:
@@ -79,7 +76,7 @@ def main(study: str, sha256: str) -> int:
     faulthandler.enable(file=os.dup(2))
     channel = Channel()
     mask_own_output()
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     store = open_store()
     import torch
 
@@ -104,13 +101,6 @@ def _let_go() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _leave_with(scheduler: int) -> None:
-    """Ends this process when the scheduler's has died: there is nothing to send results to."""
-    while os.getppid() == scheduler:
-        time.sleep(_POLL_INTERVAL_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":
