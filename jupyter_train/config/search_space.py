@@ -105,6 +105,16 @@ def _is_equal_sequence(left: Any, right: Any) -> bool:
     return all(_is_equal(*pair) or _is_equal_sequence(*pair) for pair in zip(left, right, strict=True))
 
 
+def reads_as_space(text: Any) -> bool:
+    """Whether an option's value is written as something to be searched: a range or choices."""
+    if not isinstance(text, str):
+        return False
+    try:
+        return not isinstance(parse("value", text), Fixed)
+    except SpaceError:
+        return False
+
+
 def parse(name: str, text: Any) -> Space:
     """The space of `name`: text is parsed, a list gives choices, any other value is fixed.
 

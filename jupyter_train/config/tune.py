@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_train.config import search_methods
 from jupyter_train.config.option_table import check_machine, options_by_name, unknown_option
 from jupyter_train.config.options import Option
-from jupyter_train.config.search_space import Space, parse
+from jupyter_train.config.search_space import Space, parse, reads_as_space
 from jupyter_train.config.train import TrainConfig, copy_callbacks
 from jupyter_train.config.tune_options import TuneOptions, tune_options
 from jupyter_train.exceptions import OptionError
@@ -62,7 +62,12 @@ class TuneConfig(TuneOptions):
             if option.trial_refusal:
                 raise OptionError(f"`{option.flag}` is not for a search: {option.trial_refusal}")
             target = own if name in _own_names() else train_options
-            target[name] = option.validate(value)
+            try:
+                target[name] = option.validate(value)
+            except OptionError as err:
+                if target is train_options and reads_as_space(value):
+                    raise OptionError(f"{err}. To search it: `space={{'{name}': '{value}'}}`") from None
+                raise
         check_machine(known, own | train_options)
         spaces = {name: parse(name, text) for name, text in space.items()}
         config = cls(**own, train=train_options, space=spaces, expressions=dict(expressions or {}))

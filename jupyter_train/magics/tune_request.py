@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_train.api.tune import tune
 from jupyter_train.config import tune_options_by_name
+from jupyter_train.config.search_space import reads_as_space
 from jupyter_train.exceptions import OptionError, UsageError
 from jupyter_train.handle.study import Study
 from jupyter_train.magics import cell_body as yaml_body
@@ -51,9 +52,23 @@ class TuneRequest:
         words, typed_space = _expressions_and_space(self._parsed.expressions)
         space = {**space, **typed_space}
         expressions = words or from_body
-        options = {**self._reader.of_body(content), **self._reader.of_line(self._parsed.options)}
+        options = {**self._reader.of_body(content), **self._options_of_line()}
         model, data = self._model_and_data(expressions, frozenset(space))
         return tune(model, data, space=space, **options, expressions=self._reader.typed)
+
+    def _options_of_line(self) -> dict[str, Any]:
+        """The options of the line, by name; one that reads as a search space is told how that is written.
+
+        Raises:
+            OptionError: An option is given twice, or its value does not fit.
+        """
+        try:
+            return self._reader.of_line(self._parsed.options)
+        except OptionError as err:
+            for option, text in self._parsed.options:
+                if f"`{option.flag} {text}`" in str(err) and reads_as_space(text):
+                    raise OptionError(f"{err}. To search it, write `{option.name}={text}`, without dashes") from None
+            raise
 
     def _model_and_data(self, expressions: list[str], searched: frozenset[str]) -> tuple[Any, Any]:
         if not expressions:

@@ -150,6 +150,11 @@ quiet: true
 
 SLIPS = {
     "nothing": ("", UsageError, "name the model and the data"),
+    "an option with a range": (
+        "LitDigits (X,y) --lr 1e-4..1e-1",
+        OptionError,
+        "expected a number above zero, or auto. To search it, write `lr=1e-4..1e-1`, without dashes",
+    ),
     "unknown name": ("LitDigits(hidden=hiden) (X,y) hidden=8|16", UsageError, "`hiden` is not defined here"),
     "unused name": ("LitDigits(lr=lr) (X,y) lr=1e-3..1e-1 hiden=8|16", OptionError, "not used.*Did you mean `hidden`"),
     "of a model that is made": (

@@ -192,7 +192,7 @@ def test_a_checkpoint_inside_a_validation_is_refused_where_other_weights_validat
 
 
 REFUSED = {
-    "unknown group": (_told("set_lr", lr=0.1, group=3), "no parameter group 3; known: 0 alone"),
+    "unknown group": (_told("set_lr", lr=0.1, group=3), "no parameter group 3; the only one is 0"),
     "patience": (_told("set_patience", patience=3), "without `--early-stop`"),
     "an epoch that has begun": (_told("set_max_epochs", epochs=1), "epoch 1 is already running; give 2 or more"),
     "resume": (_told("resume"), "not paused"),

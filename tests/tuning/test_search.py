@@ -406,6 +406,11 @@ BAD = {
         OptionError,
         "`hiden` is searched but not used.*`hidden`",
     ),
+    "an option with a range": (
+        {"space": SPACE, "batch_size": "8|16"},
+        OptionError,
+        r"To search it: `space=\{'batch_size': '8\|16'\}`",
+    ),
     "empty range": ({"space": {"lr": "1..1"}}, SpaceError, "the range is empty"),
     "inverted range": ({"space": {"lr": "0.1..0.01"}}, SpaceError, "did you mean `lr=0.01..0.1`"),
     "log through zero": ({"space": {"lr": "0..1:log"}}, SpaceError, "begins above zero"),

@@ -40,8 +40,8 @@ def set_learning_rate(
     if not groups:
         raise CommandRefusedError("the run has no optimizer")
     if group is not None and group >= len(groups):
-        known = f"0 to {len(groups) - 1}" if len(groups) > 1 else "0 alone"
-        raise CommandRefusedError(f"there is no parameter group {group}; known: {known}")
+        known = f"there are 0 to {len(groups) - 1}" if len(groups) > 1 else "the only one is 0"
+        raise CommandRefusedError(f"there is no parameter group {group}; {known}")
     chosen = groups if group is None else [groups[group]]
     factors = {id(param_group): _factor(float(param_group["lr"]), lr, factor) for _, param_group in chosen}
     for optimizer, param_group in chosen:
