@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -130,20 +129,6 @@ def _without_process_arguments() -> Iterator[None]:
             yield
     finally:
         sys.argv = arguments
-
-
-def is_cli_file(content: Mapping[str, Any]) -> bool:
-    """True when a mapping has the shape of a LightningCLI file rather than of `%train` options."""
-    if isinstance(content.get("fit"), Mapping) or isinstance(content.get("trainer"), Mapping):
-        return True
-    if "seed_everything" in content:
-        return True
-    return any(isinstance(content.get(part), Mapping) for part in ("model", "data", "optimizer", "lr_scheduler"))
-
-
-def class_of(value: Any) -> type[Any] | None:
-    """`value` if it is a class; None otherwise."""
-    return value if inspect.isclass(value) else None
 
 
 def _single_line(err: BaseException) -> str:

@@ -7,7 +7,6 @@ import pickle
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
@@ -95,8 +94,3 @@ def _to_plain(sample: Any) -> Any:
     if isinstance(sample, dict):
         return {key: _to_plain(item) for key, item in sample.items()}
     return sample
-
-
-def loaders_of(datamodule: pl.LightningDataModule) -> Any:
-    """Datasets and DataLoaders among a datamodule's attributes, once it is set up."""
-    return [value for value in vars(datamodule).values() if isinstance(value, Dataset | DataLoader)]
