@@ -187,7 +187,7 @@ def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> N
     thread.start()
     train(Slow(), data, epochs=30, quiet=True, seed=1)
     thread.join()
-    assert answers == ["this is one fit; only a search takes that"]
+    assert answers == ["this is one fit; only a search takes this command"]
 
 
 def test_what_matters_is_weighed_by_either_of_optunas_ways(data) -> None:
