@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_train.events import RunKind
 from jupyter_train.exceptions import RunStateError
 
 
@@ -35,18 +36,16 @@ class RunStatus(enum.StrEnum):
         return self in _ENDED
 
 
-class RunRole(enum.StrEnum):
-    """What a run of one fit is to the run above it."""
+class RunRole(enum.Enum):
+    """What a run of one fit is to the run above it; its value is the kind of run that it is recorded as."""
 
-    TRAIN = "train"  #: on its own
-    FOLD = "fold"  #: one fit of a cross-validation, or of several seeds
-    TRIAL = "trial"  #: one trial of a search
+    TRAIN = RunKind.TRAIN  #: on its own
+    FOLD = RunKind.FOLD  #: one fit of a cross-validation, or of several seeds
+    TRIAL = RunKind.TRIAL  #: one trial of a search
 
 
 #: What a run's `config` holds beside its options.
 NOT_OPTIONS = ("expressions", "searched_options")
-#: Kinds of runs that are parts of another run; lists show that run in their place.
-PARTS = ("trial", "fold")
 
 _LIVE = frozenset({RunStatus.RUNNING, RunStatus.PAUSED})
 _ENDED = frozenset({RunStatus.FINISHED, RunStatus.STOPPED, RunStatus.FAILED, RunStatus.LOST})
@@ -79,7 +78,7 @@ class RunRecord:
 
     Attributes:
         key: UUIDv7, sortable by creation time.
-        kind: `train` for a fit, `retrain` for a notebook, `tune` for a search and `trial` for one of its fits.
+        kind: One of `RunKind`; another text where a later release wrote it.
         config: Option values as plain JSON; `expressions` in it keeps what was typed, `searched_options` which of a
             search's names are options of `%train`.
         summary: Progress, best and last values as of `heartbeat_at`.
@@ -90,7 +89,7 @@ class RunRecord:
     key: str
     name: str
     code: str
-    kind: str = "train"
+    kind: str = RunKind.TRAIN
     status: RunStatus = RunStatus.QUEUED
     attempt: int = 1
     parent: str | None = None

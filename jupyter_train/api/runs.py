@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.bounds import shown
+from jupyter_train.events import RunKind
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run, current_cell_execution
 from jupyter_train.handle.study import CrossValidation, Study
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_RUNS = 100_000
 #: Handle class of runs with children, by kind.
-HANDLES: dict[str, type[Run]] = {"tune": Study, "cv": CrossValidation}
+HANDLES: dict[str, type[Run]] = {RunKind.TUNE: Study, RunKind.CROSS_VALIDATION: CrossValidation}
 
 
 def opened_store() -> Store:

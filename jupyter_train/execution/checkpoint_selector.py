@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import MetricReader, RunFolder, Store, trust
 from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition
-from jupyter_train.store.metrics.rewind import SUPERSEDED
 from jupyter_train.store.redaction import one_line
 
 
@@ -60,12 +60,12 @@ class CheckpointSelector:
         return None
 
     def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
-        newest = sorted(known, key=lambda one: (one.step, one.kind == "last", _recorded_before(one)), reverse=True)
-        current = [one for one in newest if one.kind != SUPERSEDED]
-        if self._wanted is None or self._wanted == "last":
+        newest = sorted(known, key=_recency, reverse=True)
+        current = [one for one in newest if one.kind != CheckpointKind.SUPERSEDED]
+        if self._wanted is None or self._wanted == CheckpointKind.LAST:
             return current
-        if self._wanted == "best":
-            return [*_best_first([one for one in current if one.kind == "best"], record), *current]
+        if self._wanted == CheckpointKind.BEST:
+            return [*_best_first([one for one in current if one.kind == CheckpointKind.BEST], record), *current]
         requested = [one for one in current if one.step == int(self._wanted)]
         if not requested:
             steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
@@ -73,8 +73,9 @@ class CheckpointSelector:
         return requested
 
 
-def _recorded_before(checkpoint: Checkpoint) -> int:
-    return sum(HistoryPosition.of_text(checkpoint.place).points.values())
+def _recency(checkpoint: Checkpoint) -> tuple[int, bool, int]:
+    points = sum(HistoryPosition.of_text(checkpoint.place).points.values())
+    return checkpoint.step, checkpoint.kind == CheckpointKind.LAST, points
 
 
 def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:

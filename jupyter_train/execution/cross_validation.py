@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.events import EventKind, RunKind
 from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.execution import inline
 from jupyter_train.execution.fit_specs import FitSpec, fit_specs_of, spec_of
@@ -87,7 +88,7 @@ def create_cross_validation(store: Store, spec: RunSpec, first: PreparedRun, goe
     Raises:
         StoreError: It cannot be recorded.
     """
-    kind = "cv" if spec.role is RunRole.TRAIN else str(spec.role)
+    kind = RunKind.CROSS_VALIDATION if spec.role is RunRole.TRAIN else spec.role.value
     return create(store, spec, first.model, kind, goes_elsewhere)
 
 
@@ -172,7 +173,7 @@ class CrossValidationRun:
         """Records what holds for all fits: the data and where the model's weights come from."""
         self._writer.summary(data=prepared.source.words)
         if words := self._build.words(self._spec.config):
-            self._writer.event("warning", words)
+            self._writer.event(EventKind.WARNING, words)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
         if isinstance(error, TrainingInterrupted):
@@ -209,7 +210,7 @@ class CrossValidationRun:
             step = len(self._done)
             if command.verb == "stop":
                 self._stopped = f"stopped after {step} of {len(self._parts)} fits"
-                self._writer.event("command", f"stopped after fit {step}", step, verb="stop", arguments={})
+                self._writer.event(EventKind.COMMAND, f"stopped after fit {step}", step, verb="stop", arguments={})
                 self._channel.answered(command, Answer(APPLIED, "stopped", step))
             else:
                 self._channel.answered(command, Answer(REFUSED, "several fits can only be stopped together", step))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.config.commands import command
+from jupyter_train.events import CheckpointKind
 from jupyter_train.exceptions import ProcessFailedError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution import oom_kills
 from jupyter_train.execution.notify import notify
@@ -284,7 +285,7 @@ def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
 
     folder = RunFolder(record.folder)
     with MetricReader(folder.metrics) as reader:
-        found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == "last"]
+        found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == CheckpointKind.LAST]
     if not found:
         return
     weights = read_weights(trust.checkpoint(store, record, found[-1]), found[-1].sha256)

@@ -15,6 +15,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from jupyter_train.config.notification import is_url, redacted_target
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.execution.http_post import HttpPost
 from jupyter_train.run import RunRecord
@@ -46,7 +47,8 @@ def notify(store: Store, run: str, target: str | None) -> None:
         shown = redacted_target(target)
         text = f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
         text = mask(text, secrets_of_target(target))
-        store.add_events(run, [Event(time.time(), None, "warning" if problem else "notify", text, {})])
+        kind = EventKind.WARNING if problem else EventKind.NOTIFY
+        store.add_events(run, [Event(time.time(), None, kind, text, {})])
 
 
 def _send(record: RunRecord, target: str) -> str:

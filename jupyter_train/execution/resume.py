@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jupyter_train.events import VERDICT_EVENTS, Verdict, magic_of
 from jupyter_train.exceptions import RunStateError
 from jupyter_train.execution.workers import payload
 from jupyter_train.store import MetricReader, RunFolder
-from jupyter_train.store.replay_check import KINDS
 from jupyter_train.store.takeover import check_can_resume
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
+    from jupyter_train.store.records import Event
 
 
 class Launcher(Protocol):
@@ -60,8 +61,7 @@ def fork_here(
 def _where_to_resume(record: RunRecord, verb: str) -> str:
     """Which notebook and cell can do it, and the line to type."""
     typed = record.config.get("expressions", {})
-    verb_of_kind = "%tune" if record.kind == "tune" else "%train"
-    line = f"{verb_of_kind} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --{verb} {record.ref}"
+    line = f"{magic_of(record.kind)} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --{verb} {record.ref}"
     cells = RunFolder(record.folder).read_provenance().get("cells", [])
     sources = [cell["source"].strip() for cell in cells if cell.get("source", "").strip()]
     place = f"in `{record.notebook}`, " if record.notebook else ""
@@ -72,25 +72,33 @@ def _where_to_resume(record: RunRecord, verb: str) -> str:
 
 
 def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
-    """Every attempt at a run, oldest first."""
-    verdicts = {}
-    for event in store.events_of(record.key):
-        if event.kind in KINDS:
-            _, number, *words = event.text.split()
-            verdicts[int(number)] = " ".join(words)
-    found: list[dict[str, Any]] = [
-        {"attempt": 1, "from_step": 0, "checkpoint": "", "at": record.created_at, "verified": ""}
-    ]
+    """Every attempt at a run, oldest first: see `Run.attempts`."""
+    events = [event for event in store.events_of(record.key) if event.kind in VERDICT_EVENTS]
+    reported = {data["attempt"]: data for data in map(_verdict_data, events)}
+    not_compared = {"verdict": Verdict.NOT_VERIFIED.value, "words": Verdict.NOT_VERIFIED.value}
+    first = {"attempt": 1, "from_step": 0, "checkpoint": "", "at": record.created_at, "verdict": None, "verified": ""}
+    found: list[dict[str, Any]] = [first]
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         for one in reader.attempts():
-            verified = verdicts.get(one.number, "not verified")
+            data = reported.get(one.number, not_compared)
             found.append(
                 {
                     "attempt": one.number,
                     "from_step": one.step,
                     "checkpoint": one.checkpoint,
                     "at": one.at,
-                    "verified": verified,
+                    "verdict": data["verdict"],
+                    "verified": data["words"],
                 }
             )
     return found
+
+
+def _verdict_data(event: Event) -> dict[str, Any]:
+    """`attempt`, `verdict` and `words` of a reported verdict."""
+    data = event.data
+    if isinstance(data.get("attempt"), int) and {"verdict", "words"} <= data.keys():
+        return data
+    _, number, words = f"{event.text}  ".split(" ", 2)  # release 0.1.0 recorded the sentence alone
+    verdict = max((verdict for verdict in Verdict if words.startswith(verdict)), key=len, default=Verdict.NOT_VERIFIED)
+    return {"attempt": int(number) if number.isdecimal() else 0, "verdict": verdict.value, "words": words.strip()}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from jupyter_train.events import EventKind, RunKind
 from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.fit_specs import MAX_FITS, FitSpec
 from jupyter_train.execution.preparation import PreparedRun
@@ -31,8 +32,8 @@ def begin_attempt_at_fits(
     left = [part for part in parts if not is_over(earlier.get(part.place), part)]
     record, lock = take_over(store, old.key)
     try:
-        lines = [("resumed", f"attempt {record.attempt} resumes {len(left)} of {len(parts)} fits")]
-        lines += [("warning", text) for text in forced_words(differences)]
+        lines = [(EventKind.RESUMED, f"attempt {record.attempt} resumes {len(left)} of {len(parts)} fits")]
+        lines += [(EventKind.WARNING, text) for text in forced_words(differences)]
         now = time.time()
         store.add_events(record.key, [Event(now, None, kind, text, {}) for kind, text in lines], record.attempt)
         store.update(record.key, record.attempt, config=lasting_options(record, spec))
@@ -52,7 +53,7 @@ def compared(
         RunStateError: It is no such run, or has nothing left to do.
     """
     old = store.find(str(spec.config.resume))
-    if old.kind != "cv":
+    if old.kind != RunKind.CROSS_VALIDATION:
         raise RunStateError(f"`{old.ref}` is one fit, not several; resume it without `--cv` and `--seeds`")
     earlier = _fits_of(store, old)
     differences = _differences(old, earlier, spec, first)

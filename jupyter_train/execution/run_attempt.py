@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError, TrainingInterrupted
 from jupyter_train.execution.environment import environment
 from jupyter_train.execution.notify import notify
@@ -20,7 +21,6 @@ from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.redacted_source import secrets_of_target
 from jupyter_train.store.redaction import error_summary, mask_tree
 from jupyter_train.store.run_folder import write_atomically
-from jupyter_train.store.runs import Event
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _recorded(store: Store, spec: RunSpec, prepared: PreparedRun, context: FitCo
     writer, record = context.writer, context.record
     try:
         if words := trust.sharing_warning(store, record):
-            writer.event("warning", words, 0)
+            writer.event(EventKind.WARNING, words, 0)
         context.observer.on_start(record, writer)
         if spec.config.wandb:
             start_mirror("wandb", store.url, record.key, spec.config.wandb, writer)
@@ -143,19 +143,18 @@ def _record_start(start: StartPoint | None, writer: RunWriter) -> None:
     with contextlib.suppress(StoreError), MetricReader(writer.folder.metrics) as reader:  # only shown
         writer.last.update(reader.last())
     writer.summary(**start.summary)
-    writer.event("resumed" if start.replay_check is not None else "forked", start.description, start.step)
+    kind = EventKind.RESUMED if start.replay_check is not None else EventKind.FORKED
+    writer.event(kind, start.description, start.step)
     for remark in start.remarks:
-        writer.event("warning", remark, start.step)
+        writer.event(EventKind.WARNING, remark, start.step)
 
 
 def _record_verdict(store: Store, record: RunRecord, writer: RunWriter) -> None:
     """Records what the comparison with earlier attempts came to, where the run ended before it was over."""
     verification = writer.verification
     if verification is not None and not verification.is_over and not verification.is_different:
-        words = f"attempt {record.attempt} {verification.words}"
-        event = Event(time.time(), verification.step, verification.kind, words, {})
         with contextlib.suppress(StoreError, RunStateError):
-            store.add_events(record.key, [event], record.attempt)
+            store.add_events(record.key, [verification.event()], record.attempt)
 
 
 def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult:
@@ -169,7 +168,7 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
     assert config.seed is not None
     origin = initial_weights.origin_of(model) if start is None else None
     for remark in prepared.remarks:
-        writer.event("warning", remark, 0)
+        writer.event(EventKind.WARNING, remark, 0)
     for finding in prepared.findings:
         _record_finding(finding, context)
     if context.is_trial:
@@ -182,7 +181,7 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
         _describe_attempt(spec, folder, record)
     if origin is not None:
         text = f"continues from run {origin.ref} (step {origin.step:,})"
-        writer.event("continues", text, 0, run=origin.run, from_step=origin.step)
+        writer.event(EventKind.CONTINUES, text, 0, run=origin.run, from_step=origin.step)
     seeds.seed_all(config.seed)
     result = fit(prepared.module, prepared.source, context)
     steps = result.trainer.global_step if result.trainer is not None else 0
@@ -200,7 +199,7 @@ def _record_finding(finding: FinderResult, context: FitContext) -> None:
     """What was found, and the finder's plot; its numbers as a table."""
     from jupyter_train.training.logging.run_logger import RunLogger
 
-    context.writer.event("found", finding.words, 0)
+    context.writer.event(EventKind.FOUND, finding.words, 0)
     logger = RunLogger(context.writer, context.folder, context.record.ref)
     with contextlib.suppress(OSError):
         if finding.picture:
@@ -238,12 +237,13 @@ def _describe(
     }
     writer.summary(data=source.words, initial_state=start, cell=spec.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:
-        writer.event("initial_state", "of the step-0 weights only the hash is kept (a large model, or a full disk)", 0)
+        text = "of the step-0 weights only the hash is kept (a large model, or a full disk)"
+        writer.event(EventKind.INITIAL_STATE, text, 0)
     try:
         masked = mask_tree(described, secrets_of_target(spec.config.notify))
         write_atomically(folder.provenance, json.dumps(masked, indent=1).encode())
     except OSError as err:
-        writer.event("warning", f"the record of this run is incomplete: {err.strerror or err}", 0)
+        writer.event(EventKind.WARNING, f"the record of this run is incomplete: {err.strerror or err}", 0)
     _keep_encoder(prepared, folder, writer)
 
 
@@ -253,7 +253,7 @@ def _keep_encoder(prepared: PreparedRun, folder: RunFolder, writer: RunWriter) -
         if prepared.source.encoder is not None:
             prepared.source.encoder.save(folder)
     except OSError as err:
-        writer.event("warning", f"how rows were encoded is not kept: {err.strerror or err}", 0)
+        writer.event(EventKind.WARNING, f"how rows were encoded is not kept: {err.strerror or err}", 0)
 
 
 def _to_floats(values: list[Any]) -> list[float]:

@@ -11,6 +11,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.config.notification import redacted_target
 from jupyter_train.config.options import Scope
 from jupyter_train.config.train_options import own_options
+from jupyter_train.events import RunKind
 from jupyter_train.run import RunRecord, RunRole, RunStatus
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def create(
     store: Store,
     spec: RunSpec,
     model: Any,
-    kind: str = "",
+    kind: RunKind | None = None,
     goes_elsewhere: bool = False,
     is_begun: bool = False,
 ) -> RunRecord:
@@ -91,7 +92,7 @@ def create(
         store: Where it is recorded.
         spec: What was requested.
         model: What is trained; its class names a run that has no name.
-        kind: What the run is; as its role says where empty.
+        kind: What the run is; as its role says if None.
         goes_elsewhere: Whether it trains in a process of its own.
         is_begun: Whether it is RUNNING at once: writing that down twice is felt where there are many.
 
@@ -107,7 +108,7 @@ def create(
     return store.create_run(
         config.name or type(model).__name__,
         **begun,
-        kind=kind or str(spec.role),
+        kind=kind or spec.role.value,
         config=recorded_options(config) | spec.recorded,
         notebook=spec.notebook,
         parent=spec.parent,

@@ -123,7 +123,11 @@ class Run(TrainedRun):
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
-        """Every attempt: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds), and its replay check."""
+        """Every attempt, oldest first: `attempt`, `from_step`, `checkpoint`, `at` (unix seconds), and its replay check.
+
+        `verdict` is one of `Verdict`, `verified` the sentence with its reason. The first attempt, which has nothing to
+        be compared with, has None and an empty text.
+        """
         from jupyter_train.execution.resume import attempts_of
 
         return attempts_of(self._store, self.record)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.option_table import check_machine
+from jupyter_train.events import TrialStatus
 from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.handle.trial import BestTrial, TrialRun
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: Order of the states in `Study.trials`; others come last.
-_STATE_ORDER = {"complete": 0, "infeasible": 1}
+_STATE_ORDER = {TrialStatus.COMPLETE: 0, TrialStatus.INFEASIBLE: 1}
 
 
 class CrossValidation(Run):
@@ -135,18 +136,17 @@ class Study(Run):
         import pandas as pd
 
         from jupyter_train.config.search_space import Choices, parse
-        from jupyter_train.tuning.trial_records import given, is_feasible, meant
+        from jupyter_train.tuning.trial_records import given, meant, status_of
 
         space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
-        waits = {"waiting"} if self.status.is_live else {"waiting", "running"}
+        waits = {TrialStatus.WAITING} | (set() if self.status.is_live else {TrialStatus.RUNNING})
         objectives = [str(name) for name, _ in self.config["objectives"]]
         rows: dict[int, dict[str, Any]] = {}
         for trial in self._own_trials():
             values = trial.values or [None] * len(objectives)
-            state = trial.state.name.lower()
-            state = "infeasible" if state == "complete" and not is_feasible(trial) else state
+            status = status_of(trial)
             rows[trial.number] = {
-                "state": "waiting" if state in waits else state,
+                "state": (TrialStatus.WAITING if status in waits else status).value,
                 **dict(zip(objectives, values, strict=False)),
                 **meant(given(trial), space),
                 "seconds": trial.user_attrs.get("seconds"),
@@ -173,11 +173,11 @@ class Study(Run):
         first; `study.optuna.best_trials` is the whole Pareto front. All values of a trial are those of one epoch, the
         best by the first objective, whose weights are kept.
         """
-        from jupyter_train.tuning.trial_records import is_feasible
+        from jupyter_train.tuning.trial_records import status_of
 
         sign = 1 if self.config["objectives"][0][1] == "min" else -1
         trials = self._own_trials()
-        complete = [trial for trial in trials if trial.state.name == "COMPLETE" and trial.values and is_feasible(trial)]
+        complete = [trial for trial in trials if status_of(trial) is TrialStatus.COMPLETE and trial.values]
         if not complete:
             return None
         best = min(complete, key=lambda trial: (sign * trial.values[0], trial.number))
@@ -289,8 +289,8 @@ class Study(Run):
         """
         best = self.best
         if best is None:
-            states = set(self.trials["state"])
-            what = "complete trial that keeps to the constraints" if "infeasible" in states else "complete trial"
+            has_infeasible = TrialStatus.INFEASIBLE in set(self.trials["state"])
+            what = "complete trial that keeps to the constraints" if has_infeasible else "complete trial"
             raise StudyError(f"`{self.ref}` has no {what} to promote")
         from jupyter_train.tuning.promote import train_line
 

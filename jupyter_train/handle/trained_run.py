@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.exceptions import ModelError, RunStateError
 from jupyter_train.handle.recorded_run import RecordedRun
 from jupyter_train.store import MetricReader, RunFolder, trust
@@ -32,21 +33,23 @@ class TrainedRun(RecordedRun):
     @property
     def checkpoint(self) -> Path | None:
         """The best checkpoint, else the last; None while there is none."""
-        checkpoint = self._checkpoint("best") or self._checkpoint("last")
+        checkpoint = self._checkpoint(CheckpointKind.BEST) or self._checkpoint(CheckpointKind.LAST)
         return self.folder / checkpoint.path if checkpoint else None
 
     def _checkpoint(self, kind: str) -> Checkpoint | None:
         with MetricReader(RunFolder(self.record.folder).metrics) as reader:
             checkpoints = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == kind]
-        if kind == "best":
+        if kind == CheckpointKind.BEST:
             sign = 1 if (self.best or {}).get("mode") == "max" else -1
             checkpoints.sort(key=lambda candidate: sign * (candidate.value if candidate.value is not None else 0.0))
         return checkpoints[-1] if checkpoints else None
 
     def _found_checkpoint(self, which: str) -> Checkpoint:
-        if which not in ("best", "last"):
+        if which not in (CheckpointKind.BEST, CheckpointKind.LAST):
             raise ModelError(f"`{which}`: expected `best` or `last`")
-        checkpoint = self._checkpoint(which) or (self._checkpoint("last") if which == "best" else None)
+        checkpoint = self._checkpoint(which)
+        if checkpoint is None and which == CheckpointKind.BEST:
+            checkpoint = self._checkpoint(CheckpointKind.LAST)
         if checkpoint is None:
             raise RunStateError(f"`{self.ref}` has no checkpoint; it is {self.status}")
         return checkpoint
@@ -86,7 +89,7 @@ class TrainedRun(RecordedRun):
         from jupyter_train.training.checkpoints.weights import detached_copy, wrap_for_weights
 
         if into is not None:
-            return wrap_for_weights(into, self._weights("best"))
+            return wrap_for_weights(into, self._weights(CheckpointKind.BEST))
         if self._module is None:
             raise ModelError(
                 f"this kernel did not train `{self.ref}`; build the model and give it: `run.model(MyModel(...))`"

@@ -11,6 +11,7 @@ from jupyter_train.config import Option, options_by_name, tune_options_by_name
 from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import ArgumentUse, Completion, python_name
 from jupyter_train.config.retrain import retrain_options
+from jupyter_train.events import RunKind
 from jupyter_train.magics.name_completion import names_for
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
@@ -152,7 +153,7 @@ def metric_names() -> list[str]:
 
     try:
         logged = [
-            n for record in open_store().list_runs(limit=20, kind="train") for n in record.summary.get("last", {})
+            n for record in open_store().list_runs(limit=20, kind=RunKind.TRAIN) for n in record.summary.get("last", {})
         ]
     except StoreError:
         logged = []

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from jupyter_train.run import NOT_OPTIONS, PARTS, RunRecord, RunStatus
+from jupyter_train.events import PARTS, EventKind
+from jupyter_train.run import NOT_OPTIONS, RunRecord, RunStatus
 from jupyter_train.store import MetricReader, RunFolder, Store, open_store
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.redacted_output import mask_own_output
@@ -84,7 +85,8 @@ class Follower:
 
     def follow(self) -> None:
         """Sends new rows every second until the run has ended."""
-        self._report(f"{self._mirror.label}: {self._mirror.start(self._mirrored_run())}")
+        place = self._mirror.start(self._mirrored_run())
+        self._report(f"{self._mirror.label}: {place}", place=place)
         while True:
             record = self._store.get(self._record.key)
             status = self._store.status_of(record)
@@ -126,8 +128,9 @@ class Follower:
         name = f"best/{best['metric']}" if best else ""
         return {name: best["value"]} if best and name not in self._cursor else {}  # the user may log a series so named
 
-    def _report(self, text: str) -> None:
-        self._store.add_events(self._record.key, [Event(time.time(), None, "mirror", text, {})])
+    def _report(self, text: str, **data: str) -> None:
+        facts = {"mirror": self._mirror.label, **data}
+        self._store.add_events(self._record.key, [Event(time.time(), None, EventKind.MIRROR, text, facts)])
 
 
 def rows_of(new_points: Mapping[str, list[Point]], is_last: bool) -> list[MirroredRow]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_train.events import EventKind
 from jupyter_train.store.environment_variables import variables
 from jupyter_train.store.paths import STORE_VARIABLE
 from jupyter_train.store.private_files import open_to_append
@@ -38,4 +39,4 @@ def start_mirror(kind: str, store_url: str, run: str, option: str | bool, writer
                 umask=0o077,
             )
     except OSError as err:
-        writer.event("mirror", f"{kind}: not started ({err.strerror}); training continues")
+        writer.event(EventKind.MIRROR, f"{kind}: not started ({err.strerror}); training continues")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jupyter_train.events import RunKind
 from jupyter_train.exceptions import StoreError
 from jupyter_train.execution.environment import git_state
 from jupyter_train.notebook.output import is_url
@@ -70,7 +71,7 @@ class NotebookExecution:
         location = notebook if is_url(notebook) else str(path.absolute())
         record = store.create_run(
             path.stem,
-            kind="retrain",
+            kind=RunKind.RETRAIN,
             notebook=location,
             config={"notebook": notebook, "parameters": parameters, "git": git_state(path.absolute().parent)},
         )

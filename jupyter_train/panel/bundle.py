@@ -11,17 +11,18 @@ from jupyter_train.panel.snapshot import packed
 from jupyter_train.panel.status import notices, progress_text, progress_words, series_of, status_words, tags_text
 from jupyter_train.panel.svg import svg
 from jupyter_train.panel.trials import trials_html, trials_text
+from jupyter_train.run import RunStatus
 from jupyter_train.store.text_columns import without_codes
 
 MIME_TYPE = "application/vnd.jupyter-train.run+json"
 _DOTS = {
-    "running": "#3b82f6",
-    "finished": "#2da44e",
-    "stopped": "#7d8590",
-    "failed": "#d1444c",
-    "lost": "#d1444c",
-    "paused": "#e08700",
-    "queued": "#7d8590",
+    RunStatus.RUNNING: "#3b82f6",
+    RunStatus.FINISHED: "#2da44e",
+    RunStatus.STOPPED: "#7d8590",
+    RunStatus.FAILED: "#d1444c",
+    RunStatus.LOST: "#d1444c",
+    RunStatus.PAUSED: "#e08700",
+    RunStatus.QUEUED: "#7d8590",
 }
 _NOTICE = {"error": "#d1444c", "warning": "#b07503", "note": "#7d8590"}
 _GREY = "color:#7d8590"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.events import EventKind
 from jupyter_train.store import RunFolder
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 _MAX_EVENTS = 200
 _MAX_LOG_BYTES = 16_384
 _MAX_NOTE_LETTERS = 10_000
-_MIRRORED = "W&B: "
 NOTE_RULE = f"a text of at most {_MAX_NOTE_LETTERS:,} letters"
 
 
@@ -41,8 +41,8 @@ def details(store: Store, key: str) -> dict[str, Any]:
 
 def _links(record: RunRecord, events: list[Event]) -> list[dict[str, str]]:
     """Each with `name` and `text`, and with `url` where a browser can go there."""
-    mirrored = next((event.text for event in reversed(events) if event.text.startswith(_MIRRORED)), "")
-    place = mirrored.removeprefix(_MIRRORED)
+    places = [str(event.data["place"]) for event in events if event.kind == EventKind.MIRROR and "place" in event.data]
+    place = places[-1] if places else ""
     found = [
         {"name": "notebook", "text": record.notebook},
         {"name": "folder", "text": record.folder},

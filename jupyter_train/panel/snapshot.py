@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS
+from jupyter_train.events import START_EVENTS, EventKind, RunKind, TrialStatus
 from jupyter_train.exceptions import DamagedError, StoreError, UntrustedError
 from jupyter_train.panel import curves
 from jupyter_train.panel.format import duration_text, rounded
@@ -19,7 +20,6 @@ from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.metrics.reader import SPREAD
 from jupyter_train.store.paths import host_name
 from jupyter_train.store.private_files import open_to_read
-from jupyter_train.store.replay_check import KINDS
 from jupyter_train.store.run_lock import LEASE_S, silence_s
 from jupyter_train.store.takeover import never_began_message
 
@@ -42,27 +42,7 @@ _MAX_MARKS = 24
 _MAX_THUMBNAILS = 4
 _THUMBNAIL_PIXELS = 128
 _THUMBNAIL_BYTES = 6_000
-_SHOWN_EVENTS = frozenset(
-    {
-        "command",
-        "nan",
-        "refused",
-        "warning",
-        "continues",
-        "early_stop",
-        "best",
-        "checkpoint",
-        "strided",
-        "recovered",
-        "mirror",
-        "initial_state",
-        "order",
-        "resumed",
-        "forked",
-        "found",
-        "trial failed",
-    }
-) | frozenset(KINDS)
+_SHOWN_EVENTS = frozenset(kind for kind in EventKind if kind.is_shown)
 
 
 def snapshot(store: Store, key: str, kernel: str = "") -> dict[str, Any]:
@@ -87,7 +67,7 @@ def outline(store: Store, key: str, kernel: str = "") -> tuple[RunRecord, dict[s
     """
     record = store.get(key)
     base = {**_base(store, record, kernel), _PARENT: _parent(store, record)}
-    return record, base | ({_IS_STUDY: True} if record.kind == "tune" else {})
+    return record, base | ({_IS_STUDY: True} if record.kind == RunKind.TUNE else {})
 
 
 def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MAX_BUCKETS) -> dict[str, Any]:
@@ -111,12 +91,13 @@ def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MAX_BUC
 
 
 def _study(record: RunRecord, status: RunStatus) -> dict[str, Any] | None:
-    """The trials. Those a stop or a kill broke off run no longer: they wait for the study to go on."""
+    """The trials. Those a stop or a kill interrupted wait for the study to be resumed."""
     found = RunFolder(record.folder).read_study()
     if found is None or status.is_live:
         return found
-    curves_now = [curve | {"state": curve["state"].replace("r", "w")} for curve in found["curves"]]
-    return found | {"states": found["states"].replace("r", "w"), "curves": curves_now}
+    running, waiting = TrialStatus.RUNNING.letter, TrialStatus.WAITING.letter
+    curves_now = [curve | {"state": curve["state"].replace(running, waiting)} for curve in found["curves"]]
+    return found | {"states": found["states"].replace(running, waiting), "curves": curves_now}
 
 
 def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
@@ -139,7 +120,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
         "note": _cut(record.note, 300),
         "events": [
             {"step": event.step, "kind": event.kind, "text": _cut(event.text, 240)}
-            | ({"metric": _cut(str(event.data.get("metric")), 80)} if event.kind == "nan" else {})
+            | ({"metric": _cut(str(event.data.get("metric")), 80)} if event.kind == EventKind.NON_FINITE else {})
             for event in events[-_MAX_EVENTS:]
         ],
         "marks": [{"step": event.step, "label": _mark(event)} for event in events if _mark(event)][-_MAX_MARKS:],
@@ -149,7 +130,7 @@ def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
 def _ref(store: Store, record: RunRecord) -> str:
     """What people type for it; a trial is `digits-k3f9/17`, while its study is there."""
     number = record.config.get("trial")
-    if record.kind != "trial" or number is None or record.parent is None:
+    if record.kind != RunKind.TRIAL or number is None or record.parent is None:
         return record.ref
     try:
         return f"{store.get(record.parent).ref}/{number}"
@@ -159,10 +140,10 @@ def _ref(store: Store, record: RunRecord) -> str:
 
 def _mark(event: Event) -> str:
     """What stands beside a line in the charts: a command, or where an attempt began; empty where none is drawn."""
-    if event.kind in ("resumed", "forked"):
+    if event.kind in START_EVENTS:
         return event.kind if event.step else ""
     verb = VERBS.get(str(event.data.get("verb")))
-    return verb.mark if event.kind == "command" and verb is not None and event.step is not None else ""
+    return verb.mark if event.kind == EventKind.COMMAND and verb is not None and event.step is not None else ""
 
 
 def _message(record: RunRecord, status: RunStatus) -> str:

@@ -6,13 +6,14 @@ import enum
 import time
 from typing import Any, NamedTuple
 
+from jupyter_train.events import EventKind, TrialStatus
 from jupyter_train.panel.format import duration_text, value_text
 from jupyter_train.run import RunStatus
 
 _MAX_EVENTS = 6
-_WARNINGS = ("nan", "warning", "checkpoint", "refused", "diverged")
+_WARNINGS = frozenset(kind for kind in EventKind if kind.is_warning)
 #: Statuses in which a panel still moves.
-LIVE_STATUSES = ("queued", "running", "paused")
+LIVE_STATUSES = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSED)
 
 
 class PartKind(enum.StrEnum):
@@ -69,7 +70,7 @@ def progress_words(snapshot: dict[str, Any]) -> list[StatusPart]:
         trials = _of(progress["trial"], progress.get("trials"))
         words.append(StatusPart(progress.get("unit") or "trials", trials, PartKind.TRIALS))
         counts = progress.get("counts") or {}
-        shown = [name for name in ("pruned", "fail") if counts.get(name)]
+        shown = [name for name in (TrialStatus.PRUNED, TrialStatus.FAIL) if counts.get(name)]
         words += [StatusPart(name, str(counts[name]), PartKind.COUNT) for name in shown]
     if progress.get("epoch") is not None:
         words.append(StatusPart("", _epochs_text(progress["epoch"], progress.get("epochs")), PartKind.EPOCHS))
@@ -121,7 +122,7 @@ def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     if is_saved and status in LIVE_STATUSES:
         return f"was {status} at {time.strftime('%Y-%m-%d %H:%M %Z', time.localtime(snapshot['as_of']))}"
     stage = (snapshot.get("progress") or {}).get("stage")
-    if status == "running" and stage in ("validating", "checking", "starting"):
+    if status == RunStatus.RUNNING and stage in ("validating", "checking", "starting"):
         return {"checking": "checking validation"}.get(stage, str(stage))
     return ended_words(status, snapshot.get("ended_with", ""))
 
@@ -155,7 +156,7 @@ def notices(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _tone_of_message(snapshot: dict[str, Any]) -> str:
-    if snapshot["status"] in ("failed", "lost"):
+    if snapshot["status"] in (RunStatus.FAILED, RunStatus.LOST):
         return "error"
     return "warning" if snapshot.get("ended_with") else "note"
 
@@ -163,12 +164,12 @@ def _tone_of_message(snapshot: dict[str, Any]) -> str:
 def _worth_a_line(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
     """Commands stand as marks in the charts, of which only the newest is also said; a message may say it already."""
     events, message = snapshot.get("events", []), snapshot.get("message", "")
-    newest = next((event for event in reversed(events) if event["kind"] == "command"), None)
+    newest = next((event for event in reversed(events) if event["kind"] == EventKind.COMMAND), None)
     return [
         event
         for event in events
-        if (event["kind"] != "command" or event is newest)
-        and not (event["kind"] == "nan" and f"`{event.get('metric')}`" in message)
+        if (event["kind"] != EventKind.COMMAND or event is newest)
+        and not (event["kind"] == EventKind.NON_FINITE and f"`{event.get('metric')}`" in message)
     ]
 
 

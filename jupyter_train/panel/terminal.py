@@ -18,6 +18,7 @@ from jupyter_train.panel.status import (
     status_words,
     tags_text,
 )
+from jupyter_train.run import RunStatus
 from jupyter_train.store.text_columns import without_codes
 
 _BETWEEN = "  "
@@ -113,7 +114,7 @@ def _fields(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     first = next((name for name, _ in newest if best is not None and name == best["metric"]), "")
     first = first or (newest[0][0] if newest else "")
     newest.sort(key=lambda pair: pair[0] != first)
-    fields = [("ref", str(snapshot["ref"])), ("rest" if status == "running" else "status", status)]
+    fields = [("ref", str(snapshot["ref"])), ("rest" if status == RunStatus.RUNNING else "status", status)]
     share = progress.get("step", 0) / progress["steps"] if progress.get("steps") else None
     if share is not None:
         fields.append(("bar", "▕" + ("█" * round(12 * min(1.0, share))).ljust(12, "·") + "▏"))

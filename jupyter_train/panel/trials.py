@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from jupyter_train.events import TrialStatus
 from jupyter_train.panel.format import value_text
 
 _MAX_ROWS = 10
@@ -46,7 +47,8 @@ def _table(study: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     params = [(one["name"], one["labels"], _numbers(one["values"])) for one in study["params"]]
     sign = 1 if study["objectives"][0]["mode"] == "min" else -1
     first = values[0]
-    places = [place for place, state in enumerate(study["states"]) if state == "c" and first[place] is not None]
+    complete = TrialStatus.COMPLETE.letter
+    places = [place for place, letter in enumerate(study["states"]) if letter == complete and first[place] is not None]
     places.sort(key=lambda place: (sign * (first[place] or 0.0), place))
     head = ["trial", *(one["metric"] for one in study["objectives"]), *(name for name, _, _ in params)]
     rows = []

@@ -20,7 +20,15 @@ _KINDS = {name: kinds_of(hint) for name, hint in typing.get_type_hints(RunRecord
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """Something that happened to a run, with the step at which it did."""
+    """Something that happened to a run, with the step at which it did.
+
+    Attributes:
+        at: Unix time.
+        step: None where it belongs to no step.
+        kind: One of `EventKind`; another text where a later release wrote it.
+        text: What a person reads.
+        data: The facts in it: see `EventKind`.
+    """
 
     at: float
     step: int | None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jupyter_train.events import Verdict
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
+from jupyter_train.store.records import Event
 from jupyter_train.store.text_columns import listed
 
-#: The kinds of events that report a verdict.
-KINDS = ("verified", "not verified", "diverged")
 #: A message lists at most so many names.
 _MAX_NAMES = 4
 
@@ -87,46 +88,63 @@ class Comparison:
         return sum(count for name, count in self.compared.items() if name != WEIGHTS)
 
 
+def verdict_of(comparison: Comparison) -> Verdict:
+    """The verdict so far."""
+    if comparison.different:
+        return Verdict.DIVERGED
+    if comparison.missing or not comparison.compared:
+        return Verdict.NOT_VERIFIED
+    if not comparison.evidence & comparison.compared.keys():
+        return Verdict.NOT_VERIFIED_SO_FAR if comparison.left else Verdict.NOT_VERIFIED
+    return Verdict.EXACT_SO_FAR if comparison.left else Verdict.EXACT
+
+
 def verdict_message(comparison: Comparison) -> str:
     """The verdict and its reason, as one sentence."""
-    if comparison.different:
-        return _divergence_message(comparison.different)
-    if comparison.missing:
-        return _missing_message(comparison.missing)
-    if not comparison.compared:
-        if not comparison.total:
-            return "not verified: nothing had been recorded after the checkpoint"
-        ending = "has come again yet" if comparison.left else "came again"
-        return f"not verified: nothing that had been recorded after the checkpoint {ending}"
-    if not comparison.evidence & comparison.compared.keys():
-        return _no_evidence_message(comparison)
-    if comparison.left:
-        return f"exact so far: {comparison.values:,} of {comparison.total:,} values, up to step {comparison.reached:,}"
-    if not comparison.values:
-        return f"verified exact: the weights up to step {comparison.reached:,} are the same, bit for bit"
-    values = "1 value" if comparison.values == 1 else f"{comparison.values:,} values"
-    are = "is" if comparison.values == 1 else "are"
-    return f"verified exact: {values} up to step {comparison.reached:,} {are} the same, bit for bit"
+    verdict = verdict_of(comparison)
+    if verdict is Verdict.DIVERGED:
+        return f"diverged at step {min(comparison.different.values()):,}: {_differing_values(comparison.different)}"
+    if verdict is Verdict.EXACT_SO_FAR:
+        reason = f"{comparison.values:,} of {comparison.total:,} values, up to step {comparison.reached:,}"
+    elif verdict is Verdict.EXACT:
+        reason = _equal_values(comparison)
+    else:
+        reason = _lack_of_evidence(comparison)
+    return f"{verdict}: {reason}"
 
 
-def _divergence_message(different: Mapping[str, int]) -> str:
-    first, step = min(different.items(), key=lambda item: item[1])
+def _differing_values(different: Mapping[str, int]) -> str:
+    first = min(different, key=lambda name: different[name])
     differ = "differ" if len(different) > 1 or first == WEIGHTS else "differs"
-    words = f"diverged at step {step:,}: {_list_names(different)} {differ} from what was recorded before"
+    words = f"{_list_names(different)} {differ} from what was recorded before"
     return f"{words} (first {_display_name(first)})" if len(different) > 1 else words
 
 
-def _missing_message(missing: Mapping[str, int]) -> str:
+def _equal_values(comparison: Comparison) -> str:
+    values = "1 value" if comparison.values == 1 else f"{comparison.values:,} values"
+    what = values if comparison.values else "the weights"
+    are = "is" if comparison.values == 1 else "are"
+    return f"{what} up to step {comparison.reached:,} {are} the same, bit for bit"
+
+
+def _lack_of_evidence(comparison: Comparison) -> str:
+    """Why nothing is verified: values did not come again, or what came says nothing about the weights."""
+    if comparison.missing:
+        return _missing_values(comparison.missing)
+    if comparison.compared:
+        says = "was compared, which says" if len(comparison.compared) == 1 else "were compared, which say"
+        return f"only {_list_names(comparison.compared)} {says} nothing about the weights"
+    if not comparison.total:
+        return "nothing had been recorded after the checkpoint"
+    ending = "has come again yet" if comparison.left else "came again"
+    return f"nothing that had been recorded after the checkpoint {ending}"
+
+
+def _missing_values(missing: Mapping[str, int]) -> str:
     listed = [f"{_display_name(name)} of step {step:,}" for name, step in list(missing.items())[:_MAX_NAMES]]
     more = f" and {len(missing) - _MAX_NAMES} more series" if len(missing) > _MAX_NAMES else ""
     were = "was" if len(missing) == 1 else "were"
-    return f"not verified: {', '.join(listed)}{more} {were} recorded before and did not come again"
-
-
-def _no_evidence_message(comparison: Comparison) -> str:
-    verdict = "not verified so far" if comparison.left else "not verified"
-    says = "was compared, which says" if len(comparison.compared) == 1 else "were compared, which say"
-    return f"{verdict}: only {_list_names(comparison.compared)} {says} nothing about the weights"
+    return f"{', '.join(listed)}{more} {were} recorded before and did not come again"
 
 
 def _list_names(names: Mapping[str, int]) -> str:
@@ -228,31 +246,31 @@ class ReplayCheck:
         """The step at which it diverged, else the newest compared step."""
         return min(self._comparison.different.values(), default=self._comparison.reached)
 
-    def kind_to_report(self) -> str:
-        """The kind of event to report now, once an attempt; empty where there is nothing to report."""
+    def take_report(self) -> bool:
+        """Whether the verdict is to be reported now: once an attempt, when it is over or has diverged."""
         if self._is_reported or not (self.is_different or self.is_over):
-            return ""
+            return False
         self._is_reported = True
-        return self.kind
+        return True
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict so far."""
+        self._comparison.left = self._left()
+        return verdict_of(self._comparison)
 
     @property
     def words(self) -> str:
-        """`verified exact`, `not verified` or `diverged at step n`, and the reason."""
-        self._comparison.left = self._left()
-        words = verdict_message(self._comparison)
-        if words.startswith("verified exact") and self.remarks:
+        """The verdict and its reason."""
+        verdict, words = self.verdict, verdict_message(self._comparison)
+        if verdict is Verdict.EXACT and self.remarks:
             return f"{words}; what follows may differ: {'; '.join(self.remarks)}"
-        return "; ".join([words, *self.remarks]) if words.startswith(("diverged", "not verified")) else words
+        return words if verdict is Verdict.EXACT_SO_FAR else "; ".join([words, *self.remarks])
 
-    @property
-    def kind(self) -> str:
-        """The kind of the event that reports the verdict: one of `KINDS`."""
-        return next((kind for kind in KINDS if self.words.startswith(kind)), "verified")  # so far, if it ends here
-
-    @property
-    def verdict(self) -> str:
-        """The verdict without its reason."""
-        return self.words.partition(":")[0]
+    def event(self) -> Event:
+        """The event that reports the verdict."""
+        data = {"attempt": self.attempt, "verdict": self.verdict.value, "words": self.words}
+        return Event(time.time(), self.step, self.verdict.event_kind, f"attempt {self.attempt} {self.words}", data)
 
 
 def _position(name: str, point: Point) -> float:

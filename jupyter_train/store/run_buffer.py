@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from jupyter_train.events import EventKind
 from jupyter_train.store.log_file import LogFile
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
@@ -46,7 +47,7 @@ class RunBuffer:
     ) -> None:
         self.folder = folder
         self.verification = verification
-        self.non_finite = NonFinite(lambda name, text, step: self.event("nan", text, step, metric=name))
+        self.non_finite = NonFinite(lambda name, text, step: self.event(EventKind.NON_FINITE, text, step, metric=name))
         self._rows = RowQueue(to_floats, self._warn, self.non_finite, verification)
         self._row = RunRow(store, key, attempt, folder, self._rows.last, self.non_finite)
         self._summary_is_new = False
@@ -67,7 +68,7 @@ class RunBuffer:
         return self._row.degraded
 
     def _warn(self, step: int, text: str) -> None:
-        self.event("warning", text, step)
+        self.event(EventKind.WARNING, text, step)
 
     def add(self, row: Row) -> None:
         """Appends metric values; they may be detached tensors."""
@@ -94,7 +95,7 @@ class RunBuffer:
         if self.verification is not None and stride > 1:
             self.verification.changes.strides |= {stride}
 
-    def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
+    def event(self, kind: EventKind, text: str, step: int | None = None, **data: Any) -> None:
         """Appends an event."""
         self._events.append(Event(time.time(), step, kind, text, data))
 

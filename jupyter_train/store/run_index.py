@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
+from jupyter_train.events import PARTS
 from jupyter_train.exceptions import DamagedError
-from jupyter_train.run import PARTS, RunStatus
+from jupyter_train.run import RunStatus
 from jupyter_train.store.readable_rows import ReadableRows, parse_json, read_row_by_row
 from jupyter_train.store.schema import runs
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_key, is_name, is_sound, is_time

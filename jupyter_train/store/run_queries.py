@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from jupyter_train.events import PARTS, EventKind
 from jupyter_train.exceptions import AmbiguousRunError, DamagedError, RunNotFoundError, did_you_mean
-from jupyter_train.run import PARTS, RunRecord, RunStatus, slug
+from jupyter_train.run import RunRecord, RunStatus, slug
 from jupyter_train.store import database, pending_end, run_lock
 from jupyter_train.store.paths import host_name
 from jupyter_train.store.private_files import is_foreign_file, other_writers
@@ -161,7 +162,7 @@ class RunQueries:
         found_events = read(self.reading, query, event_of)
         if found_events.unreadable:
             text = f"{found_events.unreadable} events of this run are damaged, and not shown"
-            found_events.append(Event(found_events[-1].at if found_events else 0.0, None, "warning", text, {}))
+            found_events.append(Event(found_events[-1].at if found_events else 0.0, None, EventKind.WARNING, text, {}))
         return found_events
 
     def status_of(self, record: RunRecord | RunIndexEntry) -> RunStatus:

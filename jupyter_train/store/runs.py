@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jupyter_train.events import PARTS, EventKind, RunKind
 from jupyter_train.exceptions import FencedError, RunNotFoundError, RunStateError, StoreError
-from jupyter_train.run import PARTS, RunRecord, RunStatus, check_transition, code_of, new_key, slug
+from jupyter_train.run import RunRecord, RunStatus, check_transition, code_of, new_key, slug
 from jupyter_train.store import database, pending_end, trust
 from jupyter_train.store.paths import check_room, host_name, runs_home, store_url, user_name
 from jupyter_train.store.records import FIELDS
@@ -36,8 +37,13 @@ def open_store(url: str = "") -> Store:
 class Store(RunQueries):
     """Reads and writes runs and events. Safe to use from several threads and processes."""
 
-    def create_run(self, name: str, **fields: Any) -> RunRecord:
+    def create_run(self, name: str, kind: RunKind = RunKind.TRAIN, **fields: Any) -> RunRecord:
         """Creates a QUEUED run and its folder; secrets in its fields are masked.
+
+        Args:
+            name: Becomes a slug, which a code follows.
+            kind: What the run is.
+            **fields: Further fields of `RunRecord`.
 
         Raises:
             StoreError: The folder cannot be created, or the disk is full.
@@ -48,6 +54,7 @@ class Store(RunQueries):
         record = RunRecord(
             key=key,
             name=slug(mask(name)),
+            kind=kind,
             code="",
             user=user_name(),
             host=host_name(),
@@ -196,7 +203,7 @@ class Store(RunQueries):
 
     def adopt(self, key: str, hashes: Mapping[str, str], text: str) -> None:
         """Replaces all hashes of a run's folder and adds a `trusted` event."""
-        event = {"run": key, "at": time.time(), "step": None, "kind": "trusted", "text": text, "data": {}}
+        event = {"run": key, "at": time.time(), "step": None, "kind": EventKind.TRUSTED, "text": text, "data": {}}
         with self.engine.begin() as connection:
             connection.execute(anchors.delete().where(anchors.c.run == key))
             connection.execute(anchors.insert(), _anchor_rows(key, hashes))
@@ -223,7 +230,13 @@ class Store(RunQueries):
                 raise RunStateError(f"`{seen.ref}` has just finished")
             now = time.time()
             if status.is_live:
-                lost = {"step": None, "kind": "lost", "data": {"attempt": seen.attempt}, "at": now, "run": seen.key}
+                lost = {
+                    "step": None,
+                    "kind": EventKind.LOST,
+                    "data": {"attempt": seen.attempt},
+                    "at": now,
+                    "run": seen.key,
+                }
                 lost["text"] = f"attempt {seen.attempt} was lost: its process is gone, or no longer answers"
                 connection.execute(events.insert(), [lost])
             else:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_train.events import RunKind, magic_of
 from jupyter_train.exceptions import RunStateError, UntrustedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import trust
@@ -115,7 +116,7 @@ def check_can_resume(store: Store, record: RunRecord, lease_s: float = LEASE_S, 
         RunStateError: Another process trains it or is about to, or it is another user's.
     """
     store.check_owner(record)
-    if record.kind == "fold" and not is_part:
+    if record.kind == RunKind.FOLD and not is_part:
         parent = store.get(record.parent).ref if record.parent else "the run that it is a part of"
         raise RunStateError(f"`{record.ref}` is one of several fits, which resume together: resume `{parent}`")
     if record.status is RunStatus.QUEUED and store.status_of(record) is RunStatus.QUEUED:
@@ -128,8 +129,10 @@ def never_began_message(record: RunRecord) -> str:
     if record.payload:
         advice = f"`%runs resume {record.ref}` starts it again"
     else:
-        typed, verb = record.config.get("expressions", {}), "%tune" if record.kind == "tune" else "%train"
-        line = f"{verb} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --resume {record.ref}"
+        typed = record.config.get("expressions", {})
+        line = (
+            f"{magic_of(record.kind)} {typed.get('model', 'MODEL')} {typed.get('data', 'DATA')} --resume {record.ref}"
+        )
         advice = f"`{line}` begins it, `%runs rm {record.ref}` removes it"
     return f"its process is gone, and it had not begun; {advice}"
 

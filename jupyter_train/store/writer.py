@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import FencedError, RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import adopt, run_lock
@@ -114,17 +115,16 @@ class RunWriter(RunBuffer):
 
     def _report_verdict(self, verification: ReplayCheck) -> None:
         verification.is_new = False
-        message = verification.words
         self.summary(
             resume={
                 "attempt": verification.attempt,
                 "from_step": verification.from_step,
-                "verdict": verification.verdict,
-                "words": message,
+                "verdict": verification.verdict.value,
+                "words": verification.words,
             }
         )
-        if kind := verification.kind_to_report():
-            self.event(kind, f"attempt {verification.attempt} {message}", verification.step)
+        if verification.take_report():
+            self._events.append(verification.event())
 
     def _commit(self) -> None:
         self._commit_rows()
@@ -184,7 +184,7 @@ class RunWriter(RunBuffer):
     def _clear_degraded(self) -> None:
         if self.degraded:
             self._row.clear_degraded()
-            self.event("recovered", "recording caught up; nothing was lost")
+            self.event(EventKind.RECOVERED, "recording caught up; nothing was lost")
 
     def close(self, status: RunStatus, message: str = "") -> bool:
         """Writes the rest and the final status; True when all of it is on disk.

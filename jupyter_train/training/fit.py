@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import DataError, JupyterTrainError, TrainingInterrupted
 from jupyter_train.run import RunStatus
 from jupyter_train.store.command_channel import CommandChannel
@@ -60,7 +61,7 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
         _watch(checkpoint, commands, context.observer)
 
     def tell(text: str) -> None:
-        writer.event("warning", text)
+        writer.event(EventKind.WARNING, text)
 
     single_rows = SingleRowBatches(source.uses_batch_size)
     with capture_lightning_output(writer.log, tell):
@@ -128,7 +129,7 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
         _put_in_order(patches, context, checkpoint)
     else:
         text = "this pytorch-lightning is newer than what was tested: its own loop trains, a resume may not be exact"
-        writer.event("warning", text)
+        writer.event(EventKind.WARNING, text)
     # first, so that it sees an Interrupt before anything else spends time on the batch
     pace.callbacks.insert(0, recorder)
     return patches
@@ -158,7 +159,7 @@ def _tell_engine(reason: str | None, trainer: pl.Trainer, context: FitContext) -
     if reason is None and context.is_trial:
         return  # one of many
     text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
-    context.writer.event("engine", text, trainer.global_step)
+    context.writer.event(EventKind.ENGINE, text, trainer.global_step)
 
 
 def _tell_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
@@ -167,7 +168,7 @@ def _tell_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
 
 
 def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
-    writer.event("order", f"{line}; a resumed run may differ", step)
+    writer.event(EventKind.ORDER, f"{line}; a resumed run may differ", step)
 
 
 def _train(
@@ -243,12 +244,12 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, result: RunResult, w
     try:
         checkpoint.finish(trainer)
     except Exception as err:  # noqa: BLE001  a checkpoint that cannot be made must not hide how the run ended
-        writer.event("checkpoint", f"no last checkpoint: {error_summary(err)}")
+        writer.event(EventKind.CHECKPOINT, f"no last checkpoint: {error_summary(err)}")
         writer.log(traceback.format_exc())
     if result.status is not RunStatus.FINISHED:
         how = "failed" if result.status is RunStatus.FAILED else "ended"
         if repeated := checkpoint.describe_repeated(trainer, how):
-            writer.event("checkpoint", repeated, trainer.global_step)
+            writer.event(EventKind.CHECKPOINT, repeated, trainer.global_step)
     if result.status is RunStatus.FAILED and result.error is not None:
         writer.log("".join(traceback.format_exception(result.error)))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_train.config import TuneConfig, search_methods
 from jupyter_train.config.commands import VERBS, Command
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import CommandRefusedError, JupyterTrainError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunWriter
@@ -69,10 +70,10 @@ class StudyCommands:
                 raise CommandRefusedError(f"a search takes {known}; {VERBS[command.verb].name} is for one trial")
             text = f"{work(**command.arguments)} after trial {done}"
         except JupyterTrainError as err:
-            self._writer.event("refused", str(err), done, verb=command.verb)
+            self._writer.event(EventKind.REFUSED, str(err), done, verb=command.verb)
             self._channel.answered(command, Answer(REFUSED, str(err), done))
             return
-        self._writer.event("command", text, done, verb=command.verb, arguments=command.arguments)
+        self._writer.event(EventKind.COMMAND, text, done, verb=command.verb, arguments=command.arguments)
         self._channel.answered(command, Answer(APPLIED, text, done))
 
     def _stop(self) -> str:

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from jupyter_train.config import TuneConfig, search_methods
 from jupyter_train.config.commands import Command
+from jupyter_train.events import EventKind, TrialStatus
 from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
 from jupyter_train.store import RunFolder, RunWriter, Store
@@ -104,7 +105,7 @@ class Scheduler:
         if is_over and not self._is_patience_reported:
             self._is_patience_reported = True
             text = f"none of the last {self._config.patience} complete trials was better (`--patience`)"
-            self._writer.event("found", text, done[-1].number)
+            self._writer.event(EventKind.FOUND, text, done[-1].number)
         return is_over
 
     @property
@@ -190,16 +191,16 @@ class Scheduler:
         self._apply_waiting()
         if ended.is_interrupted:
             self._interrupted()
-        if ended.is_interrupted or (self.is_stopped and result.state == "pruned"):
+        if ended.is_interrupted or (self.is_stopped and result.state == TrialStatus.PRUNED):
             self.storage.requeue(request.number)  # it was ended with the study, and begins again with it
             return
         self.storage.tell(request.number, result)
-        if result.state == "fail":
-            self._writer.event("trial failed", f"trial {request.number}: {result.message}", request.number)
+        if result.state == TrialStatus.FAIL:
+            self._writer.event(EventKind.TRIAL_FAILED, f"trial {request.number}: {result.message}", request.number)
             self.failed = self.failed or self._failures.add(ended)
         else:
             self._failures.clear()
-        if result.state == "complete":
+        if result.state == TrialStatus.COMPLETE:
             self._record(request, result.values or [])
             self._retention.add(result.run)
         self.record_progress(is_one_more=True)
@@ -257,7 +258,7 @@ class Scheduler:
 
     def warn(self, text: str) -> None:
         """Records a warning on the study's run."""
-        self._writer.event("warning", text)
+        self._writer.event(EventKind.WARNING, text)
 
     def confirmed(self, found: list[dict[str, Any]]) -> None:
         """Records the best trials' means over further seeds.
@@ -269,7 +270,7 @@ class Scheduler:
         if found:
             metric = self._config.objectives[0][0]
             words = ", ".join(f"trial {one['trial']} {one['mean']:.4g} ± {one['std']:.2g}" for one in found)
-            self._writer.event("found", f"{metric} over further seeds: {words}")
+            self._writer.event(EventKind.FOUND, f"{metric} over further seeds: {words}")
 
     def finish(self) -> None:
         """Ends the study: its snapshot stays as it is now. One in which no trial was completed has failed."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_train.config.search_space import difference
 from jupyter_train.config.tune_options import tune_options
+from jupyter_train.events import EventKind, RunKind
 from jupyter_train.exceptions import RunStateError, StudyError, TrainingInterrupted
 from jupyter_train.execution.notify import notify
 from jupyter_train.execution.run_spec import recorded_options
@@ -82,7 +83,7 @@ def create(store: Store, spec: SearchSpec) -> RunRecord:
     config = spec.plan.config
     return store.create_run(
         config.name or spec.plan.name,
-        kind="tune",
+        kind=RunKind.TUNE,
         notebook=spec.plan.notebook,
         note=config.note or "",
         parent=spec.parent,
@@ -132,7 +133,7 @@ def study_record(store: Store, word: str) -> RunRecord:
         RunNotFoundError: None is meant.
     """
     record = store.find(word)
-    if record.kind != "tune":
+    if record.kind != RunKind.TUNE:
         raise RunStateError(f"`{record.ref}` is no study but a run; `%train --resume {record.ref}` resumes it")
     return record
 
@@ -209,9 +210,9 @@ def _run(
     try:
         spec.observer.on_start(record, writer)
         for words in spec.remarks:
-            writer.event("found", words)
+            writer.event(EventKind.FOUND, words)
         for remark in _remarks(plan):
-            writer.event("warning", remark)
+            writer.event(EventKind.WARNING, remark)
         scheduler = Scheduler(store, plan.config, storage, folder, writer, channel, interrupt)
         if plan.config.parallel > 1:
             from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel

@@ -28,7 +28,7 @@ from jupyter_train.store import RunFolder
 from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.run_folder import write_atomically
 from jupyter_train.tuning.study_storage import StudyStorage
-from jupyter_train.tuning.trial_records import distributions_in, given, is_feasible
+from jupyter_train.tuning.trial_records import distributions_in, given, status_of
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -43,13 +43,6 @@ _UNSAID = object()
 #: Importance is computed when so many more trials are complete, and at the end.
 _IMPORTANCE_EVERY = 25
 _MIN_FOR_IMPORTANCE = 8
-_LETTERS = {
-    TrialState.COMPLETE: "c",
-    TrialState.PRUNED: "p",
-    TrialState.FAIL: "f",
-    TrialState.RUNNING: "r",
-    TrialState.WAITING: "w",
-}
 
 
 class StudySnapshot:
@@ -140,9 +133,7 @@ def outline(config: TuneConfig, storage: StudyStorage, weighed: Sequence[dict[st
 
 
 def _letter(trial: FrozenTrial) -> str:
-    """What became of a trial."""
-    is_infeasible = trial.state is TrialState.COMPLETE and not is_feasible(trial)
-    return "i" if is_infeasible else _LETTERS[trial.state]
+    return status_of(trial).letter
 
 
 def _names(trials: Sequence[FrozenTrial], weighed: Sequence[dict[str, Any]]) -> dict[str, BaseDistribution]:

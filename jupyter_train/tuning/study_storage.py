@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config import TuneConfig
 from jupyter_train.config.search_space import Fixed, Range, optuna_choice, parse
+from jupyter_train.events import TrialStatus
 from jupyter_train.exceptions import StudyError
 from jupyter_train.store.redaction import mask
 from jupyter_train.tuning.journal import Journal
@@ -139,7 +140,7 @@ class StudyStorage:
         for trial in self.trials(TrialState.RUNNING):
             tries = trial.user_attrs.get("tries", 1) + 1
             if tries > _MAX_TRIES or trial.params.keys() != self._wanted(trial).keys():
-                self.tell(trial.number, TrialResult("fail", message="broken off twice"))
+                self.tell(trial.number, TrialResult(TrialStatus.FAIL, message="broken off twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
             found.append(TrialRequest(trial.number, self._values_again(trial)))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_train.events import RunKind, TrialStatus
 from jupyter_train.exceptions import JupyterTrainError, OptionError, TrainingInterrupted
 from jupyter_train.execution import launcher
 from jupyter_train.execution.run_spec import RunSpec
@@ -106,12 +107,16 @@ def run_trial(
             return _late(observer.run or _failed_run(store, plan, request, err, deadline.words), deadline)
         if isinstance(err, AbortTraining):
             raise
-        return TrialEnd(TrialResult("fail", run=observer.run.key if observer.run else ""), is_interrupted=True)
+        return TrialEnd(
+            TrialResult(TrialStatus.FAIL, run=observer.run.key if observer.run else ""), is_interrupted=True
+        )
     except Exception as err:  # noqa: BLE001  the user's model or data could not be made: this trial's result
         is_ours = isinstance(err, JupyterTrainError)
         message = one_line(str(err), 500) if is_ours else error_summary(err)
         run = observer.run or _failed_run(store, plan, request, err, message)
-        return TrialEnd(TrialResult("fail", run=run.key, message=message), isinstance(err, OptionError), kind_of(err))
+        return TrialEnd(
+            TrialResult(TrialStatus.FAIL, run=run.key, message=message), isinstance(err, OptionError), kind_of(err)
+        )
     if deadline.words and result.recorded.status is not RunStatus.FINISHED:
         return _late(result.recorded, deadline)
     duration_s = result.recorded.duration_s or time.monotonic() - began
@@ -141,7 +146,7 @@ def _recorded(request: TrialRequest) -> dict[str, Any]:
 
 def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, pruned: str) -> TrialEnd:
     run, error = result.recorded, result.error
-    trial = TrialResult("fail", run=run.key, message=run.message, duration_s=duration_s)
+    trial = TrialResult(TrialStatus.FAIL, run=run.key, message=run.message, duration_s=duration_s)
     if isinstance(error, TrainingInterrupted):
         return TrialEnd(trial, is_interrupted=True)
     if run.status is RunStatus.FINISHED:
@@ -151,7 +156,7 @@ def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, 
             return TrialEnd(trial)  # `--on-nan stop`
         if isinstance(error, SystemExit):
             return TrialEnd(trial, kind=kind_of(error))
-        trial.state = "pruned"
+        trial.state = TrialStatus.PRUNED
         trial.message = pruned or "stopped by hand"
         return TrialEnd(trial)
     kind = kind_of(error) if error is not None else ""
@@ -160,7 +165,7 @@ def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, 
 
 def _late(record: RunRecord, deadline: TrialTimeout) -> TrialEnd:
     """A trial that took longer than it may; that several do says nothing of the others."""
-    told = TrialResult("fail", run=record.key, message=deadline.words, duration_s=record.duration_s or 0.0)
+    told = TrialResult(TrialStatus.FAIL, run=record.key, message=deadline.words, duration_s=record.duration_s or 0.0)
     return TrialEnd(told, is_late=True)
 
 
@@ -184,7 +189,7 @@ def _finished(store: Store, plan: TrialSpec, record: RunRecord, told: TrialResul
         if math.isnan(found[metric]):
             told.message = f"`{metric}` is NaN"
             return TrialEnd(told)
-    told.state, told.values, told.message = "complete", [found[metric] for metric in metrics], ""
+    told.state, told.values, told.message = TrialStatus.COMPLETE, [found[metric] for metric in metrics], ""
     if best := record.summary.get("best"):
         told.notes = {"epoch": best["epoch"]}
     return TrialEnd(told)
@@ -193,7 +198,7 @@ def _finished(store: Store, plan: TrialSpec, record: RunRecord, told: TrialResul
 def _failed_run(store: Store, plan: TrialSpec, request: TrialRequest, err: BaseException, message: str) -> RunRecord:
     """A run for a trial that failed before it had one, with its traceback in the log."""
     config = _recorded(request)
-    record = store.create_run(plan.name, kind="trial", config=config, parent=plan.study, notebook=plan.notebook)
+    record = store.create_run(plan.name, kind=RunKind.TRIAL, config=config, parent=plan.study, notebook=plan.notebook)
     log = LogFile(RunFolder(record.folder))
     log.append("".join(traceback.format_exception(err)))
     log.flush()

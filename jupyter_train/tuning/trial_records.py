@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from jupyter_train.config.search_space import Choices, Space
+from jupyter_train.events import TrialStatus
 
 #: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
 BY_HAND = "fixed_params"
@@ -35,19 +36,25 @@ class TrialResult:
     """How a trial ended.
 
     Attributes:
-        state: `complete`, `pruned` or `fail`.
+        state: COMPLETE, PRUNED or FAIL.
         values: One for each objective; None where there is none.
         run: Key of its run.
         message: Why it failed, or where it was pruned.
         duration_s: From its first row to its last.
     """
 
-    state: str
+    state: TrialStatus
     values: list[float] | None = None
     run: str = ""
     message: str = ""
     duration_s: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+
+
+def status_of(trial: FrozenTrial) -> TrialStatus:
+    """Where a trial stands: Optuna's state, or INFEASIBLE where a constraint does not hold."""
+    status = TrialStatus(trial.state.name.lower())
+    return TrialStatus.INFEASIBLE if status is TrialStatus.COMPLETE and not is_feasible(trial) else status
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

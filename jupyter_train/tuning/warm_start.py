@@ -10,6 +10,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from jupyter_train.config import TuneConfig
+from jupyter_train.events import RunKind
 from jupyter_train.exceptions import StudyError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store, trust
@@ -51,7 +52,7 @@ def earlier_trials(store: Store, config: TuneConfig) -> tuple[list[FrozenTrial],
 
 
 def _taken(store: Store, record: RunRecord, config: TuneConfig) -> tuple[int, list[FrozenTrial]]:
-    if record.kind != "tune":
+    if record.kind != RunKind.TUNE:
         raise StudyError(f"`--warm-start {record.ref}`: it is no study but a run")
     objectives = [tuple(one) for one in record.config.get("objectives", [])]
     if objectives != config.objectives:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_train.events import VERDICT_EVENTS
 from jupyter_train.handle import Run
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.run import RunStatus
@@ -11,7 +12,6 @@ from jupyter_train.store import MetricReader, RunFolder, RunWriter
 from jupyter_train.store.metrics.blocks import Point
 from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.replay_check import (
-    KINDS,
     AttemptDifferences,
     Comparison,
     MissingValue,
@@ -167,7 +167,7 @@ def test_a_divergence_is_one_event_and_the_series_that_follow_are_named_in_the_s
     verification = ReplayCheck(2, 0, {name: points(1, 2) for name in names})
     rows = [Row(step, 0.0, 0.0, [(name, 0.25)]) for step in (1, 2) for name in names]
     record = recorded(store, verification, *rows)
-    events = [event for event in store.events_of(record.key) if event.kind in KINDS]
+    events = [event for event in store.events_of(record.key) if event.kind in VERDICT_EVENTS]
     assert [(event.kind, event.step) for event in events] == [("diverged", 1)]
     assert events[0].text == "attempt 2 diverged at step 1: `loss` differs from what was recorded before"
     assert record.summary["resume"]["words"] == (

@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from jupyter_train import runs, train
+from jupyter_train.events import VERDICT_EVENTS, Verdict
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.metrics.reader import WEIGHTS
-from jupyter_train.store.replay_check import KINDS
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import evidence
 from jupyter_train.training.state.evidence import WeightsHash, WeightsHashRecorder
@@ -128,7 +128,7 @@ class AwaitsVerdict(pl.Callback):
 
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 4:
-            until(lambda run: any(event.kind in KINDS for event in run.events), runs()[0])
+            until(lambda run: any(event.kind in VERDICT_EVENTS for event in run.events), runs()[0])
 
 
 class Norms(pl.Callback):
@@ -176,10 +176,11 @@ def gone_on(model, callback=(), then=(), *, resume=None, **options):
 
 def verdict(run) -> str:
     """As every view has it."""
-    told = [event for event in run.events if event.kind in KINDS]
+    told = [event for event in run.events if event.kind in VERDICT_EVENTS]
     assert len(told) == 1
-    words = run.attempts[1]["verified"]
-    assert told[0].kind == next((kind for kind in KINDS if words.startswith(kind)), "verified")
+    words, found = run.attempts[1]["verified"], Verdict(run.attempts[1]["verdict"])
+    assert words.startswith(found)
+    assert told[0].kind == found.event_kind
     assert told[0].text == f"attempt 2 {words}"
     assert {"step": told[0].step, "kind": told[0].kind, "text": told[0].text} in snapshot(run._store, run.key)["events"]
     return words

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.store.metrics import file
 from jupyter_train.store.metrics.blocks import (
     BUCKETS_PER_BLOCK,
@@ -21,9 +22,6 @@ from jupyter_train.store.metrics.blocks import (
 )
 from jupyter_train.store.metrics.reader import Checkpoint, HistoryPosition, MetricReader
 from jupyter_train.store.metrics.verified_blobs import VerifiedBlobs
-
-#: Kind of a manual checkpoint that lies after the resumed one: its file is kept.
-SUPERSEDED = "superseded"
 
 
 def begin_attempt(
@@ -87,8 +85,10 @@ def _rewind(connection: sqlite3.Connection, attempt: int, checkpoint: Checkpoint
     for other_path, kind, text in connection.execute("SELECT path, kind, place FROM checkpoints").fetchall():
         if other_path == path or not _is_after(HistoryPosition.of_text(text), position):
             continue
-        if kind in ("manual", SUPERSEDED):
-            connection.execute("UPDATE checkpoints SET kind = ? WHERE path = ?", (SUPERSEDED, other_path))
+        if kind in (CheckpointKind.MANUAL, CheckpointKind.SUPERSEDED):
+            connection.execute(
+                "UPDATE checkpoints SET kind = ? WHERE path = ?", (CheckpointKind.SUPERSEDED, other_path)
+            )
         else:
             connection.execute("DELETE FROM checkpoints WHERE path = ?", (other_path,))
             withdrawn.append(other_path)

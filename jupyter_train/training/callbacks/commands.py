@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
 from jupyter_train.config.commands import VERBS, Command
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.run import RunStatus
 from jupyter_train.store.command_channel import CommandChannel
@@ -135,11 +136,11 @@ class FitCommands:
             self._refuse(command, error_summary(err, 300), step)
             return
         text = f"{text_done} at step {step:,} ({_SOURCE_TEXTS.get(command.source, command.source)})"
-        self._writer.event("command", text, step, verb=command.verb, arguments=command.arguments)
+        self._writer.event(EventKind.COMMAND, text, step, verb=command.verb, arguments=command.arguments)
         self._channel.answered(command, Answer(APPLIED, text, step))
 
     def _refuse(self, command: Command, reason: str, step: int) -> None:
-        self._writer.event("refused", f"{command.verb.replace('_', '-')}: {reason}", step, verb=command.verb)
+        self._writer.event(EventKind.REFUSED, f"{command.verb.replace('_', '-')}: {reason}", step, verb=command.verb)
         self._channel.answered(command, Answer(REFUSED, reason, step))
 
     def _wait(self, trainer: pl.Trainer, verbs: frozenset[str], accept: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import FencedError
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.callbacks.commands import FitCommands
@@ -173,7 +174,7 @@ class Recorder(pl.Callback):
         for callback in trainer.early_stopping_callbacks:
             if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
                 text = f"stopped early: {callback.monitor} did not improve for {callback.wait_count} checks"
-                self._writer.event("early_stop", text, trainer.global_step)
+                self._writer.event(EventKind.EARLY_STOP, text, trainer.global_step)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Records the end of a fit with nothing left to train, for which Lightning calls no train hook."""

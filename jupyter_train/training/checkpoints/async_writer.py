@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from jupyter_train.events import EventKind
 from jupyter_train.store.metrics.reader import Checkpoint
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
@@ -90,7 +91,7 @@ class AsyncWriter:
         """Writes every later snapshot in the calling thread: there is no memory for copies."""
         if self.is_async:
             self.is_async = False
-            self._writer.event("checkpoint", "memory is short: training waits while a checkpoint is written")
+            self._writer.event(EventKind.CHECKPOINT, "memory is short: training waits while a checkpoint is written")
 
     def wait(self) -> None:
         """Blocks until the queue is empty."""
@@ -151,15 +152,14 @@ class AsyncWriter:
         for name, reason in problems.items():
             if name not in self._reported:
                 self._reported.add(name)
-                self._writer.event(
-                    "warning", f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run will not have it"
-                )
+                text = f"`{name}` cannot be kept in a checkpoint ({reason}); a resumed run will not have it"
+                self._writer.event(EventKind.WARNING, text)
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
-            self._writer.event("checkpoint", problem)
+            self._writer.event(EventKind.CHECKPOINT, problem)
         elif self.problem and not problem:
-            self._writer.event("checkpoint", "checkpoints can be saved again")
+            self._writer.event(EventKind.CHECKPOINT, "checkpoints can be saved again")
         self.problem = problem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.run_folder import RunFolder
 from jupyter_train.training.checkpoints.async_writer import AsyncWriter, Snapshot
@@ -81,6 +82,6 @@ class BestCheckpoint:
             is_comparable: Whether a value of a step is one of the current metric.
         """
         with reader.MetricReader(folder.metrics) as metrics:
-            best = [row for row in metrics.checkpoints() if row.kind == "best" and row.value is not None]
+            best = [row for row in metrics.checkpoints() if row.kind == CheckpointKind.BEST and row.value is not None]
         comparable = [(row.value, row.path) for row in best if is_comparable(row.step) and row.value is not None]
         self.ranking.load(comparable, [row.path for row in best if not is_comparable(row.step)])

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.events import CheckpointKind, EventKind
 from jupyter_train.exceptions import CommandRefusedError
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_folder import RunFolder
@@ -129,7 +130,7 @@ class RunCheckpoint(Checkpoint):
             if self._has_trained(trainer) and self._safe_point.holds(trainer):
                 self._take_last(trainer, self._safe_point.moment, self._safe_point.random(), must_wait=True)
         except Exception as err:  # noqa: BLE001  what the user sees is why training failed, not why saving did
-            self._writer.event("checkpoint", f"no last checkpoint: {one_line(str(err), 300)}")
+            self._writer.event(EventKind.CHECKPOINT, f"no last checkpoint: {one_line(str(err), 300)}")
 
     def change_acceptor(self, trainer: pl.Trainer) -> Callable[[], None]:
         """A function to call after commands were applied: a checkpoint may hold what they have changed.
@@ -164,8 +165,8 @@ class RunCheckpoint(Checkpoint):
             )
         if not trainer.is_global_zero:
             return ""
-        snapshot = self._snapshots.take(trainer, "manual", moment)
-        if not self._async_writer.save("manual", snapshot, must_wait=True):
+        snapshot = self._snapshots.take(trainer, CheckpointKind.MANUAL, moment)
+        if not self._async_writer.save(CheckpointKind.MANUAL, snapshot, must_wait=True):
             raise OSError(self._async_writer.problem)
         self._written.arrived(snapshot.row.step)
         return snapshot.row.path.rpartition("/")[2]
@@ -235,11 +236,11 @@ class RunCheckpoint(Checkpoint):
         assert value is not None
         if has_nan(trainer.lightning_module.state_dict()):
             text = f"the weights of step {trainer.global_step:,} hold NaN: the best ones before them stay"
-            self._writer.event("checkpoint", text, trainer.global_step)
+            self._writer.event(EventKind.CHECKPOINT, text, trainer.global_step)
             return
         self._best.expect(value)
         must_wait = self.is_worth_keeping is None and (must_wait or not self._async_writer.is_async)
-        self._best.held = value, self._snapshots.take(trainer, "best", moment, None, value, must_wait)
+        self._best.held = value, self._snapshots.take(trainer, CheckpointKind.BEST, moment, None, value, must_wait)
         if self.is_worth_keeping is None and (must_wait or not self._async_writer.is_async):
             self._best.write(must_wait=True)
 
@@ -253,7 +254,7 @@ class RunCheckpoint(Checkpoint):
             return
         must_wait = must_wait or not self._async_writer.is_async
         with self._schedule.measured(lambda: self._async_writer.spent_s):
-            snapshot = self._snapshots.take(trainer, "last", moment, random, is_shared=must_wait)
+            snapshot = self._snapshots.take(trainer, CheckpointKind.LAST, moment, random, is_shared=must_wait)
 
             def replaced() -> list[str]:
                 earlier = self._written.last_arrived(snapshot.row.path, snapshot.row.step)
@@ -261,7 +262,7 @@ class RunCheckpoint(Checkpoint):
 
             snapshot.replaced = replaced
             self._last_taken = position
-            if not self._async_writer.save("last", snapshot, must_wait):
+            if not self._async_writer.save(CheckpointKind.LAST, snapshot, must_wait):
                 self._last_taken = None
 
     def state_dict(self) -> dict[str, Any]:

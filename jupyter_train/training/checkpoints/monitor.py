@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from jupyter_train.config import TrainConfig
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.monitor_choice import (
@@ -159,12 +160,12 @@ class MonitoredMetric:
     def _report_no_best(self, why: str, trainer: pl.Trainer) -> None:
         if not self._has_told_none:
             self._has_told_none = True
-            self._writer.event("best", no_best_text(why), trainer.global_step)
+            self._writer.event(EventKind.BEST, no_best_text(why), trainer.global_step)
 
     def _report_no_direction(self, names: set[str], trainer: pl.Trainer) -> None:
         if names and not self._has_told_direction:
             self._has_told_direction = True
-            self._writer.event("best", no_direction_text(names), trainer.global_step)
+            self._writer.event(EventKind.BEST, no_direction_text(names), trainer.global_step)
 
     def _switch_to(self, name: str, trainer: pl.Trainer) -> None:
         previous, self.name = self.name, name
@@ -176,7 +177,7 @@ class MonitoredMetric:
             text += f"; what was best by `{previous}` no longer counts"
         if previous is not None or self._has_told_none:
             self._has_told_none = False
-            self._writer.event("best", text, trainer.global_step)
+            self._writer.event(EventKind.BEST, text, trainer.global_step)
         if previous is not None:
             self._restart()
 

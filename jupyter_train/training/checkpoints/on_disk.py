@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.store.metrics.reader import MetricReader
-from jupyter_train.store.metrics.rewind import SUPERSEDED
 from jupyter_train.store.run_folder import RunFolder
 
 
@@ -28,8 +28,10 @@ class WrittenCheckpoints:
         """Reads the existing checkpoints of a resumed run: the next `last` replaces theirs."""
         with MetricReader(self._folder.metrics) as reader:
             known = reader.checkpoints()
-        self._last = [checkpoint.path for checkpoint in known if checkpoint.kind == "last"]
-        self._newest = max((checkpoint.step for checkpoint in known if checkpoint.kind != SUPERSEDED), default=None)
+        self._last = [checkpoint.path for checkpoint in known if checkpoint.kind == CheckpointKind.LAST]
+        self._newest = max(
+            (checkpoint.step for checkpoint in known if checkpoint.kind != CheckpointKind.SUPERSEDED), default=None
+        )
         self.needs_first = self._newest is None
 
     def new_path(self, kind: str, step: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytorch_lightning as pl
 
+from jupyter_train.events import CheckpointKind
 from jupyter_train.store.metrics import reader
 from jupyter_train.store.writer import RunWriter
 from jupyter_train.training.checkpoints.async_writer import AsyncWriter, Snapshot, copy_to_host, tensor_bytes
@@ -51,7 +52,7 @@ class SnapshotTaker:
     def take(
         self,
         trainer: pl.Trainer,
-        kind: str,
+        kind: CheckpointKind,
         moment: SafePoint,
         random: dict[str, Any] | None = None,
         value: float | None = None,
@@ -61,7 +62,7 @@ class SnapshotTaker:
 
         Args:
             trainer: At that point.
-            kind: `best`, `last` or `manual`.
+            kind: BEST, LAST or MANUAL.
             moment: The safe point.
             random: Its random state; the current one if None, or that of the validation's start.
             value: Of the monitored metric.

@@ -16,6 +16,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
 
+from jupyter_train.events import EventKind
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.metrics.reader import Medium
 from jupyter_train.store.paths import make_private_folder
@@ -119,7 +120,7 @@ class RunLogger(Logger):
     def _warn_once(self, name: str, text: str, step: int) -> None:
         if name not in self._reported:
             self._reported.add(name)
-            self._writer.event("warning", text, step)
+            self._writer.event(EventKind.WARNING, text, step)
 
     def record(self, values: list[tuple[str, Any]], step: int) -> None:
         """Appends values (numbers or detached tensors of one element) at a step."""
@@ -260,4 +261,4 @@ class _Stride:
         if stride > self.every:
             self._thin(stride)
             text = f"{rate:,.0f} steps/s: from step {step} on every {stride}. step is recorded"
-            self._writer.event("strided", text, step, stride=stride)
+            self._writer.event(EventKind.STRIDED, text, step, stride=stride)

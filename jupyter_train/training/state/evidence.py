@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from jupyter_train.events import EventKind
 from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.writer import Row, RunWriter
@@ -183,7 +184,7 @@ class WeightsHashRecorder:
             self._is_possible = False
             self._awaited.clear()
             text = f"the weights cannot be hashed ({reason}); a resumed run is verified by its values alone"
-            self._writer.event("warning", text)
+            self._writer.event(EventKind.WARNING, text)
 
 
 def _history_position(moment: SafePoint, trainer: pl.Trainer) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import machine
 from jupyter_train.config.commands import command
+from jupyter_train.events import EventKind, TrialStatus
 from jupyter_train.exceptions import RunStateError, StoreError, StudyError
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunWriter, Store, commands
@@ -41,7 +42,7 @@ def run_trials_in_parallel(
     cores = machine.cores()
     if plan.config.parallel > cores:
         text = f"`--parallel {plan.config.parallel}` on {cores} cores: trials will wait for each other"
-        writer.event("warning", text)
+        writer.event(EventKind.WARNING, text)
     pool = Pool(store, plan, record, max(1, cores // plan.config.parallel), spec.payload)
     try:
         _Dispatcher(pool, scheduler, store, plan).run()
@@ -99,7 +100,9 @@ class _Dispatcher:
         for worker in list(self._pool.workers):
             if worker.trial is not None and not worker.is_ready:
                 request, worker.trial = worker.trial.request, None
-                self._scheduler.ended(request, TrialEnd(TrialResult("pruned")))  # it begins again with the study
+                self._scheduler.ended(
+                    request, TrialEnd(TrialResult(TrialStatus.PRUNED))
+                )  # it begins again with the study
             elif worker.trial is not None and worker.trial.run and not worker.trial.is_stop_requested:
                 worker.trial.is_stop_requested = True
                 worker.trial.until = min(worker.trial.until, time.monotonic() + _TIMEOUT_S)
@@ -159,7 +162,7 @@ class _Dispatcher:
         record_lost(self._store, trial.run, words)
         self._tries[number] = self._tries.get(number, 1) + 1
         if self._tries[number] > 2 or self._scheduler.stopped:
-            self._scheduler.ended(trial.request, TrialEnd(TrialResult("fail", run=trial.run, message=words)))
+            self._scheduler.ended(trial.request, TrialEnd(TrialResult(TrialStatus.FAIL, run=trial.run, message=words)))
         else:
             self._scheduler.begin_again(trial.request)
         if not self._scheduler.is_over:
@@ -169,7 +172,9 @@ class _Dispatcher:
         """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
         words = words_of(self._plan.config.trial_timeout) if not trial.is_stop_requested else "did not end"
         record_lost(self._store, trial.run, words)
-        told = TrialResult("pruned" if trial.is_stop_requested else "fail", run=trial.run, message=words)
+        told = TrialResult(
+            TrialStatus.PRUNED if trial.is_stop_requested else TrialStatus.FAIL, run=trial.run, message=words
+        )
         self._scheduler.ended(trial.request, TrialEnd(told, is_late=True))
         if not self._scheduler.is_over:
             self._give(self._pool.start())
