@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
@@ -15,11 +15,15 @@ from jupyter_train.store.readable_rows import ReadableRows, parse_json, read_row
 from jupyter_train.store.schema import runs
 from jupyter_train.store.value_checks import FILE_DAMAGE, is_key, is_name, is_sound, is_time
 
-if TYPE_CHECKING:
-    from jupyter_train.store.runs import Store
-
 _IS_SHOWN = runs.c.kind.not_in(PARTS)
 _OPEN_STATUSES = [status.value for status in RunStatus if status.is_live or status is RunStatus.QUEUED]
+
+
+class ReadableStore(Protocol):
+    """What of a `Store` lists runs: the engine that reads, and the one that reads a damaged file row by row."""
+
+    reading: sa.Engine
+    engine: sa.Engine
 
 
 class RunIndexEntry(NamedTuple):
@@ -76,7 +80,7 @@ def _is_identified(row: Sequence[Any]) -> bool:
     return is_key(row[0]) and all(map(is_name, row[1:4])) and is_time(row[_CREATED_AT])
 
 
-def count(store: Store) -> int:
+def count(store: ReadableStore) -> int:
     """Number of runs, without parts of other runs."""
     with store.reading.connect() as connection:
         query = sa.select(sa.func.count()).select_from(runs).where(_IS_SHOWN)
@@ -84,7 +88,7 @@ def count(store: Store) -> int:
 
 
 def index_entries(
-    store: Store, limit: int, since: float | None = None, has_parts: bool = False
+    store: ReadableStore, limit: int, since: float | None = None, has_parts: bool = False
 ) -> ReadableRows[RunIndexEntry]:
     """The newest runs first; damaged rows are counted.
 

@@ -12,9 +12,9 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from jupyter_train.exceptions import StoreError, UntrustedError
 from jupyter_train.store.metrics.reader import Checkpoint, MetricReader
@@ -24,7 +24,6 @@ from jupyter_train.store.run_folder import RunFolder, folder_name
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
-    from jupyter_train.store.runs import Store
 
 #: Anchors that are no files: the folder's random identity, and the user id of its owner.
 IDENTITY = "identity"
@@ -32,6 +31,34 @@ OWNER = "owner"
 #: Executed files that a release without anchors did not hash: trusted at first use.
 _UNHASHED = ("payload.json",)
 _MAX_IDENTITY_BYTES = 200
+
+
+class AnchorStore(Protocol):
+    """What of a `Store` verifies folders: its anchors, and whether its own file can be relied on."""
+
+    @property
+    def place(self) -> str:
+        """The path or name of the database."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its file is another user's."""
+
+    @property
+    def other_writers(self) -> str:
+        """Who else could write to its file; empty where nobody could."""
+
+    def anchors_of(self, key: str) -> dict[str, str]:
+        """The recorded hashes of a run's folder by name."""
+
+    def has_other_runs_in(self, home: Path, key: str) -> bool:
+        """Whether a folder holds other runs."""
+
+    def check_owner(self, record: RunRecord) -> None:
+        """Raises unless the run is this user's."""
+
+    def adopt(self, key: str, hashes: Mapping[str, str], text: str) -> None:
+        """Replaces all hashes of a run's folder."""
 
 
 def create_identity(folder: RunFolder) -> dict[str, str]:
@@ -46,7 +73,7 @@ def create_identity(folder: RunFolder) -> dict[str, str]:
     return {IDENTITY: _sha256(identity), OWNER: str(os.lstat(folder.path).st_uid)}
 
 
-def verify(store: Store, record: RunRecord) -> None:
+def verify(store: AnchorStore, record: RunRecord) -> None:
     """Raises unless a run's folder is the one that the store has recorded.
 
     Raises:
@@ -56,7 +83,7 @@ def verify(store: Store, record: RunRecord) -> None:
         pass
 
 
-def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
+def checkpoint(store: AnchorStore, record: RunRecord, found: Checkpoint) -> Path:
     """The path of a checkpoint whose hash and folder the store has recorded.
 
     Raises:
@@ -72,7 +99,7 @@ def checkpoint(store: Store, record: RunRecord, found: Checkpoint) -> Path:
     return path
 
 
-def sharing_warning(store: Store, record: RunRecord) -> str:
+def sharing_warning(store: AnchorStore, record: RunRecord) -> str:
     """A warning that other users can change the folder of runs, for the first run in it; empty where none can."""
     home = Path(record.folder).parent
     writers = "the other user it belongs to" if is_foreign(home) else other_writers(home) or other_writers(home.parent)
@@ -90,7 +117,7 @@ def is_own(record: RunRecord) -> bool:
 
 
 @contextlib.contextmanager
-def _verified(store: Store, record: RunRecord) -> Iterator[int | None]:
+def _verified(store: AnchorStore, record: RunRecord) -> Iterator[int | None]:
     """A descriptor of the run's verified folder; see `opened_folder`.
 
     Raises:
@@ -120,7 +147,7 @@ def _verified(store: Store, record: RunRecord) -> Iterator[int | None]:
         yield descriptor
 
 
-def _check_folder(store: Store, record: RunRecord, folder: RunFolder, descriptor: int | None) -> None:
+def _check_folder(store: AnchorStore, record: RunRecord, folder: RunFolder, descriptor: int | None) -> None:
     anchors = store.anchors_of(record.key)
     if anchors.get(IDENTITY) == "":
         anchors = _adopt_at_first_use(store, record, folder)
@@ -149,7 +176,7 @@ def _matches(folder: RunFolder, descriptor: int | None, anchors: dict[str, str])
     return anchors.get(IDENTITY) == _sha256(identity) and anchors.get(OWNER) == str(status.st_uid)
 
 
-def _adopt_at_first_use(store: Store, record: RunRecord, folder: RunFolder) -> dict[str, str]:
+def _adopt_at_first_use(store: AnchorStore, record: RunRecord, folder: RunFolder) -> dict[str, str]:
     """The anchors of a run recorded before the store kept any, computed from its folder as it is now.
 
     Raises:
@@ -163,7 +190,7 @@ def _adopt_at_first_use(store: Store, record: RunRecord, folder: RunFolder) -> d
     return adopt(store, record, "trusted at first use: it was recorded before the store kept hashes of its files")
 
 
-def trust_folder(store: Store, record: RunRecord) -> None:
+def trust_folder(store: AnchorStore, record: RunRecord) -> None:
     """Trusts a run's folder as it is now because its user says so.
 
     Raises:
@@ -179,7 +206,7 @@ def trust_folder(store: Store, record: RunRecord) -> None:
         raise StoreError(f"`{record.folder}` cannot be read or written ({err.strerror or err})") from err
 
 
-def adopt(store: Store, record: RunRecord, reason: str) -> dict[str, str]:
+def adopt(store: AnchorStore, record: RunRecord, reason: str) -> dict[str, str]:
     """Trusts a run's folder as it is now, adds an event to the run and returns the anchors.
 
     Raises:
@@ -197,7 +224,7 @@ def adopt(store: Store, record: RunRecord, reason: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def deleting(store: Store, record: RunRecord) -> Iterator[str]:
+def deleting(store: AnchorStore, record: RunRecord) -> Iterator[str]:
     """Deletes a run's folder on exit, once its rows are gone; yields why it is left instead, empty where it is not.
 
     A folder that is gone counts as deleted.
@@ -214,7 +241,7 @@ def deleting(store: Store, record: RunRecord) -> Iterator[str]:
             RunFolder(record.folder).delete(descriptor)
 
 
-def remove_leftovers(store: Store, record: RunRecord) -> list[int]:
+def remove_leftovers(store: AnchorStore, record: RunRecord) -> list[int]:
     """Removes the temporary files of a killed process from a run's folder; returns their sizes in bytes.
 
     Raises:

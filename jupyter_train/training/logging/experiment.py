@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from jupyter_train.training.logging.run_logger import RunLogger
+
+class MediaLogger(Protocol):
+    """What of a `RunLogger` takes numbers, images, figures and histograms."""
+
+    def at(self, step: Any) -> int:
+        """A step as an integer; the current one if None."""
+
+    def log_values(self, metrics: Mapping[Any, Any], step: int) -> None:
+        """Records numbers."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        """Keeps images."""
+
+    def keep_figure(self, key: str, figure: Any, step: int | None) -> None:
+        """Keeps a matplotlib figure."""
+
+    def keep_histogram(self, key: str, values: Any, step: int | None) -> None:
+        """Keeps a histogram."""
 
 
 class Experiment:
@@ -16,7 +32,7 @@ class Experiment:
     Unknown calls do nothing and warn once.
     """
 
-    def __init__(self, logger: RunLogger) -> None:
+    def __init__(self, logger: MediaLogger) -> None:
         self._logger = logger
         self._reported: set[str] = set()
 
