@@ -6,9 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_train.config import bounds, checks
+from jupyter_train.config import bounds, checks, shared_options
 from jupyter_train.config.fit_options import FitOptions
-from jupyter_train.config.notification import checked_target
 from jupyter_train.config.options import Completion, Option, Scope, declared_options
 from jupyter_train.config.options import option_field as _option
 
@@ -146,33 +145,12 @@ class TrainOptions(FitOptions):
         check=checks.at_least_one,
         affects_weights=False,
     )
-    detach: bool = _option(
-        bool,
-        "train in a process of its own: the kernel is free at once, and may be shut down",
-        False,
-        bare=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-        in_fits=False,
-        in_form=False,
+    detach: bool = shared_options.detach(
+        "train in a process of its own: the kernel is free at once, and may be shut down", in_fits=False
     )
-    yes: bool = _option(
-        bool,
-        "with `--detach`: copy more than 1 GB of data to the process",
-        False,
-        bare=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-    )
-    notify: str | None = _option(
-        str,
-        "when the run is over: a URL to send JSON to, or a shell command",
-        metavar="CMD|URL",
-        check=checked_target,
-        is_secret=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-        in_fits=False,
+    yes: bool = shared_options.yes("with `--detach`: copy more than 1 GB of data to the process")
+    notify: str | None = shared_options.notify(
+        "when the run is over: a URL to send JSON to, or a shell command", in_fits=False
     )
     oversubscribe: bool = _option(
         bool,
@@ -207,9 +185,7 @@ class TrainOptions(FitOptions):
         in_form=False,
         trial_refusal="a form is for the line: `%tune --form LitDigits data`",
     )
-    quiet: bool = _option(
-        bool, "show no panel", False, bare=True, affects_weights=False, scope=Scope.ATTEMPT, in_form=False
-    )
+    quiet: bool = shared_options.quiet()
 
 
 @functools.cache

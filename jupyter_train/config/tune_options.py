@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from jupyter_train.config import bounds, checks, search_methods
-from jupyter_train.config.notification import checked_target
+from jupyter_train.config import bounds, checks, search_methods, shared_options
 from jupyter_train.config.options import Completion, Option, Scope, declared_options
 from jupyter_train.config.options import option_field as _option
 
@@ -173,35 +172,12 @@ class TuneOptions:
         search_form_order=9,
     )
     note: str | None = _option(str, "a note kept with the study", affects_weights=False, scope=Scope.ATTEMPT)
-    quiet: bool = _option(
-        bool, "show no panel", False, bare=True, affects_weights=False, scope=Scope.ATTEMPT, in_form=False
+    quiet: bool = shared_options.quiet()
+    detach: bool = shared_options.detach(
+        "search in a process of its own: the kernel is free at once, and may be shut down"
     )
-    detach: bool = _option(
-        bool,
-        "search in a process of its own: the kernel is free at once, and may be shut down",
-        False,
-        bare=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-        in_form=False,
-    )
-    yes: bool = _option(
-        bool,
-        "with `--parallel` or `--detach`: copy more than 1 GB of data to the processes",
-        False,
-        bare=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-    )
-    notify: str | None = _option(
-        str,
-        "when the search is over: a URL to send JSON to, or a shell command",
-        metavar="CMD|URL",
-        check=checked_target,
-        is_secret=True,
-        affects_weights=False,
-        scope=Scope.ATTEMPT,
-    )
+    yes: bool = shared_options.yes("with `--parallel` or `--detach`: copy more than 1 GB of data to the processes")
+    notify: str | None = shared_options.notify("when the search is over: a URL to send JSON to, or a shell command")
 
 
 @functools.cache

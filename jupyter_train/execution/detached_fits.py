@@ -97,8 +97,7 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
             crash_report.keep_refusal(RunFolder(record.folder).path, str(err))
         raise
     if result.status is RunStatus.FINISHED:
-        payload.discard(RunFolder(record.folder))
-        store.update(record.key, payload="")
+        payload.discard_of(store, record)
     return 0
 
 

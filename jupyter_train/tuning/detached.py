@@ -9,7 +9,7 @@ from jupyter_train.execution.worker_main import OutputCapture
 from jupyter_train.execution.workers import payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, shared_arrays
+from jupyter_train.store import Store, shared_arrays
 from jupyter_train.store.paths import runs_home
 from jupyter_train.store.redaction import error_summary
 from jupyter_train.store.takeover import check_can_resume, own_queued
@@ -63,7 +63,6 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
     """
     from jupyter_train.exceptions import StudyError, TrainingInterrupted
 
-    folder = RunFolder(record.folder)
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
         lock = own_queued(store, record)
@@ -85,6 +84,5 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
             store.set_status(record.key, RunStatus.FAILED, record.attempt, message=error_summary(err))
         raise
     if ended.status is RunStatus.FINISHED:
-        payload.discard(folder)
-        store.update(record.key, payload="")
+        payload.discard_of(store, record)
     return 0

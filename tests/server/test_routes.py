@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import tornado.httpclient
 
+from jupyter_train.events import EventKind
 from jupyter_train.run import RunStatus
 from jupyter_train.server.handlers import routes
 from jupyter_train.service import queries
@@ -399,7 +400,7 @@ async def test_details_name_the_places_where_more_of_a_run_lies(jp_fetch, jp_roo
     store = open_store()
     inside = store.create_run("digits", notebook=str(jp_root_dir / "deep" / "a b.ipynb"))
     outside = store.create_run("digits", notebook=str(jp_root_dir.parent / "other.ipynb"))
-    store.add_events(inside.key, [Event(1.0, None, "mirror", f"W&B: {place}", {})])
+    store.add_events(inside.key, [Event(1.0, None, EventKind.MIRROR, f"W&B: {place}", {"place": place})])
     found = json.loads((await jp_fetch("jupyter-train", "api", "runs", inside.key, "details")).body)["links"]
     assert {link["name"]: link["text"] for link in found} == {
         "notebook": inside.notebook,

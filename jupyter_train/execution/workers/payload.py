@@ -134,3 +134,9 @@ def discard(folder: RunFolder) -> None:
     for name in (_NAME, _PLACE):
         (folder.path / name).unlink(missing_ok=True)
     shared_arrays.release(folder)
+
+
+def discard_of(store: Store, record: RunRecord) -> None:
+    """Deletes the payload of a run that has finished: nothing resumes it from there any more."""
+    discard(RunFolder(record.folder))
+    store.update(record.key, payload="")
