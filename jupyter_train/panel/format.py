@@ -54,13 +54,15 @@ def duration_text(seconds: Any) -> str:
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
 
 
+_SIZE_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
 def size_text(size: float) -> str:
-    """`1536` as `1.5 KB`."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1024 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return ""
+    """`1536` as `1.5 KB`: units of 1000, as in the front end."""
+    unit = 0
+    while size >= 999.95 and unit < len(_SIZE_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_SIZE_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 def rounded(value: Any, digits: int = 0) -> Any:

@@ -69,7 +69,10 @@ def _update_with_frame(digest: Any, frame: Any) -> str:
     from pandas.util import hash_pandas_object
 
     digest.update(repr([str(name) for name in frame.columns]).encode())
-    digest.update(hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    try:
+        digest.update(hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    except TypeError:  # cells that cannot be hashed, such as lists
+        digest.update(pickle.dumps([_to_plain(frame[name].tolist()) for name in frame.columns]))
     return "whole"
 
 

@@ -39,6 +39,7 @@ class Stream(IterableDataset):
         ((X, X[0]), (X, X[1]), "whole"),
         (pd.DataFrame(X), pd.DataFrame(X, columns=[*"abc"]), "whole"),
         (pd.Series([*"ab"]), pd.Series([*"ac"]), "whole"),
+        (pd.DataFrame({"tags": [["a"], []]}), pd.DataFrame({"tags": [["b"], []]}), "whole"),
         (sparse.csr_matrix(X), sparse.csr_matrix(X.T), "whole"),
         (np.array(["a", 1], dtype=object), np.array(["a", 2], dtype=object), "whole"),
         (
