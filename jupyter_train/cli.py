@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jupyter train",
         description="Notebook-native training for PyTorch Lightning.",
-        epilog="exit codes: " + ", ".join(f"{code} {words}" for words, code in EXIT_CODES.items()),
+        epilog="exit codes: " + ", ".join(f"{code} {meaning}" for meaning, code in EXIT_CODES.items()),
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -167,7 +167,7 @@ def _doctor(options: argparse.Namespace) -> int:
             assert finding.fix is not None
             finding.fix()
         hint = "  (fixed)" if is_fixed else "  (`jupyter train doctor --fix`)" if finding.fix is not None else ""
-        print(f"{finding.level:4}  {finding.words}{hint}")
+        print(f"{finding.level:4}  {finding.message}{hint}")
         is_bad = is_bad or (finding.level is doctor.Level.BAD and not is_fixed)
     print("something is wrong" if is_bad else "all is well")
     return EXIT_CODES["store"] if is_bad else 0

@@ -63,11 +63,11 @@ class Finding:
     """One line of the report; `fix` repairs it."""
 
     level: Level
-    words: str
+    message: str
     fix: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
-        self.words = printable(mask(self.words))
+        self.message = printable(mask(self.message))
 
 
 def diagnose(url: str = "", limit_s: float | None = TIMEOUT_S) -> Iterator[Finding]:
@@ -157,8 +157,8 @@ def _check_locations(url: str) -> Iterator[Finding]:
         existing = next(folder for folder in (path, *path.parents) if folder.exists())
         yield _check_location(noun, path, existing)
         if system := network_file_system(existing):
-            words = f"`{path}` lies on a network file system ({system}): locks there are not reliable"
-            yield Finding(Level.NOTE, words)
+            message = f"`{path}` lies on a network file system ({system}): locks there are not reliable"
+            yield Finding(Level.NOTE, message)
         if writers := other_writers(existing):
             yield Finding(Level.NOTE, f"`{existing}` can be changed by {writers}, who could replace files in it")
 

@@ -25,7 +25,7 @@ class EventKind(enum.StrEnum):
         kind._value_, kind.is_shown, kind.is_warning = value, is_shown, is_warning
         return kind
 
-    BEST = "best"  #: which epoch is the best cannot be told, or is told in another way than asked for
+    BEST = "best"  #: which epoch is the best is unknown, or chosen in another way than requested
     CHECKPOINT = "checkpoint", True, True  #: a checkpoint was not written, or training waited for it
     COMMAND = "command"  #: a command that was obeyed; `data`: `verb`, `arguments`
     CONTINUES = "continues"  #: the model was trained by an earlier run; `data`: `run`, `from_step`

@@ -7,7 +7,7 @@ JupyterTrainError
 │   ├── DataError         the data given
 │   ├── ParameterError    a notebook parameter
 │   ├── CommandError      a command to a running fit
-│   ├── QueryError        what a panel asks of a run
+│   ├── QueryError        a panel's query of a run
 │   └── ChangedError      model, data or options differ from those the run started with
 ├── StoreError            the run store cannot be read or written
 │   ├── StoreVersionError     written by a newer release
@@ -83,7 +83,7 @@ class CommandError(UsageError):
 
 
 class QueryError(UsageError):
-    """A panel asks what nothing answers, or sends something else with it than it takes."""
+    """A panel's query is unknown, or comes with arguments that it does not take."""
 
 
 class ChangedError(UsageError):

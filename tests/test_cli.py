@@ -48,7 +48,7 @@ def test_list_show_note_compare_rm_gc(two_runs, capsys, tmp_path: Path) -> None:
     assert "no longer in the store" in repr(first)
 
 
-def test_a_verb_that_others_have_is_answered_with_ours(capsys) -> None:
+def test_a_verb_of_another_tool_is_answered_with_the_own_one(capsys) -> None:
     assert main(["runs", "delete", "digits-k3f9"]) == 2
     assert "write `jupyter train runs rm digits-k3f9`" in capsys.readouterr().err
 

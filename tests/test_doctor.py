@@ -32,7 +32,7 @@ def ended(count: int, points: int = 300) -> list[RunFolder]:
 
 
 def said(**more: float | None) -> str:
-    return "\n".join(found.words for found in doctor.diagnose(**more))
+    return "\n".join(found.message for found in doctor.diagnose(**more))
 
 
 def test_one_changed_byte_of_a_checkpoint_is_found_where_there_is_time() -> None:
@@ -63,7 +63,7 @@ def test_a_changed_value_is_found(own_store) -> None:
     place = content.index(b"crc\x01") - 500  # among the times of the block
     content[place] ^= 1
     folders[0].metrics.write_bytes(content)
-    assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
+    assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
         f"`{open_store().list_runs()[1].ref}`: its curves are damaged, and not shown: 44 values of `loss`"
     ]
 
@@ -78,7 +78,7 @@ def test_curves_that_are_gone_are_said_of_a_run_that_had_some(own_store, is_ther
             folder.metrics.touch()
     recorded = open_store().list_runs()[1]
     open_store().update(recorded.key, summary={"progress": {"step": 300}})
-    assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
+    assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [
         f"`{recorded.ref}`: its curves are gone: `metrics.db` is missing or empty"
     ]
 
@@ -107,7 +107,7 @@ def test_curves_that_are_no_file_of_curves_are_said(own_store) -> None:
     folders[0].metrics.write_bytes(b"\xff" * 9000)
     folders[1].metrics.unlink()
     folders[1].metrics.mkdir()
-    bad = [one.words.split("`")[1] for one in doctor.diagnose() if one.level is doctor.Level.BAD]
+    bad = [one.message.split("`")[1] for one in doctor.diagnose() if one.level is doctor.Level.BAD]
     assert set(bad) == {record.ref for record in open_store().list_runs()[1:]}
 
 
@@ -129,6 +129,6 @@ def test_secrets_and_codes_of_terminals_are_not_shown(own_store) -> None:
         connection.execute("UPDATE runs SET folder = ?", ("/gone/\x1b[31mghp_canary000000000000000000000000000003",))
     connection.close()
     shown = doctor.Finding(doctor.Level.BAD, "see \x1b[31mghp_canary000000000000000000000000000003")
-    assert "canary" not in shown.words
-    assert "\x1b" not in shown.words
+    assert "canary" not in shown.message
+    assert "\x1b" not in shown.message
     assert "canary" not in said()

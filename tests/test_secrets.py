@@ -70,7 +70,7 @@ def test_no_secret_is_found_in_store_folder_or_panel(own_store, shell, monkeypat
     shown = [
         bundle(snapshot(run._store, run.key)),
         details(run._store, run.key),
-        [one.words for one in doctor.diagnose()],
+        [one.message for one in doctor.diagnose()],
     ]
     assert leaks_below(own_store) == {}
     assert "canary" not in json.dumps(shown).lower()

@@ -1,6 +1,6 @@
 """The reference of options, commands, samplers and errors, written from the declarations that the code itself uses.
 
-A page asks for a part of it: a fence named `{declared}` with one of the names in `PARTS`. Each option is an anchor.
+A page includes a part of it: a fence named `{declared}` with one of the names in `PARTS`. Each option is an anchor.
 """
 
 from __future__ import annotations

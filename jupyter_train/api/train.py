@@ -210,8 +210,8 @@ class TrainLauncher:
         return Run(opened_store(), record.key, module, source, shown_in, self)
 
 
-def _user_traceback(found: TracebackType | None) -> TracebackType | None:
+def _user_traceback(tb: TracebackType | None) -> TracebackType | None:
     """A traceback from its first frame outside this package."""
-    while found is not None and found.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
-        found = found.tb_next
-    return found
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("jupyter_train."):
+        tb = tb.tb_next
+    return tb

@@ -113,21 +113,21 @@ def _trial_spec(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
     config.seed = seeds.draw_seed() if config.seed is None else config.seed
     maker: Callable[[Mapping[str, Any]], Any]
     if isinstance(model, ModelExpression):
-        maker, takes, words = model, ModelArguments(model.searched), f"`{model.text}`"
+        maker, takes, model_text = model, ModelArguments(model.searched), f"`{model.text}`"
     elif inspect.isclass(model) or inspect.isroutine(model):
-        maker, takes, words = ModelFactory(model), taken_by(model), f"`{model.__name__}`"
+        maker, takes, model_text = ModelFactory(model), taken_by(model), f"`{model.__name__}`"
     else:
-        maker, takes, words = ModelCopier(model), ModelArguments(), "the model"
+        maker, takes, model_text = ModelCopier(model), ModelArguments(), "the model"
         if not hasattr(model, "parameters"):
             raise ModelError(f"{model!r} is no model; give a LightningModule class, a function that makes one, or one")
     _check_parameters_searched(maker, config)
     _check_not_built(model, maker, config)
-    options = roles(config.space, takes, words, model if isinstance(model, ModelExpression) else None)
+    options = roles(config.space, takes, model_text, model if isinstance(model, ModelExpression) else None)
     if takes != ModelArguments():
-        config.expressions.setdefault("model", words.strip("`"))
+        config.expressions.setdefault("model", model_text.strip("`"))
     refuse_class(data)
     built = data() if inspect.isroutine(data) else data
-    name = config.name or words.strip("`").partition("(")[0].rpartition(".")[2]
+    name = config.name or model_text.strip("`").partition("(")[0].rpartition(".")[2]
     plan = TrialSpec(config, maker, built, options, name=name, notebook=notebook_path())
     _check_arguments(plan)
     _check_effect(plan)
@@ -244,10 +244,10 @@ def _check_parameters_searched(maker: Any, config: TuneConfig) -> None:
             )
 
 
-def run_search(store: Store, asked: SearchSpec) -> Study:
+def run_search(store: Store, spec: SearchSpec) -> Study:
     """Searches, its panel live meanwhile."""
     __tracebackhide__ = True
-    return SearchLauncher(store, asked).launch()
+    return SearchLauncher(store, spec).launch()
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ def positive(value: float) -> float:
     return value
 
 
-def number_or_auto(check: Callable[[Any], Any], words: str) -> Callable[[Any], Any]:
-    """A check that also takes the word `auto`; `words` names what else it takes."""
+def number_or_auto(check: Callable[[Any], Any], expected: str) -> Callable[[Any], Any]:
+    """A check that also takes the word `auto`; `expected` names what else it takes."""
 
     def checked(value: Any) -> Any:
         if isinstance(value, str):
             if value != "auto":
-                raise ValueError(f"{words}, or auto")
+                raise ValueError(f"{expected}, or auto")
             return value
         return check(value)
 

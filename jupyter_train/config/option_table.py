@@ -31,7 +31,7 @@ def option_values(words: Sequence[str], known: Mapping[str, Option] | None = Non
     Raises:
         OptionError: A word is no option, or its value does not fit.
     """
-    found = {}
+    values = {}
     there = known if known is not None else options_by_name()
     for word in words:
         name, equals, text = word.partition("=")
@@ -40,8 +40,8 @@ def option_values(words: Sequence[str], known: Mapping[str, Option] | None = Non
             raise unknown_option(python_name(name), known, text if equals else None)
         if not equals and option.bare is None:
             raise OptionError(f"`{option.flag}` needs a value: `{option.flag.removeprefix('--')}=VALUE`")
-        found[option.name] = option.parse(text) if equals else option.bare
-    return found
+        values[option.name] = option.parse(text) if equals else option.bare
+    return values
 
 
 def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> None:
@@ -70,8 +70,8 @@ def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: 
     flag = "--" + name.replace("_", "-")
     there = known if known is not None else options_by_name()
     magic = "tune" if "trials" in there else "train"
-    if words := suggestion_for(name, value, there):
-        return OptionError(f"unknown option `{flag}`: {words}; `%{magic}?` lists them all")
+    if suggestion := suggestion_for(name, value, there):
+        return OptionError(f"unknown option `{flag}`: {suggestion}; `%{magic}?` lists them all")
     close = did_you_mean(flag, [option.flag for option in there.values()])
     space = f" What is searched is written `{name}=RANGE`." if magic == "tune" and not close else ""
     return OptionError(f"unknown option `{flag}`.{close}{space} `%{magic}?` lists them all")

@@ -218,10 +218,10 @@ class Option:
         return OptionError(f"`{self.flag} {shown(value)}`: expected {expected}, not {shown(repr(value))}")
 
 
-def option_field(takes: type | tuple[type, ...], words: str, default: Any = None, **more: Any) -> Any:
+def option_field(takes: type | tuple[type, ...], help_text: str, default: Any = None, **more: Any) -> Any:
     """A dataclass field that carries its `Option`."""
     kinds = takes if isinstance(takes, tuple) else (takes,)
-    metadata = {"option": {"takes": kinds, "help": words, **more}}
+    metadata = {"option": {"takes": kinds, "help": help_text, **more}}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -36,11 +36,11 @@ class TrainConfig(TrainOptions):
     objective: str = "best"
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], expressions: Mapping[str, Any] | None = None) -> TrainConfig:
+    def of(cls, values: Mapping[str, Any], expressions: Mapping[str, Any] | None = None) -> TrainConfig:
         """A checked configuration from option names and values.
 
         Args:
-            given: Values by option name; Trainer arguments by their own names.
+            values: Values by option name; Trainer arguments by their own names.
             expressions: What was typed for values that were expressions, for the record.
 
         Raises:
@@ -49,7 +49,7 @@ class TrainConfig(TrainOptions):
         known = options_by_name()
         own: dict[str, Any] = {}
         trainer: dict[str, Any] = {}
-        for name, value in given.items():
+        for name, value in values.items():
             option = known.get(name)
             if option is None:
                 raise unknown_option(name, value=value)
@@ -145,12 +145,12 @@ class TrainConfig(TrainOptions):
         Raises:
             OptionError: The name has no known word and `--mode` was not given.
         """
-        found = self.mode or direction_of(metric)
-        if found is None:
+        direction = self.mode or direction_of(metric)
+        if direction is None:
             raise OptionError(
                 f"`{metric}`: its name does not say which direction is better; add `--mode min` or `--mode max`"
             )
-        return found
+        return direction
 
     def to_json(self) -> dict[str, Any]:
         """The record: options that differ from their defaults, objects as short text."""
@@ -171,12 +171,12 @@ class TrainConfig(TrainOptions):
 
 def copy_callbacks(options: Mapping[str, Any]) -> dict[str, Any]:
     """The same options with copied callbacks, as a callback keeps state from a fit; shared where not copyable."""
-    found = dict(options)
+    copied = dict(options)
     for name in ("callback", "callbacks"):
-        if found.get(name):
+        if copied.get(name):
             with contextlib.suppress(Exception):
-                found[name] = copy.deepcopy(found[name])
-    return found
+                copied[name] = copy.deepcopy(copied[name])
+    return copied
 
 
 def as_json(value: Any) -> Any:

@@ -18,7 +18,7 @@ class ArgumentDecision(NamedTuple):
     """How one Trainer argument is used, its help, and other fields of its `Option`."""
 
     use: ArgumentUse
-    words: str
+    help: str
     facts: Mapping[str, Any] = {}
 
 
@@ -235,5 +235,5 @@ def _option_of(argument: TrainerArgument) -> Option:
         "takes_none": _takes_none(argument.annotation or "None"),
     }
     return Option(
-        argument.name, takes, decision.words, group="trainer", use=decision.use, **{**declared, **decision.facts}
+        argument.name, takes, decision.help, group="trainer", use=decision.use, **{**declared, **decision.facts}
     )

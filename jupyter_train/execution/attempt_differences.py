@@ -15,12 +15,12 @@ _CLASS = re.compile(r"<?([\w.]+)")
 
 def explain_absences(verification: ReplayCheck, before: RunRecord, config: TrainConfig) -> list[str]:
     """Notes what differs in this attempt; gives the classes of all callbacks that the run has ever had."""
-    given = callback_classes(config.to_json())
+    current = callback_classes(config.to_json())
     known = callback_classes(before.config) | set(before.summary.get("callbacks", []))
-    verification.changes.removed_callbacks = frozenset(known - given)
+    verification.changes.removed_callbacks = frozenset(known - current)
     if before.status in (RunStatus.FINISHED, RunStatus.STOPPED):
         verification.changes.ended_at = verification.to_step
-    return sorted(known | given)
+    return sorted(known | current)
 
 
 def callback_classes(recorded: Mapping[str, Any]) -> set[str]:
@@ -29,4 +29,4 @@ def callback_classes(recorded: Mapping[str, Any]) -> set[str]:
     for name in ("callback", "callbacks"):
         value = recorded.get(name) or []
         listed += value if isinstance(value, list) else [value]
-    return {match[1] for one in listed if (match := _CLASS.match(str(one)))}
+    return {match[1] for text in listed if (match := _CLASS.match(str(text)))}

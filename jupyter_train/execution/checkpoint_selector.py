@@ -29,7 +29,7 @@ class CheckpointSelector:
         self._check = check
         self.remarks: list[str] = []
         self.content: dict[str, Any] = {}
-        self.found: Checkpoint | None = None
+        self.checkpoint: Checkpoint | None = None
         self._wanted = wanted
 
     def __call__(self, record: RunRecord) -> Checkpoint | None:
@@ -55,20 +55,23 @@ class CheckpointSelector:
                 self.remarks.append(f"checkpoint of step {checkpoint.step:,} refused: {one_line(str(err), 200)}")
                 continue
             self._check(content)
-            self.content, self.found = content, checkpoint
+            self.content, self.checkpoint = content, checkpoint
             return checkpoint
         return None
 
     def _candidates(self, record: RunRecord, known: list[Checkpoint]) -> list[Checkpoint]:
         newest = sorted(known, key=_recency, reverse=True)
-        current = [one for one in newest if one.kind != CheckpointKind.SUPERSEDED]
+        current = [checkpoint for checkpoint in newest if checkpoint.kind != CheckpointKind.SUPERSEDED]
         if self._wanted is None or self._wanted == CheckpointKind.LAST:
             return current
         if self._wanted == CheckpointKind.BEST:
-            return [*_best_first([one for one in current if one.kind == CheckpointKind.BEST], record), *current]
-        requested = [one for one in current if one.step == int(self._wanted)]
+            return [
+                *_best_first([checkpoint for checkpoint in current if checkpoint.kind == CheckpointKind.BEST], record),
+                *current,
+            ]
+        requested = [checkpoint for checkpoint in current if checkpoint.step == int(self._wanted)]
         if not requested:
-            steps = ", ".join(f"{one.step:,} ({one.kind})" for one in reversed(current)) or "none"
+            steps = ", ".join(f"{checkpoint.step:,} ({checkpoint.kind})" for checkpoint in reversed(current)) or "none"
             raise RunStateError(f"`{record.ref}` has no checkpoint of step {self._wanted}; there are: {steps}")
         return requested
 
@@ -80,4 +83,4 @@ def _recency(checkpoint: Checkpoint) -> tuple[int, bool, int]:
 
 def _best_first(known: list[Checkpoint], record: RunRecord) -> list[Checkpoint]:
     sign = -1 if (record.summary.get("best") or {}).get("mode") == "max" else 1
-    return sorted(known, key=lambda one: sign * (one.value if one.value is not None else 0.0))
+    return sorted(known, key=lambda checkpoint: sign * (checkpoint.value if checkpoint.value is not None else 0.0))

@@ -29,9 +29,9 @@ def hyperparameters_changed(record: RunRecord, prepared: PreparedRun) -> list[st
     another in every process.
     """
     before = record.summary.get("hyperparameters", {})
-    owners = [one for one in (prepared.module, prepared.data) if getattr(one, "_log_hyperparams", False)]
-    found = {str(name): value for one in owners for name, value in dict(one.hparams_initial).items()}
-    plain = {name: as_json(value) for name, value in found.items() if _is_plain(value)}
+    owners = [owner for owner in (prepared.module, prepared.data) if getattr(owner, "_log_hyperparams", False)]
+    values = {str(name): value for owner in owners for name, value in dict(owner.hparams_initial).items()}
+    plain = {name: as_json(value) for name, value in values.items() if _is_plain(value)}
     now = storable_tree(mask_tree(plain))
     changed = [name for name in now if name in before and _text(before[name]) != _text(now[name])]
     if not changed:
@@ -94,10 +94,14 @@ def _other_shapes(saved: Mapping[str, Any], module: Any) -> list[str]:
 
     if any(is_overridden(name, module) for name in _LATE):
         return []
-    now = {name: one for name, one in module.state_dict().items() if isinstance(one, torch.Tensor) and not is_lazy(one)}
-    known = {name: one for name, one in saved.items() if isinstance(one, torch.Tensor) and name in now}
+    now = {
+        name: weight
+        for name, weight in module.state_dict().items()
+        if isinstance(weight, torch.Tensor) and not is_lazy(weight)
+    }
+    known = {name: weight for name, weight in saved.items() if isinstance(weight, torch.Tensor) and name in now}
     return [
-        f"`{name}` was {tuple(one.shape)} and is {tuple(now[name].shape)}"
-        for name, one in known.items()
-        if one.shape != now[name].shape
+        f"`{name}` was {tuple(weight.shape)} and is {tuple(now[name].shape)}"
+        for name, weight in known.items()
+        if weight.shape != now[name].shape
     ]

@@ -145,16 +145,16 @@ class CrossValidationRun:
                     self._notify_observer()
                 self._apply_commands()
                 if error is not None or fit.status is RunStatus.FAILED:
-                    message = f"{part.words}: {fit.message}"
+                    message = f"{part.label}: {fit.message}"
                     break
                 if fit.ended_with:
-                    self._without_loss[part.words] = fit.ended_with
+                    self._without_loss[part.label] = fit.ended_with
                 if fit.status is RunStatus.STOPPED and not self._stopped:
                     reason = f": {fit.message}" if fit.message else ""
-                    self._stopped = f"stopped in {part.words}{reason}"
+                    self._stopped = f"stopped in {part.label}{reason}"
                 if self._stopped:
                     break
-            is_interrupted = self._interrupt.is_asked and not self._interrupt.ended
+            is_interrupted = self._interrupt.is_requested and not self._interrupt.ended
             if is_interrupted and error is None and self._spec.config.on_interrupt == "raise":
                 error = TrainingInterrupted(f"`{self._record.ref}` was {self._stopped}; what they recorded is kept")
             status, message = self._outcome(error, message)
@@ -171,9 +171,9 @@ class CrossValidationRun:
 
     def _describe_first(self, prepared: PreparedRun) -> None:
         """Records what holds for all fits: the data and where the model's weights come from."""
-        self._writer.summary(data=prepared.source.words)
-        if words := self._build.words(self._spec.config):
-            self._writer.event(EventKind.WARNING, words)
+        self._writer.summary(data=prepared.source.description)
+        if warning := self._build.warning(self._spec.config):
+            self._writer.event(EventKind.WARNING, warning)
 
     def _outcome(self, error: BaseException | None, message: str) -> tuple[RunStatus, str]:
         if isinstance(error, TrainingInterrupted):
@@ -181,18 +181,18 @@ class CrossValidationRun:
         if message:
             return RunStatus.FAILED, message
         if self._without_loss:
-            words = set(self._without_loss.values())
-            self._writer.summary(ended_with="NaN" if "NaN" in words else "inf")
-        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, self._words_without_loss())
+            losses = set(self._without_loss.values())
+            self._writer.summary(ended_with="NaN" if "NaN" in losses else "inf")
+        return (RunStatus.STOPPED, self._stopped) if self._stopped else (RunStatus.FINISHED, self._no_loss_message())
 
-    def _words_without_loss(self) -> str:
+    def _no_loss_message(self) -> str:
         """Which parts ended with no finite loss, and what that makes of the mean; empty where none did."""
         parts = list(self._without_loss)
         if not parts:
             return ""
-        found = f"{listed(parts)} ended with no finite loss"
+        message = f"{listed(parts)} ended with no finite loss"
         rest = len(self._done) - len(parts)
-        return f"{found}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else found
+        return f"{message}: means are of the other {rest} of {len(self._parts)} fits" if rest > 0 else message
 
     def _notify_observer(self) -> None:
         """Notifies the observer of the mean so far; the fits are the epochs of its curve."""
@@ -204,7 +204,7 @@ class CrossValidationRun:
         """Ends after this fit where a command or an interrupt requests it."""
         if self._interrupt.ended:
             self._stopped = self._interrupt.ended
-        elif self._interrupt.is_asked:
+        elif self._interrupt.is_requested:
             self._stopped = f"interrupted after {len(self._done)} of {len(self._parts)} fits"
         for command in self._channel.inbox.take():
             step = len(self._done)
@@ -230,7 +230,7 @@ class CrossValidationRun:
         values = [float(best["value"]) for best in bests]
         newest = [(record.summary.get("last") or {}).get(bests[0]["metric"]) for record in self._done]
         lasts = [float(value) for value in newest if value is not None]
-        found = {
+        summary = {
             "metric": bests[0]["metric"],
             "mode": bests[0]["mode"],
             "value": statistics.fmean(values),
@@ -241,10 +241,10 @@ class CrossValidationRun:
             "step": bests[0]["step"],
         }
         if "which" in bests[0]:
-            found["which"] = bests[0]["which"]
+            summary["which"] = bests[0]["which"]
         if len(lasts) == len(newest):
-            found |= {"last": statistics.fmean(lasts), "last_std": _spread(lasts)}
-        return found
+            summary |= {"last": statistics.fmean(lasts), "last_std": _spread(lasts)}
+        return summary
 
     def _record_means(self) -> None:
         """The mean of every series over the parts so far, and how far they lie apart: the n-th with the n-th of all.

@@ -32,7 +32,7 @@ from jupyter_train.training.run_observer import RunObserver
 
 _POLL_INTERVAL_S = 0.05
 _START_POLL_INTERVAL_S = 0.5
-#: By signal: what is said of a run whose process had not even imported what hears one.
+#: By signal: the message of a run whose process had not yet set its signal handlers.
 _BEFORE = {
     int(signal.SIGTERM): "ended by SIGTERM before it began",
     int(signal.SIGINT): "interrupted before it began",
@@ -111,15 +111,15 @@ class LaunchedRun:
         with contextlib.suppress(StoreError, RunStateError):
             record = self._store.get(self.record.key)
             if code and (record.status.is_live or record.status is RunStatus.QUEUED):
-                status, words = RunStatus.FAILED, crash_report.words(code, Path(record.folder), for_memory)
+                status, message = RunStatus.FAILED, crash_report.exit_message(code, Path(record.folder), for_memory)
                 if self._is_aborted:
-                    status, words = RunStatus.STOPPED, _ABORTED
+                    status, message = RunStatus.STOPPED, _ABORTED
                 elif (
                     record.status is RunStatus.QUEUED
                     and (by := crash_report.signal_of(code, Path(record.folder))) in _BEFORE
                 ):
-                    status, words = RunStatus.STOPPED, _BEFORE[by]
-                self._store.end_run(record, status, self.record.attempt, words)
+                    status, message = RunStatus.STOPPED, _BEFORE[by]
+                self._store.end_run(record, status, self.record.attempt, message)
                 notify(self._store, record.key, self._notify)
             elif record.status is RunStatus.STOPPED and record.started_at is None:
                 notify(self._store, record.key, self._notify)  # its process never read whom
@@ -263,7 +263,7 @@ def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: R
         try:
             is_stop_sent = False
             while not launched.is_ended():
-                if interrupt.is_asked and not is_stop_sent:
+                if interrupt.is_requested and not is_stop_sent:
                     is_stop_sent = launched.ask_to_stop("SIGTERM" if interrupt.is_terminated else "interrupt")
                 time.sleep(_POLL_INTERVAL_S)
         except AbortTraining:
@@ -271,7 +271,7 @@ def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: R
             raise TrainingInterrupted(_ABORTED) from None
         record = store.get(launched.record.key)
         _bring_back(store, record, prepared)
-        is_raising = interrupt.is_asked and spec.config.on_interrupt == "raise"
+        is_raising = interrupt.is_requested and spec.config.on_interrupt == "raise"
         result = launched.result(_error_of(record, is_raising))
     interrupt.pass_on()
     return result
@@ -285,10 +285,10 @@ def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
 
     folder = RunFolder(record.folder)
     with MetricReader(folder.metrics) as reader:
-        found = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == CheckpointKind.LAST]
-    if not found:
+        checkpoints = [checkpoint for checkpoint in reader.checkpoints() if checkpoint.kind == CheckpointKind.LAST]
+    if not checkpoints:
         return
-    weights = read_weights(trust.checkpoint(store, record, found[-1]), found[-1].sha256)
+    weights = read_weights(trust.checkpoint(store, record, checkpoints[-1]), checkpoints[-1].sha256)
     load_weights(prepared.module, weights, record.ref)
     prepared.module.train()
     origin: Any = initial_weights.origin_of(prepared.model)
@@ -296,7 +296,7 @@ def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
         origin = initial_weights.Origin(
             "", "", 0, record.folder, record.summary.get("initial_state", {}).get("sha256", "")
         )
-    steps = origin.step + found[-1].step
+    steps = origin.step + checkpoints[-1].step
     initial_weights.set_origin(
         prepared.model,
         initial_weights.Origin(record.key, record.ref, steps, origin.initial_folder, origin.initial_sha256),

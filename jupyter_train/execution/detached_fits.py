@@ -62,30 +62,30 @@ def _models(build: Build, parts: Sequence[FitSpec], first: PreparedRun) -> list[
     from jupyter_train.training.model import unwrap_compiled
     from jupyter_train.training.state import seeds
 
-    found = [first.model]
+    models = [first.model]
     for part in parts[1:]:
         seeds.seed_all(part.recorded["seed"])
         model = unwrap_compiled(build(part.config)[0])
         if model is first.model:
-            return found
-        found.append(model)
-    return found
+            return models
+        models.append(model)
+    return models
 
 
-def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
+def main(store: Store, record: RunRecord, own_payload: payload.Payload, changes: Mapping[str, Any]) -> int:
     """Trains them, in their own process; returns the exit code: 0 however it ended, as long as that is recorded.
 
     Args:
         store: Where the run is recorded.
         record: Its run: new, or one to be resumed.
-        given: Its payload.
-        changes: Options that are others than those of the payload.
+        own_payload: Its payload.
+        changes: Options that differ from those of the payload.
     """
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
         lock = own_queued(store, record)
     try:
-        spec, build = _requested(given.content(), changes, None if lock is not None else record.key)
+        spec, build = _requested(own_payload.content(), changes, None if lock is not None else record.key)
         owned = (record, lock) if lock is not None else None
         result = run_cross_validation(store, spec, build, OutputCapture(), owned)
     except Exception as err:

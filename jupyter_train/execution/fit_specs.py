@@ -25,12 +25,12 @@ class FitSpec:
     Attributes:
         config: Its options.
         recorded: `fold` and `seed`, as its record has them.
-        words: The same, as text.
+        label: The same, as text.
     """
 
     config: TrainConfig
     recorded: dict[str, Any]
-    words: str
+    label: str
 
     @property
     def place(self) -> tuple[int | None, int]:
@@ -64,10 +64,10 @@ def fit_specs_of(config: TrainConfig) -> list[FitSpec]:
                 "fold": Fold(folds, number) if folds is not None else None,
             }
             recorded = ({"fold": number} if folds is not None else {}) | {"seed": config.seed + repeat}
-            words = " ".join(f"{name} {value}" for name, value in recorded.items())
+            label = " ".join(f"{name} {value}" for name, value in recorded.items())
             callbacks = copy_callbacks({"callback": config.callback})["callback"]
             part = dataclasses.replace(config, **changes, callback=callbacks, trainer=copy_callbacks(config.trainer))
-            parts.append(FitSpec(part, recorded, words))
+            parts.append(FitSpec(part, recorded, label))
     return parts
 
 

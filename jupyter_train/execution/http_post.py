@@ -78,8 +78,8 @@ class HttpPost:
     def _work(self) -> None:
         try:
             self._problem = self._post()
-        except Exception as err:  # noqa: BLE001  reported by the thread that waits; its words may hold the URL
-            self._problem = _words(err)
+        except Exception as err:  # noqa: BLE001  reported by the thread that waits; its message may hold the URL
+            self._problem = _error_text(err)
 
     def _post(self) -> str:
         to = address(self._url)
@@ -102,7 +102,7 @@ class HttpPost:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _words(err: Exception) -> str:
+def _error_text(err: Exception) -> str:
     reason = getattr(err, "reason", err)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({reason.verify_message})"

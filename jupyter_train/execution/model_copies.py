@@ -34,7 +34,7 @@ class ModelCopies:
                 self._before = weakref.ref(model)
         return (model if self.given is None else copy_model(unwrap_compiled(model))), data
 
-    def words(self, config: TrainConfig) -> str:
+    def warning(self, config: TrainConfig) -> str:
         """A warning about a model that was given as an object; empty where there is none."""
         from jupyter_train.training.checkpoints.initial_weights import origin_of
 

@@ -44,16 +44,21 @@ def notify(store: Store, run: str, target: str | None) -> None:
         return
     with contextlib.suppress(*_FAULTS):  # nothing can be said where the store cannot be read or written
         problem = _send(store.get(run), target)
-        shown = redacted_target(target)
-        text = f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
-        text = mask(text, secrets_of_target(target))
+        text = mask(_event_text(target, problem), secrets_of_target(target))
         kind = EventKind.WARNING if problem else EventKind.NOTIFY
         store.add_events(run, [Event(time.time(), None, kind, text, {})])
 
 
+def _event_text(target: str, problem: str) -> str:
+    shown = redacted_target(target)
+    if is_url(target):
+        return f"could not notify {shown}: {problem}" if problem else f"notified {shown}"
+    return f"the `--notify` command `{shown}` failed: {problem}" if problem else f"ran the `--notify` command `{shown}`"
+
+
 def _send(record: RunRecord, target: str) -> str:
     """Why it could not be sent; empty when it was."""
-    said = {
+    content = {
         "ref": record.ref,
         "key": record.key,
         "status": record.status.value,
@@ -62,11 +67,11 @@ def _send(record: RunRecord, target: str) -> str:
         "duration_s": record.duration_s,
         "notebook": record.notebook,
     }
-    body = json.dumps(said).encode()
+    body = json.dumps(content).encode()
     try:
         return HttpPost(target, body, _TIMEOUT_S).problem() if is_url(target) else _call(target, body, record)
     except Exception as err:  # noqa: BLE001  the run is over and recorded: whatever this is, it is no error of it
-        return type(err).__name__  # its words may hold the target
+        return type(err).__name__  # its message may hold the target
 
 
 def _call(command: str, body: bytes, record: RunRecord) -> str:
@@ -92,8 +97,8 @@ def _call(command: str, body: bytes, record: RunRecord) -> str:
             process.wait()
             return f"it did not end within {_TIMEOUT_S:g} s"
         error.seek(0)
-        said = error.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
-    return "" if code == 0 else f"exit code {code}{': ' + said[-1][:160] if said else ''}"
+        error_lines = error.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+    return "" if code == 0 else f"exit code {code}{': ' + error_lines[-1][:160] if error_lines else ''}"
 
 
 def _scratch() -> IO[bytes]:
@@ -105,6 +110,6 @@ def _scratch() -> IO[bytes]:
 
 
 def _feed(stdin: Any, body: bytes) -> None:
-    """A command need not read what it is told, nor wait for its end."""
+    """Writes to a command that may not read its input, nor wait for its end."""
     with contextlib.suppress(OSError, ValueError), stdin:
         stdin.write(body)

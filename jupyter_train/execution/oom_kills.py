@@ -11,7 +11,7 @@ _POLL_INTERVAL_S = 2.0
 
 
 def count_kills(root: Path = Path("/")) -> int | None:
-    """How many processes of this control group, else of this machine, were killed for memory; None if not told.
+    """How many processes of this control group, else of this machine, were killed for memory; None if not counted.
 
     Args:
         root: Where `proc` and `sys` lie.

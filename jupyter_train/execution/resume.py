@@ -77,21 +77,21 @@ def attempts_of(store: Store, record: RunRecord) -> list[dict[str, Any]]:
     reported = {data["attempt"]: data for data in map(_verdict_data, events)}
     not_compared = {"verdict": Verdict.NOT_VERIFIED.value, "words": Verdict.NOT_VERIFIED.value}
     first = {"attempt": 1, "from_step": 0, "checkpoint": "", "at": record.created_at, "verdict": None, "verified": ""}
-    found: list[dict[str, Any]] = [first]
+    attempts: list[dict[str, Any]] = [first]
     with MetricReader(RunFolder(record.folder).metrics) as reader:
-        for one in reader.attempts():
-            data = reported.get(one.number, not_compared)
-            found.append(
+        for attempt in reader.attempts():
+            data = reported.get(attempt.number, not_compared)
+            attempts.append(
                 {
-                    "attempt": one.number,
-                    "from_step": one.step,
-                    "checkpoint": one.checkpoint,
-                    "at": one.at,
+                    "attempt": attempt.number,
+                    "from_step": attempt.step,
+                    "checkpoint": attempt.checkpoint,
+                    "at": attempt.at,
                     "verdict": data["verdict"],
                     "verified": data["words"],
                 }
             )
-    return found
+    return attempts
 
 
 def _verdict_data(event: Event) -> dict[str, Any]:
@@ -99,6 +99,8 @@ def _verdict_data(event: Event) -> dict[str, Any]:
     data = event.data
     if isinstance(data.get("attempt"), int) and {"verdict", "words"} <= data.keys():
         return data
-    _, number, words = f"{event.text}  ".split(" ", 2)  # release 0.1.0 recorded the sentence alone
-    verdict = max((verdict for verdict in Verdict if words.startswith(verdict)), key=len, default=Verdict.NOT_VERIFIED)
-    return {"attempt": int(number) if number.isdecimal() else 0, "verdict": verdict.value, "words": words.strip()}
+    _, number, sentence = f"{event.text}  ".split(" ", 2)  # release 0.1.0 recorded the sentence alone
+    verdict = max(
+        (verdict for verdict in Verdict if sentence.startswith(verdict)), key=len, default=Verdict.NOT_VERIFIED
+    )
+    return {"attempt": int(number) if number.isdecimal() else 0, "verdict": verdict.value, "words": sentence.strip()}

@@ -11,7 +11,7 @@ from jupyter_train.exceptions import ChangedError, RunStateError
 from jupyter_train.execution.fit_specs import MAX_FITS, FitSpec
 from jupyter_train.execution.preparation import PreparedRun
 from jupyter_train.execution.run_spec import RunSpec
-from jupyter_train.execution.start_point import config_diff, forced_words, is_longer, lasting_options
+from jupyter_train.execution.start_point import config_diff, forced_messages, is_longer, lasting_options
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.run_lock import RunLock
@@ -33,7 +33,7 @@ def begin_attempt_at_fits(
     record, lock = take_over(store, old.key)
     try:
         lines = [(EventKind.RESUMED, f"attempt {record.attempt} resumes {len(left)} of {len(parts)} fits")]
-        lines += [(EventKind.WARNING, text) for text in forced_words(differences)]
+        lines += [(EventKind.WARNING, text) for text in forced_messages(differences)]
         now = time.time()
         store.add_events(record.key, [Event(now, None, kind, text, {}) for kind, text in lines], record.attempt)
         store.update(record.key, record.attempt, config=lasting_options(record, spec))

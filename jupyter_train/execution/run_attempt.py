@@ -107,15 +107,15 @@ def _recorded(store: Store, spec: RunSpec, prepared: PreparedRun, context: FitCo
     """The fit, until all of it is recorded; whatever goes wrong beside it ends the run, and nothing writes on."""
     writer, record = context.writer, context.record
     try:
-        if words := trust.sharing_warning(store, record):
-            writer.event(EventKind.WARNING, words, 0)
+        if warning := trust.sharing_warning(store, record):
+            writer.event(EventKind.WARNING, warning, 0)
         context.observer.on_start(record, writer)
         if spec.config.wandb:
             start_mirror("wandb", store.url, record.key, spec.config.wandb, writer)
         result = _fit(spec, prepared, context)
         is_broken = prepared.world_size > 1 and isinstance(result.error, RuntimeError)
         if is_broken:  # a connection: the other side knows why
-            result.message = crash_report.rank_words(context.folder.path) or result.message
+            result.message = crash_report.rank_message(context.folder.path) or result.message
         context.channel.close()
         if result.status is RunStatus.FINISHED and result.trainer is not None:
             writer.settle(result.trainer.global_step)
@@ -172,8 +172,8 @@ def _fit(spec: RunSpec, prepared: PreparedRun, context: FitContext) -> RunResult
     for finding in prepared.findings:
         _record_finding(finding, context)
     if context.is_trial:
-        words = prepared.source.words
-        writer.summary(data=words, initial_state={"sha256": initial_weights.state_hash(model), "kept": False})
+        rows = prepared.source.description
+        writer.summary(data=rows, initial_state={"sha256": initial_weights.state_hash(model), "kept": False})
         _keep_encoder(prepared, folder, writer)
     elif start is None or start.replay_check is None:
         _describe(spec, folder, writer, prepared, initial_weights.save_initial_weights(model, folder))
@@ -212,8 +212,8 @@ def _record_finding(finding: FinderResult, context: FitContext) -> None:
 def _describe_attempt(spec: RunSpec, folder: RunFolder, record: RunRecord) -> None:
     """Adds to the provenance where another attempt was made, and from which cells."""
     described = folder.read_provenance()
-    one = {"attempt": record.attempt, **spec.provenance, "environment": environment()}
-    described["attempts"] = [*described.get("attempts", []), mask_tree(one, secrets_of_target(spec.config.notify))]
+    entry = {"attempt": record.attempt, **spec.provenance, "environment": environment()}
+    described["attempts"] = [*described.get("attempts", []), mask_tree(entry, secrets_of_target(spec.config.notify))]
     with contextlib.suppress(OSError):
         write_atomically(folder.provenance, json.dumps(described, indent=1).encode())
 
@@ -231,11 +231,11 @@ def _describe(
     described = {
         **spec.provenance,
         "environment": environment(),
-        "data": fingerprint(source.content) | {"words": source.words},
+        "data": fingerprint(source.content) | {"words": source.description},
         "initial_state": start,
         "sources": read_sources(what, record == "code=full"),
     }
-    writer.summary(data=source.words, initial_state=start, cell=spec.provenance.get("cell", ""))
+    writer.summary(data=source.description, initial_state=start, cell=spec.provenance.get("cell", ""))
     if start["bytes"] and not start["kept"]:
         text = "of the step-0 weights only the hash is kept (a large model, or a full disk)"
         writer.event(EventKind.INITIAL_STATE, text, 0)

@@ -65,12 +65,12 @@ def changed(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     """
     own = {option.name: getattr(config, option.name) for option in own_options() if option.scope is not Scope.START}
     trainer, expressions = config.trainer, config.expressions
-    given = {name: value for name, value in own.items() if value is not None}
+    values = {name: value for name, value in own.items() if value is not None}
     if "max_epochs" in changes or "epochs" in changes:
         trainer = {name: value for name, value in trainer.items() if name != "max_epochs"}
-        given.pop("epochs", None)
+        values.pop("epochs", None)
     known = {name: text for name, text in expressions.items() if name not in changes}
-    return TrainConfig.of({**given, **trainer, **changes}, known)
+    return TrainConfig.of({**values, **trainer, **changes}, known)
 
 
 def recorded_options(config: TrainConfig | TuneConfig) -> dict[str, Any]:

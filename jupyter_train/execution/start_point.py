@@ -39,7 +39,7 @@ _PARTS_OF_ENVIRONMENT = {
 }
 
 
-def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+def completed(record: RunRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The options of another attempt: what is given now, None too, and else what the run was begun with.
 
     Options whose value was an object are not kept with a run: they have to be given again, and are compared.
@@ -54,9 +54,9 @@ def completed(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
         and not (known[name].is_expression and name in expressions)
         and known[name].is_restorable
     }
-    if "max_epochs" in given:
+    if "max_epochs" in changes:
         kept.pop("epochs", None)
-    return {**kept, **given}
+    return {**kept, **changes}
 
 
 def config_diff(
@@ -69,12 +69,14 @@ def config_diff(
     lines = []
     now = config.to_json()
     for name, option in options_by_name().items():
-        old, new = (_comparable(one.get(name, option.default)) for one in (record.config, now))
+        old, new = (_comparable(options.get(name, option.default)) for options in (record.config, now))
         if option.affects_weights and old != new:
             lines.append(f"`{option.flag}` was {_shown(record.config, name)} and is {_shown(now, name)}")
     before, data = provenance.get("data", {}), fingerprint(prepared.source.content)
     if before.get("sha256") and data["sha256"] and before["sha256"] != data["sha256"]:
-        lines.append(f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.words)} now")
+        lines.append(
+            f"the data has changed: {_rows(before.get('words'))} then, {_rows(prepared.source.description)} now"
+        )
     trained = {"model": prepared.model, "data": prepared.data}
     return lines + differences_of_sources(provenance.get("sources", {}), trained, config.record == "code=full")
 
@@ -87,8 +89,8 @@ def _shown(options: Mapping[str, Any], name: str) -> str:
     return f"`{as_json(options[name])}`" if name in options else "not given"
 
 
-def _rows(words: Any) -> str:
-    return str(words).removeprefix("rows: ") if words else "other content"
+def _rows(description: Any) -> str:
+    return str(description).removeprefix("rows: ") if description else "other content"
 
 
 def environment_diff(provenance: Mapping[str, Any]) -> str:
@@ -110,7 +112,7 @@ def begin_attempt(
 
     Raises:
         ChangedError: Model, data or options are others, and `--force` is not given.
-        RunStateError: The run is being trained, is another user's, or has no checkpoint as asked for.
+        RunStateError: The run is being trained, is another user's, or does not have the requested checkpoint.
     """
     config = spec.config
     record = store.get(key)
@@ -135,7 +137,7 @@ def begin_attempt(
         record, lock = take_over(store, key, choose=choice, is_part=spec.role is RunRole.FOLD)
         _sweep(RunFolder(record.folder))
         start = _start_point(record, before, choice, config, prepared, provenance, was_finished)
-        start.remarks += forced_words(differences)
+        start.remarks += forced_messages(differences)
         store.update(key, record.attempt, config=lasting_options(record, spec))
     except BaseException:
         if lock is not None:
@@ -152,8 +154,8 @@ def lasting_options(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
     return fresh | notify | spec.recorded
 
 
-def forced_words(differences: Sequence[str]) -> list[str]:
-    """What is recorded of differences that were overruled; indented lines show the ones before."""
+def forced_messages(differences: Sequence[str]) -> list[str]:
+    """What is recorded of differences that `--force` overrules; indented lines show the ones before."""
     return [f"forced although {line.strip()}" for line in differences if not line.startswith("    ")]
 
 
@@ -193,7 +195,7 @@ def _start_point(
     from jupyter_train.training.checkpoints.resume import StartPoint
 
     folder = RunFolder(record.folder)
-    step = choice.found.step if choice.found is not None else 0
+    step = choice.checkpoint.step if choice.checkpoint is not None else 0
     expected = expected_of(folder.metrics, record.attempt)
     replay_check = ReplayCheck(record.attempt, step, expected)
     repeats = _repeats(expected, step)
@@ -203,22 +205,22 @@ def _start_point(
     changed = environment_diff(provenance)
     if changed:
         remarks.append(f"{changed}: values may differ in their last digits")
-    if choice.found is None:
+    if choice.checkpoint is None:
         _restart(record, prepared, provenance)
-        words = f"attempt {record.attempt} begins at step 0{repeats}: there was no checkpoint to resume from"
-        return StartPoint(replay_check=replay_check, summary=kept, description=words, remarks=remarks)
+        description = f"attempt {record.attempt} begins at step 0{repeats}: there was no checkpoint to resume from"
+        return StartPoint(replay_check=replay_check, summary=kept, description=description, remarks=remarks)
     start = _at_checkpoint(folder, choice, config, before)
     start.keeps_stop = not was_finished
     remarks += hyperparameters_changed(before, prepared)
     if not start.is_exact:
         remarks.append("numbers had been drawn since the moment of the checkpoint: what follows may differ")
-    words = f"attempt {record.attempt} resumes from step {step:,} ({choice.found.kind} checkpoint){repeats}"
-    start.replay_check, start.summary, start.description, start.remarks = replay_check, kept, words, remarks
+    description = f"attempt {record.attempt} resumes from step {step:,} ({choice.checkpoint.kind} checkpoint){repeats}"
+    start.replay_check, start.summary, start.description, start.remarks = replay_check, kept, description, remarks
     return start
 
 
 def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
-    """How many steps an attempt does again that an earlier one had done and recorded, in words; empty for none.
+    """How many steps an attempt does again that an earlier one had done and recorded, as text; empty for none.
 
     A learning rate is recorded before its step: it does not say that the step was done.
     """
@@ -231,11 +233,11 @@ def _repeats(expected: Mapping[str, Sequence[Point]], step: int) -> str:
 def _at_checkpoint(folder: RunFolder, choice: CheckpointSelector, config: TrainConfig, before: RunRecord) -> StartPoint:
     from jupyter_train.training.checkpoints.resume import StartPoint
 
-    assert choice.found is not None
+    assert choice.checkpoint is not None
     recorded = before.config
     return StartPoint(
-        step=choice.found.step,
-        path=str(folder.path / choice.found.path),
+        step=choice.checkpoint.step,
+        path=str(folder.path / choice.checkpoint.path),
         content=choice.content,
         keeps_epochs=config.epochs == recorded.get("epochs"),
         keeps_patience=config.early_stop == recorded.get("early_stop"),
@@ -267,11 +269,11 @@ def start_point_of(store: Store, record: RunRecord) -> StartPoint | None:
 
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         attempts, known = reader.attempts(), reader.checkpoints()
-    found = [one for one in known if attempts and one.path == attempts[-1].checkpoint]
-    if not found:
+    checkpoints = [checkpoint for checkpoint in known if attempts and checkpoint.path == attempts[-1].checkpoint]
+    if not checkpoints:
         return None
-    path = trust.checkpoint(store, record, found[0])
-    return StartPoint(step=found[0].step, path=str(path), content=read(path, found[0].sha256))
+    path = trust.checkpoint(store, record, checkpoints[0])
+    return StartPoint(step=checkpoints[0].step, path=str(path), content=read(path, checkpoints[0].sha256))
 
 
 def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tuple[str, StartPoint]:
@@ -279,28 +281,28 @@ def begin_fork(store: Store, config: TrainConfig, prepared: PreparedRun) -> tupl
 
     Raises:
         ChangedError: The model is another.
-        RunStateError: It has no checkpoint as asked for, or is further than the new run shall be.
+        RunStateError: It does not have the requested checkpoint, or is further than the new run shall be.
     """
-    other = store.find(str(config.fork))
-    choice = CheckpointSelector(store, config.from_, lambda content: check_fits(other, content, config, prepared))
-    found = choice(other)
-    if found is None:
-        raise RunStateError(f"`{other.ref}` has no valid checkpoint to fork from; `%runs show {other.ref}`")
-    start = _at_checkpoint(RunFolder(other.folder), choice, config, other)
+    parent = store.find(str(config.fork))
+    choice = CheckpointSelector(store, config.from_, lambda content: check_fits(parent, content, config, prepared))
+    checkpoint = choice(parent)
+    if checkpoint is None:
+        raise RunStateError(f"`{parent.ref}` has no valid checkpoint to fork from; `%runs show {parent.ref}`")
+    start = _at_checkpoint(RunFolder(parent.folder), choice, config, parent)
     start.keeps_stop = False
-    if config.lr is not None and config.lr != other.config.get("lr"):
+    if config.lr is not None and config.lr != parent.config.get("lr"):
         start.lr = float(config.lr)
-    start.remarks = choice.remarks + hyperparameters_changed(other, prepared)
-    start.description = f"forked from {other.ref} at step {found.step:,}"
-    start.summary = {"fork": {"run": other.key, "ref": other.ref, "step": found.step}}
-    return other.key, start
+    start.remarks = choice.remarks + hyperparameters_changed(parent, prepared)
+    start.description = f"forked from {parent.ref} at step {checkpoint.step:,}"
+    start.summary = {"fork": {"run": parent.key, "ref": parent.ref, "step": checkpoint.step}}
+    return parent.key, start
 
 
 def _sweep(folder: RunFolder) -> None:
     """Removes what a killed process left half written, or never announced; this process alone writes here now."""
     with MetricReader(folder.metrics) as reader:
-        announced = {folder.path / one.path for one in reader.checkpoints()}
-    found = [] if folder.checkpoints.is_symlink() else folder.checkpoints.glob("*.ckpt")
-    unannounced = [path for path in found if path not in announced]
+        announced = {folder.path / checkpoint.path for checkpoint in reader.checkpoints()}
+    paths = [] if folder.checkpoints.is_symlink() else folder.checkpoints.glob("*.ckpt")
+    unannounced = [path for path in paths if path not in announced]
     for leftover in [*folder.leftovers(), *unannounced]:
         leftover.unlink(missing_ok=True)

@@ -214,7 +214,7 @@ def _log_lines(reading: int, log: Callable[[str], None]) -> None:
         rest = b""
         while line := stream.readline(_MAX_LINE):
             line, rest = rest + line, b""
-            if not line.endswith(b"\n") and b" " in line:  # cut between words: half a secret is not masked
+            if not line.endswith(b"\n") and b" " in line:  # cut between two words: half a secret is not masked
                 line, _, rest = line.rpartition(b" ")
             log(line.decode("utf-8", "replace"))
         if rest:

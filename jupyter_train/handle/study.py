@@ -136,7 +136,7 @@ class Study(Run):
         import pandas as pd
 
         from jupyter_train.config.search_space import Choices, parse
-        from jupyter_train.tuning.trial_records import given, meant, status_of
+        from jupyter_train.tuning.trial_records import meant, status_of, values_so_far
 
         space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
         waits = {TrialStatus.WAITING} | (set() if self.status.is_live else {TrialStatus.RUNNING})
@@ -148,7 +148,7 @@ class Study(Run):
             rows[trial.number] = {
                 "state": (TrialStatus.WAITING if status in waits else status).value,
                 **dict(zip(objectives, values, strict=False)),
-                **meant(given(trial), space),
+                **meant(values_so_far(trial), space),
                 "seconds": trial.user_attrs.get("seconds"),
                 "run": trial.user_attrs.get("run", ""),
                 "message": trial.user_attrs.get("message", ""),
@@ -205,10 +205,10 @@ class Study(Run):
             OptionError: Another option is given, or a value does not fit.
             RunStateError: This kernel cannot resume it; the message says what to type.
         """
-        if others := changes.keys() - {"trials", "timeout"}:
+        if refused := changes.keys() - {"trials", "timeout"}:
             raise OptionError(
                 "a study resumes the same search; only `trials` and `timeout` may change, not "
-                + ", ".join(f"`{name}`" for name in sorted(others))
+                + ", ".join(f"`{name}`" for name in sorted(refused))
             )
         known = tune_options_by_name()
         checked = {name: known[name].validate(value) for name, value in changes.items()}

@@ -32,7 +32,7 @@ class RunTable:
         self._store = store
         self._records = records
         #: A note about runs that cannot be read; empty for none.
-        self.words = records.words
+        self.note = records.message
 
     def __len__(self) -> int:
         return len(self._records)
@@ -53,7 +53,7 @@ class RunTable:
         shown = f"{best['metric']} {value_text(best['value'])}" if best else "–"
         return (
             record.ref,
-            _status_words(self._store.status_of(record), record),
+            _status_text(self._store.status_of(record), record),
             shown,
             str(progress.get("epoch", "–")),
             duration_text(record.duration_s),
@@ -64,20 +64,20 @@ class RunTable:
 
     def __repr__(self) -> str:
         if not self._records:
-            return self.words or "no runs yet; start one with `%train model data --epochs 10`"
+            return self.note or "no runs yet; start one with `%train model data --epochs 10`"
         rows = [_COLUMNS, *self.rows()]
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return without_codes("\n".join(lines + [self.words] * bool(self.words)))
+        return without_codes("\n".join(lines + [self.note] * bool(self.note)))
 
     def _repr_html_(self) -> str:
-        note = f"<div>{html.escape(self.words)}</div>" if self.words else ""
+        note = f"<div>{html.escape(self.note)}</div>" if self.note else ""
         if not self._records:
             return note or "<div>no runs yet; start one with <code>%train model data --epochs 10</code></div>"
         return _table(_COLUMNS, self.rows()) + note
 
 
-def _status_words(status: RunStatus, record: RunRecord) -> str:
+def _status_text(status: RunStatus, record: RunRecord) -> str:
     if record.ended_with:
         return f"{status} with {record.ended_with}"
     reason = record.waits_for.partition(",")[0] if status is RunStatus.QUEUED else ""

@@ -42,7 +42,7 @@ class TrialRun(Run):
 
         Raises:
             ModelError: The weights do not fit.
-            RunStateError: It has no checkpoint: only the best trials of a search keep theirs.
+            RunStateError: It has no checkpoint: only the best trials of a search keep one.
         """
         return super().load_into(model, which)
 

@@ -123,9 +123,9 @@ def train_help() -> str:
 def _option_help(option: Option) -> str:
     value = option.metavar or ("|".join(option.choices) if option.choices else "" if option.is_flag else "VALUE")
     head = f"  {option.flag}" + (f"[={value}]" if option.is_flag and value else f" {value}" if value else "")
-    words = option.help
+    text = option.help
     if option.default not in (None, False, []):
-        words += f" (default: {option.default})"
+        text += f" (default: {option.default})"
     return textwrap.fill(
-        words, 110, initial_indent=head.ljust(36) + " ", subsequent_indent=" " * 37, break_long_words=False
+        text, 110, initial_indent=head.ljust(36) + " ", subsequent_indent=" " * 37, break_long_words=False
     )

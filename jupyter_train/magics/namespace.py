@@ -101,7 +101,7 @@ class Namespace:
         """
         return self._evaluate_as(text, f"data `{shown(text)}`", DataError)
 
-    def _evaluate_as(self, text: str, words: str, kind: type[UsageError]) -> Any:
+    def _evaluate_as(self, text: str, prefix: str, kind: type[UsageError]) -> Any:
         """The value of `text`; an exception in the user's own code is raised unchanged, with its traceback."""
         try:
             return self.evaluate(text)
@@ -112,7 +112,7 @@ class Namespace:
 
             if is_raised_in_user_code(err, _file_name_of(text)):
                 raise
-            raise kind(f"{words}: {type(err).__name__}: {_one_line_message(err)}{self._hint(text, err)}") from err
+            raise kind(f"{prefix}: {type(err).__name__}: {_one_line_message(err)}{self._hint(text, err)}") from err
 
     def _hint(self, text: str, err: Exception) -> str:
         """A suggestion for an unknown argument or a missing attribute."""

@@ -49,15 +49,15 @@ class TuneRequest:
         content = dict(self._content)
         from_body = [str(part) for part in (content.pop("model", None), content.pop("data", None)) if part is not None]
         space = _checked_space(content.pop("space", {}))
-        words, typed_space = _expressions_and_space(self._parsed.expressions)
+        typed, typed_space = _expressions_and_space(self._parsed.expressions)
         space = {**space, **typed_space}
-        expressions = words or from_body
+        expressions = typed or from_body
         options = {**self._reader.of_body(content), **self._options_of_line()}
         model, data = self._model_and_data(expressions, frozenset(space))
         return tune(model, data, space=space, **options, expressions=self._reader.typed)
 
     def _options_of_line(self) -> dict[str, Any]:
-        """The options of the line, by name; one that reads as a search space is told how that is written.
+        """The options of the line, by name; for one that reads as a search space the error says how that is written.
 
         Raises:
             OptionError: An option is given twice, or its value does not fit.

@@ -24,7 +24,7 @@ _POLL_INTERVAL_S = 1.0
 
 
 class MirroredRun(NamedTuple):
-    """What a tracker is told of a run when its mirror starts.
+    """What a tracker gets of a run when its mirror starts.
 
     `id` is the same in every process of a mirror; `group` is the run that this one is a part of, such as a search.
     """

@@ -51,7 +51,7 @@ def _is_cell(cell: Any) -> bool:
 
 
 def _close_names(path: Path) -> str:
-    notebooks = [found.name for found in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
+    notebooks = [file.name for file in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
     return "." + did_you_mean(path.name, notebooks)
 
 

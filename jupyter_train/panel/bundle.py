@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.panel.format import value_text
 from jupyter_train.panel.snapshot import packed
-from jupyter_train.panel.status import notices, progress_text, progress_words, series_of, status_words, tags_text
+from jupyter_train.panel.status import notices, progress_parts, progress_text, series_of, status_text, tags_text
 from jupyter_train.panel.svg import svg
 from jupyter_train.panel.trials import trials_html, trials_text
 from jupyter_train.run import RunStatus
@@ -41,33 +41,33 @@ def bundle(snapshot: dict[str, Any], still: dict[str, Any] | None = None) -> dic
 
 
 def small_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Line and picture, for front ends without our renderer; one that comes later finds the run, and asks for more."""
+    """Line and picture, for front ends without a JupyterLab renderer; one that comes later finds the run by its key."""
     shown: dict[str, Any] = {"families": [], "marks": [], "media": [], "events": [], "resources": {}, "config": {}}
     mime = {name: value for name, value in snapshot.items() if name != "study"} | shown
     return {MIME_TYPE: mime, "text/html": as_html(snapshot), "text/plain": as_text(snapshot)}
 
 
-def loading_bundle(words: str) -> dict[str, Any]:
+def loading_bundle(message: str) -> dict[str, Any]:
     """What is shown from Enter until the first step: one calm line."""
-    shown = html.escape(words)
+    shown = html.escape(message)
     return {
-        MIME_TYPE: {"schema": 1, "run": "", "status": "loading", "message": words},
+        MIME_TYPE: {"schema": 1, "run": "", "status": "loading", "message": message},
         "text/html": f'<div style="font:13px system-ui,sans-serif;{_GREY};padding:6px 0">{shown}</div>',
-        "text/plain": words,
+        "text/plain": message,
     }
 
 
 def reference_bundle(snapshot: dict[str, Any]) -> dict[str, Any]:
     """A second panel of a run: its numbers, and where its curves are; at most 2 KB."""
-    words = progress_text(snapshot, "; ")
-    said = f"{status_words(snapshot, is_saved=True)}  {words}"[:300]
+    progress = progress_text(snapshot, "; ")
+    message = f"{status_text(snapshot, is_saved=True)}  {progress}"[:300]
     where = "its curves are shown above, in the first panel of this run"
     shown = {name: snapshot[name] for name in ("schema", "as_of", "run", "ref", "kernel")}
     return {
-        MIME_TYPE: shown | {"status": "reference", "message": said},
+        MIME_TYPE: shown | {"status": "reference", "message": message},
         "text/html": f'<div style="font:13px system-ui,sans-serif;padding:4px 0"><b>{html.escape(snapshot["ref"])}</b> '
-        f'{html.escape(said)} <span style="{_GREY}">({where})</span></div>',
-        "text/plain": without_codes(f"{snapshot['ref']}  {said} ({where})"),
+        f'{html.escape(message)} <span style="{_GREY}">({where})</span></div>',
+        "text/plain": without_codes(f"{snapshot['ref']}  {message} ({where})"),
     }
 
 
@@ -82,7 +82,7 @@ def as_html(snapshot: dict[str, Any]) -> str:
     parts = [
         '<div style="font:13px system-ui,sans-serif;max-width:880px">',
         f'<div style="padding:4px 0"><span style="color:{dot}">&#9679;</span> <b>{html.escape(snapshot["ref"])}</b> '
-        f'<span style="color:{dot}">{html.escape(status_words(snapshot, is_saved=True))}</span>{_tags(snapshot)}</div>',
+        f'<span style="color:{dot}">{html.escape(status_text(snapshot, is_saved=True))}</span>{_tags(snapshot)}</div>',
         _table(snapshot),
         _notices(snapshot),
         _picture(snapshot),
@@ -99,12 +99,12 @@ def _tags(snapshot: dict[str, Any]) -> str:
 
 
 def _table(snapshot: dict[str, Any]) -> str:
-    words = progress_words(snapshot)
-    if not words:
+    parts = progress_parts(snapshot)
+    if not parts:
         return ""
     cells = "".join(
         f'<td style="text-align:left;padding:2px 18px 6px 0;border:0">{_label(label)}<b>{html.escape(value)}</b></td>'
-        for label, value, _ in words
+        for label, value, _ in parts
     )
     return f'<table style="border-collapse:collapse;margin:0;border:0"><tr style="background:none">{cells}</tr></table>'
 
@@ -141,19 +141,19 @@ def _media(snapshot: dict[str, Any]) -> str:
 
 
 def alt_text(snapshot: dict[str, Any]) -> str:
-    """The picture in words: last values of every curve."""
-    values = [f"{one['name']} {value_text(one['last'])}" for one in series_of(snapshot)]
+    """The picture as text: last values of every curve."""
+    values = [f"{series['name']} {value_text(series['last'])}" for series in series_of(snapshot)]
     return f"Curves of {snapshot['ref']}: " + ", ".join(values[:12])
 
 
 def as_text(snapshot: dict[str, Any]) -> str:
     """The run in a few lines of text."""
-    head = f"{snapshot['ref']}  {status_words(snapshot, is_saved=True)}"
-    words = progress_text(snapshot)
-    lines = [head, words, tags_text(snapshot), *(text for _, text in notices(snapshot))]
+    head = f"{snapshot['ref']}  {status_text(snapshot, is_saved=True)}"
+    progress = progress_text(snapshot)
+    lines = [head, progress, tags_text(snapshot), *(text for _, text in notices(snapshot))]
     series = series_of(snapshot)
-    width = max((len(one["name"]) for one in series), default=0)
-    lines += [f"  {one['name']:<{width}}  {value_text(one['last']):>9}" for one in series]
+    width = max((len(curve["name"]) for curve in series), default=0)
+    lines += [f"  {curve['name']:<{width}}  {value_text(curve['last']):>9}" for curve in series]
     if snapshot.get("study"):
         lines += trials_text(snapshot["study"])
     return without_codes("\n".join(line for line in lines if line))

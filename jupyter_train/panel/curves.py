@@ -18,8 +18,8 @@ MAX_SERIES = 32
 _MAX_IN_WINDOW = 400
 _MAX_OF_ALL = 6_400
 _MAX_STEPS = 1 << 52
-#: Values are told apart to a thousandth of what a curve covers.
-_TOLD_APART = 3
+#: Values are distinguished to a thousandth of what a curve covers.
+_DISTINCT_DIGITS = 3
 _MAX_DIGITS = 15
 
 
@@ -36,13 +36,13 @@ def between(metrics: Path, first_step: int, last_step: int) -> dict[str, Any]:
     """
     with MetricReader(metrics) as reader, reader.at_one_moment():
         every = reader.counts()
-        counts = {name: every[name] for name in [one for one in every if not one.endswith(SPREAD)][:MAX_SERIES]}
+        counts = {name: every[name] for name in [name for name in every if not name.endswith(SPREAD)][:MAX_SERIES]}
         most = min(_MAX_IN_WINDOW, _MAX_OF_ALL // max(1, len(counts)))
-        found = [
+        curves = [
             series(reader, name, count, reader.window(name, first_step, last_step, most))
             for name, count in counts.items()
         ]
-    return {"first": first_step, "last": last_step, "families": packed(families(found))}
+    return {"first": first_step, "last": last_step, "families": packed(families(curves))}
 
 
 def check_window(first_step: int, last_step: int) -> None:
@@ -73,10 +73,10 @@ def series(reader: MetricReader, name: str, count: int, picture: list[Bucket]) -
 
 
 def digits_of(picture: list[Bucket]) -> int:
-    """How many digits after the point tell a curve's values apart where they are large and change little."""
+    """How many digits after the point distinguish a curve's values where they are large and change little."""
     finite = [bucket for bucket in picture if bucket.finite]
-    span = max((one.high for one in finite), default=0.0) - min((one.low for one in finite), default=0.0)
-    return min(_MAX_DIGITS, max(0, _TOLD_APART - math.floor(math.log10(span)))) if 0 < span < math.inf else 0
+    span = max((bucket.high for bucket in finite), default=0.0) - min((bucket.low for bucket in finite), default=0.0)
+    return min(_MAX_DIGITS, max(0, _DISTINCT_DIGITS - math.floor(math.log10(span)))) if 0 < span < math.inf else 0
 
 
 def with_spread(
@@ -89,16 +89,18 @@ def with_spread(
         name: The series.
         counts: How many values every series has.
         picture: The series, as it is drawn.
-        most: How many points were asked for.
+        most: How many points were requested.
     """
-    found = series(reader, name, counts[name], picture)
+    curve = series(reader, name, counts[name], picture)
     if name + SPREAD not in counts:
-        return found
+        return curve
     spread = reader.picture(name + SPREAD, most)
     if len(spread) != len(picture):
-        return found
-    sides = [(one.mean - apart.mean, one.mean + apart.mean) for one, apart in zip(picture, spread, strict=True)]
-    return found | {"lows": [rounded(low) for low, _ in sides], "highs": [rounded(high) for _, high in sides]}
+        return curve
+    sides = [
+        (bucket.mean - apart.mean, bucket.mean + apart.mean) for bucket, apart in zip(picture, spread, strict=True)
+    ]
+    return curve | {"lows": [rounded(low) for low, _ in sides], "highs": [rounded(high) for _, high in sides]}
 
 
 def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -> list[dict[str, Any]]:
@@ -111,16 +113,16 @@ def of_parent(metrics: Path, ref: str, step: int, names: list[str], most: int) -
         names: The fork's own series; others are not drawn.
         most: At most so many points a series.
     """
-    found = []
+    curves = []
     with MetricReader(metrics) as reader:
         counts = reader.counts()
         for name in names:
             picture = reader.window(name, 0, step, most) if name in counts and not name.startswith("lr") else []
             if picture:
-                one = series(reader, name, counts[name], picture)
+                curve = series(reader, name, counts[name], picture)
                 last = rounded(picture[-1].mean, digits_of(picture))
-                found.append(one | {"name": f"{name} of {ref}", "role": "parent", "last": last, "like": name})
-    return found
+                curves.append(curve | {"name": f"{name} of {ref}", "role": "parent", "last": last, "like": name})
+    return curves
 
 
 def _last(reader: MetricReader, name: str, count: int) -> float:
@@ -128,19 +130,20 @@ def _last(reader: MetricReader, name: str, count: int) -> float:
     return points[-1].value if points else math.nan
 
 
-def families(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def families(curves: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Series by the chart they belong to, in the order of the charts."""
     grouped: dict[str, list[dict[str, Any]]] = {}
-    for one in found:
-        grouped.setdefault(place_of(one.get("like", one["name"])).family, []).append(one)
+    for curve in curves:
+        grouped.setdefault(place_of(curve.get("like", curve["name"])).family, []).append(curve)
     return [{"name": name, "series": grouped[name]} for name in order(list(grouped))]
 
 
-def packed(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def packed(unpacked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Families with each column as one text."""
     return [
-        family | {"series": [{k: column_text(v) for k, v in one.items() if k != "like"} for one in family["series"]]}
-        for family in found
+        family
+        | {"series": [{k: column_text(v) for k, v in curve.items() if k != "like"} for curve in family["series"]]}
+        for family in unpacked
     ]
 
 

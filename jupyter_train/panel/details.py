@@ -1,4 +1,4 @@
-"""What a panel shows of a run when asked for more."""
+"""What a panel shows of a run as details."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def details(store: Store, key: str) -> dict[str, Any]:
     record = store.get(key)
     folder = RunFolder(record.folder)
     events = store.events_of(key)[-_MAX_EVENTS:]
-    found = folder.read_provenance().get("environment")
+    environment = folder.read_provenance().get("environment")
     return {
         "events": [{"at": event.at, "step": event.step, "kind": event.kind, "text": event.text} for event in events],
         "log": folder.end_of_log(_MAX_LOG_BYTES),
-        "environment": found if isinstance(found, dict) else {},
+        "environment": environment if isinstance(environment, dict) else {},
         "config": {name: value for name, value in record.config.items() if value not in (None, [], {}, False)},
         "note": record.note,
         "tags": list(record.tags),
@@ -43,12 +43,12 @@ def _links(record: RunRecord, events: list[Event]) -> list[dict[str, str]]:
     """Each with `name` and `text`, and with `url` where a browser can go there."""
     places = [str(event.data["place"]) for event in events if event.kind == EventKind.MIRROR and "place" in event.data]
     place = places[-1] if places else ""
-    found = [
+    links = [
         {"name": "notebook", "text": record.notebook},
         {"name": "folder", "text": record.folder},
         {"name": "W&B", "text": place} | ({"url": place} if place.startswith(("https://", "http://")) else {}),
     ]
-    return [link for link in found if link["text"]]
+    return [link for link in links if link["text"]]
 
 
 def checked_note(note: object) -> str:

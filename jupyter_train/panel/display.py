@@ -28,7 +28,7 @@ class Display(Protocol):
 
     is_line: bool
 
-    def loading(self, words: str) -> None:
+    def loading(self, message: str) -> None:
         """Says what is being waited for."""
 
     def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
@@ -53,12 +53,12 @@ class NotebookDisplay:
         self._still: dict[str, Any] | None = None
         self._still_until = 0.0
 
-    def loading(self, words: str) -> None:
+    def loading(self, message: str) -> None:
         """One calm line."""
-        self._draw(loading_bundle(words))
+        self._draw(loading_bundle(message))
 
     def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
-        """The run's bundle; where only curves are due, its still picture is drawn anew every few seconds."""
+        """The run's bundle; where only curves are due, its still picture is redrawn every few seconds."""
         now = time.monotonic()
         has_ended = snapshot["status"] not in LIVE_STATUSES
         if part is PanelPart.SMALL and not has_ended:
@@ -94,7 +94,7 @@ def current_display() -> Display:
 def is_console(request: dict[str, Any]) -> bool:
     """Whether a request to execute was typed in `jupyter console` or one like it, which ignores updates of outputs.
 
-    Those are Python's clients that let the user answer questions; whoever repeats a notebook does not.
+    Those are Python's clients that let the user answer questions; a tool that repeats a notebook does not.
 
     Args:
         request: The message.
@@ -125,10 +125,10 @@ def kernel_id() -> str:
     from ipykernel.connect import get_connection_file
 
     try:
-        found = re.search(r"kernel-(.+)\.json$", get_connection_file())
+        match = re.search(r"kernel-(.+)\.json$", get_connection_file())
     except RuntimeError:
         return "kernel"
-    return found.group(1) if found else "kernel"
+    return match.group(1) if match else "kernel"
 
 
 def busy_sayer() -> Callable[[], None]:

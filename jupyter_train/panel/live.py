@@ -1,4 +1,4 @@
-"""Keeps a panel live while its run trains: redrawn by time, and only as often as somebody watches."""
+"""Keeps a panel live while its run trains: redrawn by time, and only as often as it is watched."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class LivePanel:
         self._is_afar = False
         self._thread: threading.Thread | None = None
 
-    def loading(self, words: str) -> None:
+    def loading(self, message: str) -> None:
         """Says what is being waited for."""
-        self._try(lambda: self._screen.loading(words))
+        self._try(lambda: self._screen.loading(message))
 
     def follow(self, store: Store, run: str) -> None:
         """Draws the run from now on."""
@@ -59,7 +59,7 @@ class LivePanel:
         self._start(store, run, self._loop)
 
     def follow_from_afar(self, store: Store, run: str) -> None:
-        """Draws a run that another process trains, until it ends; the cell goes on meanwhile."""
+        """Draws a run that another process trains, until it ends; the cell continues meanwhile."""
         self._is_afar = True
         self._start(store, run, self._loop_until_it_ends)
 
@@ -83,7 +83,7 @@ class LivePanel:
         self._thread.start()
 
     def finish(self) -> None:
-        """Draws the last state, always; a run that another process trains goes on being drawn instead."""
+        """Draws the last state, always; a run that another process trains is drawn until it ends."""
         if self._is_afar:
             return
         self._ended.set()
@@ -118,7 +118,7 @@ class LivePanel:
             try:
                 status = self._store.status_of(self._store.get(self._run))
             except RunNotFoundError:
-                break  # somebody deleted it
+                break  # it was deleted
             except StoreError:
                 continue
             if status is not RunStatus.QUEUED and not status.is_live:
@@ -138,9 +138,9 @@ class LivePanel:
             return self._screen.show(with_newest(*self._outline), part)
         if part is PanelPart.SMALL:
             return self._screen.show(with_curves(*self._outline, _FEW_BUCKETS), part)
-        found = with_curves(*self._outline)
-        VIEWERS.drawn(self._run, packed(found))
-        return self._screen.show(found, part)
+        full = with_curves(*self._outline)
+        VIEWERS.drawn(self._run, packed(full))
+        return self._screen.show(full, part)
 
     def _try(self, draw: Callable[[], object]) -> None:
         try:
@@ -148,4 +148,4 @@ class LivePanel:
         except StoreError as err:
             _log.debug("the panel waits: %s", err)  # the run says itself that it cannot be recorded
         except Exception:  # noqa: BLE001  a view never kills training
-            _log.warning("the panel could not be drawn; training goes on", exc_info=True)
+            _log.warning("the panel could not be drawn; training continues", exc_info=True)

@@ -43,8 +43,8 @@ def bundle_for_here(store: Store, run: str, in_full: bool = False) -> dict[str, 
         RunNotFoundError: There is no such run.
     """
     here = cell_id()
-    found = snapshot(store, run, kernel_id())
+    full = snapshot(store, run, kernel_id())
     if PLACES.is_elsewhere(run, here) and not in_full:
-        return reference_bundle(found)
+        return reference_bundle(full)
     PLACES.full_at(run, here)
-    return bundle(found)
+    return bundle(full)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 POLL_INTERVAL_S = 0.25
 #: A line of text, which costs next to nothing.
 LINE_PERIOD_S = 0.45
-#: Without a renderer of ours, at first.
+#: Without a renderer of this package, at first.
 FIRST_PERIOD_S = 1.0
 FIRST_S = 3.0
 #: With a renderer that looks no longer: a page that was closed.
 UNWATCHED_PERIOD_S = 30.0
 #: Redrawing may take this share of one processor, so that drawing costs training nothing to speak of.
 _SHARE = 0.008
-#: What panels that no renderer of ours asks for may send: so much at once, and 20 MB in every hour with it. The first
-#: picture of a panel is never refused.
+#: What panels that no renderer of this package requests may send: so much at once, and 20 MB in every hour with it.
+#: The first picture of a panel is never refused.
 _MAX_BYTES = 1_500_000
 _BYTES_PER_S = (20_000_000 - _MAX_BYTES) / 3600
 
@@ -26,7 +26,7 @@ class PanelPart(enum.Enum):
 
     NOTHING = "nothing"
     LINE = "progress and newest values"
-    SMALL = "line and picture, for front ends without our renderer"
+    SMALL = "line and picture, for front ends without this package's renderer"
     CURVES = "the curves; the picture when it is old"
     WHOLE = "all of it"
 
@@ -58,9 +58,9 @@ class Viewing:
     """Who looks at a panel.
 
     Attributes:
-        is_watched: A renderer of ours has said so lately.
-        is_nudged: Somebody waits to see something that was asked for.
-        has_renderer: A renderer of ours was ever heard in this kernel.
+        is_watched: A renderer of this package has said so lately.
+        is_nudged: The user waits for the effect of a request.
+        has_renderer: A renderer of this package was ever heard in this kernel.
     """
 
     is_watched: bool = False
@@ -97,7 +97,7 @@ class RedrawSchedule:
         if looking.is_watched or looking.is_nudged:
             return PanelPart.CURVES
         if looking.has_renderer:
-            is_first = now - self._began < FIRST_S  # whoever pressed Enter is looking, though nothing says so yet
+            is_first = now - self._began < FIRST_S  # the user who pressed Enter looks, though no renderer says so yet
             return PanelPart.CURVES if is_first or since >= UNWATCHED_PERIOD_S else PanelPart.NOTHING
         if since < FIRST_PERIOD_S and self._size:
             return PanelPart.NOTHING

@@ -58,15 +58,15 @@ class Scale:
 
     def __init__(self, family: dict[str, Any]) -> None:
         every = family["series"]
-        steps: list[float] = [step for one in every for step in one["steps"]]
+        steps: list[float] = [step for series in every for step in series["steps"]]
         finite: list[float] = [
             value
-            for one in every
+            for series in every
             for key in ("values", "lows", "highs")
-            for value in one.get(key, [])
+            for value in series.get(key, [])
             if value is not None
         ]
-        means = [value for one in every for value in one["values"] if value is not None]
+        means = [value for series in every for value in series["values"] if value is not None]
         self.first, self.last = (min(steps), max(steps)) if min(steps) < max(steps) else (steps[0] - 1, steps[0] + 1)
         self.is_log = min(finite) > 0 and is_wide(means)
         self.low, self.high = (covered_by_log if self.is_log else covered)(within(min(finite)), within(max(finite)))

@@ -83,21 +83,21 @@ def with_curves(record: RunRecord, base: dict[str, Any], buckets: int = _MAX_BUC
     shown["as_of"] = round(time.time(), 2)
     study = _study(record, RunStatus(base["status"])) if base.get(_IS_STUDY) else None
     while True:
-        found = shown | _curves(record, buckets, parent)
-        found |= spoken(found)
-        if len(json.dumps(found, separators=(",", ":"))) <= MAX_BYTES or buckets <= 8:
-            return found if study is None else found | {"study": study}
+        full = shown | _curves(record, buckets, parent)
+        full |= spoken(full)
+        if len(json.dumps(full, separators=(",", ":"))) <= MAX_BYTES or buckets <= 8:
+            return full if study is None else full | {"study": study}
         buckets //= 2
 
 
 def _study(record: RunRecord, status: RunStatus) -> dict[str, Any] | None:
     """The trials. Those a stop or a kill interrupted wait for the study to be resumed."""
-    found = RunFolder(record.folder).read_study()
-    if found is None or status.is_live:
-        return found
+    study = RunFolder(record.folder).read_study()
+    if study is None or status.is_live:
+        return study
     running, waiting = TrialStatus.RUNNING.letter, TrialStatus.WAITING.letter
-    curves_now = [curve | {"state": curve["state"].replace(running, waiting)} for curve in found["curves"]]
-    return found | {"states": found["states"].replace(running, waiting), "curves": curves_now}
+    curves_now = [curve | {"state": curve["state"].replace(running, waiting)} for curve in study["curves"]]
+    return study | {"states": study["states"].replace(running, waiting), "curves": curves_now}
 
 
 def _base(store: Store, record: RunRecord, kernel: str) -> dict[str, Any]:
@@ -169,8 +169,8 @@ def best_of(summary: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _resources(summary: dict[str, Any]) -> dict[str, list[Any]]:
-    found = summary.get("resources")
-    return {name: list(values) for name, values in found.items()} if isinstance(found, dict) else {}
+    resources = summary.get("resources")
+    return {name: list(values) for name, values in resources.items()} if isinstance(resources, dict) else {}
 
 
 def _parent(store: Store, record: RunRecord) -> tuple[Path, str, int] | None:
@@ -190,10 +190,10 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
     try:
         return _read_curves(record, buckets, parent)
     except DamagedError as err:
-        words = str(err)
+        damage = str(err)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):  # what a damaged file says may be anything
         _log.warning("the curves of %s cannot be drawn", record.ref, exc_info=True)
-        words = "its curves cannot be drawn: their file is damaged"
+        damage = "its curves cannot be drawn: their file is damaged"
     nothing: dict[str, Any] = {name: [] for name in ("families", "checkpoints", "media")}
     progress = rounded_table(record.summary.get("progress"))
     return nothing | {
@@ -203,17 +203,17 @@ def _curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | Non
         "resources": {},
         "hidden_series": 0,
         "media_count": 0,
-        "degraded": _cut(_joined(record.degraded, words), _MAX_DEGRADED),
+        "degraded": _cut(_joined(record.degraded, damage), _MAX_DEGRADED),
     }
 
 
-def _joined(*words: str) -> str:
-    return "; ".join(word for word in words if word)
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)
 
 
 def rounded_table(value: Any) -> dict[str, Any]:
     """A mapping with its numbers as they are shown; an empty one for anything else."""
-    return {name: rounded(one) for name, one in value.items()} if isinstance(value, dict) else {}
+    return {name: rounded(number) for name, number in value.items()} if isinstance(value, dict) else {}
 
 
 def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] | None) -> dict[str, Any]:
@@ -230,8 +230,8 @@ def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] 
         media = reader.media()
         checkpoints = reader.checkpoints()
         damage = f"damaged, and not shown: {', '.join(reader.damage)}" if reader.damage else ""
-    said = {"degraded": _cut(_joined(record.degraded, damage), _MAX_DEGRADED)} if damage else {}
-    return said | {
+    degraded = {"degraded": _cut(_joined(record.degraded, damage), _MAX_DEGRADED)} if damage else {}
+    return degraded | {
         "data": _cut(str(summary.get("data", "")), 200),
         "best": best_of(summary),
         "progress": rounded_table(progress),
@@ -276,13 +276,13 @@ def _thumbnail(folder: RunFolder, path: str) -> str:
     return ""
 
 
-def packed(found: dict[str, Any]) -> dict[str, Any]:
+def packed(snapshot: dict[str, Any]) -> dict[str, Any]:
     """A snapshot as it travels and is saved: each column one text, `0.5,0.4,,0.3`.
 
     A notebook file gives every item of a list a line of its own, which would treble the panel's size.
     """
-    resources = {name: curves.column_text(values) for name, values in found["resources"].items()}
-    return found | {"families": curves.packed(found["families"]), "resources": resources}
+    resources = {name: curves.column_text(values) for name, values in snapshot["resources"].items()}
+    return snapshot | {"families": curves.packed(snapshot["families"]), "resources": resources}
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,4 +1,4 @@
-"""A snapshot's status in words: computed here alone, and sent with it, so that every view says the same."""
+"""A snapshot's status as text: computed here alone, and sent with it, so that every view says the same."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StatusPart(NamedTuple):
     Attributes:
         label: Stands before the value; empty where the value says what it is.
         value: The number as text.
-        kind: What it says, whatever its words.
+        kind: What it says, whatever its text.
     """
 
     label: str
@@ -49,60 +49,60 @@ class StatusPart(NamedTuple):
 
 
 def spoken(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """What a renderer shows as it is: status line, status, status of a view that nobody updates, and notices."""
+    """What a renderer shows as it is: status line, status, status of a view that is not updated, and notices."""
     return {
-        "status_line": [[part.label, part.value, part.kind.value] for part in progress_words(snapshot)],
-        "status_text": status_words(snapshot),
-        "status_text_later": status_words(snapshot, is_saved=True),
+        "status_line": [[part.label, part.value, part.kind.value] for part in progress_parts(snapshot)],
+        "status_text": status_text(snapshot),
+        "status_text_later": status_text(snapshot, is_saved=True),
         "notices": [list(pair) for pair in notices(snapshot)],
     }
 
 
-def progress_words(snapshot: dict[str, Any]) -> list[StatusPart]:
+def progress_parts(snapshot: dict[str, Any]) -> list[StatusPart]:
     """The parts of the status line: trials or epochs and steps, speed, time left or taken, best.
 
     Epochs are counted; the best one is named by its number, from 0, as Lightning does.
     """
     progress = snapshot.get("progress") or {}
     is_live = snapshot["status"] in LIVE_STATUSES
-    words = []
+    parts = []
     if progress.get("trial") is not None:
         trials = _of(progress["trial"], progress.get("trials"))
-        words.append(StatusPart(progress.get("unit") or "trials", trials, PartKind.TRIALS))
+        parts.append(StatusPart(progress.get("unit") or "trials", trials, PartKind.TRIALS))
         counts = progress.get("counts") or {}
         shown = [name for name in (TrialStatus.PRUNED, TrialStatus.FAIL) if counts.get(name)]
-        words += [StatusPart(name, str(counts[name]), PartKind.COUNT) for name in shown]
+        parts += [StatusPart(name, str(counts[name]), PartKind.COUNT) for name in shown]
     if progress.get("epoch") is not None:
-        words.append(StatusPart("", _epochs_text(progress["epoch"], progress.get("epochs")), PartKind.EPOCHS))
+        parts.append(StatusPart("", _epochs_text(progress["epoch"], progress.get("epochs")), PartKind.EPOCHS))
     if progress.get("step") is not None:
-        words.append(StatusPart("step", _of(progress["step"], progress.get("steps")), PartKind.STEPS))
+        parts.append(StatusPart("step", _of(progress["step"], progress.get("steps")), PartKind.STEPS))
     if progress.get("steps_per_s"):
-        words.append(StatusPart("steps/s", _rate_text(progress["steps_per_s"]), PartKind.SPEED))
+        parts.append(StatusPart("steps/s", _rate_text(progress["steps_per_s"]), PartKind.SPEED))
     if is_live and progress.get("eta_s") is not None:
-        words.append(StatusPart("ETA", duration_text(progress["eta_s"]), PartKind.ETA))
+        parts.append(StatusPart("ETA", duration_text(progress["eta_s"]), PartKind.ETA))
     elif not is_live and snapshot.get("duration_s") is not None:
-        words.append(StatusPart("duration", duration_text(snapshot["duration_s"]), PartKind.DURATION))
+        parts.append(StatusPart("duration", duration_text(snapshot["duration_s"]), PartKind.DURATION))
     best = snapshot.get("best")
     if best:
-        words += [StatusPart(label, value, PartKind.BEST) for label, value in _best_words(best)]
-    return words
+        parts += [StatusPart(label, value, PartKind.BEST) for label, value in _best_parts(best)]
+    return parts
 
 
-def _best_words(best: dict[str, Any]) -> list[tuple[str, str]]:
+def _best_parts(best: dict[str, Any]) -> list[tuple[str, str]]:
     if best.get("std") is None:
         where = f"trial {best['trial']}" if "trial" in best else f"epoch {best['epoch']}"
         which = best.get("which", "best")
         return [(f"{which} {best['metric']}", f"{value_text(best['value'])} ({where})")]
     which = best.get("which", "best")
-    words = [(best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])} of the {which} epochs")]
+    parts = [(best["metric"], f"{value_text(best['value'])} ± {value_text(best['std'])} of the {which} epochs")]
     if which == "best" and best.get("last") is not None:
-        words.append(("of the last", f"{value_text(best['last'])} ± {value_text(best['last_std'])}"))
-    return words
+        parts.append(("of the last", f"{value_text(best['last'])} ± {value_text(best['last_std'])}"))
+    return parts
 
 
 def progress_text(snapshot: dict[str, Any], between: str = "  ") -> str:
     """The status line as text."""
-    return between.join(part.text for part in progress_words(snapshot))
+    return between.join(part.text for part in progress_parts(snapshot))
 
 
 def tags_text(snapshot: dict[str, Any]) -> str:
@@ -113,10 +113,10 @@ def tags_text(snapshot: dict[str, Any]) -> str:
 
 def series_of(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
     """The run's own series, in the order of the charts; those of a fork's parent are only drawn."""
-    return [one for family in snapshot["families"] for one in family["series"] if one["role"] != "parent"]
+    return [series for family in snapshot["families"] for series in family["series"] if series["role"] != "parent"]
 
 
-def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
+def status_text(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     """`running`, or `was running at 2026-05-04 14:05 CEST` in a view that may be read later."""
     status = snapshot["status"]
     if is_saved and status in LIVE_STATUSES:
@@ -124,18 +124,18 @@ def status_words(snapshot: dict[str, Any], is_saved: bool = False) -> str:
     stage = (snapshot.get("progress") or {}).get("stage")
     if status == RunStatus.RUNNING and stage in ("validating", "checking", "starting"):
         return {"checking": "checking validation"}.get(stage, str(stage))
-    return ended_words(status, snapshot.get("ended_with", ""))
+    return ended_text(status, snapshot.get("ended_with", ""))
 
 
-def row_words(status: RunStatus, ended_with: str, progress: dict[str, Any]) -> str:
+def row_text(status: RunStatus, ended_with: str, progress: dict[str, Any]) -> str:
     """A run's status in a list: `running, 7 of 30 epochs`, `finished with NaN`."""
     epoch, epochs = progress.get("epoch"), progress.get("epochs")
     if status.is_live and isinstance(epoch, int):
         return f"{status}, {_epochs_text(epoch, epochs if isinstance(epochs, int) else None)}"
-    return ended_words(status, ended_with)
+    return ended_text(status, ended_with)
 
 
-def ended_words(status: str, ended_with: str) -> str:
+def ended_text(status: str, ended_with: str) -> str:
     """A status, with what the loss ended with where that was no finite number."""
     return f"{status} with {ended_with}" if ended_with else str(status)
 

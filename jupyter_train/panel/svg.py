@@ -36,7 +36,8 @@ _MAX_NAMED = 4
 
 def svg(snapshot: dict[str, Any]) -> str:
     """All charts of a snapshot, two in a row; an empty string while there is no curve."""
-    families = [one for one in snapshot["families"] if _is_drawable(one) or _is_non_finite(one)][:_MAX_CHARTS]
+    drawn = [family for family in snapshot["families"] if _is_drawable(family) or _is_non_finite(family)]
+    families = drawn[:_MAX_CHARTS]
     if not families:
         return ""
     columns = min(2, len(families))
@@ -53,8 +54,8 @@ def svg(snapshot: dict[str, Any]) -> str:
 
 
 def _is_drawable(family: dict[str, Any]) -> bool:
-    is_constant = family["name"].startswith("lr") and all(len(one["steps"]) < 2 for one in family["series"])
-    return not is_constant and any(value is not None for one in family["series"] for value in one["values"])
+    is_constant = family["name"].startswith("lr") and all(len(series["steps"]) < 2 for series in family["series"])
+    return not is_constant and any(value is not None for series in family["series"] for value in series["values"])
 
 
 def _is_non_finite(family: dict[str, Any]) -> bool:
@@ -62,7 +63,7 @@ def _is_non_finite(family: dict[str, Any]) -> bool:
     return (
         not is_rate({"name": family["name"]})
         and not _is_drawable(family)
-        and any(one["steps"] for one in family["series"])
+        and any(series["steps"] for series in family["series"])
     )
 
 
@@ -71,9 +72,9 @@ def looks_of(family: dict[str, Any]) -> list[tuple[str, str]]:
     used: set[str] = set()
     looks = []
     spare = itertools.cycle(itertools.product(_DASHES, _MORE))
-    for one in family["series"]:
-        colour, dashes = COLOURS[one["role"]], ""
-        if colour in used and one["role"] != "parent":
+    for series in family["series"]:
+        colour, dashes = COLOURS[series["role"]], ""
+        if colour in used and series["role"] != "parent":
             dashes, colour = next(spare)
         used.add(colour)
         looks.append((colour, dashes))
@@ -81,7 +82,7 @@ def looks_of(family: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _empty_chart(family: dict[str, Any]) -> str:
-    names = ", ".join(one["name"] for one in family["series"][:4])
+    names = ", ".join(series["name"] for series in family["series"][:4])
     middle = f'x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle"'
     return (
         f'<text x="8" y="16" font-weight="600" font-size="12" fill="{_TEXT}">{html.escape(family["name"])}</text>'
@@ -93,7 +94,7 @@ def _chart(family: dict[str, Any], snapshot: dict[str, Any]) -> str:
     if _is_non_finite(family):
         return _empty_chart(family)
     step = (snapshot.get("progress") or {}).get("step")
-    family = family | {"series": [held(one, step) for one in family["series"]]}
+    family = family | {"series": [held(series, step) for series in family["series"]]}
     scale, best = Scale(family), snapshot.get("best")
     looks = looks_of(family)
     colours = [colour for colour, _ in looks]
@@ -101,24 +102,24 @@ def _chart(family: dict[str, Any], snapshot: dict[str, Any]) -> str:
     parts += _legend(family, looks)
     parts += _axes(scale)
     parts += _marks(snapshot.get("marks", []), scale)
-    for one, look in zip(family["series"], looks, strict=True):
-        parts.append(_curve(one, *look, scale))
+    for series, look in zip(family["series"], looks, strict=True):
+        parts.append(_curve(series, *look, scale))
     if best is not None:
         parts.append(_best_marker(family, colours, best, scale))
     return "".join(parts)
 
 
-def is_rate(one: dict[str, Any]) -> bool:
+def is_rate(series: dict[str, Any]) -> bool:
     """True for a series of learning rates, which hold until they change."""
-    return re.match(r"lr(/|$)", str(one.get("like", one["name"]))) is not None
+    return re.match(r"lr(/|$)", str(series.get("like", series["name"]))) is not None
 
 
-def held(one: dict[str, Any], step: int | None) -> dict[str, Any]:
+def held(series: dict[str, Any], step: int | None) -> dict[str, Any]:
     """A series; a learning rate is recorded when it changes, so its last value holds until where its own run is."""
-    if step is None or not is_rate(one) or not one["steps"] or one["steps"][-1] >= step:
-        return one
-    columns = {key: [*one[key], one["values"][-1]] for key in ("values", "lows", "highs") if one.get(key)}
-    return one | columns | {"steps": [*one["steps"], step]}
+    if step is None or not is_rate(series) or not series["steps"] or series["steps"][-1] >= step:
+        return series
+    columns = {key: [*series[key], series["values"][-1]] for key in ("values", "lows", "highs") if series.get(key)}
+    return series | columns | {"steps": [*series["steps"], step]}
 
 
 def _axes(scale: Scale) -> list[str]:
@@ -134,7 +135,7 @@ def _axes(scale: Scale) -> list[str]:
 
 
 def _marks(marks: list[dict[str, Any]], scale: Scale) -> list[str]:
-    """A dashed line where a command was carried out, its label beside it where there is room."""
+    """A dashed line where a command was applied, its label beside it where there is room."""
     parts, taken = [], 0.0
     for mark in marks:
         if not scale.first <= mark["step"] <= scale.last:
@@ -158,8 +159,8 @@ def _legend(family: dict[str, Any], looks: list[tuple[str, str]]) -> list[str]:
         x -= 6.2 * len(label)
         parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{label}</text>')
         x -= 12
-    for one, (colour, dashes) in reversed(named[:_MAX_NAMED]):
-        label = f"{one['role'] if one['role'] != 'other' else one['name']} {value_text(one['last'])}"
+    for series, (colour, dashes) in reversed(named[:_MAX_NAMED]):
+        label = f"{series['role'] if series['role'] != 'other' else series['name']} {value_text(series['last'])}"
         x -= 6.2 * len(label)
         parts.append(f'<text x="{x:.0f}" y="16" fill="{_TEXT}">{html.escape(label)}</text>')
         line = f'stroke="{colour}" stroke-width="2"{_dashed(dashes)}'
@@ -172,14 +173,14 @@ def _dashed(dashes: str) -> str:
     return f' stroke-dasharray="{dashes}"' if dashes else ""
 
 
-def _curve(one: dict[str, Any], colour: str, dashes: str, scale: Scale) -> str:
+def _curve(series: dict[str, Any], colour: str, dashes: str, scale: Scale) -> str:
     parts = []
-    if one.get("lows"):
-        parts.append(f'<path d="{_band(one, scale)}" fill="{colour}" fill-opacity=".18"/>')
+    if series.get("lows"):
+        parts.append(f'<path d="{_band(series, scale)}" fill="{colour}" fill-opacity=".18"/>')
     line = f'fill="none" stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"{_dashed(dashes)}'
-    parts.append(f'<path d="{_path(one, scale)}" {line}/>')
-    if len(one["steps"]) <= 30 and not is_rate(one):
-        points = zip(one["steps"], one["values"], strict=True)
+    parts.append(f'<path d="{_path(series, scale)}" {line}/>')
+    if len(series["steps"]) <= 30 and not is_rate(series):
+        points = zip(series["steps"], series["values"], strict=True)
         parts += [
             f'<circle cx="{scale.x(step):.1f}" cy="{scale.y(value):.1f}" r="2.6" fill="{colour}"/>'
             for step, value in points
@@ -188,36 +189,36 @@ def _curve(one: dict[str, Any], colour: str, dashes: str, scale: Scale) -> str:
     return "".join(parts)
 
 
-def _path(one: dict[str, Any], scale: Scale) -> str:
+def _path(series: dict[str, Any], scale: Scale) -> str:
     """A line through the values, broken where one is missing; a learning rate goes in steps."""
     parts, pen = [], "M"
-    for step, value in zip(one["steps"], one["values"], strict=True):
+    for step, value in zip(series["steps"], series["values"], strict=True):
         if value is None:
             pen = "M"
             continue
         x, y = f"{scale.x(step):.0f}", f"{scale.y(value):.1f}"
-        parts.append(f"H{x}V{y}" if pen == "L" and is_rate(one) else f"{pen}{x} {y}")
+        parts.append(f"H{x}V{y}" if pen == "L" and is_rate(series) else f"{pen}{x} {y}")
         pen = "L"
     return "".join(parts)
 
 
-def _band(one: dict[str, Any], scale: Scale) -> str:
-    rows = [row for row in zip(one["steps"], one["lows"], one["highs"], strict=True) if row[1] is not None]
+def _band(series: dict[str, Any], scale: Scale) -> str:
+    rows = [row for row in zip(series["steps"], series["lows"], series["highs"], strict=True) if row[1] is not None]
     upper = [f"{scale.x(step):.0f} {scale.y(high):.0f}" for step, _, high in rows]
     lower = [f"{scale.x(step):.0f} {scale.y(low):.0f}" for step, low, _ in reversed(rows)]
     return "M" + "L".join(upper + lower) + "Z" if rows else ""
 
 
 def _best_marker(family: dict[str, Any], colours: list[str], best: dict[str, Any], scale: Scale) -> str:
-    for one, colour in zip(family["series"], colours, strict=True):
-        if one["name"] == best["metric"] and best["value"] is not None and one["values"]:
-            step = _step_of_best(one, best)
+    for series, colour in zip(family["series"], colours, strict=True):
+        if series["name"] == best["metric"] and best["value"] is not None and series["values"]:
+            step = _step_of_best(series, best)
             at = f'cx="{scale.x(step):.1f}" cy="{scale.y(best["value"]):.1f}"'
             return f'<circle {at} r="5.5" fill="none" stroke="{colour}" stroke-width="2"/>'
     return ""
 
 
-def _step_of_best(one: dict[str, Any], best: dict[str, Any]) -> float:
+def _step_of_best(series: dict[str, Any], best: dict[str, Any]) -> float:
     """The recorded step of the best value (a checkpoint's step counts from one, a series' from zero)."""
-    known = [step for step in one["steps"] if step <= best["step"]]
-    return float(known[-1] if known else one["steps"][0])
+    known = [step for step in series["steps"] if step <= best["step"]]
+    return float(known[-1] if known else series["steps"][0])

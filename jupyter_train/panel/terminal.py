@@ -13,9 +13,9 @@ from jupyter_train.panel.status import (
     LIVE_STATUSES,
     PartKind,
     notices,
-    progress_words,
+    progress_parts,
     series_of,
-    status_words,
+    status_text,
     tags_text,
 )
 from jupyter_train.run import RunStatus
@@ -45,9 +45,9 @@ class TerminalLine:
         self._out = out
         self._is_terminal = out.isatty()
 
-    def loading(self, words: str) -> None:
+    def loading(self, message: str) -> None:
         """Says what is being waited for."""
-        self._replace(words)
+        self._replace(message)
 
     def show(self, snapshot: dict[str, Any], part: PanelPart = PanelPart.WHOLE) -> int:
         """Rewrites the line; ends with the whole text once the run has ended."""
@@ -105,11 +105,11 @@ def line(snapshot: dict[str, Any], width: int | None = None) -> str:
 def _fields(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     """What the line says, and of which rank each is, in the order in which they stand."""
     progress, best = snapshot.get("progress") or {}, snapshot.get("best")
-    status, words = status_words(snapshot), progress_words(snapshot)
+    status, parts = status_text(snapshot), progress_parts(snapshot)
     newest = [
-        (one["name"], f"{one['name']} {value_text(one['last'])}")
-        for one in series_of(snapshot)
-        if not one["name"].startswith("lr")
+        (series["name"], f"{series['name']} {value_text(series['last'])}")
+        for series in series_of(snapshot)
+        if not series["name"].startswith("lr")
     ]
     first = next((name for name, _ in newest if best is not None and name == best["metric"]), "")
     first = first or (newest[0][0] if newest else "")
@@ -118,9 +118,9 @@ def _fields(snapshot: dict[str, Any]) -> list[tuple[str, str]]:
     share = progress.get("step", 0) / progress["steps"] if progress.get("steps") else None
     if share is not None:
         fields.append(("bar", "▕" + ("█" * round(12 * min(1.0, share))).ljust(12, "·") + "▏"))
-    said = [(_RANK_OF.get(part.kind, "progress"), part.text) for part in words]
+    texts = [(_RANK_OF.get(part.kind, "progress"), part.text) for part in parts]
     values = [("metric" if name == first else "metrics", text) for name, text in newest[:4]]
-    return [*fields, *said[:1], *values[:1], *said[1:], *values[1:]]
+    return [*fields, *texts[:1], *values[:1], *texts[1:], *values[1:]]
 
 
 def _columns(text: str) -> int:
@@ -136,13 +136,13 @@ def table(snapshot: dict[str, Any], width: int | None = None) -> str:
         width: At most so many columns; without a limit if None.
     """
     rows = []
-    for one in series_of(snapshot):
-        values = [value for key in ("values", "lows", "highs") for value in one.get(key, []) if value is not None]
+    for series in series_of(snapshot):
+        values = [value for key in ("values", "lows", "highs") for value in series.get(key, []) if value is not None]
         low, high = (min(values), max(values)) if values else (None, None)
-        rows.append((one["name"], value_text(one["last"]), value_text(low), value_text(high)))
-    said = [part.text for part in progress_words(snapshot)]
+        rows.append((series["name"], value_text(series["last"]), value_text(low), value_text(high)))
+    texts = [part.text for part in progress_parts(snapshot)]
     below = [tags_text(snapshot), *(text for _, text in notices(snapshot))]
-    lines = [*_wrapped([str(snapshot["ref"]), status_words(snapshot), *said], width)]
+    lines = [*_wrapped([str(snapshot["ref"]), status_text(snapshot), *texts], width)]
     lines += [f"  {text}" for text in below if text]
     if rows:
         rows.insert(0, ("metric", "last", "min", "max"))

@@ -28,8 +28,8 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     powers = _multiples(low, high, (1,))
     if len(powers) >= 2:
         return powers[:: math.ceil(len(powers) / most)]
-    found = _multiples(low, high, (1, 2, 5))
-    return found if len(found) >= 2 else nice_ticks(low, high, most)
+    ticks = _multiples(low, high, (1, 2, 5))
+    return ticks if len(ticks) >= 2 else nice_ticks(low, high, most)
 
 
 def _multiples(low: float, high: float, factors: Sequence[int]) -> list[float]:
@@ -56,7 +56,7 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
 
 
 def _digits(value: float, within: float) -> int:
-    """How many digits after the point tell a value to that closeness."""
+    """How many digits after the point show a value to that closeness."""
     return next((n for n in range(_MAX_DIGITS) if abs(float(f"{value:.{n}f}") - value) <= within), _MAX_DIGITS)
 
 

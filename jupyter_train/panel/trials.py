@@ -20,7 +20,9 @@ def trials_html(study: dict[str, Any]) -> str:
     cell = "padding:1px 16px 1px 0;border:0;text-align:left"
     names = "".join(f'<th style="{cell};font-weight:normal;{_GREY}">{html.escape(name)}</th>' for name in head)
     body = "".join(
-        '<tr style="background:none">' + "".join(f'<td style="{cell}">{html.escape(one)}</td>' for one in row) + "</tr>"
+        '<tr style="background:none">'
+        + "".join(f'<td style="{cell}">{html.escape(text)}</td>' for text in row)
+        + "</tr>"
         for row in rows
     )
     return (
@@ -36,7 +38,7 @@ def trials_text(study: dict[str, Any]) -> list[str]:
         return []
     widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
     return [
-        "  " + "  ".join(f"{one:<{width}}" for one, width in zip(row, widths, strict=True)) for row in [head, *rows]
+        "  " + "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)) for row in [head, *rows]
     ]
 
 
@@ -44,13 +46,13 @@ def _table(study: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Names of the columns, and the best complete trials."""
     numbers = _numbers(study["numbers"])
     values = [_numbers(column) for column in study["values"]]
-    params = [(one["name"], one["labels"], _numbers(one["values"])) for one in study["params"]]
+    params = [(param["name"], param["labels"], _numbers(param["values"])) for param in study["params"]]
     sign = 1 if study["objectives"][0]["mode"] == "min" else -1
     first = values[0]
     complete = TrialStatus.COMPLETE.letter
     places = [place for place, letter in enumerate(study["states"]) if letter == complete and first[place] is not None]
     places.sort(key=lambda place: (sign * (first[place] or 0.0), place))
-    head = ["trial", *(one["metric"] for one in study["objectives"]), *(name for name, _, _ in params)]
+    head = ["trial", *(objective["metric"] for objective in study["objectives"]), *(name for name, _, _ in params)]
     rows = []
     for place in places[:_MAX_ROWS]:
         row = [value_text(numbers[place]), *(value_text(column[place]) for column in values)]

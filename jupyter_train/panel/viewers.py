@@ -1,4 +1,4 @@
-"""Who looks at which run in this kernel: renewed by renderers, asked by panels."""
+"""Who looks at which run in this kernel: renewed by renderers, read by panels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from jupyter_train.panel.redraw_schedule import ByteBudget, Viewing
 
 LEASE_S = 12.0
-#: How long a panel is drawn as often as possible after somebody asked for something.
+#: How long a panel is drawn as often as possible after a request of the user.
 NUDGE_S = 2.0
 #: Of so many runs the newest snapshot is kept.
 _MAX_KEPT = 16
 
 
 class Viewers:
-    """Which runs somebody is looking at; renewed by renderers over the control channel."""
+    """Which runs are being looked at; renewed by renderers over the control channel."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
@@ -25,7 +25,7 @@ class Viewers:
         self._nudged_until: dict[str, float] = {}
         self._newest: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        #: Whether a renderer of ours was ever heard in this kernel.
+        #: Whether a renderer of this package was ever heard in this kernel.
         self.has_renderer = False
         #: What panels without one may send.
         self.budget = ByteBudget(time.monotonic())
@@ -46,7 +46,7 @@ class Viewers:
                 self._busy[run]()
 
     def watch(self, run: str, lease_s: float = LEASE_S) -> None:
-        """Somebody is looking at this run, for `lease_s` seconds from now."""
+        """A viewer looks at this run, for `lease_s` seconds from now."""
         self.has_renderer = True
         self._until[run] = time.monotonic() + lease_s
 
@@ -59,7 +59,7 @@ class Viewers:
         return Viewing(self.is_watched(run), self.is_nudged(run), self.has_renderer)
 
     def nudge(self, run: str) -> None:
-        """Something is about to change that somebody waits to see."""
+        """Something is about to change that the user waits to see."""
         self._nudged_until[run] = time.monotonic() + NUDGE_S
 
     def is_nudged(self, run: str) -> bool:
@@ -85,5 +85,5 @@ class Viewers:
             self._nudged_until.pop(run, None)
 
 
-#: This kernel's watchers: the control thread renews leases, panels ask.
+#: This kernel's watchers: the control thread renews leases, panels read them.
 VIEWERS = Viewers()

@@ -1,4 +1,4 @@
-"""REST routes over the run store. Every verb asks for the server's login."""
+"""REST routes over the run store. Every request needs the server's login."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_RUNS = 1000
 
 
 class _Handler(APIHandler):
-    """What all routes ask for before they do anything: a request of our own pages, with a body that fits."""
+    """What all routes check first: that a request is from a page of this server, and that its body fits."""
 
     most_body_bytes = 4096
 
@@ -49,7 +49,7 @@ class _Handler(APIHandler):
         except web.HTTPError as err:
             if err.status_code != 404:
                 raise
-            raise web.HTTPError(403, "a page of another origin asked") from err  # Jupyter says "not found" there
+            raise web.HTTPError(403, "a request from a page of another origin") from err  # Jupyter's own is "not found"
         if len(self.request.body) > self.most_body_bytes:
             raise web.HTTPError(413, f"expected at most {self.most_body_bytes:,} bytes")
 
@@ -88,15 +88,15 @@ class _RunHandler(_Handler):
         if not _KEY.match(key):
             raise web.HTTPError(400, "expected a run's key")
         try:
-            found = await _in_thread(work, key, *arguments)
+            content = await _in_thread(work, key, *arguments)
         except RunNotFoundError as err:
             raise web.HTTPError(404, "no such run") from err
         except (CommandError, QueryError) as err:
             raise web.HTTPError(400, str(err)) from err
         except RunStateError as err:
             self.set_status(409)
-            found = {"message": str(err)}
-        self.finish(json.dumps(found))
+            content = {"message": str(err)}
+        self.finish(json.dumps(content))
 
 
 class RunHandler(_RunHandler):
@@ -123,7 +123,7 @@ class QueryHandler(_RunHandler):
 
 
 class DetailsHandler(_RunHandler):
-    """`api/runs/KEY/details`: what a panel shows when asked for more; the note can be changed."""
+    """`api/runs/KEY/details`: what a panel shows as details; the note can be changed."""
 
     most_body_bytes = 65_536
 
@@ -159,24 +159,24 @@ async def _in_thread(work: Any, *arguments: Any) -> Any:
         raise
     except StoreError as err:
         raise web.HTTPError(503, str(err)) from err
-    except JupyterTrainError:  # what was asked for, and not what is recorded
+    except JupyterTrainError:  # about the request, not about what is recorded
         raise
-    except DAMAGE as err:  # what a damaged file says may be anything: the page is told that, the log where
+    except DAMAGE as err:  # what a damaged file says may be anything: the page gets that, the log the traceback
         _log.exception("a run cannot be shown")
         raise web.HTTPError(503, "what is recorded of this run is damaged; `jupyter train doctor` says more") from err
 
 
 def _list(limit: int, root: str) -> dict[str, Any]:
-    rows, words = rows_of(open_store(), limit, root)
-    return {"runs": rows} | ({"message": words} if words else {})
+    rows, message = rows_of(open_store(), limit, root)
+    return {"runs": rows} | ({"message": message} if message else {})
 
 
 def _details(key: str, root: str) -> dict[str, Any]:
-    found: dict[str, Any] = queries.ask(key, "details", {})
-    for link in found["links"]:
+    details: dict[str, Any] = queries.ask(key, "details", {})
+    for link in details["links"]:
         if link["name"] == "notebook":
             link["path"] = below(link["text"], root)  # what the application can open
-    return found
+    return details
 
 
 def _delete(key: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_train.exceptions import DamagedError
-from jupyter_train.panel.status import row_words
+from jupyter_train.panel.status import row_text
 from jupyter_train.run import duration_s, ended_with
 from jupyter_train.store import Store
 from jupyter_train.store.readable_rows import unreadable_message
@@ -30,7 +30,7 @@ def row_of(store: Store, outline: RunIndexEntry, root: str) -> dict[str, Any]:
         "key": outline.key,
         "ref": f"{outline.name}-{outline.code}",
         "status": status.value,
-        "status_text": row_words(status, ended, progress),
+        "status_text": row_text(status, ended, progress),
         "ended_with": ended,
         "kind": outline.kind,
         "metric": best.get("metric", ""),
@@ -57,7 +57,7 @@ def below(notebook: str, root: str) -> str:
 
 
 class RowChanges:
-    """What changed in the list since it was asked before; one for each reader."""
+    """What changed in the list since the last request; one for each reader."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -66,24 +66,24 @@ class RowChanges:
         self._unreadable = 0
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What to say of runs that cannot be shown; empty when all can."""
         return unreadable_message(self._unreadable + len(self._damaged))
 
     def look(self, store: Store) -> tuple[Iterator[dict[str, Any]], list[str]]:
         """Rows that are new or another, and keys of runs that are gone."""
         is_all = _count(store) != len(self._sent) + len(self._damaged) + self._unreadable
-        found = index_entries(store, MAX_ROWS, None if is_all else time.time() - _RECENT_S)
+        entries = index_entries(store, MAX_ROWS, None if is_all else time.time() - _RECENT_S)
         if is_all:
-            self._unreadable = found.unreadable
+            self._unreadable = entries.unreadable
             self._damaged.clear()
-        gone = [*(set(self._sent) - {outline.key for outline in found})] if is_all else []
+        gone = [*(set(self._sent) - {outline.key for outline in entries})] if is_all else []
         for key in gone:
             del self._sent[key]
-        return self._changed(store, found), gone
+        return self._changed(store, entries), gone
 
-    def _changed(self, store: Store, found: list[RunIndexEntry]) -> Iterator[dict[str, Any]]:
-        for outline in found:
+    def _changed(self, store: Store, entries: list[RunIndexEntry]) -> Iterator[dict[str, Any]]:
+        for outline in entries:
             try:
                 status = store.status_of(outline)
                 mark = hash((status, *outline))
@@ -105,11 +105,11 @@ def _count(store: Store) -> int:
 
 def rows_of(store: Store, limit: int, root: str) -> tuple[list[dict[str, Any]], str]:
     """The newest runs, and what to say of those that cannot be shown."""
-    found = index_entries(store, limit)
+    entries = index_entries(store, limit)
     rows = []
-    for outline in found:
+    for outline in entries:
         try:
             rows.append(row_of(store, outline, root))
         except DAMAGE:
-            found.unreadable += 1
-    return rows, found.words
+            entries.unreadable += 1
+    return rows, entries.message

@@ -1,4 +1,4 @@
-"""A websocket that sends every run of the store, then what changes, while somebody listens."""
+"""A websocket that sends every run of the store, then what changes, while a page listens."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     """
 
     _feeding: asyncio.Task[None] | None = None
-    _said = ""
+    _message = ""
 
     async def prepare(self) -> None:  # type: ignore[override,unused-ignore]
-        """Lets in who is logged in, from our own pages."""
+        """Lets in who is logged in, from a page of this server."""
         await super().prepare()
         if self.current_user is None or not self.check_origin():
             raise web.HTTPError(403)
@@ -46,7 +46,7 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self._feeding = asyncio.ensure_future(self._feed())
 
     def on_message(self, message: str | bytes) -> None:
-        """Nothing is asked here."""
+        """Ignored: the page only listens."""
 
     def on_close(self) -> None:
         """Ends the sending."""
@@ -68,13 +68,13 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
                 await self._send(changes, part, [])
         except StoreError as err:
             _log.debug("the run store cannot be read", exc_info=True)
-            self._said = str(err)
-            await self.write_message(json.dumps({"message": self._said}))
+            self._message = str(err)
+            await self.write_message(json.dumps({"message": self._message}))
             return
-        if gone or changes.words != self._said:
+        if gone or changes.message != self._message:
             await self._send(changes, [], gone)
 
     async def _send(self, changes: RowChanges, runs: list[dict[str, Any]], gone: list[str]) -> None:
-        self._said = changes.words
-        said = {"message": self._said} if self._said else {}
-        await self.write_message(json.dumps({"runs": runs, "gone": gone, **said}))
+        self._message = changes.message
+        message = {"message": self._message} if self._message else {}
+        await self.write_message(json.dumps({"runs": runs, "gone": gone, **message}))

@@ -71,15 +71,15 @@ def answer(content: Any) -> dict[str, Any]:
 
 
 def _is_here(run: str, verb: str) -> bool:
-    """Whether this kernel trains a run, or shows it: else the panel asks the server."""
+    """Whether this kernel trains a run, or shows it: else the panel queries the server."""
     from jupyter_train.panel.viewers import VIEWERS
     from jupyter_train.store.command_queue import LOCAL
 
     return LOCAL.of(run) is not None if verb == "command" else VIEWERS.newest(run) is not None
 
 
-def _named(verb: str, found: Any) -> dict[str, Any]:
+def _named(verb: str, answer: Any) -> dict[str, Any]:
     """An answer under the name that the panel looks for."""
     if verb == "command":
-        return dict(found)
-    return {"snapshot" if verb == "snapshot" else "found": found}
+        return dict(answer)
+    return {"snapshot" if verb == "snapshot" else "found": answer}

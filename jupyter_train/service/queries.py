@@ -1,4 +1,4 @@
-"""What a panel may ask of a run: one table for every way it is asked (a kernel's control channel, REST).
+"""What a panel may ask of a run: one table for every transport (a kernel's control channel, REST).
 
 A transport carries names and JSON; what a question takes and what answers it stands here alone.
 """
@@ -136,7 +136,7 @@ def _send(run: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if queue is not None:
         queue.put(command(name, arguments, "panel"))
         VIEWERS.nudge(run)
-        return {"message": "asked"}
+        return {"message": "requested"}
     store = _store()
     row = commands.add(store, run, command(name, arguments, "panel"))
     return {"message": commands.wait_for_answer(store, run, row, _ANSWER_WAIT_S)}

@@ -33,7 +33,7 @@ class NonFinite:
 
     def __init__(self, report: Callable[[str, str, int], None]) -> None:
         self.matters: Callable[[str], bool] = lambda name: "loss" in name.lower()
-        self.on_matters: Callable[[str], None] = lambda _words: None
+        self.on_matters: Callable[[str], None] = lambda _text: None
         self.now: dict[str, _Since] = {}
         self._report = report
         self._reported: set[str] = set()
@@ -74,7 +74,7 @@ class NonFinite:
         return "NaN" if "NaN" in kinds else "inf" if kinds else ""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The message of a run that has ended so; empty where all metrics that matter are finite."""
         diverged = self._diverged()
         if not diverged:

@@ -24,7 +24,7 @@ class ReadableRows(list[_Item]):
     unreadable = 0
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """A message about the unreadable rows; empty when there are none."""
         return unreadable_message(self.unreadable)
 

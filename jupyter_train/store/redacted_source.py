@@ -64,8 +64,8 @@ def secrets_of_target(target: str | None) -> set[str]:
     if not target:
         return set()
     hidden = {target[start:end].strip("'\"") for start, end in target_spans(target)}
-    words = {word.strip("'\"") for part in hidden for word in re.split(r"\s+", part)}
-    return {word for word in hidden | words if len(word) >= _MIN_LETTERS and not _PLAIN_WORD.fullmatch(word)}
+    parts = {word.strip("'\"") for part in hidden for word in re.split(r"\s+", part)}
+    return {word for word in hidden | parts if len(word) >= _MIN_LETTERS and not _PLAIN_WORD.fullmatch(word)}
 
 
 def _notified_names(sources: Iterable[str]) -> frozenset[str]:

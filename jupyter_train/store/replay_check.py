@@ -116,8 +116,8 @@ def verdict_message(comparison: Comparison) -> str:
 def _differing_values(different: Mapping[str, int]) -> str:
     first = min(different, key=lambda name: different[name])
     differ = "differ" if len(different) > 1 or first == WEIGHTS else "differs"
-    words = f"{_list_names(different)} {differ} from what was recorded before"
-    return f"{words} (first {_display_name(first)})" if len(different) > 1 else words
+    message = f"{_list_names(different)} {differ} from what was recorded before"
+    return f"{message} (first {_display_name(first)})" if len(different) > 1 else message
 
 
 def _equal_values(comparison: Comparison) -> str:
@@ -260,17 +260,17 @@ class ReplayCheck:
         return verdict_of(self._comparison)
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The verdict and its reason."""
-        verdict, words = self.verdict, verdict_message(self._comparison)
+        verdict, message = self.verdict, verdict_message(self._comparison)
         if verdict is Verdict.EXACT and self.remarks:
-            return f"{words}; what follows may differ: {'; '.join(self.remarks)}"
-        return words if verdict is Verdict.EXACT_SO_FAR else "; ".join([words, *self.remarks])
+            return f"{message}; what follows may differ: {'; '.join(self.remarks)}"
+        return message if verdict is Verdict.EXACT_SO_FAR else "; ".join([message, *self.remarks])
 
     def event(self) -> Event:
         """The event that reports the verdict."""
-        data = {"attempt": self.attempt, "verdict": self.verdict.value, "words": self.words}
-        return Event(time.time(), self.step, self.verdict.event_kind, f"attempt {self.attempt} {self.words}", data)
+        data = {"attempt": self.attempt, "verdict": self.verdict.value, "words": self.message}
+        return Event(time.time(), self.step, self.verdict.event_kind, f"attempt {self.attempt} {self.message}", data)
 
 
 def _position(name: str, point: Point) -> float:

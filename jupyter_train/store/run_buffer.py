@@ -91,7 +91,7 @@ class RunBuffer:
             self._rows.append(HistorySettled(last_step))
 
     def thin(self, stride: int) -> None:
-        """Tells the replay check that only every `stride`-th step of frequent series is recorded."""
+        """Notifies the replay check that only every `stride`-th step of frequent series is recorded."""
         if self.verification is not None and stride > 1:
             self.verification.changes.strides |= {stride}
 

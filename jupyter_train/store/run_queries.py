@@ -113,7 +113,7 @@ class RunQueries:
         condition = sa.or_(runs.c.key == word, runs.c.code == word, runs.c.name == slug(word), is_ref)
         matches = read(self.reading, sa.select(*_RUN).where(condition).order_by(runs.c.created_at), _record_of)
         if not matches and matches.unreadable:
-            raise DamagedError(f"`{word}`: {matches.words}")
+            raise DamagedError(f"`{word}`: {matches.message}")
         exact = [record for record in matches if word in (record.key, record.ref)]
         parents = [record for record in matches if record.kind not in PARTS]  # a trial has its study's name
         candidates = exact or parents or list(matches)

@@ -115,7 +115,7 @@ class RunRow:
         if status not in (RunStatus.FINISHED, RunStatus.STOPPED) or not self._non_finite.ended_with:
             return message
         self.summary["ended_with"] = self._non_finite.ended_with
-        return message or self._non_finite.words
+        return message or self._non_finite.message
 
     def _attempt_end(self, status: RunStatus, message: str, problem: str = "") -> pending_end.AttemptEnd:
         message = mask(self._final_message(status, message))

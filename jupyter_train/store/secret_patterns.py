@@ -10,13 +10,13 @@ from jupyter_train.store.secret_names import STRONG_WORDS, is_plain
 
 #: Markers of `STRONG_WORDS`: every match contains one of them.
 _STRONG = "secret token passw passphrase key credential authorization connection"
-#: A word that ends in a token's first letters (`task-`) is told from a token that stands behind letters by digits
-#: among those that follow, which are not the hexadecimal ones of a hash.
+#: What distinguishes a token that stands behind letters from a word that ends in a token's first letters (`task-`):
+#: digits among the letters that follow, which are not the hexadecimal ones of a hash.
 _WORD_BEFORE = (
     r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbfav])|"
     r"(?=[a-z]{2,4}[-_](?:[a-z]{2,8}[-_])?(?=[A-Za-z]*\d)(?![0-9a-f]+\b)[A-Za-z0-9]{16}))"
 )
-#: Shapes of well-known credentials: cloud keys, forge and model-hub tokens, JWTs. None asks for the end of a word
+#: Shapes of well-known credentials: cloud keys, forge and model-hub tokens, JWTs. None requires the end of a word
 #: before it: in `\nghp_…`, as source is written, letters stand before it.
 _FORMATS = tuple(
     marked(pattern, markers)

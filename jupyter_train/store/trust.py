@@ -83,17 +83,17 @@ def verify(store: AnchorStore, record: RunRecord) -> None:
         pass
 
 
-def checkpoint(store: AnchorStore, record: RunRecord, found: Checkpoint) -> Path:
+def checkpoint(store: AnchorStore, record: RunRecord, wanted: Checkpoint) -> Path:
     """The path of a checkpoint whose hash and folder the store has recorded.
 
     Raises:
         UntrustedError: The store has others.
     """
     verify(store, record)
-    path = RunFolder(record.folder).inside(found.path)
-    if store.anchors_of(record.key).get(found.path) != found.sha256:
+    path = RunFolder(record.folder).inside(wanted.path)
+    if store.anchors_of(record.key).get(wanted.path) != wanted.sha256:
         raise UntrustedError(
-            f"`{found.path}` of `{record.ref}` is not a checkpoint that this run wrote, as the run store knows it; "
+            f"`{wanted.path}` of `{record.ref}` is not a checkpoint that this run wrote, as the run store knows it; "
             f"it was not read. Another one: `%runs show {record.ref}`"
         )
     return path

@@ -120,7 +120,7 @@ class RunWriter(RunBuffer):
                 "attempt": verification.attempt,
                 "from_step": verification.from_step,
                 "verdict": verification.verdict.value,
-                "words": verification.words,
+                "words": verification.message,
             }
         )
         if verification.take_report():
@@ -252,7 +252,7 @@ class RunWriter(RunBuffer):
 
 
 def _exception_of(work: Callable[[], None]) -> Exception | None:
-    """The exception that `work` raises, or None: later work and the heartbeat go on."""
+    """The exception that `work` raises, or None: later work and the heartbeat continue."""
     try:
         work()
     except Exception as err:  # noqa: BLE001  raised once the other work is done

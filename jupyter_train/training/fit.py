@@ -60,11 +60,11 @@ def fit(module: pl.LightningModule, source: DataSource, context: FitContext) -> 
     if context.is_trial:
         _watch(checkpoint, commands, context.observer)
 
-    def tell(text: str) -> None:
+    def warn(text: str) -> None:
         writer.event(EventKind.WARNING, text)
 
     single_rows = SingleRowBatches(source.uses_batch_size)
-    with capture_lightning_output(writer.log, tell):
+    with capture_lightning_output(writer.log, warn):
         try:
             patches = _build(context, checkpoint, commands)
             if is_tested():
@@ -101,12 +101,12 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
     logger = RunLogger(writer, context.folder, context.record.ref, config.record_every)
     if context.checkpoint is not None:  # what is logged before the first step, in a validation, belongs there too
         logger.epoch = float(context.checkpoint.content["epoch"])
-    others = user_loggers(config)
+    user_given = user_loggers(config)
     arguments = trainer_arguments(config, context.folder, context.world_size)
     with known_entry_points() if context.is_trial else contextlib.nullcontext():
         trainer = pl.Trainer(
             **arguments,
-            logger=[logger, *others],
+            logger=[logger, *user_given],
             log_every_n_steps=1,
             callbacks=[*user_callbacks(config), checkpoint],
             enable_checkpointing=True,
@@ -117,11 +117,11 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
     refuse_model_callbacks(patches)
     recorder = Recorder(writer, logger, commands, context.interrupt, checkpoint)
     pace: Any = trainer
-    pace.log_every_n_steps = log_every_n_steps(config, bool(others) and is_tested())
+    pace.log_every_n_steps = log_every_n_steps(config, bool(user_given) and is_tested())
     if is_tested():
         if config.engine == "lean":
-            engine.register(patches, lambda reason: _tell_engine(reason, trainer, context))
-        recorder.use_safe_points(StepMetrics(patches, logger, bool(others)))
+            engine.register(patches, lambda reason: _record_engine(reason, trainer, context))
+        recorder.use_safe_points(StepMetrics(patches, logger, bool(user_given)))
         patches.register(Moment.EPOCH_READY, lambda _fetcher: checkpoint.note_epoch_start(trainer))
         notify(patches, recorder)
         if context.is_owner:
@@ -136,7 +136,7 @@ def _build(context: FitContext, checkpoint: RunCheckpoint, commands: FitCommands
 
 
 def _put_in_order(patches: LoopPatches, context: FitContext, checkpoint: RunCheckpoint) -> None:
-    """The order of samples follows from the seed; a resumed fit goes on in the middle of it."""
+    """The order of samples follows from the seed; a resumed fit continues in the middle of it."""
     trainer, start = patches.trainer, context.checkpoint
     seed = context.config.seed
     assert seed is not None
@@ -144,7 +144,7 @@ def _put_in_order(patches: LoopPatches, context: FitContext, checkpoint: RunChec
     earlier = start.run_state["orders"] if start is not None else None
     orders = LoaderOrders(seed, start.batches if start is not None else 0, by_index, earlier)
     orders.register(patches)
-    orders.on_remark = lambda line: _tell_remark(line, context.writer, trainer.global_step)
+    orders.on_remark = lambda line: _record_remark(line, context.writer, trainer.global_step)
     checkpoint.add_state(lambda: {"orders": orders.state(trainer), "attempt": context.record.attempt})
     if start is not None:
         start.prepare(patches, orders, context.config)
@@ -152,22 +152,22 @@ def _put_in_order(patches: LoopPatches, context: FitContext, checkpoint: RunChec
     if context.writer.verification is not None:
         context.writer.verification.remarks = orders.remarks
     if start is None:  # else the first attempt has said it
-        patches.register(Moment.REPORT_SAMPLE_ORDER, lambda: _tell_remarks(orders, context.writer))
+        patches.register(Moment.REPORT_SAMPLE_ORDER, lambda: _record_remarks(orders, context.writer))
 
 
-def _tell_engine(reason: str | None, trainer: pl.Trainer, context: FitContext) -> None:
+def _record_engine(reason: str | None, trainer: pl.Trainer, context: FitContext) -> None:
     if reason is None and context.is_trial:
         return  # one of many
     text = "lean loop" if reason is None else f"Lightning's own loop: {reason}"
     context.writer.event(EventKind.ENGINE, text, trainer.global_step)
 
 
-def _tell_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
+def _record_remarks(orders: LoaderOrders, writer: RunWriter) -> None:
     for line in orders.remarks:
-        _tell_remark(line, writer, 0)
+        _record_remark(line, writer, 0)
 
 
-def _tell_remark(line: str, writer: RunWriter, step: int) -> None:
+def _record_remark(line: str, writer: RunWriter, step: int) -> None:
     writer.event(EventKind.ORDER, f"{line}; a resumed run may differ", step)
 
 
@@ -182,7 +182,7 @@ def _train(
         commands.apply_stop_at_start(trainer)
         return _ended_early(trainer, context, commands)
     except SystemExit as err:
-        if context.interrupt.is_asked or isinstance(err.__context__, KeyboardInterrupt):
+        if context.interrupt.is_requested or isinstance(err.__context__, KeyboardInterrupt):
             forget_frames(err)
             return _ended_early(trainer, context, commands)
         if err.code in (None, 0):
@@ -221,17 +221,17 @@ def _fit(
 
 def with_late_interrupt(result: RunResult, interrupt: InterruptWatch, config: TrainConfig) -> RunResult:
     """The result, raising for an Interrupt that came when the last step was done."""
-    is_late = interrupt.is_asked and not interrupt.ended
+    is_late = interrupt.is_requested and not interrupt.ended
     if result.status is RunStatus.FINISHED and is_late and config.on_interrupt == "raise":
         result.error = TrainingInterrupted("interrupted after the last step; the run had just finished")
     return result
 
 
 def _ended_early(trainer: pl.Trainer, context: FitContext, commands: FitCommands) -> RunResult:
-    """After a Stop the cell goes on; after an Interrupt it does not."""
+    """After a Stop the cell continues; after an Interrupt it does not."""
     if context.interrupt.ended:
         return RunResult(status=RunStatus.STOPPED, message=context.interrupt.ended, trainer=trainer)
-    if commands.stopped and not context.interrupt.is_asked:
+    if commands.stopped and not context.interrupt.is_requested:
         return RunResult(status=RunStatus.STOPPED, message=commands.stopped, trainer=trainer)
     what = "ended by SIGTERM" if context.interrupt.is_terminated else "interrupted"
     text = f"{what} at step {trainer.global_step}; {_KEPT}"
@@ -255,7 +255,7 @@ def _finish(trainer: pl.Trainer, checkpoint: RunCheckpoint, result: RunResult, w
 
 
 def check_validation(module: pl.LightningModule, source: DataSource, config: TrainConfig) -> None:
-    """Raises when a validation metric is asked for and nothing validates.
+    """Raises when a validation metric is requested and nothing validates.
 
     Raises:
         DataError: There is no validation data.

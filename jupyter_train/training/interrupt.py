@@ -37,7 +37,7 @@ class InterruptWatch:
         is_starting: Whether the fit is on its way to its first batch: there is nothing to be saved yet, so that it is
             ended wherever it is.
         on_begun: Called once that is over.
-        ended: Why somebody else ends the fit, in words; empty while nobody does.
+        ended: Why other code ends the fit, such as a trial's time limit; empty while none does.
         around: The watch that this one is entered in.
     """
 
@@ -58,7 +58,7 @@ class InterruptWatch:
         self._lock = threading.Lock()
 
     @property
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """True once the fit shall end."""
         return self.count > 0 or self.is_terminated or bool(self.ended)
 
@@ -88,7 +88,7 @@ class InterruptWatch:
             StopTraining: One has come already.
         """
         self.is_starting = True
-        if self.is_asked:
+        if self.is_requested:
             raise StopTraining
 
     def has_begun(self) -> None:

@@ -43,7 +43,7 @@ class PlainModule(pl.LightningModule):
         return loss
 
     def width(self, inputs: torch.Tensor) -> int | None:
-        """The number of outputs for a row; None where one forward pass does not tell.
+        """The number of outputs for a row; None where one forward pass does not show it.
 
         Args:
             inputs: One row, `(1, ...)`.

@@ -40,9 +40,9 @@ class RunObserver:
         """
 
     def reached(self, epoch: int, value: float) -> str:
-        """See `TrialMonitor`; only the runs of a search are asked."""
+        """See `TrialMonitor`; called in the runs of a search only."""
         return ""
 
     def keeps(self, value: float | None) -> bool:
-        """See `TrialMonitor`; only the runs of a search are asked."""
+        """See `TrialMonitor`; called in the runs of a search only."""
         return True

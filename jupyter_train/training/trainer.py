@@ -1,4 +1,4 @@
-"""Builds the `pl.Trainer` of a run: what was asked, with our logger, checkpoints and recorder in place."""
+"""Builds the `pl.Trainer` of a run: the requested arguments, with the run's own logger, checkpoints and recorder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from jupyter_train.training.logging.console import capture_lightning_output
 
 _LIGHTNING_LOG_EVERY = 50
 #: Arguments that a run sets itself, using the values given.
-_OURS = arguments_used(ArgumentUse.REPLACED)
+_OWN_ARGUMENTS = arguments_used(ArgumentUse.REPLACED)
 
 
 def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -> dict[str, Any]:
@@ -38,17 +38,17 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -
         folder: The run's folder.
         world_size: How many processes train together; more than one are started by Lightning's `ddp`.
     """
-    given = dict(config.trainer)
-    for name in _OURS:
-        given.pop(name, None)
-    given.setdefault("devices", 1)
-    plugins = _plugins(given.get("plugins"), given.get("strategy"))
+    arguments = dict(config.trainer)
+    for name in _OWN_ARGUMENTS:
+        arguments.pop(name, None)
+    arguments.setdefault("devices", 1)
+    plugins = _plugins(arguments.get("plugins"), arguments.get("strategy"))
     if world_size > 1:
-        given["strategy"] = strategy_for_processes(given.get("strategy"))
+        arguments["strategy"] = strategy_for_processes(arguments.get("strategy"))
         plugins.append(LightningEnvironment())  # else a batch system's variables, or a launcher's, would be believed
-    elif is_ddp(given.get("strategy")):
-        given.pop("strategy")  # one process shares with nobody, and a notebook could not start it this way
-    return given | {
+    elif is_ddp(arguments.get("strategy")):
+        arguments.pop("strategy")  # there is one process alone, and a notebook could not start it this way
+    return arguments | {
         "default_root_dir": str(folder.path),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in user_callbacks(config)),
         "enable_model_summary": False,
@@ -59,9 +59,9 @@ def trainer_arguments(config: TrainConfig, folder: RunFolder, world_size: int) -
 def plain_arguments(config: TrainConfig) -> dict[str, Any]:
     """Keyword arguments for a `pl.Trainer` that records nothing, on one device, for as long as it is let."""
     lengths = {option.name for option in trainer_options() if option.sets_length}
-    without = {*_OURS, *lengths, "devices", "strategy"}
-    given = {name: value for name, value in config.trainer.items() if name not in without}
-    return {**given, "devices": 1, "max_epochs": -1}
+    without = {*_OWN_ARGUMENTS, *lengths, "devices", "strategy"}
+    arguments = {name: value for name, value in config.trainer.items() if name not in without}
+    return {**arguments, "devices": 1, "max_epochs": -1}
 
 
 def silent_arguments(config: TrainConfig, folder: str) -> dict[str, Any]:
@@ -82,14 +82,14 @@ def check_arguments(config: TrainConfig) -> int:
     Raises:
         OptionError: It does not; its own reason is given.
     """
-    given = {name: value for name, value in config.trainer.items() if name not in _OURS}
-    given.setdefault("devices", 1)
-    if is_ddp(given.get("strategy")):
-        given.pop("strategy")  # a notebook's own process cannot start one; the run's can
+    arguments = {name: value for name, value in config.trainer.items() if name not in _OWN_ARGUMENTS}
+    arguments.setdefault("devices", 1)
+    if is_ddp(arguments.get("strategy")):
+        arguments.pop("strategy")  # a notebook's own process cannot start one; the run's can
     try:
         with capture_lightning_output(_ignored, _ignored):
             trainer = pl.Trainer(
-                **given,
+                **arguments,
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -119,15 +119,15 @@ def _ignored(_text: str) -> None:
     """Said again when the run begins."""
 
 
-def _plugins(given: Any, strategy: Any) -> list[Any]:
-    plugins = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+def _plugins(requested: Any, strategy: Any) -> list[Any]:
+    plugins = list(requested) if isinstance(requested, list | tuple) else [requested] if requested is not None else []
     has_own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
     is_object = strategy is not None and not isinstance(strategy, str)
     return plugins if has_own or is_object else [*plugins, AtomicCheckpointIO()]
 
 
 def user_callbacks(config: TrainConfig) -> list[pl.Callback]:
-    """The user's callbacks, the early stopping asked for, and the model summary for the log."""
+    """The user's callbacks, the requested early stopping, and the model summary for the log."""
     listed = config.trainer.get("callbacks") or []
     callbacks = list(listed) if isinstance(listed, list | tuple) else [listed]
     callbacks += config.callback
@@ -150,8 +150,8 @@ def refuse_model_callbacks(patches: LoopPatches) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         try:
             refuse_other_lightning(callbacks, "`configure_callbacks`")
-        except OptionError:  # those refused are not told of it: they may have no such hook
-            callbacks[:] = [one for one in callbacks if isinstance(one, pl.Callback)]
+        except OptionError:  # the refused ones are not notified: they may have no such hook
+            callbacks[:] = [callback for callback in callbacks if isinstance(callback, pl.Callback)]
             raise
 
     patches.register(Moment.CALLBACKS_ATTACHED, refuse)
@@ -165,5 +165,5 @@ def user_loggers(config: TrainConfig) -> list[Any]:
 
 
 def log_every_n_steps(config: TrainConfig, has_others: bool) -> int:
-    """Every step for our logger alone; the pace asked for (50) when others listen."""
+    """Every step for the run's own logger alone; the requested interval (50) where there are others."""
     return int(config.trainer.get("log_every_n_steps") or _LIGHTNING_LOG_EVERY) if has_others else 1

@@ -1,1 +1,1 @@
-"""Hyperparameter search: Optuna asks and is told, each trial is a Run."""
+"""Hyperparameter search: Optuna suggests and receives results, each trial is a Run."""

@@ -18,7 +18,7 @@ class CheckpointRetention:
 
     Args:
         store: Where runs are recorded.
-        book: The trials.
+        storage: The trials.
     """
 
     def __init__(self, store: Store, storage: StudyStorage) -> None:
@@ -34,10 +34,10 @@ class CheckpointRetention:
     def add(self, run: str) -> None:
         """A trial is complete: checkpoints of those that are not among the best any more are deleted."""
         self._runs.add(run)
-        for other in self._runs - self._best():
-            self._runs.remove(other)
+        for dropped in self._runs - self._best():
+            self._runs.remove(dropped)
             with contextlib.suppress(StoreError, OSError):
-                _forget_checkpoints(RunFolder(self._store.get(other).folder))
+                _forget_checkpoints(RunFolder(self._store.get(dropped).folder))
 
     def _best(self) -> set[str]:
         trials = self._storage.front() if self._has_several else self._storage.ranked()[:KEPT]
@@ -51,14 +51,14 @@ def _forget_checkpoints(folder: RunFolder) -> None:
         OSError: The folder cannot be written.
     """
     with MetricReader(folder.metrics) as reader:
-        found = [checkpoint.path for checkpoint in reader.checkpoints()]
-    if not found:
+        paths = [checkpoint.path for checkpoint in reader.checkpoints()]
+    if not paths:
         return
     appender = MetricAppender(folder.metrics)
-    for path in found:
+    for path in paths:
         appender.remove_checkpoint(path)
     appender.commit()
     appender.close()
-    for path in found:
+    for path in paths:
         with contextlib.suppress(FileNotFoundError):
             folder.inside(path).unlink()

@@ -1,4 +1,4 @@
-"""Carries out what a search is told while it runs."""
+"""Applies commands to a search while it runs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TOGETHER = ("gp", "cmaes", "qmc", "nsga2")
 
 
 class StudyCommands:
-    """Takes commands out of the mailbox; each is recorded with the number of trials done, and answered.
+    """Applies the commands that arrive; each is recorded with the number of trials done, and answered.
 
     Args:
         config: What is searched.
-        book: Optuna's side.
+        storage: The trials, in Optuna's journal.
         writer: Records events.
-        mailbox: Commands arrive here, answers go there.
+        channel: Commands arrive here, answers go there.
 
     Attributes:
         stopped: Why no further trial begins; empty while they do.
@@ -52,7 +52,7 @@ class StudyCommands:
         }
 
     def apply_commands(self, done: int) -> bool:
-        """Carries out what waits; True when there was anything.
+        """Applies the waiting commands; True when there was one.
 
         Args:
             done: How many trials have ended.
@@ -86,23 +86,23 @@ class StudyCommands:
     def _resume(self) -> str:
         return self._set_paused(False, "resumed")
 
-    def _set_paused(self, is_paused: bool, words: str) -> str:
+    def _set_paused(self, is_paused: bool, answer: str) -> str:
         if self.is_paused == is_paused:
             raise CommandRefusedError("the search is paused already" if is_paused else "the search is not paused")
         self.is_paused = is_paused
         self._channel.set_status(RunStatus.PAUSED if is_paused else RunStatus.RUNNING)
-        return words
+        return answer
 
     def _add_trial(self, values: Mapping[str, Any]) -> str:
-        words = " ".join(f"{name}={value}" for name, value in values.items())
-        self._storage.enqueue(checked(values, self._config, f"add-trial {words}"), is_extra=True)
-        return f"{words} is enqueued,"
+        text = " ".join(f"{name}={value}" for name, value in values.items())
+        self._storage.enqueue(checked(values, self._config, f"add-trial {text}"), is_extra=True)
+        return f"{text} is enqueued,"
 
     def _narrow(self, ranges: Mapping[str, Any]) -> str:
-        found = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
-        self._storage.narrow(found)
-        words = "narrowed to " + " ".join(f"{name}={space}" for name, space in found.items())
+        spaces = {name: narrowed(name, text, self._config) for name, text in ranges.items()}
+        self._storage.narrow(spaces)
+        text = "narrowed to " + " ".join(f"{name}={space}" for name, space in spaces.items())
         sampler = search_methods.name_of(self._config.sampler)
         if sampler in _TOGETHER:
-            words += f" (`{sampler}` draws it apart from the others from now on)"
-        return words
+            text += f" (`{sampler}` draws it apart from the others from now on)"
+        return text

@@ -26,7 +26,7 @@ def confirm(store: Store, plan: TrialSpec, scheduler: Scheduler) -> None:
 
     Each is a run of several fits, whose own weights are kept. Only validation decides; a test part stays untouched.
     """
-    found: list[dict[str, Any]] = []
+    means: list[dict[str, Any]] = []
     for trial in scheduler.storage.feasible()[:KEPT]:
         scheduler.apply_commands()
         if scheduler.is_stopped:
@@ -49,7 +49,7 @@ def confirm(store: Store, plan: TrialSpec, scheduler: Scheduler) -> None:
         if run.status is not RunStatus.FINISHED or best is None:
             scheduler.warn(f"trial {trial.number} could not be confirmed: {run.message}")
             continue
-        found.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": run.key})
+        means.append({"trial": trial.number, "mean": best["value"], "std": best["std"], "run": run.key})
     sign = 1 if plan.config.objectives[0][1] == "min" else -1
-    found.sort(key=lambda one: sign * float(one["mean"]))
-    scheduler.confirmed(found)
+    means.sort(key=lambda entry: sign * float(entry["mean"]))
+    scheduler.confirmed(means)

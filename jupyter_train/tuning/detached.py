@@ -52,14 +52,14 @@ def launch(store: Store, spec: SearchSpec) -> LaunchedRun:
     return start_process(store, record, sha256, config.notify, spec.observer.on_start)
 
 
-def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mapping[str, Any]) -> int:
+def main(store: Store, record: RunRecord, own_payload: payload.Payload, changes: Mapping[str, Any]) -> int:
     """Searches, in the search's own process; gives the exit code: 0 however it ended, as long as that is recorded.
 
     Args:
         store: Where the study is recorded.
         record: Its run: new, or one to be resumed.
-        given: Its payload.
-        changes: Options that are others than those of the payload.
+        own_payload: Its payload.
+        changes: Options that differ from those of the payload.
     """
     from jupyter_train.exceptions import StudyError, TrainingInterrupted
 
@@ -67,14 +67,19 @@ def main(store: Store, record: RunRecord, given: payload.Payload, changes: Mappi
     if record.status is RunStatus.QUEUED and not changes:
         lock = own_queued(store, record)
     try:
-        content = given.content()
+        content = own_payload.content()
         plan = content["plan"]
         plan.config.resume = None if lock is not None else record.key
         for name in ("trials", "timeout"):
             if name in changes:
                 setattr(plan.config, name, changes[name])
         spec = SearchSpec(
-            plan, content["parent"], content["suggest"], content["constraints"], given.sha256, observer=OutputCapture()
+            plan,
+            content["parent"],
+            content["suggest"],
+            content["constraints"],
+            own_payload.sha256,
+            observer=OutputCapture(),
         )
         ended = search(store, spec, (record, lock) if lock is not None else None)
     except (StudyError, TrainingInterrupted):

@@ -19,7 +19,7 @@ def check_enqueued(config: TuneConfig) -> list[dict[str, Any]]:
     Raises:
         StudyError: A name is not searched, or its value lies outside.
     """
-    return [enqueued(given, config) for given in config.enqueue]
+    return [enqueued(text, config) for text in config.enqueue]
 
 
 def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
@@ -28,15 +28,15 @@ def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
     Raises:
         StudyError: A name is not searched, or its value lies outside.
     """
-    said = f"--enqueue {text}"
-    given: dict[str, Any] = {}
+    typed = f"--enqueue {text}"
+    values: dict[str, Any] = {}
     for part in parts(text, ","):
         name, equals, word = part.partition("=")
         if not equals or not word.strip():
-            _searched(name.strip(), config, said)
-            raise StudyError(f"`{said}`: expected `{name.strip()}=VALUE`")
-        given[name.strip()] = _value_of(word.strip(), config.searched.get(name.strip()))
-    return checked(given, config, said)
+            _searched(name.strip(), config, typed)
+            raise StudyError(f"`{typed}`: expected `{name.strip()}=VALUE`")
+        values[name.strip()] = _value_of(word.strip(), config.searched.get(name.strip()))
+    return checked(values, config, typed)
 
 
 def _value_of(word: str, space: Space | None) -> Any:
@@ -50,29 +50,29 @@ def _value_of(word: str, space: Space | None) -> Any:
         return word if word in space.values else value
 
 
-def checked(given: Mapping[str, Any], config: TuneConfig, said: str) -> dict[str, Any]:
+def checked(params: Mapping[str, Any], config: TuneConfig, typed: str) -> dict[str, Any]:
     """Values of a trial that lie in the space.
 
     Args:
-        given: Values by name.
+        params: Values by name.
         config: What is searched.
-        said: How they were given, for messages.
+        typed: As the user wrote them, for messages.
 
     Raises:
         StudyError: A name is not searched, or its value lies outside.
     """
-    found = {}
-    for name, value in given.items():
-        space = _searched(name, config, said)
+    values = {}
+    for name, value in params.items():
+        space = _searched(name, config, typed)
         try:
-            found[name] = space.find(value) if isinstance(space, Choices) else value
+            values[name] = space.find(value) if isinstance(space, Choices) else value
             distribution = distribution_of(space)
-            is_inside = bool(distribution._contains(distribution.to_internal_repr(optuna_choice(found[name]))))
+            is_inside = bool(distribution._contains(distribution.to_internal_repr(optuna_choice(values[name]))))
         except (ValueError, TypeError):
             is_inside = False
         if not is_inside:
-            raise StudyError(f"`{said}`: `{name}={value}` lies outside `{name}={space}`")
-    return found
+            raise StudyError(f"`{typed}`: `{name}={value}` lies outside `{name}={space}`")
+    return values
 
 
 def narrowed(name: str, text: Any, config: TuneConfig) -> Range:
@@ -82,33 +82,33 @@ def narrowed(name: str, text: Any, config: TuneConfig) -> Range:
         StudyError: The name is not searched, or this is no part of its range.
         SpaceError: The text is no range.
     """
-    said = f"narrow {name}={text}"
-    space = _searched(name, config, said)
+    typed = f"narrow {name}={text}"
+    space = _searched(name, config, typed)
     if not isinstance(space, Range):
         raise StudyError(
-            f"`{said}`: `{name}={space}` are choices, and only a range can be narrowed while it is searched"
+            f"`{typed}`: `{name}={space}` are choices, and only a range can be narrowed while it is searched"
         )
     if config.sampler == "grid":
-        raise StudyError(f"`{said}`: `--sampler grid` tries what it began with")
+        raise StudyError(f"`{typed}`: `--sampler grid` tries what it began with")
     part = parse(name, text)
     if not isinstance(part, Range):
-        raise StudyError(f"`{said}`: expected a range, such as `{name}={space}`")
-    found = dataclasses.replace(part, step=space.step, is_log=space.is_log)
-    is_whole = not space.is_whole or found.is_whole
+        raise StudyError(f"`{typed}`: expected a range, such as `{name}={space}`")
+    result = dataclasses.replace(part, step=space.step, is_log=space.is_log)
+    is_whole = not space.is_whole or result.is_whole
     is_in_step = space.step is None or all(
         abs((end - space.low) / space.step - round((end - space.low) / space.step)) < 1e-9
-        for end in (found.low, found.high)
+        for end in (result.low, result.high)
     )
-    if found.low < space.low or found.high > space.high or not is_whole or not is_in_step:
-        raise StudyError(f"`{said}` is no part of `{name}={space}`; what lies outside it takes another study")
-    return found
+    if result.low < space.low or result.high > space.high or not is_whole or not is_in_step:
+        raise StudyError(f"`{typed}` is no part of `{name}={space}`; what lies outside it takes another study")
+    return result
 
 
-def _searched(name: str, config: TuneConfig, said: str) -> Space:
+def _searched(name: str, config: TuneConfig, typed: str) -> Space:
     space = config.searched.get(name)
     if space is not None:
         return space
     if not config.searched:
-        raise StudyError(f"`{said}`: what is searched is said by a function of the trial, which decides by itself")
-    known = ", ".join(f"`{one}`" for one in config.searched)
-    raise StudyError(f"`{said}`: `{name}` is not searched.{did_you_mean(name, config.searched)} Searched are: {known}")
+        raise StudyError(f"`{typed}`: what is searched is said by a function of the trial, which decides by itself")
+    known = ", ".join(f"`{known_name}`" for known_name in config.searched)
+    raise StudyError(f"`{typed}`: `{name}` is not searched.{did_you_mean(name, config.searched)} Searched are: {known}")

@@ -29,24 +29,24 @@ class Failures:
 
     def add(self, ended: TrialEnd) -> str:
         """Counts a failed trial; returns why the search has failed, empty where it continues."""
-        message = ended.told.message
+        message = ended.result.message
         self._count += 1
         self._newest = [*self._newest, (ended.kind or message, message)][-_ALIKE:]
         if ended.is_fatal:
             return message
         if self._most is not None:
-            words = f"as many trials have failed as `--max-failures {self._most}` allows, the last with: {message}"
-            return words if self._count >= self._most else ""
+            reason = f"as many trials have failed as `--max-failures {self._most}` allows, the last with: {message}"
+            return reason if self._count >= self._most else ""
         if ended.is_late or len(self._newest) < _ALIKE or len({kind for kind, _ in self._newest}) > 1:
             return ""
-        how = "" if len({words for _, words in self._newest}) == 1 else " at the same place, the last"
+        how = "" if len({text for _, text in self._newest}) == 1 else " at the same place, the last"
         return f"{_ALIKE} trials in a row failed{how} with: {message}"
 
 
-def words_of_none(ended: Sequence[FrozenTrial]) -> str:
-    """What is said of a search that has ended, and in which no trial was completed."""
+def no_trial_message(ended: Sequence[FrozenTrial]) -> str:
+    """The message of a search that has ended without a complete trial."""
     names = {TrialState.FAIL: "failed", TrialState.PRUNED: "pruned"}
-    counts = [(sum(one.state is state for one in ended), name) for state, name in names.items()]
-    words = " and ".join(f"{count} {name}" for count, name in counts if count)
-    last = next((one.user_attrs["message"] for one in reversed(ended) if "message" in one.user_attrs), "")
-    return f"no trial was completed: {words or 'none began'}" + (f", the last with: {last}" if last else "")
+    counts = [(sum(trial.state is state for trial in ended), name) for state, name in names.items()]
+    summary = " and ".join(f"{count} {name}" for count, name in counts if count)
+    last = next((trial.user_attrs["message"] for trial in reversed(ended) if "message" in trial.user_attrs), "")
+    return f"no trial was completed: {summary or 'none began'}" + (f", the last with: {last}" if last else "")

@@ -33,15 +33,15 @@ def values_of(store: Store, record: RunRecord, metrics: Sequence[str]) -> dict[s
         return _values_of_fit(record, metrics)
     fits = store.list_runs(MAX_FITS, parent=record.key)
     each = [_values_of_fit(fit, metrics) for fit in fits if fit.summary.get("best") or not best]
-    everywhere = [name for name in metrics if each and all(name in one for one in each)]
-    return {name: statistics.fmean(one[name] for one in each) for name in everywhere}
+    everywhere = [name for name in metrics if each and all(name in values for values in each)]
+    return {name: statistics.fmean(values[name] for values in each) for name in everywhere}
 
 
 def _values_of_fit(record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:
     last, best = record.summary.get("last", {}), record.summary.get("best")
-    found = {name: math.nan if last[name] is None else float(last[name]) for name in metrics if name in last}
+    last_values = {name: math.nan if last[name] is None else float(last[name]) for name in metrics if name in last}
     if not best:
-        return found
+        return last_values
     with MetricReader(RunFolder(record.folder).metrics) as reader:
         series = {name: reader.points(name) for name in metrics}
     place = _place_of(best, series[metrics[0]])

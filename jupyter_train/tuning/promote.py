@@ -30,14 +30,14 @@ def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     options: Mapping[str, str] | None = config.get("searched_options")
     if options is None:
         options = _guessed_options(model, params)
-    words = " ".join([typed.get("data", "data"), *_options(config, options, params)])
+    rest = " ".join([typed.get("data", "data"), *_options(config, options, params)])
     its_own = {name: value for name, value in params.items() if name not in options}
     if _parsed(model) is None:
         raise StudyError(
             "the model was made by a function without a name, which a line cannot call; write "
-            f"`model = FUNCTION({_arguments(its_own)})`, then `%train model {words}`"
+            f"`model = FUNCTION({_arguments(its_own)})`, then `%train model {rest}`"
         )
-    line = f"%train {_with_values(model, its_own, bool(config.get('is_made')))} {words}"
+    line = f"%train {_with_values(model, its_own, bool(config.get('is_made')))} {rest}"
     if config.get("objective") == "last":
         line += '  # the last epoch counts: `run.model("last")`'
     return line
@@ -46,16 +46,16 @@ def train_line(config: Mapping[str, Any], params: Mapping[str, Any]) -> str:
 def _options(config: Mapping[str, Any], searched: Mapping[str, str], params: Mapping[str, Any]) -> list[str]:
     """The options of a trial: those that were searched, those of every trial, and the objective."""
     typed = config.get("expressions", {})
-    words = [word for name, option in searched.items() if name in params for word in _option(option, params[name])]
+    tokens = [word for name, option in searched.items() if name in params for word in _option(option, params[name])]
     for name, value in config.get("train", {}).items():
         if name not in searched.values():
-            words += _typed_option(name, typed[name]) if name in typed else _option(name, value)
+            tokens += _typed_option(name, typed[name]) if name in typed else _option(name, value)
     if config.get("seed") is not None and "seed" not in searched.values():
-        words += _option("seed", config["seed"])
+        tokens += _option("seed", config["seed"])
     if config.get("note"):
-        words += _option("note", config["note"])
+        tokens += _option("note", config["note"])
     metric, mode = config["objectives"][0]
-    return [*words, *_option("monitor", metric), *_option("mode", mode)]
+    return [*tokens, *_option("monitor", metric), *_option("mode", mode)]
 
 
 def _guessed_options(model: str, params: Mapping[str, Any]) -> dict[str, str]:
@@ -65,14 +65,14 @@ def _guessed_options(model: str, params: Mapping[str, Any]) -> dict[str, str]:
         used = {"lr"}
     else:
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found = {name: option_called(name) for name in params if name not in used}
-    return {name: option for name, option in found.items() if option is not None}
+    options = {name: option_called(name) for name in params if name not in used}
+    return {name: option for name, option in options.items() if option is not None}
 
 
 def _option(name: str, value: Any) -> list[str]:
     """An option as it is typed; of one that repeats, once for every value."""
     if isinstance(value, list | tuple) and options_by_name()[name].repeats:
-        return [word for one in value for word in _option(name, one)]
+        return [word for item in value for word in _option(name, item)]
     flag = _flag(name)
     if value is True:
         return [flag]

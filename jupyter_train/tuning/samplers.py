@@ -22,7 +22,7 @@ MAX_OF_GRID = 10_000
 
 def distributions_of(space: Mapping[str, Space]) -> dict[str, distributions.BaseDistribution]:
     """What Optuna draws from, for every name that has more than one value."""
-    return {name: distribution_of(one) for name, one in space.items() if not isinstance(one, Fixed)}
+    return {name: distribution_of(values) for name, values in space.items() if not isinstance(values, Fixed)}
 
 
 def distribution_of(space: Space) -> distributions.BaseDistribution:
@@ -39,7 +39,7 @@ Constraints = Callable[[Any], Sequence[float]]
 
 
 def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> samplers.BaseSampler:
-    """The sampler asked for.
+    """The requested sampler.
 
     Raises:
         OptionError: It cannot search this space, or takes no constraints.
@@ -56,7 +56,7 @@ def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> sa
 
 
 def check_methods(config: TuneConfig, constraints: Constraints | None = None) -> None:
-    """Raises for a sampler or a pruner that cannot do what is asked of it, before anything is recorded.
+    """Raises for a sampler or a pruner that cannot do what is requested, before anything is recorded.
 
     Raises:
         OptionError: It cannot.
@@ -66,7 +66,7 @@ def check_methods(config: TuneConfig, constraints: Constraints | None = None) ->
 
 
 class _Grid(samplers.GridSampler):
-    """Optuna's, which stops `Study.optimize` after the last of its trials; here the driver counts them."""
+    """Optuna's, which stops `Study.optimize` after the last of its trials; here the scheduler counts them."""
 
     def after_trial(self, *_: Any) -> None:
         """Nothing."""
@@ -74,19 +74,19 @@ class _Grid(samplers.GridSampler):
 
 def _made(config: TuneConfig, constraints: Constraints | None) -> samplers.BaseSampler:
     name, seed = search_methods.name_of(config.sampler), config.seed
-    given = search_methods.arguments_of(config.sampler, search_methods.SAMPLERS)
-    if given.get("group") and not given.get("multivariate"):  # Optuna says nothing, and does nothing
+    arguments = search_methods.arguments_of(config.sampler, search_methods.SAMPLERS)
+    if arguments.get("group") and not arguments.get("multivariate"):  # Optuna says nothing, and does nothing
         raise OptionError(f"`--sampler {config.sampler}`: `group=true` is of `multivariate=true`; add that")
     if name == "tpe":
-        return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints, **given)
+        return samplers.TPESampler(seed=seed, constant_liar=True, constraints_func=constraints, **arguments)
     if name == "gp":
-        return samplers.GPSampler(seed=seed, constraints_func=constraints, **given)
+        return samplers.GPSampler(seed=seed, constraints_func=constraints, **arguments)
     if name == "cmaes":
-        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **given)
+        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **arguments)
     if name == "qmc":
         return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
     if name == "nsga2":
-        return samplers.NSGAIISampler(seed=seed, constraints_func=constraints, **given)
+        return samplers.NSGAIISampler(seed=seed, constraints_func=constraints, **arguments)
     if name == "grid":
         return _Grid(grid_of(config.searched), seed=seed)
     return samplers.RandomSampler(seed=seed)
@@ -132,10 +132,10 @@ def grid_size(space: Mapping[str, Space]) -> int:
     Raises:
         OptionError: A range has no end of values, or all together are more than a grid may have.
     """
-    sizes = {name: _size(name, one) for name, one in space.items()}
+    sizes = {name: _size(name, values) for name, values in space.items()}
     size = math.prod(sizes.values())
     if size > MAX_OF_GRID:
-        product = " x ".join(f"{one:,}" for one in sizes.values())
+        product = " x ".join(f"{number:,}" for number in sizes.values())
         raise OptionError(
             f"`--sampler grid`: {product} {f'= {size:,} ' if len(sizes) > 1 else ''}trials; expected at most "
             f"{MAX_OF_GRID:,}. Take wider steps, or another sampler with `--trials N`"
@@ -144,7 +144,7 @@ def grid_size(space: Mapping[str, Space]) -> int:
 
 
 def pruner_of(prune: str, max_epochs: int | None) -> pruners.BasePruner:
-    """The pruner asked for.
+    """The requested pruner.
 
     Args:
         prune: As it is typed: one of `PRUNERS`, with its arguments.
@@ -153,16 +153,16 @@ def pruner_of(prune: str, max_epochs: int | None) -> pruners.BasePruner:
     Raises:
         OptionError: What it is given does not go together.
     """
-    name, given = search_methods.name_of(prune), search_methods.arguments_of(prune, search_methods.PRUNERS)
+    name, arguments = search_methods.name_of(prune), search_methods.arguments_of(prune, search_methods.PRUNERS)
     most: Any = max_epochs if max_epochs is not None and max_epochs > 0 else "auto"
     try:
         if name == "asha":
-            return pruners.SuccessiveHalvingPruner(**{"min_resource": 1, "reduction_factor": _REDUCTION} | given)
+            return pruners.SuccessiveHalvingPruner(**{"min_resource": 1, "reduction_factor": _REDUCTION} | arguments)
         if name == "hyperband":
             usual = {"min_resource": 1, "max_resource": most, "reduction_factor": _REDUCTION}
-            return pruners.HyperbandPruner(**usual | given)
+            return pruners.HyperbandPruner(**usual | arguments)
         if name == "median":
-            return pruners.MedianPruner(**{"n_startup_trials": 5, "n_warmup_steps": 1} | given)
+            return pruners.MedianPruner(**{"n_startup_trials": 5, "n_warmup_steps": 1} | arguments)
     except ValueError as err:
         raise OptionError(f"`--prune {prune}`: {err}") from err
     return pruners.NopPruner()

@@ -21,7 +21,7 @@ from jupyter_train.store.writer import Row
 from jupyter_train.training.interrupt import InterruptWatch
 from jupyter_train.tuning.checkpoint_retention import CheckpointRetention
 from jupyter_train.tuning.commands import StudyCommands
-from jupyter_train.tuning.failures import Failures, words_of_none
+from jupyter_train.tuning.failures import Failures, no_trial_message
 from jupyter_train.tuning.samplers import grid_size
 from jupyter_train.tuning.study_snapshot import StudySnapshot
 from jupyter_train.tuning.study_storage import StudyStorage
@@ -77,13 +77,13 @@ class Scheduler:
     @property
     def _most(self) -> int | None:
         """How many trials there are to be, those enqueued later besides; None where that is not known."""
-        given = [number for number in (self._config.trials, self._grid) if number is not None]
-        return min(given) + self.storage.extra if given else None
+        limits = [number for number in (self._config.trials, self._grid) if number is not None]
+        return min(limits) + self.storage.extra if limits else None
 
     @property
     def is_over(self) -> bool:
         """Whether no further trial begins."""
-        if self._interrupt.is_asked and not self.stopped:
+        if self._interrupt.is_requested and not self.stopped:
             self._interrupted()
         if self.stopped or self.failed:
             return True
@@ -137,13 +137,13 @@ class Scheduler:
     def apply_commands(self) -> None:
         """Applies commands to the study; waits while it is paused."""
         self._apply_waiting()
-        while self._commands.is_paused and not self._interrupt.is_asked and not self.stopped:
+        while self._commands.is_paused and not self._interrupt.is_requested and not self.stopped:
             time.sleep(_PAUSED_POLL_INTERVAL_S)
             self._apply_waiting()
 
     def _apply_waiting(self) -> None:
         if self._commands.apply_commands(len(self.storage.trials(*_ENDED))):
-            self.record_progress(is_asked=True)
+            self.record_progress(is_after_command=True)
 
     def begun(self, request: TrialRequest, run: str) -> None:
         """A trial has its run, which the study's panel shows from now on, and can stop."""
@@ -186,7 +186,7 @@ class Scheduler:
 
     def ended(self, request: TrialRequest, ended: TrialEnd) -> None:
         """A trial is over: records it in Optuna's storage and in the study's own run."""
-        result = ended.told
+        result = ended.result
         self._run_here = ""
         self._apply_waiting()
         if ended.is_interrupted:
@@ -209,15 +209,15 @@ class Scheduler:
         best = self.storage.feasible()[:1]
         pairs = [(metric, value) for (metric, _), value in zip(self._config.objectives, values, strict=True)]
         if len(values) == 1:
-            pairs += [(f"best_{pairs[0][0]}", one.values[0]) for one in best]
+            pairs += [(f"best_{pairs[0][0]}", trial.values[0]) for trial in best]
         self._writer.add(Row(request.number, 0.0, time.time(), pairs))
 
-    def record_progress(self, is_one_more: bool = False, is_asked: bool = False) -> None:
+    def record_progress(self, is_one_more: bool = False, is_after_command: bool = False) -> None:
         """Records how far the study is.
 
         Args:
             is_one_more: Whether a trial has just ended.
-            is_asked: Whether a command has just been applied, whose effect the panel waits for.
+            is_after_command: Whether a command has just been applied, whose effect the panel waits for.
         """
         trials = self.storage.trials()
         counts = {state.name.lower(): 0 for state in (*_ENDED, TrialState.RUNNING)}
@@ -249,33 +249,33 @@ class Scheduler:
                     "run": ranked[0].user_attrs.get("run", ""),
                 },
             )
-        self._snapshot.write(is_asked=is_asked)
+        self._snapshot.write(is_after_command=is_after_command)
 
     @property
     def is_stopped(self) -> bool:
         """Whether the study was stopped or is being interrupted."""
-        return bool(self.stopped) or self._interrupt.is_asked
+        return bool(self.stopped) or self._interrupt.is_requested
 
     def warn(self, text: str) -> None:
         """Records a warning on the study's run."""
         self._writer.event(EventKind.WARNING, text)
 
-    def confirmed(self, found: list[dict[str, Any]]) -> None:
+    def confirmed(self, means: list[dict[str, Any]]) -> None:
         """Records the best trials' means over further seeds.
 
         Args:
-            found: `trial`, `mean`, `std` and `run` of each, the best first.
+            means: `trial`, `mean`, `std` and `run` of each, the best first.
         """
-        self._writer.summary(confirmed=found)
-        if found:
+        self._writer.summary(confirmed=means)
+        if means:
             metric = self._config.objectives[0][0]
-            words = ", ".join(f"trial {one['trial']} {one['mean']:.4g} ± {one['std']:.2g}" for one in found)
-            self._writer.event(EventKind.FOUND, f"{metric} over further seeds: {words}")
+            text = ", ".join(f"trial {mean['trial']} {mean['mean']:.4g} ± {mean['std']:.2g}" for mean in means)
+            self._writer.event(EventKind.FOUND, f"{metric} over further seeds: {text}")
 
     def finish(self) -> None:
         """Ends the study: its snapshot stays as it is now. One in which no trial was completed has failed."""
         if not (self.stopped or self.failed or self.storage.trials(TrialState.COMPLETE)):
-            self.failed = words_of_none(self.storage.trials(*_ENDED))
+            self.failed = no_trial_message(self.storage.trials(*_ENDED))
         self.record_progress()
         self._snapshot.write(is_last=True)
 

@@ -93,13 +93,13 @@ def create(store: Store, spec: SearchSpec) -> RunRecord:
 
 
 def _extra_config(spec: SearchSpec) -> dict[str, Any]:
-    """What a study's row says of it that is no option."""
-    found: dict[str, Any] = {"searched_options": spec.plan.options}
+    """What a study's row records besides its options."""
+    config: dict[str, Any] = {"searched_options": spec.plan.options}
     if isinstance(spec.plan.model, ModelFactory):
-        found["is_made"] = True  # by the class or function that is named
+        config["is_made"] = True  # by the class or function that is named
     if spec.constraints is not None:
-        found["constraints"] = getattr(spec.constraints, "__name__", type(spec.constraints).__name__)
-    return found
+        config["constraints"] = getattr(spec.constraints, "__name__", type(spec.constraints).__name__)
+    return config
 
 
 def _begun(store: Store, spec: SearchSpec, made: tuple[RunRecord, RunLock] | None) -> tuple[RunRecord, RunLock]:
@@ -177,13 +177,13 @@ def check_same(old: RunRecord, spec: SearchSpec) -> None:
 def _remarks(plan: TrialSpec) -> list[str]:
     """Warnings about options that work otherwise than may be expected."""
     config = plan.config
-    found = describe_ineffective_options(plan.usual_config(), plan.data)
+    remarks = describe_ineffective_options(plan.usual_config(), plan.data)
     every = config.train.get("check_val_every_n_epoch") or 1
     is_validated = config.objectives[0][0].startswith(("val", "valid", "dev"))
     if config.prune == "none" or not is_validated or every == 1 or {"cv", "seeds"} & config.train.keys():
-        return found
+        return remarks
     return [
-        *found,
+        *remarks,
         f"a trial has a value every {every} epochs only (`--check-val-every-n-epoch {every}`), so `--prune "
         f"{config.prune}` can end it no sooner; with `--prune none` none is ended",
     ]
@@ -209,10 +209,10 @@ def _run(
     status, message = RunStatus.FAILED, ""
     try:
         spec.observer.on_start(record, writer)
-        for words in spec.remarks:
-            writer.event(EventKind.FOUND, words)
-        for remark in _remarks(plan):
-            writer.event(EventKind.WARNING, remark)
+        for remark in spec.remarks:
+            writer.event(EventKind.FOUND, remark)
+        for warning in _remarks(plan):
+            writer.event(EventKind.WARNING, warning)
         scheduler = Scheduler(store, plan.config, storage, folder, writer, channel, interrupt)
         if plan.config.parallel > 1:
             from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel
@@ -226,7 +226,7 @@ def _run(
         status = (
             RunStatus.FAILED if scheduler.failed else RunStatus.STOPPED if scheduler.stopped else RunStatus.FINISHED
         )
-        message = scheduler.failed or scheduler.stopped or storage.words_of_constraints()
+        message = scheduler.failed or scheduler.stopped or storage.constraints_message()
         return scheduler
     except AbortTraining:
         status, message = (

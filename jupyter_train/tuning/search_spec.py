@@ -1,4 +1,4 @@
-"""`SearchSpec`: what a study is asked to search, before any of it is recorded."""
+"""`SearchSpec`: what a study is to search, before any of it is recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SearchSpec:
         constraints: How far a trial is from what is allowed.
         parent: Key of the run that started this one, such as a repeated notebook.
         payload: Hash of what the study's own process was given; empty where this is not that process.
-        remarks: What the user shall be told of its beginning.
+        remarks: Notes for the user, recorded when it begins.
         observer: Follows the study: notified of its record, with its writer where this process searches.
     """
 

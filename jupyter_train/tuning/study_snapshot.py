@@ -28,7 +28,7 @@ from jupyter_train.store import RunFolder
 from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.run_folder import write_atomically
 from jupyter_train.tuning.study_storage import StudyStorage
-from jupyter_train.tuning.trial_records import distributions_in, given, status_of
+from jupyter_train.tuning.trial_records import distributions_in, status_of, values_so_far
 
 _PERIOD_S = 0.5
 _BURST = 4
@@ -38,7 +38,7 @@ _MAX_POINTS = 40
 _MAX_NAMES = 12
 _MAX_CHOICES = 24
 _MAX_OBJECTIVES = 3
-#: In the place of a value that a trial was not given; a choice may be None.
+#: In the place of a value that a trial was not values_so_far; a choice may be None.
 _UNSAID = object()
 #: Importance is computed when so many more trials are complete, and at the end.
 _IMPORTANCE_EVERY = 25
@@ -51,7 +51,7 @@ class StudySnapshot:
     Args:
         folder: The study's folder.
         config: Objectives.
-        book: The trials.
+        storage: The trials.
     """
 
     def __init__(self, folder: RunFolder, config: TuneConfig, storage: StudyStorage) -> None:
@@ -62,21 +62,21 @@ class StudySnapshot:
         self._importance: list[dict[str, Any]] = []
         self._weighed = 0
 
-    def write(self, is_last: bool = False, is_asked: bool = False) -> None:
+    def write(self, is_last: bool = False, is_after_command: bool = False) -> None:
         """Writes it, unless it has been written a few times just now.
 
         Args:
             is_last: Write it in any case, with new parameter importances.
-            is_asked: Write it in any case: a command has just been applied, whose effect the panel waits for.
+            is_after_command: Write it in any case: a command has just been applied, whose effect the panel waits for.
         """
         now = time.monotonic()
         is_often = len(self._written) == _BURST and now < self._written[0] + _BURST * _PERIOD_S
-        if is_often and not is_last and not is_asked:
+        if is_often and not is_last and not is_after_command:
             return
         self._written.append(now)
         self._weigh(is_last)
         content = json.dumps(outline(self._config, self._storage, self._importance), separators=(",", ":"))
-        with contextlib.suppress(OSError):  # a full disk: views draw what they have, and the search goes on
+        with contextlib.suppress(OSError):  # a full disk: views draw what they have, and the search continues
             write_atomically(self._path, content.encode())
 
     def _weigh(self, is_last: bool) -> None:
@@ -84,8 +84,8 @@ class StudySnapshot:
         if done < _MIN_FOR_IMPORTANCE or (done < self._weighed + _IMPORTANCE_EVERY and not is_last):
             return
         self._weighed = done
-        found = importances(self._storage.study, "ped-anova")
-        self._importance = [{"name": name, "share": round(share, 4)} for name, share in found.items()][:_MAX_NAMES]
+        shares = importances(self._storage.study, "ped-anova")
+        self._importance = [{"name": name, "share": round(share, 4)} for name, share in shares.items()][:_MAX_NAMES]
 
 
 EVALUATORS: dict[str, Callable[[], BaseImportanceEvaluator]] = {
@@ -95,7 +95,7 @@ EVALUATORS: dict[str, Callable[[], BaseImportanceEvaluator]] = {
 
 
 def importances(study: optuna.Study, evaluator: str) -> dict[str, float]:
-    """How much of the objective each name explains, the most important first; empty where nothing can tell.
+    """How much of the objective each name explains, the most important first; empty where the evaluator cannot say.
 
     Args:
         study: The trials.
@@ -105,10 +105,10 @@ def importances(study: optuna.Study, evaluator: str) -> dict[str, float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            found = get_param_importances(study, evaluator=EVALUATORS[evaluator](), target=target)
+            shares = get_param_importances(study, evaluator=EVALUATORS[evaluator](), target=target)
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}
-    return {name: float(share) for name, share in found.items() if math.isfinite(share)}
+    return {name: float(share) for name, share in shares.items() if math.isfinite(share)}
 
 
 def outline(config: TuneConfig, storage: StudyStorage, weighed: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -138,37 +138,37 @@ def _letter(trial: FrozenTrial) -> str:
 
 def _names(trials: Sequence[FrozenTrial], weighed: Sequence[dict[str, Any]]) -> dict[str, BaseDistribution]:
     """The names that are shown, in the order they are searched in: those that matter most, where there are many."""
-    found = distributions_in(trials)
-    if len(found) <= _MAX_NAMES:
-        return found
-    first = [one["name"] for one in weighed if one["name"] in found]
-    chosen = set([*first, *(name for name in found if name not in first)][:_MAX_NAMES])
-    return {name: distribution for name, distribution in found.items() if name in chosen}
+    distributions = distributions_in(trials)
+    if len(distributions) <= _MAX_NAMES:
+        return distributions
+    first = [entry["name"] for entry in weighed if entry["name"] in distributions]
+    chosen = set([*first, *(name for name in distributions if name not in first)][:_MAX_NAMES])
+    return {name: distribution for name, distribution in distributions.items() if name in chosen}
 
 
 def _params(trials: Sequence[FrozenTrial], names: Mapping[str, BaseDistribution]) -> list[dict[str, Any]]:
-    found = []
+    params = []
     for name, distribution in names.items():
-        values = [given(trial).get(name, _UNSAID) for trial in trials]
+        values = [values_so_far(trial).get(name, _UNSAID) for trial in trials]
         if isinstance(distribution, CategoricalDistribution):
-            labels = [mask_tree({name: str(one)})[name][:40] for one in distribution.choices[:_MAX_CHOICES]]
+            labels = [mask_tree({name: str(choice)})[name][:40] for choice in distribution.choices[:_MAX_CHOICES]]
             places = {repr(choice): index for index, choice in enumerate(distribution.choices)}
             column = [places.get(repr(value)) for value in values]
-            found.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})
+            params.append({"name": name, "labels": labels, "is_log": False, "values": _column(column)})
         else:
             is_log = bool(getattr(distribution, "log", False))
             numbers = _column([None if value is _UNSAID else _short(value) for value in values])
             ends = {end: getattr(distribution, end, None) for end in ("low", "high")}
-            found.append({"name": name, "labels": [], "is_log": is_log, "values": numbers, **ends})
-    return found
+            params.append({"name": name, "labels": [], "is_log": is_log, "values": numbers, **ends})
+    return params
 
 
 def _worth_a_curve(trials: Sequence[FrozenTrial], ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Those that run, the best, and the newest of the others."""
     best = {trial.number for trial in ranked[: _MAX_CURVES // 2]}
     chosen = [trial for trial in trials if trial.number in best or trial.state is TrialState.RUNNING]
-    others = [trial for trial in reversed(trials) if trial.intermediate_values and trial not in chosen]
-    chosen += others[: max(0, _MAX_CURVES - len(chosen))]
+    newest = [trial for trial in reversed(trials) if trial.intermediate_values and trial not in chosen]
+    chosen += newest[: max(0, _MAX_CURVES - len(chosen))]
     return sorted(chosen, key=lambda trial: trial.number)
 
 

@@ -20,10 +20,11 @@ from jupyter_train.exceptions import StudyError
 from jupyter_train.store.redaction import mask
 from jupyter_train.tuning.journal import Journal
 from jupyter_train.tuning.samplers import Constraints, distribution_of, distributions_of, pruner_of, sampler_of
-from jupyter_train.tuning.trial_records import BY_HAND, TrialRequest, TrialResult, is_feasible, meant
+from jupyter_train.tuning.trial_records import FIXED_PARAMS, TrialRequest, TrialResult, is_feasible, meant
 from jupyter_train.tuning.warm_start import NAME, WARM, own
 
 _NARROWED = "narrowed"
+#: Name of the user attribute of a trial on top of the requested number; journals hold it as it is.
 _EXTRA = "added by hand"
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 #: How often an interrupted trial is begun.
@@ -31,6 +32,11 @@ _MAX_TRIES = 2
 
 #: Returns a trial's values, given Optuna's trial to draw them from: a space that depends on itself.
 Suggest = Callable[[Any], Mapping[str, Any]]
+
+
+def _dominates(rival: Sequence[float], point: Sequence[float]) -> bool:
+    """Whether one point is as good as another in every objective and better in one; all are minimized."""
+    return rival != point and all(a <= b for a, b in zip(rival, point, strict=True))
 
 
 class StudyStorage:
@@ -50,7 +56,9 @@ class StudyStorage:
         self._config = config
         self._suggest = suggest
         self._distributions = distributions_of(config.space)
-        self.fixed: dict[str, Any] = {name: one.value for name, one in config.space.items() if isinstance(one, Fixed)}
+        self.fixed: dict[str, Any] = {
+            name: space.value for name, space in config.space.items() if isinstance(space, Fixed)
+        }
         is_new = not path.exists()
         self._journal = Journal(path)
         self._storage = JournalStorage(self._journal)
@@ -76,7 +84,7 @@ class StudyStorage:
             )
         except KeyError:
             raise StudyError("the study's journal is empty: it never began; start a new search") from None
-        self._narrowed = [tuple(one) for one in study.user_attrs.get(_NARROWED, [])]
+        self._narrowed = [tuple(entry) for entry in study.user_attrs.get(_NARROWED, [])]
         self._replay(study)
         return study
 
@@ -91,13 +99,13 @@ class StudyStorage:
             params: Its values; names left out are drawn.
             is_extra: Whether it comes on top of the requested number of trials.
         """
-        given = {name: optuna_choice(value) for name, value in params.items()}
-        self.study.enqueue_trial(given, user_attrs={_EXTRA: True} if is_extra else None)
+        choices = {name: optuna_choice(value) for name, value in params.items()}
+        self.study.enqueue_trial(choices, user_attrs={_EXTRA: True} if is_extra else None)
 
     def narrow(self, ranges: Mapping[str, Range]) -> None:
         """Draws from these parts of the space from the next trial on; on disk when this returns."""
         number = self._next_number(self.study)
-        self._narrowed += [(number, name, str(one)) for name, one in ranges.items()]
+        self._narrowed += [(number, name, str(space)) for name, space in ranges.items()]
         self.study.set_user_attr(_NARROWED, self._narrowed)
 
     def _next_number(self, study: optuna.Study) -> int:
@@ -108,11 +116,11 @@ class StudyStorage:
         """The distributions of the next trial of a study."""
         if not self._narrowed:
             return self._distributions
-        number, found = self._next_number(study), dict(self._distributions)
+        number, distributions = self._next_number(study), dict(self._distributions)
         for first, name, text in self._narrowed:
             if number >= first:
-                found[name] = distribution_of(parse(name, text))
-        return found
+                distributions[name] = distribution_of(parse(name, text))
+        return distributions
 
     def ask(self) -> TrialRequest:
         """The next trial."""
@@ -129,25 +137,25 @@ class StudyStorage:
         return TrialRequest(trial.number, {**meant(trial.params, self._config.space), **self.fixed})
 
     def values(self, trial: FrozenTrial) -> dict[str, Any]:
-        """What a trial that has ended was given, fixed values included."""
+        """The values of a trial that has ended, fixed ones included."""
         if self._suggest is not None:
             return {**self.fixed, **self._suggest(optuna.trial.FixedTrial(trial.params, trial.number))}
         return {**meant(trial.params, self._config.space), **self.fixed}
 
     def interrupted_trials(self) -> list[TrialRequest]:
-        """Trials that were interrupted; one that was begun again already has failed."""
-        found = []
+        """Trials that were interrupted, to run again; one that was begun twice already has failed."""
+        requests = []
         for trial in self.trials(TrialState.RUNNING):
             tries = trial.user_attrs.get("tries", 1) + 1
             if tries > _MAX_TRIES or trial.params.keys() != self._wanted(trial).keys():
-                self.tell(trial.number, TrialResult(TrialStatus.FAIL, message="broken off twice"))
+                self.tell(trial.number, TrialResult(TrialStatus.FAIL, message="interrupted twice"))
                 continue
             self._note(trial._trial_id, {"tries": tries})
-            found.append(TrialRequest(trial.number, self._values_again(trial)))
-        return found
+            requests.append(TrialRequest(trial.number, self._values_again(trial)))
+        return requests
 
     def _values_again(self, trial: FrozenTrial) -> dict[str, Any]:
-        """Of a trial that is begun again; what a function had not drawn yet is drawn now."""
+        """The values of a trial that is begun again; what a function had not drawn yet is drawn now."""
         if self._suggest is not None:
             return {**self.fixed, **self._suggest(optuna.trial.Trial(self.study, trial._trial_id))}
         return self.values(trial)
@@ -178,12 +186,12 @@ class StudyStorage:
             return False
         return bool(self._pruner.prune(self.study, self._storage.get_trial(trial_id)))
 
-    def tell(self, number: int, told: TrialResult) -> None:
-        """How a trial ended; on disk when this returns."""
-        notes = {"run": told.run, "message": told.message, "seconds": round(told.duration_s, 3), **told.notes}
+    def tell(self, number: int, result: TrialResult) -> None:
+        """Reports how a trial ended; on disk when this returns."""
+        notes = {"run": result.run, "message": result.message, "seconds": round(result.duration_s, 3), **result.notes}
         self._note(self._id_of(number), {name: value for name, value in notes.items() if value not in ("", 0.0)})
-        state = TrialState[told.state.upper()]
-        values = told.values if state is TrialState.COMPLETE else None
+        state = TrialState[result.state.upper()]
+        values = result.values if state is TrialState.COMPLETE else None
         self.study.tell(number, values=values, state=state)
 
     def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
@@ -205,13 +213,13 @@ class StudyStorage:
     def front(self) -> list[FrozenTrial]:
         """Those on the Pareto front, where there are several objectives."""
         done = self.feasible()
-        signs = [-1 if one == "maximize" else 1 for one in self._directions]
+        signs = [-1 if direction == "maximize" else 1 for direction in self._directions]
         points = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done]
         if any(WARM in trial.user_attrs for trial in self.study.get_trials(deepcopy=False)):
             return [
                 trial
-                for trial, mine in zip(done, points, strict=True)
-                if not any(all(a <= b for a, b in zip(one, mine, strict=True)) and one != mine for one in points)
+                for trial, point in zip(done, points, strict=True)
+                if not any(_dominates(rival, point) for rival in points)
             ]
         return self.study.best_trials
 
@@ -225,8 +233,8 @@ class StudyStorage:
         """Complete trials that keep to the constraints, the best first."""
         return [trial for trial in self.ranked() if is_feasible(trial)]
 
-    def words_of_constraints(self) -> str:
-        """What is said where trials are complete and none of them keeps to the constraints; empty otherwise."""
+    def constraints_message(self) -> str:
+        """The message where trials are complete and none of them keeps to the constraints; empty otherwise."""
         done = self.trials(TrialState.COMPLETE)
         return "" if not done or any(map(is_feasible, done)) else "no trial keeps to the constraints: none is the best"
 
@@ -242,11 +250,10 @@ class StudyStorage:
         Whether it keeps to the constraints is known only once it has ended; here it is taken to.
         """
         if len(self._directions) > 1:
-            signs = [-1 if one == "maximize" else 1 for one in self._directions]
-            mine = [sign * value for sign, value in zip(signs, values, strict=True)]
+            signs = [-1 if direction == "maximize" else 1 for direction in self._directions]
+            point = [sign * value for sign, value in zip(signs, values, strict=True)]
             for trial in filter(is_feasible, self.trials(TrialState.COMPLETE)):
-                theirs = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
-                if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True)):
+                if _dominates([sign * value for sign, value in zip(signs, trial.values, strict=True)], point):
                     return False
             return True
         ranked = self.feasible()
@@ -256,7 +263,7 @@ class StudyStorage:
         return bool(values[0] > worst if self._directions[0] == "maximize" else values[0] < worst)
 
     def _replay(self, study: optuna.Study) -> None:
-        """Puts the sampler where it was: it draws for the same trials again, told the same, in a study of its own."""
+        """Puts the sampler where it was: in a separate study it draws for the same trials, with the same results."""
         again = optuna.create_study(directions=self._directions, sampler=self._sampler)
         for old in study.get_trials(deepcopy=False):
             if WARM in old.user_attrs:
@@ -264,8 +271,8 @@ class StudyStorage:
                 continue
             if old.state is TrialState.WAITING:
                 continue
-            if BY_HAND in old.system_attrs:
-                again.enqueue_trial(old.system_attrs[BY_HAND])
+            if FIXED_PARAMS in old.system_attrs:
+                again.enqueue_trial(old.system_attrs[FIXED_PARAMS])
             request = self._request_of(again)
             for name, value in old.user_attrs.items():
                 again._storage.set_trial_user_attr(again.trials[-1]._trial_id, name, value)
@@ -279,7 +286,7 @@ class StudyStorage:
                 again.tell(request.number, old.values if is_complete else None, old.state)
 
     def _complete(self, study: optuna.Study, old: FrozenTrial, again: FrozenTrial) -> None:
-        """Values that a kill kept from being written, of a trial that was just being asked for."""
+        """Adds values that a kill kept from being written, of a trial that was being requested."""
         if old.state is TrialState.RUNNING:
             for name, distribution in again.distributions.items():
                 if name not in old.params:

@@ -1,4 +1,4 @@
-"""Carries one trial out in this process, as a run of the store, and says how it ended."""
+"""Runs one trial in this process, as a run of the store, and returns how it ended."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class TrialEnd:
     """A trial is over.
 
     Attributes:
-        told: What Optuna is told.
+        result: What is reported to Optuna.
         is_fatal: Whether every other trial would fail the same way.
-        kind: What failed, and where: trials that fail alike have the same, whatever the words.
+        kind: What failed, and where: trials that fail alike have the same, whatever the message.
         is_late: Whether it took longer than it may.
         is_interrupted: Whether it was ended from outside before it was done; nothing is reported to Optuna then.
     """
 
-    told: TrialResult
+    result: TrialResult
     is_fatal: bool = False
     kind: str = ""
     is_late: bool = False
@@ -86,12 +86,12 @@ def run_trial(
     monitor: TrialMonitor,
     begun: Callable[[str], None] = lambda _run: None,
 ) -> TrialEnd:
-    """Trains one trial; whatever happens in it is its result.
+    """Trains one trial; an error in it is its result as well.
 
     Args:
         store: Where its run is recorded.
         plan: What it is made of.
-        asked: Its number and values.
+        request: Its number and values.
         monitor: Is notified of its values.
         begun: Called with the key of its run as soon as there is one.
     """
@@ -103,8 +103,8 @@ def run_trial(
         with deadline:
             result = launcher.launch_run(store, spec, lambda _config: (plan.build(request.params), plan.data), observer)
     except (TrainingInterrupted, KeyboardInterrupt, AbortTraining) as err:
-        if deadline.words:
-            return _late(observer.run or _failed_run(store, plan, request, err, deadline.words), deadline)
+        if deadline.message:
+            return _late(observer.run or _failed_run(store, plan, request, err, deadline.message), deadline)
         if isinstance(err, AbortTraining):
             raise
         return TrialEnd(
@@ -117,7 +117,7 @@ def run_trial(
         return TrialEnd(
             TrialResult(TrialStatus.FAIL, run=run.key, message=message), isinstance(err, OptionError), kind_of(err)
         )
-    if deadline.words and result.recorded.status is not RunStatus.FINISHED:
+    if deadline.message and result.recorded.status is not RunStatus.FINISHED:
         return _late(result.recorded, deadline)
     duration_s = result.recorded.duration_s or time.monotonic() - began
     return _ended(store, plan, result, duration_s, observer.pruned)
@@ -157,7 +157,7 @@ def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, 
         if isinstance(error, SystemExit):
             return TrialEnd(trial, kind=kind_of(error))
         trial.state = TrialStatus.PRUNED
-        trial.message = pruned or "stopped by hand"
+        trial.message = pruned or "stopped by the user"
         return TrialEnd(trial)
     kind = kind_of(error) if error is not None else ""
     return TrialEnd(trial, isinstance(error, OptionError), kind)
@@ -165,8 +165,10 @@ def _ended(store: Store, plan: TrialSpec, result: RunResult, duration_s: float, 
 
 def _late(record: RunRecord, deadline: TrialTimeout) -> TrialEnd:
     """A trial that took longer than it may; that several do says nothing of the others."""
-    told = TrialResult(TrialStatus.FAIL, run=record.key, message=deadline.words, duration_s=record.duration_s or 0.0)
-    return TrialEnd(told, is_late=True)
+    result = TrialResult(
+        TrialStatus.FAIL, run=record.key, message=deadline.message, duration_s=record.duration_s or 0.0
+    )
+    return TrialEnd(result, is_late=True)
 
 
 def kind_of(err: BaseException) -> str:
@@ -178,21 +180,21 @@ def kind_of(err: BaseException) -> str:
     return f"{type(err).__name__}{where}"
 
 
-def _finished(store: Store, plan: TrialSpec, record: RunRecord, told: TrialResult) -> TrialEnd:
+def _finished(store: Store, plan: TrialSpec, record: RunRecord, result: TrialResult) -> TrialEnd:
     metrics = [metric for metric, _direction in plan.config.objectives]
-    found = values_of(store, record, metrics)
+    values = values_of(store, record, metrics)
     for metric in metrics:
-        if metric not in found:
+        if metric not in values:
             logged = ", ".join(f"`{name}`" for name in sorted(record.summary.get("last", {})))
-            told.message = f"`{metric}` was never logged. Logged are: {logged}"
-            return TrialEnd(told, is_fatal=True)
-        if math.isnan(found[metric]):
-            told.message = f"`{metric}` is NaN"
-            return TrialEnd(told)
-    told.state, told.values, told.message = TrialStatus.COMPLETE, [found[metric] for metric in metrics], ""
+            result.message = f"`{metric}` was never logged. Logged are: {logged}"
+            return TrialEnd(result, is_fatal=True)
+        if math.isnan(values[metric]):
+            result.message = f"`{metric}` is NaN"
+            return TrialEnd(result)
+    result.state, result.values, result.message = TrialStatus.COMPLETE, [values[metric] for metric in metrics], ""
     if best := record.summary.get("best"):
-        told.notes = {"epoch": best["epoch"]}
-    return TrialEnd(told)
+        result.notes = {"epoch": best["epoch"]}
+    return TrialEnd(result)
 
 
 def _failed_run(store: Store, plan: TrialSpec, request: TrialRequest, err: BaseException, message: str) -> RunRecord:

@@ -14,7 +14,7 @@ from jupyter_train.config.search_space import Choices, Space
 from jupyter_train.events import TrialStatus
 
 #: Under these names Optuna keeps the values of an enqueued trial, and by how much a trial breaks each constraint.
-BY_HAND = "fixed_params"
+FIXED_PARAMS = "fixed_params"
 CONSTRAINTS = "constraints"
 
 
@@ -59,31 +59,31 @@ def status_of(trial: FrozenTrial) -> TrialStatus:
 
 def is_feasible(trial: FrozenTrial) -> bool:
     """Whether a trial keeps to the constraints; where there are none, each does."""
-    found = trial.system_attrs.get(CONSTRAINTS)
-    return found is None or all(violation <= 0 for violation in found)
+    violations = trial.system_attrs.get(CONSTRAINTS)
+    return violations is None or all(violation <= 0 for violation in violations)
 
 
 def meant(params: Mapping[str, Any], space: Mapping[str, Space]) -> dict[str, Any]:
-    """Values as Optuna keeps them, as what they were given as."""
-    found = dict(params)
+    """Values as they were given, from values as Optuna keeps them."""
+    values = dict(params)
     for name, value in params.items():
         choices = space.get(name)
         if isinstance(choices, Choices):
             with contextlib.suppress(ValueError):  # a choice of an earlier release, written otherwise
-                found[name] = choices.find(value)
-    return found
+                values[name] = choices.find(value)
+    return values
 
 
 def distributions_in(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
     """Every name that was searched."""
-    found: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     for trial in trials:
-        found |= trial.distributions
-    return found
+        distributions |= trial.distributions
+    return distributions
 
 
-def given(trial: FrozenTrial) -> Mapping[str, Any]:
-    """A trial's values; while it is queued, those it was enqueued with: the others are not drawn yet."""
+def values_so_far(trial: FrozenTrial) -> Mapping[str, Any]:
+    """A trial's values; while it is queued, those it was enqueued with: others are not drawn yet."""
     if trial.state is TrialState.WAITING:
-        return dict(trial.system_attrs.get(BY_HAND, {}))
+        return dict(trial.system_attrs.get(FIXED_PARAMS, {}))
     return trial.params

@@ -1,4 +1,4 @@
-"""What every trial of a study is made of; travels to the processes that carry trials out."""
+"""What every trial of a study is made of; travels to the processes that run trials."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrialSpec:
     first: int = 0
 
     def trial_config(self, params: Mapping[str, Any]) -> TrainConfig:
-        """What the trial with these values is told.
+        """The options of the trial with these values.
 
         Raises:
             OptionError: A value does not fit.
@@ -49,7 +49,7 @@ class TrialSpec:
         return self.config.trial_config(changes)
 
     def usual_config(self) -> TrainConfig:
-        """What every trial is told, each searched option with one value of its space."""
+        """The options of every trial, each searched option with one value of its space."""
         return self.trial_config({name: corners(self.config.space[name])[0] for name in self.options})
 
     def build(self, params: Mapping[str, Any]) -> Any:
@@ -87,7 +87,7 @@ class ModelArguments:
 
 
 def roles(
-    space: Mapping[str, Any], takes: ModelArguments, model_words: str, whole: ModelExpression | None = None
+    space: Mapping[str, Any], takes: ModelArguments, model_text: str, whole: ModelExpression | None = None
 ) -> dict[str, str]:
     """Which of the searched names are options, and of which name.
 
@@ -96,31 +96,31 @@ def roles(
     Args:
         space: The names.
         takes: What the model takes.
-        model_words: The model, as it is called in messages.
+        model_text: The model, as it is called in messages.
         whole: The model, where an expression makes it.
 
     Raises:
         OptionError: A name is neither.
     """
-    found = {}
+    options = {}
     for name in space:
         if name in takes.names:
             continue
         option = option_called(name)
         if option is not None:
-            found[name] = option
+            options[name] = option
         elif not (takes.others and name.isidentifier()):
-            raise OptionError(f"`{name}` is searched but not used: {_why_unused(name, takes, model_words, whole)}")
-    return found
+            raise OptionError(f"`{name}` is searched but not used: {_why_unused(name, takes, model_text, whole)}")
+    return options
 
 
-def _why_unused(name: str, takes: ModelArguments, model_words: str, whole: ModelExpression | None) -> str:
+def _why_unused(name: str, takes: ModelArguments, model_text: str, whole: ModelExpression | None) -> str:
     if whole is not None and (passing := whole.passing(name)):
-        return f"{model_words} does not pass it; write `{passing}`"
+        return f"{model_text} does not pass it; write `{passing}`"
     options = options_by_name()
-    known = {*takes.names, *options, *(_TRAINER + one for one in options if options[one].group == "trainer")}
+    known = {*takes.names, *options, *(_TRAINER + option for option in options if options[option].group == "trainer")}
     known |= whole.callee_takes.names if whole is not None else set()
-    return f"{model_words} does not take it, and `%train` has no such option.{did_you_mean(name, known)}"
+    return f"{model_text} does not take it, and `%train` has no such option.{did_you_mean(name, known)}"
 
 
 def taken_by(maker: Callable[..., Any]) -> ModelArguments:
@@ -130,8 +130,12 @@ def taken_by(maker: Callable[..., Any]) -> ModelArguments:
     except (TypeError, ValueError):
         return ModelArguments(others=True)
     kinds = inspect.Parameter
-    named = frozenset(one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY))
-    return ModelArguments(named, any(one.kind is kinds.VAR_KEYWORD for one in parameters))
+    named = frozenset(
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+    )
+    return ModelArguments(named, any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters))
 
 
 class ModelFactory:
@@ -194,10 +198,10 @@ class ModelExpression:
             ModelError: The expression gives a class.
         """
         code = compile(self.text, f"<tune {self.text}>", "eval")
-        found = eval(code, {**self.names, **params})
-        if inspect.isclass(found):
+        model = eval(code, {**self.names, **params})
+        if inspect.isclass(model):
             raise ModelError(f"`{self.text}` is a class; write `{self.text}(...)` to make a model of it")
-        return found
+        return model
 
 
 class ModelCopier:

@@ -12,7 +12,7 @@ _POLL_INTERVAL_S = 0.1
 GRACE_S = 5.0
 
 
-def words_of(limit_s: float | None) -> str:
+def timeout_message(limit_s: float | None) -> str:
     """Why a trial was ended that took longer."""
     return f"took longer than {limit_s:g} s (`--trial-timeout`)"
 
@@ -24,11 +24,11 @@ class TrialTimeout:
         limit_s: In seconds; without an end if None.
 
     Attributes:
-        words: Why the code was ended; empty where it was not.
+        message: Why the code was ended; empty where it was not.
     """
 
     def __init__(self, limit_s: float | None) -> None:
-        self.words = ""
+        self.message = ""
         self._limit_s = limit_s
         self._is_over = threading.Event()
         self._lock = threading.Lock()
@@ -48,10 +48,10 @@ class TrialTimeout:
         assert self._limit_s is not None
         if self._is_over.wait(self._limit_s):
             return
-        self.words = words_of(self._limit_s)
+        self.message = timeout_message(self._limit_s)
         until = time.monotonic() + GRACE_S
         while time.monotonic() < until:
-            self._tell()
+            self._notify_watches()
             if self._is_over.wait(_POLL_INTERVAL_S):
                 return
         with self._lock:
@@ -59,9 +59,9 @@ class TrialTimeout:
             if not self._is_over.is_set() and watch is not None:
                 watch.cut()
 
-    def _tell(self) -> None:
-        """Every watch that was entered since learns of it."""
+    def _notify_watches(self) -> None:
+        """Every watch that was entered since is notified."""
         watch = watch_now()
         while watch is not None and watch is not self._outer:
-            watch.ended = self.words
+            watch.ended = self.message
             watch = watch.around

@@ -31,14 +31,14 @@ def own(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def earlier_trials(store: Store, config: TuneConfig) -> tuple[list[FrozenTrial], list[str]]:
-    """The complete trials of every `--warm-start` that lie in what is searched now; and how many, in words.
+    """The complete trials of every `--warm-start` that lie in what is searched now; and a line about each study.
 
     Raises:
         StudyError: It is no study, had other objectives, or none of its trials lies in what is searched.
         UntrustedError: Its folder is not the one it was recorded in.
     """
-    found: list[FrozenTrial] = []
-    words = []
+    trials: list[FrozenTrial] = []
+    remarks = []
     for word in config.warm_start:
         record = store.find(word)
         done, taken = _taken(store, record, config)
@@ -46,15 +46,17 @@ def earlier_trials(store: Store, config: TuneConfig) -> tuple[list[FrozenTrial],
             raise StudyError(
                 f"`--warm-start {word}`: none of its {done} complete trials lies in what is searched here; leave it out"
             )
-        found += taken
-        words.append(f"warm start: {len(taken)} of {done} complete trials of {record.ref} lie in what is searched here")
-    return found, words
+        trials += taken
+        remarks.append(
+            f"warm start: {len(taken)} of {done} complete trials of {record.ref} lie in what is searched here"
+        )
+    return trials, remarks
 
 
 def _taken(store: Store, record: RunRecord, config: TuneConfig) -> tuple[int, list[FrozenTrial]]:
     if record.kind != RunKind.TUNE:
         raise StudyError(f"`--warm-start {record.ref}`: it is no study but a run")
-    objectives = [tuple(one) for one in record.config.get("objectives", [])]
+    objectives = [tuple(objective) for objective in record.config.get("objectives", [])]
     if objectives != config.objectives:
         shown = " and ".join(f"{direction} {metric}" for metric, direction in objectives)
         raise StudyError(f"`--warm-start {record.ref}`: it searched for {shown}; expected the same objectives")

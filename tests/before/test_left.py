@@ -73,7 +73,7 @@ def test_detached_runs_resume_from_their_payloads(left: dict[str, Run]) -> None:
     assert [str(fold.status) for fold in folds.children] == ["finished", "finished"]
 
 
-def test_studies_go_on_from_their_journals(left: dict[str, Run]) -> None:
+def test_studies_resume_from_their_journals(left: dict[str, Run]) -> None:
     searched = left["searched"]
     before = searched.trials
     assert list(before["state"]) == ["complete"] * 3

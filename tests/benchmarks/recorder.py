@@ -65,7 +65,7 @@ def _loader():
 
 
 def _pacer():
-    """A callback that says how long a slice of epochs took, then waits to be told to go on."""
+    """A callback that says how long a slice of epochs took, then waits for the command to continue."""
     import pytorch_lightning as pl
 
     answers = os.dup(1)

@@ -9,7 +9,7 @@ import sys
 
 
 class Trainee:
-    """A process that trains a slice whenever it is told to.
+    """A process that trains a slice on command.
 
     Args:
         module: What is run with `python -m`; it says how many seconds a slice took, a line each.

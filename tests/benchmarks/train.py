@@ -185,7 +185,7 @@ def _module(task: Task) -> Any:
 
 
 class _Slices:
-    """Says how long a slice of epochs took, then waits to be told to go on."""
+    """Says how long a slice of epochs took, then waits for the command to continue."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs

@@ -95,14 +95,14 @@ NOTIFIED = """() => {
 
 
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
-def test_whoever_asks_is_told_on_the_desktop_once(jupyter) -> None:
+def test_a_user_who_requests_it_is_notified_on_the_desktop_once(jupyter) -> None:
     jupyter.page.add_init_script(f"({NOTIFIED})()")
     slow_run(jupyter, epochs=500)
     page = jupyter.page
     page.wait_for_function(f"() => ({STEP})() > 20")
     assert page.evaluate("() => window.asked") == 0
-    page.locator(".jt-Panel .jt-Button", has_text="Tell me").click()
-    page.locator(".jt-Panel .jt-Button[aria-pressed=true]", has_text="Will tell").wait_for()
+    page.locator(".jt-Panel .jt-Button", has_text="Notify me").click()
+    page.locator(".jt-Panel .jt-Button[aria-pressed=true]", has_text="Will notify").wait_for()
     page.locator(".jt-Panel .jt-Button", has_text="Stop").click()
     page.wait_for_function("() => window.notified.length === 1")
     assert page.evaluate("() => window.notified[0]").endswith(" stopped")

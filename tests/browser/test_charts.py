@@ -127,7 +127,7 @@ def _check_colours(panel) -> None:
     assert shown == grey
 
 
-def test_a_saved_run_a_second_panel_of_it_and_a_search_tell_the_truth(jupyter, saved) -> None:
+def test_a_saved_run_a_second_panel_of_it_and_a_search_show_the_truth(jupyter, saved) -> None:
     panel = jupyter.page.locator(".jt-Panel:has(.jt-Chart)").first
     _check_both_panels_in_both_themes(jupyter)
     _check_that_labels_are_the_pictures(panel, saved)

@@ -1,4 +1,4 @@
-"""A detached run in the browser: the kernel is free, restarts, and the panel goes on."""
+"""A detached run in the browser: the kernel is free, restarts, and the panel continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`%train --form` in the browser: fills in, is told what is wrong, starts a run, writes its line, is saved as text."""
+"""`%train --form` in the browser: fills in, shows what is wrong, starts a run, writes its line, is saved as text."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def test_the_static_picture_is_shown_without_the_extension(jupyter) -> None:
 @pytest.mark.parametrize("application", ["lab"], indirect=True)
 @pytest.mark.full
 def test_a_closed_tab_costs_the_server_no_memory(jupyter) -> None:
-    """Two minutes of training that nobody watches: what the server has to keep is less than 20 MB/h's worth.
+    """Two minutes of training that is not watched: what the server has to keep is less than 20 MB/h's worth.
 
     Counted in bytes the kernel publishes, all of which the server keeps for a tab that may come back.
     """

@@ -58,7 +58,7 @@ def test_a_notebook_is_saved_once_its_panel_is_in_it(jupyter) -> None:
 
 @notebook_in_full
 def test_a_lost_panel_is_put_back_and_the_run_is_steered_from_it_and_from_the_list(jupyter) -> None:
-    """Somebody else has written the file meanwhile: it is left as it is, and nobody is asked anything."""
+    """Another program has written the file meanwhile: it is left as it is, and no dialog appears."""
     name = f"lost{time.time_ns()}"
     line = f"LitDigits.pause_s = 0.01\nrun = %train LitDigits() (X,y) --epochs 500 --seed 1 --name {name}"
     path = jupyter.server.work / jupyter.write_notebook([SETUP, line])

@@ -115,7 +115,7 @@ def test_a_cross_validation_shows_its_mean_and_band(jupyter) -> None:
 
 
 @notebook_in_full
-def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
+def test_a_search_takes_enqueued_trials_and_ranges(jupyter) -> None:
     _begin(
         jupyter,
         trials=60,
@@ -157,7 +157,7 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
     page.wait_for_selector(".jt-Header[data-status=stopped]")
     assert "/ 61" in page.locator(".jt-Numbers").inner_text()
     page.wait_for_selector(".jt-ByHand", state="hidden")
-    assert page.locator(".jt-Trial.jt-mod-running").count() == 0  # what was broken off waits for the search to go on
+    assert page.locator(".jt-Trial.jt-mod-running").count() == 0  # interrupted trials wait until the search is resumed
     assert page.locator(".jt-Level").count() > 20
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         jupyter.set_theme(theme)
@@ -169,7 +169,7 @@ def test_a_search_takes_trials_and_ranges_by_hand(jupyter) -> None:
 
 
 @notebook_in_full
-def test_one_trial_is_stopped_and_the_search_goes_on(jupyter) -> None:
+def test_one_trial_is_stopped_and_the_search_continues(jupyter) -> None:
     _begin(jupyter, trials=30, pause_s=0.05)
     page = jupyter.page
 
@@ -178,7 +178,7 @@ def test_one_trial_is_stopped_and_the_search_goes_on(jupyter) -> None:
         return page.locator(f".jt-Trial.jt-mod-{state}", has=name)
 
     trial(0, "running").locator(".jt-Button", has_text="Stop").click()
-    trial(0, "pruned").wait_for()  # by hand: nothing else prunes the first
+    trial(0, "pruned").wait_for()  # by the button: nothing else prunes the first
     trial(1, "running").locator(".jt-Button", has_text="Stop").wait_for()
     trial(1, "running").click()
     page.wait_for_selector(".jt-TrialRun .jt-Header[data-status=running]")

@@ -111,6 +111,6 @@ def test_a_window_stays_while_the_run_trains(jupyter) -> None:
     step = page.evaluate(f"() => ({STEP})()")
     page.wait_for_function(f"() => ({STEP})() > {step + 100}")  # several updates later
     assert page.locator(WINDOW).inner_text() == window
-    assert legend.inner_text() != shown  # the pointer rests where it was dragged to; the legend goes on
+    assert legend.inner_text() != shown  # the pointer rests where it was dragged to; the legend continues
     page.get_by_role("button", name="show all steps").click()
     page.wait_for_selector(WINDOW, state="hidden")

@@ -138,7 +138,7 @@ def test_a_search_is_bounded_in_the_same_way(given: dict[str, object]) -> None:
     assert open_store().list_runs() == []
 
 
-def test_a_search_may_oversubscribe_and_keeps_that_when_it_goes_on() -> None:
+def test_a_search_may_oversubscribe_and_keeps_that_when_it_resumes() -> None:
     config = TuneConfig.of(
         {"trials": 2, "minimize": "val_loss", "parallel": MOST + 1, "oversubscribe": True, "epochs": 1},
         {"lr": "1e-3..1e-1"},
@@ -148,7 +148,7 @@ def test_a_search_may_oversubscribe_and_keeps_that_when_it_goes_on() -> None:
     assert config.trial_config({}).oversubscribe
 
 
-def test_processes_are_counted_however_they_were_asked_for() -> None:
+def test_processes_are_counted_however_they_were_requested() -> None:
     """By a file's list, a strategy or a plugin: once `pl.Trainer` knows how many there are."""
     from jupyter_train.training.trainer import check_arguments
 
@@ -234,7 +234,7 @@ def test_an_expression_that_python_cannot_read_is_one_clear_error(text: str) -> 
 @pytest.mark.parametrize(
     ("verb", "name"), [("set_lr", "lr"), ("set_max_epochs", "epochs"), ("set_patience", "patience")]
 )
-def test_a_command_with_a_number_nobody_can_keep_is_refused(verb: str, name: str, value: object) -> None:
+def test_a_command_with_a_number_that_cannot_be_kept_is_refused(verb: str, name: str, value: object) -> None:
     with pytest.raises(CommandError, match="expected a") as caught:
         command(verb, {name: value})
     assert len(str(caught.value)) < 200
@@ -251,7 +251,7 @@ def test_the_shell_says_so_in_one_line_too(capsys) -> None:
     assert capsys.readouterr().err.startswith("jupyter train: `limit=99999999999999999999`: expected a whole number")
 
 
-def test_a_study_goes_on_within_the_same_bounds() -> None:
+def test_a_study_resumes_within_the_same_bounds() -> None:
     record = open_store().create_run("study", kind="tune", config={"train": {}})
     with pytest.raises(JupyterTrainError, match="`--trials 200000`: expected at most 100,000 trials"):
         get_run(record.key).resume(trials=200_000)

@@ -1,4 +1,4 @@
-"""An option is declared once: every consumer treats it as its `Option` says, and nobody lists options beside."""
+"""An option is declared once: every consumer treats it as its `Option` says, and no module lists options beside it."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def lists_of_options(source: str) -> list[tuple[int, list[str]]]:
     return [(line, texts) for line, texts in named if len(texts) >= 3]
 
 
-def test_nobody_lists_options_outside_their_declaration() -> None:
+def test_no_module_lists_options_outside_their_declaration() -> None:
     package = Path(jupyter_train.__file__).parent
     files = [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "config"]
     found = {str(path.relative_to(package)): lists_of_options(path.read_text(encoding="utf-8")) for path in files}

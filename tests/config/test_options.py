@@ -101,7 +101,7 @@ def test_bad_options_say_what_was_expected(given: dict[str, object], words: str)
         ("perplexity", "min"),
     ],
 )
-def test_direction_is_told_by_the_name(metric: str, direction: str | None) -> None:
+def test_direction_follows_from_the_name(metric: str, direction: str | None) -> None:
     assert direction_of(metric) == direction
 
 
@@ -136,7 +136,7 @@ def test_defaults_shown_are_those_that_hold() -> None:
     assert [shown[name].default for name in ("check_val_every_n_epoch", "inference_mode", "devices")] == [1, True, 1]
 
 
-def test_a_wrong_value_is_told_that_none_is_one_where_it_is_not_the_default() -> None:
+def test_the_error_of_a_wrong_value_names_none_where_that_is_not_the_default() -> None:
     with pytest.raises(OptionError, match="expected a whole number or `none`, not 'non'"):
         TrainConfig.of({"epochs": 1, "check_val_every_n_epoch": "non"})
     with pytest.raises(OptionError, match="expected a whole number, not 'two'"):

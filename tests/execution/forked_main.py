@@ -9,7 +9,7 @@ import time
 
 
 def main(what: str) -> int:
-    """One line about itself; then as it was told."""
+    """One line about itself; then as its argument says."""
     import torch
 
     torch.set_num_threads(2)

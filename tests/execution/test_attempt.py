@@ -1,4 +1,4 @@
-"""What goes wrong beside the fit ends the run, and nothing goes on writing."""
+"""What goes wrong beside the fit ends the run, and nothing writes afterwards."""
 
 from __future__ import annotations
 

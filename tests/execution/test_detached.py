@@ -82,7 +82,7 @@ HOW_IT_ENDS = {
 
 
 @pytest.mark.parametrize("how", HOW_IT_ENDS)
-def test_how_a_run_failed_is_told_apart_and_its_rows_are_kept(how: str) -> None:
+def test_how_a_run_failed_is_distinguished_and_its_rows_are_kept(how: str) -> None:
     model, words = HOW_IT_ENDS[how]
     run = train(model(), digits(), epochs=2, seed=1, quiet=True, detach=True).wait(120)
     until(lambda run: run.status == "failed", run)  # a moment `lost`, until who started it has asked why

@@ -103,7 +103,7 @@ def test_both_processes_obey_between_the_same_two_batches() -> None:
     assert not [process for process in processes if process.is_running()]
 
 
-def test_what_failed_in_the_second_process_is_told() -> None:
+def test_what_failed_in_the_second_process_is_reported() -> None:
     with pytest.raises(JupyterTrainError, match="rank 1: ValueError: broken on the second"):
         train(OneFails(), digits(), epochs=10, **ON_TWO)
     run = get_run(runs()[0].key)
@@ -123,7 +123,7 @@ def test_the_second_process_leaves_when_the_first_is_killed() -> None:
     assert "killed (SIGKILL)" in run.record.message
 
 
-def test_a_run_on_two_processes_that_was_killed_goes_on_exactly() -> None:
+def test_a_run_on_two_processes_that_was_killed_resumes_exactly() -> None:
     run = train(lambda: Waits(), digits(), epochs=6, detach=True, **ON_TWO)
     until(lambda run: run.record.summary.get("last", {}) and _recorded(run) == 10 and run.checkpoint, run)
     os.kill(run.record.pid, signal.SIGKILL)
@@ -184,7 +184,7 @@ STRATEGIES = ["ddp", "ddp_notebook", "ddp_find_unused_parameters_true", DDPStrat
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_one_device_shares_with_nobody_whatever_the_strategy(strategy) -> None:
+def test_one_device_trains_alone_whatever_the_strategy(strategy) -> None:
     run = train(LitDigits(), digits(64), epochs=1, seed=1, quiet=True, accelerator="cpu", strategy=strategy)
     assert run.status == "finished"
 
@@ -212,7 +212,7 @@ def test_a_strategy_object_trains_on_two_processes() -> None:
     assert not are_equal(weights(model), before)
 
 
-def test_a_worker_takes_nobody_elses_run_for_its_own(monkeypatch) -> None:
+def test_a_worker_takes_no_other_run_for_its_own(monkeypatch) -> None:
     """The variable that marks a shared run travels to every child process; only the same run is shared."""
     run = train(LitDigits(), digits(), epochs=1, quiet=True, seed=1)
     monkeypatch.setenv("JUPYTER_TRAIN_OWNED_RUN", "another")
@@ -236,7 +236,7 @@ class OneFailsInItsLastBatch(LitDigits):
         return loss
 
 
-def test_a_run_whose_second_process_failed_in_a_batch_goes_on_exactly() -> None:
+def test_a_run_whose_second_process_failed_in_a_batch_resumes_exactly() -> None:
     options = ON_TWO | {"epochs": 4}
     whole = train(lambda: OneFailsInItsLastBatch(False), digits(), **options)
     with pytest.raises(JupyterTrainError, match="rank 1: ValueError: broken on the second"):

@@ -1,4 +1,4 @@
-"""Several fits that were broken off go on: finished ones are kept, the others end as if nothing had happened."""
+"""Several fits that were interrupted resume: finished ones are kept, the others end as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Waits(pl.Callback):
 
 
 def assert_same(run, whole) -> None:
-    """Every fit, the means and the weights are those of a run that was never broken off."""
+    """Every fit, the means and the weights are those of a run that was never interrupted."""
     names = [name for name in whole.fits.columns if name != "run"]
     assert run.fits[names].to_dict() == whole.fits[names].to_dict()
     assert (run.mean, run.std, run.mean_last) == (whole.mean, whole.std, whole.mean_last)
@@ -74,7 +74,7 @@ def assert_same(run, whole) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_interrupted_one_goes_on_inside_the_fit_that_was_broken_off(way: str) -> None:
+def test_an_interrupted_one_resumes_inside_the_interrupted_fit(way: str) -> None:
     Signals.fits = 0
     with pytest.raises(TrainingInterrupted):
         train(build, digits(), callback=[Signals(signal.SIGINT)], **USUAL | WAYS[way])
@@ -102,7 +102,7 @@ train(build, digits(), cv=3, callback=[Signals(signal.SIGKILL)], **USUAL)
 """
 
 
-def test_a_killed_one_goes_on(store, python: str) -> None:
+def test_a_killed_one_resumes(store, python: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.run([python, "-W", "ignore", "-c", SCRIPT], env=environment, stdout=subprocess.DEVNULL)
     assert process.returncode == -signal.SIGKILL
@@ -125,7 +125,7 @@ def test_in_a_process_of_their_own_they_are_the_same(way: str, given: str) -> No
     assert_same(run, train(model, digits(), **USUAL | WAYS[way]))
 
 
-def test_a_killed_process_of_theirs_is_followed_by_another(tmp_path) -> None:
+def test_a_killed_process_of_several_fits_is_followed_by_another(tmp_path) -> None:
     waits = tmp_path / "waits"
     waits.touch()
     run = train(build, digits(), detach=True, cv=3, callback=[Waits(waits)], **USUAL)
@@ -141,7 +141,7 @@ def test_a_killed_process_of_theirs_is_followed_by_another(tmp_path) -> None:
     assert_same(run, train(build, digits(), cv=3, **USUAL))
 
 
-def test_what_they_cannot_go_on_with_is_refused_and_longer_ones_are_made_longer() -> None:
+def test_what_they_cannot_resume_with_is_refused_and_longer_ones_are_made_longer() -> None:
     run = train(build, digits(), cv=2, **USUAL)
     with pytest.raises(RunStateError, match="there is nothing left to do; make its fits longer: `--epochs N`"):
         train(build, digits(), resume=run.ref, quiet=True)
@@ -161,7 +161,7 @@ def test_what_they_cannot_go_on_with_is_refused_and_longer_ones_are_made_longer(
     assert longer.mean_last == whole.mean_last
 
 
-def test_longer_fits_that_are_broken_off_go_on_as_long() -> None:
+def test_longer_fits_that_are_interrupted_resume_as_long() -> None:
     run = train(build, digits(), cv=2, **USUAL)
     Signals.fits = 0
     signals = [Signals(signal.SIGINT, run.children[1].record.summary["progress"]["step"] + 2)]
@@ -177,7 +177,7 @@ def test_longer_fits_that_are_broken_off_go_on_as_long() -> None:
     assert said == ["forced although `--gradient-clip-val` was not given and is `0.5`"]
 
 
-def test_a_detached_one_that_cannot_go_on_is_refused_before_anything_is_written_over() -> None:
+def test_a_detached_one_that_cannot_resume_is_refused_before_anything_is_written_over() -> None:
     alone = train(build(), digits(), epochs=1, detach=True, quiet=True)
     alone.wait(60)
     before = sorted((path.name, path.stat().st_mtime_ns) for path in alone.folder.iterdir())

@@ -1,4 +1,4 @@
-"""A SIGKILL is told as `memory ran out` only where the system counted that."""
+"""A SIGKILL is reported as `memory ran out` only where the system counted that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _group() -> Path | None:
     return None
 
 
-def test_a_process_killed_for_memory_is_told_from_one_that_was_just_killed() -> None:
+def test_a_process_killed_for_memory_is_distinguished_from_one_that_was_just_killed() -> None:
     group = _group() if sys.platform == "linux" else None
     if group is None:
         pytest.skip("no control group can be made here")
@@ -88,6 +88,6 @@ def test_a_process_that_the_system_killed_long_before_is_another(tmp_path: Path)
     assert not kills.are_more
 
 
-def test_what_is_told_of_a_kill(tmp_path: Path) -> None:
-    assert crash_report.words(-9, tmp_path) == "its process was killed (SIGKILL); everything until then is kept"
-    assert "(SIGKILL), as memory ran out; everything" in crash_report.words(-9, tmp_path, is_for_memory=True)
+def test_the_message_of_a_kill(tmp_path: Path) -> None:
+    assert crash_report.exit_message(-9, tmp_path) == "its process was killed (SIGKILL); everything until then is kept"
+    assert "(SIGKILL), as memory ran out; everything" in crash_report.exit_message(-9, tmp_path, is_for_memory=True)

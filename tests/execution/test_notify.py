@@ -1,4 +1,4 @@
-"""Somebody is told when a run is over, however it ended; the address is not in the record."""
+"""A URL or a command is notified when a run is over, however it ended; the address is not in the record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.tim
 
 
 @pytest.fixture
-def told():
+def hook():
     """A server of the test's own; gives its address and what it was sent."""
     received = []
 
@@ -49,8 +49,8 @@ def told():
     server.server_close()
 
 
-def test_a_url_is_told_how_a_run_ended(told) -> None:
-    url, received = told
+def test_a_url_is_notified_how_a_run_ended(hook) -> None:
+    url, received = hook
     run = train(LitDigits(), digits(64), epochs=1, quiet=True, notify=f"{url}/hook-s3cret")
     [said] = received
     assert (said["ref"], said["status"], said["best"]["metric"]) == (run.ref, "finished", "val_loss")
@@ -58,8 +58,8 @@ def test_a_url_is_told_how_a_run_ended(told) -> None:
     assert "s3cret" not in json.dumps([run.config, [event.text for event in run.events]])
 
 
-def test_a_failed_and_a_killed_run_are_told_too(told) -> None:
-    url, received = told
+def test_a_failed_and_a_killed_run_are_reported_too(hook) -> None:
+    url, received = hook
     with pytest.raises(ValueError, match="a broken step"):
         train(Failing(), digits(), epochs=2, quiet=True, notify=url)
     assert (received[0]["status"], received[0]["message"]) == ("failed", "ValueError: a broken step")
@@ -76,12 +76,12 @@ def test_a_command_gets_the_run_in_its_environment_and_on_its_input(tmp_path) ->
     assert json.loads((tmp_path / "said.json").read_text())["key"] == run.key
 
 
-def test_nobody_there_harms_nothing(told) -> None:
-    url, _ = told
+def test_a_target_that_does_not_answer_harms_nothing(hook) -> None:
+    url, _ = hook
     cases = {
         f"{url}/broken": "could not notify http://127.0.0.1/…: 500 Internal Server Error",
         "http://127.0.0.1:9/x": "could not notify http://127.0.0.1/…",
-        "exit 3": "exit code 3",
+        "exit 3": "the `--notify` command `exit` failed: exit code 3",
     }
     for target, words in cases.items():
         run = train(LitDigits(), digits(64), epochs=1, quiet=True, notify=target)
@@ -161,7 +161,7 @@ def test_a_command_may_hold_a_url_and_a_url_may_hold_a_user() -> None:
 
 
 def notified(target: str) -> tuple[str, str]:
-    """What is recorded of telling somebody that a run is over, and how it is marked."""
+    """The event of a notification: its kind and text."""
     store = open_store()
     record = store.create_run("digits")
     notify.notify(store, record.key, target)
@@ -188,7 +188,7 @@ class Far(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def far():
-    """A far end of the test's own; gives its address, and the paths that were asked for."""
+    """A far end of the test's own; gives its address, and the requested paths."""
     socketserver.ThreadingTCPServer.daemon_threads = True
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Far)
     server.asked, server.is_over = [], threading.Event()
@@ -245,8 +245,8 @@ def test_a_command_is_not_waited_for_by_what_it_leaves_running(tmp_path) -> None
     assert kind == "notify"
 
 
-def test_a_run_of_several_fits_is_told_of_once_as_is_a_search(told) -> None:
-    url, received = told
+def test_a_run_of_several_fits_is_reported_once_as_is_a_search(hook) -> None:
+    url, received = hook
     several = train(LitDigits(), digits(64), epochs=1, cv=2, seeds=2, quiet=True, notify=f"{url}/hook-s3cret")
     assert [(one["ref"], one["status"]) for one in received] == [(several.ref, "finished")]
     assert "s3cret" not in json.dumps([several.config, [event.text for event in several.events]])
@@ -264,14 +264,16 @@ def test_a_run_of_several_fits_is_told_of_once_as_is_a_search(told) -> None:
     assert [one["ref"] for one in received[1:]] == [study.ref]
 
 
-def test_what_nobody_can_be_told_with_never_takes_the_place_of_the_users_error(monkeypatch) -> None:
-    """A message with a NUL, which no process takes into its environment, and a fault nobody has thought of."""
+def test_a_failed_notification_never_takes_the_place_of_the_users_error(monkeypatch) -> None:
+    """A message with a NUL, which no process takes into its environment, and an unexpected fault."""
     with pytest.raises(ValueError, match="a broken step"):
         train(NulFailing(), digits(), epochs=2, quiet=True, notify='test -n "$JUPYTER_TRAIN_MESSAGE"')
-    assert [event.text for event in get_run(runs()[0].key).events if event.kind == "notify"] == ["notified test"]
+    assert [event.text for event in get_run(runs()[0].key).events if event.kind == "notify"] == [
+        "ran the `--notify` command `test`"
+    ]
     monkeypatch.setattr(notify, "_call", lambda *_: 1 / 0)
     run = train(LitDigits(), digits(64), epochs=1, quiet=True, notify="echo")
-    assert "could not notify echo: ZeroDivisionError" in [event.text for event in run.events]
+    assert "the `--notify` command `echo` failed: ZeroDivisionError" in [event.text for event in run.events]
 
 
 class NulFailing(Failing):

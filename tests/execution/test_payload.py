@@ -1,4 +1,4 @@
-"""What a process of its own is given: pickled by value, large arrays once, nothing unpickled that somebody changed."""
+"""What a process of its own is given: pickled by value, large arrays once, nothing unpickled that was changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def through(store, record, content):
         (b'"path": [', b'"path": ["/tmp", '),
     ],
 )
-def test_a_payload_that_somebody_changed_is_not_used_at_all(store, record, tmp_path, there, instead) -> None:
+def test_a_changed_payload_is_not_used_at_all(store, record, tmp_path, there, instead) -> None:
     file = RunFolder(record.folder).path / "payload.pickle"
     digest = payload.write(RunFolder(record.folder), dataclasses.replace(pickled({}), stream=b"I1\n."))
     assert Payload(store, record, digest).content() == 1
@@ -62,7 +62,7 @@ def test_only_an_entry_point_can_be_named_in_one(store, record) -> None:
         _ = Payload(store, record, digest).module
 
 
-def test_an_array_that_somebody_changed_is_not_read(store, record) -> None:
+def test_a_changed_array_is_not_read(store, record) -> None:
     folder = RunFolder(record.folder)
     digest = payload.write(folder, pickled({"data": np.ones((ROWS, 10))}))
     (only,) = (folder.path / "arrays").iterdir()
@@ -132,14 +132,14 @@ def of_the_notebook(monkeypatch):
     source = "def look(batch):\n    return sum(large[i] + small[i] + batch.unused for i in range(2))"
     exec(source, notebook.__dict__)
     monkeypatch.setattr(pickling, "_NAMED_BYTES", 1_000_000)
-    monkeypatch.setattr(pickling, "_ASKED_BYTES", 3_000_000)
+    monkeypatch.setattr(pickling, "_CONFIRMED_BYTES", 3_000_000)
     monkeypatch.setitem(sys.modules, "__main__", notebook)
     notebook.small = np.zeros(1000)
     notebook.unused = np.zeros(1_000_000)
     return notebook
 
 
-def test_what_the_code_names_is_told_when_it_is_large(of_the_notebook) -> None:
+def test_what_the_code_names_is_reported_when_it_is_large(of_the_notebook) -> None:
     of_the_notebook.large = np.zeros(250_000)
     assert pickled({"model": of_the_notebook.look}).remarks == ["copied because the code names it: `large` (2 MB)"]
     passed = {"model": of_the_notebook.look, "data": of_the_notebook.large}

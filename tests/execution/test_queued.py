@@ -67,7 +67,7 @@ def words_everywhere(run) -> list[str]:
     return [str(run.status), repr(run).split("\n")[0], repr(runs()), shot["status"], row["status"]]
 
 
-def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_how_to_go_on() -> None:
+def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_what_to_do() -> None:
     Child(start_gated).result()  # whoever started it is gone
     run = get_run(runs()[0].key)
     until(lambda run: "its process reads" in run.record.waits_for, run)
@@ -81,15 +81,15 @@ def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_how_to_go_on(
     until(lambda run: not psutil.pid_exists(run.record.pid), run)
     for said in words_everywhere(run):
         assert "lost" in said
-    [found] = [found for found in doctor.diagnose() if run.ref in found.words]
-    assert found.words == (
+    [found] = [found for found in doctor.diagnose() if run.ref in found.message]
+    assert found.message == (
         f"`{run.ref}` is recorded as queued: its process is gone, and it had not begun; `%runs resume {run.ref}` "
         "starts it again"
     )
-    assert snapshot(open_store(), run.key)["message"] in found.words
+    assert snapshot(open_store(), run.key)["message"] in found.message
     assert found.fix is not None
     found.fix()
-    assert (run.record.status, run.record.message in found.words) == ("lost", True)
+    assert (run.record.status, run.record.message in found.message) == ("lost", True)
     threading.Timer(0.5, Path("open").touch).start()
     assert resume(run.ref) is not None
     assert attach(run.ref).status == "finished"
@@ -114,7 +114,7 @@ def train_on_two() -> None:
     train(Slow(), digits(), epochs=10_000, devices=2, accelerator="cpu", seed=1, quiet=True)
 
 
-def test_sigterm_to_whoever_waits_for_a_run_on_two_devices_ends_both_and_the_run_is_saved() -> None:
+def test_sigterm_to_a_process_that_waits_for_a_run_on_two_devices_ends_both_and_the_run_is_saved() -> None:
     child = Child(train_on_two)
     until(lambda _: bool(runs()) and has_begun(get_run(runs()[0].key)), None)
     run = get_run(runs()[0].key)

@@ -305,7 +305,7 @@ class Broken(LitDigits):
         ((1, 2, 3), "seed 1, seed 2, seed 3 ended with no finite loss"),
     ],
 )
-def test_fits_that_ended_with_nan_are_told_of_the_whole(seeds: tuple[int, ...], words: str) -> None:
+def test_fits_that_ended_with_nan_are_named_in_the_whole_run(seeds: tuple[int, ...], words: str) -> None:
     run = train(lambda: Broken(seeds), digits(128), seeds=3, **{**USUAL, "monitor": None, "epochs": 1})
     assert (run.status, run.record.ended_with, run.record.message) == ("finished", "NaN", words)
     assert snapshot(run._store, run.key)["notices"][0] == ["warning", words]

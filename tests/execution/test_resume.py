@@ -81,7 +81,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("case", OTHERS)
-def test_what_a_run_cannot_go_on_with_is_refused_and_the_run_stays_what_it_was(case: str) -> None:
+def test_what_a_run_cannot_resume_with_is_refused_and_the_run_stays_what_it_was(case: str) -> None:
     make, options, error, words = OTHERS[case]
     kind = Unsaid if case == "an unsaid size" else LitDigits
     run = train(lambda: kind(), digits, epochs=2, seed=1, quiet=True)
@@ -126,7 +126,7 @@ def test_a_fork_with_another_model_is_refused_before_it_begins() -> None:
     assert len(runs()) == 1
 
 
-def test_a_failed_run_goes_on_and_ends_as_an_unbroken_one() -> None:
+def test_a_failed_run_resumes_and_ends_as_an_uninterrupted_one() -> None:
     whole = train(lambda: LitDigits(), digits, epochs=3, seed=1, quiet=True)
     run = failed()
     again = train(lambda: LitDigits(), digits, resume=run.ref, quiet=True)
@@ -281,7 +281,7 @@ def test_slips_are_explained(options, words, own_store) -> None:
         TrainConfig.of({"epochs": 1, **options})
 
 
-def test_a_run_that_this_process_cannot_go_on_with_names_notebook_cell_and_line(shell) -> None:
+def test_a_run_that_this_process_cannot_resume_names_notebook_cell_and_line(shell) -> None:
     shell.user_ns.update(LitDigits=LitDigits, digits=digits, Fails=Fails)
     shell.run_cell("%train LitDigits() digits() --epochs 3 --seed 1 --quiet --callback Fails(5)")
     run = runs()[0]
@@ -312,7 +312,7 @@ def test_a_fork_begins_at_a_checkpoint_and_leaves_the_old_run_alone(often) -> No
     assert {"step": 16, "label": "forked"} in shown["marks"]
 
 
-def test_a_fork_goes_on_and_is_forked_again() -> None:
+def test_a_fork_resumes_and_is_forked_again() -> None:
     run = train(lambda: LitDigits(), digits, epochs=1, seed=1, quiet=True)
     forked = run.fork(epochs=2)
     longer = forked.resume(epochs=3)
@@ -327,7 +327,7 @@ def test_an_unchanged_fork_is_the_longer_run() -> None:
     assert are_equal(weights(run.fork(epochs=4)._module), weights(whole._module))
 
 
-def test_a_killed_detached_run_goes_on_from_what_was_kept(ended) -> None:
+def test_a_killed_detached_run_resumes_from_what_was_kept(ended) -> None:
     """By `run.resume()`, by `%runs resume` and by the shell's command, twice."""
     whole = train(lambda: LitDigits(), digits(64), epochs=300, seed=1, quiet=True)
     run = ended(train(lambda: LitDigits(), digits(64), epochs=300, seed=1, quiet=True, detach=True))
@@ -353,7 +353,7 @@ def test_a_killed_detached_run_goes_on_from_what_was_kept(ended) -> None:
         get_run(run.ref).resume()
 
 
-def test_a_detached_run_that_must_not_go_on_says_why(ended) -> None:
+def test_a_detached_run_that_must_not_resume_says_why(ended) -> None:
     run = ended(train(lambda: LitDigits(), digits(64), epochs=100000, seed=1, quiet=True, detach=True))
     until(_checkpoints, run)
     with pytest.raises(RunStateError, match="is being trained by process"):

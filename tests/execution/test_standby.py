@@ -84,7 +84,7 @@ time.sleep(1000)
 """
 
 
-def test_it_leaves_when_whoever_started_it_is_killed() -> None:
+def test_it_leaves_when_the_process_that_started_it_is_killed() -> None:
     starter = subprocess.Popen([sys.executable, "-c", STARTER, os.getcwd()], stdout=subprocess.PIPE, text=True)
     waiting = psutil.Process(int(starter.stdout.readline()))
     starter.kill()

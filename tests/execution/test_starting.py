@@ -64,7 +64,7 @@ def is_ended(run, words: str) -> None:
     until(lambda run: not processes_of(run), run, timeout_s=_SOON_S)
 
 
-def test_a_run_that_waits_obeys_stop_and_can_go_on_later() -> None:
+def test_a_run_that_waits_obeys_stop_and_can_resume_later() -> None:
     run = train(LitDigits(), digits(64), epochs=1, quiet=True, detach=True)
     assert run.stop() == "stopped before it began"
     is_ended(run, "stopped before it began (from Python)")

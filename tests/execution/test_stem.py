@@ -1,4 +1,4 @@
-"""The process that is forked: its children compute, end as they say, and never outlive whoever wanted them."""
+"""The process that is forked: its children compute, end as they say, and never outlive their parent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _started(what: str, error):
 
 @pytest.mark.parametrize("way", ["forked", "started"])
 @pytest.mark.parametrize(("what", "code"), [("return", 5), ("fail", 1), ("die", -9)])
-def test_a_child_computes_and_its_end_is_told(way: str, what: str, code: int, error, monkeypatch) -> None:
+def test_a_child_computes_and_its_end_is_reported(way: str, what: str, code: int, error, monkeypatch) -> None:
     monkeypatch.setattr(stems, "_CAN_FORK", way == "forked")
     process, _stdin, pid, words = _started(what, error)
     assert words == LINE

@@ -72,7 +72,7 @@ def _carry_out(pipe: Any, variables: dict[str, str], folder: str, parent: int, w
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     try:
         pipe.send(work(*arguments))
-    except BaseException as err:  # noqa: BLE001  told to whoever started this child
+    except BaseException as err:  # noqa: BLE001  reported to the process that started this child
         import traceback
 
         traceback.print_exc()
@@ -82,7 +82,7 @@ def _carry_out(pipe: Any, variables: dict[str, str], folder: str, parent: int, w
 
 
 def _leave_with(parent: int) -> None:
-    """The test that wants to know has been ended: nobody waits for this child any more."""
+    """The test that wants to know has been ended: no test waits for this child any more."""
     while True:
         try:
             os.kill(parent, 0)

@@ -40,7 +40,7 @@ class Tally:
         self._began: list[int] = []
 
     def trials(self, scenario: str, of: Iterable[Any] | int) -> Iterator[Any]:
-        """Each trial in turn; one counts as passed when the test goes on to the next."""
+        """Each trial in turn; one counts as passed when the test continues with the next."""
         for item in range(of) if isinstance(of, int) else of:
             self.note(scenario, tried=1)
             self._began = []
@@ -49,7 +49,7 @@ class Tally:
             self.note(scenario, passed=int(is_passed), at_step_0=int(not is_passed), began=self._began)
 
     def began(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Notes where the newest attempt of a resumed run began; gives what the run told."""
+        """Notes where the newest attempt of a resumed run began; gives what the run reported."""
         self._began.append(told["attempts"][-1]["from_step"])
         return told
 

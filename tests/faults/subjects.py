@@ -227,7 +227,7 @@ class Buckets(BatchSampler):
 
 
 class Endless(Sampler):
-    """Says how long an epoch is, and gives as many as are asked for."""
+    """Says how long an epoch is, and gives as many as are requested."""
 
     def __len__(self):
         return ROWS

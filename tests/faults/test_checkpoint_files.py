@@ -1,4 +1,4 @@
-"""Checkpoint files: killed while they are written, damaged afterwards, or made by somebody else."""
+"""Checkpoint files: killed while they are written, damaged afterwards, or made by another user."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_kill_while_saving_leaves_a_checkpoint_that_loads(elsewhere: bool, tmp
         assert all(is_valid(run.folder / one.path, one.sha256) for one in found)
         assert read(run.folder / found[-1].path, found[-1].sha256)["state_dict"]["weight"].shape == (200_000,)
         assert _rows(run)[: len(acknowledged)] == acknowledged
-        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == []
+        assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD] == []
 
 
 def _rows(run) -> list[tuple[int, float]]:

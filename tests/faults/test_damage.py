@@ -136,7 +136,7 @@ def test_damaged_bytes_never_show_a_traceback(keys, own_store, tally, which, tri
             warnings.simplefilter("ignore", UserWarning)  # says that values are damaged
             wrong += [(seed, found) for look in looks(keys[seed % 3]) if (found := not_said(look))]
             wrong += [(seed, "a value that never was") for key in keys[seed % 3 :][:1] if shows_another(key)]
-        report = [one.words for one in doctor.diagnose()]
+        report = [one.message for one in doctor.diagnose()]
         assert report
         assert all(words and "\n" not in words for words in report)
         wrong += [(seed, words) for words in report if "could be checked" in words and "Error" in words]

@@ -1,4 +1,4 @@
-"""Each durable call of a run fails in turn: training goes on, nothing acknowledged is lost, nothing is there twice."""
+"""Each durable call of a run fails once: training continues, nothing acknowledged is lost, nothing is there twice."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_disk_that_is_full_for_a_while_delays_the_record_and_loses_nothing(tal
         assert (found["weights"], found["rows"], found["doctor"]) == (expected["weights"], expected["rows"], [])
 
 
-def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatch, tally) -> None:
+def test_a_kill_at_any_durable_call_loses_nothing_and_resumes_exactly(monkeypatch, tally) -> None:
     monkeypatch.setattr(run_queries, "QUEUED_TIMEOUT_S", 0.0)
     expected = whole("plain", **SMALL)
     made = Child(with_a_fault, 0, KILL).result()["made"]
@@ -84,7 +84,7 @@ def test_a_kill_at_any_durable_call_loses_nothing_and_goes_on_exactly(monkeypatc
     for number in tally.trials("kill -9 at every durable call in turn", chosen):
         if Child(with_a_fault, number, KILL).result() is not None:
             continue  # this run needed fewer calls: how often the writer commits depends on the machine
-        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [], number
+        assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD] == [], number
         run = runs()[0]
         if run.status == "finished":  # it died after its last word
             assert rows_of(run) == expected["rows"], number

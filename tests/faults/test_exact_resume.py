@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_a_killed_run_goes_on_exactly(name: str, tally) -> None:
+def test_a_killed_run_resumes_exactly(name: str, tally) -> None:
     dice = random.Random(name)
     for workers in _workers(name):
         changes = {} if workers is None else {"workers": workers}
@@ -53,7 +53,7 @@ def _is_exact(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("grace_s", [0.0, 0.6])
 @pytest.mark.parametrize(("name", "validations"), [("metrics", 3), ("val in the epoch", 6)])
-def test_a_run_killed_inside_validation_goes_on_exactly(name, validations, grace_s, tally) -> None:
+def test_a_run_killed_inside_validation_resumes_exactly(name, validations, grace_s, tally) -> None:
     expected = whole(name)
     counts = range(1, validations + 1) if share(0, 1) else [2]
     for count in tally.trials("killed inside validation", counts):
@@ -62,7 +62,7 @@ def test_a_run_killed_inside_validation_goes_on_exactly(name, validations, grace
 
 
 @pytest.mark.parametrize("name", ["metrics", "plateau per epoch", "accumulated"])
-def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, tally) -> None:
+def test_a_run_killed_at_the_last_batch_of_an_epoch_resumes_exactly(name: str, tally) -> None:
     expected = whole(name)
     per_epoch = SUBJECTS[name].steps // 3
     for epoch in tally.trials("killed at the last batch of an epoch", range(1, 4) if share(0, 1) else [2]):
@@ -71,12 +71,12 @@ def test_a_run_killed_at_the_last_batch_of_an_epoch_goes_on_exactly(name: str, t
 
 
 @pytest.mark.parametrize(("name", "step"), [("combined", 12), ("loaders anew", 17)])
-def test_a_run_killed_where_a_loader_begins_anew_goes_on_exactly(name: str, step: int) -> None:
+def test_a_run_killed_where_a_loader_starts_again_resumes_exactly(name: str, step: int) -> None:
     """The shorter of two loaders is at its end; every epoch has loaders of its own."""
     assert differences(resumed(name, killed(name, "step", step, "newest")), whole(name)) == []
 
 
-def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
+def test_a_run_killed_at_its_last_step_resumes_exactly(tally) -> None:
     """`max_steps` ends a run inside an epoch, whose end still follows."""
     expected = whole("max steps")
     for grace_s in tally.trials("killed at max_steps", [0.0, 0.6]):
@@ -84,7 +84,7 @@ def test_a_run_killed_at_its_last_step_goes_on_exactly(tally) -> None:
         assert differences(found, expected) == []
 
 
-def test_a_run_killed_ten_times_goes_on_exactly(tally) -> None:
+def test_a_run_killed_ten_times_resumes_exactly(tally) -> None:
     expected = whole("metrics", epochs=8)
     run = killed("metrics", "step", 5, "newest", epochs=8)
     for step in tally.trials("killed again and again", range(11, 61, 5 if share(0, 1) else 16)):
@@ -108,7 +108,7 @@ def test_another_number_of_workers_gives_the_same(workers: tuple[int, int], tall
 
 
 @pytest.mark.parametrize("engines", [("lean", "lightning"), ("lightning", "lean")])
-def test_a_run_goes_on_exactly_with_the_other_loop(engines: tuple[str, str], tally) -> None:
+def test_a_run_resumes_exactly_with_the_other_loop(engines: tuple[str, str], tally) -> None:
     expected = whole("metrics", engine=engines[0])
     assert differences(whole("metrics", engine=engines[1]), expected) == []
     for step in tally.trials("killed with one loop, gone on with by the other", [5, 13, 20]):
@@ -127,7 +127,7 @@ def test_the_steps_between_checkpoint_and_kill_are_compared() -> None:
 
 
 def test_what_cannot_be_made_exact_is_caught() -> None:
-    """A generator that nobody knows of."""
+    """A generator that is found nowhere."""
     run = killed("hidden", "step", 20, 1.0, checkpoint_minutes=60.0, only_at=6)
     found = resumed("hidden", run)
     assert found["verified"][0].startswith("diverged at step 6: `train_loss`")
@@ -142,7 +142,7 @@ def test_a_finished_run_made_longer_is_the_longer_run() -> None:
     assert differences(whole("cosine", epochs=5, resume=short["ref"]), expected) == []
 
 
-def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
+def test_a_run_of_32_steps_killed_at_every_step_resumes_exactly(tally) -> None:
     expected = whole("plain", epochs=4)
     for step in tally.trials("kill at every step of a 32-step run", range(1, 33) if share(0, 1) else [2, 8, 20, 31]):
         found = tally.began(
@@ -152,7 +152,7 @@ def test_a_run_of_32_steps_killed_at_every_step_goes_on_exactly(tally) -> None:
 
 
 @pytest.mark.full
-def test_a_run_of_2000_steps_killed_anywhere_goes_on_exactly(tally) -> None:
+def test_a_run_of_2000_steps_killed_anywhere_resumes_exactly(tally) -> None:
     """With a checkpoint every 0.2 s, and every row recorded however fast it trains."""
     usual = {"epochs": 250, "usual": True, "record_every": 1, "checkpoint_minutes": 0.003}
     expected = whole("plain", **usual)
@@ -170,7 +170,7 @@ def test_stock_lightning_for_comparison(name: str, tmp_path, tally) -> None:
 
     expected = Child(stock.carry_out, name, str(tmp_path / "whole"), 4, 0, False).result()
     again = Child(stock.carry_out, name, str(tmp_path / "again"), 4, 0, False).result()
-    assert again == expected, "stock Lightning is repeatable when it is not broken off"
+    assert again == expected, "stock Lightning is repeatable when it is not interrupted"
     for step in range(1, 33) if share(0, 1) else [8, 20]:
         exact = stock.is_exact(name, tmp_path / f"{step}", 4, step, expected)
         tally.note(f"stock Lightning, kill at every step of a 32-step run ({name})", tried=1, passed=int(exact))

@@ -1,4 +1,4 @@
-"""Runs that fail, or are told to end, at any place of a step go on exactly, and say how many steps repeat."""
+"""Runs that fail, or are terminated, at any place of a step resume exactly, and say how many steps repeat."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def unbroken() -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize("number", range(len(PLACES)))
-def test_a_run_that_failed_at_any_place_goes_on_exactly(number: int, unbroken, tally) -> None:
+def test_a_run_that_failed_at_any_place_resumes_exactly(number: int, unbroken, tally) -> None:
     """Accumulated gradients, batch statistics and metric objects: each place of a step moves another of them."""
     place = PLACES[number]
     all_trials = [(engine, step) for engine in ENGINES for step in STEPS]
@@ -80,7 +80,7 @@ def _turn(trials: list[Any], number: int) -> list[Any]:
 @pytest.mark.parametrize(
     "name", ["batch norm", "metrics", "accumulated", "everything, by hand", "ema", "plateau per epoch"]
 )
-def test_other_models_that_failed_at_a_place_go_on_exactly(name: str, unbroken, tally) -> None:
+def test_other_models_that_failed_at_a_place_resume_exactly(name: str, unbroken, tally) -> None:
     for place, step in tally.trials(f"failed at a place of a step: {name}", _turn(_FAILURES[name], 0)):
         found = tally.began(resumed(name, failed(name, place, step, **USUAL), **USUAL))
         assert differences(found, _expected(unbroken, name, **USUAL)) == []
@@ -97,7 +97,7 @@ _FAILURES = {
 
 
 @pytest.mark.parametrize(("name", "count"), [("everything", 11), ("augmented, 2 workers", 3), ("everything", 15)])
-def test_a_run_that_failed_while_a_batch_was_read_goes_on_from_there(name, count, unbroken, tally) -> None:
+def test_a_run_that_failed_while_a_batch_was_read_resumes_from_there(name, count, unbroken, tally) -> None:
     """Nothing had begun: no step repeats. The last batch of an epoch is among them."""
     for _ in tally.trials("failed while a batch was read", 1):
         run = failed(name, "reading", count, **USUAL)
@@ -118,7 +118,7 @@ def test_a_run_that_failed_while_a_batch_was_read_goes_on_from_there(name, count
         ((signal.SIGINT,), "on_validation_batch_end"),
     ],
 )
-def test_whatever_ends_a_run_it_goes_on_exactly(error: Error, place: str, unbroken, tally) -> None:
+def test_whatever_ends_a_run_it_resumes_exactly(error: Error, place: str, unbroken, tally) -> None:
     for _ in tally.trials("ended by another exception, an Interrupt or SIGTERM", 1):
         run = failed("everything", place, 6, error, **USUAL)
         found = tally.began(resumed("everything", run, **USUAL))

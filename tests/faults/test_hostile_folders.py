@@ -1,4 +1,4 @@
-"""Folders that somebody else wrote: nothing in them is unpickled, run, deleted or followed."""
+"""Folders that another user wrote: nothing in them is unpickled, run, deleted or followed."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ HOSTILE: list[Callable[[Run, Path], None]] = [
 
 
 def _refusal(run: Run, use: Callable[[Run], object]) -> str:
-    """What was said: by an error, or by a run that began anew because none of its checkpoints was to be had."""
+    """What was said: by an error, or by a run that restarted because none of its checkpoints could be read."""
     try:
         use(run)
     except JupyterTrainError as err:
@@ -379,7 +379,7 @@ def test_a_journal_that_names_a_file_outside_deletes_nothing(run: Run, tmp_path:
 
 @pytest.mark.parametrize("name", ["owner.lock", "log.txt", "provenance.json", "study.json", "metrics.db", "identity"])
 @pytest.mark.timeout(60)
-def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(run: Run, name: str, tally) -> None:
+def test_a_pipe_in_the_place_of_a_file_blocks_no_reader(run: Run, name: str, tally) -> None:
     for _ in tally.trials("a pipe in the place of a file", range(1)):
         (run.folder / name).unlink(missing_ok=True)
         os.mkfifo(run.folder / name)
@@ -413,7 +413,7 @@ def said(**changes: str) -> bytes:
     ],
     ids=["deep", "infinite", "long", "best", "seconds"],
 )
-def test_a_lock_that_says_anything_costs_nobody_the_list(run: Run, content: bytes, tally) -> None:
+def test_a_lock_that_says_anything_leaves_the_list_readable(run: Run, content: bytes, tally) -> None:
     for _ in tally.trials("a hostile lock file", range(1)):
         (run.folder / "owner.lock").write_bytes(content.ljust(1024))
         open_store().update(run.key, status=RunStatus.RUNNING)
@@ -479,4 +479,4 @@ def test_curves_that_say_anything_end_in_words(run: Run, sql: str, tally) -> Non
         if "series" in sql:
             in_table(run, "DELETE FROM blocks")
         look_at_everything(run)
-        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD]
+        assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD]

@@ -73,7 +73,7 @@ def begin_on_bad_disks() -> dict[str, Any] | None:
 
 
 def _told_by_doctor() -> list[str]:
-    return [found.words for found in doctor.diagnose() if found.level is doctor.Level.BAD]
+    return [found.message for found in doctor.diagnose() if found.level is doctor.Level.BAD]
 
 
 def test_a_run_does_not_begin_on_a_full_or_read_only_disk_and_says_so_in_one_line(own_store, tally) -> None:

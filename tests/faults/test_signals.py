@@ -1,4 +1,4 @@
-"""SIGTERM: saved, said, and then the process ends as it was told to."""
+"""SIGTERM: saved, said, and then the process ends by the signal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("name", ["augmented", "metrics"])
-def test_a_run_told_to_end_saves_itself_and_goes_on_exactly(name: str, tally) -> None:
+def test_a_terminated_run_saves_itself_and_resumes_exactly(name: str, tally) -> None:
     expected = whole(name)
     for _ in tally.trials("ended by SIGTERM", range(2)):
         before = len(runs(100_000))

@@ -82,7 +82,7 @@ def test_a_killed_writer_leaves_whole_files(store, tally) -> None:
         for path in (run.folder / "metrics.db", Path(store.engine.url.database or "")):
             with sqlite3.connect(path) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert [one.words for one in doctor.diagnose() if one.level is doctor.Level.BAD] == []
+        assert [one.message for one in doctor.diagnose() if one.level is doctor.Level.BAD] == []
 
 
 def _loss(run: Any) -> list[float]:
@@ -173,7 +173,7 @@ def test_a_clock_set_back_changes_nothing_but_times(tally) -> None:
 
 
 def own_and_record(lease_s: float) -> str:
-    """Owns a run and records until somebody else has taken it over; gives why it stopped."""
+    """Owns a run and records until another process has taken it over; gives why it stopped."""
     from jupyter_train.store.run_lock import RunLock
     from jupyter_train.store.writer import Row, RunWriter
 

@@ -183,7 +183,7 @@ def _engine() -> str:
 
 
 def _take_only_at(step: int) -> None:
-    """Checkpoints at one step alone, and when the run is told to end."""
+    """Checkpoints at one step alone, and when the run is to end."""
     theirs = callback.RunCheckpoint._take_last
 
     def take(checkpoint: Any, trainer: Any, *arguments: Any, must_wait: bool = False, **options: Any) -> None:
@@ -195,7 +195,7 @@ def _take_only_at(step: int) -> None:
 
 
 def told(run: Any) -> dict[str, Any]:
-    """Everything of a run that must not depend on whether it was broken off."""
+    """Everything of a run that must not depend on whether it was interrupted."""
     module = run._module
     states = [one.state_dict() for one in module.trainer.optimizers]
     return {
@@ -208,7 +208,7 @@ def told(run: Any) -> dict[str, Any]:
         "verified": [one["verified"] for one in run.attempts[1:]],
         "events": [(event.kind, event.text) for event in run.events],
         "status": str(run.status),
-        "doctor": [found.words for found in doctor.diagnose() if found.level is doctor.Level.BAD],
+        "doctor": [found.message for found in doctor.diagnose() if found.level is doctor.Level.BAD],
     }
 
 
@@ -269,7 +269,7 @@ def carry_out_failing(name: str, failure: tuple[Any, ...], changes: dict[str, An
 def failed(name: str, where: str, count: int, error: Error = RuntimeError, **changes: Any) -> Any:
     """A run of a subject that has failed at a place; the test fails when it has not."""
     told = Child(carry_out_failing, name, (where, count, error), changes).result()
-    assert told != "", f"nothing was raised at {where} {count}"  # a SIGTERM leaves nothing to tell
+    assert told != "", f"nothing was raised at {where} {count}"  # a SIGTERM leaves nothing to report
     run = get_run(changes["resume"]) if "resume" in changes else runs()[0]
     assert run.status in ("failed", "stopped"), told
     return run

@@ -98,7 +98,7 @@ def test_a_frame_with_text_and_gaps_is_encoded_and_predicts_new_rows(namespace) 
     assert "10 columns after encoding" in run.record.summary["data"]
 
 
-def test_split_is_by_seed_stratified_and_told(namespace) -> None:
+def test_split_is_by_seed_stratified_and_recorded(namespace) -> None:
     first = train(namespace, "LitDigits() (X,y) --epochs 1 --seed 7 --split 0.5/0.25/0.25")
     assert first.record.summary["data"] == "rows: 160 train / 80 validation / 80 test, stratified"
     assert set(first.test()) == {"test_loss", "test_acc"}
@@ -281,7 +281,7 @@ HELP = {
 
 
 @pytest.mark.parametrize("line", HELP)
-def test_help_is_shown_where_it_is_asked_for(namespace, capsys, line: str) -> None:
+def test_help_is_shown_where_it_is_requested(namespace, capsys, line: str) -> None:
     namespace.run_cell(line).raise_error()
     assert HELP[line] in capsys.readouterr().out
 
@@ -298,7 +298,7 @@ VERBS = {
 }
 
 
-def test_a_verb_that_others_have_is_answered_with_ours(namespace) -> None:
+def test_a_verb_of_another_tool_is_answered_with_the_own_one(namespace) -> None:
     ref = train(namespace, "LitDigits() (X,y) --epochs 1").ref
     for line, words in VERBS.items():
         error = namespace.run_cell(f"%runs {line.format(ref=ref)}").error_in_exec
@@ -340,7 +340,7 @@ def test_a_bad_body_is_a_clear_error(namespace, body: str, words: str) -> None:
     assert len(runs()) == 0
 
 
-def test_nan_loss_goes_on_and_says_at_which_step(namespace) -> None:
+def test_nan_loss_continues_and_says_at_which_step(namespace) -> None:
     class Exploding(LitDigits):
         def training_step(self, batch, batch_idx):
             loss = super().training_step(batch, batch_idx)

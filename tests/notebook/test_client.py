@@ -105,7 +105,7 @@ def test_a_dead_kernel_names_its_cell(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_cell_that_takes_too_long_has_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Though it takes the Interrupt that comes first, so that a run in it is saved, and goes on."""
+    """Though it takes the Interrupt that comes first, so that a run in it is saved, and continues."""
     source = write(tmp_path / "slow.ipynb", [STUBBORN, "print(1)"])
     assert main(["retrain", str(source), "-o", str(tmp_path / "out.ipynb"), "--timeout", "2.5"]) == 1
     said = capsys.readouterr().err

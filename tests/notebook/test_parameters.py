@@ -60,7 +60,7 @@ def test_what_is_set_nowhere_is_refused_though_papermill_would_take_it(source: P
         check_known(read_notebook(source), source, {name: 7}, PYTHON)
 
 
-def test_of_a_language_that_nobody_can_read_every_name_is_taken(source: Path) -> None:
+def test_of_an_unknown_language_every_name_is_taken(source: Path) -> None:
     assert check_known(read_notebook(source), source, {"step": 7}, Kernel("ir", "R", "R")) == ["step"]
     with pytest.raises(ParameterError, match="papermill gives no parameters to notebooks in `logo`"):
         check_known(read_notebook(source), source, {"step": 7}, Kernel("logo", "Logo", "logo"))

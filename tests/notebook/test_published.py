@@ -132,7 +132,7 @@ def test_a_notebook_in_git_holds_all_of_its_outputs_or_none(path: Path) -> None:
 
 
 @every_notebook
-def test_a_notebook_in_git_tells_nothing_of_the_machine_that_executed_it(path: Path) -> None:
+def test_a_notebook_in_git_shows_nothing_of_the_machine_that_executed_it(path: Path) -> None:
     text = path.read_text()
     assert len(text) < 300_000
     for private in (str(Path.home()), str(Path(__file__).parents[2]), socket.gethostname(), "/tmp/", "site-packages"):

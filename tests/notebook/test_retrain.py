@@ -138,7 +138,7 @@ def test_papermill_finds_the_engine_in_both_import_orders(order: str) -> None:
 
 
 @pytest.mark.parametrize("broken", ["jupyter_train/__init__.py", "jupyter_train/notebook/engine.py"])
-def test_a_broken_install_of_ours_does_not_break_papermill(tmp_path: Path, broken: str) -> None:
+def test_a_broken_install_of_this_package_does_not_break_papermill(tmp_path: Path, broken: str) -> None:
     import shutil
 
     shutil.copytree(ROOT / "jupyter_train", tmp_path / "jupyter_train", ignore=shutil.ignore_patterns("labextension"))

@@ -306,7 +306,7 @@ def test_a_pipe_shows_the_last_state_alone(store) -> None:
 
 
 @pytest.mark.parametrize("first", [50_000.9, 1000.045, 100_000.55, 2.3])
-def test_values_that_are_large_and_change_little_are_told_apart(store, first: float) -> None:
+def test_values_that_are_large_and_change_little_are_distinguished(store, first: float) -> None:
     rows = [(step, [("nll", first - step / 100)]) for step in range(9)]
     [family] = recorded(store, rows)["families"]
     assert family["series"][0]["values"] == pytest.approx([first - step / 100 for step in range(9)], abs=1e-4)

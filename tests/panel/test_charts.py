@@ -87,7 +87,7 @@ WIDE = {
 
 
 @pytest.mark.parametrize("shape", WIDE)
-def test_labels_of_the_picture_tell_the_ticks_and_are_not_clipped(store, shape: str) -> None:
+def test_labels_of_the_picture_show_the_ticks_and_are_not_clipped(store, shape: str) -> None:
     rows = [(123456780 * step, [("train_loss", value)]) for step, value in enumerate(WIDE[shape])]
     labels = _labels(svg(recorded(store, rows)))
     assert len(labels) >= 6

@@ -1,4 +1,4 @@
-"""The form: fields from the options and the model's `__init__`, the line that says the same, problems told beside."""
+"""The form: fields from the options and the model's `__init__`, the line that says the same, problems shown beside."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_problem_is_told_beside_its_field_and_nothing_starts_until_it_is_gone(name: str) -> None:
+def test_a_problem_is_shown_beside_its_field_and_nothing_starts_until_it_is_gone(name: str) -> None:
     text, words = WRONG[name]
     form = _form(arguments={"hidden": "32"})
     row = _row(form, name)
@@ -151,7 +151,7 @@ WRONG_SPACE = {
 
 
 @pytest.mark.parametrize("name", WRONG_SPACE)
-def test_a_range_that_is_none_is_told_beside_its_field(name: str) -> None:
+def test_a_range_that_is_none_is_reported_beside_its_field(name: str) -> None:
     text, words = WRONG_SPACE[name]
     form = _tune_form()
     _row(form, name)._widget.value = text

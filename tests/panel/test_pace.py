@@ -65,7 +65,7 @@ def test_drawing_takes_less_than_a_hundredth_of_a_processor() -> None:
     assert len(drawn(nudged, 60, spent_s=0.02)) == 240
 
 
-def test_a_console_is_told_from_those_that_replace_outputs() -> None:
+def test_a_console_is_distinguished_from_those_that_replace_outputs() -> None:
     python = {"msg_id": "3f1c2b7a-9d8e7f6a5b4c3d2e1f0a9b8c_4711_3"}
     script = {"msg_id": "0e4f2d6c-7c0b-4d4c-9a55-2f1b7a9c1d2e"}
     asks, silent = {"allow_stdin": True}, {"allow_stdin": False}

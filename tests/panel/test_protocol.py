@@ -15,7 +15,7 @@ import pytest
 from jupyter_train.config.commands import VERBS
 from jupyter_train.panel.bundle import MIME_TYPE, as_html, as_text, loading_bundle, reference_bundle
 from jupyter_train.panel.snapshot import packed
-from jupyter_train.panel.status import PartKind, row_words, spoken
+from jupyter_train.panel.status import PartKind, row_text, spoken
 from jupyter_train.panel.terminal import table
 from jupyter_train.run import RunStatus
 from tests.browser.samples import finished_bundle
@@ -116,8 +116,8 @@ def test_a_status_line_saved_before_its_parts_had_kinds_is_shown(own_store) -> N
         (RunStatus.FINISHED, {"epoch": 3, "epochs": 3}, "NaN", "finished with NaN"),
     ],
 )
-def test_the_list_shows_python_s_words_of_a_status(status, progress, ended_with, text: str) -> None:
-    row = {"key": "k", "status": status.value, "status_text": row_words(status, ended_with, progress)}
+def test_the_list_shows_python_s_text_of_a_status(status, progress, ended_with, text: str) -> None:
+    row = {"key": "k", "status": status.value, "status_text": row_text(status, ended_with, progress)}
     [changes] = read_by_renderer({"runs": [row]}, guard="asChanges", module="protocol/rowGuards")
     assert [run["statusText"] for run in changes["runs"]] == [text]
 

@@ -16,7 +16,7 @@ ROWS, CLASSES = 44, 4
 
 
 def rows(count: int = ROWS, seed: int = 3) -> TensorDataset:
-    """Points in classes that can be told apart."""
+    """Points in classes that can be separated."""
     dice = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % CLASSES
     return TensorDataset(torch.randn(count, 8, generator=dice) + labels[:, None] / 2, labels)
@@ -254,7 +254,7 @@ class OwnScheduling(Scheduled):
 
 
 class LogsAll(Plain):
-    """Everything `self.log` can be told."""
+    """Everything `self.log` can take."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -412,7 +412,7 @@ class CompiledPart(Plain):
 
 
 class Adversarial(Plain):
-    """Two optimizers, by hand."""
+    """Two optimizers, manual optimization."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -117,7 +117,7 @@ def spied(kind: type[pl.LightningModule], journal: Journal) -> type[pl.Lightning
 
 
 class Book(Logger):
-    """A logger that keeps what it is told."""
+    """A logger that keeps what it is given."""
 
     def __init__(self) -> None:
         super().__init__()

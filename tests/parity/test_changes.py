@@ -545,7 +545,7 @@ def test_what_was_set_on_the_optimizer_before_the_fit_is_called(name: str) -> No
 
 def test_a_step_that_was_wrapped_in_its_class_is_called() -> None:
     class Own(torch.optim.SGD):
-        """A class whose step somebody decorates as `functools.wraps` does."""
+        """A class whose step is decorated as `functools.wraps` does."""
 
     class Module(Plain):
         optimizer = Own

@@ -43,7 +43,7 @@ class Outputs(dict):
 
 
 class Makes(Plain):
-    """Watches what its last step made, from the next one and wherever it is asked."""
+    """Watches what its last step made, from the next one and wherever it is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def test_everything_dies_when_it_dies_in_lightnings_loop(module: type, places: l
 
 
 def _compare(notes: list[Any], stock: list[Any]) -> None:
-    """Lightning holds the graph until the optimizer's step is over; nobody has a use for it that long."""
+    """Lightning holds the graph until the optimizer's step is over; nothing needs it that long."""
     assert _without_graph(notes) == _without_graph(stock)
     assert all("graph" in theirs for (_, alive), (_, theirs) in zip(notes, stock, strict=True) if "graph" in alive)
 

@@ -21,7 +21,7 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("is_lean", [True, False])
 @pytest.mark.parametrize("saved_by_lean", [True, False])
 @pytest.mark.parametrize("model", [m.Normed, m.EverySecondStep, m.LogsAll])
-def test_a_checkpoint_of_one_loop_goes_on_with_either(model, saved_by_lean: bool, is_lean: bool, tmp_path) -> None:
+def test_a_checkpoint_of_one_loop_resumes_with_either(model, saved_by_lean: bool, is_lean: bool, tmp_path) -> None:
     """In the middle of an epoch; both are compared with Lightning's own loop from Lightning's own checkpoint."""
     saves = lambda folder: [cb.ModelCheckpoint(folder, filename="at", every_n_train_steps=8, save_top_k=-1)]  # noqa: E731
     for name, is_saved_by_lean in (("theirs", False), ("given", saved_by_lean)):

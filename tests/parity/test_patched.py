@@ -95,7 +95,7 @@ def test_an_optimizers_function_replaced_in_its_base_class_is_called_as_often(na
     assert calls[0] == calls[1] > 0
 
 
-def test_a_callback_that_is_no_callback_is_told_the_same() -> None:
+def test_a_callback_that_is_no_callback_gets_the_same_calls() -> None:
     told = []
     for is_lean in (False, True):
         mock = MagicMock()

@@ -52,8 +52,8 @@ def test_a_command_reaches_the_fit_of_this_process_by_either_way(verb: str, stor
     try:
         arguments = ARGUMENTS.get(verb, {})
         sent = {"run": record.key, "verb": "command", "command": verb, "arguments": arguments}
-        assert kernel_channel.answer(sent) == {"status": "ok", "message": "asked"}
-        assert queries.ask(record.key, "command", {"command": verb, "arguments": arguments}) == {"message": "asked"}
+        assert kernel_channel.answer(sent) == {"status": "ok", "message": "requested"}
+        assert queries.ask(record.key, "command", {"command": verb, "arguments": arguments}) == {"message": "requested"}
         first, second = queue.take()
         assert (first.verb, first.arguments, first.source) == (second.verb, second.arguments, second.source)
         assert first.verb == verb

@@ -113,7 +113,7 @@ async def test_a_bundle_is_served_as_a_kernel_would_publish_it(jp_fetch, own_sto
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("verb", ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
 @pytest.mark.parametrize("token", ["", "wrong"])
-async def test_nobody_gets_in_without_the_token(
+async def test_no_request_gets_in_without_the_token(
     jp_serverapp, http_server_client, jp_base_url, path, verb, token
 ) -> None:
     url = f"{jp_base_url}{path}" + (f"?token={token}" if token else "")

@@ -1,4 +1,4 @@
-"""Stops a process where it holds no lock of the store: one that did would hold up everybody, whoever takes its run."""
+"""Stops a process where it holds no lock of the store: one that did would block every other process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stop_between_transactions(process: int, *databases: Path | str) -> None:
 
 
 def _wait_until_stopped(process: int) -> None:
-    """The signal is sent before it is heeded: a thread on another processor goes on for a moment."""
+    """The signal is sent before it is heeded: a thread on another processor continues for a moment."""
     while any(psutil.Process(thread.id).status() != psutil.STATUS_STOPPED for thread in _threads(process)):
         time.sleep(0.001)
 

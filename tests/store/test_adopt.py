@@ -58,7 +58,7 @@ def test_a_folder_is_taken_in_again_with_all_that_it_says_of_its_run(store, caps
     assert "the run store has this run" in capsys.readouterr().err
 
 
-def test_a_run_that_trains_on_while_its_store_is_made_anew_goes_on_recording(store) -> None:
+def test_a_run_that_trains_while_its_store_is_made_again_continues_recording(store) -> None:
     record, lock, writer = recorded(store, None)
     delete_store(store)
     writer.event("note", "waits")

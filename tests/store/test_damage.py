@@ -133,7 +133,7 @@ def test_a_missing_block_is_said(path: Path) -> None:
         assert reader.damage == ["256 values of `loss`"]
 
 
-def test_who_goes_on_does_not_write_damage_again_as_if_it_were_right(path: Path) -> None:
+def test_a_resumed_writer_does_not_write_damage_again_as_if_it_were_right(path: Path) -> None:
     spoil(path, 0, COUNT // POINTS_PER_BLOCK)
     appender = MetricAppender(path, attempt=2)
     appender.append("loss", Point(COUNT, 1.0, 2.0, 1e9))
@@ -172,7 +172,7 @@ def test_damage_is_said_in_the_panel_in_python_and_by_repr(own_store) -> None:
         _ = Run(open_store(), record.key).metrics
 
 
-def test_a_damaged_row_is_named_so_whoever_looks_for_it(own_store) -> None:
+def test_a_damaged_row_is_named_so_however_it_is_looked_up(own_store) -> None:
     store = open_store()
     record = store.create_run("digits")
     change(own_store / "store" / "store.db", "UPDATE runs SET config = '{\"epochs\": 5' WHERE key = ?", record.key)
@@ -218,8 +218,8 @@ def test_one_bad_row_hides_one_run_and_is_said(own_store, column: str) -> None:
     is_seen = column in ("config", "attempt")  # a list shows neither
     assert len(rows) == len(streamed) >= 2
     assert is_seen or "1 run is not shown" in words
-    assert words == changes.words
-    assert any("1 of 3 runs cannot be shown" in one.words for one in doctor.diagnose())
+    assert words == changes.message
+    assert any("1 of 3 runs cannot be shown" in one.message for one in doctor.diagnose())
     with pytest.raises((DamagedError, LookupError)):
         store.get(keys[1])
     json.dumps(rows)

@@ -93,7 +93,7 @@ def test_nan_and_infinite_values_are_kept_and_left_out_of_extremes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("first", [1, 16, 255, 256, 300, 2048, 4099])
-def test_another_attempt_goes_on_where_the_last_one_ended(tmp_path: Path, first: int) -> None:
+def test_another_attempt_continues_where_the_last_one_ended(tmp_path: Path, first: int) -> None:
     total = first + 3000
     _filled(tmp_path / "one.db", total).close()
     _filled(tmp_path / "two.db", first).close()
@@ -208,7 +208,7 @@ def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:
         assert (reader.counts(), reader.picture("loss", 5), reader.meta("progress")) == ({}, [], None)
 
 
-def test_series_that_begin_anew_take_the_place_of_the_others_in_one_commit(tmp_path: Path) -> None:
+def test_restarted_series_take_the_place_of_the_others_in_one_commit(tmp_path: Path) -> None:
     appender = _filled(tmp_path / "metrics.db", 5000)
     appender.append("acc", Point(1, 1.0, 0.5, 0.0))
     appender.commit()

@@ -20,19 +20,19 @@ def seen(*values: float) -> NonFinite:
 def test_a_loss_that_overflows_and_then_is_nan_ends_with_nan() -> None:
     found = seen(1.0, 2.0, math.inf, math.nan, math.nan)
     assert found.ended_with == "NaN"
-    assert found.words.startswith("`train_loss` is NaN from step 3 to the end: ")
+    assert found.message.startswith("`train_loss` is NaN from step 3 to the end: ")
 
 
 def test_a_loss_that_stays_infinite_is_infinite() -> None:
-    assert seen(math.inf, math.inf).words.startswith("`train_loss` is infinite from its first value to the end: ")
+    assert seen(math.inf, math.inf).message.startswith("`train_loss` is infinite from its first value to the end: ")
 
 
-def test_different_ends_are_told_apart_and_none_is_left_out_silently() -> None:
+def test_different_ends_are_distinguished_and_none_is_left_out_silently() -> None:
     found = seen(math.nan)
     for number in range(4):
         found.see(f"loss{number}", math.nan, 1, False)
     found.see("val_loss", math.inf, 1, False)
-    assert found.words.startswith(
+    assert found.message.startswith(
         "`train_loss` is NaN from its first value to the end, as are `loss0`, `loss1`, `loss2` and 1 more, "
         "and `val_loss` is infinite: "
     )

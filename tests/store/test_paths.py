@@ -1,4 +1,4 @@
-"""Where run folders lie when nobody says it."""
+"""Where run folders lie by default."""
 
 from __future__ import annotations
 

@@ -72,11 +72,11 @@ def test_a_process_that_is_gone_before_the_store_took_it_was_not_lost(store, mon
     run = get_run(record.key)
     assert (run.status, run.record.message, run.record.degraded) == ("stopped", "stopped at step 7", "a full disk")
     assert [one.status for one in store.list_runs()] == [RunStatus.STOPPED]
-    [found] = [found for found in doctor.diagnose() if run.ref in found.words]
-    assert found.words == f"`{run.ref}` is stopped, and the run store does not have its end yet"
+    [found] = [found for found in doctor.diagnose() if run.ref in found.message]
+    assert found.message == f"`{run.ref}` is stopped, and the run store does not have its end yet"
     found.fix()
     assert (row_status(store, record.key), run.record.degraded) == ("stopped", "")
-    assert not [found for found in doctor.diagnose() if run.ref in found.words]
+    assert not [found for found in doctor.diagnose() if run.ref in found.message]
 
 
 def test_the_next_attempt_begins_where_the_last_one_ended_and_its_own_end_counts(store) -> None:

@@ -112,7 +112,7 @@ def test_what_one_cell_names_is_masked_in_all() -> None:
     assert not any("c4nary" in cell for cell in mask_sources(cells))
 
 
-def test_secrets_are_told_line_by_line() -> None:
+def test_secrets_are_found_line_by_line() -> None:
     cells = ["token = '''c4nary-1\n  c4nary-2\n'''", "password = 'localhost'"]
     assert secrets_in(cells) == {"c4nary-1", "c4nary-2"}
 

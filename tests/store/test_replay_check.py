@@ -114,10 +114,10 @@ def test_what_was_known_to_be_inexact_belongs_to_a_verdict_that_is_not_exact() -
     verification = ReplayCheck(2, 0, {"lr": points(0), "train_loss": points(0)})
     verification.remarks.append("`Mine` draws by itself")
     verification.see("lr", *points(0))
-    assert verification.words.endswith("nothing about the weights; `Mine` draws by itself")
+    assert verification.message.endswith("nothing about the weights; `Mine` draws by itself")
     verification.say_evidence(frozenset({"train_loss"}))
     verification.see("train_loss", *points(0))
-    assert verification.words == (
+    assert verification.message == (
         "verified exact: 2 values up to step 0 are the same, bit for bit; "
         "what follows may differ: `Mine` draws by itself"
     )
@@ -127,20 +127,20 @@ def test_a_row_that_is_passed_over_is_missing_at_once_and_one_at_the_end_when_th
     verification = ReplayCheck(2, 0, {"acc": points(1, 2, 3), "val": points(3)})
     verification.see("acc", *points(1))
     verification.see("acc", *points(3))
-    assert verification.words.startswith("not verified: `acc` of step 2 was recorded before")
+    assert verification.message.startswith("not verified: `acc` of step 2 was recorded before")
     assert not verification.is_over
     verification.settle(4)
     assert verification.is_over
-    assert verification.words.startswith("not verified: `acc` of step 2, `val` of step 3 were recorded before")
+    assert verification.message.startswith("not verified: `acc` of step 2, `val` of step 3 were recorded before")
 
 
-def test_hashes_of_one_step_are_told_apart_by_their_batch() -> None:
+def test_hashes_of_one_step_are_distinguished_by_their_batch() -> None:
     before = [Point(1, 2.0, 5.0, 0.0), Point(1, 3.0, 6.0, 0.0), Point(2, 4.5, 7.0, 0.0)]
     verification = ReplayCheck(2, 0, {WEIGHTS: before})
     assert verification.weights_at == [2.0, 3.0, 4.5]
     verification.see(WEIGHTS, Point(1, 3.0, 6.0, 0.0))
     verification.see(WEIGHTS, Point(2, 4.5, 7.0, 0.0))
-    assert verification.words == "verified exact: the weights up to step 2 are the same, bit for bit"
+    assert verification.message == "verified exact: the weights up to step 2 are the same, bit for bit"
 
 
 def test_a_hash_that_could_not_be_taken_proves_nothing() -> None:
@@ -175,7 +175,7 @@ def test_a_divergence_is_one_event_and_the_series_that_follow_are_named_in_the_s
     )
 
 
-def test_hashes_of_weights_are_shown_to_nobody(store) -> None:
+def test_hashes_of_weights_are_shown_nowhere(store) -> None:
     record = recorded(store, None, Row(1, 0.0, 0.0, [("loss", 0.5), (WEIGHTS, float("nan"))]))
     assert record.summary["last"] == {"loss": 0.5}
     assert [event for event in store.events_of(record.key) if event.kind == "nan"] == []

@@ -1,4 +1,4 @@
-"""A history that was taken back and recorded again is the one that was never broken off: values, and every overview."""
+"""A history that was taken back and recorded again equals an uninterrupted one: values, and every overview."""
 
 from __future__ import annotations
 

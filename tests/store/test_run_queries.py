@@ -37,7 +37,7 @@ def test_what_a_run_consists_of_does_not_make_its_name_ambiguous(store) -> None:
     assert [store.find(part.ref).key for part in parts] == [part.key for part in parts]
 
 
-def test_a_run_nobody_ever_started_is_lost_after_a_minute(store) -> None:
+def test_a_run_that_was_never_started_is_lost_after_a_minute(store) -> None:
     record = store.create_run("digits")
     assert store.status_of(record) is RunStatus.QUEUED
     record.created_at -= 61

@@ -178,7 +178,7 @@ def test_every_write_of_an_earlier_attempt_is_refused(store) -> None:
 
 
 def test_how_an_attempt_ended_may_be_written_while_it_is_taken_over(store) -> None:
-    """By whoever started its process, and has asked why that is gone."""
+    """By the process that started it, and has checked why that is gone."""
     for status, words in ((RunStatus.FAILED, ""), (RunStatus.FINISHED, "has just finished")):
         record = store.create_run("digits")
         store.set_status(record.key, RunStatus.RUNNING, 1)

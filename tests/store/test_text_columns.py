@@ -49,7 +49,7 @@ class Coloured(LitDigits):
         return super().training_step(batch, batch_idx)
 
 
-def test_a_terminal_is_told_nothing_by_names(capsys) -> None:
+def test_a_terminal_gets_no_codes_from_names(capsys) -> None:
     run = train(Coloured(), digits(64), epochs=1, quiet=True, tag=["a\x1b[8mb"], note="\x1b]0;title\x07")
     plain = bundle(snapshot(run._store, run.key))["text/plain"]
     shown = [repr(run), repr(runs()), repr(compare(run.key, run.key)), plain]
@@ -118,6 +118,6 @@ def test_notes_events_commands_and_words_to_look_for_are_kept_in_the_same_way(st
 
 def test_what_a_dying_process_leaves_can_be_read(tmp_path) -> None:
     crash_report.keep_rank(tmp_path, "1", f"Traceback {BAD}", f"ValueError: {BAD}")
-    assert crash_report.rank_words(tmp_path).startswith("rank 1: ValueError: a")
+    assert crash_report.rank_message(tmp_path).startswith("rank 1: ValueError: a")
     crash_report.keep_refusal(tmp_path, BAD)
     assert crash_report.refusal(1, tmp_path) == BAD

@@ -48,7 +48,7 @@ def test_a_value_that_cannot_be_read_takes_nothing_with_it(own_store) -> None:
     assert said == [f"`gone` of step 0 is not recorded: {reason}", f"`loss` of step 2 is not recorded: {reason}"]
 
 
-def test_the_writer_outlives_an_error_that_nobody_expected(own_store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_writer_outlives_an_unexpected_error(own_store, monkeypatch: pytest.MonkeyPatch) -> None:
     writer, folder, record = begun()
     theirs = MetricAppender.commit
     broken = iter([True])

@@ -43,7 +43,7 @@ class Overfits(pl.LightningModule):
 
 
 class Adversarial(Overfits):
-    """Two optimizers by hand."""
+    """Two optimizers, manual optimization."""
 
     def __init__(self):
         super().__init__()
@@ -163,7 +163,7 @@ def test_where_a_limit_ends_the_fit_before_it_validates_the_training_loss_tells(
     ids=str,
 )
 def test_whether_a_validation_can_still_come_is_what_lightning_does(options, awaits) -> None:
-    """Asked at the end of the first epoch; `Validates` is told when one came."""
+    """Checked at the end of the first epoch; `Validates` notes when a validation came."""
     asked, came = [], []
 
     class Validates(Overfits):
@@ -225,7 +225,7 @@ def test_one_that_breaks_off_says_so_too() -> None:
     assert said.startswith(NONE_CAME)
 
 
-def test_two_optimizers_by_hand_say_so_where_steps_end_before_a_validation() -> None:
+def test_two_manual_optimizers_say_so_where_steps_end_before_a_validation() -> None:
     run = _train(Adversarial(), check_val_every_n_epoch=4, max_steps=6)
     assert run.best is None
     [said] = _said(run)
@@ -307,12 +307,12 @@ class Parts(Overfits):
         return loss
 
 
-def test_the_whole_loss_tells_and_none_of_its_parts() -> None:
+def test_the_whole_loss_selects_and_none_of_its_parts() -> None:
     run = train(Parts("total_loss", "rec_loss", "kl_loss"), _loaders()[0], epochs=3, seed=1, quiet=True)
     assert (run.best["metric"], run.best["epoch"]) == ("total_loss", 2)
 
 
-def test_of_parts_alone_none_tells_and_the_last_weights_count() -> None:
+def test_of_parts_alone_none_selects_and_the_last_weights_count() -> None:
     run = train(Parts("rec_loss", "kl_loss"), _loaders()[0], epochs=3, seed=1, quiet=True)
     assert run.best is None
     [said] = _said(run)
@@ -320,7 +320,7 @@ def test_of_parts_alone_none_tells_and_the_last_weights_count() -> None:
     assert run.checkpoint.name == "last-step6.ckpt"
 
 
-def test_a_validation_metric_after_it_was_said_that_none_tells_is_said() -> None:
+def test_a_validation_metric_that_comes_after_the_warning_is_reported() -> None:
     class Late(Overfits):
         def training_step(self, batch, batch_idx):
             return mse_loss(self.layer(batch[0]), batch[1])
@@ -330,7 +330,7 @@ def test_a_validation_metric_after_it_was_said_that_none_tells_is_said() -> None
     assert _said(run)[1:] == ["`val_loss` selects the best epoch from now on"]
 
 
-def test_losses_of_several_optimizers_tell_nothing_and_the_last_weights_count() -> None:
+def test_losses_of_several_optimizers_select_nothing_and_the_last_weights_count() -> None:
     model = Adversarial()
     run = train(model, _loaders()[0], epochs=3, seed=1, quiet=True)
     assert run.best is None
@@ -350,7 +350,7 @@ def test_a_run_without_a_best_is_shown_everywhere(shell) -> None:
     assert "best" not in repr(one).splitlines()[0]
     assert "–" in repr(runs())
     assert repr(compare(one, other))
-    assert not [finding.words for finding in diagnose() if one.ref in finding.words]
+    assert not [finding.message for finding in diagnose() if one.ref in finding.message]
 
 
 def test_a_named_training_loss_counts_with_several_optimizers() -> None:
@@ -359,7 +359,7 @@ def test_a_named_training_loss_counts_with_several_optimizers() -> None:
 
 
 @pytest.mark.parametrize("checkpoint", ["async", "sync"])
-def test_a_resumed_run_goes_on_with_the_metric_that_told(checkpoint) -> None:
+def test_a_resumed_run_keeps_the_selecting_metric(checkpoint) -> None:
     run = _train(lambda: Overfits(validates_from=1), epochs=2, checkpoint=checkpoint)
     run = _train(lambda: Overfits(validates_from=1), epochs=4, resume=run.ref)
     assert (run.best["metric"], run.best["value"]) == ("val_loss", 2.0)
@@ -367,7 +367,7 @@ def test_a_resumed_run_goes_on_with_the_metric_that_told(checkpoint) -> None:
     assert _kept(run) == [("best", 4), ("last", 8)]
 
 
-def test_a_metric_named_for_another_attempt_begins_anew() -> None:
+def test_a_metric_named_for_another_attempt_starts_again() -> None:
     run = _train(lambda: Overfits(), epochs=2)
     assert run.best["metric"] == "val_loss"
     run = _train(lambda: Overfits(), epochs=4, resume=run.ref, monitor="train_loss")
@@ -389,7 +389,7 @@ def test_a_metric_named_for_another_attempt_begins_anew() -> None:
         (Adversarial, lambda: _loaders()[0], {"monitor": "g_loss"}, "by `g_loss` (min)"),
     ],
 )
-def test_what_will_tell_is_explained_before(model, data, options, words) -> None:
+def test_what_will_select_is_explained_before(model, data, options, words) -> None:
     assert train(model(), data(), epochs=1, explain=True, **options)["best"] == words
 
 
@@ -424,7 +424,7 @@ def test_a_validation_loss_is_chosen_before_others(names, chosen) -> None:
         (["train_loss_step", "train_loss_epoch"], "train_loss_epoch"),
     ],
 )
-def test_a_training_loss_is_told_by_its_name(names, chosen) -> None:
+def test_a_training_loss_is_known_by_its_name(names, chosen) -> None:
     assert training_loss(names) == chosen
 
 

@@ -236,7 +236,7 @@ class Slips(LitDigits):
         return super().forward(inputs) if torch.is_grad_enabled() else len(3)
 
 
-def test_a_slip_in_forward_is_told_as_it_is() -> None:
+def test_an_error_in_forward_is_raised_as_it_is() -> None:
     run = trained(Slips(), (IMAGES, LABELS), limit_val_batches=0)
     with pytest.raises(TypeError, match=r"object of type 'int' has no len\(\)"):
         run.predict(IMAGES)

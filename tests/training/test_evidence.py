@@ -106,7 +106,7 @@ class ByHand(Lit):
 
 
 class Waits(pl.Callback):
-    """Goes on with the next epoch once hashes of the last one are on the disk."""
+    """Begins the next epoch once hashes of the last one are on the disk."""
 
     def on_train_epoch_end(self, trainer, pl_module):
         run = runs()[0]
@@ -124,7 +124,7 @@ class Flushes(pl.Callback):
 
 
 class AwaitsVerdict(pl.Callback):
-    """Begins the fifth epoch once a verdict has been told."""
+    """Begins the fifth epoch once a verdict has been reported."""
 
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 4:
@@ -165,7 +165,7 @@ OPTIONS = {"epochs": 3, "seed": 1, "quiet": True, "monitor": "val_rank", "mode":
 
 
 def gone_on(model, callback=(), then=(), *, resume=None, **options):
-    """A run of three epochs that goes on from the end of the first."""
+    """A run of three epochs, resumed from the end of the first."""
     train(model, lambda: digits(ROWS), callback=list(callback), **OPTIONS, **options)
     run = runs()[0]
     changes = options | (resume or {})
@@ -239,7 +239,7 @@ def test_a_hash_of_the_very_moment_of_a_checkpoint_lies_before_it(hashed, monkey
 
 
 def test_a_divergence_is_one_event(hashed) -> None:
-    """What differs at the end of the epoch is found later, and told where all of it stands."""
+    """What differs at the end of the epoch is found later, and reported where all of it stands."""
     run = gone_on(lambda: OnBoth(is_hidden=True), [Flushes()], [Flushes()])
     assert verdict(run) == "diverged at step 4: `my_loss_step` differs from what was recorded before"
     words = run.record.summary["resume"]["words"]
@@ -251,7 +251,7 @@ def test_a_series_that_does_not_come_again_is_named() -> None:
     assert verdict(run) == "not verified: `norm` of step 4 was recorded before and did not come again"
 
 
-def test_the_verdict_is_told_while_a_longer_run_goes_on() -> None:
+def test_the_verdict_is_reported_while_a_longer_run_continues() -> None:
     run = gone_on(lambda: Lit(), [Norms(3)], [Norms(0), AwaitsVerdict()], resume={"epochs": 5})
     assert verdict(run) == "not verified: `norm` of step 4 was recorded before and did not come again"
 

@@ -176,7 +176,7 @@ def test_an_interrupt_in_the_very_last_step_still_stops_the_cell() -> None:
     assert run.metrics["train_loss"].notna().sum() == 6
 
 
-def test_on_interrupt_return_goes_on() -> None:
+def test_on_interrupt_return_continues() -> None:
     run = train(Slow(), digits(), epochs=50, seed=1, quiet=True, on_interrupt="return")
     assert run.status == "stopped"
 
@@ -282,7 +282,7 @@ def test_detect_anomaly_stops_at_the_nan() -> None:
         train(Nan(), digits(), epochs=1, seed=1, quiet=True, detect_anomaly=True)
 
 
-def test_a_checkpoint_folder_that_cannot_be_written_is_said_and_training_goes_on(monkeypatch) -> None:
+def test_a_checkpoint_folder_that_cannot_be_written_is_reported_and_training_continues(monkeypatch) -> None:
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -302,7 +302,7 @@ def test_a_read_only_home_is_a_clear_error(tmp_path, monkeypatch) -> None:
 
 
 class ManualGan(pl.LightningModule):
-    """Two optimizers, stepped by hand."""
+    """Two optimizers, stepped manually."""
 
     def __init__(self):
         super().__init__()
@@ -401,7 +401,7 @@ def test_lazy_layers_and_workers() -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> None:
-    """Same names, steps and values as a stock Trainer's CSVLogger asked at every step."""
+    """Same names, steps and values as a stock Trainer's CSVLogger that logs at every step."""
     import pandas as pd
     from pytorch_lightning.loggers import CSVLogger
 
@@ -436,7 +436,7 @@ def test_step_values_equal_those_of_lightnings_own_logger(accumulate: int) -> No
         assert ours[name].dropna().index.tolist() == theirs[name].dropna().index.tolist(), name
 
 
-def test_an_untested_lightning_release_is_asked_through_its_logger(monkeypatch) -> None:
+def test_an_untested_lightning_release_is_recorded_through_its_logger(monkeypatch) -> None:
     monkeypatch.setattr(pl, "__version__", "2.99.0")
     run = train(LitDigits(), digits(), epochs=1, seed=1, quiet=True)
     assert run.metrics["train_loss"].notna().sum() == 8

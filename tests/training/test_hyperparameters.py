@@ -166,7 +166,7 @@ class Counts(pl.Callback):
         self.state = state
 
 
-def test_a_stock_trainer_is_told_what_it_does_not_find(tmp_path) -> None:
+def test_a_stock_trainer_warns_about_what_it_does_not_find(tmp_path) -> None:
     run = train(lambda: LitDigits(), lambda: digits(64), epochs=1, seed=1, quiet=True, callback=[Counts()])
     trainer = pl.Trainer(
         max_epochs=2,
@@ -248,7 +248,7 @@ def test_the_exported_configuration_names_every_hyperparameter(tmp_path) -> None
     assert found == {"act": None, "extra": "<a Shape, set apart, since it is no plain data>", "lr": 0.1}
 
 
-def test_nothing_is_unpickled_where_only_plain_data_is_asked_for(tmp_path) -> None:
+def test_nothing_is_unpickled_where_only_plain_data_is_requested(tmp_path) -> None:
     class Bomb:
         def __reduce__(self):
             return (pytest.fail, ("unpickled",))

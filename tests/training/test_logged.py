@@ -149,7 +149,7 @@ def test_the_users_own_loss_is_taken_without_a_warning() -> None:
     assert len(trained(log).metrics["own"].dropna()) == 1
 
 
-def test_an_object_that_cannot_be_asked_is_left_out() -> None:
+def test_an_object_that_is_no_number_is_left_out() -> None:
     class Broken:
         def __float__(self) -> float:
             raise RuntimeError("no")

@@ -153,7 +153,7 @@ def test_a_loader_may_give_classes_of_any_type_and_shape(targets) -> None:
         assert found.metrics[name].dropna().tolist() == pytest.approx(expected.metrics[name].dropna().tolist())
 
 
-def test_a_loader_may_give_weights_and_the_curves_are_theirs() -> None:
+def test_a_loader_may_give_weights_and_the_curves_are_weighted() -> None:
     kept = REPEATS.clamp(max=1).float()
     found = trained((loader(CLASSES, torch.ones(12)), loader(CLASSES, kept)))
     module = found.model(which="last")

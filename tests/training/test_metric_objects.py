@@ -130,7 +130,7 @@ def _plain(value):
 
 @pytest.mark.parametrize("take", [metric_states, copy_metric_states])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_goes_on_in_a_fresh_model_as_if_unbroken(kind, take, tmp_path) -> None:
+def test_every_kind_resumes_in_a_fresh_model_as_if_uninterrupted(kind, take, tmp_path) -> None:
     make, inputs = KINDS[kind]
     generator = torch.Generator().manual_seed(0)
     before, after = Holds(make), Holds(make)
@@ -158,7 +158,7 @@ def test_large_attributes_are_not_held() -> None:
 
 
 def test_groups_of_a_collection_come_again() -> None:
-    """A fresh collection would form them anew, by the states there are by then."""
+    """A fresh collection would form them again, by the states there are by then."""
     before, after = (Holds(lambda: MetricCollection({"a": MeanMetric(), "b": MeanMetric()})) for _ in range(2))
     before.metric.update(torch.ones(2))
     restore_metric_states(after, metric_states(before))

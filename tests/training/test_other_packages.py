@@ -1,4 +1,4 @@
-"""Classes of the package `lightning`, and modules with a `training_step` that nobody would call, are refused."""
+"""Classes of the package `lightning`, and modules with a `training_step` that would never be called, are refused."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_objects_of_the_other_package_are_refused_as_options(
 
 
 class Configures(LitDigits):
-    """Its callbacks are what it is told, and it counts how often it is asked."""
+    """Its callbacks are those it was made with, and it counts how often they are requested."""
 
     asked = 0
     configured: object = None

@@ -12,7 +12,7 @@ from jupyter_train.training.logging.resources import Resources
 
 
 class Said:
-    """A writer that keeps what it was told."""
+    """A writer that keeps what it was given."""
 
     def summary(self, **values):
         self.values = values

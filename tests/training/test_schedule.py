@@ -12,7 +12,7 @@ from jupyter_train.training.checkpoints.schedule import Schedule
 
 
 class Clock:
-    """Goes on when it is told to."""
+    """Continues on command."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -58,7 +58,7 @@ def test_the_source_of_a_class_in_a_cell_is_that_cells(notebook) -> None:
     assert source_diff({"model": second}, {"model": notebook.user_ns["model"]}, keeps_text=True) == []
 
 
-def test_a_run_goes_on_with_no_other_class_of_its_name(notebook) -> None:
+def test_a_run_resumes_with_no_other_class_of_its_name(notebook) -> None:
     typed(notebook, CELL)
     typed(notebook, "run = %train Lit() (X,y) --epochs 1 --seed 1 --quiet")
     ref = runs()[0].ref

@@ -42,7 +42,7 @@ class Steered(LitDigits):
         return [optimizer], [{"scheduler": self.schedule(optimizer), "interval": "step"}]
 
 
-def _told(verb: str, **arguments: Any) -> Command:
+def _command(verb: str, **arguments: Any) -> Command:
     return command(verb, arguments, "panel")
 
 
@@ -56,8 +56,8 @@ def _said(run, kind: str = "command") -> list[tuple[int | None, str]]:
     return [(event.step, event.text) for event in run.events if event.kind == kind]
 
 
-def test_stop_ends_well_and_the_cell_goes_on() -> None:
-    run, _ = _steered({10: [_told("stop")]})
+def test_stop_ends_well_and_the_cell_continues() -> None:
+    run, _ = _steered({10: [_command("stop")]})
     assert (run.status, run.record.summary["progress"]["step"]) == ("stopped", 11)
     assert run.record.message == "stopped at step 11; the best and the last weights are kept"
     assert _said(run) == [(11, "stopped at step 11 (from the panel)")]
@@ -65,24 +65,24 @@ def test_stop_ends_well_and_the_cell_goes_on() -> None:
     assert run.checkpoint is not None
 
 
-def test_whoever_has_the_answer_finds_the_run_so(monkeypatch) -> None:
+def test_the_status_is_set_before_the_command_is_answered(monkeypatch) -> None:
     seen, answer = [], commands.answer
 
-    def looked(store, run, told, given) -> None:
-        seen.append((told.verb, store.get(run).status.value))
-        answer(store, run, told, given)
-        if told.verb == "pause":
-            LOCAL.of(run).put(_told("resume"))
+    def looked(store, run, command, given) -> None:
+        seen.append((command.verb, store.get(run).status.value))
+        answer(store, run, command, given)
+        if command.verb == "pause":
+            LOCAL.of(run).put(_command("resume"))
 
     monkeypatch.setattr(commands, "answer", looked)
-    run, _ = _steered({3: [_told("pause")]})
+    run, _ = _steered({3: [_command("pause")]})
     assert seen == [("pause", "paused"), ("resume", "running")]
     assert run.status == "finished"
 
 
 class StoppedAtOnce(LitDigits):
     def on_train_start(self):
-        LOCAL.of(runs()[0].key).put(_told("stop"))
+        LOCAL.of(runs()[0].key).put(_command("stop"))
 
 
 @pytest.mark.parametrize("options", [{"monitor": "val_acc"}, {"early_stop": "val_acc:3"}])
@@ -92,32 +92,32 @@ def test_a_stop_before_the_first_batch_is_no_verdict_on_the_metric(options: dict
 
 
 def test_stop_outranks_min_epochs() -> None:
-    run, _ = _steered({2: [_told("stop")]}, min_epochs=2)
+    run, _ = _steered({2: [_command("stop")]}, min_epochs=2)
     assert run.record.summary["progress"]["step"] == 3
 
 
 def test_a_checkpoint_of_the_moment_is_kept_beside_best_and_last() -> None:
-    run, _ = _steered({4: [_told("checkpoint")]})
+    run, _ = _steered({4: [_command("checkpoint")]})
     assert _said(run) == [(5, "checkpoint manual-step5.ckpt written at step 5 (from the panel)")]
     content = torch.load(run.folder / "checkpoints" / "manual-step5.ckpt", weights_only=False)
     assert content["global_step"] == 5
 
 
 def test_validate_now_validates_once_out_of_turn() -> None:
-    run, _ = _steered({2: [_told("validate")]}, epochs=1)
+    run, _ = _steered({2: [_command("validate")]}, epochs=1)
     assert run.metrics["val_loss"].dropna().index.tolist() == [2, 7]
 
 
 def test_max_epochs_and_patience_can_be_changed() -> None:
-    run, _ = _steered({2: [_told("set_max_epochs", epochs=5)]})
+    run, _ = _steered({2: [_command("set_max_epochs", epochs=5)]})
     assert run.record.summary["progress"] | {"at": 0} == run.record.summary["progress"] | {"at": 0, "epochs": 5}
     assert run.metrics["train_loss"].notna().sum() == 40
-    run, model = _steered({2: [_told("set_patience", patience=9)]}, early_stop="val_loss:2")
+    run, model = _steered({2: [_command("set_patience", patience=9)]}, early_stop="val_loss:2")
     assert model.trainer.early_stopping_callback.patience == 9
 
 
 def test_a_learning_rate_is_set_exactly_and_recorded() -> None:
-    run, model = _steered({3: [_told("set_lr", lr=0.02)]}, epochs=1)
+    run, model = _steered({3: [_command("set_lr", lr=0.02)]}, epochs=1)
     assert model.rates == [0.1] * 4 + [0.02] * 4
     assert run.metrics["lr"].dropna().to_dict() == {0: 0.1, 4: 0.02}
     assert _said(run) == [(4, "learning rate set to 0.02 at step 4 (from the panel)")]
@@ -148,14 +148,14 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_rest_of_a_schedule_keeps_its_shape_and_is_scaled(name: str, at: int) -> None:
     _, plain = _steered({}, SCHEDULES[name], epochs=2)
-    _, scaled = _steered({at: [_told("set_lr", factor=0.5)]}, SCHEDULES[name], epochs=2)
+    _, scaled = _steered({at: [_command("set_lr", factor=0.5)]}, SCHEDULES[name], epochs=2)
     assert scaled.rates[: at + 1] == plain.rates[: at + 1]
     assert scaled.rates[at + 1 :] == pytest.approx([0.5 * rate for rate in plain.rates[at + 1 :]], rel=1e-9)
 
 
 def test_setting_a_rate_scales_the_rest_by_what_that_is() -> None:
     _, plain = _steered({}, SCHEDULES["ExponentialLR"], epochs=1)
-    _, told = _steered({3: [_told("set_lr", lr=0.5)]}, SCHEDULES["ExponentialLR"], epochs=1)
+    _, told = _steered({3: [_command("set_lr", lr=0.5)]}, SCHEDULES["ExponentialLR"], epochs=1)
     assert told.rates[:4] == plain.rates[:4]
     assert told.rates[4:] == pytest.approx([0.5 * 0.9**step for step in range(4)], rel=1e-12)
 
@@ -164,7 +164,7 @@ def test_a_rate_set_during_validation_holds_for_the_next_batch() -> None:
     class InValidation(Steered):
         def validation_step(self, batch, batch_idx):
             if not self.trainer.sanity_checking and self.current_epoch == 0 and batch_idx == 0:
-                LOCAL.of(runs()[0].key).put(_told("set_lr", lr=0.5))
+                LOCAL.of(runs()[0].key).put(_command("set_lr", lr=0.5))
             return super().validation_step(batch, batch_idx)
 
         def configure_optimizers(self):
@@ -181,7 +181,7 @@ def test_a_checkpoint_inside_a_validation_is_refused_where_other_weights_validat
     class InValidation(Steered):
         def validation_step(self, batch, batch_idx):
             if not self.trainer.sanity_checking and self.current_epoch == 0 and batch_idx == 0:
-                LOCAL.of(runs()[0].key).put(_told("checkpoint"))
+                LOCAL.of(runs()[0].key).put(_command("checkpoint"))
             return super().validation_step(batch, batch_idx)
 
     callbacks = [EMAWeightAveraging(decay=0.5)] if averages else []
@@ -192,15 +192,15 @@ def test_a_checkpoint_inside_a_validation_is_refused_where_other_weights_validat
 
 
 REFUSED = {
-    "unknown group": (_told("set_lr", lr=0.1, group=3), "no parameter group 3; the only one is 0"),
-    "patience": (_told("set_patience", patience=3), "without `--early-stop`"),
-    "an epoch that has begun": (_told("set_max_epochs", epochs=1), "epoch 1 is already running; give 2 or more"),
-    "resume": (_told("resume"), "not paused"),
+    "unknown group": (_command("set_lr", lr=0.1, group=3), "no parameter group 3; the only one is 0"),
+    "patience": (_command("set_patience", patience=3), "without `--early-stop`"),
+    "an epoch that has begun": (_command("set_max_epochs", epochs=1), "epoch 1 is already running; give 2 or more"),
+    "resume": (_command("resume"), "not paused"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_apply_is_refused_with_the_reason_and_training_goes_on(case: str) -> None:
+def test_what_cannot_apply_is_refused_with_the_reason_and_training_continues(case: str) -> None:
     asked, words = REFUSED[case]
     run, _ = _steered({10: [asked]})
     assert run.status == "finished"
@@ -208,19 +208,19 @@ def test_what_cannot_apply_is_refused_with_the_reason_and_training_goes_on(case:
     assert _said(run) == []
 
 
-def test_a_command_whose_hook_fails_is_refused_and_training_goes_on() -> None:
+def test_a_command_whose_hook_fails_is_refused_and_training_continues() -> None:
     class Unwilling(Steered):
         def on_save_checkpoint(self, checkpoint):
             if self.global_step == 4:
                 raise ValueError("not now")
 
-    run = train(Unwilling({3: [_told("checkpoint")]}), digits(), epochs=1, seed=1, quiet=True)
+    run = train(Unwilling({3: [_command("checkpoint")]}), digits(), epochs=1, seed=1, quiet=True)
     assert run.status == "finished"
     assert _said(run, "refused") == [(4, "checkpoint: ValueError: not now")]
 
 
 def test_validating_without_validation_data_is_refused() -> None:
-    run, _ = _steered({1: [_told("validate")]}, epochs=1, split="1/0")
+    run, _ = _steered({1: [_command("validate")]}, epochs=1, split="1/0")
     assert "no validation data" in _said(run, "refused")[0][1]
 
 
@@ -245,7 +245,7 @@ def test_a_command_that_makes_no_sense_is_refused_before_it_is_sent(case: str) -
 
 
 class Endless(LitDigits):
-    """Trains until somebody stops it."""
+    """Trains until it is stopped."""
 
     def training_step(self, batch, batch_idx):
         time.sleep(0.002)
@@ -329,7 +329,7 @@ def test_a_command_that_comes_too_late_is_answered() -> None:
 
 
 def test_a_run_made_longer_while_it_ran_is_resumed_beyond_its_first_end() -> None:
-    run, _ = _steered({2: [_told("set_max_epochs", epochs=5)], 34: [_told("stop")]})
+    run, _ = _steered({2: [_command("set_max_epochs", epochs=5)], 34: [_command("stop")]})
     assert (run.status, run.record.summary["progress"]["step"]) == ("stopped", 35)
     run, _ = _steered({}, resume=run.ref)
     assert run.metrics["train_loss"].notna().sum() == 40
@@ -345,7 +345,7 @@ def test_a_run_stopped_inside_an_epoch_is_resumed_as_if_it_had_not_been(options:
         return _steered(plan, **options, **more)
 
     whole, unbroken = seeded({})
-    stopped, _ = seeded({4 if "accumulate_grad_batches" in options else 11: [_told("stop")]})
+    stopped, _ = seeded({4 if "accumulate_grad_batches" in options else 11: [_command("stop")]})
     assert stopped.status == "stopped"
     step = stopped.record.summary["progress"]["step"]
     run, model = seeded({}, resume=stopped.ref)

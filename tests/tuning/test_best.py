@@ -1,4 +1,4 @@
-"""The best trial's run, in the kernel that searched: tested, asked, loaded as any run that was trained here."""
+"""The best trial's run, in the kernel that searched: tested, queried, loaded as any run that was trained here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optuna's side of a study: a journal that survives kills, a sampler that goes on, the names it asks for."""
+"""Optuna's side of a study: a journal that survives kills, a sampler that resumes, the values it draws."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def objective(params: dict[str, Any]) -> float:
 
 
 def carry_out(book: StudyStorage, trials: int) -> list[tuple[int, dict[str, Any], str]]:
-    """What was asked for, and how each ended."""
+    """What was drawn, and how each trial ended."""
     found = []
     for _ in range(trials):
         asked = book.ask()
@@ -46,7 +46,7 @@ def carry_out(book: StudyStorage, trials: int) -> list[tuple[int, dict[str, Any]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "qmc", "nsga2"])
-def test_a_resumed_study_asks_what_an_unbroken_one_asks(sampler: str, tmp_path: Path) -> None:
+def test_a_resumed_study_draws_what_an_uninterrupted_one_draws(sampler: str, tmp_path: Path) -> None:
     unbroken = carry_out(StudyStorage(tmp_path / "unbroken", config(sampler=sampler)), 24)
     found = []
     for _ in range(3):
@@ -57,7 +57,7 @@ def test_a_resumed_study_asks_what_an_unbroken_one_asks(sampler: str, tmp_path: 
     assert {state for _, _, state in found} == {"complete", "pruned"}
 
 
-def test_the_names_are_those_that_optuna_itself_asks_for(tmp_path: Path) -> None:
+def test_it_draws_what_optuna_itself_draws(tmp_path: Path) -> None:
     """Sequentially, with the same sampler, pruner and seed: `Study.optimize` and ours are one search."""
     asked = []
 
@@ -94,8 +94,8 @@ def test_optuna_reads_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0.35, 0.6, 0.83, 0.97])
-def test_a_journal_torn_anywhere_goes_on(kept: float, tmp_path: Path) -> None:
-    """A kill leaves a beginning of the file: trials that were told are told, one that was running is begun again."""
+def test_a_journal_torn_anywhere_resumes(kept: float, tmp_path: Path) -> None:
+    """A kill leaves a beginning of the file: finished trials are finished, one that was running is begun again."""
     unbroken = carry_out(StudyStorage(tmp_path / "unbroken", config()), 20)
     content = (tmp_path / "unbroken").read_bytes()
     (tmp_path / "torn").write_bytes(content[: int(len(content) * kept)])
@@ -119,7 +119,7 @@ def _end_as(book: StudyStorage, number: int, unbroken: list[tuple[int, dict[str,
     assert told.state == unbroken[number][2]
 
 
-def test_a_trial_broken_off_twice_has_failed(tmp_path: Path) -> None:
+def test_a_trial_interrupted_twice_has_failed(tmp_path: Path) -> None:
     book = StudyStorage(tmp_path / "journal", config())
     book.ask()
     for expected in ([0], []):
@@ -127,7 +127,7 @@ def test_a_trial_broken_off_twice_has_failed(tmp_path: Path) -> None:
         book = StudyStorage(tmp_path / "journal", config())
         assert [one.number for one in book.interrupted_trials()] == expected
     failed = book.trials(TrialState.FAIL)
-    assert [trial.user_attrs["message"] for trial in failed] == ["broken off twice"]
+    assert [trial.user_attrs["message"] for trial in failed] == ["interrupted twice"]
 
 
 def test_a_trial_put_off_with_its_study_has_not_been_tried(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     assert book.is_among(3, [0.6, 1.5]) is True
 
 
-def test_a_narrowed_study_that_goes_on_asks_what_an_unbroken_one_asks(tmp_path: Path) -> None:
+def test_a_resumed_narrowed_study_draws_what_an_uninterrupted_one_draws(tmp_path: Path) -> None:
     ranges = {"lr": parse("lr", "1e-3..1e-2:log"), "layers": parse("layers", "2..3")}
 
     def begun(name: str) -> StudyStorage:

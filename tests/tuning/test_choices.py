@@ -1,4 +1,4 @@
-"""Choices that are nothing, lists, or words with marks in them: drawn, listed, given by hand, kept over a resume."""
+"""Choices that are nothing, lists, or words with marks in them: drawn, listed, enqueued, kept over a resume."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Takes(LitDigits):
 
 SPACE = {"lr": "1e-3..1e-1:log", "sizes": [(16,), (32, 16)], "tag": [None, "1", 1], "word": ["a, b", "c|d"]}
 #: Every choice at least once.
-BY_HAND = [
+ENQUEUED = [
     "sizes=(16,),tag=none,word='a, b',lr=0.01",
     "sizes=[32, 16],tag='1',word=c|d,lr=0.02",
     "tag=1,word='c|d',sizes=(16,),lr=0.03",
@@ -91,9 +91,9 @@ def typed(values) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_the_model_gets_them_and_so_does_whoever_asks(parallel: int) -> None:
+def test_the_model_gets_them_and_so_do_the_records(parallel: int) -> None:
     SEEN.clear()
-    study = tune(Takes, digits(160), space=SPACE, trials=5, enqueue=BY_HAND, parallel=parallel, **USUAL)
+    study = tune(Takes, digits(160), space=SPACE, trials=5, enqueue=ENQUEUED, parallel=parallel, **USUAL)
     rows = study.trials.sort_index()
     wanted = typed([((16,), None, "a, b"), ((32, 16), "1", "c|d"), ((16,), 1, "c|d")])
     assert typed(rows[["sizes", "tag", "word"]].itertuples(index=False))[:3] == wanted
@@ -113,19 +113,19 @@ def test_the_model_gets_them_and_so_does_whoever_asks(parallel: int) -> None:
     assert "" not in columns["sizes"]["values"].split(",")
 
 
-def test_a_study_that_goes_on_knows_the_types_of_its_space() -> None:
-    study = tune(Takes, digits(160), space=SPACE, trials=3, enqueue=BY_HAND, **USUAL)
+def test_a_resumed_study_knows_the_types_of_its_space() -> None:
+    study = tune(Takes, digits(160), space=SPACE, trials=3, enqueue=ENQUEUED, **USUAL)
     again = tune(Takes, digits(160), resume=study.ref, trials=6, quiet=True)
     assert again.status == "finished"
     assert len(again.trials) == 6
-    unbroken = tune(Takes, digits(160), space=SPACE, trials=6, enqueue=BY_HAND, **USUAL)
+    unbroken = tune(Takes, digits(160), space=SPACE, trials=6, enqueue=ENQUEUED, **USUAL)
     names = ["sizes", "tag", "word", "lr"]
     rows = [one.trials.sort_index()[names].itertuples(index=False) for one in (again, unbroken)]
     assert typed(rows[0]) == typed(rows[1])
     assert isinstance(get_run(study.ref).trials["sizes"].iloc[0], tuple)
 
 
-def test_a_choice_is_given_by_hand_as_it_is_meant() -> None:
+def test_an_enqueued_choice_is_tried_as_it_is_meant() -> None:
     for words in ("tag=2", "sizes=(8,)", "word=a"):
         with pytest.raises(StudyError, match="lies outside"):
             tune(Takes, digits(160), space=SPACE, trials=1, enqueue=[words], **USUAL)

@@ -70,7 +70,7 @@ print(tune(Slow, digits(320), space=SPACE, trials=8, parallel=PARALLEL, detach=T
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: int, store, python: str) -> None:
+def test_it_outlives_its_kernel_and_a_killed_one_resumes_from_another(parallel: int, store, python: str) -> None:
     root = str(Path(__file__).parents[2])
     starter = subprocess.run(
         [python, "-W", "ignore", "-c", SCRIPT.replace("PARALLEL", str(parallel))],
@@ -100,7 +100,7 @@ def test_it_outlives_its_kernel_and_a_killed_one_goes_on_from_another(parallel: 
     assert study.record.pid != process.pid
 
 
-def test_it_stops_when_told_and_its_failure_is_told(data) -> None:
+def test_it_stops_on_command_and_its_failure_is_reported(data) -> None:
     study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
     until(lambda study: _done(study) >= 1, study)
     study.stop()
@@ -116,7 +116,7 @@ class Failing(LitDigits):
         raise ValueError("no model")
 
 
-def test_one_that_goes_on_here_takes_what_it_is_given_here(data) -> None:
+def test_one_that_resumes_here_takes_what_it_is_given_here(data) -> None:
     """Not what its own process, killed since, was given: with several at once that would be read again."""
     study = tune(Slow, data, space=SPACE, trials=50, detach=True, **USUAL)
     until(lambda study: _done(study) >= 1, study)

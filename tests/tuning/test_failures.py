@@ -126,7 +126,7 @@ class Hangs(LitDigits):
 
 
 @pytest.mark.parametrize("way", ["in a step", "while it is made", "slow"])
-def test_a_trial_that_takes_too_long_has_failed_and_the_search_goes_on(way: str, data, monkeypatch) -> None:
+def test_a_trial_that_takes_too_long_has_failed_and_the_search_continues(way: str, data, monkeypatch) -> None:
     monkeypatch.setattr(trial_timeout, "GRACE_S", 5.0 if way == "slow" else 0.3)
     study = tune(
         Hangs,

@@ -16,7 +16,7 @@ ACCURACIES, LOSSES, COSTS = [0.2, 0.9, 0.3, 0.4], [5.0, 3.0, 1.0, 2.0], [10.0, 2
 
 
 class Says(LitDigits):
-    """Logs what it is told to, epoch by epoch; the best accuracy comes in the second, the least loss in the third."""
+    """Logs what it is given, epoch by epoch; the best accuracy comes in the second, the least loss in the third."""
 
     def validation_step(self, batch, batch_idx):
         self.log_dict({"acc_val": ACCURACIES[self.current_epoch], "loss_val": LOSSES[self.current_epoch]})
@@ -107,7 +107,7 @@ def test_of_equal_epochs_the_one_that_is_kept_counts(objective, values) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"cv": 3}])
-def test_the_last_epoch_counts_where_that_is_asked_for(options) -> None:
+def test_the_last_epoch_counts_where_that_is_requested(options) -> None:
     study = tune(
         Says,
         digits(320),

@@ -180,7 +180,7 @@ class SometimesNaN(LitDigits):
         self.log("val_loss", float("nan") if self.net[0].out_features == 16 else 1.0)
 
 
-def test_a_trial_of_several_fits_that_are_nan_fails_and_the_search_goes_on(data) -> None:
+def test_a_trial_of_several_fits_that_are_nan_fails_and_the_search_continues(data) -> None:
     study = tune(
         SometimesNaN,
         data,
@@ -203,7 +203,7 @@ class Leaves(LitDigits):
         raise SystemExit(0)
 
 
-def test_trials_that_leave_have_failed_and_were_not_stopped_by_hand(data) -> None:
+def test_trials_that_leave_have_failed_and_were_not_stopped_by_the_user(data) -> None:
     with pytest.raises(StudyError, match="3 trials in a row failed with: `sys"):
         tune(Leaves, data, space={"lr": [1e-3, 1e-2]}, trials=5, **LOSS)
 
@@ -324,7 +324,7 @@ class Breaks(LitDigits):
         return loss * float("nan") if self.how == "nan" else loss
 
 
-def test_a_trial_that_fails_is_kept_with_its_traceback_and_the_study_goes_on(data) -> None:
+def test_a_trial_that_fails_is_kept_with_its_traceback_and_the_study_continues(data) -> None:
     how = ["raises", "fine", "cannot be made", "also fine", "memory", "nan"]
     study = tune(Breaks, data, space={"how": how}, sampler="grid", prune="none", **LOSS)
     assert study.status == "finished"
@@ -363,7 +363,7 @@ def _newest():
     return store, store.list_runs(1, kind="tune")[0].key
 
 
-def test_a_metric_nobody_logs_stops_it_after_the_first_trial(data) -> None:
+def test_a_metric_that_is_never_logged_stops_it_after_the_first_trial(data) -> None:
     with pytest.raises(StudyError, match=r"`val_f1` was never logged.*Logged are: .*`val_acc`"):
         tune(LitDigits, data, space=SPACE, trials=10, **USUAL | {"maximize": "val_f1"})
     assert len(Study(*_newest()).trials) == 1
@@ -460,7 +460,7 @@ def test_data_that_cannot_be_trained_on_fails_the_study_with_its_reason() -> Non
         tune(LitDigits, (digits(10)[0], digits(9)[1]), space=SPACE, trials=5, **USUAL)
 
 
-def test_a_study_that_goes_on_is_the_unbroken_one(data) -> None:
+def test_a_resumed_study_is_the_uninterrupted_one(data) -> None:
     unbroken = tune(LitDigits, data, space=SPACE, trials=12, **USUAL)
     study = tune(LitDigits, data, space=SPACE, trials=7, **USUAL)
     again = tune(LitDigits, data, resume=study.ref, trials=12, quiet=True)
@@ -490,7 +490,7 @@ class Slow(LitDigits):
         return super().training_step(batch, batch_idx)
 
 
-def test_an_interrupt_ends_it_and_it_goes_on(data, store) -> None:
+def test_an_interrupt_ends_it_and_it_resumes(data, store) -> None:
     def interrupt() -> None:
         until(lambda: sum(record.status == "finished" for record in store.list_runs(10, kind="trial")) >= 2)
         os.kill(os.getpid(), signal.SIGINT)
@@ -530,7 +530,7 @@ def test_stop_does_not_wait_for_a_long_trial(parallel: int, data, store) -> None
     study = tune(VerySlow, data, space=SPACE, trials=50, parallel=parallel, **given)
     thread.join()
     assert study.status == "stopped"
-    assert set(study.trials["state"]) == {"waiting"}  # they begin again when it goes on
+    assert set(study.trials["state"]) == {"waiting"}  # they begin again when it is resumed
     drawn = snapshot(store, study.key)["study"]
     assert set(drawn["states"]) == {curve["state"] for curve in drawn["curves"]} == {"w"}
     assert {run.status for run in study.children} == {"stopped"}
@@ -688,7 +688,7 @@ class Counts(pl.Callback):
         pl_module.log("seen", float(self.seen))
 
 
-def test_callbacks_begin_anew_in_every_trial(data) -> None:
+def test_callbacks_are_fresh_in_every_trial(data) -> None:
     counts = Counts()
     study = tune(LitDigits, data, space=SPACE, trials=3, callback=counts, **USUAL | {"prune": "none"})
     assert {run.metrics["seen"].max() for run in study.children} == {24.0}  # 8 batches, 3 epochs

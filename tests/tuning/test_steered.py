@@ -1,4 +1,4 @@
-"""A search that is told what to do while it runs: trials added by hand, ranges narrowed, one trial stopped."""
+"""A search that takes commands while it runs: trials enqueued, ranges narrowed, one trial stopped."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _ended(study: Study) -> int:
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_a_trial_added_by_hand_is_tried_next_and_on_top(parallel: int, store, data) -> None:
+def test_an_enqueued_trial_is_tried_next_and_on_top(parallel: int, store, data) -> None:
     study, (said,) = search(store, data, lambda study: study.add_trial(lr=0.0123, width=2), parallel=parallel)
     assert "lr=0.0123 width=2 is enqueued" in said
     trials = study.trials.sort_index()
@@ -109,7 +109,7 @@ def test_after_a_range_is_narrowed_only_its_part_is_searched(store, data) -> Non
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_one_trial_is_stopped_and_the_search_goes_on(parallel: int, store, data) -> None:
+def test_one_trial_is_stopped_and_the_search_continues(parallel: int, store, data) -> None:
     def stop(study: Study) -> str:
         running: list = []
         while not running and study.status.is_live:
@@ -123,7 +123,7 @@ def test_one_trial_is_stopped_and_the_search_goes_on(parallel: int, store, data)
     study, (number,) = search(store, data, stop, parallel=parallel, epochs=20, trials=4)
     assert study.status == "finished"
     assert study.trials.loc[number, "state"] == "pruned"
-    assert study.trials.loc[number, "message"] == "stopped by hand"
+    assert study.trials.loc[number, "message"] == "stopped by the user"
     assert (study.trials["state"] == "complete").sum() == 3
 
 
@@ -161,7 +161,7 @@ def test_a_slip_is_answered_and_changes_nothing(store, data) -> None:
         study.add_trial(lr=1e-3)
 
 
-def test_it_is_told_from_a_line_too_and_a_fit_takes_none_of_it(store, data) -> None:
+def test_it_takes_commands_from_a_line_too_and_a_fit_takes_none_of_them(store, data) -> None:
     def lines(study: Study) -> list[str]:
         return [run_verb(f"add-trial {study.ref} lr=0.0456 hidden=9"), run_verb(f"narrow {study.ref} lr=1e-3..1e-2")]
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore")]
 TRIALS = 15
 
 
-def test_every_trial_is_the_one_that_optuna_and_lightning_carry_out() -> None:
+def test_every_trial_is_the_one_that_optuna_and_lightning_run() -> None:
     stock = benchmark._study("")
     stock.optimize(benchmark._stock, n_trials=TRIALS)
     study = tune(

@@ -1,4 +1,4 @@
-"""A search that learns from an earlier one draws what Optuna draws that was told of it; its trials are its own."""
+"""A search that learns from an earlier one draws what Optuna draws that knows it; its trials are its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def earlier():
     return tune(LitDigits, digits(160), space=SPACE, trials=8, sampler="random", **USUAL)
 
 
-def test_its_first_trial_is_what_optuna_asks_for_with_the_same_knowledge(earlier) -> None:
+def test_its_first_trial_is_what_optuna_draws_with_the_same_knowledge(earlier) -> None:
     given = {"space": SPACE, "sampler": "tpe:startup=4", **USUAL}
     study = tune(LitDigits, digits(160), trials=3, warm_start=earlier.ref, **given)
     stock = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1, constant_liar=True, n_startup_trials=4))
@@ -48,7 +48,7 @@ def test_what_it_knows_is_not_what_it_has_tried(earlier) -> None:
     assert len(kept) == 3, "the earlier study keeps its weights"
 
 
-def test_going_on_it_draws_as_if_it_had_not_been_broken_off(earlier) -> None:
+def test_resumed_it_draws_as_if_it_had_not_been_interrupted(earlier) -> None:
     whole = tune(LitDigits, digits(160), space=SPACE, trials=5, warm_start=earlier.ref, **USUAL)
     begun = tune(LitDigits, digits(160), space=SPACE, trials=2, warm_start=earlier.ref, **USUAL)
     again = tune(LitDigits, digits(160), resume=begun.ref, trials=5, quiet=True)

@@ -1,4 +1,4 @@
-"""What a process that died leaves behind, and how that is told in one line."""
+"""What a process that died leaves behind, and a line that says why it died."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_train.store.private_files import open_to_append, open_to_read
 from jupyter_train.store.redaction import mask
 
 _NAME = "crash.txt"
-_REFUSED = "cannot go on: "
+_REFUSED = "cannot resume: "
 _MAX_LETTERS = 300
 _TIMEOUT_S = 3.0
 _POLL_INTERVAL_S = 0.05
@@ -27,7 +27,7 @@ def open_crash_file(folder: Path) -> IO[bytes]:
     return open_to_append(folder / _NAME, buffering=0)
 
 
-def words(code: int, folder: Path, is_for_memory: bool = False) -> str:
+def exit_message(code: int, folder: Path, is_for_memory: bool = False) -> str:
     """Why a process ended with this exit status, negative for a signal, and said nothing itself.
 
     Args:
@@ -66,7 +66,7 @@ def refusal(code: int, folder: Path) -> str:
     for line in reversed(_lines(folder)):
         if line.startswith(_REFUSED):
             return str(json.loads(line.removeprefix(_REFUSED)))
-    return words(code, folder)
+    return exit_message(code, folder)
 
 
 def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
@@ -75,7 +75,7 @@ def keep_rank(folder: Path, rank: str, text: str, line: str) -> None:
         file.write(f"{mask(text)}\nrank {rank}: {mask(line)}\n".encode("utf-8", "backslashreplace"))
 
 
-def rank_words(folder: Path) -> str:
+def rank_message(folder: Path) -> str:
     """Why another process failed, once it has said so; empty when none does in a few seconds."""
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:

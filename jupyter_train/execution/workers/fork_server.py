@@ -40,7 +40,7 @@ class Process(Protocol):
 
 
 class Forked:
-    """A child of the stem."""
+    """A child of the fork server."""
 
     def __init__(self, end: Callable[[Forked], None]) -> None:
         self.pid: int | None = None
@@ -59,7 +59,7 @@ class Forked:
         self._end(self)
 
     def has_ended(self, code: int) -> None:
-        """What the stem says of it."""
+        """What the fork server reports of it."""
         self._code = code
         self._ended.set()
 
@@ -74,14 +74,14 @@ class ForkServer:
     """
 
     def __init__(self, likely: list[str]) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
+        own_end, child_end = socket.socketpair()
+        with child_end:
             self._process = subprocess.Popen(
-                [*_COMMAND, str(theirs.fileno()), *likely],
+                [*_COMMAND, str(child_end.fileno()), *likely],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[child_end.fileno()],
                 start_new_session=True,
                 env=worker_environment() | {"OPENBLAS_NUM_THREADS": "1"},
             )
@@ -89,11 +89,11 @@ class ForkServer:
         self.is_warm = threading.Event()
         self.is_refused = False
         self._is_usable = True
-        self._socket = ours
+        self._socket = own_end
         self._lock = threading.Lock()
         self._number = 0
         self._children: dict[int, Forked] = {}
-        threading.Thread(target=self._hear, name="jupyter_train stem", daemon=True).start()
+        threading.Thread(target=self._hear, name="jupyter_train fork server", daemon=True).start()
 
     @property
     def is_alive(self) -> bool:
@@ -103,7 +103,7 @@ class ForkServer:
     def fork(
         self, module: str, arguments: list[str], environment: dict[str, str], files: tuple[int, int, int]
     ) -> Forked:
-        """Asks for a child that calls `main(*arguments)` of a module; it comes once everything is imported.
+        """Requests a child that calls `main(*arguments)` of a module; it comes once everything is imported.
 
         Args:
             module: Its name.
@@ -112,7 +112,7 @@ class ForkServer:
             files: Its standard input, output and error; copies are sent.
 
         Raises:
-            OSError: The stem is gone.
+            OSError: The fork server is gone.
         """
         with self._lock:
             self._number += 1
@@ -130,7 +130,7 @@ class ForkServer:
 
     def _kill(self, child: Forked) -> None:
         with self._lock, contextlib.suppress(OSError):
-            number = next((number for number, one in self._children.items() if one is child), None)
+            number = next((number for number, forked in self._children.items() if forked is child), None)
             if number is not None:
                 self._send({"kill": number})
                 if child.pid is None:  # it will not live for long, once it does
@@ -164,41 +164,41 @@ class ForkServer:
 
 
 class _CurrentServer:
-    """This process's stem, if it has one."""
+    """This process's fork server, if it has one."""
 
     def __init__(self) -> None:
-        self._stem: ForkServer | None = None
+        self._server: ForkServer | None = None
         self._lock = threading.Lock()
 
     def get(self, *modules: str) -> ForkServer | None:
-        """The stem, started where there is none that fits; None where processes are not forked.
+        """The fork server, started where there is none that fits; None where processes are not forked.
 
         Args:
             modules: What it imports besides, if it has to be started.
         """
         with self._lock:
-            if not _CAN_FORK or (self._stem is not None and self._stem.is_refused):
+            if not _CAN_FORK or (self._server is not None and self._server.is_refused):
                 return None
-            if self._stem is not None and not (self._stem.is_alive and self._stem.made_for == surroundings()):
-                self._stem.close()
-                self._stem = None
-            if self._stem is None:
-                self._stem = ForkServer([*modules, *(name for name in LIKELY if name in sys.modules)])
-                atexit.register(self._stem.close)
-            return self._stem
+            if self._server is not None and not (self._server.is_alive and self._server.made_for == surroundings()):
+                self._server.close()
+                self._server = None
+            if self._server is None:
+                self._server = ForkServer([*modules, *(name for name in LIKELY if name in sys.modules)])
+                atexit.register(self._server.close)
+            return self._server
 
     @property
     def is_warm(self) -> bool:
         """Whether one can be forked at once."""
-        stem = self._stem
-        return stem is not None and stem.is_alive and stem.is_warm.is_set() and stem.made_for == surroundings()
+        server = self._server
+        return server is not None and server.is_alive and server.is_warm.is_set() and server.made_for == surroundings()
 
     def let_go(self) -> None:
-        """Nobody needs it for now: it stays for a while, where memory is not short."""
+        """Ends it where memory is short; else it stays for the next caller."""
         with self._lock:
-            if self._stem is not None and not has_room():
-                self._stem.close()
-                self._stem = None
+            if self._server is not None and not has_room():
+                self._server.close()
+                self._server = None
 
 
 #: This process's.
@@ -221,8 +221,8 @@ def start(module: str, arguments: list[str], extra: dict[str, str], error: int) 
         OSError: It could not be started.
     """
     environment = worker_environment() | extra
-    stem = FORK_SERVER.get(module)
-    if stem is None:
+    server = FORK_SERVER.get(module)
+    if server is None:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
@@ -232,15 +232,15 @@ def start(module: str, arguments: list[str], extra: dict[str, str], error: int) 
             start_new_session=True,
         )
         return process, process.stdin, process.stdout
-    theirs_in, ours_out = os.pipe()
-    ours_in, theirs_out = os.pipe()
+    child_in, own_out = os.pipe()
+    own_in, child_out = os.pipe()
     try:
-        forked = stem.fork(module, arguments, environment, (theirs_in, theirs_out, error))
+        forked = server.fork(module, arguments, environment, (child_in, child_out, error))
     except OSError:
-        os.close(ours_in)
-        os.close(ours_out)
+        os.close(own_in)
+        os.close(own_out)
         raise
     finally:
-        os.close(theirs_in)
-        os.close(theirs_out)
-    return forked, os.fdopen(ours_out, "wb"), os.fdopen(ours_in, "rb")
+        os.close(child_in)
+        os.close(child_out)
+    return forked, os.fdopen(own_out, "wb"), os.fdopen(own_in, "rb")

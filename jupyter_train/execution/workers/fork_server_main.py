@@ -53,10 +53,10 @@ class _Socket:
         return (json.loads(line), list(numbers)) if len(line) == length else None
 
     def _rest(self, length: int) -> bytes:
-        found = b""
-        while len(found) < length and (part := self.socket.recv(length - len(found))):
-            found += part
-        return found
+        received = b""
+        while len(received) < length and (part := self.socket.recv(length - len(received))):
+            received += part
+        return received
 
 
 class _Children:
@@ -67,18 +67,18 @@ class _Children:
         self._numbers: dict[int, int] = {}
 
     def add(self, pid: int, number: int) -> None:
-        """A child, under the number it was asked for by."""
+        """Adds a child, under the number of its request."""
         self._numbers[pid] = number
         self._line.say(began=number, pid=pid)
 
     def kill(self, number: int) -> None:
         """Ends one, if it still lives."""
-        for pid, one in self._numbers.items():
-            if one == number:
+        for pid, known in self._numbers.items():
+            if known == number:
                 os.kill(pid, signal.SIGKILL)  # not reaped, so that its number is still its own
 
     def reap(self) -> None:
-        """Tells who has ended."""
+        """Reports the children that have ended."""
         while self._numbers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -172,7 +172,7 @@ def main(descriptor: str, *likely: str) -> int:
         return 0
     try:
         return int(importlib.import_module(job["module"]).main(*job["arguments"]))
-    except Exception:  # noqa: BLE001  said where the end of a process is told, as Python does
+    except Exception:  # noqa: BLE001  printed on standard error, as Python does at its end
         traceback.print_exc()
         return 1
 

@@ -29,7 +29,7 @@ _OF_RELEASE_0_1 = {"jupyter_train.execution.detached_fits": "fits", "jupyter_tra
 
 
 def write(folder: RunFolder, content: Pickled, entry_point: str = "") -> str:
-    """Writes a payload into the run folder; gives the SHA-256 of its file, which names its arrays by theirs.
+    """Writes a payload into the run folder; gives the SHA-256 of its file, which names its arrays by their hashes.
 
     Args:
         folder: The run's.

@@ -17,7 +17,7 @@ _MAX_DEPTH = 8
 #: Arrays below this many bytes stay in the stream.
 _MIN_APART = 1 << 20
 _NAMED_BYTES = 100_000_000
-_ASKED_BYTES = 1_000_000_000
+_CONFIRMED_BYTES = 1_000_000_000
 _NAMES_SHOWN = 5
 _MAX_LOOKED_AT = 20_000
 _NEVER_LOOKED_INTO = (type, ModuleType, FunctionType, str, int, float, complex, type(None))
@@ -68,12 +68,12 @@ def pickled(content: dict[str, Any], is_large_welcome: bool = False) -> Pickled:
             "without `--detach`"
         ) from err
     sizes = _sizes(pickler.captured, content)
-    if sum(sizes.values()) > _ASKED_BYTES and not is_large_welcome:
+    if sum(sizes.values()) > _CONFIRMED_BYTES and not is_large_welcome:
         raise UsageError(
-            f"the code names {_words(sizes)}, which would be copied to the run's folder; pass it to the model or as "
+            f"the code names {_sizes_of(sizes)}, which would be copied to the run's folder; pass it to the model or as "
             "data, make it smaller, or say `--yes`"
         )
-    remarks = [f"copied because the code names it: {_words(sizes)}"] if sizes else []
+    remarks = [f"copied because the code names it: {_sizes_of(sizes)}"] if sizes else []
     return Pickled(stream.getvalue(), arrays, remarks)
 
 
@@ -145,11 +145,11 @@ def _sizes(captured: dict[str, Any], content: dict[str, Any]) -> dict[str, int]:
     return {name: size for name, size in sorted(sizes.items()) if size >= _NAMED_BYTES}
 
 
-def _arrays(found: Any) -> list[Any]:
+def _arrays(obj: Any) -> list[Any]:
     """The arrays, tensors and frames in an object, each once; of a very large object those found first."""
     arrays: list[Any] = []
     seen: set[int] = set()
-    waiting = [found]
+    waiting = [obj]
     while waiting and len(seen) < _MAX_LOOKED_AT:
         part = waiting.pop()
         if id(part) in seen or isinstance(part, _NEVER_LOOKED_INTO):
@@ -162,38 +162,38 @@ def _arrays(found: Any) -> list[Any]:
     return arrays
 
 
-def _nbytes(found: Any) -> int:
+def _nbytes(obj: Any) -> int:
     """Bytes of an array, a tensor, a frame or a series; 0 for anything else."""
-    if isinstance(found, bytes | bytearray):
-        return len(found)
-    if hasattr(found, "memory_usage"):
-        used = found.memory_usage()
+    if isinstance(obj, bytes | bytearray):
+        return len(obj)
+    if hasattr(obj, "memory_usage"):
+        used = obj.memory_usage()
         return int(used if isinstance(used, int) else used.sum())
-    size = getattr(found, "nbytes", 0)
+    size = getattr(obj, "nbytes", 0)
     return size if isinstance(size, int) else 0
 
 
-def _words(sizes: dict[str, int]) -> str:
+def _sizes_of(sizes: dict[str, int]) -> str:
     largest = sorted(sizes.items(), key=lambda item: -item[1])
     named = [f"`{name}` ({size / 1e6:,.0f} MB)" for name, size in largest[:_NAMES_SHOWN]]
     return ", ".join([*named, *([f"{len(largest) - len(named)} more"] if len(largest) > len(named) else [])])
 
 
-def _culprit(found: Any, name: str, err: Exception, depth: int) -> tuple[str, Exception]:
+def _culprit(obj: Any, name: str, err: Exception, depth: int) -> tuple[str, Exception]:
     """The innermost attribute, item or element that cannot be pickled."""
-    for label, part in _parts(found) if depth else []:
+    for label, part in _parts(obj) if depth else []:
         problem = _problem(part)
         if problem is not None:
             return _culprit(part, f"{name}{label}".lstrip("."), problem, depth - 1)
-    return name or type(found).__name__, err
+    return name or type(obj).__name__, err
 
 
-def _parts(found: Any) -> list[tuple[str, Any]]:
-    if isinstance(found, dict):
-        return [(_label(key), part) for key, part in found.items()]
-    if isinstance(found, list | tuple):
-        return [(f"[{index}]", part) for index, part in enumerate(found)]
-    return [(f".{key}", part) for key, part in vars(found).items()] if hasattr(found, "__dict__") else []
+def _parts(obj: Any) -> list[tuple[str, Any]]:
+    if isinstance(obj, dict):
+        return [(_label(key), part) for key, part in obj.items()]
+    if isinstance(obj, list | tuple):
+        return [(f"[{index}]", part) for index, part in enumerate(obj)]
+    return [(f".{key}", part) for key, part in vars(obj).items()] if hasattr(obj, "__dict__") else []
 
 
 def _label(key: Any) -> str:

@@ -39,7 +39,7 @@ _MIN_FREE_BYTES = 2 * 1024**3
 
 
 def start(run: str, sha256: str, folder: Path, extra: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Starts the process that carries a run out.
+    """Starts the process that trains a run.
 
     Args:
         run: Its key.
@@ -133,12 +133,12 @@ class WarmWorker:
 
 def surroundings() -> tuple[object, ...]:
     """What a process that has imported torch cannot change any more."""
-    found = sorted(
+    read_at_import = sorted(
         (name, value)
         for name, value in variables().items()
         if name.startswith(_READ_AT_IMPORT) and name not in _OF_NO_MATTER
     )
-    return (tuple(found), tuple(_version(name) for name in _PACKAGES))
+    return (tuple(read_at_import), tuple(_version(name) for name in _PACKAGES))
 
 
 def _version(name: str) -> str:

@@ -22,7 +22,7 @@ from jupyter_train.store.commands import APPLIED, Answer
 from jupyter_train.training.interrupt import WATCHED, InterruptWatch
 
 _POLL_INTERVAL_S = 0.25
-#: Nothing can be decided where the store does not answer; it is asked again.
+#: Nothing can be decided where the store does not answer; it is tried again.
 _FAULTS = (JupyterTrainError, sa.exc.SQLAlchemyError, OSError)
 _log = logging.getLogger(__name__)
 #: So long the fit itself has to end well, once it is there; a process that waits for others cannot.
@@ -46,8 +46,8 @@ class StartWatch:
         self._writer: RunWriter | None = None
         self._is_writer_expected = False
         self._is_over = False
-        self._asked = ""
-        self._asked_at = 0.0
+        self._requested_end = ""
+        self._requested_at = 0.0
         self._code = 0
         self._lock = threading.Lock()
         self._reading, writing = os.pipe()
@@ -67,7 +67,7 @@ class StartWatch:
         interrupt.on_begun = self.close
 
     def close(self) -> None:
-        """The run has begun, or has ended: who trains it hears what is asked of it. In the main thread."""
+        """The run has begun, or has ended: from now on commands reach the fit. In the main thread."""
         with self._lock:
             self._is_over = True
         signal.set_wakeup_fd(-1)  # processes forked from now on must not write to it
@@ -91,12 +91,12 @@ class StartWatch:
 
     def _hear(self, numbers: bytes) -> None:
         for number in set(numbers) & set(WATCHED):
-            if self._writer is not None or self._is_ours():  # else an `InterruptWatch` has heard it too
-                self._ask("ended by SIGTERM" if number == signal.SIGTERM else "interrupted", 128 + number)
+            if self._writer is not None or self._is_own_handler():  # else an `InterruptWatch` has heard it too
+                self._request_end("ended by SIGTERM" if number == signal.SIGTERM else "interrupted", 128 + number)
 
-    def _ask(self, what: str, code: int) -> None:
-        if not self._asked:
-            self._asked, self._asked_at, self._code = what, time.monotonic(), code
+    def _request_end(self, what: str, code: int) -> None:
+        if not self._requested_end:
+            self._requested_end, self._requested_at, self._code = what, time.monotonic(), code
 
     def _look(self) -> None:
         now = self._store.get(self._run)
@@ -106,37 +106,37 @@ class StartWatch:
             self._look_at_waiting()
         elif now.status.is_live and not self._is_writer_expected:
             self._pass_on()
-        elif now.status is RunStatus.STOPPED or self._asked:  # while it waited; or it has failed already
+        elif now.status is RunStatus.STOPPED or self._requested_end:  # while it waited; or it has failed already
             self._end(self._code)
 
     def _look_at_waiting(self) -> None:
-        if not self._asked:
+        if not self._requested_end:
             return
-        is_new, words = self._seen.status is RunStatus.QUEUED, f"{self._asked} before it began"
-        if not is_new or commands.end_queued(self._store, self._run, words):
+        is_new, message = self._seen.status is RunStatus.QUEUED, f"{self._requested_end} before it began"
+        if not is_new or commands.end_queued(self._store, self._run, message):
             self._end(self._code)
 
     def _pass_on(self) -> None:
-        """Somebody else has the run now: they are told what was asked just before."""
-        if self._asked and not self._is_ours():
+        """Another `InterruptWatch` has the run now: it gets the signal that came just before."""
+        if self._requested_end and not self._is_own_handler():
             os.kill(os.getpid(), self._code - 128)
-        self._is_over = not self._is_ours()
+        self._is_over = not self._is_own_handler()
 
-    def _is_ours(self) -> bool:
+    def _is_own_handler(self) -> bool:
         return getattr(signal.getsignal(signal.SIGTERM), "__self__", None) is self
 
     def _look_at_start(self, writer: RunWriter) -> None:
-        waiting = [one for one in commands.waiting(self._store, self._run) if one.verb == "stop"]
+        waiting = [command for command in commands.waiting(self._store, self._run) if command.verb == "stop"]
         if waiting:
-            self._ask("stopped", 0)
-        if self._asked and time.monotonic() - self._asked_at > _GRACE_S:
+            self._request_end("stopped", 0)
+        if self._requested_end and time.monotonic() - self._requested_at > _GRACE_S:
             self._end(self._code, partial(self._record_end, writer, waiting))
 
     def _record_end(self, writer: RunWriter, waiting: list[Command]) -> None:
-        words = f"{self._asked} before its first batch"
-        for one in waiting:
-            commands.answer(self._store, self._run, one, Answer(APPLIED, words, 0))
-        writer.close(RunStatus.STOPPED, words)
+        message = f"{self._requested_end} before its first batch"
+        for command in waiting:
+            commands.answer(self._store, self._run, command, Answer(APPLIED, message, 0))
+        writer.close(RunStatus.STOPPED, message)
 
     def _end(self, code: int, record: Callable[[], None] = lambda: None) -> None:
         """Ends this process, unless its run has just begun; those that share the work leave with it."""

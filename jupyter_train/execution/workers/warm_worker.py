@@ -16,7 +16,7 @@ from jupyter_train.execution.workers.crash_report import open_crash_file
 _TIMEOUT_S = 600.0
 
 
-#: Ours, with torch and Lightning behind them.
+#: Modules of `jupyter_train.training`, which import torch and Lightning.
 _NEEDED = (
     "checkpoints.initial_weights",
     "data.fingerprint",

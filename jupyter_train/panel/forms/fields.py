@@ -1,4 +1,4 @@
-"""What a form asks for: options, and what a model is made with; each with its hint and its check."""
+"""The fields of a form: options, and what a model is made with; each with its hint and its check."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Field:
 
 
 def fields_of_options(
-    options: Iterable[Option], order: Callable[[Option], int | None], given: Mapping[str, str]
+    options: Iterable[Option], order: Callable[[Option], int | None], texts: Mapping[str, str]
 ) -> tuple[list[Field], list[Field]]:
     """Fields of the common options, and of all others, filled with the typed texts.
 
     Args:
         options: Options of the form.
         order: Position of a common option; None for any other.
-        given: Texts by name.
+        texts: Texts by name.
     """
     shown = [option for option in options if option.in_form and option.use is not ArgumentUse.REFUSED]
     common = sorted((option for option in shown if order(option) is not None), key=lambda option: order(option) or 0)
-    others = [option for option in shown if order(option) is None]
-    fields = [[_field_of(option, given.get(option.name, "")) for option in part] for part in (common, others)]
+    less_common = [option for option in shown if order(option) is None]
+    fields = [[_field_of(option, texts.get(option.name, "")) for option in part] for part in (common, less_common)]
     return fields[0], fields[1]
 
 
@@ -91,15 +91,18 @@ def arguments_of(model: Any) -> list[ModelArgument]:
     except Exception:  # noqa: BLE001  annotations of the user's that cannot be evaluated are no reason to refuse
         hints = {}
     return [
-        ModelArgument(name, hints.get(name), "" if one.default is one.empty else repr(one.default))
-        for name, one in inspect.signature(model).parameters.items()
-        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ModelArgument(name, hints.get(name), "" if parameter.default is parameter.empty else repr(parameter.default))
+        for name, parameter in inspect.signature(model).parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
 
 
-def fields_of_model(model: Any, given: Mapping[str, str]) -> list[Field]:
+def fields_of_model(model: Any, texts: Mapping[str, str]) -> list[Field]:
     """A field for each argument of a model class, which takes a value."""
-    return [_field_of_argument(one.name, one.kind, one.default, given.get(one.name, "")) for one in arguments_of(model)]
+    return [
+        _field_of_argument(argument.name, argument.kind, argument.default, texts.get(argument.name, ""))
+        for argument in arguments_of(model)
+    ]
 
 
 def expression(text: str) -> None:
@@ -115,7 +118,7 @@ def quoted(text: str) -> str:
     return text if is_safe else '"' + text.replace('"', "'") + '"'
 
 
-def flag_words(option: Option, text: str) -> str:
+def flag_text(option: Option, text: str) -> str:
     """An option as it is typed."""
     if not text:
         return option.flag
@@ -130,15 +133,15 @@ def _field_of_argument(name: str, kind: Any, default: str, value: str) -> Field:
         choices = ("", "True", "False")
 
     def check(text: str) -> None:
-        found = literal(text)
-        if kind in (int, float) and isinstance(found, int | float | str) and not _fits(found, kind):
+        typed = literal(text)
+        if kind in (int, float) and isinstance(typed, int | float | str) and not _fits(typed, kind):
             raise ValueError(f"expected {'a whole number' if kind is int else 'a number'}")
         ast.parse(text, mode="eval")
 
     return Field(name, value, default or "needed", getattr(kind, "__name__", ""), choices, check=check)
 
 
-def _fits(found: Any, kind: type) -> bool:
-    if isinstance(found, str):  # a name or an expression: known only once it is evaluated
-        return not re.fullmatch(r"['\"].*['\"]", found)
-    return isinstance(found, int if kind is int else int | float) and not isinstance(found, bool)
+def _fits(typed: Any, kind: type) -> bool:
+    if isinstance(typed, str):  # a name or an expression: known only once it is evaluated
+        return not re.fullmatch(r"['\"].*['\"]", typed)
+    return isinstance(typed, int if kind is int else int | float) and not isinstance(typed, bool)

@@ -109,7 +109,7 @@ class Form:
             self._say(f"{run.ref} runs in its own process")
         except JupyterTrainError as err:
             self._say(str(err), is_bad=True)
-        except Exception as err:  # noqa: BLE001  the user's own code failed; a callback's traceback would be seen by nobody
+        except Exception as err:  # noqa: BLE001  the user's own code failed; a callback's traceback would be shown nowhere
             self._say(f"{type(err).__name__}: {err}", is_bad=True)
         finally:
             self._button.disabled = False
@@ -153,11 +153,11 @@ class _Row:
 
     def check(self) -> str:
         """What is wrong, also said beside the field; empty when nothing is."""
-        found = ""
+        problem = ""
         if self.text or self.field.name == "model":
             try:
                 self.field.check(self.text)
             except (JupyterTrainError, ValueError, SyntaxError) as err:
-                found = err.msg if isinstance(err, SyntaxError) else str(err)
-        self._problem.value = f'<span class="jt-FormBad">{html.escape(found)}</span>' if found else ""
-        return found
+                problem = err.msg if isinstance(err, SyntaxError) else str(err)
+        self._problem.value = f'<span class="jt-FormBad">{html.escape(problem)}</span>' if problem else ""
+        return problem

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_train.config import options_by_name
 from jupyter_train.config.options import python_name
-from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, flag_words
+from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, flag_text
 from jupyter_train.panel.forms.form import Form, Sections
 
 
@@ -32,14 +32,14 @@ class TrainForm(Form):
         model: str,
         model_class: Any,
         data: str,
-        given: dict[str, str],
+        options: dict[str, str],
         arguments: dict[str, str],
         start: Callable[[str], Any],
     ) -> None:
         self._is_class = inspect.isclass(model_class)
-        usual, others = fields_of_options(options_by_name().values(), lambda option: option.form_order, given)
+        usual, less_common = fields_of_options(options_by_name().values(), lambda option: option.form_order, options)
         parts = [Field("model", model, "LitDigits()", check=expression), Field("data", data)]
-        super().__init__(Sections(parts, fields_of_model(model_class, arguments), usual, others), start)
+        super().__init__(Sections(parts, fields_of_model(model_class, arguments), usual, less_common), start)
 
     def _words(self) -> list[str]:
         model, data = (row.text for row in self._parts)
@@ -47,6 +47,6 @@ class TrainForm(Form):
         if self._is_class:
             model += f"({named})"
         options = [
-            flag_words(options_by_name()[python_name(flag)], text) for flag, text in self._filled_options().items()
+            flag_text(options_by_name()[python_name(flag)], text) for flag, text in self._filled_options().items()
         ]
         return [model, data, *options]

@@ -16,7 +16,7 @@ from jupyter_train.panel.forms.fields import (
     arguments_of,
     expression,
     fields_of_options,
-    flag_words,
+    flag_text,
     quoted,
 )
 from jupyter_train.panel.forms.form import Form, Sections
@@ -47,18 +47,18 @@ class TuneForm(Form):
         model_class: Any,
         data: str,
         space: Mapping[str, str],
-        given: dict[str, str],
+        texts: dict[str, str],
         start: Callable[[str], Any],
     ) -> None:
         arguments = arguments_of(model_class)
-        names = {one.name for one in arguments}
+        names = {argument.name for argument in arguments}
         rest = " ".join(f"{name}={quoted(text)}" for name, text in space.items() if name not in names)
         parts = [Field("model", model, "LitDigits", check=expression), Field("data", data)]
-        fields = [_field_of_space(one, space.get(one.name, "")) for one in arguments]
+        fields = [_field_of_space(argument, space.get(argument.name, "")) for argument in arguments]
         fields.append(Field(ALSO, rest, *_also(bool(arguments))))
         options = [option for option in tune_options_by_name().values() if not option.trial_refusal]
-        usual, others = fields_of_options(options, lambda option: option.search_form_order, given)
-        super().__init__(Sections(parts, fields, usual, others), start)
+        usual, less_common = fields_of_options(options, lambda option: option.search_form_order, texts)
+        super().__init__(Sections(parts, fields, usual, less_common), start)
 
     def _words(self) -> list[str]:
         space = [
@@ -68,26 +68,26 @@ class TuneForm(Form):
         return [*(row.text for row in self._parts), *space, *also, *self._flags()]
 
     def _flags(self) -> list[str]:
-        known, found = tune_options_by_name(), []
+        known, flags = tune_options_by_name(), []
         for flag, text in self._filled_options().items():
             option = known[python_name(flag)]
             texts = text.split() if option.splits_in_form else [text]
-            found += [flag_words(option, one) for one in texts or [""]]
-        return found
+            flags += [flag_text(option, value) for value in texts or [""]]
+        return flags
 
 
-def _field_of_space(one: ModelArgument, value: str) -> Field:
+def _field_of_space(argument: ModelArgument, value: str) -> Field:
     examples = {float: "1e-4..1e-1:log", int: "16|32|64", bool: "true|false", str: "a|b"}
-    if one.kind not in examples:
+    if argument.kind not in examples:
         example = "a value, a range or choices"
     else:
-        example = f"{one.default or 'needed'}, or {examples[one.kind]}"
+        example = f"{argument.default or 'needed'}, or {examples[argument.kind]}"
 
     def check(text: str) -> None:
-        parse(one.name, text)
+        parse(argument.name, text)
 
     return Field(
-        one.name, value, example, "a value, a range such as 1e-4..1e-1:log, or choices such as a|b", check=check
+        argument.name, value, example, "a value, a range such as 1e-4..1e-1:log, or choices such as a|b", check=check
     )
 
 
@@ -96,14 +96,14 @@ def _also(has_arguments: bool) -> tuple[Any, ...]:
 
     def check(text: str) -> None:
         for word in text.split():
-            found = _SPACE.fullmatch(word)
-            if found is None:
+            match = _SPACE.fullmatch(word)
+            if match is None:
                 raise ValueError(f"expected `name=RANGE`, separated by spaces, not `{word}`")
-            parse(found["name"], found["text"])
+            parse(match["name"], match["text"])
             known = options_by_name()
-            if has_arguments and found["name"].removeprefix(_TRAINER) not in known:
+            if has_arguments and match["name"].removeprefix(_TRAINER) not in known:
                 raise ValueError(
-                    f"no option of %train is called `{found['name']}`." + did_you_mean(found["name"], known)
+                    f"no option of %train is called `{match['name']}`." + did_you_mean(match["name"], known)
                 )
 
     hint = "batch_size=32|64" if has_arguments else "lr=1e-4..1e-1:log"

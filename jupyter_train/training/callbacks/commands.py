@@ -1,4 +1,4 @@
-"""Carries out commands to a running fit, between two batches."""
+"""Applies commands to a running fit, between two batches."""
 
 from __future__ import annotations
 
@@ -147,14 +147,14 @@ class FitCommands:
         """Blocks until resumed, stopped or interrupted; other commands are applied meanwhile."""
         began = time.monotonic()
         try:
-            while self._is_paused and not self._interrupt.is_asked:
+            while self._is_paused and not self._interrupt.is_requested:
                 time.sleep(_PAUSED_POLL_INTERVAL_S)
                 self._queue.agree()
                 self._apply_all(trainer, verbs, accept)
         finally:
             self._set_paused(False)
             self.paused_s += time.monotonic() - began
-        if self._interrupt.is_asked:
+        if self._interrupt.is_requested:
             self._stop_now(trainer)
 
     def _stop_now(self, trainer: pl.Trainer) -> NoReturn:
@@ -193,11 +193,11 @@ class FitCommands:
         self.end(trainer, f"stopped at step {trainer.global_step:,}; {kept} are kept")
         return "stopped"
 
-    def _halt(self, trainer: pl.Trainer, words: str) -> str:
+    def _halt(self, trainer: pl.Trainer, reason: str) -> str:
         at = f"step {trainer.global_step:,}"
         has_best = self._checkpoint.has_best
         kept = "the best weights from before are kept" if has_best else "there were no best weights before"
-        self.end(trainer, f"{words}; ended by `--on-nan stop` at {at}, {kept}")
+        self.end(trainer, f"{reason}; ended by `--on-nan stop` at {at}, {kept}")
         return "stopped"
 
     def _set_lr(self, trainer: pl.Trainer, **arguments: Any) -> str:

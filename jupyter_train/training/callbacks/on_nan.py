@@ -24,4 +24,4 @@ def watch_non_finite(writer: RunWriter, queue: CommandQueue, on_nan: str, monito
     """
     writer.non_finite.matters = lambda name: "loss" in name.lower() or name == monitored()
     if on_nan == "stop":
-        writer.non_finite.on_matters = lambda text: queue.put(Command(HALT, {"words": text}, _SOURCE))
+        writer.non_finite.on_matters = lambda text: queue.put(Command(HALT, {"reason": text}, _SOURCE))

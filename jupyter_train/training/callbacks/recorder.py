@@ -194,7 +194,7 @@ class Recorder(pl.Callback):
 
     def _check_interrupt(self, trainer: pl.Trainer) -> None:
         self._interrupt.has_begun()
-        if self._interrupt.is_asked:
+        if self._interrupt.is_requested:
             self._write_progress(trainer)
             self._checkpoint.save_last(trainer)
             raise StopTraining

@@ -275,5 +275,5 @@ class RunCheckpoint(Checkpoint):
         self._best.load(self._folder, self._monitored.is_comparable)
 
     def prepare_resume(self) -> None:
-        """Reads the existing checkpoints of a resumed run: the next `last` replaces theirs."""
+        """Reads the existing checkpoints of a resumed run: the next `last` replaces the present one."""
         self._written.prepare_resume()

@@ -45,9 +45,9 @@ def write(content: dict[str, Any], target: Path) -> tuple[int, str, dict[str, st
         OSError: The disk refuses.
     """
     plain, apart = split_plain(content)
-    ours = dict(plain.get(RUN_STATE_KEY, {}))
-    objects, problems = ours.pop(PICKLED_KEY, None) or pickle_extracted(apart)
-    plain[RUN_STATE_KEY] = {**ours, "format": FORMAT, _OBJECTS_KEY: objects}
+    run_state = dict(plain.get(RUN_STATE_KEY, {}))
+    objects, problems = run_state.pop(PICKLED_KEY, None) or pickle_extracted(apart)
+    plain[RUN_STATE_KEY] = {**run_state, "format": FORMAT, _OBJECTS_KEY: objects}
     size, sha256 = save_atomically(plain, target, prove=True)
     return size, sha256, problems
 

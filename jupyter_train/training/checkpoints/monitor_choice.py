@@ -85,7 +85,7 @@ def no_direction_text(names: Iterable[str]) -> str:
     known = without_forks(names)
     which = "whose name does" if len(known) == 1 else "whose names do"
     return (
-        f"the validation logs {listed(quoted(known), _MAX_NAMES)}, {which} not tell which way is better: "
+        f"the validation logs {listed(quoted(known), _MAX_NAMES)}, {which} not say which way is better: "
         "no epoch is the best by that; "
         f"`--monitor {known[0]} --mode max` or `--mode min` says it"
     )

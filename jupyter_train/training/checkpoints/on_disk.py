@@ -25,7 +25,7 @@ class WrittenCheckpoints:
         self._newest: int | None = None
 
     def prepare_resume(self) -> None:
-        """Reads the existing checkpoints of a resumed run: the next `last` replaces theirs."""
+        """Reads the existing checkpoints of a resumed run: the next `last` replaces the present one."""
         with MetricReader(self._folder.metrics) as reader:
             known = reader.checkpoints()
         self._last = [checkpoint.path for checkpoint in known if checkpoint.kind == CheckpointKind.LAST]

@@ -28,7 +28,7 @@ class DataSource:
 
     Attributes:
         loaders: Keyword arguments for `Trainer.fit`.
-        words: One line for the panel: number of rows, and their split.
+        description: One line for the panel: number of rows, and their split.
         content: What the fingerprint is taken of.
         test: Loader over the held-out test rows, if any.
         encoder: How rows were encoded, if they were.
@@ -39,7 +39,7 @@ class DataSource:
     """
 
     loaders: dict[str, Any]
-    words: str = ""
+    description: str = ""
     content: Any = None
     test: Any = None
     encoder: Encoder | None = None

@@ -80,7 +80,7 @@ def _source_of_rows(
         options = dataclasses.replace(options, loss=module.loss, width=module.width)
     table = _split_table(rows, options, split, seed)
     source = DataSource(
-        {}, table.words, rows.content, encoder=table.encoder, classes=table.classes, uses_batch_size=True
+        {}, table.description, rows.content, encoder=table.encoder, classes=table.classes, uses_batch_size=True
     )
     return _batched(source, DataParts(table.train, table.validation, table.test), config)
 
@@ -141,8 +141,8 @@ def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModul
     uses_batch_size = isinstance(train, Dataset | tuple) and not _is_loader_collection(parts.train)
     if not uses_batch_size:
         _refuse_drop_last(config, f"a {type(train).__name__}")
-    words = _describe_counts(train, validation, test)
-    return _batched(DataSource({}, words, data, uses_batch_size=uses_batch_size), parts, config)
+    description = _describe_counts(train, validation, test)
+    return _batched(DataSource({}, description, data, uses_batch_size=uses_batch_size), parts, config)
 
 
 def _is_loader_collection(part: Any) -> bool:

@@ -130,15 +130,15 @@ def _check_same_columns(train: RowInputs, part: RowInputs, name: str) -> None:
     if is_frame(train.features) and is_frame(part.features):
         train_columns, columns = list(map(str, train.features.columns)), list(map(str, part.features.columns))
         if sorted(train_columns) != sorted(columns):
-            differing = sorted(set(train_columns) ^ set(columns))
+            differing = sorted(set(train_columns) ^ set(columns))[:8]
             raise DataError(
-                f"the train and {name} frames have different columns: {', '.join(f'`{one}`' for one in differing[:8])} "
-                "only in one of them"
+                f"the train and {name} frames have different columns: "
+                f"{', '.join(f'`{column}`' for column in differing)} only in one of them"
             )
-    for word, one, array in (("X", train.features, part.features), ("y", train.targets, part.targets)):
-        if one is not None and np.shape(one)[1:] != np.shape(array)[1:]:
+    for word, expected, array in (("X", train.features, part.features), ("y", train.targets, part.targets)):
+        if expected is not None and np.shape(expected)[1:] != np.shape(array)[1:]:
             raise DataError(
-                f"{word} of the {name} rows has shape {np.shape(array)}, and of the train rows {np.shape(one)}"
+                f"{word} of the {name} rows has shape {np.shape(array)}, and of the train rows {np.shape(expected)}"
             )
 
 

@@ -27,7 +27,7 @@ class TableParts:
     train: Dataset[Any]
     validation: Dataset[Any] | None
     test: Dataset[Any] | None
-    words: str
+    description: str
     encoder: Encoder | None = None
     classes: int = 0
 
@@ -61,14 +61,14 @@ def make_parts(rows: CheckedRows, options: TableOptions, split: Split, numbers: 
     train, validation, test = (_make_dataset(inputs, columns, part) if len(part) else None for part in numbers)
     assert train is not None
     is_class = is_classes(targets.values)
-    words = _describe_rows(numbers, is_stratified=is_class and not split.part_sizes)
-    words += " · weighted" if rows.weights is not None else ""
+    description = _describe_rows(numbers, is_stratified=is_class and not split.part_sizes)
+    description += " · weighted" if rows.weights is not None else ""
     if targets.labels is not None and rows.targets.dtype.kind not in "OUS":
-        words += f" · {describe_classes(targets.labels)}"
+        description += f" · {describe_classes(targets.labels)}"
     if encoder is not None and is_frame(rows.features):
-        words += _describe_encoding(encoder, rows.features, features.shape[1])
+        description += _describe_encoding(encoder, rows.features, features.shape[1])
     classes = len(np.unique(targets.values)) if is_class else 0
-    return TableParts(train, validation, test, words, encoder, classes)
+    return TableParts(train, validation, test, description, encoder, classes)
 
 
 def _feature_encoder(rows: CheckedRows, options: TableOptions, split: Split, train: Any) -> Encoder:
@@ -120,13 +120,13 @@ def _refuse_scaled_classes(targets: np.ndarray[Any, Any], are_numbered: bool, lo
     Raises:
         DataError: The targets are classes.
     """
-    words = ""
+    reason = ""
     if loss is not None and target_kind_of(loss) in (TargetKind.CLASSES, TargetKind.PROBABILITIES):
-        words = f", and `{loss_name(loss)}` takes classes; write `standard`"
+        reason = f", and `{loss_name(loss)}` takes classes; write `standard`"
     elif are_numbered or (loss is None and is_classes(targets)):
-        words = ", and the targets are classes; write `standard`, or give numbers as floats"
-    if words:
-        raise DataError(f"`--scale standard+target` is for numbers{words}")
+        reason = ", and the targets are classes; write `standard`, or give numbers as floats"
+    if reason:
+        raise DataError(f"`--scale standard+target` is for numbers{reason}")
 
 
 def _columns(targets: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None) -> list[torch.Tensor]:
@@ -148,9 +148,9 @@ def _describe_rows(numbers: RowNumbers, is_stratified: bool) -> str:
 
 
 def _describe_encoding(encoder: Encoder, frame: Any, width: int) -> str:
-    words = ""
+    description = ""
     if encoder.categories or encoder.labels or any(frame[column].isna().any() for column in encoder.medians):
-        words += f" · {width} columns after encoding"
+        description += f" · {width} columns after encoding"
     if encoder.scales or encoder.target_scale:
-        words += " · columns and target scaled" if encoder.target_scale else " · columns scaled"
-    return words
+        description += " · columns and target scaled" if encoder.target_scale else " · columns scaled"
+    return description

@@ -74,7 +74,7 @@ class BatchClosure:
             loss, extra = result.closure_loss, result.extra
             del result
         elif accumulated != 1 or hooks.exposes_loss or not optimizer.has_plain_zero_grad:
-            loss = loss / accumulated  # a new tensor, wherever user code could tell it from the returned one
+            loss = loss / accumulated  # a new tensor, wherever user code could see the difference
         detached_loss = None if loss is None else loss.detach()
         if detached_loss is None:
             Closure.warning_cache.warn(

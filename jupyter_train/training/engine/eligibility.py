@@ -22,7 +22,7 @@ _MARKER_KEYS = {"_loaded_from_state_dict", "_forward_redirection"}
 
 
 def ineligible_reason(trainer: pl.Trainer) -> str | None:
-    """Why a fit takes Lightning's own loop, in a few words; None where it takes the lean loop.
+    """Why a fit takes Lightning's own loop, as a short text; None where it takes the lean loop.
 
     Args:
         trainer: A trainer that is fitting, with its optimizers made.

@@ -47,8 +47,8 @@ def explain(module: pl.LightningModule, source: DataSource, config: TrainConfig,
     count = sum(parameter.numel() for parameter in module.parameters())
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     lines = [("model", f"{type(module).__name__}: {count:,} parameters, {trained:,} of them trained")]
-    if source.words:
-        lines.append(("data", source.words))
+    if source.description:
+        lines.append(("data", source.description))
     if world_size > 1:
         return Explanation([*lines, ("loop", f"Lightning's own: {world_size} processes share the work")])
     trainer, probe = _set_up_fit(module, source, config)

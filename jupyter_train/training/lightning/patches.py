@@ -140,7 +140,7 @@ class LoopPatches:
         setattr(owner, patch.method, by)
 
     def _restore(self, patch: Patch) -> None:
-        """Puts back what the object had, unless another patch lies over ours by now."""
+        """Puts back what the object had, unless another patch lies over this one by now."""
         replaced = self._set.pop(patch, None)
         if replaced is None or vars(replaced.owner).get(patch.method) is not replaced.by:
             return

@@ -19,11 +19,11 @@ def torch_state() -> torch.Tensor:
 
 def capture() -> dict[str, Any]:
     """Python's, numpy's, torch's and every used GPU's random state."""
-    version, words, gauss = random.getstate()
+    version, numbers, gauss = random.getstate()
     numpy_state: Any = np.random.get_state()
     name, keys, position, has_gauss, cached = numpy_state
     state = {
-        "python": [version, torch.tensor(words, dtype=torch.int64), gauss],
+        "python": [version, torch.tensor(numbers, dtype=torch.int64), gauss],
         "numpy": [str(name), torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
         "torch": torch_state(),
     }
@@ -34,8 +34,8 @@ def capture() -> dict[str, Any]:
 
 def restore(state: dict[str, Any]) -> None:
     """Restores a captured state; GPUs that no longer exist are left out."""
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words.tolist()), gauss))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers.tolist()), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])

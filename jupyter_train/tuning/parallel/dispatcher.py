@@ -1,4 +1,4 @@
-"""Carries several trials out at once, each in a process that has imported everything and loaded the data already."""
+"""Runs several trials at once, each in a process that has imported everything and loaded the data already."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_train.tuning.scheduler import Scheduler, record_lost
 from jupyter_train.tuning.trial import TrialEnd
 from jupyter_train.tuning.trial_records import TrialResult
 from jupyter_train.tuning.trial_spec import TrialSpec
-from jupyter_train.tuning.trial_timeout import GRACE_S, words_of
+from jupyter_train.tuning.trial_timeout import GRACE_S, timeout_message
 
 if TYPE_CHECKING:
     from jupyter_train.tuning.search_spec import SearchSpec
@@ -32,7 +32,7 @@ _TIMEOUT_S = 2 * GRACE_S
 def run_trials_in_parallel(
     store: Store, spec: SearchSpec, scheduler: Scheduler, record: RunRecord, writer: RunWriter
 ) -> None:
-    """Carries trials out until the study is over, none of them in this process: one that ends its own ends no other.
+    """Runs trials until the study is over, each in another process: one that ends its own ends no other.
 
     Raises:
         UsageError: Model or data cannot be taken to another process.
@@ -51,7 +51,7 @@ def run_trials_in_parallel(
 
 
 class _Dispatcher:
-    """Gives trials to processes and hears how they do."""
+    """Gives trials to processes and receives their messages."""
 
     def __init__(self, pool: Pool, scheduler: Scheduler, store: Store, plan: TrialSpec) -> None:
         self._pool = pool
@@ -96,7 +96,7 @@ class _Dispatcher:
                 worker.process.kill()
 
     def _ask_all_to_stop(self) -> None:
-        """Trials that do not validate soon are told through their runs; one whose process still starts is let go."""
+        """Stops running trials through their runs; one whose process still starts is given up."""
         for worker in list(self._pool.workers):
             if worker.trial is not None and not worker.is_ready:
                 request, worker.trial = worker.trial.request, None
@@ -143,47 +143,49 @@ class _Dispatcher:
             worker.send(answer=self._scheduler.keeps(message["keeps"]))
         elif "ended" in message:
             ended = message["ended"]
-            self._scheduler.ended(trial.request, TrialEnd(**{**ended, "told": TrialResult(**ended["told"])}))
+            self._scheduler.ended(trial.request, TrialEnd(**{**ended, "result": TrialResult(**ended["result"])}))
             worker.trial = None
             self._give(worker)
 
     def _lost(self, worker: Worker) -> None:
-        """A process has died: its trial is run once more by another one, then it has failed."""
-        words = self._pool.words(worker)
+        """A process has died: another one runs its trial once more, then the trial has failed."""
+        message = self._pool.exit_message(worker)
         trial, worker.trial = worker.trial, None
         self._pool.workers.remove(worker)
         if trial is None:
-            self._never_began(worker, words)
+            self._never_began(worker, message)
             return
         number = trial.request.number
-        if time.monotonic() > trial.until:  # ended by us: it came to no batch any more
-            self._ended_by_us(trial)
+        if time.monotonic() > trial.until:  # killed by `_look`: it came to no batch any more
+            self._record_killed(trial)
             return
-        record_lost(self._store, trial.run, words)
+        record_lost(self._store, trial.run, message)
         self._tries[number] = self._tries.get(number, 1) + 1
         if self._tries[number] > 2 or self._scheduler.stopped:
-            self._scheduler.ended(trial.request, TrialEnd(TrialResult(TrialStatus.FAIL, run=trial.run, message=words)))
+            self._scheduler.ended(
+                trial.request, TrialEnd(TrialResult(TrialStatus.FAIL, run=trial.run, message=message))
+            )
         else:
             self._scheduler.begin_again(trial.request)
         if not self._scheduler.is_over:
             self._give(self._pool.start())
 
-    def _ended_by_us(self, trial: AssignedTrial) -> None:
+    def _record_killed(self, trial: AssignedTrial) -> None:
         """A trial that did not end when it was to: with the study, it begins again; else it took too long."""
-        words = words_of(self._plan.config.trial_timeout) if not trial.is_stop_requested else "did not end"
-        record_lost(self._store, trial.run, words)
-        told = TrialResult(
-            TrialStatus.PRUNED if trial.is_stop_requested else TrialStatus.FAIL, run=trial.run, message=words
+        message = timeout_message(self._plan.config.trial_timeout) if not trial.is_stop_requested else "did not end"
+        record_lost(self._store, trial.run, message)
+        result = TrialResult(
+            TrialStatus.PRUNED if trial.is_stop_requested else TrialStatus.FAIL, run=trial.run, message=message
         )
-        self._scheduler.ended(trial.request, TrialEnd(told, is_late=True))
+        self._scheduler.ended(trial.request, TrialEnd(result, is_late=True))
         if not self._scheduler.is_over:
             self._give(self._pool.start())
 
-    def _never_began(self, worker: Worker, words: str) -> None:
+    def _never_began(self, worker: Worker, message: str) -> None:
         """A process has died without a trial: another one is tried, a few times."""
         if worker.is_ready or self._scheduler.is_over:
             return
         self._never_ready += 1
         if self._never_ready > self._plan.config.parallel:
-            raise StudyError(f"a process for trials ended before its first one: {words}")
+            raise StudyError(f"a process for trials ended before its first one: {message}")
         self._pool.start()

@@ -30,10 +30,10 @@ _READ_TIMEOUT_S = 1.0
 
 @dataclass
 class AssignedTrial:
-    """A trial in the hands of a process.
+    """A trial that a process runs.
 
     Attributes:
-        asked: Its number and values.
+        request: Its number and values.
         run: Key of its run; empty before it has one.
         until: When its process is ended, on the monotonic clock, if it has not ended by then.
     """
@@ -124,9 +124,9 @@ class Pool:
                 self.messages.put((worker, json.loads(line)))
         self.messages.put((worker, None))
 
-    def words(self, worker: Worker) -> str:
+    def exit_message(self, worker: Worker) -> str:
         """Why a process ended."""
-        return crash_report.words(worker.process.wait(), self._folder.path)
+        return crash_report.exit_message(worker.process.wait(), self._folder.path)
 
     def close(self) -> None:
         """Ends the processes: an idle one leaves when nothing more can come, any other is killed."""
@@ -147,7 +147,7 @@ class Pool:
 
 
 def _gpus() -> list[str]:
-    """The GPUs that this process may use, as its children are told of them."""
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` of its children names them."""
     import torch
 
     if not torch.cuda.is_available():

@@ -23,7 +23,7 @@ from jupyter_train.tuning.trial_records import TrialRequest
 
 
 class Channel:
-    """Lines to the driver, and its answers."""
+    """Lines to the dispatcher, and its answers."""
 
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -33,7 +33,7 @@ class Channel:
         os.dup2(nothing, 0)
 
     def send(self, **message: Any) -> None:
-        """One line; without a driver there is nothing left to do here."""
+        """One line; without a dispatcher there is nothing left to do here."""
         try:
             self._out.write(json.dumps(message).encode() + b"\n")
         except OSError:
@@ -44,11 +44,11 @@ class Channel:
         line = self._in.readline()
         if not line.endswith(b"\n"):
             return None
-        found: dict[str, Any] = json.loads(line)
-        return found
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     def ask(self, **message: Any) -> Any:
-        """A question and its answer; without a driver there is nothing left to do here."""
+        """A question and its answer; without a dispatcher there is nothing left to do here."""
         self.send(**message)
         answer = self.next()
         if answer is None:
@@ -72,7 +72,7 @@ class RemoteMonitor:
 
 
 def main(study: str, sha256: str) -> int:
-    """Carries trials out until the driver has no more."""
+    """Runs trials until the dispatcher has no more."""
     faulthandler.enable(file=os.dup(2))
     channel = Channel()
     mask_own_output()

@@ -9,7 +9,7 @@ import type { RunCommand } from '../tokens.js';
 import type { KernelLink, KernelRequest } from './kernel.js';
 import { messageOf, type Bundle, type IAnswer, type ServerLink } from './server.js';
 
-/** Asks kernel and server about runs. */
+/** Queries kernel and server about runs. */
 export class RunSources {
   constructor(
     private readonly _kernels: KernelLink,

@@ -49,10 +49,10 @@ export class RunControls {
     this._pause = button('Pause', 'pause the run', () =>
       this._send(this._isPaused ? RunCommands.resume : RunCommands.pause, {})
     );
-    this._checkpoint = button('Checkpoint', 'write a checkpoint of this moment', () =>
+    this._checkpoint = button('Checkpoint', 'write a checkpoint now', () =>
       this._send(RunCommands.checkpoint, {})
     );
-    const stop = button('Stop', 'stop the run; its cell goes on', () =>
+    const stop = button('Stop', 'stop the run; its cell continues', () =>
       this._send(RunCommands.stop, {})
     );
     stop.classList.add('jt-mod-stop');
@@ -63,7 +63,7 @@ export class RunControls {
   update(snapshot: ISnapshot): void {
     this._isPaused = snapshot.status === 'paused';
     setText(this._pause, this._isPaused ? 'Resume' : 'Pause');
-    this._pause.title = this._isPaused ? 'go on' : 'wait at the next batch';
+    this._pause.title = this._isPaused ? 'resume' : 'wait at the next batch';
     this._checkpoint.hidden = snapshot.study !== null; // its trials have their own
     const rates = newestRates(snapshot);
     this._updateGroups(rates.length);

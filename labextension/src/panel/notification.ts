@@ -8,7 +8,7 @@ import { element, setText } from './dom.js';
 
 /** A toggle; nothing of it is saved, so opening a notebook never notifies and never requests permission. */
 export class FinishNotification {
-  readonly node = element('button', 'jt-Button', 'Tell me');
+  readonly node = element('button', 'jt-Button', 'Notify me');
   private _isOn = false;
 
   constructor(private readonly _showMessage: ShowMessage) {
@@ -57,7 +57,7 @@ export class FinishNotification {
 
   private _set(isOn: boolean): void {
     this._isOn = isOn;
-    setText(this.node, isOn ? 'Will tell' : 'Tell me');
+    setText(this.node, isOn ? 'Will notify' : 'Notify me');
     this.node.setAttribute('aria-pressed', String(isOn));
   }
 }

@@ -145,7 +145,7 @@ def altered(run) -> None:
 
 
 @pytest.mark.parametrize("how", ["resume", "fork"])
-def test_a_run_that_goes_on_uses_the_encoder_that_was_kept(how: str) -> None:
+def test_a_resumed_run_uses_the_encoder_that_was_kept(how: str) -> None:
     frame = FRAME.assign(kind=KINDS)
     frame.loc[:50, "a"] = np.nan
     run = trained(frame, 7, target="y", encode="auto")
@@ -180,7 +180,7 @@ def test_an_encoder_of_an_earlier_release_is_still_read() -> None:
     assert trained(frame, 6, target="y", encode="auto", epochs=2, resume=run.ref).record.attempt == 2
 
 
-def test_a_model_that_is_too_narrow_is_told_how_wide_the_table_became() -> None:
+def test_the_error_of_a_model_that_is_too_narrow_names_the_width_of_the_table() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         trained(FRAME.assign(kind=KINDS), 4, target="y", encode="auto")
     assert get_run(runs()[0].ref).record.summary["data"].endswith("7 columns after encoding")

@@ -51,7 +51,7 @@ def test_a_list_or_a_dict_of_loaders_is_what_lightning_takes_it_for(form) -> Non
     assert "val_loss" not in run.last
 
 
-def test_a_tuple_is_training_and_validation_and_a_plain_module_is_told() -> None:
+def test_a_tuple_is_training_and_validation_and_the_error_of_a_plain_module_says_so() -> None:
     loaders = DataLoader(dataset(40), 8), DataLoader(dataset(16), 8)
     assert "val_loss" in trained(LitDigits(), loaders).last
     with pytest.raises(DataError, match=r"write a tuple, `\(train, validation\)`"):

@@ -1,4 +1,4 @@
-"""Samplers of the user's: asked as stock asks them, in an order of the seed's, and resumed where they were."""
+"""Samplers of the user's: read as stock reads them, in an order of the seed's, and resumed where they were."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Endless(Sampler):
 
 
 @pytest.mark.parametrize(("workers", "engine"), [(0, "lean"), (0, "lightning"), (2, "lean")])
-def test_an_endless_sampler_with_a_length_is_asked_for_what_is_used(workers: int, engine: str) -> None:
+def test_of_an_endless_sampler_with_a_length_only_what_is_used_is_read(workers: int, engine: str) -> None:
     training, validation = Endless(), Endless()
     loaders = [DataLoader(ROWS_SET, 8, sampler=one, num_workers=workers) for one in (training, validation)]
     run, model = fit(lambda: tuple(loaders), engine=engine)
@@ -159,7 +159,7 @@ class Cycled(Line):
 
 
 def test_an_endless_sampler_beside_a_longer_loader_begins_no_second_pass() -> None:
-    """Its length is 6 batches, and it is asked for 12 an epoch."""
+    """Its length is 6 batches, and 12 an epoch are drawn from it."""
     whole, _, model = resumed(lambda: None, 21, model=Cycled)
     assert is_same(whole, model)
 
@@ -348,7 +348,7 @@ def test_what_a_sampler_looks_at_in_another_object_is_resumed_as_it_was(data, wo
 
 
 class Mining(Sampler):
-    """Hard examples: told of every loss where it keeps them."""
+    """Hard examples: notified of every loss where it keeps them."""
 
     def __init__(self) -> None:
         self.losses = [1.0] * ROWS
@@ -549,7 +549,7 @@ def test_a_change_in_the_middle_of_an_epoch_is_named_at_the_start_and_where_it_c
     ]
 
 
-def test_a_sampler_is_told_of_an_epoch_once() -> None:
+def test_a_sampler_is_notified_of_an_epoch_once() -> None:
     class Told(RandomSampler):
         epochs: list[int] = []
 
@@ -603,7 +603,7 @@ class Kept(Bare):
 
 
 class OwnGenerator(Bare):
-    """Goes on drawing from a generator of its own."""
+    """Continues to draw from a generator of its own."""
 
     def __init__(self, kind: str) -> None:
         self.rng = {
@@ -739,7 +739,7 @@ class Stream(torch.utils.data.IterableDataset):
 
 
 @pytest.mark.parametrize("touched", ["", "on_fit_start"])
-def test_a_resumed_stream_goes_on_where_it_was(touched: str) -> None:
+def test_a_resumed_stream_continues_where_it_was(touched: str) -> None:
     callbacks = lambda: [Touch(touched)] if touched else []  # noqa: E731
     whole, run, model = resumed(lambda: DataLoader(Stream(), 8), 9, callbacks=callbacks)
     assert is_same(whole, model)

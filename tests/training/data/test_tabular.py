@@ -28,14 +28,14 @@ def test_arrays_become_tensors_of_their_rows() -> None:
     assert inputs.tolist() == FEATURES[6:].tolist()
     assert targets.tolist() == [0, 1]
     assert (len(parts.train), parts.test, parts.encoder, parts.classes) == (6, None, None, 2)
-    assert parts.words == "rows: 6 train / 2 validation, stratified"
+    assert parts.description == "rows: 6 train / 2 validation, stratified"
 
 
 def test_weights_are_the_third_tensor() -> None:
     rows = CheckedRows(FEATURES, CLASSES, weights=np.arange(8))
     parts = make_parts(rows, TableOptions(), SPLIT, NUMBERS)
     assert parts.validation.tensors[2].tolist() == [6.0, 7.0]
-    assert parts.words.endswith(" · weighted")
+    assert parts.description.endswith(" · weighted")
 
 
 def test_a_matrix_stays_sparse() -> None:
@@ -51,7 +51,7 @@ def test_a_frame_is_encoded_by_its_training_rows() -> None:
     assert parts.encoder.medians == {"size": 2.0}
     assert parts.encoder.categories == {"colour": ["g", "r"]}
     assert parts.validation.tensors[0].tolist() == [[90.0, 0.0, 0.0], [80.0, 0.0, 1.0]]
-    assert parts.words.endswith(" · 3 columns after encoding")
+    assert parts.description.endswith(" · 3 columns after encoding")
 
 
 def test_the_encoder_of_an_earlier_attempt_is_used_again() -> None:

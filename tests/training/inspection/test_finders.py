@@ -1,4 +1,4 @@
-"""`--lr auto` and `--batch-size auto`: found before the run begins, told in it, and nothing else is changed."""
+"""`--lr auto` and `--batch-size auto`: found before the run begins, recorded with it, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_module_without_a_rate_of_its_own_is_refused_before_the_search() -> No
         train(Fixed(), digits(), epochs=1, quiet=True, lr="auto")
 
 
-def test_it_is_not_looked_for_again_when_a_run_goes_on() -> None:
+def test_it_is_not_looked_for_again_when_a_run_resumes() -> None:
     class Fails(pl.Callback):
         """Ends the first attempt."""
 
@@ -190,7 +190,7 @@ def test_it_is_not_looked_for_again_when_a_run_goes_on() -> None:
         train(net, arrays, loss="cross_entropy", resume=run.ref, lr="auto", quiet=True)
 
 
-def test_a_detached_run_tells_what_was_found() -> None:
+def test_a_detached_run_records_what_was_found() -> None:
     run = train(net, arrays(), loss="cross_entropy", lr="auto", epochs=1, seed=1, quiet=True, detach=True).wait(120)
     assert run.status == "finished", run.log
     assert len(found(run)) == 1

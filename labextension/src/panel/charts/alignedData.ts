@@ -14,7 +14,7 @@ export function alignedData(allSeries: readonly ISeries[]): uPlot.AlignedData {
   const indexes = new Map(steps.map((step, index) => [step, index]));
   const columns = allSeries.flatMap(series =>
     [series.values, series.lows, series.highs].map(values => {
-      // undefined where only another series has a step: the line goes on; null where this one has no number: a gap
+      // undefined where only another series has a step: the line continues; null where this one has no number: a gap
       const column = new Array<Value | undefined>(steps.length).fill(undefined);
       series.steps.forEach((step, index) => {
         column[indexes.get(step) ?? 0] = values[index] ?? null;

@@ -56,7 +56,7 @@ export class TrialTable {
       '',
       ...study.objectives.map(({ metric }) => metric),
       ...study.params.map(({ name }) => name),
-      'took'
+      'duration'
     ];
     head.append(...names.map(name => element('th', '', name)));
     const top = element('thead', '');
@@ -101,7 +101,7 @@ export class TrialTable {
       cell.textContent = trialDurationText(study.seconds[index] ?? null);
       return cell;
     }
-    const title = `stop trial ${study.numbers[index]}; the search goes on`;
+    const title = `stop trial ${study.numbers[index]}; the search continues`;
     const stop = button('Stop', title, () => this._stop(run));
     stop.addEventListener('click', event => event.stopPropagation());
     cell.append(stop);
