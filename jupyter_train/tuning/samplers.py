@@ -68,7 +68,7 @@ def check_methods(config: TuneConfig, constraints: Constraints | None = None) ->
 class _Grid(samplers.GridSampler):
     """Optuna's, which stops `Study.optimize` after the last of its trials; here the driver counts them."""
 
-    def after_trial(self, *_: Any) -> None:
+    def after_trial(self, *_: object) -> None:
         """Nothing."""
 
 
