@@ -119,7 +119,7 @@ def _ignored(_text: str) -> None:
     """Said again when the run begins."""
 
 
-def _plugins(given: Any, strategy: Any) -> list[Any]:
+def _plugins(given: object, strategy: object) -> list[Any]:
     plugins = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
     has_own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
     is_object = strategy is not None and not isinstance(strategy, str)
