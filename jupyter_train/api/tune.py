@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from jupyter_train.panel.display import current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
     from jupyter_train.tuning.search_spec import SearchSpec
@@ -34,7 +36,7 @@ def tune(
     data: Any = None,
     *,
     space: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None,
-    constraints: Callable[[Any], Any] | None = None,
+    constraints: Callable[[FrozenTrial], Sequence[float]] | None = None,
     **options: Any,
 ) -> Study:
     """Searches for the values that train a model best, and returns the `Study`; the same as `%tune`.
