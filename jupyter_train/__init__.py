@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from jupyter_train.api.retrain import retrain
     from jupyter_train.api.runs import compare, get_run, runs
     from jupyter_train.api.train import train
@@ -57,14 +59,14 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: InteractiveShell) -> None:
     """`%load_ext jupyter_train`: the magics, their completion, and the panel's way into the kernel."""
     from jupyter_train.magics import register
 
     register(shell)
 
 
-def unload_ipython_extension(shell: Any) -> None:
+def unload_ipython_extension(shell: InteractiveShell) -> None:
     """`%unload_ext jupyter_train`."""
     from jupyter_train.magics import unregister
 

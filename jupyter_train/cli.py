@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config.commands import VERBS as COMMANDS
 from jupyter_train.config.commands import parse_arguments
 from jupyter_train.config.retrain import parse_parameter, retrain_options
 from jupyter_train.config.synonyms import VERB_SYNONYMS
 from jupyter_train.exceptions import JupyterTrainError, NotebookError, RepeatFailedError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from jupyter_train.handle import Run
 
 #: Exit codes that a scheduler can act on.
 EXIT_CODES = {"ok": 0, "started, and failed": 1, "cannot be run as typed": 2, "store": 3, "interrupted": 130}
@@ -140,7 +143,7 @@ def _retrain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_repeated_run(run: Any) -> None:
+def _print_repeated_run(run: Run) -> None:
     print(f"{run.ref} {run.status}")
     for child in run.children:
         best = child.best

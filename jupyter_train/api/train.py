@@ -20,8 +20,11 @@ from jupyter_train.panel.display import cell_id, current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
     from jupyter_train.execution.run_spec import Build, RunSpec
     from jupyter_train.run import RunRecord
+    from jupyter_train.training.data.data_source import DataSource
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,12 @@ def _build(source: Any) -> Any:
     return source
 
 
-def train_cli_file(content: Mapping[str, Any], model_class: Any = None, data_class: Any = None, **options: Any) -> Run:
+def train_cli_file(
+    content: Mapping[str, Any],
+    model_class: type[Any] | None = None,
+    data_class: type[Any] | None = None,
+    **options: Any,
+) -> Run:
     """Trains what a LightningCLI file describes.
 
     Args:
@@ -204,7 +212,13 @@ class TrainLauncher:
             ckpt_path=self.ckpt_path,
         )
 
-    def _handle(self, record: RunRecord, shown_in: Any, module: Any = None, source: Any = None) -> Run:
+    def _handle(
+        self,
+        record: RunRecord,
+        shown_in: tuple[int, int] | None,
+        module: pl.LightningModule | None = None,
+        source: DataSource | None = None,
+    ) -> Run:
         if record.kind in HANDLES:
             return HANDLES[record.kind](opened_store(), record.key, shown_in=shown_in, launcher=self)
         return Run(opened_store(), record.key, module, source, shown_in, self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from jupyter_train.panel.display import current_display
 from jupyter_train.panel.live import LivePanel
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from jupyter_train.run import RunRecord
     from jupyter_train.store import Store
     from jupyter_train.tuning.search_spec import SearchSpec
@@ -34,7 +36,7 @@ def tune(
     data: Any = None,
     *,
     space: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None,
-    constraints: Callable[[Any], Any] | None = None,
+    constraints: Callable[[FrozenTrial], Sequence[float]] | None = None,
     **options: Any,
 ) -> Study:
     """Searches for the values that train a model best, and returns the `Study`; the same as `%tune`.
@@ -94,7 +96,7 @@ def _completed(
     return {**plain, **kept, **options}, space or recorded.get("space", {})
 
 
-def _trial_spec(config: TuneConfig, model: Any, data: Any) -> TrialSpec:
+def _trial_spec(config: TuneConfig, model: object, data: object) -> TrialSpec:
     from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training.data.loaders import refuse_class
     from jupyter_train.training.state import seeds
@@ -162,7 +164,7 @@ def _check_fit(plan: TrialSpec) -> None:
         kernel_state.restore()
 
 
-def _build_trial(plan: TrialSpec, params: Mapping[str, Any], _config: Any) -> tuple[Any, Any]:
+def _build_trial(plan: TrialSpec, params: Mapping[str, Any], _config: object) -> tuple[Any, Any]:
     return plan.build(params), plan.data
 
 
@@ -207,7 +209,7 @@ def _check_arguments(plan: TrialSpec) -> None:
         raise OptionError("a trial trains on one device; `--parallel N` trains several trials at once")
 
 
-def _check_not_built(model: Any, maker: Any, config: TuneConfig) -> None:
+def _check_not_built(model: object, maker: object, config: TuneConfig) -> None:
     """Raises for a model instance whose class takes a searched name.
 
     Raises:
@@ -224,7 +226,7 @@ def _check_not_built(model: Any, maker: Any, config: TuneConfig) -> None:
         raise OptionError(f"`{unused[0]}` is searched but not used: the model is made already; write `{call}`")
 
 
-def _check_parameters_searched(maker: Any, config: TuneConfig) -> None:
+def _check_parameters_searched(maker: object, config: TuneConfig) -> None:
     """Raises where the space lacks a parameter of the model function.
 
     Raises:

@@ -33,7 +33,7 @@ class Bound:
     unit: str
     count: Callable[[Any], int | None]
 
-    def check_hard_limit(self, value: Any) -> None:
+    def check_hard_limit(self, value: object) -> None:
         """Raises above the limit of `--oversubscribe`.
 
         Raises:
@@ -43,7 +43,7 @@ class Bound:
         if count is not None and count > self.hard_limit():
             raise ValueError(f"at most {self._limit_text(self.limit())} (`--oversubscribe`: {self.hard_limit():,})")
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Raises above the limit without `--oversubscribe`.
 
         Raises:
@@ -59,11 +59,11 @@ class Bound:
         return f"{count:,} {self.unit}"
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _devices(value: Any) -> int | None:
+def _devices(value: object) -> int | None:
     """How many of `2`, `"2"`, `[0, 1]` or `"0,1"`; None for `auto`, -1 and what only `pl.Trainer` understands."""
     if isinstance(value, str):
         text = value.strip().strip("[]")
@@ -73,7 +73,7 @@ def _devices(value: Any) -> int | None:
     return _whole(value)
 
 
-def _folds(value: Any) -> int | None:
+def _folds(value: object) -> int | None:
     """How many of `5` or `5:stratified`."""
     match = re.match(r"\d{1,18}", str(value).strip())
     return int(match[0]) if match else None
@@ -94,7 +94,7 @@ TRIALS = Bound(_fixed(100_000), _fixed(1_000_000), "trials, a run folder each", 
 CHECKPOINTS = Bound(_fixed(1_000), _fixed(100_000), "checkpoints of one run", _whole)
 
 
-def check_integer(value: Any) -> None:
+def check_integer(value: object) -> None:
     """Raises for an integer beyond what JSON, a database and a float all hold.
 
     Raises:
@@ -104,7 +104,7 @@ def check_integer(value: Any) -> None:
         raise ValueError(f"a number of at most {MAX_INTEGER:,}")
 
 
-def check_text(value: Any) -> None:
+def check_text(value: object) -> None:
     """Raises for text longer than a record holds.
 
     Raises:
@@ -114,7 +114,7 @@ def check_text(value: Any) -> None:
         raise ValueError(f"at most {MAX_CHARACTERS:,} letters")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as an error message shows it: on one line, shortened."""
     try:
         text = str(value)

@@ -20,7 +20,7 @@ def positive(value: float) -> float:
 def number_or_auto(check: Callable[[Any], Any], expected: str) -> Callable[[Any], Any]:
     """A check that also takes the word `auto`; `expected` names what else it takes."""
 
-    def checked(value: Any) -> Any:
+    def checked(value: object) -> Any:
         if isinstance(value, str):
             if value != "auto":
                 raise ValueError(f"{expected}, or auto")
@@ -44,7 +44,7 @@ def seed(value: int) -> int:
     return value
 
 
-def fractions(value: Any) -> tuple[float, float, float]:
+def fractions(value: object) -> tuple[float, float, float]:
     """Train, validation and test shares: `0.8/0.2`, `0.7/0.15/0.15` or `0.2` (validation share, up to 0.5)."""
     parts = value if isinstance(value, list | tuple) else str(value).split("/")
     try:

@@ -52,7 +52,7 @@ class Command:
     row: int = 0
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a number")
     bounds.check_integer(value)
@@ -61,14 +61,14 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _positive(value: Any) -> float:
+def _positive(value: object) -> float:
     if (number := _number(value)) <= 0:
         raise ValueError("a number above 0")
     return number
 
 
 def _whole_number(minimum: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
+    def check(value: object) -> int:
         number = _number(value)
         if not minimum <= number <= bounds.MAX_INTEGER or not number.is_integer():
             raise ValueError(f"a whole number of {minimum} or more")
@@ -77,7 +77,7 @@ def _whole_number(minimum: int) -> Callable[[Any], int]:
     return check
 
 
-def _values_by_name(value: Any) -> dict[str, Any]:
+def _values_by_name(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not value or len(value) > _MAX_NAMES:
         raise ValueError("values by name")
     for name, entry in value.items():
@@ -175,7 +175,7 @@ def command(verb: str, arguments: Mapping[str, Any] | None = None, source: str =
     return Command(name, checked, source)
 
 
-def _repr(value: Any) -> str:
+def _repr(value: object) -> str:
     try:
         return bounds.shown(repr(value))
     except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists in lists

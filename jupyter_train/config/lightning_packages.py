@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from jupyter_train.exceptions import OptionError, UsageError
 
@@ -13,7 +12,7 @@ _REPLACEMENT_PACKAGES = {"lightning.pytorch": "pytorch_lightning", "lightning.fa
 _TOP_LEVEL_NAMES = frozenset({"Callback", "LightningDataModule", "LightningModule", "Trainer"})
 
 
-def refuse_other_lightning(value: Any, what: str, error: type[UsageError] = OptionError) -> None:
+def refuse_other_lightning(value: object, what: str, error: type[UsageError] = OptionError) -> None:
     """Raises for an object or class of `lightning`, or derived from one, also inside a list. Imports nothing.
 
     Args:
@@ -48,7 +47,7 @@ def import_instead(path: str) -> str | None:
     return f"from {'.'.join([_REPLACEMENT_PACKAGES[package], *folder])} import {name}"
 
 
-def class_paths(content: Any) -> Iterator[str]:
+def class_paths(content: object) -> Iterator[str]:
     """Every `class_path` in a LightningCLI file."""
     if isinstance(content, dict):
         for name, value in content.items():

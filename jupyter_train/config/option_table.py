@@ -59,7 +59,7 @@ def check_machine(known: Mapping[str, Option], values: Mapping[str, Any]) -> Non
             known[name].check_machine(value)
 
 
-def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: Any = None) -> OptionError:
+def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: object = None) -> OptionError:
     """The error for an undeclared option.
 
     Args:
@@ -77,7 +77,7 @@ def unknown_option(name: str, known: Mapping[str, Option] | None = None, value: 
     return OptionError(f"unknown option `{flag}`.{close}{space} `%{magic}?` lists them all")
 
 
-def is_refused(option: Option, value: Any) -> bool:
+def is_refused(option: Option, value: object) -> bool:
     """Whether it is a refused argument at its default, as a LightningCLI file may have it.
 
     Raises:

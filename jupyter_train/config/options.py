@@ -122,7 +122,7 @@ class Option:
     short: str = ""
     typed: str = ""
 
-    def is_set(self, value: Any) -> bool:
+    def is_set(self, value: object) -> bool:
         """Whether `value` sets the option: None does where it is not the default."""
         return value is not None or self.default is not None
 
@@ -144,7 +144,7 @@ class Option:
         """
         return self._validate_one(text if self.takes == (str,) or self.is_literal else literal(text))
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: object) -> Any:
         """`value`, checked and converted.
 
         Raises:
@@ -174,7 +174,7 @@ class Option:
             self._expect(self.bound.check_hard_limit, value)
         return value if self.check is None else self._expect(self.check, value)
 
-    def check_machine(self, value: Any) -> None:
+    def check_machine(self, value: object) -> None:
         """Raises for a value above what this machine has, which only `--oversubscribe` allows.
 
         Raises:
@@ -183,13 +183,13 @@ class Option:
         if self.bound is not None:
             self._expect(self.bound.check, value)
 
-    def _expect(self, check: Callable[[Any], Any], value: Any) -> Any:
+    def _expect(self, check: Callable[[Any], Any], value: object) -> Any:
         try:
             return check(value)
         except ValueError as err:
             raise OptionError(f"`{self.flag} {'…' if self.is_secret else shown(value)}`: expected {err}") from None
 
-    def _as_declared(self, value: Any) -> Any:
+    def _as_declared(self, value: object) -> Any:
         """`value` if it has a declared type; numpy scalars and whole floats are converted."""
         if object in self.takes:
             return value
@@ -208,7 +208,7 @@ class Option:
             return str(value)
         raise self._type_error(value)
 
-    def _type_error(self, value: Any) -> OptionError:
+    def _type_error(self, value: object) -> OptionError:
         expected_types = [_TYPE_WORDS.get(kind, kind.__name__) for kind in self.takes]
         if self.takes_none and self.default is not None:
             expected_types.append("`none`")
@@ -218,7 +218,7 @@ class Option:
         return OptionError(f"`{self.flag} {shown(value)}`: expected {expected}, not {shown(repr(value))}")
 
 
-def option_field(takes: type | tuple[type, ...], help_text: str, default: Any = None, **more: Any) -> Any:
+def option_field(takes: type | tuple[type, ...], help_text: str, default: object = None, **more: object) -> Any:
     """A dataclass field that carries its `Option`."""
     kinds = takes if isinstance(takes, tuple) else (takes,)
     metadata = {"option": {"takes": kinds, "help": help_text, **more}}

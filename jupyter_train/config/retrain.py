@@ -53,7 +53,7 @@ def retrain_options() -> tuple[Option, ...]:
     return declared_options(RetrainConfig)
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: float | str) -> float:
     try:
         seconds = float(value)
     except (TypeError, ValueError):
@@ -63,7 +63,7 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def parameter(name: str, value: Any) -> Any:
+def parameter(name: str, value: object) -> object:
     """The value as plain JSON types: papermill would write a tuple or a numpy scalar as text.
 
     Raises:
@@ -74,7 +74,7 @@ def parameter(name: str, value: Any) -> Any:
     return value
 
 
-def check_parameter(name: str, value: Any) -> None:
+def check_parameter(name: str, value: object) -> None:
     """Raises unless `name` is an identifier and `value` is a JSON type.
 
     papermill writes both into code: a name is executed as it is, and an object through its `__str__`.
@@ -90,7 +90,7 @@ def check_parameter(name: str, value: Any) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         return value.item()
     if type(value) in (list, tuple):
@@ -113,7 +113,7 @@ def _json_problem(value: Any, is_inside: bool = False) -> str:
     return f"{'holds' if is_inside else 'is'} a {type(value).__name__}"
 
 
-def _is_notebook_node(value: Any) -> bool:
+def _is_notebook_node(value: object) -> bool:
     """Whether it is a mapping as papermill's engine gets it, from the notebook's metadata."""
     return isinstance(value, Mapping) and (type(value).__module__, type(value).__name__) == (
         "nbformat.notebooknode",
@@ -121,7 +121,7 @@ def _is_notebook_node(value: Any) -> bool:
     )
 
 
-def parse_parameter(text: str) -> Any:
+def parse_parameter(text: str) -> object:
     """The value of `-p NAME TEXT`, read as Python or JSON: `3e-4`, `nan`, `[1, 2]`, `{"a": null}`; else the text."""
     if text.lower().lstrip("+-") in _NUMBERS:
         return float(text)

@@ -100,7 +100,7 @@ def checked(known: Arguments, text: str) -> str:
     return "".join(text.split())
 
 
-def _value(word: str, text: str, argument: MethodArgument) -> Any:
+def _value(word: str, text: str, argument: MethodArgument) -> float:
     value = literal(text)
     if argument.low is None:
         if not isinstance(value, bool):

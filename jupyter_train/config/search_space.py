@@ -11,7 +11,7 @@ import ast
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from jupyter_train.config import bounds
 from jupyter_train.config.options import literal
@@ -48,7 +48,7 @@ class Choices:
         """The choices as Optuna stores them: lists and tuples by their repr."""
         return tuple(optuna_choice(value) for value in self.values)
 
-    def find(self, requested: Any) -> Any:
+    def find(self, requested: object) -> object:
         """The choice that equals `requested`, also in Optuna's form or as a list for a tuple.
 
         Raises:
@@ -90,22 +90,22 @@ class Range:
 Space = Fixed | Choices | Range
 
 
-def optuna_choice(value: Any) -> Any:
+def optuna_choice(value: object) -> bool | int | float | str | None:
     """A choice as Optuna stores it."""
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
-def _is_equal(left: Any, right: Any) -> bool:
+def _is_equal(left: object, right: object) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
-def _is_equal_sequence(left: Any, right: Any) -> bool:
+def _is_equal_sequence(left: object, right: object) -> bool:
     if not isinstance(left, list | tuple) or not isinstance(right, list | tuple) or len(left) != len(right):
         return False
     return all(_is_equal(*pair) or _is_equal_sequence(*pair) for pair in zip(left, right, strict=True))
 
 
-def reads_as_space(text: Any) -> bool:
+def reads_as_space(text: object) -> bool:
     """Whether an option's value is written as something to be searched: a range or choices."""
     if not isinstance(text, str):
         return False
@@ -115,7 +115,7 @@ def reads_as_space(text: Any) -> bool:
         return False
 
 
-def parse(name: str, text: Any) -> Space:
+def parse(name: str, text: object) -> Space:
     """The space of `name`: text is parsed, a list gives choices, any other value is fixed.
 
     Raises:
@@ -141,7 +141,7 @@ def parse(name: str, text: Any) -> Space:
     return Fixed(literal(text))
 
 
-def _check_size(name: str, text: Any) -> None:
+def _check_size(name: str, text: object) -> None:
     """Raises for too many choices, before they are parsed.
 
     Raises:
@@ -194,7 +194,7 @@ def _choices(name: str, words: list[str], values: list[Any]) -> Choices:
     return Choices(tuple(values))
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether a choice can be stored as its repr and read back."""
     if value is None or isinstance(value, bool | int | float | str):
         return True
@@ -239,13 +239,13 @@ def _range(name: str, text: str) -> Range:
     return Range(low, high, step) if is_whole else Range(float(low), float(high), float(step))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= bounds.MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
-def _typed_text(value: Any) -> str:
+def _typed_text(value: object) -> str:
     """A value as typed; text is quoted where it would be read as something else."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from typing import Any
 
 #: What to type here, to the option's names elsewhere; `{}` is its value, or by default what follows `|`.
 _LINES_BY_SYNONYM = {
@@ -76,7 +75,7 @@ VERB_SYNONYMS = {
 _OFF = ("0", "false", "False", "none", "None")
 
 
-def suggestion_for(name: str, value: Any, known: Container[str]) -> str:
+def suggestion_for(name: str, value: object, known: Container[str]) -> str:
     """What to type for an unknown option: `` write `--accelerator gpu --devices 1` ``; empty for no suggestion.
 
     Args:

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import bounds
 from jupyter_train.config.cross_validation import Fold, parse_folds
@@ -15,6 +15,9 @@ from jupyter_train.config.metric_direction import direction_of
 from jupyter_train.config.option_table import check_machine, is_refused, options_by_name, unknown_option
 from jupyter_train.config.train_options import TrainOptions
 from jupyter_train.exceptions import OptionError
+
+if TYPE_CHECKING:
+    from jupyter_train.config.json_value import JsonValue
 
 
 @dataclass
@@ -179,7 +182,7 @@ def copy_callbacks(options: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def as_json(value: Any) -> Any:
+def as_json(value: object) -> JsonValue:
     """`value` as plain JSON; other objects become their repr of at most 200 characters, cut at a space."""
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return bounds.shown(value)

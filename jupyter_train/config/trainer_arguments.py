@@ -188,7 +188,7 @@ def _arguments_of(trainer: ast.ClassDef) -> list[TrainerArgument]:
     ]
 
 
-def _value_of(node: ast.expr | None) -> Any:
+def _value_of(node: ast.expr | None) -> object:
     try:
         return ast.literal_eval(node) if node is not None else MISSING
     except ValueError:

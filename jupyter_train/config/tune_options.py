@@ -6,7 +6,6 @@ import functools
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from jupyter_train.config import bounds, checks, search_methods, shared_options
 from jupyter_train.config.options import Completion, Option, Scope, declared_options
@@ -16,7 +15,7 @@ _MAX_SECONDS = 3652 * 86400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: object) -> float:
     """`90`, `90s`, `10m`, `1.5h` or `2d` in seconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
     seconds = float(match[1]) * _UNITS[match[2] or "s"] if match is not None else 0.0

@@ -13,6 +13,8 @@ from jupyter_train.store.redaction import mask_tree
 from jupyter_train.store.text_columns import storable_tree
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
     from jupyter_train.execution.preparation import PreparedRun
     from jupyter_train.run import RunRecord
 
@@ -43,7 +45,7 @@ def hyperparameters_changed(record: RunRecord, prepared: PreparedRun) -> list[st
     ]
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     try:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError):
@@ -51,7 +53,7 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
@@ -82,11 +84,11 @@ def check_fits(record: RunRecord, content: Mapping[str, Any], config: TrainConfi
         raise RunStateError(f"`{record.ref}` has trained {done:,} epochs: give `--epochs {done}` or more")
 
 
-def _epochs(epochs: int | None, trainer: Mapping[str, Any]) -> Any:
+def _epochs(epochs: int | None, trainer: Mapping[str, Any]) -> int | None:
     return trainer.get("max_epochs") if epochs is None else epochs
 
 
-def _other_shapes(saved: Mapping[str, Any], module: Any) -> list[str]:
+def _other_shapes(saved: Mapping[str, Any], module: pl.LightningModule) -> list[str]:
     """Weights that have another shape now; none where a model's layers may come later."""
     import torch
     from pytorch_lightning.utilities.model_helpers import is_overridden

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.config import TrainConfig
 from jupyter_train.execution.preparation import prepare
 from jupyter_train.execution.run_spec import Build, RunSpec
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 
 def dry_run(config: TrainConfig, build: Build) -> Any:
@@ -31,7 +34,7 @@ def dry_run(config: TrainConfig, build: Build) -> Any:
         kernel_state.restore()
 
 
-def _training_loader(module: Any, loaders: dict[str, Any]) -> Any:
+def _training_loader(module: pl.LightningModule, loaders: dict[str, Any]) -> object:
     if "train_dataloaders" in loaders:
         return loaders["train_dataloaders"]
     datamodule = loaders.get("datamodule")

@@ -9,6 +9,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,7 +19,7 @@ from jupyter_train.config.notification import address, redacted_target
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """What is sent is for the address that was typed."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: object) -> None:
         """Follows nothing: the answer becomes an `HTTPError`."""
 
 
@@ -29,15 +30,18 @@ class _OpenConnections:
         super().__init__()
         self._connections = connections
 
-    def do_open(self, http_class: Any, request: Any, **more: Any) -> Any:
+    def do_open(
+        self, http_class: Callable[..., http.client.HTTPConnection], request: urllib.request.Request, **more: object
+    ) -> http.client.HTTPResponse:
         """As `urllib` does."""
 
-        def made(*arguments: Any, **options: Any) -> Any:
+        def made(*arguments: object, **options: object) -> http.client.HTTPConnection:
             connection = http_class(*arguments, **options)
             self._connections.append(connection)
             return connection
 
-        return super().do_open(made, request, **more)  # type: ignore[misc]
+        response: http.client.HTTPResponse = super().do_open(made, request, **more)  # type: ignore[misc]
+        return response
 
 
 class _Http(_OpenConnections, urllib.request.HTTPHandler):  # type: ignore[misc]
@@ -96,7 +100,7 @@ class HttpPost:
                 return f"{err.code} {http.client.responses.get(err.code, '')}".strip()
 
     @staticmethod
-    def _end(connection: Any) -> None:
+    def _end(connection: http.client.HTTPConnection) -> None:
         with contextlib.suppress(OSError):
             if connection.sock is not None:
                 connection.sock.shutdown(socket.SHUT_RDWR)

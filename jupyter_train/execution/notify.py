@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from typing import IO, Any
+from typing import IO
 
 import sqlalchemy as sa
 
@@ -109,7 +109,7 @@ def _scratch() -> IO[bytes]:
         return open(os.devnull, "w+b")
 
 
-def _feed(stdin: Any, body: bytes) -> None:
+def _feed(stdin: IO[bytes], body: bytes) -> None:
     """Writes to a command that may not read its input, nor wait for its end."""
     with contextlib.suppress(OSError, ValueError), stdin:
         stdin.write(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jupyter_train.events import VERDICT_EVENTS, Verdict, magic_of
 from jupyter_train.exceptions import RunStateError
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from jupyter_train.store import Store
     from jupyter_train.store.records import Event
 
+_Handle = TypeVar("_Handle", covariant=True)
 
-class Launcher(Protocol):
+
+class Launcher(Protocol[_Handle]):
     """Trains the model and data of one call again; a handle is given it when it is made."""
 
-    def relaunch(self, changes: dict[str, Any]) -> Any:
+    def relaunch(self, changes: dict[str, Any]) -> _Handle:
         """The handle of another attempt, or of a fork.
 
         Args:
@@ -27,7 +29,9 @@ class Launcher(Protocol):
         """
 
 
-def resume_here(store: Store, record: RunRecord, launcher: Launcher | None, changes: dict[str, Any]) -> Any:
+def resume_here(
+    store: Store, record: RunRecord, launcher: Launcher[_Handle] | None, changes: dict[str, Any]
+) -> _Handle | None:
     """The next attempt at a run, as its launcher gives it; None where it trains in a process of its own.
 
     Raises:
@@ -45,8 +49,8 @@ def resume_here(store: Store, record: RunRecord, launcher: Launcher | None, chan
 
 
 def fork_here(
-    record: RunRecord, launcher: Launcher | None, from_step: int | str | None, changes: dict[str, Any]
-) -> Any:
+    record: RunRecord, launcher: Launcher[_Handle] | None, from_step: int | str | None, changes: dict[str, Any]
+) -> _Handle:
     """A new run at a checkpoint of another.
 
     Raises:

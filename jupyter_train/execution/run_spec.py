@@ -81,7 +81,7 @@ def recorded_options(config: TrainConfig | TuneConfig) -> dict[str, Any]:
 def create(
     store: Store,
     spec: RunSpec,
-    model: Any,
+    model: object,
     kind: RunKind | None = None,
     goes_elsewhere: bool = False,
     is_begun: bool = False,

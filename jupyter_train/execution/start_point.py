@@ -81,7 +81,7 @@ def config_diff(
     return lines + differences_of_sources(provenance.get("sources", {}), trained, config.record == "code=full")
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(value: object) -> object:
     return _ADDRESS.sub("", value) if isinstance(value, str) else value
 
 
@@ -89,7 +89,7 @@ def _shown(options: Mapping[str, Any], name: str) -> str:
     return f"`{as_json(options[name])}`" if name in options else "not given"
 
 
-def _rows(description: Any) -> str:
+def _rows(description: object) -> str:
     return str(description).removeprefix("rows: ") if description else "other content"
 
 

@@ -83,7 +83,7 @@ class WithAttributeHints:
                 return object.__getattribute__(self, name)
             raise AttributeError(f"a {self._what} has no `{name}`.{self._hint_for(name)}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_") and not hasattr(type(self), name):
             raise AttributeError(f"a {self._what} keeps no `{name}`.{self._hint_for(name)}")
         super().__setattr__(name, value)

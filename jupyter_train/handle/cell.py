@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 
-
-def current_cell_execution() -> Any:
+def current_cell_execution() -> tuple[int, int] | None:
     """Identifies the current cell execution; None outside a kernel."""
     import sys
 

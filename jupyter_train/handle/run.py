@@ -19,8 +19,11 @@ from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunStatus
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
     from jupyter_train.execution.resume import Launcher
     from jupyter_train.store import Store
+    from jupyter_train.training.data.data_source import DataSource
 
 _POLL_INTERVAL_S = 0.2
 
@@ -42,10 +45,10 @@ class Run(TrainedRun):
         self,
         store: Store,
         key: str,
-        module: Any = None,
-        source: Any = None,
-        shown_in: Any = None,
-        launcher: Launcher | None = None,
+        module: pl.LightningModule | None = None,
+        source: DataSource | None = None,
+        shown_in: tuple[int, int] | None = None,
+        launcher: Launcher[Run] | None = None,
     ) -> None:
         super().__init__(store, key, module, source)
         self._launcher = launcher
@@ -81,7 +84,7 @@ class Run(TrainedRun):
         """Pauses it at the next batch boundary."""
         return self.send("pause", wait_s=wait_s)
 
-    def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
+    def resume(self, wait_s: float = 10.0, **changes: object) -> Run | str:
         """Resumes it: after a pause, or, when it has ended or died, as its next attempt.
 
         The next attempt starts from the newest valid checkpoint and gives what an uninterrupted run would have
@@ -106,7 +109,7 @@ class Run(TrainedRun):
 
         return resume_here(self._store, self.record, self._launcher, changes) or self
 
-    def fork(self, from_step: int | str | None = None, **changes: Any) -> Run:
+    def fork(self, from_step: int | str | None = None, **changes: object) -> Run:
         """A new run that starts from a checkpoint of this one, which stays unchanged.
 
         Args:
@@ -147,7 +150,7 @@ class Run(TrainedRun):
         """
         return self.send("set_lr", wait_s=wait_s, lr=lr, factor=factor, group=group)
 
-    def send(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
+    def send(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: object) -> str:
         """Sends a command to the running fit and returns its answer.
 
         Args:
@@ -168,7 +171,7 @@ class Run(TrainedRun):
         row = commands.add(self._store, self._key, command(verb, arguments, source))
         return commands.wait_for_answer(self._store, self._key, row, wait_s)
 
-    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: Any) -> str:
+    def tell(self, verb: str, wait_s: float = 10.0, *, source: str = "python", **arguments: object) -> str:
         """Deprecated: the former name of `send`, which takes the same arguments."""
         _warn_renamed("tell", "send")
         return self.send(verb, wait_s, source=source, **arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.option_table import check_machine
@@ -15,13 +15,13 @@ from jupyter_train.store import RunFolder
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import torch
     from optuna.trial import FrozenTrial
 
     from jupyter_train.execution.resume import Launcher
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
     from jupyter_train.tuning.trial_spec import TrialSpec
-
 
 #: Order of the states in `Study.trials`; others come last.
 _STATE_ORDER = {TrialStatus.COMPLETE: 0, TrialStatus.INFEASIBLE: 1}
@@ -46,7 +46,7 @@ class CrossValidation(Run):
     def _found_checkpoint(self, which: str) -> Checkpoint:
         raise RunStateError(f"`{self.ref}` {self._several_fits_message}")
 
-    def _module_for(self, into: Any) -> Any:
+    def _module_for(self, into: torch.nn.Module | None) -> NoReturn:
         raise ModelError(f"`{self.ref}` {self._several_fits_message}")
 
     @property
@@ -100,8 +100,8 @@ class Study(Run):
         store: Store,
         key: str,
         plan: TrialSpec | None = None,
-        shown_in: Any = None,
-        launcher: Launcher | None = None,
+        shown_in: tuple[int, int] | None = None,
+        launcher: Launcher[Run] | None = None,
     ) -> None:
         super().__init__(store, key, shown_in=shown_in, launcher=launcher)
         self._plan = plan
@@ -194,7 +194,7 @@ class Study(Run):
         columns = ["trial", "mean", "std", "run"]
         return pd.DataFrame(self.record.summary.get("confirmed") or [], columns=columns).set_index("trial")
 
-    def resume(self, wait_s: float = 10.0, **changes: Any) -> Run | str:
+    def resume(self, wait_s: float = 10.0, **changes: object) -> Run | str:
         """Resumes it: after a pause, or, when its own process has ended or died, in another one.
 
         Args:
@@ -215,7 +215,7 @@ class Study(Run):
         check_machine(known, checked | {"oversubscribe": self.config.get("train", {}).get("oversubscribe")})
         return super().resume(wait_s, **checked)
 
-    def add_trial(self, wait_s: float = 10.0, **values: Any) -> str:
+    def add_trial(self, wait_s: float = 10.0, **values: object) -> str:
         """Enqueues a trial with these values, in addition to the requested number; names left out are sampled.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_train.events import CheckpointKind
 from jupyter_train.exceptions import ModelError, RunStateError
@@ -11,8 +11,15 @@ from jupyter_train.handle.recorded_run import RecordedRun
 from jupyter_train.store import MetricReader, RunFolder, trust
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+    import torch
+
     from jupyter_train.store import Store
     from jupyter_train.store.metrics.reader import Checkpoint
+    from jupyter_train.training.data.data_source import DataSource
+    from jupyter_train.training.evaluate import EvaluationStage
+
+_Module = TypeVar("_Module", bound="torch.nn.Module")
 
 
 class TrainedRun(RecordedRun):
@@ -25,7 +32,9 @@ class TrainedRun(RecordedRun):
         source: Its loaders, in the same kernel.
     """
 
-    def __init__(self, store: Store, key: str, module: Any = None, source: Any = None) -> None:
+    def __init__(
+        self, store: Store, key: str, module: pl.LightningModule | None = None, source: DataSource | None = None
+    ) -> None:
         super().__init__(store, key)
         self._module = module
         self._source = source
@@ -70,7 +79,7 @@ class TrainedRun(RecordedRun):
             return RunFolder(record.folder).inside(checkpoint.path)
         return trust.checkpoint(self._store, record, checkpoint)
 
-    def model(self, into: Any = None, which: str = "best") -> Any:
+    def model(self, into: torch.nn.Module | None = None, which: str = "best") -> torch.nn.Module:
         """The trained model: a copy with the best (or last) weights, in eval mode.
 
         Args:
@@ -85,7 +94,7 @@ class TrainedRun(RecordedRun):
 
         return load_weights(self._module_for(into), self._weights(which), self.ref)
 
-    def _module_for(self, into: Any) -> Any:
+    def _module_for(self, into: torch.nn.Module | None) -> Any:
         from jupyter_train.training.checkpoints.weights import detached_copy, wrap_for_weights
 
         if into is not None:
@@ -96,7 +105,7 @@ class TrainedRun(RecordedRun):
             )
         return detached_copy(self._module)
 
-    def test(self, data: Any = None, which: str = "best") -> dict[str, float]:
+    def test(self, data: object = None, which: str = "best") -> dict[str, float]:
         """Metrics of the module's `test_step` over `data`.
 
         Args:
@@ -111,7 +120,7 @@ class TrainedRun(RecordedRun):
 
         return self._evaluate(TEST, data, which)
 
-    def validate(self, data: Any = None, which: str = "best") -> dict[str, float]:
+    def validate(self, data: object = None, which: str = "best") -> dict[str, float]:
         """Metrics of the module's `validation_step` over `data`.
 
         Args:
@@ -125,13 +134,13 @@ class TrainedRun(RecordedRun):
 
         return self._evaluate(VALIDATE, data, which)
 
-    def _evaluate(self, stage: Any, data: Any, which: str) -> dict[str, float]:
+    def _evaluate(self, stage: EvaluationStage, data: object, which: str) -> dict[str, float]:
         from jupyter_train.training.evaluate import evaluate
 
         folder = RunFolder(self.record.folder)
         return evaluate(stage, self._module_with_weights(which), folder, self._source, data, self._batch_size)
 
-    def predict(self, data: Any, which: str = "best") -> Any:
+    def predict(self, data: object, which: str = "best") -> Any:
         """Predictions over `data`: one tensor, concatenated along the first axis; a list per batch where that fails.
 
         Args:
@@ -147,12 +156,12 @@ class TrainedRun(RecordedRun):
     def _batch_size(self) -> int:
         return int(self.config.get("batch_size", 32))
 
-    def _module_with_weights(self, which: str) -> Any:
-        module = self._module_for(None)
+    def _module_with_weights(self, which: str) -> pl.LightningModule:
+        module: pl.LightningModule = self._module_for(None)
         module.load_state_dict(self._weights(which))
         return module
 
-    def load_into(self, model: Any, which: str = "last") -> Any:
+    def load_into(self, model: _Module, which: str = "last") -> _Module:
         """Loads its weights into a model, in place, and returns the model.
 
         Args:
@@ -171,7 +180,9 @@ class TrainedRun(RecordedRun):
         model.train(was_training)
         return model
 
-    def export(self, path: str | Path, format: str = "safetensors", which: str = "best", example: Any = None) -> Path:
+    def export(
+        self, path: str | Path, format: str = "safetensors", which: str = "best", example: object = None
+    ) -> Path:
         """Exports its model.
 
         Args:
@@ -196,7 +207,7 @@ class TrainedRun(RecordedRun):
         config = {"run": self.ref, "key": self.key, "options": self.config, "best": self.best}
         return export.to_safetensors(self._file(checkpoint), checkpoint, Path(path), config)
 
-    def _example(self) -> Any:
+    def _example(self) -> object:
         """Inputs of the first training batch."""
         loader = self._source.loaders.get("train_dataloaders") if self._source is not None else None
         if loader is None:

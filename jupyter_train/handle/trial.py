@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_train.handle.run import Run
 from jupyter_train.store.text_columns import without_codes
@@ -10,9 +10,12 @@ from jupyter_train.tuning.parameter_json import unpacked
 
 if TYPE_CHECKING:
     import optuna
+    import torch
 
     from jupyter_train.store import Store
     from jupyter_train.tuning.trial_spec import TrialSpec
+
+_Module = TypeVar("_Module", bound="torch.nn.Module")
 
 
 class TrialRun(Run):
@@ -33,7 +36,7 @@ class TrialRun(Run):
         """Its parameters, by searched name."""
         return unpacked(self.config)
 
-    def load_into(self, model: Any, which: str = "best") -> Any:
+    def load_into(self, model: _Module, which: str = "best") -> _Module:
         """Loads its weights into a model, in place, and returns the model; a trial keeps its best epoch only.
 
         Args:
@@ -46,12 +49,12 @@ class TrialRun(Run):
         """
         return super().load_into(model, which)
 
-    def _module_for(self, into: Any) -> Any:
+    def _module_for(self, into: torch.nn.Module | None) -> Any:
         if into is None:
             self._prepare()
         return super()._module_for(into)
 
-    def _example(self) -> Any:
+    def _example(self) -> object:
         self._prepare()
         return super()._example()
 
@@ -91,7 +94,7 @@ class BestTrial:
         self.value = float(trial.values[0])
         self.run = run
 
-    def model(self, into: Any = None) -> Any:
+    def model(self, into: torch.nn.Module | None = None) -> torch.nn.Module:
         """A model with the best weights of the trial, in eval mode.
 
         Args:
@@ -107,5 +110,5 @@ class BestTrial:
         return without_codes(f"trial {self.number} of {self._study}: {self.value:.4g} with {values}")
 
 
-def _value_text(value: Any) -> str:
+def _value_text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

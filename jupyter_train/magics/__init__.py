@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 
-def register(shell: Any) -> None:
+def register(shell: InteractiveShell) -> None:
     """Adds the magics, their completion and the control-channel handler to a shell."""
     from jupyter_train.magics.completion import complete
     from jupyter_train.magics.magics import TrainMagics
@@ -18,7 +21,7 @@ def register(shell: Any) -> None:
     listen(shell)
 
 
-def unregister(shell: Any) -> None:
+def unregister(shell: InteractiveShell) -> None:
     """Removes the completion (IPython cannot unregister magics)."""
     from jupyter_train.magics.completion import complete
 

@@ -61,7 +61,7 @@ def read(body: str) -> dict[str, Any]:
     return content
 
 
-def _size(content: Any, known: dict[int, int]) -> int:
+def _size(content: object, known: dict[int, int]) -> int:
     """Number of values with anchors expanded; above the limit for a recursive mapping."""
     if not isinstance(content, dict | list):
         return 1
@@ -72,7 +72,7 @@ def _size(content: Any, known: dict[int, int]) -> int:
     return known[id(content)]
 
 
-def _kind(content: Any) -> str:
+def _kind(content: object) -> str:
     return {"str": "piece of text", "list": "list", "dict": "mapping with keys that are not text"}.get(
         type(content).__name__, type(content).__name__
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
@@ -66,7 +66,7 @@ def _name_matches(names: list[str], fragment: str) -> SimpleMatcherResult:
     return SimpleMatcherResult(completions=completions, suppress=False, matched_fragment=fragment)
 
 
-def _with_prefix(word: str, known: Any) -> list[str]:
+def _with_prefix(word: str, known: Iterable[str]) -> list[str]:
     return [name for name in known if name.startswith(word) and name != word]
 
 

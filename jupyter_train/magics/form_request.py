@@ -112,7 +112,7 @@ def _callee_and_arguments(text: str) -> tuple[str, dict[str, str]]:
     return ast.unparse(tree.func), {str(word.arg): ast.unparse(word.value) for word in tree.keywords}
 
 
-def _named_value(text: str, namespace: Namespace) -> Any:
+def _named_value(text: str, namespace: Namespace) -> object:
     """The value of a dotted name; None for another expression or an undefined name."""
     if not text or not all(part.isidentifier() for part in text.split(".")):
         return None

@@ -59,7 +59,7 @@ class OptionReader:
             options[option.name] = values if option.repeats else values[0]
         return options
 
-    def _value(self, typed: TypedOption) -> Any:
+    def _value(self, typed: TypedOption) -> object:
         """An option's value: evaluated where it is an expression, else parsed by type."""
         option, text = typed
         if text is None:
@@ -80,7 +80,7 @@ class OptionReader:
         else:
             self.typed[option.name] = [*([earlier] if isinstance(earlier, str) else earlier), text]
 
-    def _object(self, option: Option, text: str) -> Any:
+    def _object(self, option: Option, text: str) -> object:
         """Value of an option that takes an object: a lone undefined name stays a word (`--loss cross_entropy`)."""
         is_word = text.replace("_", "").replace("-", "").replace(".", "").isalnum()
         if is_word and not isinstance(literal(text), str):

@@ -56,7 +56,7 @@ def read(words: list[str], namespace: Namespace | None) -> tuple[str, dict[str, 
     return notebook, parameters, options
 
 
-def _value(text: str, namespace: Namespace | None) -> Any:
+def _value(text: str, namespace: Namespace | None) -> object:
     expression = expression_in(text) if namespace is not None else None
     if expression is not None and namespace is not None:
         return namespace.evaluate_option("-p", expression)

@@ -18,7 +18,7 @@ from jupyter_train.magics.namespace import Namespace
 from jupyter_train.panel.format import size_text
 
 
-def run_verb(line: str, namespace: Namespace | None = None) -> Any:
+def run_verb(line: str, namespace: Namespace | None = None) -> object:
     """The result of a line's verb.
 
     Args:
@@ -75,7 +75,7 @@ def _is_run(word: str) -> bool:
     return True
 
 
-def _write_note(words: list[str]) -> Any:
+def _write_note(words: list[str]) -> Run:
     run = runs.get_run(words[0])
     run.notes = " ".join(words[1:])
     return run
@@ -90,7 +90,7 @@ def _collect(_words: list[str]) -> str:
     return f"{freed['files']} leftover files ({size_text(freed['bytes'])}) and {freed['rows']} empty rows removed"
 
 
-def _resume(words: list[str]) -> Any:
+def _resume(words: list[str]) -> Run | str:
     return runs.resume_as_typed(words[0], words[1:])
 
 

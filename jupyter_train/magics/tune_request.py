@@ -94,7 +94,7 @@ class TuneRequest:
                 )
         self._namespace.check(text, "data")
 
-    def _model(self, text: str, searched: frozenset[str]) -> Any:
+    def _model(self, text: str, searched: frozenset[str]) -> object:
         """A model, its class, or an expression over the searched names."""
         from jupyter_train.tuning.trial_spec import ModelExpression
 
@@ -128,7 +128,7 @@ def _expressions_and_space(words: list[str]) -> tuple[list[str], dict[str, str]]
     return expressions, space
 
 
-def _checked_space(content: Any) -> dict[str, Any]:
+def _checked_space(content: object) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError("`space:` is a mapping of names to ranges, such as `lr: 1e-4..1e-1:log`")
     return {str(name): text for name, text in content.items()}

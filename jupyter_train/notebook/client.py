@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -14,6 +14,10 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from jupyter_train.exceptions import TrainingInterrupted
 from jupyter_train.notebook.signals import SignalWatch
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+    from papermill.engines import NotebookExecutionManager
 
 #: How long an interrupted cell may take to save its run, where no second interrupt can come.
 _INTERRUPT_TIMEOUT_S = 60.0
@@ -28,7 +32,9 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         timeout_s: Seconds a cell may take; None for no limit.
     """
 
-    def __init__(self, nb_man: Any, signals: SignalWatch, timeout_s: float | None, **more: Any) -> None:
+    def __init__(
+        self, nb_man: NotebookExecutionManager, signals: SignalWatch, timeout_s: float | None, **more: object
+    ) -> None:
         super().__init__(nb_man, **more)
         self._signals = signals
         self._timeout_s = timeout_s
@@ -37,22 +43,24 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         self._is_too_long = False
         self._has_quit = False
 
-    def execute(self, **kwargs: Any) -> Any:
+    def execute(self, **kwargs: object) -> NotebookNode:
         """Executes all cells and shuts the kernel down, however that ends."""
         self._signals.end_cell = self._end_cell
         try:
-            return super().execute(**kwargs)
+            executed: NotebookNode = super().execute(**kwargs)
+            return executed
         finally:
             self._signals.end_cell = lambda _is_limited: False
             if self.owns_km and self.km is not None and self.km.has_kernel:
                 self._cleanup_kernel()
 
-    async def async_execute_cell(self, cell: Any, cell_index: int, **more: Any) -> Any:
+    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, **more: object) -> NotebookNode:
         """Executes a cell; `_end_cell` can interrupt it meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._is_too_long = False
         try:
-            return await super().async_execute_cell(cell, cell_index, **more)
+            executed: NotebookNode = await super().async_execute_cell(cell, cell_index, **more)
+            return executed
         finally:
             self._loop = None
             if self._abandon_timer is not None:
@@ -60,7 +68,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     _execute_cell = run_sync(async_execute_cell)
 
-    def execute_cell(self, cell: Any, cell_index: int, **more: Any) -> Any:
+    def execute_cell(self, cell: NotebookNode, cell_index: int, **more: object) -> NotebookNode:
         """Executes a cell.
 
         Raises:
@@ -70,7 +78,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
             TrainingInterrupted: SIGINT or SIGTERM came, and the cell has ended.
         """
         try:
-            executed = self._execute_cell(cell, cell_index, **more)
+            executed: NotebookNode = self._execute_cell(cell, cell_index, **more)
             self._check_time(cell)
             self._check_quit(cell)
         except CellExecutionError as err:
@@ -87,30 +95,30 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
         self._signals.check()
         return executed
 
-    def _check_time(self, cell: Any) -> None:
+    def _check_time(self, cell: NotebookNode) -> None:
         if self._is_too_long:
             message = f"it took longer than {self._timeout_s:g} s, the given limit"
             raise CellTimeoutError.error_from_timeout_and_cell(message, int(self._timeout_s or 0), cell)
 
-    async def _async_poll_for_reply(self, *args: Any, **more: Any) -> Any:
+    async def _async_poll_for_reply(self, *args: object, **more: object) -> dict[str, Any]:
         """The reply to a cell; also notes whether the kernel is about to exit."""
-        reply = await super()._async_poll_for_reply(*args, **more)
+        reply: dict[str, Any] = await super()._async_poll_for_reply(*args, **more)
         self._has_quit = any(item.get("source") == "ask_exit" for item in reply["content"].get("payload", []))
         return reply
 
-    def _check_quit(self, cell: Any) -> None:
+    def _check_quit(self, cell: NotebookNode) -> None:
         """Raises where the cell called `quit()`: it ends a notebook as `sys.exit()` does."""
         if self._has_quit:
             raise CellExecutionError("", "SystemExit", "0")
 
-    def _check_time_of_failed_cell(self, cell: Any, cell_index: int, err: CellExecutionError) -> None:
+    def _check_time_of_failed_cell(self, cell: NotebookNode, cell_index: int, err: CellExecutionError) -> None:
         try:
             self._check_time(cell)
         except CellTimeoutError as late:
             self._record_failure(cell, cell_index, late)
             raise late from err
 
-    def _cause_of(self, cell: Any, err: BaseException) -> BaseException:
+    def _cause_of(self, cell: NotebookNode, err: BaseException) -> BaseException:
         """The error that really ended a cell: nbclient raises `DeadKernelError` for every kernel it has given up."""
         if not isinstance(err, DeadKernelError):
             return err
@@ -121,7 +129,7 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
                 return cause
         return err
 
-    def _record_failure(self, cell: Any, cell_index: int, err: BaseException) -> None:
+    def _record_failure(self, cell: NotebookNode, cell_index: int, err: BaseException) -> None:
         """Records the failure in the cell's outputs, for readers of the executed notebook."""
         name, message = type(err).__name__, str(err)
         if isinstance(err, CellExecutionError):
@@ -149,10 +157,10 @@ class RecordedClient(PapermillNotebookClient):  # type: ignore[misc]
                 return f" ({name}: perhaps the memory was not enough)" if name == "SIGKILL" else f" ({name})"
         return f" (exit code {code})"
 
-    def _get_timeout(self, _cell: Any) -> float | None:
+    def _get_timeout(self, _cell: NotebookNode | None) -> float | None:
         return self._timeout_s
 
-    async def _async_handle_timeout(self, _timeout: float, _cell: Any = None) -> None:
+    async def _async_handle_timeout(self, _timeout: float, _cell: NotebookNode | None = None) -> None:
         """Interrupts the cell, so that a run in it is saved; the timeout is raised when it has ended."""
         if not self._is_too_long:
             self._is_too_long = True

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.log import logger as papermill_log
@@ -23,18 +23,23 @@ from jupyter_train.notebook.redacted_notebook import NotebookRedactor
 from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.store import open_store
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nbformat import NotebookNode
+
 _log = logging.getLogger(__name__)
 
 
 class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
     """papermill's manager, except that it writes outputs atomically and marks no cell as completed that did not run."""
 
-    def __init__(self, nb: Any, execution: NotebookExecution | None, masks: bool, **more: Any) -> None:
+    def __init__(self, nb: NotebookNode, execution: NotebookExecution | None, masks: bool, **more: object) -> None:
         self._execution = execution
         self._redactor = NotebookRedactor() if masks else None
         super().__init__(nb, **more)
 
-    def save(self, **_: Any) -> None:
+    def save(self, **_: object) -> None:
         """Writes the notebook as it is now."""
         saved = self._redactor.masked(self.nb) if self._redactor is not None else self.nb
         if self._execution is not None:
@@ -43,13 +48,13 @@ class AtomicManager(NotebookExecutionManager):  # type: ignore[misc]
             save_notebook(saved, str(self.output_path))
         self.last_save_time = self.now()
 
-    def cell_start(self, cell: Any, cell_index: Any = None, **kwargs: Any) -> None:
+    def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **kwargs: object) -> None:
         """Notes which cell runs."""
         if self._execution is not None:
             self._execution.cell_started(cell_index)
         super().cell_start(cell, cell_index=cell_index, **kwargs)
 
-    def notebook_complete(self, **_: Any) -> None:
+    def notebook_complete(self, **_: object) -> None:
         """Writes the duration; unlike papermill, it does not mark every cell as completed."""
         self.end_time = self.now()
         about = self.nb.metadata.papermill
@@ -67,15 +72,15 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def execute_notebook(
         cls,
-        nb: Any,
-        kernel_name: Any,
-        output_path: Any = None,
-        progress_bar: Any = True,
+        nb: NotebookNode,
+        kernel_name: str | None,
+        output_path: str | Path | None = None,
+        progress_bar: bool | dict[str, Any] = True,
         log_output: bool = False,
         autosave_cell_every: int = 30,
         jupyter_train_execution: NotebookExecution | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> NotebookNode:
         """Executes `nb`; the same arguments as papermill's own engines.
 
         Args:
@@ -109,21 +114,22 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
                 manager.cleanup_pbar()
                 manager.notebook_complete()
             signals.check()
-        return manager.nb
+        executed: NotebookNode = manager.nb
+        return executed
 
     @classmethod
     def execute_managed_notebook(
         cls,
-        nb_man: Any,
-        kernel_name: Any,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str | None,
         log_output: bool = False,
-        stdout_file: Any = None,
-        stderr_file: Any = None,
+        stdout_file: IO[str] | None = None,
+        stderr_file: IO[str] | None = None,
         start_timeout: int = 60,
         execution_timeout: float | None = None,
         signals: SignalWatch | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> NotebookNode:
         """Executes the cells of a notebook; the same arguments as papermill's own engine."""
         client_arguments = merge_kwargs(
             remove_args(["input_path", "timeout", "startup_timeout"], **kwargs),
@@ -139,7 +145,7 @@ class RecordedEngine(NBClientEngine):  # type: ignore[misc]
         return RecordedClient(nb_man, signals or SignalWatch(), limit, **client_arguments).execute()
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     """A parameter for the notebook's metadata: NaN and infinities as strings, since no editor opens them as JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
@@ -148,7 +154,7 @@ def _as_json(value: Any) -> Any:
     return [_as_json(item) for item in value] if isinstance(value, list) else value
 
 
-def _try_recording(nb: Any, input_path: str | None) -> NotebookExecution | None:
+def _try_recording(nb: NotebookNode, input_path: str | None) -> NotebookExecution | None:
     """The record of an execution by papermill itself; None where the store is not usable."""
     try:
         parameters = dict(nb.metadata.get("papermill", {}).get("parameters", {}))

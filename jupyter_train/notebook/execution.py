@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.events import RunKind
 from jupyter_train.exceptions import StoreError
@@ -22,6 +22,9 @@ from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.paths import make_private_folder
 from jupyter_train.store.redaction import one_line
 from jupyter_train.store.run_lock import RunLock
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _POLL_INTERVAL_S = 0.5
 #: Exit values that papermill does not count as failures either.
@@ -210,7 +213,7 @@ class _Printer:
             self._out.flush()
 
 
-def describe_failure(nb: Any) -> str:
+def describe_failure(nb: NotebookNode | None) -> str:
     """Message about the failed cell; empty where none failed, or there is no notebook."""
     for index, cell in enumerate(nb.cells if nb is not None else ()):
         errors = [output for output in cell.get("outputs", []) if output.get("output_type") == "error"]
@@ -224,15 +227,16 @@ def describe_failure(nb: Any) -> str:
     return ""
 
 
-def describe_exit(nb: Any) -> str:
+def describe_exit(nb: NotebookNode | None) -> str:
     """Message about the cell that called `sys.exit(0)`; empty where none did, or there is no notebook."""
-    for index, cell in enumerate(nb.cells if nb is not None else ()):
+    cells = nb.cells if nb is not None else ()
+    for index, cell in enumerate(cells):
         errors = [output for output in cell.get("outputs", []) if output.get("output_type") == "error"]
         if errors and all(map(_is_exit, errors)):
-            return f"`sys.exit` in cell {index + 1} of {len(nb.cells)}; the cells after it did not run"
+            return f"`sys.exit` in cell {index + 1} of {len(cells)}; the cells after it did not run"
     return ""
 
 
-def _is_exit(error: Any) -> bool:
+def _is_exit(error: NotebookNode) -> bool:
     """Whether an error is `sys.exit()`, which ends a notebook early without a failure."""
     return error.get("ename") == "SystemExit" and error.get("evalue") in _SUCCESS_VALUES

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_train.exceptions import NotebookError, OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 class Kernel(NamedTuple):
@@ -16,7 +19,7 @@ class Kernel(NamedTuple):
     language: str
 
 
-def read_notebook(path: Path) -> Any:
+def read_notebook(path: Path) -> NotebookNode:
     """The notebook at `path` as nbformat 4.
 
     Raises:
@@ -28,7 +31,7 @@ def read_notebook(path: Path) -> Any:
         raise NotebookError(f"there is no notebook `{path}`{_close_names(path)}")
     try:
         read = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
-        content = nbformat.from_dict(read)  # type: ignore[no-untyped-call]  # format 3 is converted to other classes
+        content: NotebookNode = nbformat.from_dict(read)  # type: ignore[no-untyped-call]  # format 3 is converted to other classes
     except (nbformat.reader.NotJSONError, UnicodeDecodeError) as err:
         raise NotebookError(f"`{path}` is not a notebook: it is not JSON") from err
     except Exception as err:
@@ -41,7 +44,7 @@ def read_notebook(path: Path) -> Any:
     return content
 
 
-def _is_cell(cell: Any) -> bool:
+def _is_cell(cell: object) -> bool:
     return (
         isinstance(cell, dict)
         and isinstance(cell.get("cell_type"), str)
@@ -55,7 +58,7 @@ def _close_names(path: Path) -> str:
     return "." + did_you_mean(path.name, notebooks)
 
 
-def kernel_of(notebook: Any, path: Path, named: str = "") -> Kernel:
+def kernel_of(notebook: NotebookNode, path: Path, named: str = "") -> Kernel:
     """The kernel that executes a notebook.
 
     Args:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jupyter_train.exceptions import NotebookError, RepeatFailedError, did_you_mean
 from jupyter_train.notebook.redacted_notebook import NotebookRedactor
 from jupyter_train.store.private_files import create_new_file
 from jupyter_train.store.run_folder import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 #: `s3://…`, and `s3:/…`, which is hardly a folder; `C:/` is a folder.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+:)/")
@@ -23,7 +26,7 @@ def is_url(target: str) -> bool:
     return _URL.match(target) is not None
 
 
-def output_of(notebook: Any, source: Path, output: str) -> str:
+def output_of(notebook: NotebookNode, source: Path, output: str) -> str:
     """The path or URL of `-o`, checked to be writable: a URL by writing the notebook to it.
 
     Raises:
@@ -57,7 +60,7 @@ def _check_file(target: Path) -> None:
         raise NotebookError(f"cannot write the output `{target}` ({err.strerror}); name another with `-o`") from err
 
 
-def _check_url(notebook: Any, output: str) -> None:
+def _check_url(notebook: NotebookNode, output: str) -> None:
     from papermill.iorw import papermill_io
 
     if papermill_io.get_handler(output) is papermill_io.get_handler("local"):
@@ -75,7 +78,7 @@ def _check_url(notebook: Any, output: str) -> None:
         raise NotebookError(f"cannot write the output `{output}`: {_one_line(err)}") from err
 
 
-def save_notebook(nb: Any, target: str) -> None:
+def save_notebook(nb: NotebookNode, target: str) -> None:
     """Writes a notebook: a file atomically, a URL through papermill's handler."""
     if is_url(target):
         from papermill.iorw import write_ipynb
@@ -88,7 +91,7 @@ def save_notebook(nb: Any, target: str) -> None:
     write_atomically(Path(target), text.encode("utf-8", "surrogatepass"))
 
 
-def write_html(nb: Any, name: str, target: Path) -> None:
+def write_html(nb: NotebookNode, name: str, target: Path) -> None:
     """Writes an executed notebook as HTML.
 
     Raises:

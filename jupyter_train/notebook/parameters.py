@@ -7,14 +7,17 @@ import contextlib
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.exceptions import ParameterError, did_you_mean
 from jupyter_train.notebook.loading import Kernel
 from jupyter_train.store.redacted_source import parsed_source
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
-def check_known(notebook: Any, path: Path, parameters: Mapping[str, Any], kernel: Kernel) -> list[str]:
+
+def check_known(notebook: NotebookNode, path: Path, parameters: Mapping[str, Any], kernel: Kernel) -> list[str]:
     """The parameters that papermill itself would report as unknown although the notebook assigns them.
 
     Names in Python are found with `ast`: papermill reads line by line, misses some names and takes keyword arguments
@@ -43,7 +46,7 @@ def check_known(notebook: Any, path: Path, parameters: Mapping[str, Any], kernel
     return [name for name in parameters if name not in (found_by_papermill or ())]
 
 
-def _read_by_papermill(cell: Any, kernel: Kernel) -> list[str] | None:
+def _read_by_papermill(cell: NotebookNode, kernel: Kernel) -> list[str] | None:
     """The names that papermill finds; None where it cannot read the language.
 
     Raises:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.store.redacted_source import mask_sources
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 NOTEBOOK_VARIABLE = "JUPYTER_TRAIN_NOTEBOOK"
 PARENT_VARIABLE = "JUPYTER_TRAIN_PARENT"
 _MAX_BYTES = 4 * 1024 * 1024
 
 
-def current_shell() -> Any:
+def current_shell() -> InteractiveShell | None:
     """The IPython shell of this process; None outside one."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None

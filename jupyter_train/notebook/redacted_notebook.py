@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_train.store.redacted_source import mask_sources, secrets_in
 from jupyter_train.store.redaction import mask, mask_html, mask_tree
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _MARKUP = ("text/html", "image/svg+xml")
 
@@ -20,7 +23,7 @@ class NotebookRedactor:
         self._cache: dict[tuple[str, str, frozenset[str]], str] = {}
         self._sources: tuple[list[str], list[str], frozenset[str]] = ([], [], frozenset())
 
-    def masked(self, nb: Any) -> Any:
+    def masked(self, nb: NotebookNode) -> NotebookNode:
         """A copy of a notebook with secrets in its sources and text outputs replaced by dots.
 
         Secrets in its sources are masked in its outputs too, where they may stand without a name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jupyter_train.config import RetrainConfig
 from jupyter_train.exceptions import (
@@ -23,6 +23,9 @@ from jupyter_train.notebook.signals import SignalWatch
 from jupyter_train.run import RunRecord
 from jupyter_train.store import RunFolder, Store
 from jupyter_train.store.redaction import mask, one_line
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 def repeat(store: Store, config: RetrainConfig, on_start: Callable[[RunRecord], None]) -> RunRecord:
@@ -77,7 +80,9 @@ def _print_message(message: str) -> None:
     sys.stderr.flush()
 
 
-def _execute(notebook: Any, path: Path, config: RetrainConfig, kernel: Kernel, execution: NotebookExecution) -> None:
+def _execute(
+    notebook: NotebookNode, path: Path, config: RetrainConfig, kernel: Kernel, execution: NotebookExecution
+) -> None:
     """Executes the notebook with papermill; a failed cell sets `execution.failure`.
 
     Raises:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_train.panel.format import rounded
 from jupyter_train.panel.metric_groups import order, place_of
 from jupyter_train.store import MetricReader
 from jupyter_train.store.metrics.blocks import Bucket
 from jupyter_train.store.metrics.reader import SPREAD
+
+_Value = TypeVar("_Value")
 
 #: Further series are counted, not drawn.
 MAX_SERIES = 32
@@ -147,7 +149,7 @@ def packed(unpacked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def column_text(value: Any) -> Any:
+def column_text(value: _Value) -> _Value | str:
     """A column as a text; anything else as it is."""
     if not isinstance(value, list):
         return value

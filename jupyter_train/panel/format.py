@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
 
 #: Whole numbers below are written with all their digits.
 _WHOLE_BELOW = 1e10
 _SIGNIFICANT = 5
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """Four significant digits: `0.09312` as `0.0931`, `12345.6` as `12,346`, `3e-05` as `3.0e-5`; `3.0` as `3`.
 
     The same as the renderer's `valueText`, to the last digit: ties are rounded away from 0, as browsers do.
@@ -44,7 +46,7 @@ def _in_powers(value: float) -> str:
     return f"{mantissa}e{exponent}"
 
 
-def duration_text(seconds: Any) -> str:
+def duration_text(seconds: object) -> str:
     """`75` as `1:15`, `3700` as `1:01:40`."""
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):
         return "–"
@@ -65,7 +67,7 @@ def size_text(size: float) -> str:
     return f"{size:.1f} {_SIZE_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
-def rounded(value: Any, digits: int = 0) -> Any:
+def rounded(value: _Value, digits: int = 0) -> _Value | float | None:
     """Numbers at five significant digits, None for what JSON cannot say.
 
     Args:

@@ -25,6 +25,7 @@ from jupyter_train.store.takeover import never_began_message
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
+    from jupyter_train.store.metrics.reader import Medium
     from jupyter_train.store.runs import Event
 
 _log = logging.getLogger(__name__)
@@ -211,7 +212,7 @@ def _joined(*texts: str) -> str:
     return "; ".join(text for text in texts if text)
 
 
-def rounded_table(value: Any) -> dict[str, Any]:
+def rounded_table(value: object) -> dict[str, Any]:
     """A mapping with its numbers as they are shown; an empty one for anything else."""
     return {name: rounded(number) for name, number in value.items()} if isinstance(value, dict) else {}
 
@@ -244,7 +245,7 @@ def _read_curves(record: RunRecord, buckets: int, parent: tuple[Path, str, int] 
     }
 
 
-def _medium(folder: RunFolder, medium: Any) -> dict[str, Any]:
+def _medium(folder: RunFolder, medium: Medium) -> dict[str, Any]:
     shown = {
         "name": _cut(medium.name, 60),
         "step": medium.step,

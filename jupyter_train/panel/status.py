@@ -177,11 +177,11 @@ def _rate_text(rate: float) -> str:
     return f"{round(rate):,}" if rate >= 10 else f"{rate:.2g}"
 
 
-def _epochs_text(done: Any, total: Any) -> str:
+def _epochs_text(done: int, total: int | None) -> str:
     """`7 of 30 epochs`; `7 epochs` where there is no known end."""
     counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
     return f"{counted} {'epoch' if (done if total is None else total) == 1 else 'epochs'}"
 
 
-def _of(value: Any, total: Any) -> str:
+def _of(value: int, total: int | None) -> str:
     return f"{value:,}" if total is None else f"{value:,} / {total:,}"

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
@@ -24,6 +24,8 @@ from jupyter_train.server.rows import DAMAGE, below, rows_of
 from jupyter_train.server.stream import RunStreamHandler
 from jupyter_train.service import queries
 from jupyter_train.store import open_store
+
+_Answer = TypeVar("_Answer")
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class _Handler(APIHandler):
         if len(self.request.body) > self.most_body_bytes:
             raise web.HTTPError(413, f"expected at most {self.most_body_bytes:,} bytes")
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """What the body holds, as JSON.
 
         Raises:
@@ -83,7 +85,7 @@ class RunsHandler(_Handler):
 class _RunHandler(_Handler):
     """What is below one run's key: a bad key is 400, a missing run 404, a run that does not allow it 409."""
 
-    async def answer(self, key: str, work: Callable[..., Any], *arguments: Any) -> None:
+    async def answer(self, key: str, work: Callable[..., Any], *arguments: object) -> None:
         """Sends what `work(key, *arguments)` gives, as JSON."""
         if not _KEY.match(key):
             raise web.HTTPError(400, "expected a run's key")
@@ -152,7 +154,7 @@ class CommandsHandler(_RunHandler):
         await self.answer(key, queries.ask, "command", {**content, "command": content.get("verb")})
 
 
-async def _in_thread(work: Any, *arguments: Any) -> Any:
+async def _in_thread(work: Callable[..., _Answer], *arguments: object) -> _Answer:
     try:
         return await IOLoop.current().run_in_executor(None, work, *arguments)
     except RunNotFoundError:

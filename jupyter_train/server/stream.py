@@ -40,7 +40,7 @@ class RunStreamHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if self.current_user is None or not self.check_origin():
             raise web.HTTPError(403)
 
-    def open(self, *_arguments: Any, **_options: Any) -> None:
+    def open(self, *_arguments: object, **_options: object) -> None:
         """Begins to send."""
         super().open()
         self._feeding = asyncio.ensure_future(self._feed())

@@ -14,7 +14,7 @@ _ELSEWHERE = {"status": "elsewhere", "message": "this kernel does not train the 
 _EXPECTED = ", ".join(f"`{name}`" for name in ("watch", *queries.QUERIES))
 
 
-def listen(shell: Any) -> None:
+def listen(shell: object) -> None:
     """Answers our messages from now on; nothing happens outside ipykernel."""
     kernel = getattr(shell, "kernel", None)
     handlers = getattr(kernel, "control_handlers", None)
@@ -23,7 +23,7 @@ def listen(shell: Any) -> None:
 
     import asyncio  # a kernel has it loaded; elsewhere it would be a third of what loading us takes
 
-    def handle(stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+    def handle(stream: object, ident: object, parent: dict[str, Any]) -> None:
         content = parent.get("content")
         kernel.session.send(stream, REPLY, answer(content), parent, ident)
         with contextlib.suppress(RuntimeError):  # no loop in this thread: nothing to be said later
@@ -32,7 +32,7 @@ def listen(shell: Any) -> None:
     handlers[MESSAGE] = handle
 
 
-def say_busy(content: Any) -> None:
+def say_busy(content: object) -> None:
     """Takes back the `idle` that ends every control message, while a cell trains."""
     from jupyter_train.panel.viewers import VIEWERS
 
@@ -40,7 +40,7 @@ def say_busy(content: Any) -> None:
         VIEWERS.say_busy(str(content.get("run")))
 
 
-def answer(content: Any) -> dict[str, Any]:
+def answer(content: object) -> dict[str, Any]:
     """The reply to one message. Runs on the control thread: sets flags, or reads what the panel draws.
 
     Args:
@@ -78,7 +78,7 @@ def _is_here(run: str, verb: str) -> bool:
     return LOCAL.of(run) is not None if verb == "command" else VIEWERS.newest(run) is not None
 
 
-def _named(verb: str, answer: Any) -> dict[str, Any]:
+def _named(verb: str, answer: dict[str, Any]) -> dict[str, Any]:
     """An answer under the name that the panel looks for."""
     if verb == "command":
         return dict(answer)

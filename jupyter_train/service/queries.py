@@ -28,10 +28,10 @@ class Query:
     """
 
     arguments: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    answer: Callable[..., Any]
+    answer: Callable[..., dict[str, Any]]
 
 
-def ask(run: str, name: str, content: Mapping[str, Any]) -> Any:
+def ask(run: str, name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a question, as JSON.
 
     Args:
@@ -91,7 +91,7 @@ def _command(content: Mapping[str, Any]) -> tuple[Any, ...]:
     return name, arguments
 
 
-def _snapshot(run: str) -> Any:
+def _snapshot(run: str) -> dict[str, Any]:
     """What a panel draws: the newest state that this process has drawn, or what the store says."""
     from jupyter_train.panel.snapshot import packed, snapshot
     from jupyter_train.panel.viewers import VIEWERS
@@ -99,27 +99,27 @@ def _snapshot(run: str) -> Any:
     return VIEWERS.newest(run) or packed(snapshot(_store(), run))
 
 
-def _curves(run: str, first: int, last: int) -> Any:
+def _curves(run: str, first: int, last: int) -> dict[str, Any]:
     from jupyter_train.panel.curves import between
     from jupyter_train.store import RunFolder
 
     return between(RunFolder(_store().get(run).folder).metrics, first, last)
 
 
-def _details(run: str) -> Any:
+def _details(run: str) -> dict[str, Any]:
     from jupyter_train.panel.details import details
 
     return details(_store(), run)
 
 
-def _bundle(run: str) -> Any:
+def _bundle(run: str) -> dict[str, Any]:
     from jupyter_train.panel.bundle import bundle
     from jupyter_train.panel.snapshot import snapshot
 
     return bundle(snapshot(_store(), run))
 
 
-def _set_note(run: str, note: str) -> Any:
+def _set_note(run: str, note: str) -> dict[str, Any]:
     from jupyter_train.panel.details import set_note
 
     return set_note(_store(), run, note)

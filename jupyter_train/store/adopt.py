@@ -32,7 +32,7 @@ _MAX_ATTEMPTS = 1_000_000
 _FOLDER_NAME = re.compile(r"(?P<name>.+)-[0-9a-z]{4,}-[0-9a-f]{8}")
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
@@ -101,7 +101,7 @@ def _check_is_new(store: Store, key: str) -> None:
     raise RunStateError(f"the run store has this run: `{record.ref}`, in `{record.folder}`")
 
 
-def _sound_fields(stored: Any, folder_name: str) -> dict[str, Any]:
+def _sound_fields(stored: object, folder_name: str) -> dict[str, Any]:
     """The stored fields whose values are sound, and defaults for the others."""
     stored_fields = _dict(stored)
     fields = {
@@ -135,5 +135,5 @@ def _showable_summary(summary: dict[str, Any]) -> dict[str, Any]:
     return summary if is_summary(summary) else {name: value for name, value in summary.items() if name not in SHAPED}
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def _dict(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -87,7 +88,7 @@ def waiting(store: Store, run: str) -> list[Command]:
     return read(store.reading, query, _command_of)
 
 
-def _command_of(row: Any) -> Command:
+def _command_of(row: Mapping[str, Any]) -> Command:
     try:
         return Command(row["verb"], dict(parse_json(row["arguments"])), row["source"], row["id"])
     except (ValueError, TypeError) as err:

@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -79,7 +78,7 @@ def _prepare_file(path: Path) -> None:
         ) from err
 
 
-def _on_connect(connection: Any, _record: Any) -> None:
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # `_on_begin` emits BEGIN
     try:
         connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe() else 'DELETE'}")

@@ -33,7 +33,7 @@ class MetricValues:
             return iter(self._to_floats(values))
         return (self._convert(value, *place) for value, place in zip(values, places, strict=True))
 
-    def _convert(self, value: Any, step: int, name: str) -> float | None:
+    def _convert(self, value: object, step: int, name: str) -> float | None:
         try:
             [number] = self._to_floats([value])
         except Exception as err:  # noqa: BLE001  of a device, or of an object of the user's

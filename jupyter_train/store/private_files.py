@@ -9,8 +9,9 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 #: Opening a pipe in place of a file would block.
@@ -168,7 +169,7 @@ def empty_and_remove(folder: Path, descriptor: int | None) -> None:
 
 
 @contextlib.contextmanager
-def opened_folder(folder: Path) -> Any:
+def opened_folder(folder: Path) -> Iterator[int | None]:
     """A descriptor of a folder, links not followed; None where the system has no `dir_fd`.
 
     Raises:

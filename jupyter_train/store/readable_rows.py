@@ -48,7 +48,7 @@ def _is_json(kind: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(getattr(kind, "impl", kind), sa.JSON)
 
 
-def parse_json(value: Any) -> Any:
+def parse_json(value: object) -> Any:
     """The value of a JSON text; some databases return it parsed already.
 
     Raises:

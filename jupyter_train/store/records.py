@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_train.exceptions import DamagedError
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store.readable_rows import parse_json
 from jupyter_train.store.value_checks import is_key, is_name, is_time, kinds_of, printable
 
+_Value = TypeVar("_Value")
+
 FIELDS = tuple(item.name for item in dataclasses.fields(RunRecord))
-_JSON = {"tags": list, "config": dict, "summary": dict}
+_JSON: dict[str, type] = {"tags": list, "config": dict, "summary": dict}
 _NAMES = frozenset({"key", "name", "code", "kind"})
 _KINDS = {name: kinds_of(hint) for name, hint in typing.get_type_hints(RunRecord).items() if name not in _JSON}
 
@@ -87,7 +89,7 @@ def damaged(key: str, reason: str) -> DamagedError:
     )
 
 
-def _json(text: Any, kind: type) -> Any:
+def _json(text: object, kind: type[_Value]) -> _Value:
     value = parse_json(text)
     if not isinstance(value, kind):
         raise TypeError(f"expected a {kind.__name__}")

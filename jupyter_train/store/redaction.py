@@ -44,7 +44,7 @@ def mask_html(text: str, also: Collection[str] = ()) -> str:
     return _mask(text, _known(also), is_html=True)
 
 
-def mask_tree(value: Any, also: Collection[str] = ()) -> Any:
+def mask_tree(value: object, also: Collection[str] = ()) -> Any:
     """`value` (plain JSON) with secrets in its strings, and under secret names, replaced by dots."""
     return _mask_tree(value, _known(also))
 
@@ -81,7 +81,7 @@ def _masked_plain(text: str, known: Sequence[str]) -> str:
     return "".join([*pieces, text[copied_to:]])
 
 
-def _mask_tree(value: Any, known: Sequence[str]) -> Any:
+def _mask_tree(value: object, known: Sequence[str]) -> Any:
     if isinstance(value, str) and not hasattr(value, "value"):  # enums stay as they are
         return _mask(value, known)
     if isinstance(value, dict):
@@ -92,11 +92,11 @@ def _mask_tree(value: Any, known: Sequence[str]) -> Any:
     return value
 
 
-def _mask_key(key: Any, known: Sequence[str]) -> Any:
+def _mask_key(key: object, known: Sequence[str]) -> object:
     return _mask(key, known) if isinstance(key, str) else key
 
 
-def _mask_item(key: Any, item: Any, known: Sequence[str]) -> Any:
+def _mask_item(key: object, item: object, known: Sequence[str]) -> Any:
     if isinstance(key, str) and is_secret_name(key):
         if isinstance(item, str) and item and not is_plain(item):
             return MASK

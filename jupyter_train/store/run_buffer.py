@@ -95,7 +95,7 @@ class RunBuffer:
         if self.verification is not None and stride > 1:
             self.verification.changes.strides |= {stride}
 
-    def event(self, kind: EventKind, text: str, step: int | None = None, **data: Any) -> None:
+    def event(self, kind: EventKind, text: str, step: int | None = None, **data: object) -> None:
         """Appends an event."""
         self._events.append(Event(time.time(), step, kind, text, data))
 
@@ -103,11 +103,11 @@ class RunBuffer:
         """Appends a line to the run's log."""
         self._log.append(text)
 
-    def progress(self, **values: Any) -> None:
+    def progress(self, **values: object) -> None:
         """Sets the run's progress; the newest values win."""
         self._row.progress = values
 
-    def summary(self, **values: Any) -> None:
+    def summary(self, **values: object) -> None:
         """Adds to the summary in the run's row, such as the best value."""
         self._row.summary.update(values)
         self._summary_is_new = True

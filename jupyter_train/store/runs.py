@@ -37,7 +37,7 @@ def open_store(url: str = "") -> Store:
 class Store(RunQueries):
     """Reads and writes runs and events. Safe to use from several threads and processes."""
 
-    def create_run(self, name: str, kind: RunKind = RunKind.TRAIN, **fields: Any) -> RunRecord:
+    def create_run(self, name: str, kind: RunKind = RunKind.TRAIN, **fields: object) -> RunRecord:
         """Creates a QUEUED run and its folder; secrets in its fields are masked.
 
         Args:
@@ -89,7 +89,7 @@ class Store(RunQueries):
         return key
 
     def set_status(
-        self, key: str, new: RunStatus, fence: int | None = None, only_from: RunStatus | None = None, **fields: Any
+        self, key: str, new: RunStatus, fence: int | None = None, only_from: RunStatus | None = None, **fields: object
     ) -> None:
         """Changes a run's status and other fields in one transaction.
 
@@ -149,7 +149,7 @@ class Store(RunQueries):
         )
         return True
 
-    def update(self, key: str, fence: int | None = None, **fields: Any) -> None:
+    def update(self, key: str, fence: int | None = None, **fields: object) -> None:
         """Sets fields of a run's row; secrets are masked.
 
         Raises:

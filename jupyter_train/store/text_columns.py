@@ -42,7 +42,7 @@ def quoted(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]
 
 
-def storable_tree(value: Any) -> Any:
+def storable_tree(value: object) -> Any:
     """Plain JSON with its strings and keys made storable."""
     if isinstance(value, str) and not hasattr(value, "value"):  # enums stay as they are
         return storable(value)
@@ -78,6 +78,6 @@ class StorableJson(sa.types.TypeDecorator[Any]):
     impl = sa.JSON
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+    def process_bind_param(self, value: object, dialect: sa.Dialect) -> object:
         """See `storable_tree`."""
         return storable_tree(value)

@@ -53,7 +53,7 @@ def loads(stream: bytes, buffers: Iterable[Any] = ()) -> Any:
 class _Unpickler(pickle.Unpickler):
     """Finds classes under their present names."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """See `pickle.Unpickler`."""
         old = module.removeprefix(_PACKAGE)
         if module.startswith(_PACKAGE) and old in _MOVED:

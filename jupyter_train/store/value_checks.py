@@ -56,7 +56,7 @@ def _kinds(row_class: type[tuple[Any, ...]]) -> tuple[frozenset[type], ...]:
     return tuple(kinds_of(hints[name]) for name in row_class._fields)  # type: ignore[attr-defined]
 
 
-def kinds_of(hint: Any) -> frozenset[type]:
+def kinds_of(hint: object) -> frozenset[type]:
     """The types that a value with this annotation may have."""
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return frozenset({*kinds, int} if float in kinds else kinds)

@@ -36,7 +36,7 @@ class _PartsCLI(LightningCLI):
     """Instantiates model and data, and keeps the Trainer arguments instead of making a Trainer."""
 
     # `_get` reads the config of the subcommand, as `LightningCLI.instantiate_trainer` itself does
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def instantiate_trainer(self, **kwargs: object) -> Any:
         self.trainer_arguments = {**self._get(self.config_init, "trainer", default={}), **kwargs}
 
 
@@ -90,7 +90,9 @@ def build_parts(
     )
 
 
-def _refuse_other_lightning(settings: Mapping[str, Any], model_class: Any, data_class: Any) -> None:
+def _refuse_other_lightning(
+    settings: Mapping[str, Any], model_class: type[Any] | None, data_class: type[Any] | None
+) -> None:
     """Refuses classes of the package `lightning`, in the file or as model and data.
 
     Raises:
@@ -107,7 +109,7 @@ def _refuse_other_lightning(settings: Mapping[str, Any], model_class: Any, data_
     refuse_other_lightning([model_class, data_class], "the file")
 
 
-def _import_or_none(path: str) -> Any:
+def _import_or_none(path: str) -> object:
     """The class of an import path; None where it cannot be imported, which LightningCLI has reported."""
     module, _, name = path.rpartition(".")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,6 +21,9 @@ from jupyter_train.training.data.row_inputs import is_array, is_column, to_array
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import has_embedding
 from jupyter_train.training.plain_module import PlainModule
+
+if TYPE_CHECKING:
+    from jupyter_train.training.data.data_source import DataSource
 
 
 def _quiet_trainer() -> pl.Trainer:
@@ -66,7 +69,12 @@ VALIDATE = EvaluationStage(
 
 
 def evaluate(
-    stage: EvaluationStage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+    stage: EvaluationStage,
+    module: pl.LightningModule,
+    folder: RunFolder,
+    source: DataSource | None,
+    data: object,
+    batch_size: int,
 ) -> dict[str, float]:
     """Metrics of `test_step` or `validation_step`.
 
@@ -91,7 +99,12 @@ def evaluate(
 
 
 def _trainer_data(
-    stage: EvaluationStage, module: pl.LightningModule, folder: RunFolder, source: Any, data: Any, batch_size: int
+    stage: EvaluationStage,
+    module: pl.LightningModule,
+    folder: RunFolder,
+    source: DataSource | None,
+    data: object,
+    batch_size: int,
 ) -> dict[str, Any]:
     if data is not None:
         if isinstance(data, pl.LightningDataModule):
@@ -109,7 +122,7 @@ def _trainer_data(
     raise DataError(stage.missing)
 
 
-def _to_evaluation_dataset(data: Any, module: pl.LightningModule, folder: RunFolder) -> Dataset[Any]:
+def _to_evaluation_dataset(data: object, module: pl.LightningModule, folder: RunFolder) -> Dataset[Any]:
     """Rows with targets, encoded as for training.
 
     Raises:
@@ -125,7 +138,12 @@ def _to_evaluation_dataset(data: Any, module: pl.LightningModule, folder: RunFol
     return make_evaluation_dataset(rows, Encoder.load(folder), loss, has_embedding(module))
 
 
-def _to_loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[Any]], collate: Any = None) -> Any:
+def _to_loaders(
+    data: object,
+    batch_size: int,
+    dataset_of: Callable[[Any], Dataset[Any]],
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> object:
     """DataLoaders for Lightning: loaders as they are, a Dataset and rows batched, several of them as a list.
 
     Args:
@@ -143,7 +161,7 @@ def _to_loaders(data: Any, batch_size: int, dataset_of: Callable[[Any], Dataset[
     return DataLoader(dataset_of(data), batch_size=batch_size, collate_fn=collate)
 
 
-def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size: int) -> Any:
+def predict(module: pl.LightningModule, folder: RunFolder, data: object, batch_size: int) -> Any:
     """Predictions: one tensor where those of batches can be concatenated, else a list with one item a batch.
 
     For several loaders a list with the predictions for each.
@@ -166,7 +184,7 @@ def predict(module: pl.LightningModule, folder: RunFolder, data: Any, batch_size
     return unscale(parts, encoder.target_scale) if encoder is not None and encoder.target_scale is not None else parts
 
 
-def concatenate_batches(parts: list[Any]) -> Any:
+def concatenate_batches(parts: list[Any]) -> torch.Tensor | list[Any]:
     """Tensors of batches concatenated along the first axis; the list where their shapes do not allow it."""
     are_tensors = bool(parts) and all(isinstance(part, torch.Tensor) and part.ndim for part in parts)
     return torch.cat(parts) if are_tensors and len({part.shape[1:] for part in parts}) == 1 else parts
@@ -189,7 +207,7 @@ def unscale(predictions: Any, scale: tuple[list[float], list[float]]) -> Any:
     return predictions * predictions.new_tensor(deviations) + predictions.new_tensor(means)
 
 
-def _to_input_dataset(data: Any, module: pl.LightningModule, encoder: Encoder | None) -> Dataset[Any]:
+def _to_input_dataset(data: object, module: pl.LightningModule, encoder: Encoder | None) -> Dataset[Any]:
     """A Dataset of the inputs of arrays and frames, without their targets.
 
     Raises:
@@ -204,7 +222,7 @@ def _to_input_dataset(data: Any, module: pl.LightningModule, encoder: Encoder | 
     return make_input_dataset(to_array_like(data), encoder, has_embedding(module))
 
 
-def _has_targets(data: Any) -> bool:
+def _has_targets(data: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Whether it is `(X, y)` or `(X, y, w)`; a list may as well hold a few rows."""
     if not isinstance(data, list | tuple) or len(data) not in (2, 3) or not all(map(is_column, data)):
         return False

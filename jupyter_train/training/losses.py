@@ -7,7 +7,6 @@ import functools
 import inspect
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
 
 import torch
 from torch import nn
@@ -58,7 +57,7 @@ _NUMBER_LOSSES = (
 )
 
 
-def resolve_loss(loss: Any) -> Loss:
+def resolve_loss(loss: object) -> Loss:
     """The loss for a name of `LOSSES`; a function or object as it is.
 
     Raises:
@@ -73,7 +72,7 @@ def resolve_loss(loss: Any) -> Loss:
         return LOSSES[loss]
     if inspect.isclass(loss) or not callable(loss):
         raise OptionError("`--loss`: expected a function or loss object taking `(outputs, targets)`")
-    return loss  # type: ignore[no-any-return]
+    return loss
 
 
 def target_kind_of(loss: Loss) -> TargetKind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,8 @@ from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.exceptions import ModelError, OptionError, did_you_mean
 from jupyter_train.training.losses import resolve_loss
 from jupyter_train.training.plain_module import PlainModule
+
+_Model = TypeVar("_Model")
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -45,7 +47,7 @@ def has_embedding(module: nn.Module) -> bool:
     return any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
 
 
-def copy_model(model: Any) -> Any:
+def copy_model(model: _Model) -> _Model:
     """A deep copy with the same weights.
 
     Raises:
@@ -60,7 +62,7 @@ def copy_model(model: Any) -> Any:
         ) from err
 
 
-def as_module(model: Any, config: TrainConfig) -> pl.LightningModule:
+def as_module(model: object, config: TrainConfig) -> pl.LightningModule:
     """`model` as a LightningModule, with `--loss`, `--optimizer` and `--lr` applied.
 
     Raises:
@@ -95,7 +97,7 @@ def _configure_module(model: pl.LightningModule, config: TrainConfig) -> pl.Ligh
     return model
 
 
-def describe_unused_lr(model: Any, config: TrainConfig) -> str:
+def describe_unused_lr(model: object, config: TrainConfig) -> str:
     """The warning for a model whose own learning rate `--optimizer` leaves unused; empty where it does not."""
     optimizer = config.optimizer
     takes_default = isinstance(optimizer, str) or inspect.isclass(optimizer)  # others have their own rate
@@ -171,7 +173,7 @@ def _lr(config: TrainConfig) -> float | None:
     return None if config.lr is None else float(config.lr)
 
 
-def optimizer_factory(optimizer: Any, lr: float | None) -> Callable[..., torch.optim.Optimizer]:
+def optimizer_factory(optimizer: object, lr: float | None) -> Callable[..., torch.optim.Optimizer]:
     """A function that makes the optimizer of parameters.
 
     Args:

@@ -65,7 +65,7 @@ class PlainModule(pl.LightningModule):
         """The wrapped module's output."""
         return self.module(inputs)
 
-    def _step(self, batch: Any, stage: str) -> torch.Tensor:
+    def _step(self, batch: object, stage: str) -> torch.Tensor:
         inputs, targets, weights = _unpack(batch)
         outputs = self(inputs)
         if isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor):
@@ -85,19 +85,19 @@ class PlainModule(pl.LightningModule):
             self.log(f"{stage}_acc", _accuracy(outputs, targets, weights), **log_arguments)
         return loss
 
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: object, batch_idx: int) -> torch.Tensor:
         """Loss of one batch."""
         return self._step(batch, "train")
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: object, batch_idx: int) -> None:
         """Logs loss and accuracy of one batch."""
         self._step(batch, "val")
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: object, batch_idx: int) -> None:
         """Logs loss and accuracy of one batch."""
         self._step(batch, "test")
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+    def predict_step(self, batch: object, batch_idx: int) -> Any:
         """The module's output for the inputs of a batch."""
         return self(batch[0] if isinstance(batch, list | tuple) else batch)
 
@@ -106,7 +106,7 @@ class PlainModule(pl.LightningModule):
         return self._optimizer(self.module.parameters())
 
 
-def _unpack(batch: Any) -> tuple[Any, Any, torch.Tensor | None]:
+def _unpack(batch: object) -> tuple[Any, Any, torch.Tensor | None]:
     """Inputs, targets and weights of a batch.
 
     Raises:

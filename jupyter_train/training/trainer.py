@@ -119,7 +119,7 @@ def _ignored(_text: str) -> None:
     """Said again when the run begins."""
 
 
-def _plugins(requested: Any, strategy: Any) -> list[Any]:
+def _plugins(requested: object, strategy: object) -> list[Any]:
     plugins = list(requested) if isinstance(requested, list | tuple) else [requested] if requested is not None else []
     has_own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
     is_object = strategy is not None and not isinstance(strategy, str)

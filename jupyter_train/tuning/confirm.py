@@ -17,7 +17,7 @@ from jupyter_train.tuning.trial_spec import TrialSpec
 SEEDS = 3
 
 
-def _made(plan: TrialSpec, params: dict[str, Any], _config: Any) -> tuple[Any, Any]:
+def _made(plan: TrialSpec, params: dict[str, Any], _config: object) -> tuple[Any, Any]:
     return plan.build(params), plan.data
 
 

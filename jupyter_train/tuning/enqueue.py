@@ -39,7 +39,7 @@ def enqueued(text: str, config: TuneConfig) -> dict[str, Any]:
     return checked(values, config, typed)
 
 
-def _value_of(word: str, space: Space | None) -> Any:
+def _value_of(word: str, space: Space | None) -> object:
     """What was typed; without quotes it also means the choice that is this word."""
     value = literal(word)
     if not isinstance(space, Choices):
@@ -75,7 +75,7 @@ def checked(params: Mapping[str, Any], config: TuneConfig, typed: str) -> dict[s
     return values
 
 
-def narrowed(name: str, text: Any, config: TuneConfig) -> Range:
+def narrowed(name: str, text: object, config: TuneConfig) -> Range:
     """A part of what is searched; by its logarithm, or in steps, as before.
 
     Raises:

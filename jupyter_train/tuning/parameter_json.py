@@ -22,7 +22,7 @@ def unpacked(recorded: Mapping[str, Any]) -> dict[str, Any]:
     return {name: typed.get(name, value) for name, value in recorded.get(_PARAMS, {}).items()}
 
 
-def _is_changed(value: Any) -> bool:
+def _is_changed(value: object) -> bool:
     """Whether JSON gives another value, and Python's own writing the same."""
     if not isinstance(value, list | tuple | dict):
         return False

@@ -69,7 +69,7 @@ def _guessed_options(model: str, params: Mapping[str, Any]) -> dict[str, str]:
     return {name: option for name, option in options.items() if option is not None}
 
 
-def _option(name: str, value: Any) -> list[str]:
+def _option(name: str, value: object) -> list[str]:
     """An option as it is typed; of one that repeats, once for every value."""
     if isinstance(value, list | tuple) and options_by_name()[name].repeats:
         return [word for item in value for word in _option(name, item)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna import distributions, pruners, samplers
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
 
 from jupyter_train.config import TuneConfig, search_methods
 from jupyter_train.config.search_space import Choices, Fixed, Range, Space
@@ -35,7 +36,7 @@ def distribution_of(space: Space) -> distributions.BaseDistribution:
     return distributions.FloatDistribution(float(space.low), float(space.high), space.is_log, space.step)
 
 
-Constraints = Callable[[Any], Sequence[float]]
+Constraints = Callable[[FrozenTrial], Sequence[float]]
 
 
 def sampler_of(config: TuneConfig, constraints: Constraints | None = None) -> samplers.BaseSampler:
@@ -68,7 +69,7 @@ def check_methods(config: TuneConfig, constraints: Constraints | None = None) ->
 class _Grid(samplers.GridSampler):
     """Optuna's, which stops `Study.optimize` after the last of its trials; here the scheduler counts them."""
 
-    def after_trial(self, *_: Any) -> None:
+    def after_trial(self, *_: object) -> None:
         """Nothing."""
 
 

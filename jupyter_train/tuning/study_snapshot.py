@@ -193,7 +193,7 @@ def _value(trial: FrozenTrial, index: int) -> float | None:
     return None
 
 
-def _short(value: Any) -> float | None:
+def _short(value: float | str | None) -> float | None:
     if value is None or isinstance(value, str) or not math.isfinite(value):
         return None
     return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -52,7 +52,7 @@ class TrialSpec:
         """The options of every trial, each searched option with one value of its space."""
         return self.trial_config({name: corners(self.config.space[name])[0] for name in self.options})
 
-    def build(self, params: Mapping[str, Any]) -> Any:
+    def build(self, params: Mapping[str, Any]) -> object:
         """The model of the trial with these values."""
         return self.model({name: value for name, value in params.items() if name not in self.options})
 
@@ -148,7 +148,7 @@ class ModelFactory:
     def __init__(self, maker: Callable[..., Any]) -> None:
         self.maker = maker
 
-    def __call__(self, params: Mapping[str, Any]) -> Any:
+    def __call__(self, params: Mapping[str, Any]) -> object:
         """The model."""
         return self.maker(**params)
 
@@ -191,7 +191,7 @@ class ModelExpression:
         tree = ast.parse(self.text, mode="eval").body
         return tree if isinstance(tree, ast.Call) else None
 
-    def __call__(self, params: Mapping[str, Any]) -> Any:
+    def __call__(self, params: Mapping[str, Any]) -> object:
         """The model.
 
         Raises:
@@ -211,10 +211,10 @@ class ModelCopier:
         model: As given.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: object) -> None:
         self.model = model
 
-    def __call__(self, _params: Mapping[str, Any]) -> Any:
+    def __call__(self, _params: Mapping[str, Any]) -> object:
         """A copy.
 
         Raises:

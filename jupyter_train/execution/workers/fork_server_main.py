@@ -33,7 +33,7 @@ class _Socket:
     def __init__(self, descriptor: int) -> None:
         self.socket = socket.socket(fileno=descriptor)
 
-    def say(self, **message: Any) -> None:
+    def say(self, **message: object) -> None:
         """Writes one line; that its reader is gone is found out elsewhere."""
         with contextlib.suppress(OSError):
             self.socket.sendall(json.dumps(message).encode() + b"\n")

@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_train.exceptions import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 _MAX_DEPTH = 8
 #: Arrays below this many bytes stay in the stream.
@@ -77,10 +81,17 @@ def pickled(content: dict[str, Any], is_large_welcome: bool = False) -> Pickled:
     return Pickled(stream.getvalue(), arrays, remarks)
 
 
-def _pickler(stream: io.BytesIO, arrays: list[memoryview]) -> Any:
+class _CapturingPickler(Protocol):
+    """A pickler that notes the globals which functions bring, by name."""
+
+    captured: dict[str, Any]
+
+    def dump(self, obj: object, /) -> None: ...
+
+
+def _pickler(stream: io.BytesIO, arrays: list[memoryview]) -> _CapturingPickler:
     """A pickler that gives large arrays and tensors apart, each once, and notes the globals that functions bring."""
     import cloudpickle
-    import numpy as np
     import torch
 
     def is_small(buffer: pickle.PickleBuffer) -> bool:
@@ -96,7 +107,7 @@ def _pickler(stream: io.BytesIO, arrays: list[memoryview]) -> Any:
             self.captured: dict[str, Any] = {}
             self._storages: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
 
-        def reducer_override(self, obj: Any) -> Any:
+        def reducer_override(self, obj: object) -> object:
             if isinstance(obj, torch.storage.TypedStorage) and obj._untyped_storage.device.type == "cpu":
                 return _storage_of, (self._bytes_of(obj._untyped_storage), obj.dtype)
             how = super().reducer_override(obj)
@@ -114,7 +125,7 @@ def _pickler(stream: io.BytesIO, arrays: list[memoryview]) -> Any:
     return Pickler()
 
 
-def _storage_of(content: Any, dtype: Any) -> Any:
+def _storage_of(content: np.ndarray[Any, Any], dtype: torch.dtype) -> torch.storage.TypedStorage:
     """A tensor's memory, from its bytes (called when a payload is read)."""
     import torch
 
@@ -145,7 +156,7 @@ def _sizes(captured: dict[str, Any], content: dict[str, Any]) -> dict[str, int]:
     return {name: size for name, size in sorted(sizes.items()) if size >= _NAMED_BYTES}
 
 
-def _arrays(obj: Any) -> list[Any]:
+def _arrays(obj: object) -> list[Any]:
     """The arrays, tensors and frames in an object, each once; of a very large object those found first."""
     arrays: list[Any] = []
     seen: set[int] = set()
@@ -162,7 +173,7 @@ def _arrays(obj: Any) -> list[Any]:
     return arrays
 
 
-def _nbytes(obj: Any) -> int:
+def _nbytes(obj: object) -> int:
     """Bytes of an array, a tensor, a frame or a series; 0 for anything else."""
     if isinstance(obj, bytes | bytearray):
         return len(obj)
@@ -179,7 +190,7 @@ def _sizes_of(sizes: dict[str, int]) -> str:
     return ", ".join([*named, *([f"{len(largest) - len(named)} more"] if len(largest) > len(named) else [])])
 
 
-def _culprit(obj: Any, name: str, err: Exception, depth: int) -> tuple[str, Exception]:
+def _culprit(obj: object, name: str, err: Exception, depth: int) -> tuple[str, Exception]:
     """The innermost attribute, item or element that cannot be pickled."""
     for label, part in _parts(obj) if depth else []:
         problem = _problem(part)
@@ -188,7 +199,7 @@ def _culprit(obj: Any, name: str, err: Exception, depth: int) -> tuple[str, Exce
     return name or type(obj).__name__, err
 
 
-def _parts(obj: Any) -> list[tuple[str, Any]]:
+def _parts(obj: object) -> list[tuple[str, Any]]:
     if isinstance(obj, dict):
         return [(_label(key), part) for key, part in obj.items()]
     if isinstance(obj, list | tuple):
@@ -196,11 +207,11 @@ def _parts(obj: Any) -> list[tuple[str, Any]]:
     return [(f".{key}", part) for key, part in vars(obj).items()] if hasattr(obj, "__dict__") else []
 
 
-def _label(key: Any) -> str:
+def _label(key: object) -> str:
     return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
 
 
-def _problem(part: Any) -> Exception | None:
+def _problem(part: object) -> Exception | None:
     import cloudpickle
 
     try:

@@ -82,7 +82,7 @@ class ModelArgument:
     default: str
 
 
-def arguments_of(model: Any) -> list[ModelArgument]:
+def arguments_of(model: object) -> list[ModelArgument]:
     """The named arguments of a model class; none for anything else."""
     if not inspect.isclass(model):
         return []
@@ -97,7 +97,7 @@ def arguments_of(model: Any) -> list[ModelArgument]:
     ]
 
 
-def fields_of_model(model: Any, texts: Mapping[str, str]) -> list[Field]:
+def fields_of_model(model: object, texts: Mapping[str, str]) -> list[Field]:
     """A field for each argument of a model class, which takes a value."""
     return [
         _field_of_argument(argument.name, argument.kind, argument.default, texts.get(argument.name, ""))
@@ -125,7 +125,7 @@ def flag_text(option: Option, text: str) -> str:
     return f"{option.flag}={quoted(text)}" if option.is_flag else f"{option.flag} {quoted(text)}"
 
 
-def _field_of_argument(name: str, kind: Any, default: str, value: str) -> Field:
+def _field_of_argument(name: str, kind: object, default: str, value: str) -> Field:
     choices: tuple[str, ...] = ()
     if typing.get_origin(kind) is typing.Literal:
         choices = ("", *map(repr, typing.get_args(kind)))
@@ -141,7 +141,7 @@ def _field_of_argument(name: str, kind: Any, default: str, value: str) -> Field:
     return Field(name, value, default or "needed", getattr(kind, "__name__", ""), choices, check=check)
 
 
-def _fits(typed: Any, kind: type) -> bool:
+def _fits(typed: object, kind: type) -> bool:
     if isinstance(typed, str):  # a name or an expression: known only once it is evaluated
         return not re.fullmatch(r"['\"].*['\"]", typed)
     return isinstance(typed, int if kind is int else int | float) and not isinstance(typed, bool)

@@ -30,7 +30,7 @@ class TrainForm(Form):
     def __init__(
         self,
         model: str,
-        model_class: Any,
+        model_class: object,
         data: str,
         options: dict[str, str],
         arguments: dict[str, str],

@@ -44,7 +44,7 @@ class TuneForm(Form):
     def __init__(
         self,
         model: str,
-        model_class: Any,
+        model_class: object,
         data: str,
         space: Mapping[str, str],
         texts: dict[str, str],

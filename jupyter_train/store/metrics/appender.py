@@ -72,7 +72,7 @@ class MetricAppender:
             self.prepare([name])
         self._pyramids[name].append(point)
 
-    def set_meta(self, name: str, value: Any) -> None:
+    def set_meta(self, name: str, value: object) -> None:
         """Sets the JSON value of a name; on disk after the next `commit`."""
         self._meta[name] = value
 

@@ -228,7 +228,7 @@ class FitCommands:
             raise CommandRefusedError(str(err.strerror or err)) from err
 
 
-def _refuse_study_command(_trainer: pl.Trainer, **_arguments: Any) -> str:
+def _refuse_study_command(_trainer: pl.Trainer, **_arguments: object) -> str:
     raise CommandRefusedError("this is one fit; only a search takes this command")
 
 

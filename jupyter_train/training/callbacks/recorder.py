@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
@@ -21,6 +21,9 @@ from jupyter_train.training.lightning.step_metrics import StepMetrics
 from jupyter_train.training.lightning.unused_hooks import drop_unused_hooks
 from jupyter_train.training.logging.run_logger import RunLogger
 from jupyter_train.training.state.evidence import ReturnedLoss, WeightsHashRecorder, loss_of
+
+if TYPE_CHECKING:
+    from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 _PROGRESS_PERIOD_S = 0.1
 
@@ -103,12 +106,12 @@ class Recorder(pl.Callback):
             self._settle(trainer)
         self._checkpoint.at(moment, trainer)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
         """Calls `before_batch` on releases of Lightning whose loops are not patched."""
         self.before_batch(trainer)
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
     ) -> None:
         """Records the loss of modules that log none."""
         if self._records_loss is None:
@@ -151,7 +154,7 @@ class Recorder(pl.Callback):
         self._stage = "checking" if trainer.sanity_checking else "validating"
         self._write_progress(trainer)
 
-    def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_validation_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Ends on an Interrupt; applies commands."""
         self._check_interrupt(trainer)
         self._commands.apply_in_validation(trainer)
@@ -221,7 +224,7 @@ class Recorder(pl.Callback):
                     self._logger.epoch = trainer.current_epoch
                     self._logger.record([(name, float(lr))], trainer.global_step)
 
-    def _record_loss(self, trainer: pl.Trainer, outputs: Any) -> None:
+    def _record_loss(self, trainer: pl.Trainer, outputs: STEP_OUTPUT) -> None:
         """Records the loss that `training_step` returned, for modules that log none."""
         loss = loss_of(outputs)
         if loss is not None:

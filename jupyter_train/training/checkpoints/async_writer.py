@@ -163,7 +163,7 @@ class AsyncWriter:
         self.problem = problem
 
 
-def tensor_bytes(content: Any) -> int:
+def tensor_bytes(content: object) -> int:
     """Bytes of all tensors in plain containers."""
     if isinstance(content, torch.Tensor):
         return content.numel() * content.element_size()
@@ -174,7 +174,7 @@ def tensor_bytes(content: Any) -> int:
     return 0
 
 
-def has_nan(content: Any) -> bool:
+def has_nan(content: object) -> bool:
     """Whether a tensor in plain containers holds NaN; infinities are allowed, since masks have them."""
     if isinstance(content, torch.Tensor):
         # the sum takes no memory, and is NaN also where infinities cancel out
@@ -203,7 +203,7 @@ def copy_to_host(content: dict[str, Any]) -> dict[str, Any]:
     return copy  # type: ignore[no-any-return]
 
 
-def _copy_to_host(content: Any, copies: dict[tuple[int, Any, Any, Any], torch.Tensor]) -> Any:
+def _copy_to_host(content: object, copies: dict[tuple[int, Any, Any, Any], torch.Tensor]) -> Any:
     if isinstance(content, torch.Tensor):
         key = (content.data_ptr(), tuple(content.shape), tuple(content.stride()), content.dtype)
         if content.numel() == 0 or key not in copies:

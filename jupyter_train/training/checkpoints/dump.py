@@ -23,7 +23,7 @@ def dump_checkpoint(trainer: pl.Trainer) -> dict[str, Any]:
     return content
 
 
-def _removed_hyperparameters(module: Any) -> dict[str, Any]:
+def _removed_hyperparameters(module: pl.LightningModule) -> dict[str, Any]:
     initial = getattr(module, "_hparams_initial", None)
     if not isinstance(initial, dict) or initial.keys() == module.hparams.keys():
         return {}

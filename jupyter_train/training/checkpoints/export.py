@@ -70,7 +70,7 @@ def to_lightning(file: Path, checkpoint: Checkpoint, target: Path) -> Path:
     return target
 
 
-def to_onnx(model: Any, target: Path, example: Any) -> Path:
+def to_onnx(model: torch.nn.Module, target: Path, example: object) -> Path:
     """Writes the model as an ONNX graph, for batches of any size where the model allows.
 
     Raises:
@@ -94,7 +94,9 @@ def to_onnx(model: Any, target: Path, example: Any) -> Path:
     return target
 
 
-def _write_onnx(model: Any, inputs: tuple[Any, ...], target: Path, dynamic: Any) -> None:
+def _write_onnx(
+    model: torch.nn.Module, inputs: tuple[Any, ...], target: Path, dynamic: tuple[dict[int, Any], ...] | None
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model.eval(), inputs, str(target), dynamo=True, verbose=False, dynamic_shapes=dynamic)

@@ -13,7 +13,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +21,9 @@ from jupyter_train.exceptions import StoreError
 from jupyter_train.store.private_files import create_new_file, open_to_read
 from jupyter_train.store.run_folder import sync_folder
 from jupyter_train.training.checkpoints.plain_content import pickle_extracted, restore_extracted, split_plain
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 #: The key of everything in a checkpoint that is not Lightning's.
 RUN_STATE_KEY = "jupyter_train"
@@ -57,7 +60,7 @@ def stock_content(content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != RUN_STATE_KEY}
 
 
-def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[int, str]:
+def save_atomically(content: object, target: Path, prove: bool = False) -> tuple[int, str]:
     """Runs `torch.save` through a temporary file in the target's folder; returns size and SHA-256.
 
     Raises:
@@ -80,7 +83,7 @@ def save_atomically(content: Any, target: Path, prove: bool = False) -> tuple[in
     return hashing.size, hashing.digest.hexdigest()
 
 
-def _save(content: Any, file: Any) -> None:
+def _save(content: object, file: Any) -> None:
     try:
         torch.save(content, file)
     except RuntimeError as err:
@@ -98,7 +101,7 @@ class _HashingFile(io.RawIOBase):
         self.error: OSError | None = None
         self._file = file
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Buffer) -> int:
         """Writes and hashes."""
         view = memoryview(data)
         self.digest.update(view)

@@ -16,7 +16,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own goes through `$TMPDIR`, which on another file system is a plain copy: a kill corrupts it.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Writes `checkpoint` to `path`; the old file stays until the new one is complete."""
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -25,7 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         save_atomically(checkpoint, target)
 
-    def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> Any:
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:
         """The checkpoint at a path.
 
         Raises:

@@ -56,7 +56,7 @@ class ExtractedValue:
         return self.value.__name__ if isinstance(self.value, type) else type(self.value).__name__
 
 
-def split_plain(content: Any) -> tuple[Any, list[ExtractedValue]]:
+def split_plain(content: object) -> tuple[Any, list[ExtractedValue]]:
     """Plain containers with the same content, and the extracted values.
 
     Tensors are shared, not copied.
@@ -70,7 +70,7 @@ def split_plain(content: Any) -> tuple[Any, list[ExtractedValue]]:
     return plain, extracted
 
 
-def _plain(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> Any:
+def _plain(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> object:
     kind = type(value)
     if kind in _LEAVES or (kind is int and _is_short(value)):
         return value
@@ -87,7 +87,7 @@ def _plain(value: Any, path: ContentPath, extracted: list[ExtractedValue], above
     return f"<a {value_out.kind}, {_PLACEHOLDER}>"
 
 
-def _plain_mapping(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> Any:
+def _plain_mapping(value: Any, path: ContentPath, extracted: list[ExtractedValue], above: set[int]) -> object:
     made = type(value)(value)
     for key, item in value.items():
         if type(item) not in _LEAVES:  # most are weights
@@ -138,7 +138,7 @@ def _dotted_paths(entries: list[ExtractedValue]) -> list[str]:
     return [".".join(str(part) for part in entry.path[1:]) or str(entry.path[0]) for entry in entries]
 
 
-def _argument_names(entries: list[ExtractedValue], argument: Any) -> str:
+def _argument_names(entries: list[ExtractedValue], argument: object) -> str:
     """The keyword arguments that pass them: `extra=..., encoder=...`."""
     if isinstance(argument, str) and argument != "kwargs":
         return f"{argument}=..."
@@ -158,7 +158,7 @@ def hyperparameters(content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.get("hyper_parameters", {}).items() if not _is_refusal(name, value)}
 
 
-def _is_refusal(name: Any, value: Any) -> bool:
+def _is_refusal(name: object, value: object) -> bool:
     return name == _INSTANTIATOR and isinstance(value, str) and value.startswith(_REFUSAL)
 
 
@@ -243,7 +243,7 @@ def _containers_to(content: Any, path: list[Any]) -> list[tuple[Any, Any, Any]]:
     return trail
 
 
-def _set_item(trail: list[tuple[Any, Any, Any]], last: Any, value: Any) -> None:
+def _set_item(trail: list[tuple[Any, Any, Any]], last: Any, value: object) -> None:
     """Sets an item of the innermost container; tuples on the way are replaced."""
     owner = trail[-1][2]
     if isinstance(owner, tuple):

@@ -89,14 +89,14 @@ class ValidationStart:
             yield from _flatten(metric_states(module))
 
 
-def _runs_and_saves_state(callback: Any) -> bool:
+def _runs_and_saves_state(callback: pl.Callback) -> bool:
     """Whether a callback has validation hooks and saves state in checkpoints."""
     kind = type(callback)
     is_called = any(getattr(kind, name, None) is not getattr(pl.Callback, name) for name in _VALIDATION_HOOKS)
     return is_called and (kind.state_dict is not pl.Callback.state_dict or _has_own_save_hook(callback))
 
 
-def _has_own_save_hook(owner: Any) -> bool:
+def _has_own_save_hook(owner: pl.Callback | CheckpointHooks) -> bool:
     """Whether it overrides `on_save_checkpoint`; `WeightAveraging` saves weights that are compared anyway."""
     hook = owner.on_save_checkpoint
     return getattr(hook, "__func__", hook) not in (
@@ -106,7 +106,7 @@ def _has_own_save_hook(owner: Any) -> bool:
     )
 
 
-def _datamodule_state(trainer: pl.Trainer) -> Any:
+def _datamodule_state(trainer: pl.Trainer) -> object:
     datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
     return datamodule.state_dict() if datamodule is not None else None
 
@@ -121,7 +121,7 @@ def _optimizer_settings(trainer: pl.Trainer) -> list[Any]:
     return [groups, *[optimizer.scheduler.state_dict() for optimizer in trainer.lr_scheduler_configs]]
 
 
-def _tensor_state(tensor: torch.Tensor) -> Any:
+def _tensor_state(tensor: torch.Tensor) -> tuple[int, int, _TensorHash]:
     """Compares equal until a tensor is written to; hashed, since writing to `tensor.data` keeps `_version`."""
     return tensor.data_ptr(), tensor._version, _TensorHash(tensor)
 
@@ -143,7 +143,7 @@ class _TensorHash:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _flatten(content: Any) -> Iterator[Any]:
+def _flatten(content: object) -> Iterator[Any]:
     """Nested containers as a flat sequence of comparable values."""
     if isinstance(content, torch.Tensor):
         yield _TensorHash(content), content.dtype, content.shape

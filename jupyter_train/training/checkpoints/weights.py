@@ -31,7 +31,7 @@ def read_weights(path: Path, sha256: str, is_own: bool = True) -> dict[str, Any]
     return weights
 
 
-def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) -> Any:
+def load_weights(module: torch.nn.Module, weights: dict[str, Any], ref: str) -> torch.nn.Module:
     """The module with these weights, in eval mode; of a wrapped `nn.Module`, that.
 
     Raises:
@@ -45,7 +45,7 @@ def load_weights(module: pl.LightningModule, weights: dict[str, Any], ref: str) 
     return module.module if isinstance(module, PlainModule) else module
 
 
-def wrap_for_weights(into: Any, weights: dict[str, Any]) -> Any:
+def wrap_for_weights(into: object, weights: dict[str, Any]) -> torch.nn.Module:
     """`into`, wrapped in a `PlainModule` where the weights were saved from one.
 
     Raises:
@@ -59,7 +59,7 @@ def wrap_for_weights(into: Any, weights: dict[str, Any]) -> Any:
     return PlainModule(into, torch.nn.functional.mse_loss, torch.optim.Adam) if is_wrapped else into
 
 
-def detached_copy(module: Any) -> Any:
+def detached_copy(module: pl.LightningModule) -> pl.LightningModule:
     """A deep copy without its trainer (`LightningModule._trainer`, 2.6); a compiled module's copy is not compiled."""
     trainer, module._trainer = getattr(module, "_trainer", None), None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,10 +22,13 @@ from jupyter_train.training.data.row_checks import (
     to_array,
     to_row_weights,
 )
-from jupyter_train.training.data.row_inputs import RowInputs, is_frame, is_sparse, with_text_columns
+from jupyter_train.training.data.row_inputs import RowInputs, SparseMatrix, is_frame, is_sparse, with_text_columns
 from jupyter_train.training.data.splitting import Split
 from jupyter_train.training.data.targets import check_not_mixed, to_class_numbers
 from jupyter_train.training.losses import Loss
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _check_targets(targets: np.ndarray[Any, Any], encode: bool) -> None:
         raise DataError(f"y has {missing} empty values. Drop those rows")
 
 
-def _check_features(features: Any, options: TableOptions) -> Any:
+def _check_features(features: object, options: TableOptions) -> pd.DataFrame | SparseMatrix | np.ndarray[Any, Any]:
     """A frame where inputs have to be encoded or scaled; else a float32 scipy matrix, or an array of `input_dtype`."""
     if is_frame(features):
         frame = with_text_columns(features)
@@ -147,7 +150,7 @@ def _check_features(features: Any, options: TableOptions) -> Any:
     return table
 
 
-def _check_sparse(matrix: Any, options: TableOptions) -> Any:
+def _check_sparse(matrix: SparseMatrix, options: TableOptions) -> SparseMatrix:
     if options.scale is not None:
         raise DataError("`--scale` would leave no zeros in a scipy matrix; scale it yourself, by `MaxAbsScaler`")
     if count_nan(matrix.data):
@@ -156,18 +159,18 @@ def _check_sparse(matrix: Any, options: TableOptions) -> Any:
     return matrix.astype("float32")
 
 
-def _to_table(features: np.ndarray[Any, Any]) -> Any:
+def _to_table(features: np.ndarray[Any, Any]) -> pd.DataFrame:
     if features.ndim != 2:
         raise DataError(f"`--encode` and `--scale` need a table; X has shape {features.shape}")
     return to_frame(features, [f"x{index}" for index in range(features.shape[1])])
 
 
-def _target_name(targets: Any, frame: Any) -> str:
+def _target_name(targets: object, frame: pd.DataFrame) -> str:
     name = str(getattr(targets, "name", None) or "y")
     return name if name not in frame.columns else f"target of {name}"
 
 
-def _check_frame_with_target(frame: Any, options: TableOptions, split: Split) -> CheckedRows:
+def _check_frame_with_target(frame: pd.DataFrame, options: TableOptions, split: Split) -> CheckedRows:
     frame, target = with_text_columns(frame), options.target
     columns = list(frame.columns)
     if target is None:
@@ -188,7 +191,7 @@ def _check_frame_with_target(frame: Any, options: TableOptions, split: Split) ->
     return CheckedRows(features, to_class_numbers(targets, options.loss), target_name=target, groups=groups)
 
 
-def _frame_targets(column: Any, name: str) -> np.ndarray[Any, Any]:
+def _frame_targets(column: pd.Series, name: str) -> np.ndarray[Any, Any]:
     check_not_mixed(column)
     targets = np.asarray(column)
     if targets.dtype == object and is_numeric(column):

@@ -79,7 +79,7 @@ class DataSource:
         return is_overridden("val_dataloader", module)
 
 
-def _to_loader(part: Any, batch_size: int, shuffle: bool = False, drop_last: bool = False) -> Any:
+def _to_loader(part: object, batch_size: int, shuffle: bool = False, drop_last: bool = False) -> object:
     """A part of the data with its Datasets as DataLoaders."""
     if isinstance(part, Dataset):
         return _make_loader(part, batch_size, shuffle, drop_last)

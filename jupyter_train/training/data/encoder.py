@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from jupyter_train.store.run_folder import RunFolder, write_atomically
 from jupyter_train.store.text_columns import listed
 from jupyter_train.training.data.row_inputs import is_frame, with_text_columns
 from jupyter_train.training.data.splitting import MAX_CLASSES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
 
 _POSITIONAL_NAME = re.compile(r"x\d+")
 
@@ -44,7 +48,7 @@ class Encoder:
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
     target_scale: tuple[list[float], list[float]] | None = None
 
-    def features(self, data: Any) -> np.ndarray[Any, Any]:
+    def features(self, data: pd.DataFrame | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A float32 matrix `(n, k)`: numbers, imputed by the median and scaled, then one column per category.
 
         Args:
@@ -73,20 +77,20 @@ class Encoder:
         is_by_position = all(map(_POSITIONAL_NAME.fullmatch, names))
         return sorted(names, key=lambda name: int(name[1:])) if is_by_position else []
 
-    def takes(self, data: Any) -> bool:
+    def takes(self, data: pd.DataFrame | np.ndarray[Any, Any]) -> bool:
         """Whether `features` applies: a frame, or an array as wide as what it was fitted on."""
         if not (self.medians or self.categories):
             return False
         return is_frame(data) or (np.ndim(data) == 2 and np.shape(data)[1] == len(self.order))
 
-    def _frame(self, data: Any) -> Any:
+    def _frame(self, data: pd.DataFrame | np.ndarray[Any, Any]) -> pd.DataFrame:
         if not is_frame(data):
             return to_frame(np.asarray(data), self.order)
         frame = with_text_columns(data)
         is_by_position = all(map(_POSITIONAL_NAME.fullmatch, self.order)) and "x0" not in frame.columns
         return frame.set_axis(self.order, axis=1) if is_by_position and len(frame.columns) == len(self.order) else frame
 
-    def _numbers(self, column: Any, name: str, median: float) -> np.ndarray[Any, Any]:
+    def _numbers(self, column: pd.Series, name: str, median: float) -> np.ndarray[Any, Any]:
         try:
             numbers: np.ndarray[Any, Any] = column.astype("float64").fillna(median).to_numpy()
         except (TypeError, ValueError):
@@ -96,7 +100,7 @@ class Encoder:
         mean, deviation = self.scales.get(name, (0.0, 1.0))
         return (numbers - mean) / deviation if name in self.scales else numbers
 
-    def targets(self, column: Any) -> np.ndarray[Any, Any]:
+    def targets(self, column: npt.ArrayLike) -> np.ndarray[Any, Any]:
         """The targets as class indices, or scaled.
 
         Raises:
@@ -132,7 +136,7 @@ class Encoder:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def one_hot(column: Any, categories: list[str], has_gap: bool, has_unknown: bool) -> np.ndarray[Any, Any]:
+def one_hot(column: pd.Series, categories: list[str], has_gap: bool, has_unknown: bool) -> np.ndarray[Any, Any]:
     """A text column one-hot `(n, k)`: one column a category, then one for missing and one for unknown values."""
     texts = column.astype("string").to_numpy(dtype=object, na_value="")
     is_gap = column.isna().to_numpy()
@@ -144,12 +148,12 @@ def one_hot(column: Any, categories: list[str], has_gap: bool, has_unknown: bool
     return np.stack(masks, axis=1).astype("float64") if masks else np.zeros((len(column), 0))
 
 
-def to_label(value: Any) -> str:
+def to_label(value: object) -> str:
     """A class as text; whole floats without their decimal point."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def to_frame(array: np.ndarray[Any, Any], names: list[str]) -> Any:
+def to_frame(array: np.ndarray[Any, Any], names: list[str]) -> pd.DataFrame:
     """An array `(n, k)` as a frame, each column of the type of its values."""
     import pandas as pd
 
@@ -157,7 +161,7 @@ def to_frame(array: np.ndarray[Any, Any], names: list[str]) -> Any:
 
 
 def fit_encoder(
-    features: Any, train: np.ndarray[Any, Any], target: str, is_fold: bool = False, scales: bool = False
+    features: pd.DataFrame, train: np.ndarray[Any, Any], target: str, is_fold: bool = False, scales: bool = False
 ) -> Encoder:
     """The encoder of a frame.
 
@@ -187,7 +191,7 @@ def fit_encoder(
     return encoder
 
 
-def _fit_numbers(encoder: Encoder, name: str, values: Any, scales: bool) -> None:
+def _fit_numbers(encoder: Encoder, name: str, values: pd.Series, scales: bool) -> None:
     median = float(values.median())
     median = encoder.medians[name] = 0.0 if np.isnan(median) else median
     if scales:
@@ -202,7 +206,7 @@ def mean_and_std(values: np.ndarray[Any, Any]) -> tuple[list[float], list[float]
     return table.mean(axis=0).tolist(), np.where(deviations > 0, deviations, 1.0).tolist()
 
 
-def is_numeric(column: Any) -> bool:
+def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds real numbers or booleans."""
     from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 

@@ -17,7 +17,7 @@ from jupyter_train.training.data.targets import to_class_numbers
 from jupyter_train.training.losses import Loss
 
 
-def make_input_dataset(data: Any, encoder: Encoder | None, has_embedding: bool) -> Dataset[Any]:
+def make_input_dataset(data: object, encoder: Encoder | None, has_embedding: bool) -> Dataset[Any]:
     """A Dataset of inputs, encoded as for training.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -12,10 +12,19 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from jupyter_train.training.data.row_inputs import is_sparse
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SAMPLES = 64
 
 
-def fingerprint(content: Any) -> dict[str, Any]:
+class _Digest(Protocol):
+    """What is used of a hash object of `hashlib`."""
+
+    def update(self, content: bytes | memoryview, /) -> None: ...
+
+
+def fingerprint(content: object) -> dict[str, Any]:
     """The record's entry for the data: `sha256`, `method` (`whole`, `sampled`, `none`) and `kind`.
 
     Arrays, tensors, frames and TensorDatasets are hashed whole; of other map-style Datasets the length
@@ -27,7 +36,7 @@ def fingerprint(content: Any) -> dict[str, Any]:
     return {"sha256": digest.hexdigest() if method != "none" else "", "method": method, "kind": kind}
 
 
-def _update(digest: Any, content: Any) -> str:
+def _update(digest: _Digest, content: object) -> str:
     if isinstance(content, torch.Tensor):
         return _update_with_array(digest, content.detach().cpu().contiguous().numpy())
     if isinstance(content, np.ndarray):
@@ -47,7 +56,7 @@ def _update(digest: Any, content: Any) -> str:
     return _update_with_table(digest, content)
 
 
-def _update_with_table(digest: Any, content: Any) -> str:
+def _update_with_table(digest: _Digest, content: Any) -> str:
     if is_sparse(content):
         matrix = content.tocsr()
         return _update(digest, [np.asarray(matrix.shape), matrix.indptr, matrix.indices, matrix.data])
@@ -56,7 +65,7 @@ def _update_with_table(digest: Any, content: Any) -> str:
     return _update_with_frame(digest, content if hasattr(content, "columns") else content.to_frame())
 
 
-def _update_with_array(digest: Any, array: np.ndarray[Any, Any]) -> str:
+def _update_with_array(digest: _Digest, array: np.ndarray[Any, Any]) -> str:
     digest.update(f"{array.dtype}|{array.shape}|".encode())
     if array.dtype == object:
         digest.update(repr(array.tolist()).encode())
@@ -65,7 +74,7 @@ def _update_with_array(digest: Any, array: np.ndarray[Any, Any]) -> str:
     return "whole"
 
 
-def _update_with_frame(digest: Any, frame: Any) -> str:
+def _update_with_frame(digest: _Digest, frame: pd.DataFrame) -> str:
     from pandas.util import hash_pandas_object
 
     digest.update(repr([str(name) for name in frame.columns]).encode())
@@ -76,7 +85,7 @@ def _update_with_frame(digest: Any, frame: Any) -> str:
     return "whole"
 
 
-def _update_with_samples(digest: Any, dataset: Any) -> str:
+def _update_with_samples(digest: _Digest, dataset: Dataset[Any]) -> str:
     if not hasattr(dataset, "__len__"):
         return "none"
     count = len(dataset)
@@ -89,7 +98,7 @@ def _update_with_samples(digest: Any, dataset: Any) -> str:
     return "sampled"
 
 
-def _to_plain(sample: Any) -> Any:
+def _to_plain(sample: object) -> object:
     if isinstance(sample, torch.Tensor):
         return sample.detach().cpu().numpy().tobytes()
     if isinstance(sample, tuple | list):

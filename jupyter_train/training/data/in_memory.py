@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.data import Subset, TensorDataset, default_collate
+from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 from torch.utils.data._utils.collate import collate_tensor_fn, default_collate_fn_map
 
 from jupyter_train.training.data.seeded_dataset import DatasetProxy
@@ -29,19 +29,19 @@ class IndexedDataset(DatasetProxy):
         rows: The row of each sample, int64; None for all rows in order.
     """
 
-    def __init__(self, inner: Any, tensors: tuple[torch.Tensor, ...], rows: torch.Tensor | None) -> None:
+    def __init__(self, inner: Dataset[Any], tensors: tuple[torch.Tensor, ...], rows: torch.Tensor | None) -> None:
         super().__init__(inner)
         self._tensors = tensors
         self._rows = rows
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return IndexedDataset, (self.inner, self._tensors, self._rows)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: object) -> Any:
         """One sample, from the dataset itself."""
         return self.inner[index]
 
-    def __getitems__(self, indices: list[Any]) -> Any:
+    def __getitems__(self, indices: list[Any]) -> _Batch | list[Any]:
         """A whole batch; sample by sample where an index is invalid, so that the dataset raises its own error."""
         try:
             positions = torch.tensor(indices, dtype=torch.int64)
@@ -57,7 +57,7 @@ def collate_batch(samples: Any) -> Any:
     return samples.tensors if type(samples) is _Batch else default_collate(samples)
 
 
-def to_indexed_dataset(dataset: Any, collate: Any) -> IndexedDataset | None:
+def to_indexed_dataset(dataset: Dataset[Any], collate: object) -> IndexedDataset | None:
     """The dataset read a batch at a time; None where the batches might differ.
 
     Args:

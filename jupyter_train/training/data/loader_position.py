@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -57,7 +57,7 @@ class LoaderOrders:
         trainer = patches.trainer
         val_loop = trainer.fit_loop.epoch_loop.val_loop
 
-        def make(process_dataloader: Callable[[Any], Any], loader: Any) -> Any:
+        def make(process_dataloader: Callable[[Any], Any], loader: object) -> Iterable[Any]:
             stage = _TRAIN if trainer.training else _VALIDATION
             epochs: Any = trainer.fit_loop.epoch_progress.current
             return self._ordered(process_dataloader(loader), stage, epochs.processed)
@@ -75,7 +75,7 @@ class LoaderOrders:
         if is_reloading:
             self._orders[stage] = []
 
-    def _ordered(self, loader: Any, stage: str, epoch: int) -> Any:
+    def _ordered(self, loader: Iterable[Any], stage: str, epoch: int) -> Iterable[Any]:
         orders, is_training = self._orders[stage], stage == _TRAIN
         seed = order_seed(self._seed, len(orders), is_training)
         lines: list[str] = []
@@ -184,7 +184,7 @@ class LoaderOrders:
         return int(positions[number][1]) if self._skip and number < len(positions) else 0
 
     def _is_stale(
-        self, orders: list[tuple[int, SampleOrder | _SkippedBatches]], starts: dict[int, PassStart], fetcher: Any
+        self, orders: list[tuple[int, SampleOrder | _SkippedBatches]], starts: dict[int, PassStart], fetcher: object
     ) -> bool:
         """Whether a pass has begun at another position, or with a sampler that has been restored since."""
         has_samplers = bool(self._earlier.get("samplers"))
@@ -241,7 +241,7 @@ class _SkippedBatches:
         self.next = PassStart(start.epoch, start.cycle + 1)
         return itertools.islice(batches, start.skip, None)
 
-    def without_first(self, loader: Any) -> Any:
+    def without_first(self, loader: Any) -> Iterable[Any]:
         """The loader without its first batches; of the same class, or with its attributes."""
         shortened = self._shortened
         if isinstance(loader, DataLoader):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pytorch_lightning as pl
@@ -29,7 +29,7 @@ _TRAIN_ONLY = (1.0, 0.0, 0.0)
 
 
 def make_data_source(
-    data: Any, config: TrainConfig, module: pl.LightningModule, seed: int, encoder: Encoder | None = None
+    data: object, config: TrainConfig, module: pl.LightningModule, seed: int, encoder: Encoder | None = None
 ) -> DataSource:
     """`data` as a `DataSource`.
 
@@ -97,7 +97,7 @@ def _batched(source: DataSource, parts: DataParts, config: TrainConfig) -> DataS
     return source
 
 
-def _fold_subsets(data: Any, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
+def _fold_subsets(data: object, fold: Fold, seed: int) -> tuple[Dataset[Any], Dataset[Any]]:
     """The training and the validation rows of a Dataset in a fold.
 
     Raises:
@@ -125,7 +125,7 @@ def _source_of_module(module: pl.LightningModule) -> DataSource:
     return DataSource({}, "data: the model's own loaders")
 
 
-def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModule) -> DataSource:
+def _source_of_loaders(data: object, config: TrainConfig, module: pl.LightningModule) -> DataSource:
     """Loaders and Datasets, never split: a tuple has parts, a list or a dict is a `CombinedLoader`."""
     _refuse_table_options(config, f"a {type(data).__name__}")
     train, validation, test = data, None, None
@@ -145,13 +145,13 @@ def _source_of_loaders(data: Any, config: TrainConfig, module: pl.LightningModul
     return _batched(DataSource({}, description, data, uses_batch_size=uses_batch_size), parts, config)
 
 
-def _is_loader_collection(part: Any) -> bool:
+def _is_loader_collection(part: object) -> TypeGuard[list[Any] | dict[Any, Any]]:
     """Whether it is a collection of loaders or Datasets, for Lightning's `CombinedLoader`."""
     items = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
     return bool(items) and all(isinstance(item, Dataset | DataLoader) for item in items)
 
 
-def refuse_class(data: Any) -> None:
+def refuse_class(data: object) -> None:
     """Refuses a class instead of data.
 
     Raises:
@@ -161,7 +161,7 @@ def refuse_class(data: Any) -> None:
         raise DataError(f"`{data.__name__}` is a class; write `{data.__name__}(...)` to make data of it")
 
 
-def _check_part(part: Any, options: TableOptions) -> Any:
+def _check_part(part: object, options: TableOptions) -> object:
     """A part of the data: rows become a Dataset, a tuple of loaders a list, and Datasets and loaders stay.
 
     Raises:
@@ -185,12 +185,12 @@ def _check_part(part: Any, options: TableOptions) -> Any:
     )
 
 
-def _refuse_empty(dataset: Any) -> None:
+def _refuse_empty(dataset: object) -> None:
     if not isinstance(dataset, IterableDataset) and hasattr(dataset, "__len__") and len(dataset) == 0:
         raise DataError(f"the dataset ({type(dataset).__name__}) is empty; nothing to train on")
 
 
-def _describe_counts(*parts: Any) -> str:
+def _describe_counts(*parts: object) -> str:
     if _is_loader_collection(parts[0]):
         description = f"{len(parts[0])} loaders, a batch of each at once"
         return description if isinstance(parts[0], dict) else f"{description}; a tuple would be `(train, validation)`"
@@ -199,7 +199,7 @@ def _describe_counts(*parts: Any) -> str:
     return "rows: " + " / ".join(counts) if counts else ""
 
 
-def _row_count(part: Any) -> int:
+def _row_count(part: object) -> int:
     dataset = getattr(part, "dataset", part)
     if isinstance(dataset, IterableDataset) or not isinstance(dataset, Dataset):
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,10 +11,13 @@ from jupyter_train.exceptions import DataError
 from jupyter_train.training.data.encoder import is_numeric, quote_names
 from jupyter_train.training.data.row_inputs import is_frame, is_sparse
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _MAX_FLOAT32 = float(np.finfo("float32").max)
 
 
-def check_frame(frame: Any, encode: bool, target: Any = None) -> None:
+def check_frame(frame: pd.DataFrame, encode: bool, target: Any = None) -> None:
     """Refuses columns that cannot become numbers.
 
     Args:
@@ -47,7 +50,7 @@ def check_frame(frame: Any, encode: bool, target: Any = None) -> None:
         raise DataError(f"columns {'; '.join(problems)}. {fix}")
 
 
-def _refuse_dates_and_complex(frame: Any) -> None:
+def _refuse_dates_and_complex(frame: pd.DataFrame) -> None:
     from pandas.api.types import infer_dtype, is_complex_dtype
 
     kinds = {name: infer_dtype(frame[name], skipna=True) for name in frame.columns if not is_numeric(frame[name])}
@@ -65,7 +68,7 @@ def _refuse_dates_and_complex(frame: Any) -> None:
         raise DataError(f"columns of complex numbers: {quote_names(names)}. {_COMPLEX_HINT}")
 
 
-def _is_container(value: Any) -> bool:
+def _is_container(value: object) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
@@ -74,7 +77,7 @@ _MANY_INPUTS_HINT = ". A model of several inputs takes a Dataset: `TensorDataset
 _COMPLEX_HINT = "Give their real and imaginary parts apart"
 
 
-def _to_floats(column: Any) -> np.ndarray[Any, Any]:
+def _to_floats(column: pd.Series) -> np.ndarray[Any, Any]:
     floats: np.ndarray[Any, Any] = column.astype("float64").to_numpy(dtype="float64", na_value=np.nan)
     return floats
 
@@ -84,7 +87,7 @@ def _is_infinite(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return mask
 
 
-def to_array(values: Any) -> np.ndarray[Any, Any]:
+def to_array(values: object) -> np.ndarray[Any, Any]:
     """Values as a numpy array; of dtype object where they are neither numbers nor texts.
 
     Masked entries and missing values of a pandas column become NaN.
@@ -104,7 +107,7 @@ def to_array(values: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-def input_dtype(inputs: Any, has_embedding: bool) -> str:
+def input_dtype(inputs: object, has_embedding: bool) -> str:
     """The dtype of inputs in training: float32, or integers for tensors of such and for embeddings.
 
     Args:
@@ -182,7 +185,7 @@ def _name_columns(mask: np.ndarray[Any, Any]) -> str:
     return f" in column{'s' if len(columns) > 1 else ''} {', '.join(map(str, columns[:8]))}"
 
 
-def to_row_weights(weights: Any, rows: int) -> np.ndarray[Any, Any]:
+def to_row_weights(weights: object, rows: int) -> np.ndarray[Any, Any]:
     """Row weights as an array `(n,)`.
 
     Raises:

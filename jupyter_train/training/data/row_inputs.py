@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -11,7 +11,31 @@ from torch.utils.data import DataLoader, Dataset
 
 from jupyter_train.exceptions import DataError
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
 _PART_NAMES = ("train", "validation", "test")
+
+
+class SparseMatrix(Protocol):
+    """What is used of a sparse matrix or array of scipy, which has no types of its own."""
+
+    shape: tuple[int, ...]
+    data: np.ndarray[Any, Any]
+    indices: np.ndarray[Any, Any]
+    indptr: np.ndarray[Any, Any]
+
+    def __getitem__(self, rows: np.ndarray[Any, Any] | slice, /) -> SparseMatrix: ...
+
+    def astype(self, dtype: str, /) -> SparseMatrix:
+        """The matrix in another dtype."""
+
+    def toarray(self) -> np.ndarray[Any, Any]:
+        """The matrix with its zeros."""
+
+    def tocsr(self) -> SparseMatrix:
+        """The matrix by rows."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +62,7 @@ class RowInputs:
         return self.targets is None
 
 
-def to_row_inputs(data: Any, target: str | None = None) -> RowInputs | None:
+def to_row_inputs(data: object, target: str | None = None) -> RowInputs | None:
     """`data` as rows; None for DataLoaders, Datasets and whatever else yields batches.
 
     Args:
@@ -58,7 +82,7 @@ def to_row_inputs(data: Any, target: str | None = None) -> RowInputs | None:
     return _from_arrays(data)
 
 
-def _from_bunch(bunch: Any) -> RowInputs:
+def _from_bunch(bunch: dict[str, Any]) -> RowInputs:
     if not is_column(bunch.get("data")) or bunch.get("target") is None:
         raise DataError(
             f"a Bunch needs `data` and `target`, and this one has {', '.join(f'`{name}`' for name in bunch)}; give "
@@ -68,7 +92,7 @@ def _from_bunch(bunch: Any) -> RowInputs:
     return RowInputs(features, targets, content=(features, targets))
 
 
-def _from_arrays(data: Any) -> RowInputs | None:
+def _from_arrays(data: object) -> RowInputs | None:
     """`(X, y)` or `(X, y, w)`.
 
     Raises:
@@ -85,7 +109,7 @@ def _from_arrays(data: Any) -> RowInputs | None:
     return RowInputs(arrays[0], arrays[1], arrays[2] if len(arrays) == 3 else None, content=tuple(arrays))
 
 
-def _find_parts(data: Any, target: str | None) -> list[RowInputs]:
+def _find_parts(data: object, target: str | None) -> list[RowInputs]:
     """The parts of `(train, validation)` or `(train, validation, test)`; empty where data is something else."""
     if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3:
         return []
@@ -96,7 +120,7 @@ def _find_parts(data: Any, target: str | None) -> list[RowInputs]:
     return []
 
 
-def _is_pair_of_arrays(part: Any) -> bool:
+def _is_pair_of_arrays(part: object) -> bool:
     """Whether something is `(X, y)` or `(X, y, w)`; a list of lists may as well be the rows of an array."""
     if not isinstance(part, tuple | list) or len(part) not in (2, 3):
         return False
@@ -105,7 +129,7 @@ def _is_pair_of_arrays(part: Any) -> bool:
     return is_array(part[0]) or is_column(part[0][0])
 
 
-def _concatenate_parts(parts: list[RowInputs], data: Any) -> RowInputs:
+def _concatenate_parts(parts: list[RowInputs], data: object) -> RowInputs:
     """All parts as rows of one table, in their order.
 
     Raises:
@@ -142,7 +166,7 @@ def _check_same_columns(train: RowInputs, part: RowInputs, name: str) -> None:
             )
 
 
-def _concatenate(parts: list[Any]) -> Any:
+def _concatenate(parts: list[Any]) -> object:
     if all(map(is_frame, parts)):
         import pandas as pd
 
@@ -161,7 +185,7 @@ def _concatenate(parts: list[Any]) -> Any:
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def _refuse_inputs_alone(data: Any) -> None:
+def _refuse_inputs_alone(data: object) -> None:
     """Refuses inputs without targets.
 
     Raises:
@@ -180,12 +204,12 @@ def _refuse_inputs_alone(data: Any) -> None:
         )
 
 
-def is_frame(data: Any) -> bool:
+def is_frame(data: object) -> TypeGuard[pd.DataFrame]:
     """Whether it is a pandas DataFrame."""
     return type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
 
 
-def with_text_columns(frame: Any) -> Any:
+def with_text_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with its column names as text.
 
     Raises:
@@ -200,7 +224,7 @@ def with_text_columns(frame: Any) -> Any:
     return frame.set_axis(names, axis=1)
 
 
-def is_sparse(data: Any) -> bool:
+def is_sparse(data: object) -> TypeGuard[SparseMatrix]:
     """Whether it is a scipy sparse matrix or array."""
     return type(data).__module__.partition(".")[0] == "scipy" and hasattr(data, "tocsr")
 
@@ -213,7 +237,7 @@ def is_array(data: Any) -> bool:
     return is_array_like and len(np.shape(data)) > 0
 
 
-def is_column(data: Any) -> bool:
+def is_column(data: object) -> bool:
     """Whether it is an array, or a list of numbers, texts, rows or arrays."""
     if not isinstance(data, list | tuple):
         return is_array(data)
@@ -224,12 +248,12 @@ def is_column(data: Any) -> bool:
     return is_value or is_column(first)
 
 
-def row_count(rows: Any) -> int:
+def row_count(rows: npt.ArrayLike) -> int:
     """The number of rows; `len` fails for a sparse matrix."""
     return int(np.shape(rows)[0])
 
 
-def to_array_like(column: Any) -> Any:
+def to_array_like(column: object) -> object:
     """Lists as numpy arrays, sparse tensors as scipy matrices; anything else as it is.
 
     Raises:
@@ -248,7 +272,7 @@ def to_array_like(column: Any) -> Any:
     return np.asarray([np.asarray(item) for item in column] if is_array(column[0]) else column)
 
 
-def _to_scipy(tensor: torch.Tensor) -> Any:
+def _to_scipy(tensor: torch.Tensor) -> object:
     if tensor.ndim != 2:
         return tensor.to_dense()
     from scipy import sparse

@@ -80,14 +80,14 @@ class SampleOrder:
             raise AttributeError(name)
         return getattr(self._inner, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name in _OWN_ATTRIBUTES:
             object.__setattr__(self, name, value)
         else:  # as in `trainer.train_dataloader.batch_sampler.batch_size = 64`
             setattr(self._inner, name, value)
 
     @property
-    def sampler(self) -> Any:
+    def sampler(self) -> SampleOrder:
         """Lightning calls `set_epoch` on `batch_sampler.sampler`, which is this object."""
         return self
 
@@ -167,7 +167,7 @@ def order_seed(seed: int, number: int = 0, is_training: bool = True) -> int:
     return derive_seed(seed, number, 0 if is_training else 1)
 
 
-def sample_order_of(loader: Any) -> SampleOrder | None:
+def sample_order_of(loader: object) -> SampleOrder | None:
     """The `SampleOrder` of a loader that `in_order` returned; None for another one."""
     for name in ("batch_sampler", "sampler"):
         sampler = getattr(loader, name, None)
@@ -219,7 +219,7 @@ def in_order(loader: Any, seed: int, remarks: list[str] | None = None, by_index:
     return ordered
 
 
-def _unordered_reason(loader: Any) -> str:
+def _unordered_reason(loader: object) -> str:
     """Why a loader keeps its own order; empty where it gets a seeded one."""
     name = type(loader).__name__
     if not isinstance(loader, DataLoader):
@@ -232,7 +232,7 @@ def _unordered_reason(loader: Any) -> str:
     return ""
 
 
-def is_stateful_loader(loader: Any) -> bool:
+def is_stateful_loader(loader: object) -> bool:
     """True for loaders whose state Lightning saves and loads itself, such as torchdata's `StatefulDataLoader`."""
     return callable(getattr(loader, "state_dict", None)) and callable(getattr(loader, "load_state_dict", None))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -73,7 +72,7 @@ def mutates_containers(kind: type) -> bool:
     return any(map(_mutates_container, _reachable_methods(kind, _ITERATION_METHODS)))
 
 
-def describe_hidden_state(owner: Any) -> list[str]:
+def describe_hidden_state(owner: object) -> list[str]:
     """Why an object may yield something else in a second pass from the same state and seed: a line each."""
     name = type(owner).__name__
     in_pass = list(_reachable_methods(type(owner), _ITERATION_METHODS))
@@ -152,7 +151,7 @@ def _mutable_globals_read(functions: list[FunctionType]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _is_mutable(value: Any, names: tuple[str, ...]) -> bool:
+def _is_mutable(value: object, names: tuple[str, ...]) -> bool:
     if isinstance(value, type):
         attributes = [vars(value)[name] for name in names if name in vars(value)]
         return any(

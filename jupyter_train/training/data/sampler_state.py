@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import random
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class SamplerState:
         sampler: The user's own object.
     """
 
-    def __init__(self, sampler: Any) -> None:
+    def __init__(self, sampler: object) -> None:
         self._owners = {"": sampler}
         if index_sampler(sampler) is not sampler:
             self._owners["sampler."] = index_sampler(sampler)
@@ -65,7 +65,7 @@ class SamplerState:
                 copies[name] = copied
         return copies
 
-    def _add_objects_of(self, prefix: str, owner: Any) -> None:
+    def _add_objects_of(self, prefix: str, owner: object) -> None:
         names = attributes_read_in_pass(type(owner))
         for name, value in list(getattr(owner, "__dict__", {}).items()):
             attributes = names & vars(value).keys() if type(getattr(value, "__dict__", None)) is dict else set()
@@ -118,7 +118,7 @@ class SamplerState:
             and not self._assigns_itself(name, value)
         ]
 
-    def _assigns_itself(self, name: str, value: Any) -> bool:
+    def _assigns_itself(self, name: str, value: object) -> bool:
         """Whether the sampler's own code assigns an attribute in a pass, or changes it in place."""
         owner, attribute = self._owner(name)
         kind = type(owner)
@@ -163,7 +163,7 @@ class SamplerState:
         owner, attribute = self._owner(name)
         return f"`{attribute}` of `{type(owner).__name__}`"
 
-    def _set(self, name: str, value: Any, is_in_place: bool) -> None:
+    def _set(self, name: str, value: object, is_in_place: bool) -> None:
         owner, attribute = self._owner(name)
         if owner is None:  # of an object that the sampler does not hold this time
             return
@@ -199,7 +199,9 @@ def _fill_in_place(current: Any, value: Any) -> bool:
     return True
 
 
-def _generator_state(generator: Any) -> dict[str, Any]:
+def _generator_state(
+    generator: torch.Generator | random.Random | np.random.RandomState | np.random.Generator,
+) -> dict[str, Any]:
     """The state of a generator, marked as one."""
     if isinstance(generator, torch.Generator):
         return {_GENERATOR: generator.get_state()}
@@ -210,7 +212,7 @@ def _generator_state(generator: Any) -> dict[str, Any]:
     return {_GENERATOR: copy.deepcopy(generator.bit_generator.state)}
 
 
-def _set_generator_state(generator: Any, state: Any) -> None:
+def _set_generator_state(generator: object, state: object) -> None:
     """Sets a generator's state; a generator of another type stays as it is."""
     if isinstance(generator, torch.Generator) and isinstance(state, torch.Tensor):
         generator.set_state(state)
@@ -222,11 +224,11 @@ def _set_generator_state(generator: Any, state: Any) -> None:
         generator.bit_generator.state = state
 
 
-def _is_generator(value: Any) -> bool:
+def _is_generator(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and _GENERATOR in value
 
 
-def _copy_torch_attribute(value: Any) -> Any:
+def _copy_torch_attribute(value: object) -> object:
     """As `_copy`, for torch's own samplers: they never change their lists, and get a seeded generator."""
     kind = type(value)
     if kind in _SCALARS or kind is list:  # which may be as long as the data
@@ -249,7 +251,7 @@ def _copy(value: Any) -> Any:
     return copy.copy(value) if _is_flat(value) else copy.deepcopy(value)
 
 
-def _is_flat(value: Any) -> bool:
+def _is_flat(value: Iterable[Any]) -> bool:
     return not isinstance(value, dict) and set(map(type, value)) <= _SCALARS
 
 
@@ -284,6 +286,6 @@ def _is_equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _shorten(value: Any) -> str:
+def _shorten(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -7,7 +7,7 @@ item on, and of an infinite one no more items are drawn than are used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ TORCH_SAMPLERS = (*WITH_GENERATOR, *_WITHOUT_GENERATOR, BatchSampler)
 _END = object()
 
 
-def iterate_seeded(sampler: Any, seed: int) -> Iterator[Any]:
+def iterate_seeded(sampler: Iterable[Any], seed: int) -> Iterator[Any]:
     """One pass through a sampler or batch sampler; each item is drawn when it is requested.
 
     Args:
@@ -55,7 +55,7 @@ def iterate_seeded(sampler: Any, seed: int) -> Iterator[Any]:
         yield item
 
 
-def _iterate_torch_sampler(sampler: Any, seed: int) -> Iterator[Any]:
+def _iterate_torch_sampler(sampler: Iterable[Any], seed: int) -> Iterator[Any]:
     with _using_generator(torch.Generator().manual_seed(seed), index_sampler(sampler)):
         iterator = iter(sampler)
         item = next(iterator, _END)
@@ -64,12 +64,12 @@ def _iterate_torch_sampler(sampler: Any, seed: int) -> Iterator[Any]:
         yield from iterator
 
 
-def index_sampler(sampler: Any) -> Any:
+def index_sampler(sampler: object) -> Any:
     """The `sampler` inside a batch sampler; the sampler itself where there is none."""
     return getattr(sampler, "sampler", sampler)
 
 
-def draws_from_global_generators(sampler: Any) -> bool:
+def draws_from_global_generators(sampler: object) -> bool:
     """True for samplers that are not torch's own: they may draw from the global generators."""
     inner = index_sampler(sampler)
     if inner is not sampler and type(sampler) is not BatchSampler:
@@ -91,7 +91,7 @@ def _using_generator(generator: torch.Generator, sampler: Any) -> Iterator[None]
         sampler.generator = own_generator
 
 
-def find_hidden_state(sampler: Any) -> list[str]:
+def find_hidden_state(sampler: object) -> list[str]:
     """Why a resumed run may not repeat a sampler's order, as far as its code tells: a line each."""
     owners = {id(owner): owner for owner in (sampler, index_sampler(sampler)) if type(owner) not in TORCH_SAMPLERS}
     return [line for owner in owners.values() for line in describe_hidden_state(owner)]

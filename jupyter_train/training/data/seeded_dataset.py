@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,16 +48,16 @@ class DatasetProxy(Dataset[Any]):
 class SeededDataset(DatasetProxy):
     """A dataset whose random numbers for a sample follow from the sample's number."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "inner":
             object.__setattr__(self, name, value)
         else:  # a `worker_init_fn` that opens a file on `get_worker_info().dataset` means the one inside
             setattr(self.inner, name, value)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         return SeededDataset, (self.inner,)
 
-    def __getitem__(self, numbered: Any) -> Any:
+    def __getitem__(self, numbered: object) -> Any:
         """One sample."""
         return self.__getitems__([numbered])[0] if isinstance(numbered, NumberedIndex) else self.inner[numbered]
 
@@ -78,7 +79,7 @@ class SeededDataset(DatasetProxy):
 class WorkerStart:
     """`worker_init_fn` of a DataLoader: the user's own, or Lightning's."""
 
-    def __init__(self, worker_init_fn: Any) -> None:
+    def __init__(self, worker_init_fn: Callable[[int], object] | None) -> None:
         self._worker_init_fn = worker_init_fn
 
     def __call__(self, worker: int) -> None:
@@ -95,7 +96,7 @@ class WorkerStart:
 _PR_SET_PDEATHSIG = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
-def draws_random_numbers(dataset: Any) -> bool:
+def draws_random_numbers(dataset: Dataset[Any]) -> bool:
     """True when reading some samples changes the global random state, which is restored."""
     if isinstance(dataset, TensorDataset) or not hasattr(dataset, "__len__") or len(dataset) == 0:
         return False

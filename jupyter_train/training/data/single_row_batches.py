@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -49,7 +48,7 @@ class SingleRowBatches:
         rows, batch_size = sizes
         fix = self._fix if batch_size > 1 else "take larger batches"
 
-        def look(norm: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        def look(norm: _BatchNorm, inputs: tuple[torch.Tensor, ...]) -> None:
             values = inputs[0].numel() // inputs[0].shape[1]
             if norm.training and values <= batch_size:
                 raise DataError(

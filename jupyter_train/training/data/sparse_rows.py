@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
+
+if TYPE_CHECKING:
+    from jupyter_train.training.data.row_inputs import SparseMatrix
 
 
 class SparseRows(Dataset[tuple[torch.Tensor, ...]]):
@@ -18,7 +21,7 @@ class SparseRows(Dataset[tuple[torch.Tensor, ...]]):
         others: Tensors `(n, ...)`, such as targets and weights.
     """
 
-    def __init__(self, matrix: Any, *columns: torch.Tensor) -> None:
+    def __init__(self, matrix: SparseMatrix, *columns: torch.Tensor) -> None:
         self._matrix = matrix
         self._columns = columns
 

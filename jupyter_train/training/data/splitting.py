@@ -6,12 +6,15 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jupyter_train.config.cross_validation import Fold
 from jupyter_train.exceptions import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: More different values are no classes.
 MAX_CLASSES = 1000
@@ -36,7 +39,7 @@ class Split:
         """The column whose rows stay together; empty where there is none."""
         return self.fold.folds.group if self.fold is not None else ""
 
-    def groups_of(self, frame: Any) -> np.ndarray[Any, Any] | None:
+    def groups_of(self, frame: pd.DataFrame) -> np.ndarray[Any, Any] | None:
         """The group of every row; None where there are no groups.
 
         Raises:
@@ -95,7 +98,13 @@ def split_rows(
     return RowNumbers(train, validation, test)
 
 
-def _set_test_aside(rows: Any, split: Split, labels: Any, seed: int, groups: Any) -> tuple[Any, Any]:
+def _set_test_aside(
+    rows: np.ndarray[Any, Any],
+    split: Split,
+    labels: np.ndarray[Any, Any] | None,
+    seed: int,
+    groups: np.ndarray[Any, Any] | None,
+) -> tuple[Any, Any]:
     """Rows for the folds, and the test part: the last rows of a time series, whole groups of grouped rows."""
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
@@ -154,7 +163,13 @@ def fold_rows(
     return train, validation
 
 
-def _cut_share(train_test_split: Any, rows: Any, share: float, labels: Any, seed: int) -> tuple[Any, Any]:
+def _cut_share(
+    train_test_split: Callable[..., Any],
+    rows: np.ndarray[Any, Any],
+    share: float,
+    labels: np.ndarray[Any, Any] | None,
+    seed: int,
+) -> tuple[Any, Any]:
     if share <= 0:
         return rows, rows[:0]
     share = max(share, 1 / len(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -13,11 +13,14 @@ from torch.utils.data import Dataset, TensorDataset
 from jupyter_train.exceptions import DataError
 from jupyter_train.training.data.checked_rows import CheckedRows, TableOptions
 from jupyter_train.training.data.encoder import Encoder, fit_encoder, mean_and_std
-from jupyter_train.training.data.row_inputs import is_frame, is_sparse
+from jupyter_train.training.data.row_inputs import SparseMatrix, is_frame, is_sparse
 from jupyter_train.training.data.sparse_rows import SparseRows
 from jupyter_train.training.data.splitting import RowNumbers, Split, is_classes
 from jupyter_train.training.data.targets import describe_classes, prepare_targets
 from jupyter_train.training.losses import Loss, TargetKind, loss_name, target_kind_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass
@@ -71,7 +74,7 @@ def make_parts(rows: CheckedRows, options: TableOptions, split: Split, numbers: 
     return TableParts(train, validation, test, description, encoder, classes)
 
 
-def _feature_encoder(rows: CheckedRows, options: TableOptions, split: Split, train: Any) -> Encoder:
+def _feature_encoder(rows: CheckedRows, options: TableOptions, split: Split, train: np.ndarray[Any, Any]) -> Encoder:
     """The encoder of the run that is resumed or forked, where it fits; else one fitted on the training rows."""
     if options.encoder is not None and options.encoder.takes(rows.features):
         return options.encoder
@@ -79,7 +82,10 @@ def _feature_encoder(rows: CheckedRows, options: TableOptions, split: Split, tra
 
 
 def _encode_targets(
-    targets: np.ndarray[Any, Any], first_input: Any, options: TableOptions, train: np.ndarray[Any, Any]
+    targets: np.ndarray[Any, Any],
+    first_input: torch.Tensor | SparseMatrix,
+    options: TableOptions,
+    train: np.ndarray[Any, Any],
 ) -> _Targets:
     if _has_target_encoding(options.encoder):
         saved = options.encoder
@@ -95,7 +101,7 @@ def _encode_targets(
     return _Targets(Encoder({}, {}, "y", None, target_scale=scale).targets(encoded.values), scale=scale)
 
 
-def _width(options: TableOptions, first_input: Any) -> int | None:
+def _width(options: TableOptions, first_input: torch.Tensor | SparseMatrix) -> int | None:
     if not isinstance(first_input, torch.Tensor):
         first_input = torch.from_numpy(first_input.toarray())
     return options.width(first_input)
@@ -134,7 +140,9 @@ def _columns(targets: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None
     return columns + ([torch.from_numpy(weights.astype("float32"))] if weights is not None else [])
 
 
-def _make_dataset(inputs: Any, columns: list[torch.Tensor], part: np.ndarray[Any, Any]) -> Dataset[Any]:
+def _make_dataset(
+    inputs: torch.Tensor | SparseMatrix, columns: list[torch.Tensor], part: np.ndarray[Any, Any]
+) -> Dataset[Any]:
     index = torch.from_numpy(part)
     taken = [column[index] for column in columns]
     if isinstance(inputs, torch.Tensor):
@@ -147,7 +155,7 @@ def _describe_rows(numbers: RowNumbers, is_stratified: bool) -> str:
     return f"rows: {' / '.join(counts)}{', stratified' if is_stratified else ''}"
 
 
-def _describe_encoding(encoder: Encoder, frame: Any, width: int) -> str:
+def _describe_encoding(encoder: Encoder, frame: pd.DataFrame, width: int) -> str:
     description = ""
     if encoder.categories or encoder.labels or any(frame[column].isna().any() for column in encoder.medians):
         description += f" · {width} columns after encoding"

@@ -63,7 +63,7 @@ def prepare_targets(
     return targets, None
 
 
-def check_not_mixed(targets: Any) -> None:
+def check_not_mixed(targets: object) -> None:
     """Refuses targets of texts and numbers: `1` and `"1"` would be the same class.
 
     Raises:

@@ -38,7 +38,7 @@ class Evaluation:
         self._hooks = hooks
         self._transfer = Transfer(trainer, hooks)
 
-    def __call__(self, batch: Any, batch_idx: int, dataloader_idx: int, _dataloader_iter: Any) -> None:
+    def __call__(self, batch: object, batch_idx: int, dataloader_idx: int, _dataloader_iter: object) -> None:
         """Runs one batch."""
         loop, cache, hooks = self._loop, self._cache, self._hooks
         hooks.refresh_if_changed()
@@ -79,7 +79,7 @@ class Evaluation:
         if not progress.is_last_batch and self._trainer.received_sigterm:
             raise SIGTERMException
 
-    def _step(self, batch: Any, batch_idx: int, rest: tuple[Any, ...]) -> Any:
+    def _step(self, batch: object, batch_idx: int, rest: tuple[Any, ...]) -> object:
         arguments = (batch, batch_idx, *rest) if self._signature.takes_index else (batch, *rest)
         attributes = self._attributes
         previous_hook = attributes["_current_fx_name"]

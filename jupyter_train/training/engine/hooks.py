@@ -162,7 +162,7 @@ class Hooks:
         trainer, module, attributes = self._trainer, self._module, self._module.__dict__
         is_within = name in _HOOKS_WITHIN_STEP
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: object) -> object:
             previous_hook = attributes["_current_fx_name"]
             attributes["_current_fx_name"] = name
             silent = self._silent[name]
@@ -184,23 +184,23 @@ class Hooks:
         return call
 
 
-def is_overridden(owner: Any, name: str, base: type) -> bool:
+def is_overridden(owner: object, name: str, base: type) -> bool:
     """Whether a hook of an object is callable and not the empty one of `base`."""
     hook = getattr(owner, name)
     return callable(hook) and getattr(hook, "__func__", hook) is not _EMPTY_HOOKS[base][name]
 
 
-def _is_of_this_package(owner: Any) -> bool:
+def _is_of_this_package(owner: object) -> bool:
     """Whether a class, or an object's, is of this package, whose hooks never change from None."""
     return bool(owner.__module__.startswith("jupyter_train."))
 
 
-def _is_complete(owner: Any) -> bool:
+def _is_complete(owner: object) -> bool:
     kind = type(owner)
     return kind is not pl.Callback and kind.__module__.startswith(_COMPLETE_PACKAGES)
 
 
-def _is_idle(name: str, value: Any) -> bool:
+def _is_idle(name: str, value: object) -> bool:
     """Whether the value of a hook overrides nothing: not callable, or Lightning's empty hook."""
     function = getattr(value, "__func__", value)
     return not callable(value) or any(function is empty.get(name) for empty in _EMPTY_HOOKS.values())

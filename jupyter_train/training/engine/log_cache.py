@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,6 +19,9 @@ from pytorch_lightning.utilities.data import extract_batch_size
 from torchmetrics import Metric
 
 from jupyter_train.training.lightning.patches import replace_log, restore_log
+
+if TYPE_CHECKING:
+    from pytorch_lightning.trainer.connectors.logger_connector.result import _ResultCollection, _ResultMetric
 
 _FLOATS = (torch.float32, torch.float64)
 
@@ -39,7 +42,7 @@ class _Entry:
         "slots",
     )
 
-    def __init__(self, key: str, metric: Any) -> None:
+    def __init__(self, key: str, metric: _ResultMetric) -> None:
         meta = metric.meta
         self.key = key
         self.metric = metric
@@ -98,7 +101,7 @@ class ResultCache:
         self._counted = -1
         self._has_step_values = False
 
-    def begin(self, results: Any, batch: Any, loader: int | None = None) -> None:
+    def begin(self, results: _ResultCollection, batch: object, loader: int | None = None) -> None:
         """Begins a batch, as `_LoggerConnector.on_batch_start` does."""
         connector = self._connector
         connector._first_loop_iter = connector._first_loop_iter is None
@@ -153,14 +156,16 @@ class ResultCache:
             already_current = {name for name, value in copied.items() if _is_same(value, current[kind].get(name))}
             copied.update({name: value for name, value in earlier[kind].items() if name not in already_current})
 
-    def has_step_values(self, results: Any) -> bool:
+    def has_step_values(self, results: _ResultCollection) -> bool:
         """Whether any of the results is logged on each step."""
         if len(results) != self._counted:
             self._counted = len(results)
             self._has_step_values = any(item.meta.on_step for item in results.values())
         return self._has_step_values
 
-    def log(self, name: str, value: Any, batch_size: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    def log(
+        self, name: str, value: object, batch_size: Any, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> bool:
         """Adds a value; False where it must take Lightning's path."""
         results = self._results
         if results is None:
@@ -218,7 +223,7 @@ class ResultCache:
 _POSITIONAL = ("prog_bar", "logger", "on_step", "on_epoch", "reduce_fx", "enable_graph")
 
 
-def _plain_tensor(value: Any, device: torch.device) -> torch.Tensor | None:
+def _plain_tensor(value: object, device: torch.device) -> torch.Tensor | None:
     """A value as Lightning would add it; None where Lightning would do more than detach it."""
     if isinstance(value, torch.Tensor):
         if value.ndim or value.dtype not in _FLOATS or value.device != device:
@@ -229,7 +234,7 @@ def _plain_tensor(value: Any, device: torch.device) -> torch.Tensor | None:
     return None
 
 
-def _is_same(left: Any, right: Any) -> bool:
+def _is_same(left: object, right: object) -> bool:
     """True where two reads of a metric returned the same value."""
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
         return left.data_ptr() == right.data_ptr()
@@ -277,7 +282,12 @@ def log_through(module: pl.LightningModule, cache: ResultCache) -> Iterator[None
 
 
 def _log(
-    self: pl.LightningModule, name: str, value: Any, *arguments: Any, batch_size: int | None = None, **options: Any
+    self: pl.LightningModule,
+    name: str,
+    value: object,
+    *arguments: object,
+    batch_size: int | None = None,
+    **options: object,
 ) -> None:
     """See `LightningModule.log`."""
     cache = _CACHES.get(id(self))

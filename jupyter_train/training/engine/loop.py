@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataLoaderIterDataFetcher
@@ -16,6 +16,9 @@ from jupyter_train.training.engine.log_cache import ResultCache, log_through
 from jupyter_train.training.engine.step import Step
 from jupyter_train.training.engine.transfer import Transfer, batch_reader
 from jupyter_train.training.lightning.patches import LoopPatches, Moment
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loops.fetchers import _DataFetcher
 
 
 def install(trainer: pl.Trainer, report: Callable[[str | None], None]) -> LoopPatches:
@@ -51,7 +54,7 @@ class _Engine:
         patches.register(Moment.END_BATCH, self._end_batch)
         patches.register(Moment.RUN_VALIDATION, self._run_validation)
 
-    def _run_epoch(self, lightning_run: Callable[[Any], None], fetcher: Any) -> None:
+    def _run_epoch(self, lightning_run: Callable[[Any], None], fetcher: _DataFetcher) -> None:
         selector = LoopSelector(self._trainer)
         self._report(selector.reason)
         self._epoch = None
@@ -68,13 +71,13 @@ class _Engine:
                 cache.flush()
                 self._epoch = None
 
-    def _end_batch(self, lightning_end: Callable[[Any], None], fetcher: Any) -> None:
+    def _end_batch(self, lightning_end: Callable[[Any], None], fetcher: _DataFetcher) -> None:
         if self._epoch is None:
             lightning_end(fetcher)
         else:
             self._epoch.advance_end(fetcher)
 
-    def _run_validation(self, lightning_run: Callable[[], Any]) -> Any:
+    def _run_validation(self, lightning_run: Callable[[], Any]) -> object:
         if ineligible_reason(self._trainer) is not None:
             return lightning_run()
         cache = self._open_cache()
@@ -104,7 +107,7 @@ class _LazyEvaluation:
         self._selector: LoopSelector | None = None
         self._step: Any = None
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments: object) -> None:
         if self._selector is None or self._selector.has_changed():
             self._refresh()
         self._step(*arguments)
@@ -160,7 +163,7 @@ class _Epoch:
             self._cache.flush()
             self._report(self._selector.reason)
 
-    def run(self, fetcher: Any) -> None:
+    def run(self, fetcher: _DataFetcher) -> None:
         """Runs the batches left of the epoch, as `_TrainingEpochLoop.run` (2.6)."""
         loop = self._loop
         loop.reset()
@@ -202,7 +205,7 @@ class _Epoch:
         accumulated = self._trainer.accumulate_grad_batches
         return bool(self._progress.current.ready % accumulated != 0 and not self._is_last())
 
-    def _advance(self, read_batch: Callable[[], Any], fetcher: Any) -> None:
+    def _advance(self, read_batch: Callable[[], Any], fetcher: _DataFetcher) -> None:
         """Runs one batch, as `_TrainingEpochLoop.advance` (2.6)."""
         loop, connector, progress = self._loop, self._connector, self._progress
         total, current = progress.total, progress.current
@@ -243,7 +246,7 @@ class _Epoch:
         current.completed += 1
         connector.update_train_step_metrics()
 
-    def advance_end(self, fetcher: Any) -> None:
+    def advance_end(self, fetcher: _DataFetcher) -> None:
         """Ends a batch and validates where that is due, as `_TrainingEpochLoop.on_advance_end` (2.6)."""
         trainer, loop = self._trainer, self._loop
         if self._selector.reason is not None or self._may_validate():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +11,10 @@ from pytorch_lightning.trainer import call
 
 from jupyter_train.training.engine.hooks import Hooks
 from jupyter_train.training.engine.optimizers import DirectOptimizer
+
+if TYPE_CHECKING:
+    from pytorch_lightning.utilities.types import STEP_OUTPUT
+    from torch.optim import Optimizer
 
 
 class ClosureParts:
@@ -27,13 +31,13 @@ class ClosureParts:
         self.hooks = hooks
         self.optimization = optimization
         self.trainer = trainer
-        self._module: Any = trainer.lightning_module
+        self._module = trainer.lightning_module
         self._attributes = self._module.__dict__
         self._precision = precision
         self._context = None if type(precision) is Precision else precision.train_step_context
         self._zeroed = optimization.optim_progress.optimizer.zero_grad
 
-    def forward(self, arguments: tuple[Any, ...]) -> Any:
+    def forward(self, arguments: tuple[Any, ...]) -> STEP_OUTPUT:
         """The output of the training step."""
         attributes = self._attributes
         previous_hook = attributes["_current_fx_name"]
@@ -82,7 +86,7 @@ class ClosureParts:
         if hooks.on_after_backward is not None:
             hooks.on_after_backward()
 
-    def after_backward(self, optimizer: Any) -> None:
+    def after_backward(self, optimizer: Optimizer) -> None:
         """Runs the hook before the optimizer step and clips gradients, as `Precision._after_closure` (2.6)."""
         hooks, trainer = self.hooks, self.trainer
         if hooks.on_before_optimizer_step is not None:

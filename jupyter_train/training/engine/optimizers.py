@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning.core.optimizer import do_nothing_closure
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+if TYPE_CHECKING:
+    from pytorch_lightning.core.optimizer import LightningOptimizer
 
 _ZERO_GRAD = Optimizer.zero_grad
 #: Known by its code: a user's `functools.wraps` around a step copies the attributes of PyTorch's wrapper, not this.
@@ -35,7 +38,7 @@ class DirectOptimizer:
         self._step = step
         self._unwrapped: Callable[..., Any] | None = step.__wrapped__ if is_wrapped else None
 
-    def step(self, closure: Callable[[], Any]) -> Any:
+    def step(self, closure: Callable[[], Any]) -> object:
         """The result of the optimizer's step."""
         optimizer, unwrapped = self.optimizer, self._unwrapped
         if (
@@ -67,7 +70,7 @@ class DirectOptimizer:
                 parameter.grad = None
 
 
-def is_plain_wrapper(wrapper: Any) -> bool:
+def is_plain_wrapper(wrapper: LightningOptimizer) -> bool:
     """Whether a `LightningOptimizer` only steps its optimizer; `step` may be set on the wrapper too."""
     attributes = wrapper.__dict__
     return (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 
 class Signature:
@@ -15,7 +18,7 @@ class Signature:
         name: Name of the step.
     """
 
-    def __init__(self, module: Any, name: str) -> None:
+    def __init__(self, module: pl.LightningModule, name: str) -> None:
         self._module = module
         self._name = name
         self._own_step: Any = None

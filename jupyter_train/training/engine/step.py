@@ -40,7 +40,7 @@ class Step:
         self._signature = Signature(module, "training_step")
         self._optimizer = DirectOptimizer(strategy._optimizers[0])
 
-    def __call__(self, batch: Any, batch_idx: int, is_accumulating: bool) -> dict[str, Any]:
+    def __call__(self, batch: object, batch_idx: int, is_accumulating: bool) -> dict[str, Any]:
         """The outputs of the step, as `on_train_batch_end` receives them.
 
         Args:
@@ -88,6 +88,6 @@ class Step:
         return {} if result.loss is None else result.asdict()
 
 
-def _is_known_precision(precision: Any) -> bool:
+def _is_known_precision(precision: Precision) -> bool:
     """True where a precision plugin optimizes as `Precision` does; it may still cast the inputs."""
     return type(precision) in _KNOWN_PRECISIONS and getattr(precision, "scaler", None) is None

@@ -80,7 +80,7 @@ def batch_reader(fetcher: _DataFetcher) -> Callable[[], Any]:
     length = fetcher.length
     assert length is not None
 
-    def read_batch() -> Any:
+    def read_batch() -> object:
         if fetcher.done:
             raise StopIteration
         try:
@@ -108,7 +108,7 @@ def _iterator_reader(iterator: Any) -> Callable[[], Any]:
         return iterator.__next__  # type: ignore[no-any-return]
     next_index, fetch = iterator._sampler_iter.__next__, iterator._dataset_fetcher.fetch
 
-    def read_batch() -> Any:
+    def read_batch() -> object:
         batch = fetch(next_index())
         iterator._num_yielded += 1
         return batch

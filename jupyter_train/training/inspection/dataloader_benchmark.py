@@ -68,7 +68,7 @@ class LoaderBenchmark:
         return "\n".join([*lines, f"{gain:.1f} times as fast: `DataLoader(..., {self.best.arguments})`"])
 
 
-def tune_loader(loader: Any, seed: int) -> LoaderBenchmark:
+def tune_loader(loader: object, seed: int) -> LoaderBenchmark:
     """Measures a training loader with other numbers of workers, prefetched batches and pinned memory.
 
     Args:

@@ -9,7 +9,7 @@ import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.tuner.tuning import Tuner
@@ -21,6 +21,10 @@ from jupyter_train.training.lightning.patches import LoopPatches
 from jupyter_train.training.logging.console import capture_lightning_output
 from jupyter_train.training.model import as_module
 from jupyter_train.training.trainer import refuse_model_callbacks, silent_arguments
+
+if TYPE_CHECKING:
+    from pytorch_lightning.tuner.lr_finder import _LRFinder
+    from pytorch_lightning.utilities.types import EVAL_DATALOADERS, TRAIN_DATALOADERS
 
 _ATTRIBUTE = "batch_size"
 
@@ -40,7 +44,9 @@ class FinderResult:
     picture: bytes = b""
 
 
-def run_finders(model: Any, module: pl.LightningModule, source: DataSource, config: TrainConfig) -> list[FinderResult]:
+def run_finders(
+    model: object, module: pl.LightningModule, source: DataSource, config: TrainConfig
+) -> list[FinderResult]:
     """Replaces each `auto` in `config` by the number that a finder suggests; changes nothing else.
 
     Args:
@@ -113,11 +119,11 @@ class _SizedBatches(pl.LightningDataModule):
         self.batch_size = 2
         self._source = source
 
-    def train_dataloader(self) -> Any:
+    def train_dataloader(self) -> TRAIN_DATALOADERS:
         """Training batches of the current size."""
         return self._source.make_loaders(self.batch_size)["train_dataloaders"]
 
-    def val_dataloader(self) -> Any:
+    def val_dataloader(self) -> EVAL_DATALOADERS:
         """Validation batches of the current size; none without validation data."""
         return self._source.make_loaders(self.batch_size).get("val_dataloaders", [])
 
@@ -147,9 +153,9 @@ def _copy_module(module: pl.LightningModule) -> pl.LightningModule:
         return module
 
 
-def _plot(finder: Any) -> bytes:
+def _plot(finder: _LRFinder) -> bytes:
     try:
-        figure = finder.plot(suggest=True)
+        figure: Any = finder.plot(suggest=True)
     except Exception:  # noqa: BLE001  matplotlib may be missing
         return b""
     buffer = io.BytesIO()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch.utils.data import Dataset
 
 from jupyter_train.config import TrainConfig, options_by_name
 from jupyter_train.training.data.row_inputs import is_column
 
 
-def describe_ineffective_options(config: TrainConfig, data: Any) -> list[str]:
+def describe_ineffective_options(config: TrainConfig, data: object) -> list[str]:
     """A line for each option that was set and has no effect.
 
     Args:
@@ -26,7 +24,7 @@ def describe_ineffective_options(config: TrainConfig, data: Any) -> list[str]:
     return [f"`{text}` has no effect: {describe_batch_maker(data)}" for text in texts]
 
 
-def uses_batch_size(data: Any) -> bool:
+def uses_batch_size(data: object) -> bool:
     """Whether `--batch-size` applies to any part of this data."""
     if isinstance(data, Dataset) or is_column(data):
         return True
@@ -34,7 +32,7 @@ def uses_batch_size(data: Any) -> bool:
     return any(uses_batch_size(part) for part in parts)
 
 
-def describe_batch_maker(data: Any) -> str:
+def describe_batch_maker(data: object) -> str:
     """What makes the batches instead."""
     if data is None:
         return "the model brings its own loaders"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -20,11 +20,13 @@ from jupyter_train.store.commands import Answer
 from jupyter_train.store.metrics.reader import Checkpoint, Medium
 from jupyter_train.store.writer import HistoryMarker, Row, RunWriter
 
+_Strategy = TypeVar("_Strategy")
+
 #: Launchers for notebooks; a run's ranks are started from its own process instead.
 _NOTEBOOK_STARTS = ("ddp_notebook", "ddp_spawn", "ddp_fork")
 
 
-def strategy_for_processes(strategy: Any) -> Any:
+def strategy_for_processes(strategy: _Strategy) -> _Strategy | str:
     """The strategy to train with: a notebook launcher, and `auto`, become `ddp`; others are returned unchanged."""
     if strategy in (None, "auto"):
         return "ddp"
@@ -34,7 +36,7 @@ def strategy_for_processes(strategy: Any) -> Any:
     return strategy
 
 
-def is_ddp(strategy: Any) -> bool:
+def is_ddp(strategy: object) -> bool:
     """True for Lightning's `ddp`, given by name or as an object."""
     if isinstance(strategy, str):
         return strategy.startswith("ddp") and strategy in StrategyRegistry.available_strategies()
@@ -127,16 +129,16 @@ class NoWriter(RunWriter):
     def add(self, row: Row) -> None:
         """Nothing."""
 
-    def event(self, kind: str, text: str, step: int | None = None, **data: Any) -> None:
+    def event(self, kind: str, text: str, step: int | None = None, **data: object) -> None:
         """Nothing."""
 
     def log(self, text: str) -> None:
         """Nothing."""
 
-    def progress(self, **values: Any) -> None:
+    def progress(self, **values: object) -> None:
         """Nothing."""
 
-    def summary(self, **values: Any) -> None:
+    def summary(self, **values: object) -> None:
         """Nothing."""
 
     def medium(self, medium: Medium) -> None:

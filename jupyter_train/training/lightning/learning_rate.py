@@ -7,12 +7,15 @@ are multiplied by one factor, so that **the rest of the schedule keeps its shape
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
 
 from jupyter_train.exceptions import CommandRefusedError
+
+if TYPE_CHECKING:
+    from torch.optim.lr_scheduler import LRScheduler
 
 #: Rates that OneCycleLR, CyclicLR and others store in each parameter group.
 _GROUP_RATES = ("initial_lr", "max_lr", "min_lr", "base_lr")
@@ -72,12 +75,12 @@ def _scale_group(group: dict[str, Any], factor: float, lr: float | None) -> None
         group["lr"] = lr  # without the rounding of the factor
 
 
-def _scaled(rate: Any, factor: float) -> Any:
+def _scaled(rate: torch.Tensor | float, factor: float) -> torch.Tensor | float:
     """The scaled rate; a tensor is changed in place, since a compiled optimizer reads that very tensor."""
     return rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
 
 
-def _scale_scheduler(scheduler: Any, index: int, factor: float) -> None:
+def _scale_scheduler(scheduler: LRScheduler, index: int, factor: float) -> None:
     for name in _SCHEDULER_RATES:
         rates = getattr(scheduler, name, None)
         if isinstance(rates, list) and index < len(rates):
@@ -86,7 +89,7 @@ def _scale_scheduler(scheduler: Any, index: int, factor: float) -> None:
         setattr(scheduler, _SCHEDULER_MIN_RATE, getattr(scheduler, _SCHEDULER_MIN_RATE) * factor)
 
 
-def _nested_schedulers(scheduler: Any) -> list[Any]:
+def _nested_schedulers(scheduler: LRScheduler) -> list[Any]:
     """A scheduler and, recursively, those that SequentialLR and ChainedScheduler keep in `_schedulers` (torch 2.x)."""
     inner = [scheduler for nested in getattr(scheduler, "_schedulers", []) for scheduler in _nested_schedulers(nested)]
     return [scheduler, *inner]

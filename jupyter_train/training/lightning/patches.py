@@ -92,7 +92,7 @@ class LoopPatches:
         patch = PATCH_OF[moment]
         self._restore(patch)
 
-        def replacement(*arguments: Any) -> Any:
+        def replacement(*arguments: object) -> object:
             self._restore(patch)
             return function(*arguments)
 
@@ -110,7 +110,7 @@ class LoopPatches:
             if own is not _MISSING:
                 setattr(owner, patch.method, own)
 
-    def _owner(self, patch: Patch) -> Any:
+    def _owner(self, patch: Patch) -> object:
         return attrgetter(patch.owner)(self.trainer)
 
     def _wrapper(self, patch: Patch) -> Work:
@@ -123,7 +123,7 @@ class LoopPatches:
         if not before and not after:
             return method
 
-        def patched(*arguments: Any) -> Any:
+        def patched(*arguments: object) -> object:
             for work in before:
                 work(*arguments)
             result = method(*arguments)
@@ -171,7 +171,7 @@ def _once(work: Work, is_instead: bool) -> Work:
     """Work that runs at the first call; later calls do nothing, or call Lightning's method."""
     is_done = False
 
-    def first(*arguments: Any) -> Any:
+    def first(*arguments: Any) -> object:
         nonlocal is_done
         if not is_done:
             is_done = True

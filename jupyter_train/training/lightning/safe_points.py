@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytorch_lightning as pl
 
 from jupyter_train.training.lightning.patches import LoopPatches, Moment
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 
 class SafePoint(StrEnum):
@@ -42,7 +45,7 @@ def notify(patches: LoopPatches, listener: SafePointListener) -> None:
     trainer = patches.trainer
     epoch_loop: Any = trainer.fit_loop.epoch_loop
 
-    def after_batch(_fetcher: Any) -> None:
+    def after_batch(_fetcher: object) -> None:
         listener.at(SafePoint.BETWEEN_BATCHES, trainer)
         if not _is_over(trainer, epoch_loop):
             listener.before_batch(trainer)
@@ -54,7 +57,7 @@ def notify(patches: LoopPatches, listener: SafePointListener) -> None:
     patches.register(Moment.BEFORE_VALIDATION, lambda: _before_validation(trainer, listener))
 
 
-def _is_over(trainer: pl.Trainer, epoch_loop: Any) -> bool:
+def _is_over(trainer: pl.Trainer, epoch_loop: _TrainingEpochLoop) -> bool:
     """True where no batch of this epoch follows, by `_TrainingEpochLoop.done` (2.6)."""
     progress = epoch_loop.batch_progress
     if progress.is_last_batch or progress.current.ready == trainer.num_training_batches:

@@ -7,12 +7,15 @@ synchronisation) and costs 5 % of a small model's speed. On untested releases th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.logging.run_logger import RunLogger
+
+if TYPE_CHECKING:
+    from pytorch_lightning.trainer.connectors.logger_connector.result import _ResultCollection
 
 
 class StepMetrics:
@@ -49,7 +52,7 @@ class StepMetrics:
             logger.handled_elsewhere = {*logger.handled_elsewhere, *(name for name, _ in values)}
             self._log_step()
 
-    def _values(self, results: Any) -> list[tuple[str, Any]]:
+    def _values(self, results: _ResultCollection) -> list[tuple[str, Any]]:
         """(name, detached tensor) of everything logged for this step, under the names loggers would see."""
         values = []
         for key, item in results.items():

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from jupyter_train.store.redaction import one_line
 
@@ -48,7 +47,7 @@ class _LogHandler(logging.Handler):
 def _warning_writer(log: Callable[[str], None], warn: Callable[[str], None]) -> Callable[..., None]:
     reported: set[str] = set()
 
-    def show(message: Any, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
         text = str(message)
         log(f"{category.__name__}: {text} ({filename}:{lineno})")
         is_minor = category.__name__ in _MINOR_CATEGORIES or "pytorch_lightning" in filename

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MAX_SIDE = 1024
 
 
-def to_png(image: Any) -> bytes:
+def to_png(image: object) -> bytes:
     """An image as PNG, at most 1,024 pixels a side.
 
     Args:
@@ -30,7 +33,7 @@ def to_png(image: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _to_byte_array(image: Any) -> Any:
+def _to_byte_array(image: object) -> np.ndarray[Any, Any]:
     """An array `(H, W)` or `(H, W, C)` of uint8; NaN becomes 0."""
     import numpy as np
 

@@ -37,7 +37,7 @@ def to_number(value: Any) -> float | torch.Tensor | None:
         return None
 
 
-def describe_value(value: Any) -> str:
+def describe_value(value: object) -> str:
     """Describes a value that is not a number."""
     if isinstance(value, int):
         return "too large"

@@ -10,7 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -27,6 +27,10 @@ from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.logging.experiment import Experiment
 from jupyter_train.training.logging.images import to_png
 from jupyter_train.training.logging.logged_values import describe_value, flatten, to_number, to_step
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 MAX_POINTS_PER_S = 1000.0
 
@@ -130,7 +134,7 @@ class RunLogger(Logger):
             self._writer.add(Row(step, self.epoch, now, kept))
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: object, **__: object) -> None:
         """Keeps the module's hyperparameters in the run's summary."""
         from jupyter_train.config.train import as_json
 
@@ -139,7 +143,7 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_image(
-        self, key: str, images: list[Any], step: int | None = None, caption: list[str] | None = None, **_: Any
+        self, key: str, images: list[Any], step: int | None = None, caption: list[str] | None = None, **_: object
     ) -> None:
         """Keeps images under `key`.
 
@@ -160,7 +164,7 @@ class RunLogger(Logger):
         key: str,
         columns: list[str] | None = None,
         data: list[list[Any]] | None = None,
-        dataframe: Any = None,
+        dataframe: pd.DataFrame | None = None,
         step: int | None = None,
     ) -> None:
         """Keeps a table under `key`, as CSV."""
@@ -171,7 +175,7 @@ class RunLogger(Logger):
         content = dataframe.to_csv(index=False).encode(errors="backslashreplace")
         self._keep(key, step, "table", "csv", content, f"{len(dataframe)} rows")
 
-    def keep_figure(self, key: str, figure: Any, step: int | None) -> None:
+    def keep_figure(self, key: str, figure: Figure, step: int | None) -> None:
         """Keeps a matplotlib figure."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
@@ -181,7 +185,7 @@ class RunLogger(Logger):
         """Keeps a plot that is a PNG already."""
         self._keep(key, step, "figure", "png", content, "")
 
-    def keep_histogram(self, key: str, values: Any, step: int | None, bins: int = 64) -> None:
+    def keep_histogram(self, key: str, values: object, step: int | None, bins: int = 64) -> None:
         """Keeps a histogram as JSON: `counts` (bins) and `edges` (bins + 1)."""
         import numpy as np
 
@@ -206,7 +210,7 @@ class RunLogger(Logger):
         relative = str(path.relative_to(self._folder.path))
         self._writer.medium(Medium(0, key, at, kind, relative, len(content), digest, caption))
 
-    def at(self, step: Any) -> int:
+    def at(self, step: object) -> int:
         """A step as an integer; the current one if None.
 
         Raises:

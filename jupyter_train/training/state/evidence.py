@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +18,10 @@ from jupyter_train.store.metrics.reader import WEIGHTS
 from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.writer import Row, RunWriter
 from jupyter_train.training.lightning.safe_points import SafePoint
+
+if TYPE_CHECKING:
+    from pytorch_lightning.trainer.connectors.logger_connector.result import _ResultMetric
+    from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 #: The share of training time that copying and hashing may take.
 MAX_TIME_SHARE = 0.005
@@ -212,7 +216,7 @@ class ReturnedLoss:
         """True once enough steps were seen."""
         return self._steps_left <= 0
 
-    def returned(self, outputs: Any) -> None:
+    def returned(self, outputs: STEP_OUTPUT) -> None:
         """Sets the outputs of a training step, as `on_train_batch_end` receives them."""
         loss = loss_of(outputs)
         self._loss = loss.detach() if loss is not None else None
@@ -235,7 +239,7 @@ class ReturnedLoss:
                 self._is_equal[name] = self._is_equal.get(name, True) and is_equal
         self._verification.say_evidence(frozenset(name for name, is_equal in self._is_equal.items() if is_equal))
 
-    def _compare_item(self, item: Any, loss: torch.Tensor, parts: int) -> Iterator[tuple[str, bool]]:
+    def _compare_item(self, item: _ResultMetric, loss: torch.Tensor, parts: int) -> Iterator[tuple[str, bool]]:
         """Names that a logged value is recorded under, and whether it is the loss."""
         meta = item.meta
         if meta.on_step and isinstance(item._forward_cache, torch.Tensor):
@@ -254,7 +258,7 @@ class ReturnedLoss:
                 yield meta.forked_name(on_step=False), _is_equal(previous[0] + loss * parts * added, item.value)
 
 
-def loss_of(outputs: Any) -> torch.Tensor | None:
+def loss_of(outputs: STEP_OUTPUT) -> torch.Tensor | None:
     """The loss in the outputs that `on_train_batch_end` receives; None where there is none."""
     loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
     return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None

@@ -6,7 +6,7 @@ Lightning leaves out: random state, accumulated gradients, the running means of 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +15,9 @@ from pytorch_lightning.trainer.connectors.logger_connector.result import _Metada
 
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state.torchmetrics_state import metric_states, restore_metric_states
+
+if TYPE_CHECKING:
+    from pytorch_lightning.trainer.connectors.logger_connector.result import _ResultCollection
 
 #: Progress of nested loops, by the endings of their keys in Lightning's own state.
 _CURRENT_AND_TOTAL = {"current", "total"}
@@ -94,7 +97,7 @@ _FIELDS = (
 )
 
 
-def _results(results: Any) -> list[dict[str, Any]]:
+def _results(results: _ResultCollection) -> list[dict[str, Any]]:
     """The running means behind `self.log` in this epoch."""
     entries = []
     for key, metric in results.items():
@@ -117,7 +120,7 @@ def _results(results: Any) -> list[dict[str, Any]]:
     return entries
 
 
-def _restore_results(trainer: pl.Trainer, results: Any, entries: list[dict[str, Any]]) -> None:
+def _restore_results(trainer: pl.Trainer, results: _ResultCollection, entries: list[dict[str, Any]]) -> None:
     device = trainer.lightning_module.device
     modules = dict(trainer.lightning_module.named_modules())
     for entry in entries:
@@ -167,7 +170,7 @@ def drop_unfinished(loops: dict[str, Any], moment: SafePoint) -> dict[str, Any]:
     return {**loops, "fit_loop": fit}
 
 
-def _drop_unfinished(progress: Any) -> Any:
+def _drop_unfinished(progress: object) -> Any:
     if not isinstance(progress, dict):
         return progress
     if not progress.keys() >= _CURRENT_AND_TOTAL:

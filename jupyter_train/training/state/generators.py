@@ -19,7 +19,7 @@ _GLOBAL: tuple[Any, ...] = (np.random.mtrand._rand, getattr(random, "_inst", Non
 _MAX_DEPTH, _MAX_ITEMS, _MAX_OBJECTS = 3, 32, 2_000
 
 
-def find_generators(owner: Any, others: Sequence[Any] = ()) -> list[str]:
+def find_generators(owner: object, others: Sequence[Any] = ()) -> list[str]:
     """Paths of the generators inside an object: `rng`, `noise.<closure>.r`, `transforms[0].rng`.
 
     Searches attributes, small containers, closures and partial functions; ignores global generators.
@@ -34,7 +34,7 @@ def find_generators(owner: Any, others: Sequence[Any] = ()) -> list[str]:
     return list(paths.values())
 
 
-def _search(owner: Any, path: str, depth: int, paths: dict[int, str], seen: set[int]) -> None:
+def _search(owner: object, path: str, depth: int, paths: dict[int, str], seen: set[int]) -> None:
     if id(owner) in seen or depth > _MAX_DEPTH or len(seen) > _MAX_OBJECTS:
         return
     seen.add(id(owner))
@@ -48,7 +48,7 @@ def _search(owner: Any, path: str, depth: int, paths: dict[int, str], seen: set[
             _search(value, path_of_value, depth + 1, paths, seen)
 
 
-def _children(owner: Any) -> Iterator[tuple[str, Any]]:
+def _children(owner: object) -> Iterator[tuple[str, Any]]:
     """The direct children of an object, each with the suffix of its path."""
     if isinstance(owner, str | bytes | int | float | torch.Tensor | np.ndarray | type | ModuleType | None):
         return
@@ -62,7 +62,7 @@ def _children(owner: Any) -> Iterator[tuple[str, Any]]:
         yield from _attributes(owner)
 
 
-def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
+def _attributes(owner: object) -> Iterator[tuple[str, Any]]:
     if isinstance(owner, MethodType):
         yield ".__self__", owner.__self__
         owner = owner.__func__

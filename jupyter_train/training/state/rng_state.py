@@ -146,7 +146,7 @@ class _NumpyStream:
         self._own = self._now()
         self._set(self._outer)
 
-    def _now(self) -> Any:
+    def _now(self) -> object:
         return np.random.get_state(legacy=False) if self._left_alone < self._WHILE else _mt19937_words()
 
     @staticmethod

@@ -82,7 +82,7 @@ def _metric_objects(module: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, submodule
 
 
-def _metric_state(metric: Any) -> dict[str, Any]:
+def _metric_state(metric: nn.Module) -> dict[str, Any]:
     states = metric._defaults if isinstance(metric, Metric) else {}
     names = sorted(vars(metric).keys() - _COMMON_ATTRIBUTES - states.keys())
     state: dict[str, Any] = {
@@ -95,7 +95,7 @@ def _metric_state(metric: Any) -> dict[str, Any]:
     return state
 
 
-def _restore_metric(metric: Any, state: dict[str, Any]) -> None:
+def _restore_metric(metric: nn.Module, state: dict[str, Any]) -> None:
     device = getattr(metric, "device", _CPU)
     for key, value in state.get("states", {}).items():
         setattr(metric, key, copy_to_device(value, device))

@@ -56,7 +56,7 @@ class Worker:
     trial: AssignedTrial | None = None
     is_ready: bool = False
 
-    def send(self, **message: Any) -> None:
+    def send(self, **message: object) -> None:
         """One line; a process that is gone is noticed when its messages end."""
         with contextlib.suppress(OSError, ValueError):
             self.stdin.write(json.dumps(message).encode() + b"\n")

@@ -32,7 +32,7 @@ class Channel:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
 
-    def send(self, **message: Any) -> None:
+    def send(self, **message: object) -> None:
         """One line; without a dispatcher there is nothing left to do here."""
         try:
             self._out.write(json.dumps(message).encode() + b"\n")
@@ -47,7 +47,7 @@ class Channel:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def ask(self, **message: Any) -> Any:
+    def ask(self, **message: object) -> Any:
         """A question and its answer; without a dispatcher there is nothing left to do here."""
         self.send(**message)
         answer = self.next()
