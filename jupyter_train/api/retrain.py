@@ -11,6 +11,7 @@ from jupyter_train.config import RetrainConfig
 from jupyter_train.exceptions import OptionError
 from jupyter_train.handle import Run
 from jupyter_train.handle.failure import attach_run
+from jupyter_train.notebook.retrain import repeat
 
 if TYPE_CHECKING:
     from jupyter_train.run import RunRecord
@@ -34,8 +35,6 @@ def retrain(
         RepeatFailedError: It was started, and could not be executed to its end.
         TrainingInterrupted: An Interrupt or a SIGTERM ended it; the output notebook is saved up to there.
     """
-    from jupyter_train.notebook.retrain import repeat
-
     try:
         config = RetrainConfig(str(notebook), dict(parameters or {}), str(output), **more)
     except TypeError as err:

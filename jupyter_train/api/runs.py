@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.bounds import shown
+from jupyter_train.config.option_table import option_values
 from jupyter_train.events import RunKind
 from jupyter_train.exceptions import UsageError
 from jupyter_train.handle import Run, current_cell_execution
@@ -16,6 +18,9 @@ from jupyter_train.handle.tables import Comparison, RunTable
 from jupyter_train.panel.display import current_display, kernel_id
 from jupyter_train.panel.live import LivePanel
 from jupyter_train.run import RunStatus
+from jupyter_train.store import open_store
+from jupyter_train.store.paths import user_name
+from jupyter_train.store.trust import remove_leftovers
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -28,8 +33,6 @@ HANDLES: dict[str, type[Run]] = {RunKind.TUNE: Study, RunKind.CROSS_VALIDATION: 
 
 def opened_store() -> Store:
     """The store; its database library is imported here, after the panel first appears."""
-    from jupyter_train.store import open_store
-
     return open_store()
 
 
@@ -113,8 +116,6 @@ def collect_garbage() -> dict[str, int]:
     Returns:
         `files` removed, `bytes` freed, `rows` removed.
     """
-    from jupyter_train.store.trust import remove_leftovers
-
     store = opened_store()
     freed = {"files": 0, "bytes": 0, "rows": 0}
     for record in store.list_runs(limit=1_000_000, has_parts=True):
@@ -133,8 +134,6 @@ def collect_garbage() -> dict[str, int]:
 
 def store_user() -> str:
     """The user whose runs may be changed here."""
-    from jupyter_train.store.paths import user_name
-
     return user_name()
 
 
@@ -158,9 +157,6 @@ def resume_as_typed(word: str, words: Sequence[str]) -> Run | str:
         OptionError: A word is no option, or its value does not fit.
         RunStateError: This process cannot start it.
     """
-    from jupyter_train.config import tune_options_by_name
-    from jupyter_train.config.option_table import option_values
-
     run = get_run(word)
     options = tune_options_by_name() if isinstance(run, Study) else None
     return run.resume(**option_values(words, options))

@@ -14,8 +14,13 @@ from jupyter_train.api.runs import HANDLES, opened_store
 from jupyter_train.config import TrainConfig, signature_of_train
 from jupyter_train.config.options import ArgumentUse
 from jupyter_train.config.trainer_arguments import arguments_used, ignored_in_cli_file
+from jupyter_train.execution.dry_run import dry_run
+from jupyter_train.execution.launcher import launch_run
+from jupyter_train.execution.run_spec import RunSpec, changed
+from jupyter_train.execution.start_point import completed
 from jupyter_train.handle import Run, current_cell_execution
 from jupyter_train.handle.failure import attach_run
+from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
 from jupyter_train.panel.display import cell_id, current_display
 from jupyter_train.panel.live import LivePanel
 
@@ -80,7 +85,6 @@ def _completed(options: dict[str, Any]) -> dict[str, Any]:
     word = options.get("resume") or options.get("fork")
     if not word:
         return options
-    from jupyter_train.execution.start_point import completed
 
     return completed(opened_store().find(str(word)), options)
 
@@ -158,8 +162,6 @@ class TrainLauncher:
         """
         __tracebackhide__ = True
         if self.config.explain or self.config.tune_loader:
-            from jupyter_train.execution.dry_run import dry_run
-
             explanation: Run = dry_run(self.config, self.build)  # text in place of a run
             return explanation
         panel = None if self.config.quiet else LivePanel(current_display())
@@ -168,8 +170,6 @@ class TrainLauncher:
         shown_in = None if self.config.quiet else current_cell_execution()
         observer = None
         try:
-            from jupyter_train.execution.launcher import launch_run
-
             store = opened_store()
             observer = PanelObserver(store, panel, self.config.detach)
             result = launch_run(store, self._spec(), self.build, observer)
@@ -195,15 +195,10 @@ class TrainLauncher:
         Raises:
             OptionError: A change is no option, or its value does not fit.
         """
-        from jupyter_train.execution.run_spec import changed
-
         return dataclasses.replace(self, config=changed(self.config, changes)).launch()
 
     def _spec(self) -> RunSpec:
         """What is requested, with what is known of the notebook and cell it is requested in."""
-        from jupyter_train.execution.run_spec import RunSpec
-        from jupyter_train.notebook.provenance import notebook_path, parent_run, provenance
-
         return RunSpec(
             config=self.config,
             notebook=notebook_path(),

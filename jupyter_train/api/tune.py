@@ -16,11 +16,25 @@ from jupyter_train.config.lightning_packages import refuse_other_lightning
 from jupyter_train.config.options import Scope
 from jupyter_train.config.tune_options import tune_options
 from jupyter_train.exceptions import DataError, ModelError, OptionError
+from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.handle import current_cell_execution
 from jupyter_train.handle.failure import attach_run
 from jupyter_train.handle.study import Study
+from jupyter_train.notebook.provenance import notebook_path, parent_run
 from jupyter_train.panel.display import current_display
 from jupyter_train.panel.live import LivePanel
+from jupyter_train.tuning.trial_spec import (
+    ModelArguments,
+    ModelCopier,
+    ModelExpression,
+    ModelFactory,
+    TrialSpec,
+    corners,
+    option_called,
+    roles,
+    taken_by,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -66,7 +80,6 @@ def tune(
     if options.get("resume"):
         options, fixed_space = _completed(store, options, fixed_space)
     config = TuneConfig.of(options, fixed_space, expressions, is_open=callable(space))
-    from jupyter_train.notebook.provenance import parent_run
     from jupyter_train.tuning.search_spec import SearchSpec
 
     plan = _trial_spec(config, model, data)
@@ -97,18 +110,8 @@ def _completed(
 
 
 def _trial_spec(config: TuneConfig, model: object, data: object) -> TrialSpec:
-    from jupyter_train.notebook.provenance import notebook_path
     from jupyter_train.training.data.loaders import refuse_class
     from jupyter_train.training.state import seeds
-    from jupyter_train.tuning.trial_spec import (
-        ModelArguments,
-        ModelCopier,
-        ModelExpression,
-        ModelFactory,
-        TrialSpec,
-        roles,
-        taken_by,
-    )
 
     refuse_other_lightning(model, "the model", ModelError)
     refuse_other_lightning(data, "the data", DataError)
@@ -143,10 +146,7 @@ def _check_fit(plan: TrialSpec) -> None:
     Raises:
         JupyterTrainError: The error of a run with it.
     """
-    from jupyter_train.execution.preparation import prepare
-    from jupyter_train.execution.run_spec import RunSpec
     from jupyter_train.training.state import seeds
-    from jupyter_train.tuning.trial_spec import corners
 
     values = {name: corners(space) for name, space in plan.config.space.items()}
     known = options_by_name()
@@ -199,7 +199,6 @@ def _check_arguments(plan: TrialSpec) -> None:
         OptionError: `pl.Trainer` refuses them, or they need several devices.
     """
     from jupyter_train.training.trainer import check_arguments
-    from jupyter_train.tuning.trial_spec import corners
 
     typical = {name: corners(plan.config.space[name])[0] for name in plan.options}
     for name in plan.options:
@@ -215,8 +214,6 @@ def _check_not_built(model: object, maker: object, config: TuneConfig) -> None:
     Raises:
         OptionError: The class takes one.
     """
-    from jupyter_train.tuning.trial_spec import ModelCopier, option_called, taken_by
-
     if not isinstance(maker, ModelCopier):
         return
     names = taken_by(type(model)).names

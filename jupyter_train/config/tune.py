@@ -10,8 +10,8 @@ from typing import Any
 from jupyter_train.config import search_methods
 from jupyter_train.config.option_table import check_machine, options_by_name, unknown_option
 from jupyter_train.config.options import Option
-from jupyter_train.config.search_space import Space, parse, reads_as_space
-from jupyter_train.config.train import TrainConfig, copy_callbacks
+from jupyter_train.config.search_space import Fixed, Space, parse, reads_as_space
+from jupyter_train.config.train import TrainConfig, as_json, copy_callbacks
 from jupyter_train.config.tune_options import TuneOptions, tune_options
 from jupyter_train.exceptions import OptionError
 
@@ -98,8 +98,6 @@ class TuneConfig(TuneOptions):
     @property
     def searched(self) -> dict[str, Space]:
         """The names that have more than one value."""
-        from jupyter_train.config.search_space import Fixed
-
         return {name: space for name, space in self.space.items() if not isinstance(space, Fixed)}
 
     @property
@@ -126,8 +124,6 @@ class TuneConfig(TuneOptions):
 
     def to_json(self) -> dict[str, Any]:
         """The record: options that differ from their defaults, and the space as typed."""
-        from jupyter_train.config.train import as_json
-
         plain: dict[str, Any] = {}
         for option in tune_options():
             value = getattr(self, option.name)

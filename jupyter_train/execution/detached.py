@@ -24,9 +24,10 @@ from jupyter_train.execution.workers import crash_report, payload
 from jupyter_train.execution.workers.pickling import Pickled, pickled
 from jupyter_train.execution.workers.spawn import CHANGES_VARIABLE, QUEUED_VARIABLE, WARM_WORKER, start
 from jupyter_train.run import RunRecord, RunStatus
-from jupyter_train.store import RunFolder, Store, commands, shared_arrays, trust
+from jupyter_train.store import MetricReader, RunFolder, Store, commands, shared_arrays, trust
 from jupyter_train.store.paths import STORE_VARIABLE, runs_home
 from jupyter_train.store.takeover import check_can_resume
+from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.training.result import RunResult
 from jupyter_train.training.run_observer import RunObserver
 
@@ -256,8 +257,6 @@ def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: R
     Raises:
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
-
     launched = launch_detached(store, spec, prepared, observer)
     with InterruptWatch() as interrupt:
         try:
@@ -279,7 +278,6 @@ def run_detached(store: Store, spec: RunSpec, prepared: PreparedRun, observer: R
 
 def _bring_back(store: Store, record: RunRecord, prepared: PreparedRun) -> None:
     """The last weights, and the note which run they are from, in the model that was given."""
-    from jupyter_train.store import MetricReader
     from jupyter_train.training.checkpoints import initial_weights
     from jupyter_train.training.checkpoints.weights import load_weights, read_weights
 

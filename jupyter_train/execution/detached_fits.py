@@ -13,7 +13,7 @@ from jupyter_train.execution.preparation import PreparedRun, prepare
 from jupyter_train.execution.resume_fits import compared
 from jupyter_train.execution.run_spec import Build, RunSpec, changed, spec_in
 from jupyter_train.execution.worker_main import OutputCapture
-from jupyter_train.execution.workers import payload
+from jupyter_train.execution.workers import crash_report, payload
 from jupyter_train.execution.workers.pickling import pickled
 from jupyter_train.run import RunRecord, RunStatus
 from jupyter_train.store import RunFolder, Store, shared_arrays
@@ -92,8 +92,6 @@ def main(store: Store, record: RunRecord, own_payload: payload.Payload, changes:
         if lock is not None:
             store.end_run(record, RunStatus.FAILED, record.attempt, error_summary(err))
         elif isinstance(err, JupyterTrainError):
-            from jupyter_train.execution.workers import crash_report
-
             crash_report.keep_refusal(RunFolder(record.folder).path, str(err))
         raise
     if result.status is RunStatus.FINISHED:

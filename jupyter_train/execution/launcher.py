@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_train.execution import detached, inline
+from jupyter_train.execution import cross_validation, detached, detached_fits, inline
 from jupyter_train.execution.preparation import prepare
 from jupyter_train.execution.run_spec import Build, RunSpec
 from jupyter_train.store import Store
+from jupyter_train.training.run_observer import RunObserver
 
 if TYPE_CHECKING:
     from jupyter_train.training.result import RunResult
@@ -29,8 +30,6 @@ def launch_run(store: Store, spec: RunSpec, build: Build, observer: RunObserver 
         JupyterTrainError: Model, data or options do not fit, or cannot be taken to another process; no run was made.
         TrainingInterrupted: The user pressed Interrupt twice.
     """
-    from jupyter_train.execution import cross_validation, detached_fits
-    from jupyter_train.training.run_observer import RunObserver
     from jupyter_train.training.state import seeds
 
     observer = observer or RunObserver()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jupyter_train.events import VERDICT_EVENTS, Verdict, magic_of
 from jupyter_train.exceptions import RunStateError
+from jupyter_train.execution.detached import relaunch
 from jupyter_train.execution.workers import payload
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.store.takeover import check_can_resume
@@ -39,8 +40,6 @@ def resume_here(
     """
     check_can_resume(store, record)
     if record.payload and payload.is_kept(RunFolder(record.folder)):
-        from jupyter_train.execution.detached import relaunch
-
         relaunch(store, record, changes)
         return None
     if launcher is None:

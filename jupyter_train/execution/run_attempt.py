@@ -22,6 +22,7 @@ from jupyter_train.store.redacted_source import secrets_of_target
 from jupyter_train.store.redaction import error_summary, mask_tree
 from jupyter_train.store.run_folder import write_atomically
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
+from jupyter_train.training.state.source_code import read_sources
 
 if TYPE_CHECKING:
     from jupyter_train.training.checkpoints.resume import StartPoint
@@ -223,7 +224,6 @@ def _describe(
 ) -> None:
     """Writes the provenance and what the panel says before the first step; a full disk is said, not raised."""
     from jupyter_train.training.data.fingerprint import fingerprint
-    from jupyter_train.training.state.source_code import read_sources
 
     source = prepared.source
     record = spec.config.record

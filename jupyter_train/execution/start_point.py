@@ -23,6 +23,7 @@ from jupyter_train.store.metrics.rewind import expected_of
 from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.takeover import take_over
+from jupyter_train.training.state.source_code import source_diff as differences_of_sources
 
 if TYPE_CHECKING:
     from jupyter_train.training.checkpoints.resume import StartPoint
@@ -64,7 +65,6 @@ def config_diff(
 ) -> list[str]:
     """What would make the run another one: a readable line for each option, for the data and for sources."""
     from jupyter_train.training.data.fingerprint import fingerprint
-    from jupyter_train.training.state.source_code import source_diff as differences_of_sources
 
     lines = []
     now = config.to_json()

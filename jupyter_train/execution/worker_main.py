@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_train.exceptions import RunStateError, StoreError, TrainingInterrupted
+from jupyter_train.execution.inline import begin
 from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_attempt import ABORTED, attempt
 from jupyter_train.execution.run_spec import RunSpec, changed, spec_in
+from jupyter_train.execution.start_point import start_point_of
 from jupyter_train.execution.workers import crash_report
 from jupyter_train.execution.workers.parent_watch import end_with_parent
 from jupyter_train.execution.workers.payload import Payload, discard
@@ -83,8 +86,6 @@ def _train(
     """Trains a run; its lock is given back at its end, or by that of this process."""
     watch.expect_writer()
     spec, content, remarks = _requested(payload)
-    from jupyter_train.execution.inline import begin
-    from jupyter_train.execution.run_attempt import ABORTED, attempt
 
     os.environ[OWNED_VARIABLE] = record.key  # for the processes that Lightning starts to share the work
     try:
@@ -144,7 +145,6 @@ def _share(store: Store, run: str, sha256: str) -> int:
     record = store.get(run)
     folder = RunFolder(record.folder)
     spec, content, _ = _requested(Payload(store, record, sha256))
-    from jupyter_train.execution.start_point import start_point_of
     from jupyter_train.training.fit import fit
     from jupyter_train.training.fit_context import FitContext
     from jupyter_train.training.lightning.ddp import NoCommandChannel, NoWriter, SharedCommandQueue

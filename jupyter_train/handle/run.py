@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config.commands import command
 from jupyter_train.exceptions import RunNotFoundError
+from jupyter_train.execution.resume import attempts_of, fork_here, resume_here
 from jupyter_train.handle.cell import current_cell_execution
 from jupyter_train.handle.trained_run import TrainedRun
 from jupyter_train.panel.bundle import as_text
@@ -17,6 +19,7 @@ from jupyter_train.panel.output_cells import bundle_for_here
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.panel.svg import svg
 from jupyter_train.run import RunStatus
+from jupyter_train.store import commands
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -105,7 +108,6 @@ class Run(TrainedRun):
         """
         if self.status.is_live and not changes:
             return str(self.send("resume", wait_s=wait_s))
-        from jupyter_train.execution.resume import resume_here
 
         return resume_here(self._store, self.record, self._launcher, changes) or self
 
@@ -119,8 +121,6 @@ class Run(TrainedRun):
         Raises:
             RunStateError: There is no such checkpoint, or this kernel has neither model nor data.
         """
-        from jupyter_train.execution.resume import fork_here
-
         forked: Run = fork_here(self.record, self._launcher, from_step, changes)
         return forked
 
@@ -131,8 +131,6 @@ class Run(TrainedRun):
         `verdict` is one of `Verdict`, `verified` the sentence with its reason. The first attempt, which has nothing to
         be compared with, has None and an empty text.
         """
-        from jupyter_train.execution.resume import attempts_of
-
         return attempts_of(self._store, self.record)
 
     def set_lr(
@@ -165,9 +163,6 @@ class Run(TrainedRun):
             RunStateError: The run is not being trained, or belongs to another user.
             CommandRefusedError: The fit refused it; the message says why.
         """
-        from jupyter_train.config.commands import command
-        from jupyter_train.store import commands
-
         row = commands.add(self._store, self._key, command(verb, arguments, source))
         return commands.wait_for_answer(self._store, self._key, row, wait_s)
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jupyter_train.config import tune_options_by_name
 from jupyter_train.config.option_table import check_machine
+from jupyter_train.config.search_space import Choices, parse
 from jupyter_train.events import TrialStatus
 from jupyter_train.exceptions import ModelError, OptionError, RunStateError, StudyError
 from jupyter_train.handle import Run
 from jupyter_train.handle.trial import BestTrial, TrialRun
 from jupyter_train.store import RunFolder
+from jupyter_train.tuning.promote import train_line
 
 if TYPE_CHECKING:
     import optuna
@@ -135,7 +137,6 @@ class Study(Run):
         """
         import pandas as pd
 
-        from jupyter_train.config.search_space import Choices, parse
         from jupyter_train.tuning.trial_records import meant, status_of, values_so_far
 
         space = {name: parse(name, text) for name, text in self.config.get("space", {}).items()}
@@ -292,6 +293,5 @@ class Study(Run):
             has_infeasible = TrialStatus.INFEASIBLE in set(self.trials["state"])
             what = "complete trial that keeps to the constraints" if has_infeasible else "complete trial"
             raise StudyError(f"`{self.ref}` has no {what} to promote")
-        from jupyter_train.tuning.promote import train_line
 
         return train_line(self.config, best.params)

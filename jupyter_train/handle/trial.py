@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.handle.run import Run
 from jupyter_train.store.text_columns import without_codes
 from jupyter_train.tuning.parameter_json import unpacked
@@ -62,8 +64,6 @@ class TrialRun(Run):
         """Builds the trial's model and loaders, unless built already or in another kernel."""
         if self._module is not None or self._plan is None:
             return
-        from jupyter_train.execution.preparation import prepare
-        from jupyter_train.execution.run_spec import RunSpec
         from jupyter_train.training.state import seeds
 
         plan, params = self._plan, self.params

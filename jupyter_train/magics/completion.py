@@ -12,6 +12,7 @@ from jupyter_train.config.commands import VERBS
 from jupyter_train.config.options import ArgumentUse, Completion, python_name
 from jupyter_train.config.retrain import retrain_options
 from jupyter_train.events import RunKind
+from jupyter_train.exceptions import StoreError
 from jupyter_train.magics.name_completion import names_for
 
 _LINE = re.compile(r"^(?P<head>[^%]*?)%(?P<magic>train|tune|runs|retrain)\b(?P<rest>.*)$", re.DOTALL)
@@ -137,7 +138,6 @@ def _body_words(line: str, options: dict[str, Option]) -> tuple[list[str], str]:
 
 def run_names() -> list[str]:
     """Short names of the newest runs; none when the store cannot be read."""
-    from jupyter_train.exceptions import StoreError
     from jupyter_train.store import open_store
 
     try:
@@ -148,7 +148,6 @@ def run_names() -> list[str]:
 
 def metric_names() -> list[str]:
     """Metrics of the newest runs, then common ones."""
-    from jupyter_train.exceptions import StoreError
     from jupyter_train.store import open_store
 
     try:

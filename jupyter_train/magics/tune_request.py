@@ -19,6 +19,7 @@ from jupyter_train.magics.line import parse
 from jupyter_train.magics.misplaced_words import refuse_extra_expressions, refuse_misplaced_words
 from jupyter_train.magics.namespace import Namespace, free_names
 from jupyter_train.magics.option_reader import OptionReader
+from jupyter_train.tuning.trial_spec import ModelExpression
 
 _SPACE = re.compile(r"(?P<name>[A-Za-z_][\w.]*)=(?!=)(?P<text>.*)", re.DOTALL)
 
@@ -96,8 +97,6 @@ class TuneRequest:
 
     def _model(self, text: str, searched: frozenset[str]) -> object:
         """A model, its class, or an expression over the searched names."""
-        from jupyter_train.tuning.trial_spec import ModelExpression
-
         searched_names = frozenset(free_names(text)) & searched
         if isinstance(ast.parse(text, mode="eval").body, ast.Lambda) and not searched_names:
             return self._namespace.evaluate(text)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from jupyter_train.exceptions import JupyterTrainError
+from jupyter_train.panel.viewers import VIEWERS
 from jupyter_train.service import queries
+from jupyter_train.store.command_queue import LOCAL
 
 MESSAGE = "jupyter_train_request"
 REPLY = "jupyter_train_reply"
@@ -34,8 +37,6 @@ def listen(shell: object) -> None:
 
 def say_busy(content: object) -> None:
     """Takes back the `idle` that ends every control message, while a cell trains."""
-    from jupyter_train.panel.viewers import VIEWERS
-
     if isinstance(content, dict):
         VIEWERS.say_busy(str(content.get("run")))
 
@@ -50,9 +51,6 @@ def answer(content: object) -> dict[str, Any]:
         `status` (`ok`, `elsewhere` where this kernel does not train the run, `error`), with `snapshot`, `found` or
         `message`.
     """
-    from jupyter_train.exceptions import JupyterTrainError
-    from jupyter_train.panel.viewers import VIEWERS
-
     if not isinstance(content, dict) or not isinstance(content.get("run"), str) or len(content["run"]) > 64:
         return {"status": "error", "message": "expected `run` and `verb`"}
     run, verb = content["run"], content.get("verb")
@@ -72,9 +70,6 @@ def answer(content: object) -> dict[str, Any]:
 
 def _is_here(run: str, verb: str) -> bool:
     """Whether this kernel trains a run, or shows it: else the panel queries the server."""
-    from jupyter_train.panel.viewers import VIEWERS
-    from jupyter_train.store.command_queue import LOCAL
-
     return LOCAL.of(run) is not None if verb == "command" else VIEWERS.newest(run) is not None
 
 

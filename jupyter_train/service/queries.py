@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.config.commands import command
 from jupyter_train.exceptions import QueryError
+from jupyter_train.panel.viewers import VIEWERS
+from jupyter_train.store.command_queue import LOCAL
 
 if TYPE_CHECKING:
     from jupyter_train.store import Store
@@ -94,7 +97,6 @@ def _command(content: Mapping[str, Any]) -> tuple[Any, ...]:
 def _snapshot(run: str) -> dict[str, Any]:
     """What a panel draws: the newest state that this process has drawn, or what the store says."""
     from jupyter_train.panel.snapshot import packed, snapshot
-    from jupyter_train.panel.viewers import VIEWERS
 
     return VIEWERS.newest(run) or packed(snapshot(_store(), run))
 
@@ -127,10 +129,7 @@ def _set_note(run: str, note: str) -> dict[str, Any]:
 
 def _send(run: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Gives a command to a fit: of this process at its next batch, of another one through the store."""
-    from jupyter_train.config.commands import command
-    from jupyter_train.panel.viewers import VIEWERS
     from jupyter_train.store import commands
-    from jupyter_train.store.command_queue import LOCAL
 
     queue = LOCAL.of(run)
     if queue is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_train.exceptions import StudyError, TrainingInterrupted
 from jupyter_train.execution.detached import LaunchedRun, keep_payload, start_process
 from jupyter_train.execution.worker_main import OutputCapture
 from jupyter_train.execution.workers import payload
@@ -61,8 +62,6 @@ def main(store: Store, record: RunRecord, own_payload: payload.Payload, changes:
         own_payload: Its payload.
         changes: Options that differ from those of the payload.
     """
-    from jupyter_train.exceptions import StudyError, TrainingInterrupted
-
     lock = None
     if record.status is RunStatus.QUEUED and not changes:
         lock = own_queued(store, record)

@@ -24,6 +24,7 @@ from jupyter_train.training.inspection.ineffective_options import describe_ineff
 from jupyter_train.training.interrupt import AbortTraining, InterruptWatch
 from jupyter_train.tuning.confirm import confirm
 from jupyter_train.tuning.enqueue import check_enqueued
+from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel
 from jupyter_train.tuning.samplers import check_methods
 from jupyter_train.tuning.scheduler import Scheduler
 from jupyter_train.tuning.search_spec import SearchSpec
@@ -215,8 +216,6 @@ def _run(
             writer.event(EventKind.WARNING, warning)
         scheduler = Scheduler(store, plan.config, storage, folder, writer, channel, interrupt)
         if plan.config.parallel > 1:
-            from jupyter_train.tuning.parallel.dispatcher import run_trials_in_parallel
-
             run_trials_in_parallel(store, spec, scheduler, record, writer)
         else:
             _run_trials_here(store, plan, scheduler)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from jupyter_train.config.train import as_json
 from jupyter_train.exceptions import ModelError, did_you_mean
 from jupyter_train.store.run_folder import write_atomically
 from jupyter_train.training.checkpoints.format import read, read_plain, save_atomically, stock_content
@@ -56,8 +57,6 @@ def to_safetensors(file: Path, checkpoint: Checkpoint, target: Path, config_entr
 
 
 def _plain(content: dict[str, Any]) -> dict[str, Any]:
-    from jupyter_train.config.train import as_json
-
     return {str(name): as_json(value) for name, value in hyperparameters(content).items()}
 
 

@@ -12,6 +12,7 @@ from jupyter_train.config import TrainConfig
 from jupyter_train.store.replay_check import ReplayCheck
 from jupyter_train.training.checkpoints.format import RUN_STATE_KEY
 from jupyter_train.training.data.loader_position import LoaderOrders
+from jupyter_train.training.lightning.learning_rate import set_learning_rate
 from jupyter_train.training.lightning.patches import LoopPatches, Moment
 from jupyter_train.training.lightning.safe_points import SafePoint
 from jupyter_train.training.state import fit_state, rng_state
@@ -121,8 +122,6 @@ class StartPoint:
                 if isinstance(stopper, EarlyStopping) and stopper.monitor == config.early_stop_metric:
                     stopper.patience = config.early_stop_patience
         if self.lr is not None:
-            from jupyter_train.training.lightning.learning_rate import set_learning_rate
-
             set_learning_rate(trainer, lr=self.lr)
         self._resume_weight_averaging(trainer)
         rng_state.restore(run_state["random"])

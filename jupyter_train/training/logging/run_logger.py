@@ -16,6 +16,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
 
+from jupyter_train.config.train import as_json
 from jupyter_train.events import EventKind
 from jupyter_train.exceptions import StoreError
 from jupyter_train.store.metrics.reader import Medium
@@ -136,8 +137,6 @@ class RunLogger(Logger):
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: object, **__: object) -> None:
         """Keeps the module's hyperparameters in the run's summary."""
-        from jupyter_train.config.train import as_json
-
         plain = vars(params) if isinstance(params, Namespace) else dict(params)
         self._writer.summary(hyperparameters={str(name): as_json(value) for name, value in plain.items()})
 
