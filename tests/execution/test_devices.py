@@ -21,6 +21,7 @@ from jupyter_train.store import open_store
 from jupyter_train.training.lightning.ddp import is_ddp, strategy_for_processes
 from tests.kernel import started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
+from tests.shares import in_full
 from tests.waiting import has_begun, until
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(240)]
@@ -111,6 +112,7 @@ def test_what_failed_in_the_second_process_is_reported() -> None:
     assert "raise ValueError" in run.log
 
 
+@pytest.mark.full
 def test_the_second_process_leaves_when_the_first_is_killed() -> None:
     run = train(Slow(), digits(), epochs=10_000, detach=True, **ON_TWO)
     until(has_begun, run)
@@ -144,7 +146,7 @@ def _recorded(run) -> int:
     return int(frame["train_loss"].notna().sum()) if "train_loss" in frame else 0
 
 
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("presses", in_full([1, 2], but=[1]))
 def test_interrupt_ends_both_processes_and_the_cell(presses: int) -> None:
     def press() -> None:
         until(lambda _: bool(runs()) and has_begun(get_run(runs()[0].key)), None)
@@ -204,6 +206,7 @@ def test_every_form_of_ddp_is_started_by_the_run_itself() -> None:
     assert not is_ddp("fsdp")
 
 
+@pytest.mark.full
 def test_a_strategy_object_trains_on_two_processes() -> None:
     model = LitDigits()
     before = weights(model)
@@ -236,6 +239,7 @@ class OneFailsInItsLastBatch(LitDigits):
         return loss
 
 
+@pytest.mark.full
 def test_a_run_whose_second_process_failed_in_a_batch_resumes_exactly() -> None:
     options = ON_TWO | {"epochs": 4}
     whole = train(lambda: OneFailsInItsLastBatch(False), digits(), **options)

@@ -17,6 +17,7 @@ import torch
 from jupyter_train import get_run, train
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError, TrainingInterrupted
 from tests.models import LitDigits, digits, weights
+from tests.shares import in_full
 from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -73,7 +74,7 @@ def assert_same(run, whole) -> None:
         assert all(torch.equal(*pair) for pair in pairs)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", in_full(WAYS, but=["both"]))
 def test_an_interrupted_one_resumes_inside_the_interrupted_fit(way: str) -> None:
     Signals.fits = 0
     with pytest.raises(TrainingInterrupted):
@@ -114,7 +115,7 @@ def test_a_killed_one_resumes(store, python: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["made for every fit", "an object"])
-@pytest.mark.parametrize("way", ["folds", "seeds"])
+@pytest.mark.parametrize("way", in_full(["folds", "seeds"], but=["folds"]))
 def test_in_a_process_of_their_own_they_are_the_same(way: str, given: str) -> None:
     torch.manual_seed(0)
     model = LitDigits() if given == "an object" else build
@@ -125,6 +126,7 @@ def test_in_a_process_of_their_own_they_are_the_same(way: str, given: str) -> No
     assert_same(run, train(model, digits(), **USUAL | WAYS[way]))
 
 
+@pytest.mark.full
 def test_a_killed_process_of_several_fits_is_followed_by_another(tmp_path) -> None:
     waits = tmp_path / "waits"
     waits.touch()
@@ -161,6 +163,7 @@ def test_what_they_cannot_resume_with_is_refused_and_longer_ones_are_made_longer
     assert longer.mean_last == whole.mean_last
 
 
+@pytest.mark.full
 def test_longer_fits_that_are_interrupted_resume_as_long() -> None:
     run = train(build, digits(), cv=2, **USUAL)
     Signals.fits = 0

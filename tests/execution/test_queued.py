@@ -95,6 +95,7 @@ def test_a_queued_run_says_what_it_waits_for_and_when_all_are_gone_what_to_do() 
     assert attach(run.ref).status == "finished"
 
 
+@pytest.mark.full
 def test_attaching_to_a_queued_run_waits_for_its_end() -> None:
     run = train(LitDigits(), Gated(), epochs=1, seed=1, quiet=True, detach=True)
     assert run.status == "queued"
@@ -114,6 +115,7 @@ def train_on_two() -> None:
     train(Slow(), digits(), epochs=10_000, devices=2, accelerator="cpu", seed=1, quiet=True)
 
 
+@pytest.mark.full
 def test_sigterm_to_a_process_that_waits_for_a_run_on_two_devices_ends_both_and_the_run_is_saved() -> None:
     child = Child(train_on_two)
     until(lambda _: bool(runs()) and has_begun(get_run(runs()[0].key)), None)

@@ -23,6 +23,7 @@ from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints.initial_weights import state_hash
 from jupyter_train.training.data.splitting import Split, fold_rows, split_rows
 from tests.models import LitDigits, digits
+from tests.shares import in_full
 from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -92,7 +93,7 @@ class Sized(torch.nn.Sequential):
         super().__init__(torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10))
 
 
-@pytest.mark.parametrize("make", [LitDigits, Sized])
+@pytest.mark.parametrize("make", in_full([LitDigits, Sized], but=[LitDigits]))
 @pytest.mark.parametrize("fits", [{"cv": 3}, {"seeds": 3}])
 def test_a_model_given_as_an_object_begins_every_fit_with_the_weights_it_has(make, fits) -> None:
     torch.manual_seed(3)

@@ -56,7 +56,7 @@ def save_for_ever(temporary: str) -> None:
 def test_a_kill_while_saving_leaves_a_checkpoint_that_loads(elsewhere: bool, tmp_path, tally) -> None:
     temporary = "/dev/shm" if elsewhere and Path("/dev/shm").is_dir() else str(tmp_path)
     dice = random.Random(elsewhere)
-    for _ in tally.trials("kill -9 at a random time in a save", share(20, 500)):
+    for _ in tally.trials("kill -9 at a random time in a save", share(8, 500)):
         child = Child(save_for_ever, temporary)
         known = len(runs(100_000))
         deadline = time.monotonic() + 30
@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_is_refused_and_an_earlier_one_serves(how: str, tal
     path = run.folder / newest.path
     intact = path.read_bytes()
     dice = random.Random(how)
-    for _ in tally.trials(f"a checkpoint {how} at a random offset", share(20, 200)):
+    for _ in tally.trials(f"a checkpoint {how} at a random offset", share(8, 200)):
         path.write_bytes(_damaged(intact, how, dice))
         with pytest.raises(StoreError, match="its hash differs"):
             read(path, newest.sha256)

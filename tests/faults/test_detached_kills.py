@@ -18,6 +18,7 @@ import pytest
 
 from jupyter_train import get_run, runs
 from jupyter_train.store import MetricReader, RunFolder, run_queries
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(180)]
 
@@ -51,14 +52,6 @@ def _worker(run) -> psutil.Process | None:
     return None
 
 
-def _until(found, timeout_s: float = 90):
-    deadline = time.monotonic() + timeout_s
-    while not (value := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return value
-
-
 def _points(run) -> list[tuple[int, float]]:
     with MetricReader(RunFolder(run.folder).metrics) as reader:
         return [(point.step, point.value) for point in reader.points("train_loss")]
@@ -71,9 +64,9 @@ def test_a_killed_run_says_so_and_keeps_what_it_acknowledged(seed: int, monkeypa
     how, is_orphan, expected = WAYS[seed % len(WAYS)]
     starter = subprocess.Popen([sys.executable, "-W", "ignore", "-c", STARTER, ROOT])
     try:
-        _until(lambda: len(runs()))
+        until(lambda: len(runs()))
         run = get_run(runs()[0].key)
-        worker = _until(lambda: _worker(run))
+        worker = until(lambda: _worker(run))
         # before the first import, in the middle of a step, or anywhere between
         time.sleep(dice.uniform(0.0, 8.0))
         if is_orphan:
@@ -82,7 +75,7 @@ def test_a_killed_run_says_so_and_keeps_what_it_acknowledged(seed: int, monkeypa
         acknowledged = _points(run) if (run.folder / "metrics.db").exists() else []
         worker.send_signal(how)
         psutil.wait_procs([worker], timeout=60)
-        status = _until(lambda: str(run.status) if str(run.status) in expected else "", 20)
+        status = until(lambda: str(run.status) if str(run.status) in expected else "", timeout_s=20)
         time.sleep(0.3)
         assert str(run.status) == status, "a status that was final has changed"
         assert _points(run)[: len(acknowledged)] == acknowledged

@@ -54,7 +54,7 @@ def test_a_durable_call_that_fails_loses_nothing(kind: str, tally) -> None:
     untouched = Child(with_a_fault, 0, kind).result()
     assert untouched["calls"] > 60
     numbers = list(range(1, untouched["calls"] + 8))
-    chosen = numbers if share(0, 1) else sorted(random.Random(kind).sample(numbers, 24))
+    chosen = numbers if share(0, 1) else sorted(random.Random(kind).sample(numbers, 8))
     for number in tally.trials(f"{kind} on every durable call in turn", chosen):
         found = Child(with_a_fault, number, kind).result()
         if "refused" in found:
