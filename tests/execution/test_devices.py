@@ -48,7 +48,7 @@ class Slow(LitDigits):
 
 
 class Waits(LitDigits):
-    """Slow until its tenth step, where it waits until it may go on."""
+    """Slow until its tenth step, where it waits until it may continue."""
 
     def training_step(self, batch, batch_idx):
         if self.global_step < 10:

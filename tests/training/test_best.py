@@ -276,7 +276,7 @@ def test_a_validation_metric_of_no_known_direction_is_named(is_put, engine) -> N
     run = _train(model, callback=[Puts("val_quality_index")] if is_put else [], engine=engine)
     assert run.best["metric"] == "train_loss"
     [said] = _said(run)
-    assert said.startswith("the validation logs `val_quality_index`, whose name does not tell which way is better")
+    assert said.startswith("the validation logs `val_quality_index`, whose name does not say which way is better")
     assert "`--monitor val_quality_index --mode max` or `--mode min`" in said
     run = _train(model, callback=[Puts("val_quality_index")] if is_put else [], monitor="val_quality_index", mode="max")
     assert run.best["metric"] == "val_quality_index"
@@ -289,7 +289,7 @@ def test_several_of_no_known_direction_are_named_at_once() -> None:
             self.log_dict({f"val_{name}": 1.0 for name in "abcdef"}, on_step=True, on_epoch=True)
 
     [said] = _said(_train(Several()))
-    assert said.startswith("the validation logs `val_a`, `val_b`, `val_c`, `val_d` and 2 more, whose names do not tell")
+    assert said.startswith("the validation logs `val_a`, `val_b`, `val_c`, `val_d` and 2 more, whose names do not say")
 
 
 class Parts(Overfits):

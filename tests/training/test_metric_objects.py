@@ -1,4 +1,4 @@
-"""Metric objects go on after a resume with all that they had: states, windows, extremes, copies and groups."""
+"""Metric objects resume with all that they had: states, windows, extremes, copies and groups."""
 
 from __future__ import annotations
 
