@@ -76,5 +76,5 @@ def test_a_file_that_is_no_database_any_more_is_damaged(store) -> None:
     path = Path(store.engine.url.database)
     sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path.write_bytes(b"no database at all" * 5000)
-    with pytest.raises(DamagedError, match="is damaged .*nothing was changed"):
+    with pytest.raises(DamagedError, match=r"is damaged .*nothing was changed"):
         read_row_by_row(store.engine, notes("one"))

@@ -6,17 +6,19 @@ import pytest
 
 from jupyter_train.store.secret_names import is_plain, is_secret, is_secret_name
 
-
-@pytest.mark.parametrize(
-    "name",
-    "api_key API-KEY client_secret token HF_TOKEN password passwd db_pwd auth authorization DATABASE_DSN GH_PAT "
-    "connection_string credentials tokens sort_key".split(),
+SECRET = (
+    *("api_key", "API-KEY", "client_secret", "token", "HF_TOKEN", "password", "passwd", "db_pwd", "auth", "tokens"),
+    *("authorization", "DATABASE_DSN", "GH_PAT", "connection_string", "credentials", "sort_key"),
 )
+SHOWN = ("lr", "tokenizer", "max_tokenization", "author", "authors", "keyboard", "pwdx", "epoch", "host", "user")
+
+
+@pytest.mark.parametrize("name", SECRET)
 def test_a_value_under_this_name_is_not_shown(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize("name", "lr tokenizer max_tokenization author authors keyboard pwdx epoch host user".split())
+@pytest.mark.parametrize("name", SHOWN)
 def test_a_value_under_this_name_is_shown(name: str) -> None:
     assert not is_secret_name(name)
 
