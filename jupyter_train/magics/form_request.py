@@ -10,6 +10,7 @@ from jupyter_train.config.options import literal
 from jupyter_train.exceptions import UsageError
 from jupyter_train.magics.line import ParsedLine
 from jupyter_train.magics.namespace import Namespace
+from jupyter_train.panel.forms.fields import in_one_field
 
 
 def is_form(parsed: ParsedLine) -> bool:
@@ -92,12 +93,12 @@ def _space_by_argument(arguments: dict[str, str], space: dict[str, str]) -> dict
 
 
 def _option_texts(parsed: ParsedLine) -> dict[str, str]:
-    """Option texts by name; those of a repeated option joined by spaces."""
+    """Option texts by name; those of a repeated option as the text of one field."""
     texts: dict[str, str] = {}
-    for item in parsed.options:
-        if item.option.name != "form":
-            earlier = f"{texts[item.option.name]} " if item.option.repeats and item.option.name in texts else ""
-            texts[item.option.name] = earlier + (item.text or "yes")
+    for option, text in parsed.options:
+        if option.name != "form":
+            earlier = [texts[option.name]] if option.repeats and option.name in texts else []
+            texts[option.name] = in_one_field(option, [*earlier, text or "yes"])
     return texts
 
 

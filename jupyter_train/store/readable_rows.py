@@ -109,17 +109,26 @@ def read_row_by_row(engine: sa.Engine, query: sa.Select[Any]) -> tuple[list[dict
 
 
 def _row_ids(connection: sqlite3.Connection, table: str) -> set[int]:
-    """Row ids, from the table and its indexes, from both ends: each scan stops at the first damaged page."""
+    """Row ids, from the table and its indexes, from both ends: each scan stops at the first damaged page.
+
+    Raises:
+        Exception: One of `FILE_DAMAGE`, where no scan came to a row.
+    """
     indexes = [""]
     with contextlib.suppress(*FILE_DAMAGE):
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (table,))
         indexes += [f"INDEXED BY {name}" for (name,) in names if name.startswith("ix_")]
     row_ids: set[int] = set()
+    damage: Exception | None = None
     for index in indexes:
         for order in ("", "ORDER BY rowid DESC" if not index else ""):
-            with contextlib.suppress(*FILE_DAMAGE):
+            try:
                 for (row_id,) in connection.execute(f"SELECT rowid FROM {table} {index or 'NOT INDEXED'} {order}"):
                     row_ids.add(row_id)
+            except FILE_DAMAGE as err:
+                damage = err
+    if damage is not None and not row_ids:
+        raise damage
     return row_ids
 
 

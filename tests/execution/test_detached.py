@@ -12,7 +12,11 @@ import pytest
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.cli import main
-from jupyter_train.exceptions import JupyterTrainError, RunStateError
+from jupyter_train.exceptions import JupyterTrainError, RunStateError, StoreError
+from jupyter_train.execution.detached import keep_payload, relaunch, start_process
+from jupyter_train.execution.workers.pickling import pickled
+from jupyter_train.execution.workers.spawn import WARM_WORKER
+from jupyter_train.run import RunStatus
 from jupyter_train.store import open_store
 from tests.kernel import data_of, started
 from tests.models import DigitsData, LitDigits, are_equal, digits, weights
@@ -163,3 +167,35 @@ def test_classes_of_the_notebook_train_on_when_the_kernel_is_killed_and_can_be_a
         run.wait(60)
     assert run.status == "stopped"
     until(lambda run: not psutil.pid_exists(run.record.pid), run)
+
+
+def test_a_run_whose_payload_is_gone_is_not_started_again(store) -> None:
+    record = store.create_run("digits")
+    with pytest.raises(RunStateError):
+        relaunch(store, record, {})  # it has not ended
+    store.set_status(record.key, RunStatus.FAILED)
+    with pytest.raises(RunStateError, match=f"what `{record.ref}` was started with is not kept"):
+        relaunch(store, store.get(record.key), {})
+
+
+def test_a_run_whose_process_cannot_be_started_has_failed(store, monkeypatch) -> None:
+    record = store.create_run("digits")
+    sha256 = keep_payload(store, record, pickled({"model": 3}, False))
+    assert store.get(record.key).payload == sha256
+    while (waiting := WARM_WORKER.take()) is not None:
+        waiting.kill()
+        waiting.wait()
+    monkeypatch.setenv("TOO_LONG", "x" * 300_000)  # the system starts no process with it
+    with pytest.raises(StoreError, match=f"`{record.ref}`: its process could not be started: Argument list too long"):
+        start_process(store, record, sha256, None, lambda *_: None)
+    found = store.get(record.key)
+    assert (found.status, found.message[:35]) == (RunStatus.FAILED, "its process could not be started: A")
+
+
+def test_a_payload_that_cannot_be_written_fails_its_run(store) -> None:
+    record = store.create_run("digits")
+    folder = get_run(record.key).folder
+    (folder / "payload.pickle").mkdir()
+    with pytest.raises(StoreError, match="its process could not be started"):
+        keep_payload(store, record, pickled({"model": 3}, False))
+    assert store.get(record.key).status is RunStatus.FAILED

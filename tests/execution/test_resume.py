@@ -1,4 +1,4 @@
-"""Going on with a run: from Python, the magic, `%runs` and a shell; what is refused, and forks."""
+"""Resuming a run: from Python, the magic, `%runs` and a shell; what is refused, and forks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,13 @@ import torch
 
 from jupyter_train import get_run, runs, train
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError
+from jupyter_train.execution.resume import attempts_of, fork_here, resume_here
 from jupyter_train.panel.snapshot import snapshot
-from jupyter_train.store import MetricReader
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.store.metrics import rewind
+from jupyter_train.store.run_folder import write_atomically
+from jupyter_train.store.runs import Event
 from jupyter_train.training.checkpoints import schedule
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.waiting import until
@@ -485,3 +491,78 @@ def test_what_cannot_be_stored_is_named_at_the_first_checkpoint(often) -> None:
     [text] = [event.text for event in run.events if "cannot be kept in a checkpoint" in event.text]
     assert text.startswith("`callbacks.test_what")
     assert "Keeps.source` cannot be kept in a checkpoint (a connection cannot be pickled)" in text
+
+
+class Relaunches:
+    """What a handle is given to train with again; notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def relaunch(self, changes: dict[str, Any]) -> str:
+        self.asked.append(changes)
+        return "the next attempt"
+
+
+def failed_record(store, **fields: Any) -> RunRecord:
+    record = store.create_run("digits", **fields)
+    store.set_status(record.key, RunStatus.FAILED)
+    return store.get(record.key)
+
+
+def test_the_model_of_this_kernel_is_trained_again(store) -> None:
+    record, launcher = failed_record(store), Relaunches()
+    assert resume_here(store, record, launcher, {"epochs": 9}) == "the next attempt"
+    assert fork_here(record, launcher, None, {"lr": 0.1}) == "the next attempt"
+    fork_here(record, launcher, 1200, {})
+    assert launcher.asked == [
+        {"epochs": 9, "resume": record.key},
+        {"lr": 0.1, "fork": record.key},
+        {"from_": "1200", "fork": record.key},
+    ]
+
+
+def test_another_kernel_is_told_where_to_go(store) -> None:
+    record = failed_record(
+        store, notebook="/a/nightly.ipynb", config={"expressions": {"model": "Net()", "data": "rows"}}
+    )
+    with pytest.raises(RunStateError) as caught:
+        resume_here(store, record, None, {})
+    assert str(caught.value) == (
+        f"this process has neither model nor data of `{record.ref}`: in `/a/nightly.ipynb`, then type "
+        f"`%train Net() rows --resume {record.ref}`"
+    )
+    cells = b'{"cells": [{"source": "a = 1"}, {"source": "%train Net() rows\\n--epochs 3"}, {"source": " "}]}'
+    write_atomically(RunFolder(record.folder).provenance, cells)
+    with pytest.raises(RunStateError) as caught:
+        fork_here(record, None, None, {})
+    assert "run the cells before the one that begins with `%train Net() rows`, then type" in str(caught.value)
+    assert str(caught.value).endswith(f"--fork {record.ref}`")
+
+
+def test_a_run_that_is_trained_is_not_resumed_as_well(store) -> None:
+    launcher = Relaunches()
+    with pytest.raises(RunStateError):
+        resume_here(store, store.create_run("digits"), launcher, {})
+    assert launcher.asked == []
+
+
+def test_attempts_have_the_verdict_that_was_reported_of_each(store) -> None:
+    record = failed_record(store)
+    for number in (2, 3, 4):
+        rewind.begin_attempt(RunFolder(record.folder).metrics, number, is_restart=True)
+    store.add_events(
+        record.key,
+        [
+            Event(1.0, 7, "verified", "attempt 2 ...", {"attempt": 2, "verdict": "verified exact", "words": "it is"}),
+            Event(2.0, 7, "diverged", "attempt 3 diverged at step 7: `loss` differs", {}),  # as release 0.1.0 did
+        ],
+    )
+    found = attempts_of(store, record)
+    assert [(one["attempt"], one["verdict"], one["verified"]) for one in found] == [
+        (1, None, ""),
+        (2, "verified exact", "it is"),
+        (3, "diverged", "diverged at step 7: `loss` differs"),
+        (4, "not verified", "not verified"),
+    ]
+    assert [one["from_step"] for one in found] == [0, 0, 0, 0]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_train import train, tune
+from jupyter_train.mirrors.wandb import WandbMirror, has_key
 from jupyter_train.mirrors.wandb_file import history_rows, read_records, sent_counts
 from jupyter_train.run import RunStatus
 from jupyter_train.store.writer import Row
@@ -176,3 +177,34 @@ def test_the_trials_of_a_search_are_one_group() -> None:
                 groups.append(record.run.run_group)
     assert groups
     assert set(groups) == {study.ref}
+
+
+NETRC = "machine api.wandb.ai login user password canary\nmachine own.example.org login user password canary\n"
+KEYS = {
+    "nothing": ({}, None, False),
+    "a variable": ({"WANDB_API_KEY": "canary"}, None, True),
+    "a file": ({}, NETRC, True),
+    "a file for an own server": ({"WANDB_BASE_URL": "https://own.example.org:8080/x"}, NETRC, True),
+    "a file for another server": ({"WANDB_BASE_URL": "http://other.example.org"}, NETRC, False),
+    "a file that cannot be read": ({}, "machine", False),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_key_is_found_where_wandb_looks_for_it(case: str, monkeypatch, tmp_path: Path) -> None:
+    variables, netrc, found = KEYS[case]
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if netrc is not None:
+        (tmp_path / "netrc").write_text(netrc)
+        (tmp_path / "netrc").chmod(0o600)
+    assert has_key() is found
+
+
+def test_a_run_that_was_never_sent_has_no_rows_there(tmp_path: Path) -> None:
+    mirror = WandbMirror("")
+    assert dict(mirror.count_sent(tmp_path)) == {}
+    assert (mirror.name_of("epoch"), mirror.name_of("val_loss")) == ("logged/epoch", "val_loss")

@@ -13,6 +13,8 @@ import pytest
 
 from jupyter_train import retrain, runs
 from jupyter_train.cli import main
+from jupyter_train.exceptions import NotebookError, RepeatFailedError
+from jupyter_train.notebook.output import is_url, output_of, save_notebook, write_html
 from tests.notebook.written import write
 
 pytestmark = [
@@ -108,3 +110,51 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
     assert len(said.splitlines()) == 1
     assert len(runs()) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nightly.ipynb", "store"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("s3://b/x", True),
+        ("https://a.org/x", True),
+        ("s3:/b/x", True),
+        ("C:/x", False),
+        ("/x", False),
+        ("a.ipynb", False),
+    ],
+)
+def test_a_url_is_told_from_a_path(target: str, expected: bool) -> None:
+    assert is_url(target) is expected
+
+
+def test_a_path_is_made_absolute_and_its_folders_are_made(tmp_path: Path) -> None:
+    source = write(tmp_path / "nightly.ipynb", ["1"])
+    notebook = nbformat.read(source, 4)
+    assert output_of(notebook, source, "") == ""
+    assert output_of(notebook, source, "deep/down/out.ipynb") == str(tmp_path / "deep" / "down" / "out.ipynb")
+    assert list((tmp_path / "deep" / "down").iterdir()) == []
+    assert output_of(notebook, source, "deep") == str(tmp_path / "deep" / "nightly.ipynb")
+    (tmp_path / "link.ipynb").symlink_to(source)
+    for same in (".", "nightly.ipynb", "link.ipynb"):
+        with pytest.raises(NotebookError, match="is the notebook itself, which is never written"):
+            output_of(notebook, source, same)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotebookError, match="cannot write the output"):
+        output_of(notebook, source, "file/out.ipynb")
+
+
+def test_a_notebook_with_half_a_letter_is_saved_all_the_same(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print('\ud800 ä')")])
+    save_notebook(notebook, str(tmp_path / "out.ipynb"))
+    assert b"\xc3\xa4" in (tmp_path / "out.ipynb").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
+
+
+def test_a_copy_that_cannot_be_written_as_html_says_why(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# hello")])
+    write_html(notebook, "nightly", tmp_path / "out.html")
+    text = (tmp_path / "out.html").read_text()
+    assert "<title>nightly</title>" in text
+    assert "hello" in text
+    with pytest.raises(RepeatFailedError, match=r"could not be written: \w+Error: "):
+        write_html(notebook, "nightly", tmp_path / "none" / "out.html")

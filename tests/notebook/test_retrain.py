@@ -13,8 +13,10 @@ import pytest
 
 from jupyter_train import get_run, retrain, runs
 from jupyter_train.cli import main
-from jupyter_train.config.retrain import check_parameter
+from jupyter_train.config.retrain import RetrainConfig, check_parameter
 from jupyter_train.exceptions import CellFailedError, NotebookError, ParameterError
+from jupyter_train.notebook.retrain import repeat
+from jupyter_train.run import RunRecord
 from tests.notebook.written import ROOT, TRAIN, write
 
 pytestmark = [
@@ -235,3 +237,25 @@ def test_repeating_waits_for_detached_runs_and_fails_when_one_does(tmp_path: Pat
     assert main(["retrain", str(source), "-o", str(tmp_path / "out.ipynb")]) == 1
     assert "failed: ValueError: on purpose in `bad.ipynb`" in capsys.readouterr().err
     assert runs()[1].status == "failed"
+
+
+def test_whoever_asks_is_told_the_record_before_the_first_cell(tmp_path: Path, store, capsys) -> None:
+    source = write(tmp_path / "nightly.ipynb", ["print(x)"], "x: int = 1")
+    begun: list[RunRecord] = []
+    done = repeat(store, RetrainConfig(str(source), {"x": 7}), begun.append)
+    assert ([record.key for record in begun], begun[0].status, done.status) == ([done.key], "queued", "finished")
+    assert nbformat.read(done.summary["output"], 4).cells[-1].outputs[0].text == "7\n"
+
+
+@pytest.mark.parametrize(
+    ("notebook", "words"),
+    [
+        ("https://a.org/nightly.ipynb", "is a URL; `%retrain` executes a file: download it first"),
+        ("a.ipynb", "there is no"),
+    ],
+)
+def test_what_is_no_file_is_refused_and_nobody_is_told(store, notebook: str, words: str) -> None:
+    begun: list[RunRecord] = []
+    with pytest.raises(NotebookError, match=words):
+        repeat(store, RetrainConfig(notebook, {}), begun.append)
+    assert (begun, store.list_runs()) == ([], [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import tornado.httpclient
@@ -16,7 +15,6 @@ from jupyter_train.service import queries
 from jupyter_train.store import RunFolder, commands, open_store
 from jupyter_train.store.metrics.appender import MetricAppender
 from jupyter_train.store.metrics.blocks import Point
-from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.runs import Event
 
 AS_JSON = {"Content-Type": "application/json"}
@@ -196,31 +194,6 @@ async def test_a_bad_limit_is_a_400(jp_fetch, own_store, limit) -> None:
     assert caught.value.code == 400
 
 
-async def test_the_stream_sends_every_run_then_what_changes(jp_ws_fetch, live_run) -> None:
-    store = open_store()
-    first = await jp_ws_fetch("jupyter-train", "api", "stream")
-    assert [row["ref"] for row in json.loads(await first.read_message())["runs"]] == [live_run.ref]
-    other = store.create_run("second", summary={"best": {"metric": "val_acc", "value": 0.5}, "trail": [0.1, 0.5]})
-    [row] = json.loads(await first.read_message())["runs"]
-    assert (row["ref"], row["metric"], row["best"], row["trail"]) == (other.ref, "val_acc", 0.5, [0.1, 0.5])
-    store.set_status(live_run.key, RunStatus.PAUSED)
-    [row] = json.loads(await first.read_message())["runs"]
-    assert (row["key"], row["status"], row["status_text"]) == (live_run.key, "paused", "paused")
-    store.delete_run(other.key)
-    assert json.loads(await first.read_message()) == {"runs": [], "gone": [other.key]}
-    first.close()
-
-
-async def test_a_long_list_is_streamed_in_parts(jp_ws_fetch, own_store, monkeypatch) -> None:
-    monkeypatch.setattr("jupyter_train.server.stream._MAX_ROWS_A_MESSAGE", 4)
-    made = {open_store().create_run("digits").key for _ in range(10)}
-    stream = await jp_ws_fetch("jupyter-train", "api", "stream")
-    parts = [json.loads(await stream.read_message())["runs"] for _ in range(3)]
-    assert [len(part) for part in parts] == [4, 4, 2]
-    assert {row["key"] for part in parts for row in part} == made
-    stream.close()
-
-
 async def test_a_run_that_is_over_is_deleted_and_a_live_one_is_not(jp_fetch, live_run) -> None:
     record = open_store().create_run("digits")
     await jp_fetch("jupyter-train", "api", "runs", record.key, method="DELETE")
@@ -241,18 +214,6 @@ async def test_an_unreadable_store_is_a_503(jp_fetch, own_store) -> None:
 
 def test_every_route_is_among_those_tried_without_a_token() -> None:
     assert [path.replace("([^/]+)", KEY).strip("/") for path, _ in routes()] == PATHS
-
-
-@pytest.fixture
-def live_run(own_store):
-    """A run whose owner is this process, as a fit would be."""
-    store = open_store()
-    record = store.create_run("digits")
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    store.set_status(record.key, RunStatus.RUNNING)
-    yield record
-    lock.release()
 
 
 async def _post(jp_fetch, key: str, body: str):
@@ -329,51 +290,6 @@ async def test_an_unknown_run_takes_no_command(jp_fetch, own_store) -> None:
     with pytest.raises(tornado.httpclient.HTTPClientError) as caught:
         await _post(jp_fetch, KEY, '{"verb": "stop"}')
     assert caught.value.code == 404
-
-
-async def test_a_live_run_keeps_the_server_awake_and_a_dead_one_does_not(jp_serverapp, own_store) -> None:
-    [app] = jp_serverapp.extension_manager.extension_apps["jupyter_train"]
-    store = open_store()
-    record = store.create_run("digits")
-    store.set_status(record.key, RunStatus.RUNNING)  # and nobody holds its lock: its owner is dead
-    asleep = jp_serverapp.web_app.last_activity()
-    await app.report_activity()
-    assert jp_serverapp.web_app.last_activity() == asleep
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    try:
-        await app.report_activity()
-    finally:
-        lock.release()
-    assert jp_serverapp.web_app.last_activity() > asleep
-
-
-async def test_the_servers_own_shutdown_waits_for_a_live_run(jp_serverapp, own_store, monkeypatch) -> None:
-    """As `--ServerApp.shutdown_no_activity_timeout` asks every minute: with no kernels, and nothing else going on."""
-    [app] = jp_serverapp.extension_manager.extension_apps["jupyter_train"]
-    stopped: list[bool] = []
-    monkeypatch.setattr(jp_serverapp, "stop", lambda: stopped.append(True))
-    monkeypatch.setattr(jp_serverapp, "shutdown_no_activity_timeout", 60)
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
-    for name in [name for name in jp_serverapp.web_app.settings if name.endswith("_last_activity")] + ["started"]:
-        jp_serverapp.web_app.settings[name] = long_ago
-    jp_serverapp.kernel_manager.last_kernel_activity = long_ago
-    jp_serverapp.web_app.settings["last_activity_times"].clear()
-    store = open_store()
-    record = store.create_run("digits")
-    store.set_status(record.key, RunStatus.RUNNING)
-    lock = RunLock(RunFolder(record.folder).lock)
-    lock.acquire()
-    try:
-        await app.report_activity()
-        jp_serverapp.shutdown_no_activity()
-        assert stopped == []
-    finally:
-        lock.release()
-    jp_serverapp.web_app.settings["jupyter_train_last_activity"] = long_ago
-    await app.report_activity()
-    jp_serverapp.shutdown_no_activity()
-    assert stopped == [True]
 
 
 async def _note(jp_fetch, key: str, body: str):

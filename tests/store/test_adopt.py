@@ -13,8 +13,10 @@ import pytest
 
 from jupyter_train import get_run, runs
 from jupyter_train.cli import main
+from jupyter_train.exceptions import RunStateError, StoreError
 from jupyter_train.run import RunStatus
-from jupyter_train.store import RunFolder, RunWriter, open_store
+from jupyter_train.store import RunFolder, RunWriter, open_store, pending_end
+from jupyter_train.store.adopt import adopt, recoverable_fields
 from jupyter_train.store.run_lock import RunLock
 from jupyter_train.store.writer import Row
 
@@ -160,3 +162,33 @@ def test_fields_that_cannot_be_are_left_out(store, changes: dict[str, object]) -
     [run] = runs()
     assert run.record.note == "good"
     assert record.folder in (run.record.folder, str(run.folder))
+
+
+def test_a_run_without_an_owner_is_lost_unless_its_folder_says_how_it_ended(store) -> None:
+    record, lock, writer = recorded(store, None)
+    delete_store(store)
+    lock.release()
+    found = adopt(open_store(), Path(record.folder))
+    assert (found.status, found.ended_at, found.key) == (RunStatus.LOST, found.summary["progress"]["at"], record.key)
+    delete_store(store)
+    end = pending_end.AttemptEnd(1, RunStatus.STOPPED, 1e9, "stopped", "", {"ended_with": "NaN"})
+    pending_end.save_recorded(RunFolder(record.folder).lock, end)
+    found = adopt(open_store(), Path(record.folder))
+    assert (found.status, found.ended_at, found.message) == (RunStatus.STOPPED, 1e9, "stopped")
+    assert found.ended_with == "NaN"
+    writer.close(RunStatus.STOPPED)
+
+
+def test_a_folder_is_taken_in_once(store) -> None:
+    record, _, _ = recorded(store)
+    with pytest.raises(RunStateError, match=f"the run store has this run: `{record.ref}`"):
+        adopt(store, Path(record.folder))
+    with pytest.raises(StoreError, match="is no run folder"):
+        adopt(store, Path(record.folder).parent)
+
+
+def test_what_is_kept_for_it_is_of_the_run_and_not_of_an_attempts_process(store) -> None:
+    record, _, _ = recorded(store)
+    kept = recoverable_fields(store.get(record.key))
+    assert (kept["key"], kept["note"], kept["config"]) == (record.key, "good", {"epochs": 3})
+    assert not {"payload", "folder", "status", "user", "host", "pid"} & kept.keys()

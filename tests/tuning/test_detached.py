@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -12,8 +13,12 @@ import psutil
 import pytest
 
 from jupyter_train import Study, get_run, tune
-from jupyter_train.exceptions import OptionError, StudyError
+from jupyter_train.config import TuneConfig
+from jupyter_train.exceptions import JupyterTrainError, OptionError, StudyError
 from jupyter_train.magics.runs_request import run_verb
+from jupyter_train.tuning.detached import launch
+from jupyter_train.tuning.search_spec import SearchSpec
+from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from tests.models import LitDigits, digits
 from tests.waiting import until
 
@@ -155,3 +160,24 @@ def test_what_does_not_fit_is_said_before_anything_is_recorded(data, store) -> N
     assert len(study.resume(timeout="2m", trials=3).wait(120).trials) == 3
     with pytest.raises(StudyError, match="searched something else"):
         tune(LitDigits, data, space={"lr": "1e-3..1e-1:log"}, trials=5, resume=study.ref, detach=True, **USUAL)
+
+
+REFUSED = {
+    "a trial outside the space": ({"enqueue": "lr=9"}, "lies outside"),
+    "a study to learn from that is not there": ({"warm_start": "nothing"}, "no run is called"),
+    "a study to resume that is not there": ({"resume": "nothing"}, "no run is called"),
+    "a sampler that does not go together": ({"sampler": "tpe:group=true"}, "`group=true` is of `multivariate=true`"),
+    "a model that cannot travel": ({}, "cannot be taken to another process"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_nothing_is_recorded_of_a_search_that_cannot_be_started(case: str, store) -> None:
+    options, words = REFUSED[case]
+    given = {"trials": 1, "maximize": "val_acc", "epochs": 1, "detach": True, **options}
+    config = TuneConfig.of(given, {"lr": "1e-3..1e-1:log"})
+    guard = threading.Lock()
+    plan = TrialSpec(config, ModelFactory(lambda lr: guard), None, {}, name="digits")
+    with pytest.raises(JupyterTrainError, match=words):
+        launch(store, SearchSpec(plan))
+    assert store.list_runs() == []

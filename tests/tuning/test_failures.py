@@ -9,11 +9,16 @@ import time
 
 import pytest
 import torch
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from jupyter_train import Study, tune
+from jupyter_train.events import TrialStatus
 from jupyter_train.exceptions import StudyError, TrainingInterrupted
 from jupyter_train.tuning import trial, trial_timeout
+from jupyter_train.tuning.failures import Failures, words_of_none
 from jupyter_train.tuning.parallel import dispatcher
+from jupyter_train.tuning.trial import TrialEnd
+from jupyter_train.tuning.trial_records import TrialResult
 from tests.models import LitDigits, digits
 from tests.waiting import until
 
@@ -228,3 +233,44 @@ def test_a_trial_that_ends_its_process_never_ends_this_one(data) -> None:
     )
     assert study.status == "finished"
     assert study.trials["state"].tolist() == ["complete"] * 3 + ["fail"]
+
+
+def failed(message: str, kind: str = "", **more) -> TrialEnd:
+    return TrialEnd(TrialResult(TrialStatus.FAIL, message=message), kind=kind, **more)
+
+
+def test_three_trials_that_fail_alike_in_a_row_end_a_search() -> None:
+    failures = Failures(None)
+    assert [failures.add(failed("no memory")) for _ in range(3)] == ["", "", "3 trials in a row failed with: no memory"]
+    failures.clear()
+    assert failures.add(failed("no memory")) == ""
+    same_place = Failures(None)
+    said = [same_place.add(failed(f"at {number}", "ValueError in a.py:3")) for number in range(3)]
+    assert said[-1] == "3 trials in a row failed at the same place, the last with: at 2"
+    mixed = Failures(None)
+    assert not any(mixed.add(failed("x", kind)) for kind in ("A", "A", "B", "A", "A"))
+
+
+def test_late_trials_do_not_end_a_search_and_a_fatal_one_does_at_once() -> None:
+    failures = Failures(None)
+    assert not any(failures.add(failed("too long", "late", is_late=True)) for _ in range(5))
+    assert failures.add(failed("`acc` was never logged", is_fatal=True)) == "`acc` was never logged"
+
+
+def test_so_many_failures_are_allowed_whatever_they_are() -> None:
+    failures = Failures(2)
+    assert failures.add(failed("one")) == ""
+    failures.clear()
+    assert failures.add(failed("two")) == (
+        "as many trials have failed as `--max-failures 2` allows, the last with: two"
+    )
+
+
+def test_a_search_without_a_complete_trial_says_what_became_of_them() -> None:
+    def ended(state: TrialState, **attributes: str) -> FrozenTrial:
+        return create_trial(state=state, user_attrs=attributes)
+
+    assert words_of_none([]) == "no trial was completed: none began"
+    trials = [ended(TrialState.FAIL, message="no"), ended(TrialState.PRUNED), ended(TrialState.PRUNED)]
+    assert words_of_none(trials) == "no trial was completed: 1 failed and 2 pruned, the last with: no"
+    assert words_of_none(trials[1:]) == "no trial was completed: 2 pruned"

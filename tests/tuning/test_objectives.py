@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,6 +12,10 @@ from jupyter_train import train, tune
 from jupyter_train.exceptions import StudyError
 from jupyter_train.handle import Run
 from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.run import RunRecord, RunStatus
+from jupyter_train.store import RunFolder, RunWriter
+from jupyter_train.store.writer import Row
+from jupyter_train.tuning.objectives import values_of
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -152,3 +159,62 @@ def test_several_fits_say_of_which_epochs_their_mean_is() -> None:
     assert line["acc_val"].startswith("0.900 ± ")
     assert line["acc_val"].endswith(" of the best epochs")
     assert line["of the last"].startswith("0.400 ± ")
+
+
+ROWS = [
+    (1, 0, {"acc": 0.5, "size": 10.0}),
+    (2, 0, {"train": 4.0}),
+    (3, 1, {"acc": 0.9, "size": 20.0}),
+    (4, 1, {"train": 2.0}),
+    (5, 2, {"acc": 0.9, "size": 30.0}),
+    (6, 2, {"train": 1.0}),
+]
+
+
+def recorded(store: Any, best: dict[str, Any] | None, rows: list[Any] = ROWS, **fields: Any) -> RunRecord:
+    """A finished trial with these rows: step, epoch, values."""
+    record = store.create_run("digits", **fields)
+    store.set_status(record.key, RunStatus.RUNNING)
+    writer = RunWriter(store, record.key, RunFolder(record.folder))
+    for step, epoch, values in rows:
+        writer.add(Row(step, epoch, 1e9, list(values.items())))
+    if best is not None:
+        writer.summary(best={"metric": "acc", "value": 0.9, "epoch": 1} | best)
+    assert writer.close(RunStatus.FINISHED)
+    return store.get(record.key)
+
+
+@pytest.mark.parametrize(
+    ("best", "values"),
+    [
+        ({}, {"acc": 0.9, "size": 20.0, "train": 2.0}),  # what the epoch's training logs comes later in it
+        ({"epoch": 2, "which": "last"}, {"acc": 0.9, "size": 30.0, "train": 1.0}),
+        ({"value": 0.5, "epoch": 0}, {"acc": 0.5, "size": 10.0, "train": 4.0}),
+        ({"value": 0.7}, {"acc": 0.7}),  # no point of the curve
+        (None, {"acc": 0.9, "size": 30.0, "train": 1.0}),  # the last values
+    ],
+)
+def test_every_value_is_of_the_epoch_that_counts(store, best: dict[str, Any] | None, values: dict[str, float]) -> None:
+    record = recorded(store, best)
+    assert values_of(store, record, ["acc", "size", "train", "nothing"]) == values
+
+
+def test_of_one_objective_the_recorded_best_is_enough(store) -> None:
+    assert values_of(store, recorded(store, {"value": 0.7}), ["acc"]) == {"acc": 0.7}
+    rows = [(1, 0, {"acc": math.nan})]
+    assert math.isnan(values_of(store, recorded(store, None, rows), ["acc"])["acc"])
+    assert values_of(store, recorded(store, None, []), ["acc"]) == {}
+
+
+def test_what_was_logged_before_stands_for_an_epoch_without_it(store) -> None:
+    rows = [(1, 0, {"acc": 0.1, "size": 7.0}), (2, 1, {"acc": 0.9})]
+    assert values_of(store, recorded(store, {}, rows), ["acc", "size"]) == {"acc": 0.9, "size": 7.0}
+
+
+def test_of_several_fits_it_is_the_mean_over_those_that_have_it(store) -> None:
+    whole = recorded(store, {}, [], config={"cv": 2})
+    for value, size in ((0.8, 10.0), (0.6, 20.0)):
+        rows = [(1, 1, {"acc": value, "size": size})]
+        recorded(store, {"value": value}, rows, parent=whole.key)
+    recorded(store, None, [(1, 1, {"acc": 0.1})], parent=whole.key)  # no best epoch: it counts for nothing
+    assert values_of(store, whole, ["acc", "size", "nothing"]) == pytest.approx({"acc": 0.7, "size": 15.0})

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from jupyter_train import Study, get_run, runs, tune
+from jupyter_train.config import TuneConfig
 from jupyter_train.exceptions import (
     DataError,
     ModelError,
@@ -31,6 +32,9 @@ from jupyter_train.handle import Run
 from jupyter_train.panel.bundle import MIME_TYPE, bundle
 from jupyter_train.panel.snapshot import snapshot
 from jupyter_train.tuning.promote import train_line
+from jupyter_train.tuning.search import check_same, create, study_record
+from jupyter_train.tuning.search_spec import SearchSpec
+from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from tests.models import DigitsData, LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
 from tests.waiting import until
@@ -701,3 +705,62 @@ def test_a_pruner_without_a_validation_every_epoch_says_so(data) -> None:
     assert words.startswith("a trial has a value every 3 epochs only")
     quiet = tune(LitDigits, data, space=SPACE, trials=2, check_val_every_n_epoch=3, **USUAL | {"prune": "none"})
     assert [event for event in quiet.events if event.kind == "warning"] == []
+
+
+def spec_of(space: dict[str, str] | None = None, constraints=None, **options) -> SearchSpec:
+    given = {"trials": 3, "maximize": "val_acc", "epochs": 1, "seed": 3, **options}
+    config = TuneConfig.of(given, space or {"lr": "1e-3..1e-1:log"})
+    plan = TrialSpec(config, ModelFactory(LitDigits), None, {}, name="lit-digits", notebook="/a.ipynb")
+    return SearchSpec(plan, constraints=constraints)
+
+
+def keeps_small(_trial) -> list[float]:
+    return [0.0]
+
+
+def test_a_study_is_recorded_with_its_space_its_options_and_what_makes_its_models(store) -> None:
+    record = create(store, spec_of(tag=["a"], note="why", notify="https://example.org/s3cret"))
+    assert (record.kind, record.status, record.name, record.notebook) == ("tune", "queued", "lit-digits", "/a.ipynb")
+    assert (record.tags, record.note) == (["a"], "why")
+    assert record.config["space"] == {"lr": "0.001..0.1:log"}
+    assert (record.config["is_made"], record.config["searched_options"]) == (True, {})
+    assert "constraints" not in record.config
+    assert "s3cret" not in str(record.config)
+    assert create(store, spec_of(constraints=keeps_small, name="other")).config["constraints"] == "keeps_small"
+
+
+def test_a_study_is_told_from_a_run(store) -> None:
+    record = create(store, spec_of())
+    assert study_record(store, record.ref).key == record.key
+    run = store.create_run("digits")
+    with pytest.raises(RunStateError, match=f"`{run.ref}` is no study but a run; `%train --resume {run.ref}`"):
+        study_record(store, run.ref)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"trials": 9, "timeout": "10m", "note": "other", "quiet": True}, ""),
+        ({"seed": 4}, "seed"),
+        ({"sampler": "random"}, "sampler"),
+        ({"maximize": "val_f1"}, "objectives"),
+        ({"epochs": 2}, "--epochs"),
+        ({"space": {"lr": "1e-3..1:log"}}, "lr"),
+        ({"space": {"lr": "1e-3..1e-1:log", "hidden": "8|16"}}, "hidden"),
+    ],
+)
+def test_a_study_is_resumed_with_what_it_searched(store, options, line: str) -> None:
+    record = create(store, spec_of())
+    if not line:
+        check_same(record, spec_of(**options))
+        return
+    with pytest.raises(StudyError, match=f"`{record.ref}` searched something else") as caught:
+        check_same(record, spec_of(**options))
+    assert line in str(caught.value)
+
+
+def test_a_study_with_constraints_is_resumed_with_constraints(store) -> None:
+    record = create(store, spec_of(constraints=keeps_small))
+    check_same(record, spec_of(constraints=keeps_small))
+    with pytest.raises(StudyError, match="keeps to constraints, and none are given; add `constraints=keeps_small`"):
+        check_same(record, spec_of())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_train.config import Option
-from jupyter_train.config.options import ArgumentUse, literal
+from jupyter_train.config.options import ArgumentUse, literal, python_name
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def _field_of(option: Option, value: str) -> Field:
     hint = option.metavar or default or re.split(r"[:(]", option.help)[0].strip()
 
     def check(text: str) -> None:
-        if not option.is_expression and not (text.startswith("{") and text.endswith("}")):
-            option.parse(text)
+        for one in texts_in(option, text):
+            if not option.is_expression and not (one.startswith("{") and one.endswith("}")):
+                option.parse(one)
 
     choices = ("", *option.choices) if option.choices else ()
     return Field(option.flag, value, hint, option.help, choices, is_switch, check)
@@ -118,8 +119,30 @@ def quoted(text: str) -> str:
     return text if is_safe else '"' + text.replace('"', "'") + '"'
 
 
-def flag_text(option: Option, text: str) -> str:
-    """An option as it is typed."""
+def in_one_field(option: Option, texts: Iterable[str]) -> str:
+    """Several values of an option as the text of its field: `a --tag b`, as typed after the first flag."""
+    return (" " if option.splits_in_form else f" {option.flag} ").join(texts)
+
+
+def texts_in(option: Option, text: str) -> list[str]:
+    """The values in the text of an option's field: see `in_one_field`."""
+    if option.splits_in_form:
+        return text.split() or [""]
+    return re.split(rf"\s+{re.escape(option.flag)}\s+", text) if option.repeats else [text]
+
+
+def option_words(known: Mapping[str, Option], filled: Mapping[str, str]) -> list[str]:
+    """Options as they are typed.
+
+    Args:
+        known: The declared options.
+        filled: Texts of fields by flag; empty for a flag that stands alone.
+    """
+    found = [(known[python_name(flag)], text) for flag, text in filled.items()]
+    return [_typed(option, one) for option, text in found for one in texts_in(option, text)]
+
+
+def _typed(option: Option, text: str) -> str:
     if not text:
         return option.flag
     return f"{option.flag}={quoted(text)}" if option.is_flag else f"{option.flag} {quoted(text)}"

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_train.config import options_by_name
-from jupyter_train.config.options import python_name
-from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, flag_text
+from jupyter_train.panel.forms.fields import Field, expression, fields_of_model, fields_of_options, option_words
 from jupyter_train.panel.forms.form import Form, Sections
 
 
@@ -46,7 +45,4 @@ class TrainForm(Form):
         named = ",".join(f"{row.field.name}={row.text}" for row in self._arguments if row.text)
         if self._is_class:
             model += f"({named})"
-        options = [
-            flag_text(options_by_name()[python_name(flag)], text) for flag, text in self._filled_options().items()
-        ]
-        return [model, data, *options]
+        return [model, data, *option_words(options_by_name(), self._filled_options())]

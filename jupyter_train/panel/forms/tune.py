@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_train.config import options_by_name, tune_options_by_name
-from jupyter_train.config.options import python_name
 from jupyter_train.config.search_space import parse
 from jupyter_train.exceptions import did_you_mean
 from jupyter_train.panel.forms.fields import (
@@ -16,7 +15,7 @@ from jupyter_train.panel.forms.fields import (
     arguments_of,
     expression,
     fields_of_options,
-    flag_text,
+    option_words,
     quoted,
 )
 from jupyter_train.panel.forms.form import Form, Sections
@@ -65,15 +64,8 @@ class TuneForm(Form):
             f"{row.field.name}={quoted(row.text)}" for row in self._arguments if row.field.name != ALSO and row.text
         ]
         also = [row.text for row in self._arguments if row.field.name == ALSO]
-        return [*(row.text for row in self._parts), *space, *also, *self._flags()]
-
-    def _flags(self) -> list[str]:
-        known, flags = tune_options_by_name(), []
-        for flag, text in self._filled_options().items():
-            option = known[python_name(flag)]
-            texts = text.split() if option.splits_in_form else [text]
-            flags += [flag_text(option, value) for value in texts or [""]]
-        return flags
+        options = option_words(tune_options_by_name(), self._filled_options())
+        return [*(row.text for row in self._parts), *space, *also, *options]
 
 
 def _field_of_space(argument: ModelArgument, value: str) -> Field:

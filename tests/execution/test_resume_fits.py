@@ -15,7 +15,11 @@ import pytorch_lightning as pl
 import torch
 
 from jupyter_train import get_run, train
+from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import ChangedError, OptionError, RunStateError, TrainingInterrupted
+from jupyter_train.execution.fit_specs import fit_specs_of
+from jupyter_train.execution.resume_fits import is_over
+from jupyter_train.run import RunRecord, RunStatus
 from tests.models import LitDigits, digits, weights
 from tests.shares import in_full
 from tests.waiting import until
@@ -97,7 +101,7 @@ def test_an_interrupted_one_resumes_inside_the_interrupted_fit(way: str) -> None
 SCRIPT = """
 import signal
 from jupyter_train import train
-from tests.execution.test_fits_again import Signals, USUAL, build
+from tests.execution.test_resume_fits import Signals, USUAL, build
 from tests.models import digits
 train(build, digits(), cv=3, callback=[Signals(signal.SIGKILL)], **USUAL)
 """
@@ -190,3 +194,19 @@ def test_a_detached_one_that_cannot_resume_is_refused_before_anything_is_written
     run = train(build, digits(), cv=2, **USUAL)
     with pytest.raises(ChangedError, match="the data has changed"):
         train(build, digits(200), resume=run.ref, epochs=4, detach=True, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs", "expected"),
+    [
+        (RunStatus.FINISHED, 3, True),
+        (RunStatus.FINISHED, 2, False),  # it is made longer
+        (RunStatus.STOPPED, 3, False),
+        (RunStatus.LOST, 3, False),
+    ],
+)
+def test_a_finished_fit_is_kept_unless_it_is_made_longer(status: RunStatus, epochs: int, expected: bool) -> None:
+    part = fit_specs_of(TrainConfig.of({"epochs": 3, "cv": 2, "seed": 1}))[1]
+    recorded = {"epochs": epochs, "fold": 1, "seed": 1}
+    assert is_over(RunRecord(key="k", name="digits", code="k3f9", status=status, config=recorded), part) is expected
+    assert not is_over(None, part)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 import torch
+from optuna.trial import TrialState, create_trial
 from torch import nn
 
 from jupyter_train import get_run, train, tune
 from jupyter_train.exceptions import ModelError
+from jupyter_train.handle.trial import BestTrial, TrialRun
+from jupyter_train.tuning.parameter_json import packed
 from tests.models import LitDigits, digits
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -89,3 +93,20 @@ def test_a_trial_of_several_fits_is_what_such_a_run_is() -> None:
     assert study.best.value == run.mean_last == pytest.approx(run.fits["val_loss"].mean())
     with pytest.raises(ModelError, match="is several fits, each with weights of its own"):
         run.test(digits(160))
+
+
+def test_a_trial_is_shown_by_its_number_and_values(store) -> None:
+    record = store.create_run("digits", kind="trial", config={"epochs": 1, **packed({"lr": 0.0123456, "act": "relu"})})
+    run = TrialRun(store, record.key, None)
+    assert run.params == {"lr": 0.0123456, "act": "relu"}
+    best = BestTrial(create_trial(values=[0.98765, 3.0], state=TrialState.COMPLETE), run, "study-k3f9")
+    assert (best.params, best.value) == (run.params, 0.98765)
+    assert repr(best) == f"trial {best.number} of study-k3f9: 0.9877 with lr=0.01235, act=relu"
+
+
+def test_a_trial_of_a_release_that_recorded_no_values_has_those_of_optuna(store) -> None:
+    record = store.create_run("digits", kind="trial")
+    trial = create_trial(
+        params={"hidden": 8}, distributions={"hidden": optuna.distributions.IntDistribution(1, 9)}, value=1.0
+    )
+    assert BestTrial(trial, TrialRun(store, record.key, None), "study-k3f9").params == {"hidden": 8}

@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 
 from jupyter_train import Study, train, tune
-from jupyter_train.config.commands import Command
+from jupyter_train.config import TuneConfig
+from jupyter_train.config.commands import Command, command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError, StudyError
 from jupyter_train.magics.runs_request import run_verb
-from jupyter_train.store import RunFolder
+from jupyter_train.run import RunStatus
+from jupyter_train.store import RunFolder, RunWriter, commands
+from jupyter_train.store.command_channel import CommandChannel
 from jupyter_train.store.command_queue import LOCAL
+from jupyter_train.store.run_lock import RunLock
+from jupyter_train.tuning.commands import STOPPED, StudyCommands
 from jupyter_train.tuning.scheduler import Scheduler
+from jupyter_train.tuning.study_storage import StudyStorage
 from jupyter_train.tuning.trial_records import TrialRequest
 from tests.models import LitDigits, digits
 from tests.waiting import until
@@ -265,3 +271,77 @@ def test_a_stop_before_a_trials_first_batch_is_no_verdict_on_its_metric(store, d
     assert study.status == "stopped"
     assert list(study.trials["state"]) == ["complete", "complete", "waiting"]
     assert study.trial(2).status == "stopped"
+
+
+class Commanded:
+    """A study that takes commands and runs no trial."""
+
+    def __init__(self, store, path, sampler: str = "tpe") -> None:
+        self.store = store
+        self.run = store.create_run("digits", kind="tune")
+        store.set_status(self.run.key, RunStatus.RUNNING)
+        folder = RunFolder(self.run.folder)
+        self.lock = RunLock(folder.lock)
+        self.lock.acquire()
+        options = {"trials": 3, "maximize": "acc", "epochs": 1, "seed": 1, "sampler": sampler}
+        config = TuneConfig.of(options, {"lr": "1e-4..1e-1:log", "hidden": "8|16"})
+        self.storage = StudyStorage(path, config)
+        self.writer = RunWriter(store, self.run.key, folder)
+        self.channel = CommandChannel(store, self.run.key, folder)
+        self.commands = StudyCommands(config, self.storage, self.writer, self.channel)
+
+    def tell(self, verb: str, **arguments) -> commands.Answer:
+        """The answer to a command, given after the fourth trial."""
+        row = commands.add(self.store, self.run.key, command(verb, arguments))
+        self.channel.exchange()
+        assert self.commands.apply_commands(4)
+        assert not self.commands.apply_commands(4)
+        self.channel.exchange()
+        return commands.answer_of(self.store, row)
+
+
+@pytest.fixture
+def study(store, tmp_path):
+    made = Commanded(store, tmp_path / "journal")
+    yield made
+    made.writer.close(RunStatus.STOPPED)
+    made.channel.close()
+    made.lock.release()
+
+
+def test_a_search_waits_and_goes_on_when_it_is_told_to(study) -> None:
+    assert study.tell("pause") == ("applied", "paused after trial 4", 4)
+    assert (study.commands.is_paused, study.store.get(study.run.key).status) == (True, RunStatus.PAUSED)
+    assert study.tell("pause") == ("refused", "the search is paused already", 4)
+    assert study.tell("resume").text == "resumed after trial 4"
+    assert (study.commands.is_paused, study.store.get(study.run.key).status) == (False, RunStatus.RUNNING)
+    assert study.tell("resume").state == "refused"
+    study.tell("pause")
+    assert study.tell("stop").text == "stopped after trial 4"
+    assert (study.commands.stopped, study.commands.is_paused) == (STOPPED, False)
+
+
+def test_a_trial_is_enqueued_and_a_range_is_narrowed(study) -> None:
+    assert study.tell("add-trial", values={"lr": 0.01}).text == "lr=0.01 is enqueued, after trial 4"
+    assert study.storage.ask().params["lr"] == 0.01
+    assert study.tell("narrow", ranges={"lr": "1e-2..2e-2"}).text == "narrowed to lr=0.01..0.02:log after trial 4"
+    assert all(0.01 <= study.storage.ask().params["lr"] <= 0.02 for _ in range(3))
+    assert study.tell("narrow", ranges={"hidden": "8|16"}).state == "refused"
+    assert study.tell("add-trial", values={"lr": 3}).state == "refused"
+
+
+def test_what_is_for_a_fit_is_refused_with_what_a_search_takes(study) -> None:
+    answer = study.tell("validate")
+    assert answer.text == "a search takes stop, pause, resume, add-trial, narrow; validate is for one trial"
+    assert study.writer.flush()
+    kinds = [(event.kind, event.step) for event in study.store.events_of(study.run.key)]
+    assert kinds == [("refused", 4)]
+
+
+def test_a_sampler_that_draws_all_values_together_is_said_to_draw_one_apart(store, tmp_path) -> None:
+    study = Commanded(store, tmp_path / "journal", "nsga2")
+    assert (
+        "(`nsga2` draws it apart from the others from now on)" in study.tell("narrow", ranges={"lr": "1e-2..2e-2"}).text
+    )
+    study.writer.close(RunStatus.STOPPED)
+    study.lock.release()

@@ -13,7 +13,7 @@ from jupyter_train.execution.workers import fork_server as stems
 from jupyter_train.execution.workers.fork_server import FORK_SERVER, start
 from tests.waiting import until
 
-MODULE = "tests.execution.forked_main"
+MODULE = "tests.execution.workers.forked_main"
 
 LINE = f"said {float(512**3)}"
 pytestmark = pytest.mark.timeout(120)

@@ -16,9 +16,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import get_run, train, tune
 from jupyter_train.config.cross_validation import Fold, Folds, parse_folds
+from jupyter_train.config.train import TrainConfig
 from jupyter_train.exceptions import DataError, ModelError, OptionError, RunNotFoundError, RunStateError
+from jupyter_train.execution.cross_validation import create_cross_validation, is_repeated
+from jupyter_train.execution.preparation import prepare
+from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.handle.study import CrossValidation
 from jupyter_train.panel.snapshot import snapshot
+from jupyter_train.run import RunRole
 from jupyter_train.store import MetricReader, RunFolder
 from jupyter_train.training.checkpoints.initial_weights import state_hash
 from jupyter_train.training.data.splitting import Split, fold_rows, split_rows
@@ -317,3 +322,16 @@ def test_a_stop_because_of_nan_says_so_of_the_whole() -> None:
     assert run.status == "stopped"
     assert run.record.message.startswith("stopped in seed 2: ")
     assert "NaN" in run.record.message
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, False), ({"cv": 2}, True), ({"seeds": 1}, True)])
+def test_folds_and_seeds_ask_for_several_fits(options, expected: bool) -> None:
+    assert is_repeated(TrainConfig.of({"epochs": 1, **options})) is expected
+
+
+@pytest.mark.parametrize(("role", "kind"), [(RunRole.TRAIN, "cv"), (RunRole.TRIAL, "trial")])
+def test_several_fits_of_a_trial_are_recorded_as_the_trial(store, role: RunRole, kind: str) -> None:
+    spec = RunSpec(config=TrainConfig.of({"epochs": 1, "cv": 2, "tag": ["a"]}), role=role)
+    first = prepare(RunSpec(config=TrainConfig.of({"epochs": 1})), lambda _config: (LitDigits(), digits(64)))
+    record = create_cross_validation(store, spec, first)
+    assert (record.kind, record.status, record.name, record.tags) == (kind, "queued", "lit-digits", ["a"])

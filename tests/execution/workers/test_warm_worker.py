@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from jupyter_train import train
-from jupyter_train.execution.workers import spawn
+from jupyter_train.execution.workers import spawn, warm_worker
 from jupyter_train.execution.workers.spawn import WARM_WORKER
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.waiting import has_begun, until
@@ -100,3 +101,13 @@ def test_the_first_detached_run_prepares_for_the_second() -> None:
     assert second.record.pid == pid
     run.stop()
     run.wait(60)
+
+
+def test_what_is_likely_needed_is_imported_and_what_is_not_there_is_left_out(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "likely_module.py").write_text("")
+    (tmp_path / "failing_module.py").write_text("import nothing_of_this_name")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    warm_worker.import_all(["nothing_of_this_name", "failing_module", "likely_module"])
+    assert "likely_module" in sys.modules
+    assert {"failing_module", "nothing_of_this_name"}.isdisjoint(sys.modules)
+    assert "jupyter_train.execution.run_attempt" in sys.modules

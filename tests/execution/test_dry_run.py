@@ -9,7 +9,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from jupyter_train import runs, train
+from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import DataError
+from jupyter_train.execution.dry_run import dry_run
 from jupyter_train.training.inspection.dataloader_benchmark import LoaderBenchmark, LoaderSettings
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.parity.models import Adversarial, Plain, Stream, loader, rows
@@ -120,3 +122,13 @@ def test_what_is_suggested_is_what_was_fastest() -> None:
 def test_what_cannot_be_varied_says_so() -> None:
     with pytest.raises(DataError, match="`--tune-loader` measures a DataLoader"):
         train(lambda: Plain(), DataLoader(Stream(), 8), tune_loader=True)
+
+
+def test_neither_options_nor_random_state_are_touched() -> None:
+    config = TrainConfig.of({"explain": True, "lr": "auto", "batch_size": "auto"})
+    before = torch.get_rng_state()
+    found = dry_run(config, lambda _config: (LitDigits(), digits(64)))
+    assert found["model"].startswith("LitDigits: ")
+    assert found["batches"].startswith("2 an epoch")  # as many rows as a finder begins with
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (config.lr, config.batch_size) == ("auto", "auto")

@@ -1,4 +1,4 @@
-"""What the forked processes of `test_stem` do."""
+"""What the forked processes of `test_fork_server` do."""
 
 from __future__ import annotations
 
