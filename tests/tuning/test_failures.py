@@ -15,7 +15,7 @@ from jupyter_train import Study, tune
 from jupyter_train.events import TrialStatus
 from jupyter_train.exceptions import StudyError, TrainingInterrupted
 from jupyter_train.tuning import trial, trial_timeout
-from jupyter_train.tuning.failures import Failures, words_of_none
+from jupyter_train.tuning.failures import Failures, no_trial_message
 from jupyter_train.tuning.parallel import dispatcher
 from jupyter_train.tuning.trial import TrialEnd
 from jupyter_train.tuning.trial_records import TrialResult
@@ -270,7 +270,7 @@ def test_a_search_without_a_complete_trial_says_what_became_of_them() -> None:
     def ended(state: TrialState, **attributes: str) -> FrozenTrial:
         return create_trial(state=state, user_attrs=attributes)
 
-    assert words_of_none([]) == "no trial was completed: none began"
+    assert no_trial_message([]) == "no trial was completed: none began"
     trials = [ended(TrialState.FAIL, message="no"), ended(TrialState.PRUNED), ended(TrialState.PRUNED)]
-    assert words_of_none(trials) == "no trial was completed: 1 failed and 2 pruned, the last with: no"
-    assert words_of_none(trials[1:]) == "no trial was completed: 2 pruned"
+    assert no_trial_message(trials) == "no trial was completed: 1 failed and 2 pruned, the last with: no"
+    assert no_trial_message(trials[1:]) == "no trial was completed: 2 pruned"
