@@ -24,7 +24,7 @@ def test_what_makes_a_model_makes_one_for_every_fit() -> None:
     assert len({id(model) for model in models}) == 3
     assert not are_equal(weights(models[0]), weights(models[1]))
     assert copies.given is None
-    assert copies.words(config(seeds=3)) == ""
+    assert copies.warning(config(seeds=3)) == ""
 
 
 def test_an_object_is_copied_and_never_trained_itself() -> None:
@@ -43,11 +43,11 @@ def test_what_an_object_means_for_seeds_and_folds_is_said() -> None:
     copies = ModelCopies(lambda _config: (model, DATA))
     for _ in range(2):
         copies(config())
-    assert copies.words(config(cv=3)) == ""
-    assert "seeds decide the order of the rows and dropout alone" in copies.words(config(seeds=3))
+    assert copies.warning(config(cv=3)) == ""
+    assert "seeds decide the order of the rows and dropout alone" in copies.warning(config(seeds=3))
     set_origin(model, Origin("key", "digits-k3f9", 7, "", ""))
-    assert copies.words(config(cv=3)).startswith("the model was trained by `digits-k3f9` before")
-    assert copies.words(config(cv=3, reinit=True)) == ""
+    assert copies.warning(config(cv=3)).startswith("the model was trained by `digits-k3f9` before")
+    assert copies.warning(config(cv=3, reinit=True)) == ""
 
 
 @pytest.mark.parametrize("model", [None, 3])

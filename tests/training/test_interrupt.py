@@ -18,9 +18,9 @@ def send(number: int = signal.SIGINT) -> None:
 
 def test_the_first_interrupt_is_counted_and_the_second_raises() -> None:
     with InterruptWatch() as watch:
-        assert not watch.is_asked
+        assert not watch.is_requested
         send()
-        assert (watch.count, watch.is_asked, watch.is_terminated) == (1, True, False)
+        assert (watch.count, watch.is_requested, watch.is_terminated) == (1, True, False)
         with pytest.raises(AbortTraining):
             send()
 
@@ -79,7 +79,7 @@ def test_a_command_ends_the_start_and_counts_as_no_key() -> None:
         watch.begin_start()
         with pytest.raises(StopTraining):
             _wait_after(watch.end_start)
-        assert (watch.count, watch.is_asked) == (0, False)
+        assert (watch.count, watch.is_requested) == (0, False)
         watch.end_start()  # it has ended already
         assert watch.count == 0
 
@@ -104,7 +104,7 @@ def _wait_after(work) -> None:
 def test_whoever_ends_a_fit_says_why() -> None:
     watch = InterruptWatch()
     watch.ended = "it took too long"
-    assert watch.is_asked
+    assert watch.is_requested
 
 
 def test_in_another_thread_signals_stay_what_they_were() -> None:
