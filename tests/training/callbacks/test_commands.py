@@ -12,11 +12,17 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from jupyter_train import get_run, runs, train
+from jupyter_train.config import TrainConfig
 from jupyter_train.config.commands import Command, command
 from jupyter_train.exceptions import CommandError, CommandRefusedError, RunStateError
 from jupyter_train.store import commands, open_store
-from jupyter_train.store.command_queue import LOCAL
+from jupyter_train.store.command_channel import CommandChannel
+from jupyter_train.store.command_queue import LOCAL, CommandQueue
+from jupyter_train.training.callbacks.commands import FitCommands
+from jupyter_train.training.checkpoints.callback import RunCheckpoint
+from jupyter_train.training.interrupt import InterruptWatch
 from tests.models import LitDigits, digits
+from tests.training.trainers import quiet_trainer
 from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -354,3 +360,42 @@ def test_a_run_stopped_inside_an_epoch_is_resumed_as_if_it_had_not_been(options:
     for name in ("train_loss", "val_loss", "lr"):
         assert run.metrics[name].dropna().to_dict() == whole.metrics[name].dropna().to_dict()
     assert run.best == whole.best
+
+
+@pytest.fixture
+def fit_commands(recording) -> tuple[FitCommands, CommandQueue]:
+    """Commands for a run that no fit of this process trains, and their queue."""
+    queue, watch = CommandQueue(), InterruptWatch()
+    checkpoint = RunCheckpoint(recording.folder, recording.writer, TrainConfig(), True)
+    channel = CommandChannel(recording.store, recording.key, recording.folder)
+    return FitCommands(queue, channel, recording.writer, checkpoint, watch), queue
+
+
+def test_before_the_first_batch_a_stop_is_applied_and_the_others_wait(fit_commands, recording) -> None:
+    fit, queue = fit_commands
+    for one in (_command("set_lr", lr=0.5), _command("stop"), _command("validate")):
+        queue.put(one)
+    fit.apply_stop_at_start(quiet_trainer())
+    assert fit.stopped == "stopped before its first batch"
+    assert [one.verb for one in queue.take()] == ["set_lr", "validate"]
+    assert recording.events == ["stopped at step 0 (from the panel)"]
+
+
+def test_after_a_batch_only_what_lightning_decides_on_then_is_applied(fit_commands, recording) -> None:
+    fit, queue = fit_commands
+    trainer = quiet_trainer(max_epochs=3)
+    assert not fit.apply_after_batch(trainer)
+    queue.put(_command("set_max_epochs", epochs=7))
+    assert not fit.apply_after_batch(trainer)
+    assert trainer.max_epochs == 3
+    assert fit.apply_before_batch(trainer)
+    assert (trainer.max_epochs, recording.events) == (7, ["epochs set to 7 at step 0 (from the panel)"])
+
+
+def test_a_fit_that_is_ended_ends_after_its_batch_whatever_its_least_length(fit_commands) -> None:
+    trainer = quiet_trainer(max_epochs=9, min_epochs=5, min_steps=100)
+    fit, _ = fit_commands
+    fit.end(trainer, "the search has enough")
+    loop = trainer.fit_loop
+    assert (fit.stopped, trainer.should_stop) == ("the search has enough", True)
+    assert (loop.min_epochs, loop.min_steps) == (0, None)

@@ -17,7 +17,10 @@ from jupyter_train.panel.status import notices
 from jupyter_train.panel.svg import svg
 from jupyter_train.server.rows import row_of
 from jupyter_train.store import open_store
+from jupyter_train.store.command_queue import CommandQueue
+from jupyter_train.store.row_queue import Row
 from jupyter_train.store.run_index import index_entries
+from jupyter_train.training.callbacks.on_nan import HALT, watch_non_finite
 from tests.models import LitDigits, digits, weights
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.timeout(120)]
@@ -130,3 +133,21 @@ def test_the_best_weights_are_not_replaced_by_such_as_hold_nan_or_by_an_infinite
     assert all(torch.isfinite(tensor).all() for tensor in weights(run.load_into(LitDigits(), which="best")))
     said = [event.text for event in run.events if "hold NaN: the best ones before them stay" in event.text]
     assert bool(said) == (how == "weights")
+
+
+@pytest.mark.parametrize(("on_nan", "is_halted"), [("stop", True), ("warn", False)])
+@pytest.mark.parametrize(
+    ("monitored", "name", "matters"),
+    [("val_acc", "val_acc", True), ("val_acc", "train_Loss", True), ("val_acc", "lr", False), (None, "val_acc", False)],
+)
+def test_a_halt_is_queued_for_a_loss_or_the_monitored_metric(
+    recording, on_nan: str, is_halted: bool, monitored: str | None, name: str, matters: bool
+) -> None:
+    queue, writer = CommandQueue(), recording.writer
+    watch_non_finite(writer, queue, on_nan, lambda: monitored)
+    writer.add(Row(0, 0.0, 0.0, [(name, 0.5)]))
+    writer.add(Row(1, 0.0, 0.0, [(name, math.nan)]))
+    assert recording.events == [f"{name} became NaN at step 1"]
+    halts = [(one.verb, one.arguments, one.source) for one in queue.take()]
+    assert halts == [(HALT, {"reason": f"{name} became NaN at step 1"}, "--on-nan stop")] * (is_halted and matters)
+    assert writer.non_finite.ended_with == ("NaN" if matters else "")

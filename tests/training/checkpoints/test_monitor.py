@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -9,11 +11,14 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from jupyter_train import train
+from jupyter_train.config import TrainConfig
 from jupyter_train.exceptions import OptionError
 from jupyter_train.store import MetricReader, RunFolder
+from jupyter_train.training.checkpoints.monitor import MonitoredMetric
 from jupyter_train.training.checkpoints.monitor_choice import choose_monitor, training_loss
 from jupyter_train.training.lightning.validation_schedule import may_validate
-from tests.models import LitDigits, digits
+from tests.models import DigitsData, LitDigits, digits
+from tests.training.trainers import At, fit
 
 #: What Lightning and torch say of these modules is theirs to say.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -460,3 +465,84 @@ def test_a_metric_that_is_logged_in_other_forms_is_answered_with_them(name: str,
         )
     assert f"`{name}` was never logged" in str(caught.value)
     assert FORMS[name] in str(caught.value)
+
+
+def monitored(recording, **options: Any) -> MonitoredMetric:
+    return MonitoredMetric(TrainConfig(**options), recording.writer)
+
+
+def test_which_of_two_values_is_better(recording) -> None:
+    nan = float("nan")
+    loss = monitored(recording, monitor="val_loss")
+    assert [loss.is_better(*pair) for pair in ((1.0, 2.0), (2.0, 2.0), (3.0, 2.0))] == [True, False, False]
+    accuracy = monitored(recording, monitor="val_acc")
+    assert [accuracy.is_better(*pair) for pair in ((1.0, 2.0), (2.0, 2.0), (3.0, 2.0))] == [False, False, True]
+    assert monitored(recording, monitor="val_acc", mode="min").is_better(1.0, 2.0)
+    last = monitored(recording, monitor="val_acc", objective="last")
+    assert [last.is_better(*pair) for pair in ((1.0, 2.0), (nan, 2.0))] == [True, False]
+
+
+class Plays(LitDigits):
+    """Logs the next of these values at each epoch's validation."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.coming = iter(values)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("val_loss", next(self.coming))
+
+
+def read(metric: MonitoredMetric, values: list[float]) -> list[float | None]:
+    """What a metric reads at the end of each validation of a fit, one step an epoch."""
+    seen: list[float | None] = []
+    reader = At("on_validation_end", lambda trainer: seen.append(metric.read(trainer)))
+    fit(Plays(values), DigitsData(32), reader, max_epochs=len(values), limit_val_batches=1, num_sanity_val_steps=0)
+    return seen
+
+
+def test_each_value_is_read_and_the_best_recorded(recording) -> None:
+    metric = monitored(recording)
+    nan = float("nan")
+    assert read(metric, [3.0, 1.0, nan, 2.0]) == [3.0, 1.0, pytest.approx(nan, nan_ok=True), 2.0]
+    assert metric.name == "val_loss"
+    assert recording.summary["best"] == {"metric": "val_loss", "value": 1.0, "epoch": 1, "step": 2, "mode": "min"}
+    assert recording.summary["trail"] == [3.0, 1.0, 2.0]
+
+
+def test_the_last_value_counts_where_the_objective_is_the_last(recording) -> None:
+    metric = monitored(recording, objective="last")
+    read(metric, [1.0, 3.0])
+    best = recording.summary["best"]
+    assert (best["value"], best["epoch"], best["which"]) == (3.0, 1, "last")
+    read(monitored(recording, objective="last"), [1.0, float("nan")])
+    assert recording.summary["best"] is None
+
+
+def test_a_long_trail_is_thinned_and_spans_the_whole_fit(recording) -> None:
+    read(monitored(recording), [float(epoch) for epoch in range(33)])
+    trail = recording.summary["trail"]
+    assert len(trail) <= 32
+    assert (trail[:2], trail[-1]) == ([0.0, 2.0], 32.0)
+
+
+def test_the_state_is_that_of_the_same_metric_in_a_later_attempt(recording) -> None:
+    first = monitored(recording)
+    read(first, [2.0, 1.0])
+    state = first.state_dict()
+    recording.writer.summary(best=None, trail=[])
+    again = monitored(recording)
+    again.load_state_dict(state)
+    assert again.state_dict() == state
+    assert (recording.summary["best"]["value"], recording.summary["trail"]) == (1.0, [2.0, 1.0])
+    assert again.is_comparable(2)
+
+
+def test_the_state_of_another_metric_or_mode_starts_again(recording) -> None:
+    first = monitored(recording)
+    read(first, [2.0, 1.0])
+    for options in ({"monitor": "val_acc"}, {"monitor": "val_loss", "mode": "max"}):
+        other = monitored(recording, **options)
+        other.load_state_dict(first.state_dict())
+        assert other.state_dict()["best"] == {}
+        assert (other.is_comparable(2), other.is_comparable(3)) == (False, True)
