@@ -70,12 +70,12 @@ def test_an_empty_table_says_how_to_begin_and_a_damaged_one_what_is_missing(stor
     rows = ReadableRows(store.list_runs())
     rows.unreadable = 2
     damaged = RunTable(store, rows)
-    assert repr(damaged) == damaged.words
-    assert damaged._repr_html_() == f"<div>{damaged.words}</div>"
+    assert repr(damaged) == damaged.note
+    assert damaged._repr_html_() == f"<div>{damaged.note}</div>"
     recorded(store)
     rows = ReadableRows(store.list_runs())
     rows.unreadable = 2
-    assert repr(RunTable(store, rows)).splitlines()[-1] == rows.words
+    assert repr(RunTable(store, rows)).splitlines()[-1] == rows.message
 
 
 def test_a_comparison_shows_the_options_that_differ(store) -> None:

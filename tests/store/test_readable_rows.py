@@ -36,7 +36,7 @@ def test_rows_that_do_not_convert_are_counted(store) -> None:
         store.create_run("digits", note=note)
     found = read(store.engine, notes("one", "damaged", "two"), name_of)
     assert (list(found), found.unreadable) == (["one", "two"], 1)
-    assert found.words == unreadable_message(1)
+    assert found.message == unreadable_message(1)
 
 
 def test_an_error_of_another_kind_is_raised(store) -> None:
@@ -46,7 +46,7 @@ def test_an_error_of_another_kind_is_raised(store) -> None:
 
 
 def test_the_message_counts_the_runs_that_are_not_shown() -> None:
-    assert (ReadableRows().words, unreadable_message(0)) == ("", "")
+    assert (ReadableRows().message, unreadable_message(0)) == ("", "")
     assert unreadable_message(1).startswith("1 run is not shown")
     assert unreadable_message(1200).startswith("1,200 runs are not shown")
 

@@ -140,5 +140,5 @@ def test_values_are_compared_with_those_of_an_earlier_attempt(tmp_path: Path) ->
     assert check.verdict is Verdict.EXACT_SO_FAR
     recording.queue.append(HistorySettled(None))
     recording.points("loss")
-    assert check.words == "not verified: `loss` of step 6 was recorded before and did not come again"
+    assert check.message == "not verified: `loss` of step 6 was recorded before and did not come again"
     recording.appender.close()
