@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from jupyter_train import train
 from jupyter_train.exceptions import DataError, ModelError
+from jupyter_train.store import RunFolder
+from jupyter_train.training.evaluate import TEST, VALIDATE, concatenate_batches, evaluate, unscale
 from tests.models import DigitsData, LitDigits, digits
 
 IMAGES, LABELS = digits(96)
@@ -242,3 +246,49 @@ def test_an_error_in_forward_is_raised_as_it_is() -> None:
         run.predict(IMAGES)
     with pytest.raises(ModelError, match="`forward` gets a batch as it is"):
         run.predict(loader())
+
+
+def test_a_module_without_the_step_is_refused_with_its_name(tmp_path) -> None:
+    module = pl.LightningModule()
+    for stage, step in ((TEST, "test_step"), (VALIDATE, "validation_step")):
+        with pytest.raises(ModelError, match=f"`LightningModule` has no `{step}`"):
+            evaluate(stage, module, RunFolder(tmp_path), None, loader(), 32)
+
+
+def test_each_stage_says_which_data_is_missing(tmp_path) -> None:
+    for stage in (TEST, VALIDATE):
+        with pytest.raises(DataError, match=f"^{re.escape(stage.missing)}$"):
+            evaluate(stage, LitDigits(), RunFolder(tmp_path), None, None, 32)
+
+
+def test_tensors_of_one_row_shape_are_concatenated() -> None:
+    joined = concatenate_batches([torch.zeros(4, 3), torch.ones(2, 3)])
+    assert isinstance(joined, torch.Tensor)
+    assert joined[:, 0].tolist() == [0.0] * 4 + [1.0] * 2
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [torch.zeros(4, 3), torch.zeros(4, 2)],
+        [torch.tensor(1.0), torch.tensor(2.0)],
+        [torch.zeros(4, 3), (torch.zeros(4), torch.zeros(4))],
+    ],
+    ids=["none", "other shapes", "scalars", "tuples"],
+)
+def test_what_cannot_be_concatenated_is_the_list_as_it_is(parts) -> None:
+    assert concatenate_batches(parts) is parts
+
+
+def test_predictions_come_back_in_the_targets_units() -> None:
+    assert unscale(torch.tensor([[0.0], [1.0]]), ([10.0], [2.0])).tolist() == [[10.0], [12.0]]
+    assert unscale(torch.tensor([0.0, 1.0]), ([10.0], [2.0])).tolist() == [10.0, 12.0]
+    two = [torch.tensor([[0.0, 1.0]]), torch.tensor([[-1.0, 0.0]])]
+    assert [part.tolist() for part in unscale(two, ([10.0, 100.0], [2.0, 5.0]))] == [[[10.0, 105.0]], [[8.0, 100.0]]]
+
+
+@pytest.mark.parametrize("prediction", [torch.zeros(4, 3), {"mean": torch.zeros(4, 2)}], ids=["columns", "mapping"])
+def test_what_has_other_columns_stays_scaled_with_a_warning(prediction) -> None:
+    with pytest.warns(UserWarning, match=f"{type(prediction).__name__}.* is in units of the scaled target"):
+        assert unscale(prediction, ([10.0, 100.0], [2.0, 5.0])) is prediction

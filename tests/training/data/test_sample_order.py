@@ -18,6 +18,7 @@ from torch.utils.data import (
     get_worker_info,
 )
 
+from jupyter_train.training import order
 from jupyter_train.training.data.sample_order import in_order, order_seed, sample_order_of
 from jupyter_train.training.data.seeded_dataset import SeededDataset
 
@@ -128,3 +129,8 @@ def test_a_loader_that_keeps_its_place_is_left_alone_and_named() -> None:
     loader = Stateful(NUMBERS, 8, shuffle=True)
     assert in_order(loader, order_seed(1), remarks) is loader
     assert remarks == ["`Stateful` keeps its place in the data itself"]
+
+
+def test_scripts_of_stock_lightning_import_them_from_an_earlier_place() -> None:
+    assert order.in_order is in_order
+    assert order.order_seed is order_seed

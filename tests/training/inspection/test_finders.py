@@ -21,6 +21,7 @@ from jupyter_train.execution.run_spec import RunSpec
 from jupyter_train.panel.details import details
 from jupyter_train.store import MetricReader, RunFolder, open_store
 from jupyter_train.training.data.loaders import make_data_source
+from jupyter_train.training.inspection.finders import run_finders
 from tests.models import LitDigits, are_equal, digits, weights
 from tests.parity.models import OwnData, loader
 
@@ -195,3 +196,26 @@ def test_a_detached_run_records_what_was_found() -> None:
     assert run.status == "finished", run.log
     assert len(found(run)) == 1
     assert run.config["lr"] != "auto"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("resume", "abc", "`auto` looks before"),
+        ("fork", "abc", "`auto` looks before"),
+        ("trainer", {"fast_dev_run": 1}, "needs more steps"),
+    ],
+)
+def test_no_search_begins_where_its_result_would_not_be_used(option: str, value: object, words: str) -> None:
+    config, module = TrainConfig.of({"epochs": 1, "lr": "auto"}), LitDigits()
+    source = make_data_source(digits(), config, module, 1)
+    setattr(config, option, value)
+    with pytest.raises(OptionError, match=words):
+        run_finders(module, module, source, config)
+    assert config.lr == "auto"
+
+
+def test_numbers_are_left_as_they_are() -> None:
+    config, module = TrainConfig.of({"epochs": 1, "lr": 0.5, "batch_size": 16}), LitDigits()
+    assert run_finders(module, module, make_data_source(digits(), config, module, 1), config) == []
+    assert (config.lr, config.batch_size) == (0.5, 16)
