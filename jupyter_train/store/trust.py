@@ -46,7 +46,7 @@ class AnchorStore(Protocol):
 
     @property
     def other_writers(self) -> str:
-        """Who else could write to its file; empty where nobody could."""
+        """Who else could write to its file; empty if only its user can."""
 
     def anchors_of(self, key: str) -> dict[str, str]:
         """The recorded hashes of a run's folder by name."""
