@@ -30,6 +30,7 @@ COPIED = {
     ".github/ARCHITECTURE.md": "project/architecture.md",
     ".github/CONTRIBUTING.md": "project/contributing.md",
     ".github/CHANGELOG.md": "project/changelog.md",
+    ".github/private_attributes.md": "project/private_attributes.md",
 }
 #: Of these the site has no page: their links are shown as text.
 _NO_PAGES = ("LICENSE",)
