@@ -199,6 +199,12 @@ def test_every_value_is_of_the_epoch_that_counts(store, best: dict[str, Any] | N
     assert values_of(store, record, ["acc", "size", "train", "nothing"]) == values
 
 
+@pytest.mark.parametrize(("best", "size"), [({"epoch": 0}, 1.0), ({"epoch": 0, "which": "last"}, 2.0)])
+def test_of_equal_validations_of_an_epoch_the_kept_one_counts(store, best: dict[str, Any], size: float) -> None:
+    rows = [(1, 0, {"acc": 0.9, "size": 1.0}), (2, 0, {"acc": 0.9, "size": 2.0}), (3, 1, {"acc": 0.9, "size": 3.0})]
+    assert values_of(store, recorded(store, best, rows), ["acc", "size"]) == {"acc": 0.9, "size": size}
+
+
 def test_of_one_objective_the_recorded_best_is_enough(store) -> None:
     assert values_of(store, recorded(store, {"value": 0.7}), ["acc"]) == {"acc": 0.7}
     rows = [(1, 0, {"acc": math.nan})]

@@ -143,6 +143,20 @@ def test_a_hook_that_is_set_later_is_seen(change: Callable[[pl.Trainer], None], 
     assert seen == [False, True]
 
 
+def test_a_hook_that_takes_the_place_of_none_is_seen() -> None:
+    seen: list[bool] = []
+
+    def work(hooks: Hooks, trainer: pl.Trainer) -> None:
+        _on_instance(trainer)
+        hooks.refresh_if_changed()
+        seen.append(hooks.on_after_backward is not None)
+
+    module = LitDigits()
+    module.on_after_backward = None  # type: ignore[method-assign,assignment]
+    looked_up(work, module)
+    assert seen == [True]
+
+
 def test_lightnings_empty_hook_overrides_nothing_and_none_does_not_either() -> None:
     module = LitDigits()
     assert not is_overridden(module, "on_after_backward", pl.LightningModule)
