@@ -83,6 +83,7 @@ def test_a_saved_form_is_its_line_and_the_toolbar_opens_a_new_one(jupyter) -> No
     )
 
 
+@pytest.mark.full
 @notebook_in_full
 def test_a_form_searches_detached_and_its_panel_is_live(jupyter) -> None:
     _opened(jupyter, "%tune --form LitDigits (X,y) hidden=8|16|32 --trials 12 --seed 1")

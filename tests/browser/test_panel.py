@@ -51,6 +51,7 @@ def test_curve_grows_while_the_cell_runs_and_stays_in_the_saved_notebook(jupyter
     assert [len(json.dumps(one.data)) < 30_000 for one in output] == [True]
 
 
+@notebook_in_full
 def test_a_cell_that_ends_in_train_shows_one_panel(jupyter) -> None:
     name = jupyter.write_notebook([SETUP, "%train LitDigits() (X,y) --epochs 1 --seed 1"])
     jupyter.open(name)
@@ -91,6 +92,7 @@ def test_a_panel_in_an_untrusted_notebook_is_drawn_and_its_strings_are_text(jupy
     assert jupyter.page.locator(".jt-Panel img").count() == 0
 
 
+@pytest.mark.full
 @notebook_in_full
 def test_a_second_panel_of_a_run_is_small_and_draws_what_the_first_one_knows(jupyter) -> None:
     name = jupyter.write_notebook([SETUP, "run = %train LitDigits() (X,y) --epochs 2 --seed 1", "run"])
@@ -146,6 +148,7 @@ def test_details_epochs_and_smoothing(jupyter) -> None:
     page.wait_for_function("() => document.querySelector('.jt-Note')?.value === '<b>the good one</b>'")
 
 
+@notebook_in_full
 def test_a_page_reloaded_while_the_cell_runs_is_live_again(jupyter) -> None:
     slow_run(jupyter, epochs=200)
     page = jupyter.page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.applications import notebook_in_full
 from tests.browser.training import STEP, slow_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -17,6 +18,7 @@ def _wait_for_notice(page, text: str) -> None:
     page.locator(".jt-Notice", has_text=text).wait_for()
 
 
+@notebook_in_full
 def test_every_control_works_while_the_cell_blocks(jupyter) -> None:
     slow_run(jupyter, epochs=500, after="print('the cell went on')")
     page = jupyter.page

@@ -43,6 +43,7 @@ def _begin(jupyter, trials: int, pause_s: float = 0.0, after: str = "") -> str:
     return name
 
 
+@notebook_in_full
 def test_a_search_is_live_and_stays_in_the_notebook(jupyter) -> None:
     name = _begin(jupyter, trials=30)
     page = jupyter.page
@@ -168,6 +169,7 @@ def test_a_search_takes_enqueued_trials_and_ranges(jupyter) -> None:
     assert 0.0123 in rates
 
 
+@pytest.mark.full
 @notebook_in_full
 def test_one_trial_is_stopped_and_the_search_continues(jupyter) -> None:
     _begin(jupyter, trials=30, pause_s=0.05)

@@ -67,6 +67,7 @@ def _value_at(page, place: float) -> str:
     return str(page.locator(".jt-Panel .jt-LegendItem .jt-Value").first.inner_text())
 
 
+@notebook_in_full
 def test_a_window_of_a_million_points_is_drawn_from_the_store(jupyter, long_run) -> None:
     jupyter.open(jupyter.write_notebook([f"from jupyter_train import get_run\nget_run('{long_run}')"]))
     jupyter.run_cell()

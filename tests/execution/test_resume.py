@@ -333,6 +333,7 @@ def test_an_unchanged_fork_is_the_longer_run() -> None:
     assert are_equal(weights(run.fork(epochs=4)._module), weights(whole._module))
 
 
+@pytest.mark.full
 def test_a_killed_detached_run_resumes_from_what_was_kept(ended) -> None:
     """By `run.resume()`, by `%runs resume` and by the shell's command, twice."""
     whole = train(lambda: LitDigits(), digits(64), epochs=300, seed=1, quiet=True)

@@ -38,6 +38,7 @@ def transact(key: str, count: int) -> int:
     return failed
 
 
+@pytest.mark.full
 def test_many_processes_write_and_none_is_refused(store, tally) -> None:
     each = share(500, 10_000)
     record = store.create_run("shared")

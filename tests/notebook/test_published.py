@@ -14,6 +14,7 @@ import pytest
 
 from jupyter_train.cli import main
 from tests.notebook.published import NOTEBOOKS, environment, text_of
+from tests.shares import in_full
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -99,6 +100,8 @@ PROMISES: dict[str, Callable[[str], None]] = {
 #: Values that make one shorter here.
 SHORTER = {"tuning": ["-p", "trials", "12"]}
 
+#: Executed in every check; the others start kernels and processes of their own, for minutes.
+EVERY_CHECK = [path for path in NOTEBOOKS if path.stem in ("quickstart", "resume", "steer", "tuning")]
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -109,7 +112,7 @@ def fulfilled(path: Path, notebook: Any) -> None:
     PROMISES.get(path.stem, lambda _text: None)(text_of(notebook))
 
 
-@every_notebook
+@pytest.mark.parametrize("path", in_full(NOTEBOOKS, but=EVERY_CHECK), ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom_and_keeps_its_promises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path
 ) -> None:

@@ -226,6 +226,7 @@ def test_cell_failed_error_is_raised_in_python(tmp_path: Path) -> None:
         retrain(source)
 
 
+@pytest.mark.full
 def test_repeating_waits_for_detached_runs_and_fails_when_one_does(tmp_path: Path, capsys) -> None:
     source = write(tmp_path / "good.ipynb", [TRAIN, "run = %train LitDigits() data --epochs 2 --seed 3 --detach"])
     run = retrain(source, {}, tmp_path / "out.ipynb")

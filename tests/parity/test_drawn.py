@@ -62,6 +62,7 @@ CALLBACKS = {
 }
 
 
+@pytest.mark.full
 @settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
 )

@@ -23,6 +23,7 @@ from jupyter_train.tuning.scheduler import Scheduler
 from jupyter_train.tuning.study_storage import StudyStorage
 from jupyter_train.tuning.trial_records import TrialRequest
 from tests.models import LitDigits, digits
+from tests.shares import in_full
 from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
@@ -71,7 +72,7 @@ def _ended(study: Study) -> int:
         return 0
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("parallel", in_full([1, 2], but=[2]))
 def test_an_enqueued_trial_is_tried_next_and_on_top(parallel: int, store, data) -> None:
     study, (said,) = search(store, data, lambda study: study.add_trial(lr=0.0123, width=2), parallel=parallel)
     assert "lr=0.0123 width=2 is enqueued" in said
@@ -114,7 +115,7 @@ def test_after_a_range_is_narrowed_only_its_part_is_searched(store, data) -> Non
     assert study.optuna.user_attrs["narrowed"][0][1:] == ["lr", "0.001..0.002:log"]
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("parallel", in_full([1, 2], but=[2]))
 def test_one_trial_is_stopped_and_the_search_continues(parallel: int, store, data) -> None:
     def stop(study: Study) -> str:
         running: list = []

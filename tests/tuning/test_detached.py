@@ -20,6 +20,7 @@ from jupyter_train.tuning.detached import launch
 from jupyter_train.tuning.search_spec import SearchSpec
 from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from tests.models import LitDigits, digits
+from tests.shares import in_full
 from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]
@@ -74,7 +75,7 @@ print(tune(Slow, digits(320), space=SPACE, trials=8, parallel=PARALLEL, detach=T
 """
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("parallel", in_full([1, 2], but=[2]))
 def test_it_outlives_its_kernel_and_a_killed_one_resumes_from_another(parallel: int, store, python: str) -> None:
     root = str(Path(__file__).parents[2])
     starter = subprocess.run(

@@ -37,6 +37,7 @@ from jupyter_train.tuning.search_spec import SearchSpec
 from jupyter_train.tuning.trial_spec import ModelFactory, TrialSpec
 from tests.models import DigitsData, LitDigits, digits
 from tests.panel.test_bundle import SCHEMA
+from tests.shares import in_full
 from tests.waiting import until
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -555,7 +556,7 @@ tune(Slow, digits(320), space={"lr": "1e-4..1e-1:log", "hidden": [8, 16, 32]}, t
 """
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("parallel", in_full([1, 2], but=[2]))
 def test_a_killed_driver_loses_no_finished_trial(parallel: int, data, store, python: str) -> None:
     root = str(Path(__file__).parents[2])
     script = SCRIPT.replace("PARALLEL", str(parallel))
