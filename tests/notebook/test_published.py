@@ -60,7 +60,7 @@ def detach(text: str) -> None:
 
 
 def steer(text: str) -> None:
-    paused = re.search(r"paused at step ([\d,]+) .*\nnewest step a second later: ([\d,]+)", text)
+    paused = re.search(r"paused at step ([\d,]+) .*\s+newest step a second later: ([\d,]+)", text)
     assert paused is not None
     at, newest = (int(step.replace(",", "")) for step in paused.groups())
     assert 0 < newest <= at
