@@ -77,13 +77,17 @@ class HttpPost:
             return self._problem
         for connection in self._connections:
             self._end(connection)
+        return self._no_answer
+
+    @property
+    def _no_answer(self) -> str:
         return f"no answer within {self._timeout_s:g} s"
 
     def _work(self) -> None:
         try:
             self._problem = self._post()
         except Exception as err:  # noqa: BLE001  reported by the thread that waits; its message may hold the URL
-            self._problem = _error_text(err)
+            self._problem = self._no_answer if _is_timeout(err) else _error_text(err)
 
     def _post(self) -> str:
         to = address(self._url)
@@ -104,6 +108,12 @@ class HttpPost:
         with contextlib.suppress(OSError):
             if connection.sock is not None:
                 connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _is_timeout(err: Exception) -> bool:
+    """Whether the connection's own time was over, which may be noticed before the waiting thread's."""
+    reason = getattr(err, "reason", err)
+    return isinstance(reason, TimeoutError) and not reason.strerror
 
 
 def _error_text(err: Exception) -> str:

@@ -43,7 +43,7 @@ def far_end() -> Iterator[str]:
     FarEnd.got = []
     FarEnd.is_over.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), FarEnd)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"127.0.0.1:{server.server_address[1]}"
     FarEnd.is_over.set()
     server.shutdown()
@@ -82,3 +82,9 @@ def test_nobody_there_is_said_without_the_address() -> None:
 
 def test_a_far_end_that_never_answers_is_left_in_time(far_end: str) -> None:
     assert HttpPost(f"http://{far_end}/never", BODY, 0.3).problem() == "no answer within 0.3 s"
+
+
+def test_it_is_the_same_where_the_connection_notices_first(far_end: str, monkeypatch) -> None:
+    join = threading.Thread.join
+    monkeypatch.setattr(threading.Thread, "join", lambda thread, timeout_s=0.0: join(thread, timeout_s + 30.0))
+    assert HttpPost(f"http://{far_end}/never", BODY, 0.1).problem() == "no answer within 0.1 s"
